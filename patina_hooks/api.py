@@ -1,0 +1,258 @@
+"""The Python API under the commands: open a repository, sync, search, status.
+
+with patina_hooks.open(".") as patina:
+    patina.sync()
+    hits = patina.search("why sqlite", limit=3)
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from threading import Thread
+from typing import TYPE_CHECKING
+
+from patina_hooks.corpus.facts import counts, events_hash, skipped
+from patina_hooks.corpus.log import Event, Log, make_private
+from patina_hooks.errors import IndexDamaged, PatinaError, PluginError, StateError
+from patina_hooks.gc import Freed, collect
+from patina_hooks.git.lock import SyncLock
+from patina_hooks.git.repository import Repository
+from patina_hooks.pairs.update import ShownPair, shown_pairs
+from patina_hooks.plugins import Plugins
+from patina_hooks.search.related import Related, related
+from patina_hooks.search.scry import Hit, Mode, Query, scry
+from patina_hooks.search.vectors import Space, answering_space
+from patina_hooks.settings import load_settings
+from patina_hooks.sync import Progress, SyncReport, synchronise
+from patina_hooks.types import Fault
+from patina_hooks.worker import SYNC_LOCK
+
+if TYPE_CHECKING:
+    from patina_hooks.models.encoding import Encoder
+    from patina_hooks.types import VectorIndex, Vectors
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What is indexed and how stale it is.
+
+    events_hash: see `patina_hooks.corpus.facts`. pending: texts that the vector index does not hold yet.
+    model, runtime: what answers now, "" before the first vectors. projection: "none" where the raw model
+    answers. synced: seconds since 1970 of the last sync, None before the first. bytes: the state on disk.
+    skipped: (what, why) of what was not read.
+    """
+
+    events_hash: str
+    sessions: int
+    commits: int
+    documents: int
+    drafts: int
+    observations: int
+    pairs: int
+    pending: int
+    truncated: int
+    model: str
+    runtime: str
+    projection: str
+    synced: int | None
+    bytes: int
+    skipped: tuple[tuple[str, str], ...]
+    faults: tuple[Fault, ...]
+
+
+class Patina:
+    """One repository's memory. Not for several threads at once."""
+
+    def __init__(self, repository: Repository, plugins: Plugins | None = None) -> None:
+        self.repository = repository
+        self._given = plugins
+        self._encoders: dict[Space, Encoder] = {}
+        self._opening: Thread | None = None
+
+    def __enter__(self) -> Patina:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the model; the object may be used again."""
+        self._encoders.clear()
+
+    @cached_property
+    def plugins(self) -> Plugins:
+        return self._given or Plugins.load()
+
+    def sync(
+        self,
+        *,
+        full: bool = False,
+        most: int | None = None,
+        wait: float | None = None,
+        progress: Progress | None = None,
+    ) -> SyncReport | None:
+        """Bring the memory in line with the repository; None where another process does so right now.
+
+        wait: seconds to wait for that other process; None waits for as long as it takes.
+        full: derive everything anew but for the cached embeddings.
+        most: embed nothing now where more texts than this wait (`SyncReport.pending` says how many).
+        Raises `StateError` where the state folder cannot be written.
+        """
+        make_private(self.repository.state)
+        lock = SyncLock(self.repository.state / SYNC_LOCK)
+        if not lock.acquire(wait):
+            return None
+        try:
+            return synchronise(
+                self.repository, full=full, most=most, plugins=self.plugins, open_model=self._encoder,
+                progress=progress,
+            )  # fmt: skip
+        finally:
+            lock.release()
+
+    def search(
+        self,
+        text: str,
+        *,
+        limit: int = 10,
+        mode: Mode = "hybrid",
+        kinds: tuple[str, ...] = (),
+        session: str | None = None,
+        since: int | None = None,
+        until: int | None = None,
+        ref: str | None = None,
+        path: str | None = None,
+        on_fault: Callable[[str], None] | None = None,
+    ) -> list[Hit]:
+        """The best observation of each session or commit, best first.
+
+        Answers from what the last sync left; where vectors cannot be had, words alone answer and `on_fault`
+        is told why (mode "vector" raises instead). Raises `StateError` before the first sync.
+        """
+        from patina_hooks.search.filters import allowed
+
+        query = Query(text, limit, mode, kinds, session, since, until, ref, path)
+        folder = load_settings(self.repository.root).sessions_folder
+        with self._reading() as log:
+            only = allowed(
+                log.connection, self.repository, kinds=kinds, session=session, since=since, until=until,
+                ref=ref, path=path, folder=folder,
+            )  # fmt: skip
+            vectors = None if mode == "lexical" else self._vectors(log, query, on_fault)
+            return scry(log.connection, query, only, vectors)
+
+    def related(self, path: str, *, limit: int = 10) -> Related:
+        """What changed together with a file, and which sessions touched it."""
+        with self._reading() as log:
+            return related(log.connection, path, limit)
+
+    def status(self) -> Status:
+        """Counts, staleness and faults. Raises `StateError` before the first sync."""
+        with self._reading() as log:
+            space = answering_space(log)
+            synced = log.fact("synced")
+            own = [Fault(*fault) for fault in json.loads(log.fact("faults", "[]"))]
+            return Status(
+                events_hash=events_hash(log.connection),
+                model=space.model if space else "",
+                runtime=space.runtime if space else "",
+                projection="none",
+                synced=int(synced) if synced else None,
+                bytes=sum(p.stat().st_size for p in self.repository.state.rglob("*") if p.is_file()),
+                skipped=tuple((what, why) for what, why in skipped(log.connection)),
+                faults=tuple(dict.fromkeys([*own, *self.plugins.faults])),
+                **counts(log.connection),
+            )
+
+    def events(self, *, limit: int = 20, kind: str | None = None) -> list[Event]:
+        """What was recorded, newest first."""
+        with self._reading() as log:
+            return log.events(limit, kind)
+
+    def pairs(self, *, kind: str | None = None, limit: int = 10) -> list[ShownPair]:
+        """Training pairs with their texts and evidence, newest session first."""
+        with self._reading() as log:
+            return shown_pairs(log.connection, kind, limit)
+
+    def gc(self) -> Freed:
+        """Free what no live ref needs. Raises `StateError` while another process writes for a minute."""
+        lock = SyncLock(self.repository.state / SYNC_LOCK)
+        if not lock.acquire(60):
+            raise StateError("another patina is at work", hint="try again in a while")
+        try:
+            with closing(Log(self.repository.state)) as log:
+                return collect(log, self.repository.state)
+        finally:
+            lock.release()
+
+    def prepare(self) -> None:
+        """Begin to open the model that answers, in a thread: most of that is not Python's work, so a
+        command may reconcile meanwhile. What goes wrong is raised where the model is used."""
+        plugins = self.plugins
+
+        def work() -> None:
+            with suppress(PatinaError), self._reading() as log:
+                space = answering_space(log)
+                if space:
+                    self._encoders[space] = _open(plugins, space)
+
+        self._opening = Thread(target=work, daemon=True)
+        self._opening.start()
+
+    def _vectors(
+        self, log: Log, query: Query, on_fault: Callable[[str], None] | None
+    ) -> Callable[[], tuple[Vectors, VectorIndex]] | None:
+        try:
+            opened = self._open_vectors(log, query)
+        except (PluginError, IndexDamaged) as error:
+            if query.mode == "vector":
+                raise
+            if on_fault:
+                on_fault(f"answering by words alone: {error}")
+            return None
+        return lambda: opened
+
+    def _open_vectors(self, log: Log, query: Query) -> tuple[Vectors, VectorIndex]:
+        space = answering_space(log)
+        if space is None:
+            raise IndexDamaged("no vectors are here yet", hint="patina sync")
+        vector = self._encoder(space).encode([query.text], role="query").vectors[0]
+        index = space.open(self.plugins, self.repository.state)
+        try:
+            index.search(vector, 1)
+        except IndexDamaged:
+            # A sync may have merged files between our reading of its manifest and of them.
+            index = space.open(self.plugins, self.repository.state)
+            index.search(vector, 1)
+        return vector, index
+
+    def _encoder(self, space: Space) -> Encoder:
+        if self._opening is not None:
+            self._opening.join()
+            self._opening = None
+        if space not in self._encoders:
+            self._encoders[space] = _open(self.plugins, space)
+        return self._encoders[space]
+
+    def _reading(self) -> closing[Log]:
+        return closing(Log(self.repository.state, create=False))
+
+
+def _open(plugins: Plugins, space: Space) -> Encoder:
+    # onnxruntime and what else a runtime needs: only when something is encoded.
+    from patina_hooks.models.encoding import open_encoder
+
+    encoder = open_encoder(plugins, space.model, space.runtime)
+    if encoder.fingerprint != space.fingerprint:
+        raise IndexDamaged("the installed model differs from the one that is indexed", hint="patina sync")
+    return encoder
+
+
+def open(path: str | Path = ".") -> Patina:
+    """The memory of the repository that encloses `path`. Raises `NotARepository`."""
+    return Patina(Repository.open(Path(path)))

@@ -1,0 +1,115 @@
+"""The command line: one thin file a command, each opened when it is called.
+
+Exit codes: 0 done, 1 expected failure, 2 usage, 3 a bug (with the log's place), 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module
+
+import click
+
+from patina_hooks.errors import PatinaError
+
+# name -> (module:attribute, one line for --help). The text stands here so that --help opens nothing.
+_COMMANDS = {
+    "init": ("init:init_command", "Make this repository remember: recipe, hooks, first sync."),
+    "session": ("session:session_command", "Start, note, update and end a session of work."),
+    "scry": ("scry:scry_command", "Ask the repository's memory a question."),
+    "status": ("status:status_command", "What is indexed, what is pending, what is wrong."),
+    "sync": ("sync:sync_command", "Bring the memory in line with the repository now."),
+    "pairs": ("pairs:pairs_command", "Show training pairs with their evidence."),
+    "log": ("log:log_command", "What was recorded, newest first."),
+    "doctor": ("doctor:doctor_command", "Check everything; say what is wrong and what mends it."),
+    "plugins": ("plugins:plugins_command", "What is installed, what it provides, what is at fault."),
+    "install": ("install:install_command", "Install the git hooks."),
+    "uninstall": ("install:uninstall_command", "Remove the git hooks, exactly."),
+    "gc": ("gc:gc_command", "Free what no live ref needs."),
+    "check": ("check:check_command", "Check what is staged (for a pre-commit hook)."),
+    "hook": ("hook:hook_command", "Tell the worker of a git event (for the pre-commit framework)."),
+}
+
+
+class _Commands(click.Group):
+    """Built-in commands by name, then those of plugins."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [*_COMMANDS, *(name for name in _plugin_commands() if name not in _COMMANDS)]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name in _COMMANDS:
+            module, _, attribute = _COMMANDS[cmd_name][0].partition(":")
+            command = getattr(import_module(f"{__name__}.{module}"), attribute)
+        else:
+            spec = _plugin_commands().get(cmd_name)
+            if spec is None:
+                return None
+            from patina_hooks.plugins import open_callable
+
+            command = open_callable(spec[0])
+        assert isinstance(command, click.Command)  # noqa: S101 (the table and the plugin contract say so)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        plugins = {name: spec[1] for name, spec in _plugin_commands().items() if name not in _COMMANDS}
+        rows = [(name, text) for name, (_, text) in _COMMANDS.items()] + sorted(plugins.items())
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
+
+
+def _plugin_commands() -> dict[str, tuple[str, str]]:
+    from patina_hooks.plugins import Plugins
+
+    return {spec.name: (spec.command, spec.help) for spec in Plugins.load().commands()}
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="patina-hooks", prog_name="patina")
+def patina() -> None:
+    """A repository that remembers."""
+
+
+def main() -> None:
+    """Entry point: run, and turn every outcome into an exit code and a clear line."""
+    try:
+        code = patina.main(standalone_mode=False)
+    except click.exceptions.Exit as error:
+        code = error.exit_code
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted", err=True)
+        code = 130
+    except BrokenPipeError:
+        # The reader (head, less) has seen enough; keep Python from complaining again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    except PatinaError as error:
+        code = _say(error)
+    except Exception as error:
+        code = _report(error)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _say(error: PatinaError) -> int:
+    from patina_hooks.display import clean
+
+    click.echo(f"patina: {clean(str(error))}", err=True)
+    if error.hint:
+        click.echo(f"  try: {clean(error.hint)}", err=True)
+    return error.exit_code
+
+
+def _report(error: Exception) -> int:
+    """A bug of ours: keep the traceback where the user can find it, and say where."""
+    import tempfile
+    import traceback
+
+    with tempfile.NamedTemporaryFile("w", prefix="patina-", suffix=".log", delete=False) as log:
+        traceback.print_exception(error, file=log)
+    click.echo(f"patina: this is a bug: {type(error).__name__}: {error}", err=True)
+    click.echo(f"  the traceback is in {log.name}", err=True)
+    return 3

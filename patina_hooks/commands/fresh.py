@@ -1,0 +1,43 @@
+"""What commands share before they answer: the repository opened, and brought up to date if that is quick."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from patina_hooks.api import Patina
+from patina_hooks.display import clean
+from patina_hooks.errors import StateError
+from patina_hooks.git.repository import Repository
+from patina_hooks.worker import start_worker
+
+QUICK = 64
+"""Texts that a command embeds itself; more are the worker's."""
+
+
+def opened() -> Patina:
+    """The memory of the repository that encloses the current folder. Raises `NotARepository`."""
+    return Patina(Repository.open(Path.cwd()))
+
+
+def freshen(patina: Patina) -> None:
+    """Every command reconciles first, so that what no hook told is seen all the same.
+
+    What cannot be written now (read-only, another process at work) is no reason not to answer.
+    Raises `StateError` where nothing was ever recorded.
+    """
+    if not patina.repository.state.is_dir():
+        raise StateError("this repository has no memory yet", hint="patina init")
+    try:
+        report = patina.sync(wait=0, most=QUICK)
+    except StateError as error:
+        say(f"answering from what was recorded: {error}")
+        return
+    if report is None or report.pending:
+        start_worker(patina.repository.common, patina.repository.root)
+
+
+def say(message: str) -> None:
+    """One line on stderr, safe for a terminal."""
+    click.echo(f"patina: {clean(message)}", err=True)

@@ -1,0 +1,20 @@
+"""`patina gc`."""
+
+from __future__ import annotations
+
+import click
+
+from patina_hooks.commands.fresh import opened
+from patina_hooks.display import count, size
+
+
+@click.command("gc")
+def gc_command() -> None:
+    """Free what no live ref needs: observations, embeddings, vectors of other models."""
+    with opened() as patina:
+        patina.sync()
+        freed = patina.gc()
+    click.echo(
+        f"freed {count(freed.observations, 'observation')}, {count(freed.embeddings, 'embedding')},"
+        f" {size(freed.bytes)}"
+    )

@@ -1,0 +1,66 @@
+"""`patina init`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from patina_hooks.commands.fresh import opened, say
+from patina_hooks.commands.install import installed
+from patina_hooks.commands.progress import progress_bar
+from patina_hooks.commands.sync import summary
+from patina_hooks.files import replace_file
+from patina_hooks.git.hooks import install
+from patina_hooks.git.repository import Repository
+from patina_hooks.recipe import DEFAULT_TEXT, RECIPE_FILE, load_recipe
+from patina_hooks.sessions.workspace import Workspace
+
+IGNORE_FILE = ".patina/.gitignore"
+
+
+@click.command("init")
+@click.option("--no-hooks", is_flag=True, help="Leave the git hooks alone.")
+@click.option("--no-sync", is_flag=True, help="Leave the first sync to the next event.")
+def init_command(no_hooks: bool, no_sync: bool) -> None:
+    """Make this repository remember: recipe, hooks, first sync.
+
+    Running it again changes nothing that is already there.
+    """
+    with opened() as patina:
+        root = patina.repository.root
+        if write_recipe(root):
+            click.echo(f"wrote {RECIPE_FILE} (commit it: the team shares one recipe)")
+        if ignore_local(patina.repository):
+            click.echo(f"wrote {IGNORE_FILE} (commit it too)")
+        if not no_hooks:
+            for line in installed(install(patina.repository)):
+                click.echo(line)
+        if not no_sync:
+            with progress_bar() as progress:
+                report = patina.sync(progress=progress)
+            if report is not None:
+                click.echo(f"read {summary(report)}")
+                for fault in report.faults:
+                    say(f"{fault.plugin}: {fault.where}: {fault.error}")
+    click.echo('ask it something: patina scry "why did we ..."')
+
+
+def ignore_local(repository: Repository) -> bool:
+    """Keep git from what is one work tree's own; True where the file had to be written."""
+    workspace = Workspace.of(repository)
+    if workspace.read(IGNORE_FILE) is not None:
+        return False
+    workspace.write(IGNORE_FILE, "/local/\n")
+    return True
+
+
+def write_recipe(root: Path) -> bool:
+    """Write the default recipe where there is none. Raises `SettingsError` where there is an invalid one."""
+    load_recipe(root)
+    path = root / RECIPE_FILE
+    if path.exists() or path.is_symlink():
+        return False
+    replace_file(path, DEFAULT_TEXT.encode())
+    path.chmod(0o644)
+    return True

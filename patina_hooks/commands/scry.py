@@ -1,0 +1,122 @@
+"""`patina scry`: ask, and print the answers for eyes or for programs."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import textwrap
+from dataclasses import asdict
+from datetime import datetime, timezone
+
+import click
+
+from patina_hooks.api import Patina
+from patina_hooks.commands.fresh import freshen, opened, say
+from patina_hooks.display import clean, clean_line, count
+from patina_hooks.errors import UsageError
+from patina_hooks.search.related import Related
+from patina_hooks.search.scry import Hit, Mode
+
+_LINES = 3
+
+
+@click.command("scry")
+@click.argument("query", nargs=-1)
+@click.option("-n", "limit", type=click.IntRange(1, 200), default=5, show_default=True, help="How many hits.")
+@click.option("--kind", "kinds", multiple=True, help="Only this kind of observation (may be repeated).")
+@click.option("--session", help="Only this session.")
+@click.option("--since", metavar="DATE", help="Only what is from this day on (YYYY-MM-DD).")
+@click.option("--until", metavar="DATE", help="Only what is before this day (YYYY-MM-DD).")
+@click.option("--ref", metavar="REV", help="Only what this branch, tag or commit reaches.")
+@click.option("--path", help="Only commits that touched this path, and their sessions.")
+@click.option("--file", "file", metavar="PATH", help="What changed together with a file; no query.")
+@click.option(
+    "--mode", type=click.Choice(["hybrid", "vector", "lexical"]), default="hybrid", show_default=True
+)
+@click.option("--json", "as_json", is_flag=True, help="One object for programs.")
+def scry_command(
+    query: tuple[str, ...],
+    limit: int,
+    kinds: tuple[str, ...],
+    session: str | None,
+    since: str | None,
+    until: str | None,
+    ref: str | None,
+    path: str | None,
+    file: str | None,
+    mode: Mode,
+    as_json: bool,
+) -> None:
+    """Ask the repository's memory a question."""
+    text = " ".join(query).strip()
+    if bool(text) == bool(file):
+        raise UsageError("give either a question or --file PATH", hint='patina scry "why did we ..."')
+    with opened() as patina:
+        first, last = _day(since), _day(until)
+        if not file and mode != "lexical":
+            patina.prepare()
+        freshen(patina)
+        if file:
+            _print_related(_related(patina, file, limit), as_json)
+            return
+        hits = patina.search(
+            text, limit=limit, mode=mode, kinds=kinds, session=session, since=first, until=last,
+            ref=ref, path=path, on_fault=say,
+        )  # fmt: skip
+    if as_json:
+        click.echo(json.dumps({"query": text, "mode": mode, "hits": [asdict(hit) for hit in hits]}))
+    else:
+        click.echo(_page(hits, text))
+
+
+def _related(patina: Patina, file: str, limit: int) -> Related:
+    return patina.related(file.removeprefix("./"), limit=limit)
+
+
+def _day(text: str | None) -> int | None:
+    if text is None:
+        return None
+    try:
+        day = datetime.fromisoformat(text)
+    except ValueError:
+        raise UsageError(f"{text!r} is no date; write it as 2025-11-23") from None
+    return int((day if day.tzinfo else day.astimezone()).timestamp())
+
+
+def _page(hits: list[Hit], query: str) -> str:
+    if not hits:
+        return f"nothing was found for {clean_line(query)!r}"
+    return "\n\n".join(_entry(number, hit) for number, hit in enumerate(hits, 1))
+
+
+def _entry(number: int, hit: Hit) -> str:
+    """Four parts: what session or commit, the text, where it stands, and why it was found."""
+    width = min(shutil.get_terminal_size().columns, 100)
+    head = clean_line(hit.title) or (
+        f"commit {hit.commit[:10]}" if hit.commit else clean_line(hit.path or "")
+    )
+    when = datetime.fromtimestamp(hit.when, timezone.utc).strftime("%Y-%m-%d") if hit.when else ""
+    top = f"{number}. {click.style(head, bold=True)}  {when}{'  draft' if hit.draft else ''}".rstrip()
+    lines = textwrap.wrap(
+        clean_line(hit.text), width - 4, max_lines=_LINES, placeholder=" ..."
+    )  # fmt: skip
+    body = "\n".join(f"   {line}" for line in lines)
+    where = f"commit {hit.commit[:10]}" if hit.commit else f"{clean_line(hit.path or '')}:{hit.line}"
+    why = " ".join(f"{name} {score:.2f}" for name, score in hit.channels.items())
+    foot = click.style(f"   {hit.kind} · {where} · {hit.score:.2f} ({why})", dim=True)
+    return f"{top}\n{body}\n{foot}"
+
+
+def _print_related(found: Related, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(asdict(found)))
+        return
+    click.echo(f"{clean_line(found.path)}: {count(found.commits, 'commit')}")
+    if found.companions:
+        click.echo("\nchanged together with")
+    for one in found.companions:
+        click.echo(f"  {one.weight:6.2f}  {count(one.commits, 'time'):>10}  {clean_line(one.path)}")
+    if found.sessions:
+        click.echo("\ntouched in sessions")
+    for visit in found.sessions:
+        click.echo(f"  {visit.session}  {count(visit.commits, 'commit'):>10}  {clean(visit.title)}")

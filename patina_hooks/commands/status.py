@@ -1,0 +1,61 @@
+"""`patina status`."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import asdict
+
+import click
+
+from patina_hooks.api import Status
+from patina_hooks.commands.fresh import freshen, opened
+from patina_hooks.display import clean_line, count, size
+
+_SHOWN = 5
+
+
+@click.command("status")
+@click.option("--json", "as_json", is_flag=True, help="One object for programs.")
+def status_command(as_json: bool) -> None:
+    """What is indexed, what is pending, what is wrong."""
+    with opened() as patina:
+        freshen(patina)
+        status = patina.status()
+    click.echo(json.dumps(asdict(status)) if as_json else _page(status))
+
+
+def _page(status: Status) -> str:
+    drafts = f" and {count(status.drafts, 'draft')}" if status.drafts else ""
+    rows = [
+        ("memory", f"{count(status.sessions, 'session')}, {count(status.commits, 'commit')}"),
+        ("documents", f"{count(status.documents, 'document')}{drafts}"),
+        ("observations", f"{status.observations:,} ({count(status.pending, 'text')} pending)"),
+        ("pairs", f"{status.pairs:,}"),
+        ("model", f"{clean_line(status.model) or 'none yet'} (runtime {status.runtime or 'none yet'})"),
+        ("projection", status.projection),
+        ("on disk", size(status.bytes)),
+        ("synced", _ago(status.synced)),
+        ("events", status.events_hash[:16]),
+    ]
+    if status.truncated:
+        rows.append(("shallow", f"{count(status.truncated, 'commit')} cut off; git fetch --unshallow"))
+    lines = [f"{name:<13} {value}" for name, value in rows]
+    lines += _list("not read", [f"{clean_line(what)}: {clean_line(why)}" for what, why in status.skipped])
+    faults = [f"{f.plugin}: {clean_line(f.where)}: {clean_line(f.error)}" for f in status.faults]
+    return "\n".join(lines + _list("at fault", faults))
+
+
+def _list(title: str, items: list[str]) -> list[str]:
+    rest = [f"  and {len(items) - _SHOWN} more: patina status --json"] if len(items) > _SHOWN else []
+    return [f"\n{title}", *(f"  {item}" for item in items[:_SHOWN]), *rest] if items else []
+
+
+def _ago(moment: int | None) -> str:
+    if moment is None:
+        return "never"
+    seconds = max(0, int(time.time()) - moment)
+    for unit, length in (("day", 86_400), ("hour", 3_600), ("minute", 60)):
+        if seconds >= length:
+            return f"{count(seconds // length, unit)} ago"
+    return "just now"

@@ -1,0 +1,40 @@
+"""`patina sync`."""
+
+from __future__ import annotations
+
+import click
+
+from patina_hooks.commands.fresh import opened, say
+from patina_hooks.commands.progress import progress_bar
+from patina_hooks.display import count
+from patina_hooks.sync import SyncReport
+
+
+@click.command("sync")
+@click.option("--full", is_flag=True, help="Derive everything anew (cached embeddings stay).")
+def sync_command(full: bool) -> None:
+    """Bring the memory in line with the repository now."""
+    with opened() as patina, progress_bar() as progress:
+        report = patina.sync(full=full, progress=progress)
+    if report is not None:
+        click.echo(summary(report))
+        for fault in report.faults:
+            say(f"{fault.plugin}: {fault.where}: {fault.error}")
+
+
+def summary(report: SyncReport) -> str:
+    """What a sync did, in one line."""
+    parts = [
+        text
+        for number, text in (
+            (report.commits, count(report.commits, "new commit")),
+            (report.gone, count(report.gone, "commit") + " gone"),
+            (report.sessions, count(report.sessions, "session") + " changed"),
+            (report.added, count(report.added, "observation") + " in"),
+            (report.removed, count(report.removed, "observation") + " out"),
+            (report.encoded, count(report.encoded, "text") + " embedded"),
+            (report.pending, count(report.pending, "text") + " pending"),
+        )
+        if number
+    ]
+    return f"{', '.join(parts) or 'nothing new'} ({report.seconds:.2f} s)"

@@ -1,0 +1,51 @@
+"""Facts about the corpus as a whole: its hash, and counts."""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from collections.abc import Mapping
+
+_COUNTS = {
+    "sessions": "SELECT count(*) FROM session",
+    "commits": "SELECT count(*) FROM commits",
+    "documents": "SELECT count(*) FROM document WHERE kind = 'session' AND work_tree = ''",
+    "drafts": "SELECT count(*) FROM document WHERE work_tree != ''",
+    "observations": "SELECT count(*) FROM observation WHERE live",
+    "pairs": "SELECT count(*) FROM pair",
+    "pending": "SELECT count(*) FROM text WHERE live > 0 AND indexed = 0",
+    "truncated": "SELECT count(*) FROM commits WHERE truncated",
+}
+
+
+def events_hash(connection: sqlite3.Connection) -> str:
+    """SHA-256 over what live refs say: commits, session tags and session documents, in canonical order.
+
+    It depends on neither the order in which they arrived nor on drafts: two clones with the same refs agree.
+    """
+    digest = hashlib.sha256()
+    for kind, query in (
+        ("commit", "SELECT oid, '' FROM commits ORDER BY 1"),
+        ("tag", "SELECT name, oid FROM tip WHERE kind = 'tag' ORDER BY 1"),
+        (
+            "document",
+            "SELECT path, oid FROM document WHERE kind = 'session' AND work_tree = '' ORDER BY 1, 2",
+        ),
+    ):
+        for name, oid in connection.execute(query):
+            digest.update(f"{kind} {name} {oid}\n".encode("utf-8", "surrogateescape"))
+    return digest.hexdigest()
+
+
+def counts(connection: sqlite3.Connection) -> Mapping[str, int]:
+    """How much there is of each, by the names that `patina status` uses."""
+    return {name: int(connection.execute(query).fetchone()[0]) for name, query in _COUNTS.items()}
+
+
+def skipped(connection: sqlite3.Connection) -> list[tuple[str, str]]:
+    """(what, why) of every session tag and document that is live but was not read."""
+    return connection.execute(
+        "SELECT name, skipped FROM tip WHERE skipped != '' UNION"
+        " SELECT d.path, s.skipped FROM source s JOIN document d ON d.oid = s.oid WHERE s.skipped != ''"
+        " ORDER BY 1"
+    ).fetchall()

@@ -1,0 +1,223 @@
+"""The log: what patina knows, in SQLite, in the state folder that all work trees share.
+
+`event` is append-only and tells what was seen and when. Every other table is derived from live refs,
+work trees and extractors, and may be dropped and rebuilt at any time. One process writes at a time (the
+sync lock); readers see the last committed state.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from patina_hooks.errors import StateError
+
+LOG_FILE = "log.db"
+_VERSION = 1
+_BUSY_MS = 30_000
+
+_EVENTS = """
+CREATE TABLE event (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT, time INTEGER NOT NULL, kind TEXT NOT NULL, subject TEXT NOT NULL,
+    detail TEXT NOT NULL
+);
+"""
+_DERIVED = {
+    "fact": "CREATE TABLE fact (name TEXT PRIMARY KEY, value TEXT NOT NULL)",
+    # What the last reconcile saw of each live ref and each work tree's HEAD.
+    "tip": """CREATE TABLE tip (
+        name TEXT PRIMARY KEY, kind TEXT NOT NULL, oid TEXT NOT NULL, target TEXT, dated INTEGER,
+        session TEXT, adapter TEXT, side TEXT, skipped TEXT NOT NULL)""",
+    "tip_by_session": "CREATE INDEX tip_by_session ON tip (session) WHERE session IS NOT NULL",
+    "commits": """CREATE TABLE commits (
+        id INTEGER PRIMARY KEY, oid TEXT NOT NULL UNIQUE, author TEXT NOT NULL, authored INTEGER NOT NULL,
+        committed INTEGER NOT NULL, merge INTEGER NOT NULL, truncated INTEGER NOT NULL)""",
+    "path": "CREATE TABLE path (id INTEGER PRIMARY KEY, path TEXT NOT NULL UNIQUE)",
+    "change": """CREATE TABLE change (
+        commit_id INTEGER NOT NULL REFERENCES commits ON DELETE CASCADE, path_id INTEGER NOT NULL,
+        status TEXT NOT NULL, PRIMARY KEY (commit_id, path_id)) WITHOUT ROWID""",
+    "change_by_path": "CREATE INDEX change_by_path ON change (path_id)",
+    # A text with its place. work_tree is '' for what a ref holds, else the draft's work tree.
+    "document": """CREATE TABLE document (
+        id INTEGER PRIMARY KEY, kind TEXT NOT NULL, oid TEXT NOT NULL, path TEXT NOT NULL,
+        work_tree TEXT NOT NULL, session TEXT, title TEXT NOT NULL, UNIQUE (oid, path, work_tree))""",
+    "document_by_session": "CREATE INDEX document_by_session ON document (session)",
+    # What one version of one extractor made of one object: the cache of observations.
+    "source": """CREATE TABLE source (
+        id INTEGER PRIMARY KEY, oid TEXT NOT NULL, extractor TEXT NOT NULL, title TEXT NOT NULL,
+        fields TEXT NOT NULL, skipped TEXT NOT NULL, UNIQUE (oid, extractor))""",
+    "observation": """CREATE TABLE observation (
+        id INTEGER PRIMARY KEY, source_id INTEGER NOT NULL REFERENCES source ON DELETE CASCADE,
+        key BLOB NOT NULL, kind TEXT NOT NULL, text TEXT NOT NULL, line INTEGER NOT NULL,
+        section TEXT NOT NULL, weight REAL NOT NULL, text_key BLOB NOT NULL,
+        live INTEGER NOT NULL DEFAULT 0)""",
+    "observation_by_source": "CREATE INDEX observation_by_source ON observation (source_id)",
+    "observation_by_text": "CREATE INDEX observation_by_text ON observation (text_key) WHERE live",
+    "observation_by_key": "CREATE INDEX observation_by_key ON observation (key)",
+    # How many live observations say a text, whether the answering vector index holds it, and how new it is.
+    "text": """CREATE TABLE text (
+        key BLOB PRIMARY KEY, live INTEGER NOT NULL, indexed INTEGER NOT NULL DEFAULT 0,
+        dated INTEGER NOT NULL)""",
+    "text_missing": "CREATE INDEX text_missing ON text (dated, key) WHERE live > 0 AND indexed = 0",
+    "text_left": "CREATE INDEX text_left ON text (key) WHERE live = 0",
+    "session": """CREATE TABLE session (
+        id TEXT PRIMARY KEY, title TEXT NOT NULL, adapter TEXT, started INTEGER, ended INTEGER, start TEXT,
+        "end" TEXT, path TEXT, state TEXT NOT NULL, ranged INTEGER NOT NULL)""",
+    "session_commit": """CREATE TABLE session_commit (
+        session TEXT NOT NULL, commit_id INTEGER NOT NULL, PRIMARY KEY (session, commit_id)) WITHOUT ROWID""",
+    "session_by_commit": "CREATE INDEX session_by_commit ON session_commit (commit_id)",
+    "pair": """CREATE TABLE pair (
+        id INTEGER PRIMARY KEY, generator TEXT NOT NULL, session TEXT NOT NULL, kind TEXT NOT NULL,
+        anchor BLOB NOT NULL, positive BLOB NOT NULL, negative BLOB, weight REAL NOT NULL,
+        evidence TEXT NOT NULL)""",
+    "pair_by_session": "CREATE INDEX pair_by_session ON pair (session)",
+    "observation_words": """CREATE VIRTUAL TABLE observation_words USING fts5 (
+        words, tokenize = 'porter unicode61', content = '', columnsize = 1)""",
+    "session_words": """CREATE VIRTUAL TABLE session_words USING fts5 (
+        title, body, tokenize = 'porter unicode61', content = '', columnsize = 1)""",
+    "observation_terms": "CREATE VIRTUAL TABLE observation_terms USING fts5vocab (observation_words, row)",
+    "session_terms": "CREATE VIRTUAL TABLE session_terms USING fts5vocab (session_words, row)",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One line of the log. time: seconds since 1970, when it was recorded (not when it happened)."""
+
+    time: int
+    kind: str
+    subject: str
+    detail: str
+
+
+class Log:
+    """A connection to the log. `with log.writing():` is one transaction, all or nothing.
+
+    A log of another version is emptied and rebuilt from git, but for its events. A file that is no
+    database raises `StateError` whose hint mends it.
+    """
+
+    def __init__(self, folder: Path, *, create: bool = True) -> None:
+        self.path = folder / LOG_FILE
+        if create:
+            make_private(folder)
+        elif not self.path.is_file():
+            raise StateError(f"nothing is recorded yet in {folder}", hint="patina init")
+        try:
+            self.connection = connect(self.path)
+            if create:
+                self._prepare()
+        except sqlite3.DatabaseError as error:
+            raise _damaged(self.path, error) from error
+
+    def close(self) -> None:
+        self.connection.close()
+
+    @contextmanager
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """One write transaction; rolled back when the block raises."""
+        try:
+            self.connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.DatabaseError as error:
+            raise _damaged(self.path, error) from error
+        try:
+            yield self.connection
+        except BaseException:
+            self.connection.rollback()
+            raise
+        self.connection.commit()
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """One consistent view over several queries."""
+        try:
+            self.connection.execute("BEGIN")
+        except sqlite3.DatabaseError as error:
+            raise _damaged(self.path, error) from error
+        try:
+            yield self.connection
+        finally:
+            self.connection.rollback()
+
+    # --- facts and events -----------------------------------------------------------------------
+
+    def fact(self, name: str, default: str = "") -> str:
+        """One remembered value."""
+        row = self.connection.execute("SELECT value FROM fact WHERE name = ?", (name,)).fetchone()
+        return str(row[0]) if row else default
+
+    def remember(self, name: str, value: str) -> None:
+        self.connection.execute("INSERT OR REPLACE INTO fact VALUES (?, ?)", (name, value))
+
+    def record(self, kind: str, subjects: Iterable[tuple[str, str]]) -> None:
+        """Append one event for each (subject, detail), now."""
+        now = int(time.time())
+        self.connection.executemany(
+            "INSERT INTO event (time, kind, subject, detail) VALUES (?, ?, ?, ?)",
+            [(now, kind, subject, detail) for subject, detail in subjects],
+        )
+
+    def events(self, limit: int, kind: str | None = None) -> list[Event]:
+        """The last events, newest first; of one kind, if it is named."""
+        rows = self.connection.execute(
+            "SELECT time, kind, subject, detail FROM event WHERE ? IN ('', kind) ORDER BY seq DESC LIMIT ?",
+            (kind or "", limit),
+        )
+        return [Event(*row) for row in rows]
+
+    def empty(self) -> None:
+        """Drop everything that is derived; events stay. Inside a transaction."""
+        for name, statement in _DERIVED.items():
+            what = "INDEX" if statement.startswith("CREATE INDEX") else "TABLE"
+            self.connection.execute(f"DROP {what} IF EXISTS {name}")
+        for statement in _DERIVED.values():
+            self.connection.execute(statement)
+
+    def _prepare(self) -> None:
+        if self._version() == _VERSION:
+            return
+        with self.writing() as connection:
+            if self._version() == _VERSION:
+                return  # another process was faster
+            if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'event'").fetchone():
+                connection.execute(_EVENTS)
+            self.empty()
+            connection.execute(f"PRAGMA user_version = {_VERSION}")
+
+    def _version(self) -> int:
+        return int(self.connection.execute("PRAGMA user_version").fetchone()[0])
+
+
+def make_private(folder: Path) -> None:
+    """Make a folder that only its owner reads. Raises `StateError` where that cannot be."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise StateError(f"{folder} cannot be made: {error.strerror}", hint="patina doctor") from error
+
+
+def set_aside(folder: Path) -> None:
+    """Move a damaged log out of the way, keeping the last one for a look."""
+    path = folder / LOG_FILE
+    for suffix in ("-wal", "-shm"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
+    if path.exists():
+        path.replace(path.with_name(path.name + ".damaged"))
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, isolation_level=None, timeout=_BUSY_MS / 1000)
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = NORMAL")
+    connection.execute("PRAGMA foreign_keys = ON")
+    return connection
+
+
+def _damaged(path: Path, error: sqlite3.DatabaseError) -> StateError:
+    if isinstance(error, sqlite3.OperationalError) and "malformed" not in str(error):
+        return StateError(f"{path} cannot be used: {error}", hint="patina doctor")
+    return StateError(f"{path} is damaged: {error}", hint="patina sync --full")

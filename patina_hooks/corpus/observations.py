@@ -1,0 +1,254 @@
+"""Observations: made once by each extractor from each object, live while a document holds that object.
+
+`source` and `observation` rows are a cache keyed by object id, extractor and version: a branch that is left
+and entered again costs nothing. `live` marks what the corpus holds now; the words of live observations are
+in the lexical index, and `text` counts how often each text is said, so that vectors follow by difference.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sqlite3
+import time
+from calendar import timegm
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from hashlib import blake2b
+
+from patina_hooks.corpus.words import with_parts
+from patina_hooks.plugins import Plugins, open_callable
+from patina_hooks.types import Document, DocumentKind, Extraction, ExtractorSpec, Fault, Observation, Recorded
+
+KEY_BYTES = 16
+_REDACTED = "[redacted]"
+
+
+@dataclass(slots=True)
+class Extractors:
+    """The extractors in force, with the user's redaction. `signature` changes when any output may."""
+
+    plugins: Plugins
+    redact: Sequence[str] = ()
+    faults: list[Fault] = field(default_factory=list)
+    _opened: dict[str, Callable[[Document], Extraction]] = field(default_factory=dict)
+
+    def tags(self, kind: DocumentKind) -> dict[str, ExtractorSpec]:
+        """Extractors that read this kind, by the tag their output is cached under."""
+        rules = "" if not self.redact else "+" + _digest(*self.redact).hex()[:8]
+        return {f"{e.name}@{e.version}{rules}": e for e in self.plugins.extractors() if e.reads == kind}
+
+    @property
+    def signature(self) -> str:
+        return " ".join(sorted([*self.tags("session"), *self.tags("commit")]))
+
+    def extract(self, spec: ExtractorSpec, document: Document) -> Extraction:
+        """What one extractor finds; a plugin that fails is a fault and finds nothing."""
+        try:
+            if spec.name not in self._opened:
+                self._opened[spec.name] = open_callable(spec.extract)
+            found = self._opened[spec.name](document)
+        except Exception as error:
+            where = f"{spec.name}, {document.kind} {document.oid}"
+            self.faults.append(Fault(spec.name, where, f"{type(error).__name__}: {error}"))
+            return Extraction(())
+        return self._redacted(found)
+
+    def _redacted(self, found: Extraction) -> Extraction:
+        if not self.redact:
+            return found
+        rule = re.compile("|".join(f"(?:{pattern})" for pattern in self.redact))
+        observations = tuple(
+            Observation(o.kind, rule.sub(_REDACTED, o.text), o.line, rule.sub(_REDACTED, o.section), o.weight)
+            for o in found.observations
+        )
+        return Extraction(observations, rule.sub(_REDACTED, found.title), found.fields, found.omissions)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a document lies: the key of a `document` row. work_tree is "" for what a ref holds."""
+
+    kind: DocumentKind
+    oid: str
+    path: str = ""
+    work_tree: str = ""
+    session: str | None = None
+
+
+@dataclass(slots=True)
+class Changed:
+    """Observations that became live and that ceased to be, for the event hooks."""
+
+    added: list[Recorded] = field(default_factory=list)
+    removed: list[Recorded] = field(default_factory=list)
+
+
+def text_key(text: str) -> bytes:
+    """What an embedding is cached under: 16 bytes of BLAKE2b of the text."""
+    return _digest(text)
+
+
+def store_source(
+    connection: sqlite3.Connection, extractors: Extractors, document: Document, skipped: str = ""
+) -> None:
+    """Extract one object with each extractor that reads its kind and has not yet."""
+    for tag, spec in extractors.tags(document.kind).items():
+        known = "SELECT 1 FROM source WHERE oid = ? AND extractor = ?"
+        if connection.execute(known, (document.oid, tag)).fetchone():
+            continue
+        found = Extraction(()) if skipped else extractors.extract(spec, document)
+        row = (document.oid, tag, _storable(found.title), json.dumps(dict(found.fields)), skipped)
+        source = connection.execute(
+            "INSERT INTO source (oid, extractor, title, fields, skipped) VALUES (?, ?, ?, ?, ?)", row
+        ).lastrowid
+        connection.executemany(
+            "INSERT INTO observation (source_id, key, kind, text, line, section, weight, text_key)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            [(source, *_row(document.oid, spec.name, o)) for o in found.observations if o.text.strip()],
+        )
+
+
+def missing_sources(
+    connection: sqlite3.Connection, extractors: Extractors, kind: DocumentKind, oids: Iterable[str]
+) -> list[str]:
+    """Which of these objects some extractor in force has not read."""
+    wanted = len(tags := extractors.tags(kind))
+    marks = ", ".join("?" * wanted)
+    ask = f"SELECT count(*) FROM source WHERE oid = ? AND extractor IN ({marks})"
+    return [oid for oid in oids if connection.execute(ask, (oid, *tags)).fetchone()[0] < wanted]
+
+
+def add_document(
+    connection: sqlite3.Connection, extractors: Extractors, place: Place, changed: Changed
+) -> None:
+    """Put a document into the corpus; its observations become live if it is the first with that object."""
+    first = not _held(connection, place.oid)
+    title = _title(connection, extractors, place)
+    document = connection.execute(
+        "INSERT INTO document (kind, oid, path, work_tree, session, title) VALUES (?, ?, ?, ?, ?, ?)",
+        (place.kind, place.oid, place.path, place.work_tree, place.session, title),
+    ).lastrowid
+    if first:
+        _wake(connection, extractors, place, changed)
+    if place.kind == "session":
+        words = _words_of(connection, place.oid, title)
+        connection.execute(
+            "INSERT INTO session_words (rowid, title, body) VALUES (?, ?, ?)", (document, *words)
+        )
+
+
+def remove_document(connection: sqlite3.Connection, place: Place, changed: Changed) -> None:
+    """Take a document out; its observations rest in the cache when no other document holds its object."""
+    row = connection.execute(
+        "SELECT id, session, title FROM document WHERE oid = ? AND path = ? AND work_tree = ?",
+        (place.oid, place.path, place.work_tree),
+    ).fetchone()
+    if row is None:
+        return
+    if place.kind == "session":
+        # A contentless index forgets by being told the same words again.
+        connection.execute(
+            "INSERT INTO session_words (session_words, rowid, title, body) VALUES ('delete', ?, ?, ?)",
+            (row[0], *_words_of(connection, place.oid, row[2])),
+        )
+    connection.execute("DELETE FROM document WHERE id = ?", (row[0],))
+    if not _held(connection, place.oid):
+        _rest(connection, Place(place.kind, place.oid, place.path, place.work_tree, row[1]), changed)
+
+
+def _held(connection: sqlite3.Connection, oid: str) -> bool:
+    return connection.execute("SELECT 1 FROM document WHERE oid = ?", (oid,)).fetchone() is not None
+
+
+def _wake(connection: sqlite3.Connection, extractors: Extractors, place: Place, changed: Changed) -> None:
+    tags = extractors.tags(place.kind)
+    marks = ", ".join("?" * len(tags))
+    rows = connection.execute(
+        "SELECT o.id, o.key, o.kind, o.text, o.line, o.section, o.weight, o.text_key"
+        " FROM source s JOIN observation o ON o.source_id = s.id"
+        f" WHERE s.oid = ? AND s.extractor IN ({marks}) ORDER BY o.id",
+        (place.oid, *tags),
+    ).fetchall()
+    dated = _dated(connection, place)
+    connection.executemany("UPDATE observation SET live = 1 WHERE id = ?", [(row[0],) for row in rows])
+    connection.executemany(
+        "INSERT INTO observation_words (rowid, words) VALUES (?, ?)",
+        [(row[0], with_parts(row[3])) for row in rows],
+    )
+    connection.executemany(
+        "INSERT INTO text (key, live, dated) VALUES (?, 1, ?)"
+        " ON CONFLICT (key) DO UPDATE SET live = live + 1, dated = max(dated, excluded.dated)",
+        [(row[7], dated) for row in rows],
+    )
+    changed.added += [_recorded(row, place) for row in rows]
+
+
+def _rest(connection: sqlite3.Connection, place: Place, changed: Changed) -> None:
+    rows = connection.execute(
+        "SELECT o.id, o.key, o.kind, o.text, o.line, o.section, o.weight, o.text_key"
+        " FROM source s JOIN observation o ON o.source_id = s.id WHERE s.oid = ? AND o.live ORDER BY o.id",
+        (place.oid,),
+    ).fetchall()
+    connection.executemany("UPDATE observation SET live = 0 WHERE id = ?", [(row[0],) for row in rows])
+    connection.executemany(
+        "INSERT INTO observation_words (observation_words, rowid, words) VALUES ('delete', ?, ?)",
+        [(row[0], with_parts(row[3])) for row in rows],
+    )
+    connection.executemany("UPDATE text SET live = live - 1 WHERE key = ?", [(row[7],) for row in rows])
+    changed.removed += [_recorded(row, place) for row in rows]
+
+
+def _title(connection: sqlite3.Connection, extractors: Extractors, place: Place) -> str:
+    tags = extractors.tags(place.kind)
+    marks = ", ".join("?" * len(tags))
+    row = connection.execute(
+        f"SELECT title FROM source WHERE oid = ? AND extractor IN ({marks}) AND title != ''"
+        " ORDER BY extractor LIMIT 1",
+        (place.oid, *tags),
+    ).fetchone()
+    return str(row[0]) if row else ""
+
+
+def _dated(connection: sqlite3.Connection, place: Place) -> int:
+    """About when a document was written, seconds since 1970: only the order in which texts are embedded."""
+    if place.kind == "commit":
+        row = connection.execute("SELECT committed FROM commits WHERE oid = ?", (place.oid,)).fetchone()
+        return int(row[0]) if row else 0
+    return timegm(time.strptime(place.session, "%Y%m%d-%H%M%S")) if place.session else 0
+
+
+def _words_of(connection: sqlite3.Connection, oid: str, title: str) -> tuple[str, str]:
+    """A whole document's words: its title, and what its live observations say."""
+    texts = connection.execute(
+        "SELECT o.text FROM source s JOIN observation o ON o.source_id = s.id"
+        " WHERE s.oid = ? AND o.live ORDER BY o.id",
+        (oid,),
+    )
+    return with_parts(title), with_parts("\n".join(row[0] for row in texts))
+
+
+def _row(oid: str, extractor: str, o: Observation) -> tuple[object, ...]:
+    text, section = _storable(o.text), _storable(o.section)
+    key = _digest(oid, extractor, o.kind, str(o.line), text)
+    return (key, o.kind, text, o.line, section, o.weight, text_key(text))
+
+
+def _recorded(row: tuple[int, bytes, str, str, int, str, float, bytes], place: Place) -> Recorded:
+    _, key, kind, text, line, section, weight, _ = row
+    return Recorded(
+        id=key.hex(),
+        observation=Observation(kind, text, line, section, weight),
+        document=place.path or place.oid,
+        session=place.session,
+        commit=place.oid if place.kind == "commit" else None,
+    )
+
+
+def _storable(text: str) -> str:
+    """SQLite and UTF-8 take no lone surrogates, and NUL ends a text for many readers."""
+    return text.encode("utf-8", "replace").decode().replace("\0", "\ufffd")
+
+
+def _digest(*parts: str) -> bytes:
+    return blake2b("\0".join(parts).encode("utf-8", "replace"), digest_size=KEY_BYTES).digest()

@@ -1,0 +1,117 @@
+"""Session documents and where they lie: in the trees of tips, and as drafts in work trees."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from hashlib import new as new_hash
+from pathlib import Path
+
+from patina_hooks.corpus.observations import Place
+from patina_hooks.corpus.tips import is_date
+from patina_hooks.git.repository import Blob, Repository
+
+ACTIVE_DOCUMENT = ".patina/local/active-session.md"
+DOCUMENT_CAP = 8 << 20
+_SUFFIX = ".md"
+_REGULAR = ("100644", "100755")
+_SNIFF = 8_000
+
+
+def trees_of(repository: Repository, targets: set[str], folder: str) -> set[str]:
+    """The distinct trees of session documents at these commits."""
+    found = repository.names([f"{target}:{folder}" for target in sorted(targets)])
+    return {oid for oid in found if oid}
+
+
+def places_in(repository: Repository, trees: set[str], folder: str) -> set[Place]:
+    """The session documents in these trees: regular Markdown files, never links, not recursive."""
+    return {
+        Place("session", entry.oid, f"{folder}/{entry.name}", "", session_of(entry.name))
+        for tree in sorted(trees)
+        for entry in repository.tree(tree)
+        if entry.mode in _REGULAR and entry.name.endswith(_SUFFIX)
+    }
+
+
+def session_of(name: str) -> str | None:
+    """The session whose archived document has this file name."""
+    stem = name.removesuffix(_SUFFIX)
+    return stem if len(stem) == 15 and is_date(stem) else None
+
+
+def listing(root: Path, folder: str) -> Iterator[tuple[str, os.stat_result]]:
+    """Candidate drafts in one work tree: (path from the root, status); links are not followed."""
+    active = _status(root, ACTIVE_DOCUMENT)
+    if active:
+        yield ACTIVE_DOCUMENT, active
+    if not _is_plain_folder(root, folder):
+        return
+    with os.scandir(root / folder) as entries:
+        for entry in sorted(entries, key=lambda e: e.name):
+            if entry.name.endswith(_SUFFIX) and entry.is_file(follow_symlinks=False):
+                yield f"{folder}/{entry.name}", entry.stat(follow_symlinks=False)
+
+
+def read_draft(root: Path, path: str, object_format: str) -> list[tuple[str, bytes]]:
+    """What a file would be called as a blob, with its bytes: as it stands, and with LF line ends where
+    a checkout made them CRLF. Empty where it is no plain file or too large."""
+    try:
+        handle = os.open(
+            root / path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+        )
+        with os.fdopen(handle, "rb") as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                return []
+            data = file.read(DOCUMENT_CAP + 1)
+    except OSError:
+        return []
+    if len(data) > DOCUMENT_CAP:
+        return []
+    forms = [data, data.replace(b"\r\n", b"\n")] if b"\r\n" in data else [data]
+    return [(_blob_id(form, object_format), form) for form in forms]
+
+
+def reason_to_skip(blob: Blob) -> str:
+    """Why an object is no document that can be read, "" where it is one."""
+    if blob.missing:
+        return "not in this clone"
+    if blob.data is None:
+        return f"larger than {DOCUMENT_CAP >> 20} MiB ({blob.size:,} bytes)"
+    if b"\0" in blob.data[:_SNIFF]:
+        return "binary"
+    if blob.data.startswith(b"version https://git-lfs"):
+        return "a Git LFS pointer"
+    return ""
+
+
+def _blob_id(data: bytes, object_format: str) -> str:
+    name = new_hash("sha256" if object_format == "sha256" else "sha1", usedforsecurity=False)
+    name.update(b"blob %d\0" % len(data))
+    name.update(data)
+    return name.hexdigest()
+
+
+def _status(root: Path, path: str) -> os.stat_result | None:
+    folder = path.rpartition("/")[0]
+    if not _is_plain_folder(root, folder):
+        return None
+    try:
+        status = (root / path).lstat()
+    except OSError:
+        return None
+    return status if stat.S_ISREG(status.st_mode) else None
+
+
+def _is_plain_folder(root: Path, folder: str) -> bool:
+    """Whether every step from the root is a folder itself: a link could lead out of the repository."""
+    here = root
+    for part in folder.split("/"):
+        here = here / part
+        try:
+            if not stat.S_ISDIR(here.lstat().st_mode):
+                return False
+        except OSError:
+            return False
+    return True

@@ -1,0 +1,53 @@
+"""Garbage: what the caches keep for a branch's return, once nobody will return."""
+
+from __future__ import annotations
+
+import shutil
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from patina_hooks.corpus.log import Log
+from patina_hooks.models.cache import EmbeddingCache
+from patina_hooks.search.vectors import VECTORS_FOLDER, answering_space
+
+
+@dataclass(frozen=True, slots=True)
+class Freed:
+    """How much went; bytes on disk."""
+
+    observations: int
+    embeddings: int
+    bytes: int
+
+
+def collect(log: Log, state: Path) -> Freed:
+    """Drop observations of objects that no document holds, embeddings of texts that nobody says, and the
+    vectors and embeddings of models that do not answer. The caller holds the sync lock."""
+    before = _size(state)
+    with log.writing() as connection:
+        observations = connection.execute(
+            "DELETE FROM observation WHERE NOT live AND source_id IN"
+            " (SELECT s.id FROM source s WHERE NOT EXISTS (SELECT 1 FROM document d WHERE d.oid = s.oid)"
+            "  OR NOT EXISTS (SELECT 1 FROM observation o WHERE o.source_id = s.id AND o.live))"
+        ).rowcount
+        connection.execute(
+            "DELETE FROM source WHERE NOT EXISTS (SELECT 1 FROM document d WHERE d.oid = source.oid)"
+        )
+        connection.execute("DELETE FROM path WHERE id NOT IN (SELECT path_id FROM change)")
+        said = [row[0] for row in connection.execute("SELECT key FROM text WHERE live > 0")]
+    embeddings = 0
+    space = answering_space(log)
+    if space is not None:
+        with closing(EmbeddingCache(state, space.fingerprint)) as cache:
+            embeddings = cache.keep_only(said)
+        for folder in (state / VECTORS_FOLDER).iterdir():
+            if folder != space.folder(state):
+                shutil.rmtree(folder)
+    log.connection.execute("VACUUM")
+    log.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    return Freed(observations, embeddings, max(0, before - _size(state)))
+
+
+def _size(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())

@@ -1,0 +1,307 @@
+"""A repository as patina reads it: refs, commits and objects by plumbing, in bounded memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from patina_hooks.errors import NotARepository
+from patina_hooks.git.child import ChildGit
+from patina_hooks.types import Change, Commit
+
+STATE_FOLDER = "patina"
+_LOG_FORMAT = "%x01%H%x00%P%x00%an%x00%at%x00%ct%x00%B%x00"
+_IN_PROGRESS = ("rebase-merge", "rebase-apply", "sequencer", "BISECT_LOG")
+_MESSAGE_CAP = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Ref:
+    """A ref, peeled. commit: what it peels to, None where that is no commit.
+
+    dated: the tagger's time of an annotated tag, seconds since 1970; None for anything else.
+    """
+
+    name: str
+    oid: str
+    commit: str | None
+    dated: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WorkTree:
+    """A work tree of the repository; head is None while its branch is unborn."""
+
+    path: Path
+    head: str | None
+    branch: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Blob:
+    """An object as it was read. data is None where it is absent or larger than the cap asked for."""
+
+    oid: str
+    size: int
+    data: bytes | None
+
+    @property
+    def missing(self) -> bool:
+        return self.size < 0
+
+
+@dataclass(frozen=True, slots=True)
+class TreeEntry:
+    """One entry of a tree object: mode as git writes it ("100644", "120000", ...), name, id."""
+
+    mode: str
+    name: str
+    oid: str
+
+
+class Repository:
+    """The repository that encloses a path.
+
+    root: the work tree of that path. common: the common dir that all work trees share.
+    """
+
+    def __init__(self, root: Path, git_dir: Path, common: Path, object_format: str) -> None:
+        self.root = root
+        self.git_dir = git_dir
+        self.common = common
+        self.object_format = object_format
+        self.git = ChildGit(root)
+
+    @classmethod
+    def open(cls, path: Path) -> Repository:
+        """Raises `NotARepository` with git's own words where there is none, or git refuses it."""
+        done = ChildGit(path).run(
+            "rev-parse", "--path-format=absolute", "--show-toplevel", "--git-dir", "--git-common-dir",
+            "--show-object-format",
+        )  # fmt: skip
+        found = done.out.decode("utf-8", "surrogateescape").splitlines()
+        if done.code or len(found) != 4:
+            why = done.err.partition("\n")[0] or "git gave no answer"
+            raise NotARepository(f"no git work tree at {path}: {why}", hint=_hint_for(done.err))
+        root, git_dir, common, object_format = found
+        return cls(Path(root), Path(git_dir), Path(common), object_format)
+
+    @property
+    def state(self) -> Path:
+        """Where patina keeps what it knows; shared by all work trees, never committed."""
+        return self.common / STATE_FOLDER
+
+    def writing(self) -> ChildGit:
+        """Git with the user's own configuration, for what the user typed."""
+        return ChildGit(self.root, writing=True)
+
+    # --- refs -----------------------------------------------------------------------------------
+
+    def head(self) -> str | None:
+        """The commit checked out in this work tree, None while the branch is unborn."""
+        return self.resolve("HEAD")
+
+    def branch(self) -> str | None:
+        """The short name of the branch checked out, born or not; None when detached."""
+        done = self.git.run("symbolic-ref", "-q", "--short", "HEAD")
+        return done.out.decode("utf-8", "replace").strip() or None
+
+    def resolve(self, revision: str) -> str | None:
+        """The commit that a revision names, None where it names none."""
+        done = self.git.run("rev-parse", "-q", "--verify", "--end-of-options", revision + "^{commit}")
+        return done.out.decode().strip() if done.code == 0 else None
+
+    def names_of_refs(self, *patterns: str) -> list[tuple[str, str]]:
+        """(full name, object id) under patterns ("refs/heads/", "refs/tags/session-*"), no object opened."""
+        lines = self.git.lines("for-each-ref", "--format=%(objectname) %(refname)", *patterns)
+        pairs = (line.decode("utf-8", "surrogateescape").partition(" ") for line in lines)
+        return [(name, oid) for oid, _, name in pairs]
+
+    def peel(self, names: Iterable[tuple[str, str]]) -> list[Ref]:
+        """What each (name, object id) peels to, through nested tags too, and when a tag was made."""
+        pairs = list(names)
+        commits = self.names([f"{oid}^{{commit}}" for _, oid in pairs])
+        tags = [oid for (_, oid), commit in zip(pairs, commits, strict=True) if commit != oid]
+        dated = {blob.oid: _tag_date(blob.data) for blob in self.blobs(tags, _MESSAGE_CAP)}
+        return [
+            Ref(name, oid, commit, dated.get(oid)) for (name, oid), commit in zip(pairs, commits, strict=True)
+        ]
+
+    def refs(self, *patterns: str) -> list[Ref]:
+        """Refs under full-name patterns, by name, peeled."""
+        return self.peel(self.names_of_refs(*patterns))
+
+    def work_trees(self) -> list[WorkTree]:
+        """All work trees, the main one first; a bare main repository is left out."""
+        found = []
+        for record in self.git.check("worktree", "list", "--porcelain", "-z").split(b"\0\0"):
+            facts = dict(_fact(line) for line in record.split(b"\0") if line)
+            if b"worktree" not in facts or b"bare" in facts:
+                continue
+            head = facts.get(b"HEAD", b"").decode()
+            branch = facts.get(b"branch", b"").decode("utf-8", "surrogateescape")
+            found.append(
+                WorkTree(
+                    Path(facts[b"worktree"].decode("utf-8", "surrogateescape")),
+                    head if head.strip("0") else None,
+                    branch.removeprefix("refs/heads/") or None,
+                )
+            )
+        return found
+
+    def shallow(self) -> frozenset[str]:
+        """The commits at which this clone's history was cut off."""
+        try:
+            return frozenset((self.common / "shallow").read_text("ascii").split())
+        except OSError:
+            return frozenset()
+
+    def in_progress(self, *, within: Path | None = None) -> bool:
+        """Whether a rebase, am or cherry-pick sequence is under way in any work tree."""
+        folders = [self.common, *(self.common / "worktrees").glob("*")] if within is None else [within]
+        return any((folder / name).exists() for folder in folders for name in _IN_PROGRESS[:3])
+
+    # --- commits --------------------------------------------------------------------------------
+
+    def reachable(self, include: Iterable[str], exclude: Iterable[str] = ()) -> list[str]:
+        """Commits that `include` reaches and `exclude` does not, newest first."""
+        lines = self.git.lines("rev-list", "--stdin", data=_revisions(include, exclude))
+        return [line.decode() for line in lines]
+
+    def commits(self, oids: Iterable[str]) -> Iterator[Commit]:
+        """These commits with their paths: renames off, merges against their first parent."""
+        wanted = "".join(oid + "\n" for oid in oids).encode()
+        if not wanted:
+            return
+        cut = self.shallow()
+        arguments = (
+            "log", "--stdin", "--no-walk=unsorted", "--raw", "-z", "--root", "--no-renames", "--no-abbrev",
+            "--diff-merges=first-parent", "--no-ext-diff", "--no-textconv", "--no-show-signature",
+            "--no-notes", "--no-mailmap", "--encoding=UTF-8", "--format=" + _LOG_FORMAT,
+        )  # fmt: skip
+        with self.git.stream(*arguments, data=wanted) as out:
+            yield from _parse_log(out, cut)
+
+    # --- objects --------------------------------------------------------------------------------
+
+    def exists(self, oids: Iterable[str]) -> dict[str, bool]:
+        """Which of these objects this clone holds; nothing is fetched."""
+        asked = list(oids)
+        if not asked:
+            return {}
+        data = "".join(oid + "\n" for oid in asked).encode()
+        answers = self.git.lines("cat-file", "--batch-check=%(objecttype)", data=data)
+        return {oid: not answer.endswith(b" missing") for oid, answer in zip(asked, answers, strict=True)}
+
+    def names(self, expressions: list[str]) -> list[str | None]:
+        """The object id of each expression ("<oid>:layer/sessions"), None where there is none."""
+        if not expressions:
+            return []
+        data = "".join(expression + "\n" for expression in expressions).encode("utf-8", "surrogateescape")
+        answers = self.git.lines("cat-file", "--batch-check=%(objectname) %(objecttype)", data=data)
+        return [None if answer.endswith(b" missing") else answer.split()[0].decode() for answer in answers]
+
+    def blobs(self, oids: Iterable[str], cap: int) -> Iterator[Blob]:
+        """Objects in the order asked for; larger ones than `cap` bytes and absent ones without data."""
+        asked = list(oids)
+        if not asked:
+            return
+        data = "".join(oid + "\n" for oid in asked).encode()
+        sizes: dict[str, int] = {}
+        form = "--batch-check=%(objectname) %(objectsize)"
+        for oid, answer in zip(asked, self.git.lines("cat-file", form, data=data), strict=True):
+            sizes[oid] = -1 if answer.endswith(b" missing") else int(answer.split()[1])
+        small = [oid for oid in asked if 0 <= sizes[oid] <= cap]
+        wanted = "".join(oid + "\n" for oid in small).encode()
+        with self.git.stream("cat-file", "--batch", data=wanted) as out:
+            for oid in asked:
+                if not 0 <= sizes[oid] <= cap:
+                    yield Blob(oid, sizes[oid], None)
+                    continue
+                header = out.readline().split()
+                content = out.read(int(header[2]) + 1)[:-1]
+                yield Blob(oid, len(content), content)
+
+    def tree(self, oid: str) -> list[TreeEntry]:
+        """The entries of one tree object, not recursive; empty where it is absent or no tree."""
+        done = self.git.run("cat-file", "tree", oid)
+        width = 32 if self.object_format == "sha256" else 20
+        entries, rest = [], done.out if done.code == 0 else b""
+        while rest:
+            mode, _, rest = rest.partition(b" ")
+            name, _, rest = rest.partition(b"\0")
+            entries.append(
+                TreeEntry(mode.decode(), name.decode("utf-8", "surrogateescape"), rest[:width].hex())
+            )
+            rest = rest[width:]
+        return entries
+
+
+def _hint_for(error: str) -> str:
+    if "dubious ownership" in error:
+        return (
+            "git does not trust this folder's owner; its message above names the setting (see git help safe)"
+        )
+    return "run this inside a git work tree, or make one with: git init"
+
+
+def _tag_date(tag: bytes | None) -> int | None:
+    """The tagger's time in a tag object's header, None where it has none (a tree or blob has none)."""
+    for line in (tag or b"").partition(b"\n\n")[0].split(b"\n"):
+        if line.startswith(b"tagger "):
+            when = line.rsplit(b" ", 2)
+            return int(when[1]) if len(when) == 3 and when[1].isdigit() else None
+    return None
+
+
+def _fact(line: bytes) -> tuple[bytes, bytes]:
+    name, _, value = line.partition(b" ")
+    return name, value
+
+
+def _revisions(include: Iterable[str], exclude: Iterable[str]) -> bytes:
+    return "".join([*(f"{oid}\n" for oid in include), *(f"^{oid}\n" for oid in exclude)]).encode()
+
+
+def _parse_log(out: IO[bytes], cut: frozenset[str]) -> Iterator[Commit]:
+    """Read `log --raw -z`: records of NUL-ended fields; a field that starts with \\1 begins a commit."""
+    header: list[bytes] = []
+    changes: list[Change] = []
+    fields = _fields(out)
+    for field in fields:
+        if field.startswith(b"\n:") or field.startswith(b":"):
+            status = field.rsplit(b" ", 1)[1][:1].decode()
+            changes.append(Change(next(fields).decode("utf-8", "surrogateescape"), status))
+        elif field.lstrip(b"\n").startswith(b"\x01"):
+            if header:
+                yield _commit(header, changes, cut)
+            header = [field.lstrip(b"\n")[1:], *(next(fields) for _ in range(5))]
+            changes = []
+    if header:
+        yield _commit(header, changes, cut)
+
+
+def _fields(out: IO[bytes]) -> Iterator[bytes]:
+    rest = b""
+    while chunk := out.read(1 << 16):
+        *whole, rest = (rest + chunk).split(b"\0")
+        yield from whole
+    if rest.strip():
+        yield rest
+
+
+def _commit(header: list[bytes], changes: list[Change], cut: frozenset[str]) -> Commit:
+    oid, parents, author, authored, committed, message = header
+    name = oid.decode()
+    return Commit(
+        oid=name,
+        parents=tuple(parents.decode().split()),
+        author=author.decode("utf-8", "replace"),
+        authored=int(authored or 0),
+        committed=int(committed or 0),
+        message=message[:_MESSAGE_CAP].decode("utf-8", "replace").strip("\n"),
+        changes=() if name in cut else tuple(changes),
+        truncated=name in cut,
+    )

@@ -1,0 +1,97 @@
+"""The cache of embeddings: (fingerprint, text) -> vector, float16, shared by branches and work trees.
+
+It is content-addressed, so it needs no care when refs move; `patina gc` frees what nothing says any more.
+Vectors are always read back from here, also by the process that made them: what an index holds is the same
+whether a text was embedded today or a year ago.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Collection, Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from patina_hooks.corpus.log import connect, make_private
+
+if TYPE_CHECKING:
+    from patina_hooks.types import Vectors
+
+CACHE_FILE = "embeddings.db"
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS space (id INTEGER PRIMARY KEY, fingerprint TEXT NOT NULL UNIQUE);
+CREATE TABLE IF NOT EXISTS embedding (
+    space INTEGER NOT NULL, key BLOB NOT NULL, vector BLOB NOT NULL, cut INTEGER NOT NULL);
+CREATE UNIQUE INDEX IF NOT EXISTS embedding_by_key ON embedding (space, key);
+"""
+
+
+class EmbeddingCache:
+    """Embeddings under one fingerprint. A damaged file is begun anew: everything in it can be made again."""
+
+    def __init__(self, folder: Path, fingerprint: str) -> None:
+        make_private(folder)
+        path = folder / CACHE_FILE
+        try:
+            self.connection = _open(path)
+        except sqlite3.DatabaseError:
+            path.unlink(missing_ok=True)
+            self.connection = _open(path)
+        self.connection.execute("INSERT OR IGNORE INTO space (fingerprint) VALUES (?)", (fingerprint,))
+        row = self.connection.execute("SELECT id FROM space WHERE fingerprint = ?", (fingerprint,)).fetchone()
+        self._space = int(row[0])
+
+    def close(self) -> None:
+        self.connection.close()
+
+    def missing(self, keys: Iterable[bytes]) -> list[bytes]:
+        """Those of `keys` that are not embedded yet, in their order."""
+        ask = "SELECT 1 FROM embedding WHERE space = ? AND key = ?"
+        return [key for key in keys if not self.connection.execute(ask, (self._space, key)).fetchone()]
+
+    def put(self, keys: Sequence[bytes], vectors: Vectors, cut: Sequence[int]) -> None:
+        """Keep vectors [n, d]; cut: tokens of each text that the model did not see. All, or none."""
+        rows = [
+            (self._space, key, vector.astype("<f2").tobytes(), left_out)
+            for key, vector, left_out in zip(keys, vectors, cut, strict=True)
+        ]
+        with self.connection:
+            self.connection.executemany("INSERT OR REPLACE INTO embedding VALUES (?, ?, ?, ?)", rows)
+
+    def get(self, keys: Sequence[bytes], dimensions: int) -> Vectors:
+        """The vectors [n, d] float32 of keys that are all embedded. Raises KeyError for one that is not."""
+        import numpy as np
+
+        vectors = np.empty((len(keys), dimensions), np.float32)
+        ask = "SELECT vector FROM embedding WHERE space = ? AND key = ?"
+        for row, key in enumerate(keys):
+            found = self.connection.execute(ask, (self._space, key)).fetchone()
+            if found is None or len(found[0]) != 2 * dimensions:
+                raise KeyError(key)
+            vectors[row] = np.frombuffer(found[0], "<f2")
+        return vectors
+
+    def truncated(self) -> int:
+        """How many texts were longer than the model reads."""
+        ask = "SELECT count(*) FROM embedding WHERE space = ? AND cut > 0"
+        return int(self.connection.execute(ask, (self._space,)).fetchone()[0])
+
+    def keep_only(self, keys: Collection[bytes]) -> int:
+        """Drop every embedding of other fingerprints and of other texts; gives how many went."""
+        with self.connection:
+            self.connection.execute("CREATE TEMP TABLE kept (key BLOB PRIMARY KEY)")
+            self.connection.executemany("INSERT OR IGNORE INTO kept VALUES (?)", [(key,) for key in keys])
+            dropped = self.connection.execute(
+                "DELETE FROM embedding WHERE space != ? OR key NOT IN (SELECT key FROM kept)", (self._space,)
+            ).rowcount
+            self.connection.execute("DELETE FROM space WHERE id != ?", (self._space,))
+            self.connection.execute("DROP TABLE kept")
+        self.connection.execute("VACUUM")
+        return dropped
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    connection = connect(path)
+    connection.isolation_level = "IMMEDIATE"  # `with connection:` is one transaction
+    connection.executescript(_SCHEMA)
+    return connection

@@ -1,0 +1,1 @@
+"""Search: vectors, words, and the fusion of both."""

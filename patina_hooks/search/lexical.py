@@ -1,0 +1,80 @@
+"""The words' side of the index: BM25 by SQLite's FTS5 over observations, whole sessions and titles.
+
+A word that a fifth of all texts say tells nothing and costs most (283 ms against 15 ms for common words on
+100,000 texts): such words are left out while others remain.
+"""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from contextlib import closing
+
+from patina_hooks.corpus.words import with_parts
+
+_COMMON = 0.2
+_MOST_TERMS = 64
+_WORD = re.compile(r"\w+")
+
+
+class Words:
+    """The words of one query, ready for either table. Empty where the query has none."""
+
+    def __init__(self, connection: sqlite3.Connection, query: str) -> None:
+        self._connection = connection
+        self._terms = _terms(query)
+
+    def observations(self, limit: int, allowed: str, bound: tuple[object, ...]) -> list[tuple[int, float]]:
+        """(observation id, BM25, higher is better); `allowed` is SQL that restricts rowid, "" for all."""
+        match = self._match("observation", "words")
+        return self._search("observation_words", match, "observation_words", limit, allowed, bound)
+
+    def sessions(self, column: str, limit: int) -> list[tuple[int, float]]:
+        """(document id, BM25, higher is better) over "title" or "body" of whole session documents."""
+        return self._search("session_words", self._match("session", column), "session_words", limit, "", ())
+
+    def _match(self, what: str, column: str) -> str:
+        terms = self._telling(f"{what}_terms", f"{what}_words")
+        return " OR ".join(f'{column} : "{term}"' for term in terms)
+
+    def _search(
+        self, table: str, match: str, rank: str, limit: int, allowed: str, bound: tuple[object, ...]
+    ) -> list[tuple[int, float]]:
+        if not match:
+            return []
+        where = f" AND rowid IN ({allowed})" if allowed else ""
+        rows = self._connection.execute(
+            f"SELECT rowid, -bm25({rank}) FROM {table} WHERE {table} MATCH ?{where} ORDER BY 2 DESC LIMIT ?",
+            (match, *bound, limit),
+        ).fetchall()
+        # Among equals at the border, which ones came is an accident of storage: none of them counts.
+        border = rows[-1][1] if len(rows) == limit and rows[0][1] != rows[-1][1] else None
+        return [(int(row[0]), float(row[1])) for row in rows if row[1] != border]
+
+    def _telling(self, vocabulary: str, table: str) -> list[str]:
+        """The terms that not too many texts have; all of them where every one is common."""
+        total = self._connection.execute(f"SELECT count(*) FROM {_ROWS[table]}").fetchone()[0]
+        ask = f"SELECT doc FROM {vocabulary} WHERE term = ?"
+        counts = {}
+        for term in self._terms:
+            row = self._connection.execute(ask, (term,)).fetchone()
+            if row:
+                counts[term] = int(row[0])
+        rare = [term for term, documents in counts.items() if documents <= max(_COMMON * total, 5)]
+        return rare or list(counts)
+
+
+_ROWS = {
+    "observation_words": "observation WHERE live",
+    "session_words": "document WHERE kind = 'session'",
+}
+
+
+def _terms(query: str) -> list[str]:
+    """The query's terms as the index holds them: an FTS5 table of the same tokenizer says so itself."""
+    words = " ".join(_WORD.findall(with_parts(query))[: 4 * _MOST_TERMS])
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.execute("CREATE VIRTUAL TABLE query USING fts5 (words, tokenize = 'porter unicode61')")
+        connection.execute("CREATE VIRTUAL TABLE term USING fts5vocab (query, row)")
+        connection.execute("INSERT INTO query VALUES (?)", (words,))
+        return [row[0] for row in connection.execute("SELECT term FROM term LIMIT ?", (_MOST_TERMS,))]

@@ -1,0 +1,90 @@
+"""What belongs to a file: what changed together with it, and who worked on it."""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass
+
+from patina_hooks.corpus.timeline import session_of_commit
+from patina_hooks.errors import UsageError
+
+_MOST_PATHS = 50
+_MOST_COMMITS = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class Companion:
+    """A path that changed in the same commits. weight: the sum of 1/(n-1) over commits of n paths."""
+
+    path: str
+    commits: int
+    weight: float
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """A session whose commits touched the file, and how many of them did."""
+
+    session: str
+    title: str
+    commits: int
+
+
+@dataclass(frozen=True, slots=True)
+class Related:
+    """commits: how many touched the path at all; companions and sessions: the strongest and latest first."""
+
+    path: str
+    commits: int
+    companions: tuple[Companion, ...]
+    sessions: tuple[Visit, ...]
+
+
+def related(connection: sqlite3.Connection, path: str, limit: int) -> Related:
+    """Raises `UsageError` for a path that no recorded commit touched.
+
+    Commits of more than fifty paths say little of any two of them and are left out of the companions.
+    """
+    touched = connection.execute(
+        "SELECT c.id, c.oid, (SELECT count(*) FROM change n WHERE n.commit_id = c.id) FROM path p"
+        " JOIN change h ON h.path_id = p.id JOIN commits c ON c.id = h.commit_id"
+        " WHERE p.path = ? ORDER BY c.committed DESC, c.oid LIMIT ?",
+        (path, _MOST_COMMITS),
+    ).fetchall()
+    if not touched:
+        raise UsageError(f"no recorded commit touched {path!r}", hint="git log --oneline -- PATH")
+    weights: dict[str, tuple[int, float]] = {}
+    for number, _, paths in touched:
+        if 1 < paths <= _MOST_PATHS:
+            _weigh(connection, number, 1 / (paths - 1), weights)
+    weights.pop(path, None)
+    best = sorted(weights.items(), key=lambda item: (-item[1][1], item[0]))[:limit]
+    return Related(
+        path=path,
+        commits=len(touched),
+        companions=tuple(Companion(name, count, weight) for name, (count, weight) in best),
+        sessions=_visits(connection, [oid for _, oid, _ in touched])[:limit],
+    )
+
+
+def _weigh(
+    connection: sqlite3.Connection, commit: int, share: float, weights: dict[str, tuple[int, float]]
+) -> None:
+    rows = connection.execute(
+        "SELECT p.path FROM change h JOIN path p ON p.id = h.path_id WHERE h.commit_id = ?", (commit,)
+    )
+    for (name,) in rows:
+        count, weight = weights.get(name, (0, 0.0))
+        weights[name] = (count + 1, weight + share)
+
+
+def _visits(connection: sqlite3.Connection, commits: list[str]) -> tuple[Visit, ...]:
+    counts: dict[str, int] = {}
+    for oid in commits:
+        if session := session_of_commit(connection, oid):
+            counts[session] = counts.get(session, 0) + 1
+    ask = "SELECT title FROM session WHERE id = ?"
+    return tuple(
+        Visit(session, str(connection.execute(ask, (session,)).fetchone()[0]), counts[session])
+        for session in sorted(counts, reverse=True)
+    )

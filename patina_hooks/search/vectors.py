@@ -1,0 +1,226 @@
+"""The vector side of the index: which space answers, and bringing it in line with the live texts.
+
+A space is one fingerprint's folder of vectors. The space that answers stays in place until another one, for
+another model or other rules, holds every live text; then the log names the new one, in one transaction.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from patina_hooks.corpus.log import Log
+from patina_hooks.errors import IndexDamaged
+from patina_hooks.models.cache import EmbeddingCache
+from patina_hooks.plugins import Plugins, open_callable
+from patina_hooks.recipe import Recipe
+
+if TYPE_CHECKING:
+    from patina_hooks.models.encoding import Encoder
+    from patina_hooks.types import VectorIndex
+
+VECTORS_FOLDER = "vectors"
+_FIRST_CHUNK = 256
+_CHUNK = 1_024
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    """Where vectors live and what made them."""
+
+    fingerprint: str
+    model: str
+    runtime: str
+    dimensions: int
+    index: str
+
+    def open(self, plugins: Plugins, state: Path) -> VectorIndex:
+        """Raises `IndexDamaged`, or `PluginError` where the index plugin is gone."""
+        opener = open_callable(plugins.index_backend(self.index).opener)
+        index: VectorIndex = opener(self.folder(state), self.dimensions, self.fingerprint)
+        return index
+
+    def folder(self, state: Path) -> Path:
+        return state / VECTORS_FOLDER / f"{self.fingerprint}-{self.index.replace('/', '-')}"
+
+
+def answering_space(log: Log) -> Space | None:
+    """The space that answers, None before the first one is complete enough."""
+    stored = log.fact("space")
+    return Space(**json.loads(stored)) if stored else None
+
+
+def wanted_space(plugins: Plugins, recipe: Recipe) -> Space:
+    """The space that the recipe asks for. Raises `PluginError` or `ModelError` where it cannot be had."""
+    from patina_hooks.models.encoding import fingerprint_for
+
+    spec = plugins.model(recipe.model)
+    fingerprint = fingerprint_for(plugins, recipe.model, recipe.runtime)
+    return Space(fingerprint, recipe.model, recipe.runtime, spec.dimensions, recipe.index)
+
+
+@dataclass(slots=True)
+class Embedded:
+    """What bringing the vectors in line did. encoded: texts that a model had to read; pending: texts
+    that were left for later."""
+
+    encoded: int = 0
+    pending: int = 0
+    added: int = 0
+    removed: int = 0
+    cut: int = 0
+    rebuilt: str = ""
+
+
+class VectorUpdate:
+    """Bring a space in line with the live texts; the caller holds the sync lock.
+
+    open_encoder is only called when some text is not embedded yet.
+    """
+
+    def __init__(
+        self,
+        log: Log,
+        state: Path,
+        plugins: Plugins,
+        space: Space,
+        open_encoder: Callable[[Space], Encoder],
+        progress: Progress,
+    ) -> None:
+        self._log = log
+        self._db = log.connection
+        self._state = state
+        self._plugins = plugins
+        self._space = space
+        self._open_encoder = open_encoder
+        self._encoder: Encoder | None = None
+        self._progress = progress
+        self._result = Embedded()
+
+    def run(self, *, most: int | None = None) -> Embedded:
+        """most: leave it all for later where more texts than this wait for a model."""
+        if most is not None:
+            waiting = self._count("live > 0 AND indexed = 0")
+            if waiting > most or answering_space(self._log) != self._space:
+                self._result.pending = waiting
+                return self._result
+        with closing(EmbeddingCache(self._state, self._space.fingerprint)) as cache:
+            index = self._open_index()
+            answering = answering_space(self._log)
+            if answering is None:
+                self._answer()  # a first index answers with what it has
+                self._compare(index)
+            elif answering != self._space:
+                self._fill(index, cache)
+                self._answer()
+            elif self._is_stale(index):
+                self._compare(index)
+            self._follow(index, cache)
+        return self._result
+
+    # --- the usual case: what is missing, what is left over ---------------------------------------
+
+    def _follow(self, index: VectorIndex, cache: EmbeddingCache) -> None:
+        total, done = self._count("live > 0 AND indexed = 0"), 0
+        for keys in self._missing():
+            self._embed(keys, cache)
+            index.upsert(keys, cache.get(keys, self._space.dimensions))
+            self._mark(index, [(1, key) for key in keys])
+            self._result.added += len(keys)
+            done += len(keys)
+            self._progress("embedding", done, total)
+        left = [row[0] for row in self._db.execute("SELECT key FROM text WHERE live = 0")]
+        if left:
+            index.remove(left)
+            self._mark(index, [(0, key) for key in left], forget=True)
+            self._result.removed += len(left)
+
+    def _missing(self) -> Iterator[list[bytes]]:
+        """Texts without a vector, newest first, in chunks: small ones first, so that answers come early."""
+        size = _FIRST_CHUNK
+        while keys := self._newest(size):
+            yield keys
+            size = _CHUNK
+
+    def _newest(self, limit: int) -> list[bytes]:
+        rows = self._db.execute(
+            "SELECT key FROM text WHERE live > 0 AND indexed = 0 ORDER BY dated DESC, key LIMIT ?", (limit,)
+        )
+        return [row[0] for row in rows]
+
+    def _embed(self, keys: list[bytes], cache: EmbeddingCache) -> None:
+        missing = cache.missing(keys)
+        if not missing:
+            return
+        ask = "SELECT text FROM observation WHERE text_key = ? AND live LIMIT 1"
+        texts = [str(self._db.execute(ask, (key,)).fetchone()[0]) for key in missing]
+        self._encoder = self._encoder or self._open_encoder(self._space)
+        encoded = self._encoder.encode(texts, role="passage")
+        cache.put(missing, encoded.vectors, encoded.cut)
+        self._result.encoded += len(missing)
+        self._result.cut += sum(1 for cut in encoded.cut if cut)
+
+    def _mark(self, index: VectorIndex, rows: list[tuple[int, bytes]], *, forget: bool = False) -> None:
+        with self._log.writing():
+            if forget:
+                self._db.executemany(
+                    "DELETE FROM text WHERE key = ? AND live = 0", [(key,) for _, key in rows]
+                )
+            else:
+                self._db.executemany("UPDATE text SET indexed = ? WHERE key = ?", rows)
+            self._log.remember("generation", str(index.stats().generation))
+
+    # --- repair and change of space ---------------------------------------------------------------
+
+    def _open_index(self) -> VectorIndex:
+        try:
+            index = self._space.open(self._plugins, self._state)
+            index.keys()
+        except IndexDamaged as damage:
+            self._result.rebuilt = str(damage)
+            shutil.rmtree(self._space.folder(self._state), ignore_errors=True)
+            index = self._space.open(self._plugins, self._state)
+        return index
+
+    def _is_stale(self, index: VectorIndex) -> bool:
+        """A write that was killed between files and log, or files of another day: compare, do not trust."""
+        return self._log.fact("generation", "0") != str(index.stats().generation)
+
+    def _compare(self, index: VectorIndex) -> None:
+        have = index.keys()
+        known = {row[0]: row[1:] for row in self._db.execute("SELECT key, live, indexed FROM text")}
+        index.remove(sorted(key for key in have if key not in known))
+        changes = [(int(key in have), key) for key, (_, indexed) in known.items() if (key in have) != indexed]
+        self._mark(index, changes)
+
+    def _fill(self, index: VectorIndex, cache: EmbeddingCache) -> None:
+        """Everything that lives, in a space that does not answer yet; goes on where it was interrupted."""
+        live = [
+            row[0] for row in self._db.execute("SELECT key FROM text WHERE live > 0 ORDER BY dated DESC, key")
+        ]
+        have = index.keys()
+        index.remove(sorted(have.difference(live)))
+        todo = [key for key in live if key not in have]
+        for start in range(0, len(todo), _CHUNK):
+            keys = todo[start : start + _CHUNK]
+            self._embed(keys, cache)
+            index.upsert(keys, cache.get(keys, self._space.dimensions))
+            self._result.added += len(keys)
+            self._progress("embedding", start + len(keys), len(todo))
+        with self._log.writing():
+            self._db.execute("UPDATE text SET indexed = (live > 0)")
+            self._log.remember("generation", str(index.stats().generation))
+
+    def _answer(self) -> None:
+        with self._log.writing():
+            self._log.remember("space", json.dumps(asdict(self._space)))
+
+    def _count(self, condition: str) -> int:
+        row = self._db.execute(f"SELECT count(*) FROM text WHERE {condition}").fetchone()
+        return int(row[0])

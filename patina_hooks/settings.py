@@ -1,0 +1,163 @@
+"""Settings: what the user says of every repository, and what a repository may say of itself.
+
+User settings are TOML at the platform's config place (`patina/config.toml`). Repository settings are
+`.patina/config.toml`: inert data, a subset of the keys, so that a clone can neither name code nor a
+model nor a path outside itself. The repository's word goes before the user's where both may speak.
+
+    [session]
+    adapter = "claude"            # both
+    branch_policy = "off"         # both: off | require (refuse to start on the default branch)
+    folder = "layer/sessions"     # both
+
+    [worker]
+    defer_seconds = 600           # user: how long to wait for a rebase to end
+
+    [redact]
+    patterns = ["ghp_[A-Za-z0-9]{36}"]   # user: replaced before anything is stored
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+
+from patina_hooks.errors import SettingsError
+
+REPOSITORY_FILE = ".patina/config.toml"
+_SIZE_CAP = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What holds after user and repository have spoken."""
+
+    adapter: str = "claude"
+    branch_policy: str = "off"
+    sessions_folder: str = "layer/sessions"
+    defer_seconds: int = 600
+    redact: tuple[str, ...] = ()
+
+
+def load_settings(root: Path) -> Settings:
+    """Settings for the work tree at `root`. Raises `SettingsError` that names file, line, key and fix."""
+    settings = Settings()
+    user = user_file()
+    if user.is_file():
+        settings = _merge(settings, _read(user), str(user), _KEYS)
+    own = root / REPOSITORY_FILE
+    if own.is_file() and not own.is_symlink():
+        settings = _merge(settings, _read(own), REPOSITORY_FILE, _REPOSITORY_KEYS)
+    return settings
+
+
+def parse_settings(text: str, where: str) -> Settings:
+    """Repository settings from text; `where` names the text in errors."""
+    return _merge(Settings(), text, where, _REPOSITORY_KEYS)
+
+
+def user_file() -> Path:
+    """Where the user's settings are, whether or not they exist."""
+    # Imported here: 15 ms that `patina --help` need not pay.
+    from platformdirs import user_config_path
+
+    return user_config_path("patina", appauthor=False) / "config.toml"
+
+
+def _read(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            data = file.read(_SIZE_CAP + 1)
+    except OSError as error:
+        raise SettingsError(f"{path}: cannot be read: {error.strerror}") from error
+    if len(data) > _SIZE_CAP:
+        raise SettingsError(f"{path}: larger than {_SIZE_CAP} bytes", hint="settings are a few lines")
+    return data.decode("utf-8", "replace")
+
+
+def _merge(settings: Settings, text: str, where: str, known: dict[tuple[str, str], _Key]) -> Settings:
+    import tomli
+
+    try:
+        tables = tomli.loads(text)
+    except tomli.TOMLDecodeError as error:
+        line = re.search(r"line (\d+)", str(error))
+        raise SettingsError(f"{where}:{line[1] if line else 1}: {error}") from error
+    values: dict[str, object] = {}
+    for table, keys in tables.items():
+        if not isinstance(keys, dict) or not any(table == name for name, _ in known):
+            if where == REPOSITORY_FILE and table not in {name for name, _ in _KEYS}:
+                continue  # other tools of the ancestor keep their tables in the same file
+            raise _unknown(text, where, table, known)
+        for name, value in keys.items():
+            key = known.get((table, name))
+            if key is None:
+                raise _unknown(text, where, f"{table}.{name}", known)
+            if problem := key.check(value):
+                place = f"{where}:{_line_of(text, name)}"
+                raise SettingsError(f"{place}: {table}.{name} is {value!r}: {problem}")
+            values[key.attribute] = tuple(value) if isinstance(value, list) else value
+    return replace(settings, **values)  # type: ignore[arg-type]
+
+
+def _unknown(text: str, where: str, name: str, known: dict[tuple[str, str], _Key]) -> SettingsError:
+    names = ", ".join(sorted(".".join(key) for key in known))
+    line = _line_of(text, name.rpartition(".")[2])
+    return SettingsError(f"{where}:{line}: unknown key {name!r}; known here: {names}")
+
+
+def _line_of(text: str, key: str) -> int:
+    pattern = re.compile(rf"\s*\[*\s*[\"']?{re.escape(key)}\b")
+    return next((n for n, line in enumerate(text.splitlines(), 1) if pattern.match(line)), 1)
+
+
+@dataclass(frozen=True, slots=True)
+class _Key:
+    attribute: str
+    check: Callable[[object], str]
+
+
+def _adapter(value: object) -> str:
+    fits = isinstance(value, str) and re.fullmatch(r"[a-z0-9_-]{1,32}", value)
+    return "" if fits else "expected lower-case letters, digits, '-' or '_'"
+
+
+def _policy(value: object) -> str:
+    return "" if value in ("off", "require") else 'expected "off" or "require"'
+
+
+def _folder(value: object) -> str:
+    if not isinstance(value, str) or not value.strip("/"):
+        return "expected a folder inside the repository"
+    path = PurePosixPath(value)
+    odd = path.is_absolute() or ".." in path.parts or any(p.lower().startswith(".git") for p in path.parts)
+    return 'expected a folder inside the repository, such as "layer/sessions"' if odd else ""
+
+
+def _seconds(value: object) -> str:
+    fits = isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 86_400
+    return "" if fits else "expected whole seconds from 0 to 86400"
+
+
+def _patterns(value: object) -> str:
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        return "expected a list of regular expressions"
+    for item in value:
+        try:
+            re.compile(item)
+        except re.error as error:
+            return f"{item!r} is no regular expression: {error}"
+    return ""
+
+
+_REPOSITORY_KEYS = {
+    ("session", "adapter"): _Key("adapter", _adapter),
+    ("session", "branch_policy"): _Key("branch_policy", _policy),
+    ("session", "folder"): _Key("sessions_folder", _folder),
+}
+_KEYS = {
+    **_REPOSITORY_KEYS,
+    ("worker", "defer_seconds"): _Key("defer_seconds", _seconds),
+    ("redact", "patterns"): _Key("redact", _patterns),
+}

@@ -1,0 +1,219 @@
+"""Sync: one way from git to answers. Reconcile, pairs, vectors; then the event hooks are told.
+
+The caller holds the sync lock (`patina_hooks.git.lock`). Every stage commits what it did, so that a killed
+sync loses only the step it was in, and the next one goes on from there.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from patina_hooks.corpus.log import Log, set_aside
+from patina_hooks.corpus.observations import Extractors
+from patina_hooks.corpus.reconcile import Reconciled, reconcile
+from patina_hooks.corpus.timeline import commits_of
+from patina_hooks.errors import PluginError, SettingsError, StateError
+from patina_hooks.git.repository import Repository
+from patina_hooks.pairs.update import signature, update_pairs
+from patina_hooks.plugins import Plugins
+from patina_hooks.recipe import Recipe, load_recipe
+from patina_hooks.search.vectors import Embedded, Space, VectorUpdate, wanted_space
+from patina_hooks.settings import Settings, load_settings
+from patina_hooks.types import Document, Fault, Pair
+
+if TYPE_CHECKING:
+    from patina_hooks.models.encoding import Encoder
+
+    OpenModel = Callable[[Space], Encoder]
+
+logger = logging.getLogger(__name__)
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class SyncReport:
+    """What a sync did. seconds: wall time; faults: what did not work while the rest went on."""
+
+    commits: int
+    gone: int
+    sessions: int
+    added: int
+    removed: int
+    pairs: int
+    encoded: int
+    indexed: int
+    pending: int
+    seconds: float
+    faults: tuple[Fault, ...]
+
+
+@dataclass(slots=True)
+class _Run:
+    faults: list[Fault] = field(default_factory=list)
+    pairs: list[Pair] = field(default_factory=list)
+    embedded: Embedded = field(default_factory=Embedded)
+
+
+def synchronise(
+    repository: Repository,
+    *,
+    background: bool = False,
+    full: bool = False,
+    most: int | None = None,
+    plugins: Plugins | None = None,
+    open_model: OpenModel | None = None,
+    progress: Progress | None = None,
+) -> SyncReport:
+    """Bring everything in line with the repository.
+
+    background: log faults; a foreground caller reads them in the report.
+    full: forget all that is derived (embeddings stay cached) and derive it anew.
+    most: embed nothing now where more texts than this wait; the report says how many are pending.
+    open_model: gives the encoder of a space, for a caller that has one open already.
+    progress: called as (stage, done, total). Raises `StateError` where the state cannot be written.
+    """
+    begun = time.perf_counter()
+    plugins = plugins or Plugins.load()
+    show = progress or (lambda *_: None)
+    with closing(_open_log(repository, full=full)) as log:
+        run = _Run()
+        settings, recipe = _configuration(repository, run)
+        extractors = Extractors(plugins, settings.redact)
+        reconciled = reconcile(repository, log, extractors, settings, show)
+        run.faults += extractors.faults
+        _pairs(log, plugins, reconciled, run)
+        _tell(log, plugins, reconciled, run)
+        if recipe is not None:
+            _vectors(repository, log, plugins, recipe, run, open_model or _opener(plugins), most, show)
+        run.faults += plugins.faults
+        _keep_faults(log, run.faults)
+        if background:
+            for fault in run.faults:
+                logger.warning("%s: %s: %s", fault.plugin, fault.where, fault.error)
+        return _report(reconciled, run, time.perf_counter() - begun)
+
+
+def _open_log(repository: Repository, *, full: bool) -> Log:
+    if not full:
+        return Log(repository.state)
+    try:
+        log = Log(repository.state)
+        with log.writing():
+            log.empty()
+    except StateError:
+        set_aside(repository.state)
+        log = Log(repository.state)
+    return log
+
+
+def _configuration(repository: Repository, run: _Run) -> tuple[Settings, Recipe | None]:
+    """Settings and recipe of the main work tree; what is invalid is a fault, and the words still work."""
+    trees = repository.work_trees()
+    root = trees[0].path if trees else repository.root
+    settings, recipe = Settings(), None
+    try:
+        settings = load_settings(root)
+    except SettingsError as error:
+        run.faults.append(Fault("patina-hooks", "settings", str(error)))
+    try:
+        recipe = load_recipe(root)
+    except SettingsError as error:
+        run.faults.append(Fault("patina-hooks", "recipe", str(error)))
+    return settings, recipe
+
+
+def _pairs(log: Log, plugins: Plugins, reconciled: Reconciled, run: _Run) -> None:
+    generators = signature(plugins)
+    with log.writing() as connection:
+        dirty = set(reconciled.dirty)
+        if log.fact("generators") != generators:
+            connection.execute("DELETE FROM pair")
+            dirty |= {row[0] for row in connection.execute("SELECT id FROM session")}
+        run.pairs, faults = update_pairs(connection, plugins, sorted(dirty))
+        log.remember("generators", generators)
+    run.faults += faults
+
+
+def _opener(plugins: Plugins) -> OpenModel:
+    def opened(space: Space) -> Encoder:
+        from patina_hooks.models.encoding import open_encoder
+
+        return open_encoder(plugins, space.model, space.runtime)
+
+    return opened
+
+
+def _vectors(
+    repository: Repository,
+    log: Log,
+    plugins: Plugins,
+    recipe: Recipe,
+    run: _Run,
+    open_model: OpenModel,
+    most: int | None,
+    show: Progress,
+) -> None:
+    try:
+        space = wanted_space(plugins, recipe)
+        run.embedded = VectorUpdate(log, repository.state, plugins, space, open_model, show).run(most=most)
+    except PluginError as error:
+        run.faults.append(Fault("patina-hooks", f"model {recipe.model}", str(error)))
+        return
+    if run.embedded.rebuilt:
+        logger.warning("the vector index was rebuilt: %s", run.embedded.rebuilt)
+    if run.embedded.added or run.embedded.removed:
+        run.faults += plugins.notify(
+            "patina_embeddings_updated",
+            model=recipe.model,
+            added=run.embedded.added,
+            removed=run.embedded.removed,
+        )
+
+
+def _tell(log: Log, plugins: Plugins, reconciled: Reconciled, run: _Run) -> None:
+    for before, after in reconciled.sessions:
+        if after and before is None:
+            plugins.notify("patina_session_started", session=after)
+        if after and after.state == "ended" and (before is None or before.state != "ended"):
+            commits = commits_of(log.connection, after.id)
+            plugins.notify("patina_session_ended", session=after, commits=commits)
+    for commit in reconciled.commits:
+        document = Document("commit", commit.oid, "", commit.message)
+        plugins.notify("patina_commit_recorded", commit=commit, documents=[document])
+    changed = reconciled.changed
+    if changed.added or changed.removed:
+        plugins.notify("patina_observations_changed", added=changed.added, removed=changed.removed)
+    if run.pairs:
+        plugins.notify("patina_pairs_extracted", pairs=run.pairs)
+
+
+def _keep_faults(log: Log, faults: list[Fault]) -> None:
+    import json
+
+    stored = json.dumps([[fault.plugin, fault.where, fault.error] for fault in dict.fromkeys(faults)])
+    with log.writing():
+        if log.fact("faults", "[]") != stored:
+            log.remember("faults", stored)
+            log.record("fault", [(fault.plugin, f"{fault.where}: {fault.error}") for fault in faults])
+        log.remember("synced", str(int(time.time())))
+
+
+def _report(reconciled: Reconciled, run: _Run, seconds: float) -> SyncReport:
+    return SyncReport(
+        commits=len(reconciled.commits),
+        gone=reconciled.gone,
+        sessions=len(reconciled.sessions),
+        added=len(reconciled.changed.added),
+        removed=len(reconciled.changed.removed),
+        pairs=len(run.pairs),
+        encoded=run.embedded.encoded,
+        indexed=run.embedded.added,
+        pending=run.embedded.pending,
+        seconds=seconds,
+        faults=tuple(dict.fromkeys(run.faults)),
+    )
