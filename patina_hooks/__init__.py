@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from patina_hooks.search.scry import Hit, Query
     from patina_hooks.types import (
         Change,
+        CommandSpec,
         Commit,
         Document,
         Extraction,
@@ -32,8 +33,12 @@ if TYPE_CHECKING:
         PackageFile,
         Pair,
         PairGeneratorSpec,
+        Recorded,
         RuntimeSpec,
         Session,
+        SessionUnit,
+        TokenModel,
+        Tokens,
     )
 
 _HOME = {
@@ -48,6 +53,7 @@ _HOME = {
 
 __all__ = [
     "Change",
+    "CommandSpec",
     "Commit",
     "Document",
     "Extraction",
@@ -62,9 +68,13 @@ __all__ = [
     "Patina",
     "PatinaError",
     "Query",
+    "Recorded",
     "RuntimeSpec",
     "Session",
+    "SessionUnit",
     "Status",
+    "TokenModel",
+    "Tokens",
     "hookimpl",
     "open",
 ]

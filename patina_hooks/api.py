@@ -20,6 +20,7 @@ from patina_hooks.corpus.facts import counts, events_hash, skipped
 from patina_hooks.corpus.log import Event, Log, make_private
 from patina_hooks.errors import IndexDamaged, PatinaError, PluginError, StateError
 from patina_hooks.gc import Freed, collect
+from patina_hooks.git import spool
 from patina_hooks.git.lock import SyncLock
 from patina_hooks.git.repository import Repository
 from patina_hooks.pairs.update import ShownPair, shown_pairs
@@ -108,10 +109,13 @@ class Patina:
         if not lock.acquire(wait):
             return None
         try:
-            return synchronise(
+            noted = spool.read(self.repository.state)
+            report = synchronise(
                 self.repository, full=full, most=most, plugins=self.plugins, open_model=self._encoder,
                 progress=progress,
             )  # fmt: skip
+            spool.mark(self.repository.state, noted.end)
+            return report
         finally:
             lock.release()
 

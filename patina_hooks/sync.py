@@ -183,7 +183,7 @@ def _tell(log: Log, plugins: Plugins, reconciled: Reconciled, run: _Run) -> None
             commits = commits_of(log.connection, after.id)
             plugins.notify("patina_session_ended", session=after, commits=commits)
     for commit in reconciled.commits:
-        document = Document("commit", commit.oid, "", commit.message)
+        document = Document("commit", commit.oid, commit.message)
         plugins.notify("patina_commit_recorded", commit=commit, documents=[document])
     changed = reconciled.changed
     if changed.added or changed.removed:

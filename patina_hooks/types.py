@@ -72,7 +72,6 @@ class Document:
 
     kind: DocumentKind
     oid: str
-    path: str
     text: str
 
 

@@ -99,6 +99,7 @@ class _Reconciler:
             self._log.remember("side", json.dumps(sorted(graph.side)))
             self._log.remember("shallow", self._shallow())
             self._log.remember("extractors", self._extractors.signature)
+            self._log.remember("reading", "")
         return self._result
 
     # --- commits --------------------------------------------------------------------------------
@@ -109,8 +110,10 @@ class _Reconciler:
         if border_moved:
             self._result.dirty |= {row[0] for row in self._db.execute("SELECT id FROM session")}
             self._db.execute("DELETE FROM session")
+        # A reading that was killed may have left commits that no tip has reached since.
+        killed = self._log.fact("reading") != ""
         try:
-            whole = self._known() if not old or border_moved else None
+            whole = self._known() if not old or border_moved or killed else None
             return graph_change(self._repository, old, tips, side, whole=whole)
         except PrunedTips:
             return graph_change(self._repository, old, tips, side, whole=self._known())
@@ -132,6 +135,7 @@ class _Reconciler:
                 for commit in batch:
                     self._add_commit(commit)
                 self._log.record("commit", [(c.oid, c.subject[:200]) for c in batch])
+                self._log.remember("reading", "begun")
             self._result.commits += batch
             done += len(batch)
             self._progress("reading commits", done, len(fresh))
@@ -163,7 +167,7 @@ class _Reconciler:
             "INSERT OR REPLACE INTO change SELECT ?, id, ? FROM path WHERE path = ?",
             [(number, c.status, path[0]) for c, path in zip(commit.changes, paths, strict=True)],
         )
-        store_source(self._db, self._extractors, Document("commit", commit.oid, "", commit.message))
+        store_source(self._db, self._extractors, Document("commit", commit.oid, commit.message))
         add_document(self._db, self._extractors, Place("commit", commit.oid), self._result.changed)
 
     def _forget_commits(self, oids: Iterable[str]) -> None:
@@ -212,7 +216,7 @@ class _Reconciler:
     def _extract_commits(self, oids: list[str]) -> None:
         wanted = missing_sources(self._db, self._extractors, "commit", oids)
         for commit in self._repository.commits(wanted):
-            store_source(self._db, self._extractors, Document("commit", commit.oid, "", commit.message))
+            store_source(self._db, self._extractors, Document("commit", commit.oid, commit.message))
 
     def _extract_blobs(self, paths: dict[str, str]) -> None:
         """Extract session documents that some extractor in force has not read; oid -> path."""
@@ -220,7 +224,7 @@ class _Reconciler:
         for done, blob in enumerate(self._repository.blobs(wanted, places.DOCUMENT_CAP), 1):
             reason = places.reason_to_skip(blob)
             text = "" if reason else (blob.data or b"").decode("utf-8", "replace")
-            store_source(self._db, self._extractors, Document("session", blob.oid, "", text), reason)
+            store_source(self._db, self._extractors, Document("session", blob.oid, text), reason)
             if reason:
                 self._log.record("skipped", [(paths[blob.oid], reason)])
             self._progress("reading documents", done, len(wanted))
@@ -266,7 +270,7 @@ class _Reconciler:
         for key in sorted(want.keys() - have.keys()):
             data = want[key] or b""
             reason = places.reason_to_skip(Blob(key[0], len(data), data))
-            document = Document("session", key[0], "", "" if reason else data.decode("utf-8", "replace"))
+            document = Document("session", key[0], "" if reason else data.decode("utf-8", "replace"))
             store_source(self._db, self._extractors, document, reason)
             self._put_in(Place("session", *key))
 

@@ -151,16 +151,16 @@ def _take(
 
 def _candidates(connection: sqlite3.Connection, numbers: Iterable[int]) -> Iterable[_Candidate]:
     ask = (
-        "SELECT o.id, o.key, o.kind, o.text, o.line, d.oid, d.path, d.kind, o.weight, d.work_tree != '',"
+        "SELECT o.key, o.kind, o.text, o.line, d.oid, d.path, d.kind, o.weight, d.work_tree != '',"
         " d.session FROM observation o JOIN source s ON s.id = o.source_id JOIN document d ON d.oid = s.oid"
         " WHERE o.id = ? ORDER BY d.work_tree, d.path LIMIT 1"
     )
     for number in numbers:
         row = connection.execute(ask, (number,)).fetchone()
         if row:
-            *facts, draft, session = row
-            unit = _unit(connection, row[7], row[5], row[6], session)
-            yield _Candidate(*facts, draft=bool(draft), unit=unit)
+            key, kind, text, line, oid, path, source, weight, draft, session = row
+            unit = _unit(connection, source, oid, path, session)
+            yield _Candidate(number, key, kind, text, line, oid, path, source, weight, bool(draft), unit)
 
 
 def _unit(

@@ -1,0 +1,44 @@
+"""`patina hook EVENT`: what the pre-commit framework runs in place of our own hooks."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+
+import click
+
+
+@click.command("hook", context_settings={"ignore_unknown_options": True})
+@click.argument("event")
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def hook_command(event: str, arguments: tuple[str, ...]) -> None:
+    """Tell the worker of a git EVENT and come back at once.
+
+    Never fails and never prints: git must not notice. `patina install` puts hooks in place that cost a
+    tenth of this; here is what the pre-commit framework can run.
+    """
+    if not _off(os.environ):
+        _notify(event, arguments)
+
+
+def _notify(event: str, arguments: tuple[str, ...]) -> None:
+    from patina_hooks.errors import PatinaError
+    from patina_hooks.git import spool
+    from patina_hooks.git.hooks import make_state
+    from patina_hooks.git.repository import Repository
+    from patina_hooks.worker import start_worker
+
+    with suppress(PatinaError, OSError):
+        repository = Repository.open(Path.cwd())
+        make_state(repository.state)
+        with suppress(OSError):  # a full disk: the worker looks at the refs all the same
+            spool.append(repository.state, spool.Event(event, arguments))
+        start_worker(repository.common, repository.root)
+
+
+def _off(environment: Mapping[str, str]) -> bool:
+    """The same switches as in the shell: PATINA_SKIP, CI, PATINA_CI."""
+    ci = bool(environment.get("CI")) and environment.get("PATINA_CI") != "1"
+    return ci or environment.get("PATINA_SKIP") == "1"

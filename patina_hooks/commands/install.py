@@ -1,0 +1,67 @@
+"""`patina install` and `patina uninstall`: the git hooks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from patina_hooks.git.hooks import Installation
+
+_WAYS = {
+    "config": "in the repository's configuration",
+    "whole": "a hook of its own",
+    "block": "in the hook that was there",
+    "wrapper": "before the hook that was there",
+    "by hand": "by your hand",
+    "absent": "not installed",
+}
+
+
+@click.command("install")
+def install_command() -> None:
+    """Install the git hooks. Doing it again changes nothing.
+
+    Hooks that are there go on as before. PATINA_SKIP=1 in the environment silences ours for one
+    command; they are off where CI is set, unless PATINA_CI=1.
+    """
+    from patina_hooks.git.hooks import install
+    from patina_hooks.git.repository import Repository
+
+    for line in installed(install(Repository.open(Path.cwd()))):
+        click.echo(line)
+
+
+@click.command("uninstall")
+def uninstall_command() -> None:
+    """Remove the git hooks and put back what was there. What was remembered stays."""
+    from patina_hooks.display import clean
+    from patina_hooks.git.hooks import uninstall
+    from patina_hooks.git.repository import Repository
+
+    repository = Repository.open(Path.cwd())
+    left = [hook for hook in uninstall(repository).hooks if hook.way not in ("absent", "by hand")]
+    for hook in left:
+        click.echo(clean(f"{hook.event:16}{_WAYS[hook.way]} still; its end mark is gone, remove it by hand"))
+    if not left:
+        click.echo("The hooks are removed.")
+    click.echo(clean(f"What was remembered stays in {repository.state}; remove that folder to forget it."))
+
+
+def installed(installation: Installation) -> Iterator[str]:
+    """What `install` did, line by line."""
+    from patina_hooks.display import clean
+    from patina_hooks.git.stub import by_hand
+
+    for hook in installation.hooks:
+        yield clean(f"{hook.event:16}{_WAYS[hook.way]}{f' ({hook.note})' if hook.note else ''}")
+    missing = [hook for hook in installation.hooks if hook.way == "by hand" and hook.note]
+    if missing:
+        yield ""
+        yield "Add the line to each of these hooks, near the top; it names nothing of this machine:"
+    for hook in missing:
+        yield clean(f"  {installation.folder / hook.event}:")
+        yield f"    {by_hand(hook.event)}"

@@ -1,0 +1,223 @@
+"""`patina session`: start, update, note, end, status, list, show."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from patina_hooks.display import clean, clean_line, count
+
+if TYPE_CHECKING:
+    from patina_hooks.git.repository import Repository
+    from patina_hooks.sessions import Ended, Summary
+    from patina_hooks.sessions.document import Header
+    from patina_hooks.sessions.metrics import Numbers
+
+_json = click.option("--json", "as_json", is_flag=True, help="Print an object (list: a list of objects).")
+
+
+@click.group("session")
+def session_command() -> None:
+    """Start, note, update and end a session of work."""
+
+
+@session_command.command("start")
+@click.argument("title")
+@click.option(
+    "--adapter", metavar="NAME", help="The assistant it is held with; becomes part of the tags' names."
+)
+@_json
+def start_command(title: str, adapter: str | None, as_json: bool) -> None:
+    """Tag HEAD and open a document for a stretch of work."""
+    from patina_hooks import sessions
+
+    repository = _repository()
+    started = sessions.start(repository, title, adapter=adapter)
+    _wake(repository)
+    session, left = started.session, started.abandoned
+    if left:
+        _say(f"session {left.id} was unfinished: ended as abandoned, its document is {left.path}")
+    if started.uncommitted:
+        files = count(started.uncommitted, "tracked file")
+        _say(f"{files} with uncommitted changes: the start tag is HEAD, without them")
+    if started.cut:
+        _say(f"the title was cut at {len(session.title)} characters; put the rest into: patina session note")
+    if as_json:
+        _print_json({**_header(session), "abandoned": _ended(left) if left else None})
+    else:
+        click.echo(
+            f"session {session.id} started: {session.title}\n  on {session.branch}, tag {session.start_tag}"
+        )
+
+
+@session_command.command("update")
+@_json
+def update_command(as_json: bool) -> None:
+    """Append what git saw since the start; your own words go below it."""
+    from patina_hooks import sessions
+    from patina_hooks.sessions.workspace import ACTIVE
+
+    repository = _repository()
+    done = sessions.update(repository)
+    _wake(repository)
+    if as_json:
+        figures = {"commits": done.commits, "files": done.files, "last_commit": done.last_commit}
+        _print_json({"id": done.session.id, "since": done.since, "path": ACTIVE, **figures})
+    else:
+        figures_line = (
+            f"{count(done.commits, 'commit')}, {count(done.files, 'file')}, last commit {done.last_commit}"
+        )
+        click.echo(f"{figures_line}\n  write what was done below the update in {ACTIVE}")
+
+
+@session_command.command("note")
+@click.argument("text")
+@_json
+def note_command(text: str, as_json: bool) -> None:
+    """Append a note with the branch and commit it was made on."""
+    from patina_hooks import sessions
+
+    repository = _repository()
+    done = sessions.note(repository, text)
+    _wake(repository)
+    if as_json:
+        _print_json({"id": done.session.id, "place": done.place, "text": done.text})
+    else:
+        click.echo(f"noted in session {done.session.id} at {done.place}")
+
+
+@session_command.command("end")
+@click.option("--commit", is_flag=True, help="Commit the archived document, and only that.")
+@_json
+def end_command(commit: bool, as_json: bool) -> None:
+    """Tag HEAD, classify the session and archive its document."""
+    from patina_hooks import sessions
+
+    repository = _repository()
+    try:
+        done = sessions.end(repository, commit=commit)
+    finally:
+        # Also where only the commit failed: the session is ended by then.
+        _wake(repository)
+    if as_json:
+        _print_json(_ended(done))
+        return
+    click.echo(f"session {done.id} ended: {done.work_type}, {_figures(done.numbers)}\n  {done.path}")
+    if done.numbers is None:
+        _say("its start is not in this repository, so its numbers are unknown")
+
+
+@session_command.command("status")
+@_json
+def status_command(as_json: bool) -> None:
+    """The session under way in this work tree."""
+    from patina_hooks import sessions
+
+    progress = sessions.active(_repository())
+    if as_json:
+        found = {**_header(progress.session), **_flat(progress.numbers)} if progress else None
+        _print_json({"active": found})
+    elif progress is None:
+        click.echo("no session is under way")
+    else:
+        session = progress.session
+        click.echo(
+            f"session {session.id}: {session.title}\n"
+            f"  since {session.started} on {session.branch}, with {session.adapter}\n"
+            f"  {_figures(progress.numbers)}"
+        )
+
+
+@session_command.command("list")
+@click.option("--adapter", metavar="NAME", help="Only sessions held with it.")
+@click.option("-n", "limit", type=click.IntRange(min=1), metavar="N", help="At most so many.")
+@_json
+def list_command(adapter: str | None, limit: int | None, as_json: bool) -> None:
+    """Sessions, newest first."""
+    from patina_hooks import sessions
+
+    found = sessions.sessions(_repository(), adapter=adapter, limit=limit)
+    if as_json:
+        _print_json([asdict(summary) for summary in found])
+    elif found:
+        click.echo("\n".join(_rows(found)))
+    else:
+        _say("no sessions yet")
+
+
+@session_command.command("show")
+@click.argument("session", metavar="ID")
+@_json
+def show_command(session: str, as_json: bool) -> None:
+    """Print a session's document; ID may be the beginning of one."""
+    from patina_hooks import sessions
+
+    found = sessions.find(_repository(), session)
+    if as_json:
+        _print_json(asdict(found))
+    else:
+        click.echo(clean(found.text), nl=not found.text.endswith("\n"))
+
+
+def _rows(found: Iterable[Summary]) -> Iterator[str]:
+    for item in found:
+        figures = [item.state if item.state != "ended" else item.work_type or "ended"]
+        if item.commits is not None:
+            figures.append(count(item.commits, "commit"))
+        if item.files is not None:
+            figures.append(count(item.files, "file"))
+        title = clean_line(item.title) or "(no title)"
+        yield f"{item.id}  {clean_line(item.adapter or '-'):<8}  {title}  [{', '.join(figures)}]"
+
+
+def _figures(numbers: Numbers | None) -> str:
+    if numbers is None:
+        return "numbers unknown"
+    return f"{count(numbers.commits, 'commit')}, {count(numbers.files, 'file')}"
+
+
+def _flat(numbers: Numbers | None) -> dict[str, int | None]:
+    names = ("commits", "files", "patterns")
+    return {name: getattr(numbers, name) if numbers else None for name in names}
+
+
+def _header(session: Header) -> dict[str, object]:
+    return {**asdict(session), "start_tag": str(session.start_tag)}
+
+
+def _ended(ended: Ended) -> dict[str, object]:
+    fields = asdict(ended)
+    del fields["numbers"]
+    return {**fields, **_flat(ended.numbers)}
+
+
+def _print_json(value: object) -> None:
+    click.echo(json.dumps(value, indent=2))
+
+
+def _say(text: str) -> None:
+    click.echo(clean_line(text), err=True)
+
+
+def _repository() -> Repository:
+    # Opened here: `patina session --help` needs no git.
+    from patina_hooks.git.repository import Repository
+
+    return Repository.open(Path.cwd())
+
+
+def _wake(repository: Repository) -> None:
+    """Have the change indexed in the background, where this repository remembers at all."""
+    if repository.state.is_dir() and not os.environ.get("PATINA_SKIP"):
+        from patina_hooks.worker import start_worker
+
+        # The session stands; what a worker that cannot be started leaves undone, the next sync finds.
+        with suppress(OSError):
+            start_worker(repository.common, repository.root)

@@ -1,0 +1,1 @@
+"""The corpus: documents and observations, derived from live refs and work trees, kept in the log."""

@@ -1,0 +1,126 @@
+"""What the words of a heading or label say about what stands under it: tables of data."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+_QUALIFIERS = frozenset(
+    {
+        *("key", "major", "main", "core", "final", "important", "critical", "overall", "strategic"),
+        *("technical", "architectural", "architecture", "design", "additional", "initial", "original"),
+    }
+)
+
+_LEADING = {
+    "decision": "decision",
+    "decisions": "decision",
+    "pattern": "pattern",
+    "patterns": "pattern",
+    "insight": "pattern",
+    "insights": "pattern",
+    "lesson learned": "pattern",
+    "lessons learned": "pattern",
+    "beliefs captured": "pattern",
+    "work completed": "work",
+    "work done": "work",
+    "completed work": "work",
+    "accomplishment": "work",
+    "accomplishments": "work",
+    "achievement": "work",
+    "achievements": "work",
+    "challenge": "challenge",
+    "challenges": "challenge",
+    "blockers": "challenge",
+    "problems encountered": "challenge",
+    "issues encountered": "challenge",
+    "next step": "next",
+    "next steps": "next",
+    "next action": "next",
+    "next actions": "next",
+    "remaining work": "next",
+    "future work": "next",
+    "future recommendations": "next",
+    "recommendations for next session": "next",
+    "discussion": "discussion",
+    "discussions": "discussion",
+    "goals": "goal",
+    "previous session": "context",
+    "previous context": "context",
+    "session context": "context",
+    "user prompt": "prompt",
+    "user prompts": "prompt",
+    "user request": "prompt",
+    "user requests": "prompt",
+    "activity log": "activity",
+}
+"""Words that name a kind whatever follows them: "Key Decisions and Reasoning"."""
+
+_WHOLE = {
+    "completed": "work",
+    "problem": "challenge",
+    "problems": "challenge",
+    "next": "next",
+    "todo": "next",
+    "follow up": "next",
+    "context": "discussion",
+    "goal": "goal",
+    "objective": "goal",
+    "objectives": "goal",
+    "user": "prompt",
+    "note": "note",
+    "notes": "note",
+    "claude": "activity",
+    "assistant": "activity",
+}
+"""Words that name a kind only when they stand alone: "Next", but not "Next.js"."""
+
+_LONGEST_PHRASE = max(phrase.count(" ") + 1 for phrase in _LEADING)
+_CLOCK = re.compile(r"(?<![\d:])\d{1,2}:\d{2}")
+_TIME = re.compile(r"\[?~?\d{1,2}:\d{2}(?::\d{2})?(?:\s{0,3}[-\u2013]\s{0,3}~?\d{1,2}:\d{2})?\]?(?!\S)")
+_BOILERPLATE = re.compile(
+    r"(?:session start|session end|(?:final )?update|note)(?:\s*[\[(].*)?$", re.IGNORECASE
+)
+
+
+class Entry(NamedTuple):
+    """A heading that begins with a time: `### 14:05 - Fixed the parser`.
+
+    time: HH:MM, the later one of a range; kind: what stands under it, None for a bare time; said: what
+        the heading itself tells, "" for the headings that tools write.
+    """
+
+    time: str
+    kind: str | None
+    said: str
+
+
+def kind_of(name: str) -> str | None:
+    """The kind that a heading or label names, None for a name that says nothing of kinds."""
+    words = re.findall(r"[a-z]+", name.partition("(")[0].lower())
+    while len(words) > 1 and words[0] in _QUALIFIERS:
+        del words[0]
+    whole = _WHOLE.get(" ".join(words))
+    if whole:
+        return whole
+    leading = (" ".join(words[:count]) for count in range(_LONGEST_PHRASE, 0, -1))
+    return next((_LEADING[phrase] for phrase in leading if phrase in _LEADING), None)
+
+
+def timed_entry(title: str) -> Entry | None:
+    """What a heading with a time at its start tells; None without a time."""
+    time = _TIME.match(title)
+    if time is None:
+        return None
+    said = title[time.end() :].lstrip(" \t-\u2013\u2014:")
+    last = _CLOCK.findall(time[0])[-1].zfill(5)
+    if not said:
+        return Entry(last, None, "")
+    kind = "note" if re.match(r"note\b", said, re.IGNORECASE) else kind_of(said) or "activity"
+    tool_wrote = _BOILERPLATE.match(said) or kind == "prompt"
+    return Entry(last, kind, "" if tool_wrote else said)
+
+
+def is_session_start(title: str) -> bool:
+    """`### HH:MM - Session Start`, whose lines repeat the document's head."""
+    return _TIME.match(title) is not None and title.lower().endswith("session start")

@@ -1,0 +1,202 @@
+"""The doctor: every part looked at, each finding with what, why and what mends it. Nothing is changed."""
+
+from __future__ import annotations
+
+import os
+import re
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from patina_hooks.corpus.log import Log
+from patina_hooks.errors import PatinaError
+from patina_hooks.git.repository import Repository
+from patina_hooks.plugins import Plugins
+
+Level = Literal["ok", "warning", "fault"]
+_LOG_TAIL = 20_000
+_OLDEST_GIT = (2, 31)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one check saw. why: the reason, "" where all is well; fix: the next command to type."""
+
+    check: str
+    level: Level
+    what: str
+    why: str = ""
+    fix: str = ""
+
+
+def examine(repository: Repository, plugins: Plugins) -> list[Finding]:
+    """Run every check; one that fails itself is a finding and does not stop the others."""
+    findings: list[Finding] = []
+    for check in (_git, _settings, _recipe, _hooks, _state, _log, _vectors, _model, _plugins, _worker):
+        try:
+            findings += check(repository, plugins)
+        except PatinaError as error:
+            findings.append(Finding(_name(check), "fault", str(error), fix=error.hint))
+        except (OSError, sqlite3.DatabaseError) as error:
+            findings.append(Finding(_name(check), "fault", str(error)))
+    return findings
+
+
+def _name(check: Callable[..., object]) -> str:
+    return check.__name__.lstrip("_")
+
+
+def _git(repository: Repository, plugins: Plugins) -> Iterator[Finding]:
+    version = repository.git.text("version")
+    numbers = re.search(r"(\d+)\.(\d+)", version)
+    if numbers and (int(numbers[1]), int(numbers[2])) < _OLDEST_GIT:
+        yield Finding("git", "fault", version, "patina reads with options of git 2.31", "update git")
+    else:
+        yield Finding("git", "ok", version)
+    if repository.shallow():
+        why = "what lies beyond the border is not recorded"
+        yield Finding("git", "warning", "this clone is shallow", why, "git fetch --unshallow")
+    if repository.in_progress():
+        why = "the worker waits for its end"
+        yield Finding("git", "warning", "a rebase, am or cherry-pick is under way", why, "git status")
+
+
+def _settings(repository: Repository, plugins: Plugins) -> Iterator[Finding]:
+    from patina_hooks.settings import load_settings
+
+    settings = load_settings(repository.root)
+    yield Finding("settings", "ok", f"session documents in {settings.sessions_folder}")
+
+
+def _recipe(repository: Repository, plugins: Plugins) -> Iterator[Finding]:
+    from patina_hooks.recipe import load_recipe
+
+    recipe = load_recipe(repository.root)
+    yield Finding("recipe", "ok", f"model {recipe.model}, runtime {recipe.runtime}, index {recipe.index}")
+
+
+def _hooks(repository: Repository, plugins: Plugins) -> Iterator[Finding]:
+    from patina_hooks.git.hooks import inspect
+
+    installation = inspect(repository)
+    absent = [hook for hook in installation.hooks if hook.way in ("absent", "by hand") or hook.note]
+    if not absent:
+        yield Finding("hooks", "ok", f"{len(installation.hooks)} installed in {installation.folder}")
+    for hook in absent:
+        why = hook.note or "commits are recorded only when a patina command runs"
+        yield Finding("hooks", "warning", f"{hook.event}: {hook.way}", why, "patina install")
+    interpreter = installation.interpreter
+    if interpreter and not os.access(interpreter, os.X_OK):
+        yield Finding("hooks", "fault", f"the hooks run {interpreter}", "it is not there", "patina install")
+
+
+def _state(repository: Repository, plugins: Plugins) -> Iterator[Finding]:
+    state = repository.state
+    if not state.is_dir():
+        yield Finding("state", "warning", f"{state} is not there", "nothing is recorded yet", "patina init")
+    elif not os.access(state, os.W_OK):
+        yield Finding(
+            "state", "fault", f"{state} cannot be written", "nothing new is recorded", f"ls -ld {state}"
+        )
+    elif state.stat().st_mode & 0o077:
+        yield Finding("state", "warning", f"{state} can be read by others", fix=f"chmod 700 {state}")
+    else:
+        yield Finding("state", "ok", str(state))
+
+
+def _log(repository: Repository, plugins: Plugins) -> Iterator[Finding]:
+    if not repository.state.is_dir():
+        return
+    with closing(Log(repository.state, create=False)) as log:
+        said = [row[0] for row in log.connection.execute("PRAGMA quick_check(5)")]
+        if said != ["ok"]:
+            yield Finding("log", "fault", f"{log.path} is damaged", "; ".join(said), "patina sync --full")
+            return
+        yield Finding("log", "ok", "the database is sound")
+        from patina_hooks.corpus.facts import counts
+
+        pending = counts(log.connection)["pending"]
+        if pending:
+            why = "they are found by their words, not yet by their meaning"
+            yield Finding("log", "warning", f"{pending:,} texts are not embedded yet", why, "patina sync")
+
+
+def _vectors(repository: Repository, plugins: Plugins) -> Iterator[Finding]:
+    from patina_hooks.search.vectors import answering_space
+
+    if not repository.state.is_dir():
+        return
+    with closing(Log(repository.state, create=False)) as log:
+        space = answering_space(log)
+        if space is None:
+            yield Finding("vectors", "warning", "no vectors yet", "words alone answer", "patina sync")
+            return
+        index = space.open(plugins, repository.state)
+        index.verify()
+        stats = index.stats()
+        if log.fact("generation") != str(stats.generation):
+            yield Finding("vectors", "warning", "the index is not the one the log knows", fix="patina sync")
+        else:
+            yield Finding(
+                "vectors", "ok", f"{stats.rows:,} vectors in {stats.files} files, every byte as written"
+            )
+
+
+def _model(repository: Repository, plugins: Plugins) -> Iterator[Finding]:
+    from patina_hooks.recipe import load_recipe
+    from patina_hooks.testing.contract import run_contract
+
+    recipe = load_recipe(repository.root)
+    results = run_contract(plugins, recipe.model, recipe.runtime)
+    failed = [result for result in results if not result.passed]
+    if not failed:
+        yield Finding("model", "ok", f"{recipe.model}: {len(results)} contract checks pass")
+    for result in failed:
+        yield Finding("model", "fault", f"{recipe.model}: {result.name}", result.detail, "patina plugins")
+
+
+def _plugins(repository: Repository, plugins: Plugins) -> Iterator[Finding]:
+    infos = plugins.info()
+    names = ", ".join(f"{one.name} {one.version}".strip() for one in infos)
+    yield Finding("plugins", "ok", f"loaded: {names}")
+    for fault in plugins.faults:
+        fix = f"PATINA_DISABLE_PLUGINS={fault.plugin} turns it off"
+        yield Finding("plugins", "fault", f"{fault.plugin}: {fault.where}", fault.error, fix)
+
+
+def _worker(repository: Repository, plugins: Plugins) -> Iterator[Finding]:
+    from patina_hooks.git import spool
+    from patina_hooks.worker import LOG
+
+    if not repository.state.is_dir():
+        return
+    waiting = spool.pending(repository.state)
+    if waiting:
+        yield Finding("worker", "warning", "events wait for the worker", f"{waiting} bytes", "patina sync")
+    errors = _last_errors(repository.state / LOG)
+    if errors:
+        yield Finding(
+            "worker", "warning", f"its log ends with: {errors[-1]}", f"see {repository.state / LOG}"
+        )
+    elif not waiting:
+        yield Finding("worker", "ok", "nothing waits")
+
+
+def _last_errors(path: Path) -> list[str]:
+    """Errors since the worker last said that all is in step."""
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, path.stat().st_size - _LOG_TAIL))
+            lines = file.read().decode("utf-8", "replace").splitlines()
+    except OSError:
+        return []
+    errors: list[str] = []
+    for line in lines:
+        if " INFO in step" in line:
+            errors.clear()
+        elif " ERROR " in line:
+            errors.append(line)
+    return errors

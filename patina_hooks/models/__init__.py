@@ -1,0 +1,1 @@
+"""Models and runtimes: weights found and checked, texts encoded, vectors named by fingerprint."""

@@ -1,0 +1,38 @@
+"""The fingerprint of an encoder: a hash of everything that changes a vector, and of nothing else.
+
+Two encoders with one fingerprint give the same vectors, so their embeddings may share a cache; where it
+changes, everything is embedded anew. It is computed without opening the model.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Final
+
+from patina_hooks.types import ModelSpec
+
+TEXT_RULES: Final = "1"
+"""The version of `clean` in `patina_hooks.models.encoding`: raise it when that changes."""
+
+NORMALISATION: Final = "l2"
+
+
+def fingerprint_of(spec: ModelSpec, hashes: Mapping[str, str]) -> str:
+    """32 hex digits over `spec` and the sha256 of its files by role (`weights.file_hashes`)."""
+    facts = {
+        "model": spec.name,
+        "revision": spec.revision,
+        "files": {role: digest.lower() for role, digest in hashes.items()},
+        "dimensions": spec.dimensions,
+        "max_tokens": spec.max_tokens,
+        "pooling": spec.pooling,
+        "normalisation": NORMALISATION,
+        "query_prefix": spec.query_prefix,
+        "passage_prefix": spec.passage_prefix,
+        "batch_invariant": spec.batch_invariant,
+        "text_rules": TEXT_RULES,
+    }
+    canonical = json.dumps(facts, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode("ascii")).hexdigest()[:32]

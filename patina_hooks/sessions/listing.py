@@ -1,0 +1,164 @@
+"""Sessions as this work tree knows them: from documents, tags and the tree of HEAD."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from patina_hooks.display import clean_line
+from patina_hooks.errors import SessionError
+from patina_hooks.git.repository import Repository
+from patina_hooks.sessions.document import read_facts
+from patina_hooks.sessions.lifecycle import repair
+from patina_hooks.sessions.tags import SessionTag, TagName, is_session_id, parse_tag, session_tags
+from patina_hooks.sessions.workspace import ACTIVE, Workspace
+
+State = Literal["active", "ended", "unfinished"]
+
+_BLOB_CAP = 64 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """One session in a list; None where nothing tells.
+
+    started: as its document writes it. path: relative to the root. state: "active" in this work tree;
+    "unfinished" where only a start tag tells of it (under way in another work tree, or left behind).
+    commits, files, patterns, work_type: as its document states them.
+    """
+
+    id: str
+    title: str
+    adapter: str | None
+    state: State
+    started: str | None
+    path: str | None
+    start_tag: str | None
+    end_tag: str | None
+    work_type: str | None = None
+    commits: int | None = None
+    files: int | None = None
+    patterns: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The document of a session; path: relative to the root, in the work tree or in HEAD's tree."""
+
+    id: str
+    path: str
+    text: str
+
+
+def sessions(
+    repository: Repository, *, adapter: str | None = None, limit: int | None = None
+) -> list[Summary]:
+    """Sessions, newest first; only those of an adapter, at most `limit`."""
+    repair(repository)
+    workspace = Workspace.of(repository)
+    tags: dict[str, list[SessionTag]] = {}
+    for tag in session_tags(repository):
+        tags.setdefault(tag.name.id, []).append(tag)
+    session = workspace.active()
+    paths = {**_documents(workspace), **({session.id: ACTIVE} if session else {})}
+    found: list[Summary] = []
+    for name in sorted(tags.keys() | paths.keys(), reverse=True):
+        if limit is not None and len(found) >= limit:
+            break
+        summary = _summary(workspace, name, paths.get(name), tags.get(name, []))
+        if adapter is None or summary.adapter == adapter:
+            found.append(summary)
+    return found
+
+
+def find(repository: Repository, prefix: str) -> Found:
+    """The document of the session whose id is, or alone begins with, `prefix`.
+
+    Raises `SessionError` where no session or more than one does, or where only tags tell of it.
+    """
+    repair(repository)
+    workspace = Workspace.of(repository)
+    session = workspace.active()
+    paths = {**_documents(workspace), **({session.id: ACTIVE} if session else {})}
+    held = _held(workspace)
+    tagged = {tag.name.id for tag in session_tags(repository)}
+    name = _only(prefix, tagged | paths.keys() | held.keys())
+    if name in paths:
+        text = workspace.read(paths[name]) or ""
+        return Found(name, paths[name], text.encode("utf-8", "surrogateescape").decode("utf-8", "replace"))
+    if name not in held:
+        raise SessionError(
+            f"session {name} has tags but no document in this work tree or its HEAD",
+            hint=f"git log --all -- '*{name}*'",
+        )
+    (blob,) = repository.blobs([held[name]], _BLOB_CAP)
+    if blob.data is None:
+        raise SessionError(f"the document of session {name} is not in this clone, or too large to show")
+    return Found(name, workspace.archive(name), blob.data.decode("utf-8", "replace"))
+
+
+def _only(prefix: str, known: Iterable[str]) -> str:
+    fitting = sorted(name for name in known if prefix and name.startswith(prefix))
+    if not fitting:
+        raise SessionError(f"no session {clean_line(prefix)!r}", hint="patina session list")
+    if len(fitting) > 1:
+        some = ", ".join(fitting[:3]) + (", ..." if len(fitting) > 3 else "")
+        raise SessionError(
+            f"{len(fitting)} sessions begin with {prefix!r}: {some}",
+            hint=f"patina session show {fitting[-1]}",
+        )
+    return fitting[0]
+
+
+def _documents(workspace: Workspace) -> dict[str, str]:
+    folder = workspace.settings.sessions_folder
+    names = [name.removesuffix(".md") for name in workspace.names(folder) if name.endswith(".md")]
+    return {name: workspace.archive(name) for name in names if is_session_id(name)}
+
+
+def _held(workspace: Workspace) -> dict[str, str]:
+    """Blob ids of the documents in HEAD's tree, by session."""
+    (folder,) = workspace.repository.names([f"HEAD:{workspace.settings.sessions_folder}"])
+    entries = workspace.repository.tree(folder) if folder else []
+    files = {entry.name.removesuffix(".md"): entry for entry in entries if entry.name.endswith(".md")}
+    return {name: e.oid for name, e in files.items() if is_session_id(name) and e.mode.startswith("100")}
+
+
+def _summary(workspace: Workspace, session: str, path: str | None, tags: list[SessionTag]) -> Summary:
+    facts = _facts(workspace, path) if path else {}
+    stated = parse_tag(facts.get("Session Tag", ""))
+    by_edge = {tag.name.edge: tag for tag in tags}
+    titles = [facts.get("title", ""), *(tag.title for tag in tags)]
+    ended = "end" in by_edge or (path is not None and path != ACTIVE)
+    return Summary(
+        id=session,
+        title=clean_line(next((title for title in titles if title), "")),
+        adapter=clean_line(facts.get("LLM", ""))
+        or next((t.name.adapter for t in tags if t.name.adapter), None),
+        state="active" if path == ACTIVE else "ended" if ended else "unfinished",
+        started=clean_line(facts.get("Started", "")) or None,
+        path=path,
+        start_tag=_name(by_edge.get("start"), stated),
+        end_tag=_name(by_edge.get("end"), None),
+        work_type=clean_line(facts.get("Work Type", "")) or None,
+        commits=_number(facts.get("Commits")),
+        files=_number(facts.get("Files Changed")),
+        patterns=_number(facts.get("Patterns Modified")),
+    )
+
+
+def _facts(workspace: Workspace, path: str) -> dict[str, str]:
+    try:
+        return read_facts(workspace.read(path) or "")
+    except SessionError:
+        return {}  # one document that cannot be read must not hide the others
+
+
+def _name(tag: SessionTag | None, stated: TagName | None) -> str | None:
+    name = tag.name if tag else stated
+    return str(name) if name else None
+
+
+def _number(text: str | None) -> int | None:
+    return int(text) if text and text.isascii() and text.isdigit() and len(text) < 10 else None

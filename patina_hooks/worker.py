@@ -1,0 +1,195 @@
+"""The worker: started by a hook, it brings the memory up to date behind the user's back.
+
+    python -m patina_hooks.worker <common dir> <work tree>
+
+One works at a time, the others end at once: whoever notes an event does so before it looks for a worker,
+and a worker looks at the spool again after it let go of its lock, so no event is left lying. Nobody waits
+for it and nobody reads what it prints: what goes wrong is in `<state>/patina.log`.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from patina_hooks.errors import NotARepository, StateError
+from patina_hooks.git import spool
+from patina_hooks.git.lock import SyncLock
+
+if TYPE_CHECKING:
+    from patina_hooks.git.repository import Repository
+
+# worker.lock is held for a worker's life, a wait for a rebase included; `lock` only while the memory is
+# written, so that a command which the user types need not wait for the rebase.
+WORKER_LOCK = "worker.lock"
+SYNC_LOCK = "lock"
+LOG = "patina.log"
+_STATE_FOLDER = "patina"
+_SYNC_WAIT_SECONDS = 3600.0
+_POLL_SECONDS = 0.5
+_NICENESS = 10
+# Where the user keeps git's configuration is not a matter of one repository; all other GIT_* are.
+_KEPT = ("GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM")
+
+Synchronise = Callable[["Repository"], None]
+
+
+def start_worker(common: Path, work_tree: Path) -> None:
+    """Start a worker that outlives us. Raises OSError where the interpreter cannot be run.
+
+    common: the repository's common dir; work_tree: any of its work trees; both absolute.
+    """
+    command = [sys.executable, "-m", "patina_hooks.worker", str(common), str(work_tree)]
+    flags = 0
+    if sys.platform == "win32":
+        flags = subprocess.DETACHED_PROCESS | subprocess.CREATE_NEW_PROCESS_GROUP
+    process = subprocess.Popen(
+        command,
+        cwd=work_tree.anchor,  # never the repository: with -m Python imports from the current folder
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+        creationflags=flags,
+    )
+    # A notebook lives longer than its workers: somebody has to take note of their ends.
+    threading.Thread(target=process.wait, daemon=True).start()
+
+
+def main(arguments: list[str], synchronise: Synchronise | None = None) -> int:
+    """Work until the spool is empty or another worker is there. Always 0: nobody reads it."""
+    with suppress(ValueError, OSError, StateError):
+        common, work_tree = (Path(argument).resolve() for argument in arguments)
+        state = common / _STATE_FOLDER
+        again = state.is_dir()
+        while again:
+            lock = SyncLock(state / WORKER_LOCK)
+            if not lock.acquire():
+                break
+            try:
+                done = _logged(state, lambda: _work(common, work_tree, synchronise or _synchronise))
+            finally:
+                lock.release()
+            # A hook that fired while we were busy found the lock taken, and its own worker went away.
+            again = done and spool.pending(state) > 0
+    return 0
+
+
+def wait_until_quiet(
+    busy: Callable[[], bool], limit: float, sleep: Callable[[float], None] = time.sleep
+) -> bool:
+    """Wait while a rebase, am or cherry-pick is under way; False when `limit` seconds were not enough.
+
+    Each pick fires a hook, and what lies between the first and the last is gone a moment later.
+    """
+    waited = 0.0
+    while busy():
+        if waited >= limit:
+            return False
+        sleep(_POLL_SECONDS)
+        waited += _POLL_SECONDS
+    return True
+
+
+def _work(common: Path, work_tree: Path, synchronise: Synchronise) -> None:
+    # From here on it may cost: GitPython alone takes 70 ms, and most workers of a burst never get here.
+    import logging
+
+    from patina_hooks.settings import load_settings
+
+    log = logging.getLogger("patina_hooks.worker")  # __name__ is "__main__" here
+    state = common / _STATE_FOLDER
+    repository = _open(common, work_tree)
+    if not wait_until_quiet(repository.in_progress, load_settings(repository.root).defer_seconds):
+        log.warning("a rebase, am or cherry-pick is still under way: going on without waiting for its end")
+    again = True
+    while again:
+        reading = spool.read(state)
+        lock = SyncLock(state / SYNC_LOCK)
+        if not lock.acquire(wait=_SYNC_WAIT_SECONDS):
+            raise StateError("another patina has been writing for an hour", hint="patina doctor")
+        try:
+            synchronise(repository)
+            spool.mark(state, reading.end)
+            again = spool.truncate(state)
+        finally:
+            lock.release()
+        log.info("in step after %s", _events(reading.events))
+
+
+def _open(common: Path, work_tree: Path) -> Repository:
+    """The repository, through the work tree of the event, or the main one where that is gone."""
+    from patina_hooks.git.repository import Repository
+
+    for folder in (work_tree, common.parent):
+        with suppress(NotARepository):
+            repository = Repository.open(folder)
+            if repository.common.resolve() == common:
+                return repository
+    raise NotARepository(f"no work tree of {common} is left at {work_tree}")
+
+
+def _synchronise(repository: Repository) -> None:
+    from patina_hooks.sync import synchronise
+
+    synchronise(repository, background=True)
+
+
+def _events(events: tuple[spool.Event, ...]) -> str:
+    names = [event.hook for event in events]
+    return ", ".join(f"{names.count(name)} {name}" for name in dict.fromkeys(names)) or "no noted event"
+
+
+def _logged(state: Path, work: Callable[[], None]) -> bool:
+    """Whether the work was done; what went wrong is in the log."""
+    import logging
+    from logging.handlers import RotatingFileHandler
+
+    from patina_hooks.display import clean
+
+    class Readable(logging.Formatter):
+        def format(self, record: logging.LogRecord) -> str:
+            return clean(super().format(record))  # an error may quote what stands in the repository
+
+    handler = RotatingFileHandler(
+        state / LOG, maxBytes=256 * 1024, backupCount=2, encoding="utf-8", delay=True
+    )
+    handler.setFormatter(Readable("%(asctime)s %(process)d %(levelname)s %(message)s"))
+    log = logging.getLogger("patina_hooks")
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    try:
+        work()
+    except Exception:
+        log.exception("the worker failed; the next event, or `patina sync`, tries again")
+        return False
+    finally:
+        log.removeHandler(handler)
+        handler.close()
+    return True
+
+
+def _detach() -> None:
+    """Leave the terminal, the caller's files and the caller's git behind."""
+    for name in [name for name in os.environ if name.startswith("GIT_") and name not in _KEPT]:
+        del os.environ[name]
+    os.umask(0o077)
+    if sys.platform == "win32":
+        return
+    with suppress(OSError):  # already a leader: setsid(1) did it
+        os.setsid()
+    # The hook closes 3 to 9, all that POSIX sh can name; a caller may wait for the end of a higher one.
+    os.closerange(3, 256)
+    os.nice(_NICENESS)
+
+
+if __name__ == "__main__":
+    _detach()
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,12 @@
+"""The runtime "onnx": ONNX files run by ONNX Runtime."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from patina_hooks import RuntimeSpec, hookimpl
+
+
+@hookimpl
+def patina_register_runtimes() -> Iterator[RuntimeSpec]:
+    yield RuntimeSpec("onnx", opener="patina_onnx.runtime:open_model", modules=("onnxruntime", "tokenizers"))

@@ -1,0 +1,130 @@
+"""An ONNX file and its tokenizer, opened: texts to ids, ids to token vectors."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from patina_hooks.errors import ModelError
+from patina_hooks.types import ModelFiles, ModelSpec, Tokens
+from patina_onnx.external import refuse_foreign_data
+from patina_onnx.tokenizer import TextTokenizer, open_tokenizer
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from onnxruntime import InferenceSession, NodeArg
+
+    from patina_hooks.types import Vectors
+
+_OUTPUTS: Final = ("last_hidden_state", "token_embeddings")
+_MOST_THREADS: Final = 4
+_ERRORS_ONLY: Final = 3
+_TYPES: Final[dict[str, str]] = {
+    "tensor(int64)": "int64",
+    "tensor(int32)": "int32",
+    "tensor(bool)": "bool",
+    "tensor(float)": "float32",
+    "tensor(float16)": "float16",
+}
+
+
+def open_model(model: ModelSpec, files: ModelFiles) -> OnnxModel:
+    """Open the roles "model" and "tokenizer"; `ModelError` where one is absent or cannot be used."""
+    absent = sorted({"model", "tokenizer"} - set(files))
+    if absent:
+        raise ModelError(f"model {model.name} gives the onnx runtime no file for {', '.join(absent)}")
+    refuse_foreign_data(files["model"], files.values())
+    tokenizer = open_tokenizer(files["tokenizer"])
+    return OnnxModel(model.name, _session(str(files["model"])), tokenizer)
+
+
+class OnnxModel:
+    """A `TokenModel`: what the file asks for is read off its inputs and outputs."""
+
+    def __init__(self, name: str, session: InferenceSession, tokenizer: TextTokenizer) -> None:
+        self._name = name
+        self._session = session
+        self._tokenizer = tokenizer
+        self._inputs = [(one.name, _dtype(name, one), tuple(one.shape)) for one in session.get_inputs()]
+        self._output = _output(name, session)
+
+    def tokenize(self, texts: Sequence[str], max_tokens: int) -> list[Tokens]:
+        """Ids with special tokens, cut to `max_tokens`, unpadded."""
+        return self._tokenizer.tokenize(texts, max_tokens)
+
+    def forward(self, ids: NDArray[np.int64], mask: NDArray[np.int64]) -> Vectors:
+        """Token vectors [b, s, d], float32."""
+        import numpy as np
+
+        feed = {name: self._value(name, dtype, shape, ids, mask) for name, dtype, shape in self._inputs}
+        (hidden,) = self._session.run([self._output], feed)
+        return np.asarray(hidden, dtype=np.float32)
+
+    def _value(
+        self,
+        name: str,
+        dtype: str,
+        shape: tuple[object, ...],
+        ids: NDArray[np.int64],
+        mask: NDArray[np.int64],
+    ) -> NDArray[Any]:
+        import numpy as np
+
+        if name == "input_ids":
+            return ids.astype(dtype, copy=False)
+        if name == "attention_mask":
+            return mask.astype(dtype, copy=False)
+        if name == "token_type_ids":
+            return np.zeros_like(ids, dtype=dtype)
+        if name == "position_ids":
+            # Padding is on the right, so a row's positions simply count.
+            return np.broadcast_to(np.arange(ids.shape[1], dtype=dtype), ids.shape)
+        if name.startswith("past_key_values"):
+            # [batch, heads, past, width]: nothing came before, so every free axis but the batch is empty.
+            return np.zeros((len(ids), *(size if isinstance(size, int) else 0 for size in shape[1:])), dtype)
+        raise ModelError(
+            f"model {self._name}: its ONNX file asks for an input that patina does not know: {name}"
+        )
+
+
+def _session(path: str) -> InferenceSession:
+    # 50 ms to import: only when a model is opened.
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = _ERRORS_ONLY
+    options.intra_op_num_threads = threads()
+    options.inter_op_num_threads = 1
+    # "basic" opens in twice the time (it unfolds quantised weights) to encode a tenth faster; without any,
+    # one text takes three times as long. One level for all: two levels differ in the last bits.
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
+    try:
+        return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # ONNX Runtime's exceptions have no common base but this
+        raise ModelError(f"ONNX Runtime cannot open {path}: {error}") from error
+
+
+def threads() -> int:
+    """As many as this process may use, up to four: short texts gain nothing from more."""
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(usable, _MOST_THREADS)
+
+
+def _dtype(model: str, one: NodeArg) -> str:
+    asked: str = one.type
+    if asked not in _TYPES:
+        raise ModelError(
+            f"model {model}: its ONNX file wants {one.name} as {asked}, which patina cannot give"
+        )
+    return _TYPES[asked]
+
+
+def _output(model: str, session: InferenceSession) -> str:
+    axes: dict[str, int] = {one.name: len(one.shape) for one in session.get_outputs()}
+    named = [name for name in _OUTPUTS if name in axes]
+    shaped = [name for name, count in axes.items() if count == 3]
+    if found := named + shaped:
+        return found[0]
+    raise ModelError(f"model {model}: its ONNX file gives no token vectors, only {', '.join(axes)}")

@@ -1,0 +1,110 @@
+"""The lock: one holder, across objects and processes, and death lets go."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from patina_hooks.errors import StateError
+from patina_hooks.git.lock import SyncLock
+
+_HOLD = """\
+import sys
+from pathlib import Path
+from patina_hooks.git.lock import SyncLock
+lock = SyncLock(Path(sys.argv[1]))
+print(lock.acquire(), flush=True)
+sys.stdin.read()
+"""
+
+
+def test_one_holder_at_a_time(tmp_path: Path) -> None:
+    first, second = SyncLock(tmp_path / "lock"), SyncLock(tmp_path / "lock")
+    assert first.acquire()
+    assert not second.acquire()
+    assert not second.acquire(wait=0.1)
+    first.release()
+    assert second.acquire()
+    second.release()
+
+
+def test_a_holder_that_is_killed_lets_go(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    with subprocess.Popen(
+        [sys.executable, "-c", _HOLD, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "True\n"
+        lock = SyncLock(path)
+        assert not lock.acquire()
+        holder.kill()
+        holder.wait(60)
+        # Not reaped or reaped, a zombie or gone: the operating system has let go.
+        assert lock.acquire(wait=60)
+        lock.release()
+
+
+def test_waiting_ends_when_the_holder_lets_go(tmp_path: Path) -> None:
+    first, second = SyncLock(tmp_path / "lock"), SyncLock(tmp_path / "lock")
+    first.acquire()
+    got: list[bool] = []
+    waiting = threading.Thread(target=lambda: got.append(second.acquire(wait=None)))
+    waiting.start()
+    first.release()
+    waiting.join(60)
+    assert got == [True]
+    second.release()
+
+
+def test_with_holds_it_and_lets_go_after_an_error(tmp_path: Path) -> None:
+    other = SyncLock(tmp_path / "lock")
+
+    def work() -> None:
+        with SyncLock(tmp_path / "lock"):
+            assert not other.acquire()
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        work()
+    assert other.acquire()
+    other.release()
+    other.release()
+
+
+def test_a_child_does_not_keep_it(tmp_path: Path) -> None:
+    lock = SyncLock(tmp_path / "lock")
+    lock.acquire()
+    with subprocess.Popen(["cat"], stdin=subprocess.PIPE, close_fds=False) as child:
+        lock.release()
+        assert SyncLock(tmp_path / "lock").acquire()
+        child.communicate(timeout=60)
+
+
+def test_no_descriptor_is_left_behind(tmp_path: Path) -> None:
+    with SyncLock(tmp_path / "lock"):
+        before = len(list(Path("/dev/fd").iterdir()))
+        for _ in range(5):
+            assert not SyncLock(tmp_path / "lock").acquire()
+        assert len(list(Path("/dev/fd").iterdir())) == before
+
+
+def test_taking_it_twice_is_a_mistake_and_not_a_deadlock(tmp_path: Path) -> None:
+    lock = SyncLock(tmp_path / "lock")
+    with lock, pytest.raises(RuntimeError, match="already held"):
+        lock.acquire()
+
+
+def test_the_file_stays(tmp_path: Path) -> None:
+    with SyncLock(tmp_path / "lock"):
+        pass
+    assert (tmp_path / "lock").is_file()
+
+
+def test_a_place_that_cannot_be_written_is_an_error_with_a_remedy(tmp_path: Path) -> None:
+    with pytest.raises(StateError, match="cannot be opened") as caught:
+        SyncLock(tmp_path / "nowhere" / "lock").acquire()
+    assert caught.value.hint

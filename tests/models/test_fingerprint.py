@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import re
+from dataclasses import fields, replace
+from typing import Any
+
+import pytest
+
+from patina_hooks.models import fingerprint as module
+from patina_hooks.models.fingerprint import fingerprint_of
+from patina_hooks.types import ModelSpec, PackageFile
+
+FILE = PackageFile("acme", "acme/model.onnx", sha256="0" * 64)
+SPEC = ModelSpec("acme-64", dimensions=64, runtimes={"onnx": {"model": FILE}})
+HASHES = {"model": "0" * 64, "tokenizer": "1" * 64}
+
+CHANGES_VECTORS: dict[str, Any] = {
+    "name": "acme-65",
+    "dimensions": 65,
+    "max_tokens": 64,
+    "pooling": "cls",
+    "query_prefix": "query: ",
+    "passage_prefix": "passage: ",
+    "revision": "2",
+    "batch_invariant": False,
+}
+CHANGES_NOTHING: dict[str, Any] = {
+    "licence": "MIT",
+    "runtimes": {"onnx": {"model": FILE}, "mlx": {"model": FILE}},
+}
+
+
+def test_it_is_32_hex_digits_and_the_same_in_every_process() -> None:
+    assert re.fullmatch("[0-9a-f]{32}", fingerprint_of(SPEC, HASHES))
+    assert fingerprint_of(SPEC, HASHES) == "9342959a94d4ec026a437299412e8a3f"
+
+
+@pytest.mark.parametrize("name", CHANGES_VECTORS)
+def test_what_changes_a_vector_changes_it(name: str) -> None:
+    changed = replace(SPEC, **{name: CHANGES_VECTORS[name]})
+    assert fingerprint_of(changed, HASHES) != fingerprint_of(SPEC, HASHES)
+
+
+@pytest.mark.parametrize("name", CHANGES_NOTHING)
+def test_what_changes_no_vector_leaves_it(name: str) -> None:
+    changed = replace(SPEC, **{name: CHANGES_NOTHING[name]})
+    assert fingerprint_of(changed, HASHES) == fingerprint_of(SPEC, HASHES)
+
+
+def test_every_field_of_a_spec_is_in_one_of_the_two_lists() -> None:
+    assert {field.name for field in fields(ModelSpec)} == set(CHANGES_VECTORS) | set(CHANGES_NOTHING)
+
+
+@pytest.mark.parametrize("role", HASHES)
+def test_another_file_changes_it(role: str) -> None:
+    assert fingerprint_of(SPEC, {**HASHES, role: "2" * 64}) != fingerprint_of(SPEC, HASHES)
+
+
+def test_files_that_change_places_change_it() -> None:
+    turned = {"model": HASHES["tokenizer"], "tokenizer": HASHES["model"]}
+    assert fingerprint_of(SPEC, turned) != fingerprint_of(SPEC, HASHES)
+
+
+def test_the_order_and_case_of_hashes_do_not_matter() -> None:
+    turned = {role: digest.upper() for role, digest in reversed(HASHES.items())}
+    assert fingerprint_of(SPEC, turned) == fingerprint_of(SPEC, HASHES)
+
+
+@pytest.mark.parametrize("rule", ["TEXT_RULES", "NORMALISATION"])
+def test_other_rules_for_texts_or_norms_change_it(monkeypatch: pytest.MonkeyPatch, rule: str) -> None:
+    before = fingerprint_of(SPEC, HASHES)
+    monkeypatch.setattr(module, rule, "another")
+    assert fingerprint_of(SPEC, HASHES) != before

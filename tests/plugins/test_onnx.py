@@ -1,0 +1,303 @@
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from patina_onnx.external import external_names, refuse_foreign_data
+from patina_onnx.runtime import open_model, threads
+from patina_onnx.tokenizer import open_tokenizer
+from support import onnx_files as make
+
+from patina_hooks.errors import ModelError
+from patina_hooks.models.choice import RuntimeChoice
+from patina_hooks.models.encoding import Encoder
+from patina_hooks.models.weights import model_files
+from patina_hooks.plugins import Plugins
+from patina_hooks.types import ModelSpec, TokenModel
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+TABLE = np.arange(40, dtype=np.float32).reshape(10, 4)
+SPEC = ModelSpec("tiny", dimensions=4, runtimes={}, max_tokens=8)
+IDS = np.array([[2, 5, 3], [2, 3, 0]], dtype=np.int64)
+MASK = np.array([[1, 1, 1], [1, 1, 0]], dtype=np.int64)
+
+
+@pytest.fixture
+def vocabulary(tmp_path: Path) -> Path:
+    path = tmp_path / "vocab.txt"
+    path.write_text("\n".join(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "a", "b", "##b", "é", "e", "[MASK]"]))
+    return path
+
+
+def opened(folder: Path, content: bytes, **more: Path) -> TokenModel:
+    (folder / "model.onnx").write_bytes(content)
+    return open_model(SPEC, {"model": folder / "model.onnx", "tokenizer": folder / "vocab.txt", **more})
+
+
+def tensor() -> bytes:
+    return make.tensor("table", TABLE)
+
+
+def added(name: str) -> list[bytes]:
+    """Nodes that add an integer input [b, s] to every row."""
+    return [
+        make.node("Cast", [name], ["as_float"], make.integer("to", make.FLOAT)),
+        make.node(
+            "Constant", [], ["axis"], make.message(1, "value_int") + make.number(3, 2) + make.number(20, 2)
+        ),
+        make.node("Unsqueeze", ["as_float", "axis"], ["column"]),
+        make.node("Add", ["rows", "column"], ["last_hidden_state"]),
+    ]
+
+
+# --- inputs and outputs -------------------------------------------------------------------------
+
+
+def test_a_file_that_asks_for_ids_alone_gets_ids_alone(tmp_path: Path, vocabulary: Path) -> None:
+    hidden = opened(tmp_path, make.embedding(tensor(), 4)).forward(IDS, MASK)
+    assert hidden.dtype == np.float32
+    assert np.array_equal(hidden, TABLE[IDS])
+
+
+@pytest.mark.parametrize("kind", [make.INT64, make.INT32])
+@pytest.mark.parametrize(
+    ("name", "fed"),
+    [
+        ("attention_mask", MASK),
+        ("token_type_ids", np.zeros_like(IDS)),
+        ("position_ids", np.array([[0, 1, 2], [0, 1, 2]])),
+    ],
+)
+def test_inputs_are_fed_as_the_file_asks(
+    tmp_path: Path, vocabulary: Path, name: str, fed: NDArray[np.int64], kind: int
+) -> None:
+    content = make.embedding(tensor(), 4, inputs=[make.value(name, kind, ["b", "s"])], more=added(name))
+    hidden = opened(tmp_path, content).forward(IDS, MASK)
+    assert np.array_equal(hidden, TABLE[IDS] + fed[:, :, None])
+
+
+def test_a_decoder_export_gets_an_empty_past(tmp_path: Path, vocabulary: Path) -> None:
+    past = [
+        make.value(f"past_key_values.0.{part}", kind, ["b", 2, "past", 6])
+        for part, kind in (("key", make.FLOAT), ("value", make.FLOAT16))
+    ]
+    hidden = opened(tmp_path, make.embedding(tensor(), 4, inputs=past)).forward(IDS, MASK)
+    assert np.array_equal(hidden, TABLE[IDS])
+
+
+def test_an_input_that_is_not_known_is_an_error(tmp_path: Path, vocabulary: Path) -> None:
+    content = make.embedding(tensor(), 4, inputs=[make.value("pixel_values", make.FLOAT, ["b", "s"])])
+    with pytest.raises(ModelError, match="asks for an input that patina does not know: pixel_values"):
+        opened(tmp_path, content).forward(IDS, MASK)
+
+
+def test_an_input_of_another_type_is_an_error(tmp_path: Path, vocabulary: Path) -> None:
+    content = make.embedding(tensor(), 4, inputs=[make.value("texts", make.STRING, ["b"])])
+    with pytest.raises(ModelError, match=r"wants texts as tensor\(string\)"):
+        opened(tmp_path, content)
+
+
+def test_the_token_vectors_are_chosen_among_outputs(tmp_path: Path, vocabulary: Path) -> None:
+    nodes = [
+        make.node("Gather", ["table", "input_ids"], ["last_hidden_state"]),
+        make.node("Neg", ["last_hidden_state"], ["other"]),
+    ]
+    outputs = [make.value(name, make.FLOAT, ["b", "s", 4]) for name in ("other", "last_hidden_state")]
+    ids = [make.value("input_ids", make.INT64, ["b", "s"])]
+    content = make.model(make.graph(nodes, ids, outputs, [tensor()]))
+    assert np.array_equal(opened(tmp_path, content).forward(IDS, MASK), TABLE[IDS])
+
+
+def test_an_output_of_another_name_is_taken_if_it_has_three_axes(tmp_path: Path, vocabulary: Path) -> None:
+    content = make.embedding(tensor(), 4, output="features")
+    assert np.array_equal(opened(tmp_path, content).forward(IDS, MASK), TABLE[IDS])
+
+
+def test_a_file_without_token_vectors_is_an_error(tmp_path: Path, vocabulary: Path) -> None:
+    nodes = [make.node("Identity", ["input_ids"], ["logits"])]
+    sides = [[make.value(name, make.INT64, ["b", "s"])] for name in ("input_ids", "logits")]
+    with pytest.raises(ModelError, match="gives no token vectors, only logits"):
+        opened(tmp_path, make.model(make.graph(nodes, *sides)))
+
+
+@pytest.mark.parametrize("content", [b"", b"garbage", b"\xff" * 40, make.embedding(tensor(), 4)[:-9]])
+def test_a_damaged_file_is_an_error(tmp_path: Path, vocabulary: Path, content: bytes) -> None:
+    with pytest.raises(ModelError, match=r"model\.onnx"):
+        opened(tmp_path, content)
+
+
+@pytest.mark.parametrize("role", ["model", "tokenizer"])
+def test_a_model_without_one_of_its_files_is_an_error(tmp_path: Path, vocabulary: Path, role: str) -> None:
+    files = {"model": tmp_path / "model.onnx", "tokenizer": vocabulary}
+    del files[role]
+    with pytest.raises(ModelError, match=f"no file for {role}"):
+        open_model(SPEC, files)
+
+
+def test_threads_are_few() -> None:
+    assert 1 <= threads() <= 4
+
+
+# --- data in other files ------------------------------------------------------------------------
+
+
+def external(location: str) -> bytes:
+    return make.embedding(make.external_tensor("table", TABLE, location), 4)
+
+
+def test_data_beside_the_file_is_read_if_the_model_lists_it(tmp_path: Path, vocabulary: Path) -> None:
+    (tmp_path / "weights.bin").write_bytes(TABLE.tobytes())
+    model = opened(tmp_path, external("weights.bin"), weights=tmp_path / "weights.bin")
+    assert np.array_equal(model.forward(IDS, MASK), TABLE[IDS])
+
+
+def test_data_that_the_model_does_not_list_is_refused(tmp_path: Path, vocabulary: Path) -> None:
+    (tmp_path / "weights.bin").write_bytes(TABLE.tobytes())
+    with pytest.raises(ModelError, match=r"'weights\.bin' is not among the files that the model lists"):
+        opened(tmp_path, external("weights.bin"))
+
+
+@pytest.mark.parametrize(
+    "location", ["../secret.bin", "sub/../../secret.bin", "/etc/passwd", "..\\secret.bin"]
+)
+def test_data_outside_the_folder_is_refused_even_if_listed(tmp_path: Path, location: str) -> None:
+    folder = tmp_path / "model"
+    (folder / "sub").mkdir(parents=True)
+    (tmp_path / "secret.bin").write_bytes(TABLE.tobytes())
+    (folder / "model.onnx").write_bytes(external(location))
+    with pytest.raises(ModelError, match="names data outside its folder"):
+        refuse_foreign_data(folder / "model.onnx", [tmp_path / "secret.bin", Path("/etc/passwd")])
+
+
+def test_a_link_out_of_the_folder_is_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    folder.mkdir()
+    (tmp_path / "secret.bin").write_bytes(TABLE.tobytes())
+    (folder / "weights.bin").symlink_to(tmp_path / "secret.bin")
+    (folder / "model.onnx").write_bytes(external("weights.bin"))
+    with pytest.raises(ModelError, match="names data outside its folder"):
+        refuse_foreign_data(folder / "model.onnx", [folder / "weights.bin"])
+
+
+OUTSIDE = make.external_tensor("table", TABLE, "../x")
+INNER = make.message(5, OUTSIDE)  # a graph with that initializer
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        make.message(7, INNER),
+        make.message(7, make.message(15, make.message(1, OUTSIDE))),
+        make.message(7, make.message(15, make.message(2, OUTSIDE))),
+        make.message(7, make.message(1, make.message(5, make.message(5, OUTSIDE)))),
+        make.message(7, make.message(1, make.message(5, make.message(10, OUTSIDE)))),
+        make.message(7, make.message(1, make.message(5, make.message(6, INNER)))),
+        make.message(7, make.message(1, make.message(5, make.message(11, INNER)))),
+        make.message(7, make.message(1, make.message(5, make.message(22, make.message(1, OUTSIDE))))),
+        make.message(7, make.message(1, make.message(5, make.message(23, make.message(2, OUTSIDE))))),
+        make.message(20, make.message(1, INNER)),
+        make.message(25, make.message(7, make.message(5, make.message(5, OUTSIDE)))),
+        make.message(7, INNER) + make.message(7, b""),
+    ],
+)
+def test_data_is_found_wherever_a_tensor_can_stand(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "model.onnx"
+    path.write_bytes(make.number(1, 8) + content)
+    assert external_names(path) == ["../x"]
+
+
+def test_the_last_location_of_a_tensor_is_not_the_only_one_read(tmp_path: Path) -> None:
+    entries = [
+        make.message(13, make.message(1, "location") + make.message(2, name)) for name in ("../x", "y")
+    ]
+    (tmp_path / "model.onnx").write_bytes(make.message(7, make.message(5, b"".join(entries))))
+    assert external_names(tmp_path / "model.onnx") == ["../x", "y"]
+
+
+def test_graphs_nested_without_end_are_refused(tmp_path: Path) -> None:
+    content = INNER
+    for _ in range(200):
+        content = make.message(1, make.message(5, make.message(6, content)))
+    (tmp_path / "model.onnx").write_bytes(make.message(7, content))
+    with pytest.raises(ModelError, match="nested too deeply"):
+        external_names(tmp_path / "model.onnx")
+
+
+# --- tokenizers ---------------------------------------------------------------------------------
+
+
+def test_a_vocabulary_is_read_as_lower_casing_word_pieces(vocabulary: Path) -> None:
+    (tokens,) = open_tokenizer(vocabulary).tokenize(["A bb É"], 8)
+    assert list(tokens.ids) == [2, 4, 5, 6, 8, 3]
+    assert tokens.cut == 0
+
+
+@pytest.mark.parametrize(("count", "cut"), [(0, 0), (1, 0), (6, 0), (7, 1), (13, 7), (1000, 994)])
+def test_texts_are_cut_with_a_count_of_what_is_left_out(vocabulary: Path, count: int, cut: int) -> None:
+    (tokens,) = open_tokenizer(vocabulary).tokenize(["a " * count], 8)
+    assert (len(tokens.ids), tokens.cut) == (min(count, 6) + 2, cut)
+    assert tokens.ids[0] == 2
+    assert tokens.ids[-1] == 3
+
+
+def test_padding_and_truncation_of_a_shipped_tokenizer_do_not_count(tmp_path: Path) -> None:
+    files = model_files(Plugins.load().model("acme-64"), "onnx")
+    shipped: dict[str, Any] = json.loads(files["tokenizer"].read_text())
+    shipped["truncation"] = {
+        "direction": "Left",
+        "max_length": 5,
+        "strategy": "LongestFirst",
+        "stride": 2,
+    }
+    shipped["padding"] = {
+        "strategy": {"Fixed": 12},
+        "direction": "Left",
+        "pad_to_multiple_of": None,
+        "pad_id": 0,
+        "pad_type_id": 0,
+        "pad_token": "[PAD]",
+    }
+    path = tmp_path / "tokenizer.json"
+    path.write_text(json.dumps(shipped))
+    text = "the commit of the last session"
+    assert open_tokenizer(path).tokenize([text], 100) == open_tokenizer(files["tokenizer"]).tokenize(
+        [text], 100
+    )
+    assert open_tokenizer(path).tokenize([text], 4) == open_tokenizer(files["tokenizer"]).tokenize([text], 4)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("tokenizer.json", "{", "cannot be opened"),
+        ("tokenizer.json", "{}", "cannot be opened"),
+        ("spiece.model", "", "neither a tokenizer.json nor a vocab.txt"),
+        ("vocab.txt", "a\nb\n", "cannot be opened"),
+    ],
+)
+def test_what_is_no_tokenizer_is_an_error(tmp_path: Path, name: str, content: str, said: str) -> None:
+    (tmp_path / name).write_text(content)
+    with pytest.raises(ModelError, match=said):
+        open_tokenizer(tmp_path / name)
+
+
+# --- whole --------------------------------------------------------------------------------------
+
+
+def test_a_tiny_file_encodes(tmp_path: Path, vocabulary: Path) -> None:
+    model = opened(tmp_path, make.embedding(tensor(), 4))
+    encoded = Encoder(SPEC, RuntimeChoice("onnx", ""), "f" * 32, model).encode(["a", "a b"], role="query")
+    expected = TABLE[[2, 4, 3]].mean(axis=0)
+    np.testing.assert_allclose(encoded.vectors[0], expected / np.linalg.norm(expected), atol=1e-6)
+
+
+def test_the_plugin_says_what_it_needs() -> None:
+    runtime = Plugins.load().runtime("onnx")
+    assert runtime.modules == ("onnxruntime", "tokenizers")
+    assert sys.modules["patina_onnx"].__doc__

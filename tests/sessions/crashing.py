@@ -1,0 +1,145 @@
+"""Kill a session command before each of its write steps in turn, then run the next command.
+
+`python -m sessions.crashing SCENARIO FOLDER` prints one JSON object a step (see `Aftermath`). It forks, so it
+runs in a process of its own; the kill is `os._exit` inside an audit hook, which no handler can catch.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import shutil
+import sys
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from sessions.workbench import Workbench
+
+from patina_hooks import sessions
+from patina_hooks.git.repository import Repository
+
+_WRITING_EVENTS = frozenset({"os.rename", "os.remove", "os.mkdir", "os.chmod"})
+_WRITING_GIT = frozenset({"tag", "update-ref"})
+_KILLED = 9
+
+
+@dataclass(frozen=True, slots=True)
+class Aftermath:
+    """What the next command finds and leaves. event: what the killed step was about to do.
+
+    untracked: what git would show after one more session was started and ended.
+    """
+
+    step: int
+    event: str
+    tags: list[str]
+    active: str | None
+    window: bool
+    archived: dict[str, str]
+    untracked: list[str]
+    intent: bool
+    pointer: str
+    goes_on: bool
+
+
+def _start(repository: Repository) -> None:
+    sessions.start(repository, "crash me")
+
+
+def _end(repository: Repository) -> None:
+    sessions.end(repository)
+
+
+# scenario -> (what comes before, what is killed)
+SCENARIOS: dict[str, tuple[Callable[[Repository], object] | None, Callable[[Repository], object]]] = {
+    "start": (None, _start),
+    "end": (_start, _end),
+    "start over an unfinished session": (_start, _start),
+}
+
+
+def _writes(event: str, arguments: tuple[object, ...]) -> bool:
+    if event == "open":
+        return isinstance(arguments[2], int) and bool(arguments[2] & (os.O_WRONLY | os.O_RDWR))
+    if event == "subprocess.Popen":
+        command = arguments[1]
+        return isinstance(command, list) and bool(_WRITING_GIT & set(command))
+    return event in _WRITING_EVENTS
+
+
+def _die_at(step: int, log: int) -> None:
+    seen = 0
+
+    def hook(event: str, arguments: tuple[object, ...]) -> None:
+        nonlocal seen
+        if _writes(event, arguments):
+            seen += 1
+            if seen == step:
+                os.write(log, event.encode())
+                os._exit(_KILLED)
+
+    sys.addaudithook(hook)
+
+
+def _killed_at(step: int, repository: Repository, command: Callable[[Repository], object]) -> str | None:
+    """The event before which the command died, None where it came to its end first."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        _die_at(step, writing)
+        command(repository)
+        os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading, encoding="utf-8") as log:
+        event = log.read()
+    _, status = os.waitpid(child, 0)
+    code = os.waitstatus_to_exitcode(status)
+    if code not in (0, _KILLED):
+        raise RuntimeError(f"the command failed by itself at step {step}: {code}")
+    return event if code == _KILLED else None
+
+
+def _aftermath(step: int, event: str, bench: Workbench) -> Aftermath:
+    progress = sessions.active(bench.repository)
+    archive = bench.root / "layer" / "sessions"
+    pointer = bench.local / "last-session.md"
+    found = Aftermath(
+        step=step,
+        event=event,
+        tags=bench.tags(),
+        active=progress.session.id if progress else None,
+        window=(bench.local / ".last-update").exists(),
+        archived={path.stem: path.read_text("utf-8") for path in archive.glob("*")},
+        untracked=[],
+        intent=(bench.local / "intent.json").exists(),
+        pointer=pointer.read_text("utf-8") if pointer.exists() else "",
+        goes_on=False,
+    )
+    sessions.start(bench.repository, "the next one")
+    ended = sessions.end(bench.repository)
+    untracked = bench.git("ls-files", "--others", "--exclude-standard").splitlines()
+    return replace(found, goes_on=ended.title == "the next one", untracked=untracked)
+
+
+def main(scenario: str, folder: Path) -> None:
+    before, command = SCENARIOS[scenario]
+    template = Workbench.make(folder / "template")
+    template.commit("first", {"readme": "hello\n"})
+    if before:
+        before(template.repository)
+        sessions.note(template.repository, "a note to keep")
+        template.commit("work", {"work": "done\n"})
+    for step in itertools.count(1):
+        bench = Workbench(folder / f"step-{step}")
+        shutil.copytree(template.root, bench.root)
+        event = _killed_at(step, bench.repository, command)
+        if event is None:
+            return
+        print(json.dumps(asdict(_aftermath(step, event, bench))))  # noqa: T201 (read by the test)
+        shutil.rmtree(bench.root)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], Path(sys.argv[2]))

@@ -1,0 +1,112 @@
+"""After a kill at any write step and one more command, a start or an end is whole or never was."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from sessions.crashing import Aftermath
+from sessions.workbench import Workbench
+
+from patina_hooks import sessions
+
+
+def _aftermaths(scenario: str, folder: Path) -> list[Aftermath]:
+    tests = str(Path(__file__).parents[1])
+    done = subprocess.run(
+        [sys.executable, "-m", "sessions.crashing", scenario, str(folder)],
+        env={**os.environ, "PYTHONPATH": tests},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    found = [Aftermath(**json.loads(line)) for line in done.stdout.splitlines()]
+    # Each kind of step was really killed: a file begun, put in its place, taken away, and a tag made.
+    assert {"open", "os.rename", "os.remove", "subprocess.Popen"} <= {after.event for after in found}
+    for after in found:
+        assert not after.intent, after
+        assert after.window or not after.active, after
+        assert after.goes_on, after
+        # A half-written file beside an archived document would turn up in `git status`.
+        assert all(path.endswith(".md") and "/." not in path for path in after.untracked), after
+    return found
+
+
+def _edges(after: Aftermath, session: str) -> set[str]:
+    return {tag.rpartition("-")[2] for tag in after.tags if tag.startswith(f"session-{session}-")}
+
+
+def test_a_killed_start_is_whole_or_never_was(tmp_path: Path) -> None:
+    found = _aftermaths("start", tmp_path)
+    whole = [after for after in found if after.active]
+    for after in found:
+        if after.active:
+            assert _edges(after, after.active) == {"start"}
+        else:
+            assert not after.tags
+        assert not after.archived
+    assert 0 < len(whole) < len(found)
+
+
+def _check_ended(after: Aftermath, session: str) -> None:
+    text = after.archived[session]
+    assert _edges(after, session) == {"start", "end"}
+    assert text.count("## Session Classification") == 1
+    assert "a note to keep" in text
+    assert "- Commits: 1\n" in text
+    assert session in after.pointer
+
+
+def test_a_killed_end_is_whole_or_never_was(tmp_path: Path) -> None:
+    found = _aftermaths("end", tmp_path)
+    for after in found:
+        if after.active:
+            assert _edges(after, after.active) == {"start"}
+            assert not after.archived
+        else:
+            (session,) = after.archived
+            _check_ended(after, session)
+    assert {bool(after.active) for after in found} == {True, False}
+
+
+def test_a_killed_start_over_an_unfinished_session_loses_neither(tmp_path: Path) -> None:
+    found = _aftermaths("start over an unfinished session", tmp_path)
+    for after in found:
+        (first, *later) = sorted({tag.split("-end")[0].split("-start")[0][8:] for tag in after.tags})
+        if first in after.archived:
+            _check_ended(after, first)
+            assert "- Status: abandoned\n" in after.archived[first]
+            assert [after.active] == later or (after.active is None and not later)
+        else:
+            assert (after.active, later) == (first, [])
+    assert {len(after.archived) for after in found} == {0, 1}
+
+
+@pytest.mark.parametrize(
+    "content", ["", "{", "[]", '{"action": "start"}', "\x00", '{"action": "end", "title": 3}']
+)
+def test_an_intent_that_makes_no_sense_is_forgotten(content: str, tmp_path: Path) -> None:
+    bench = Workbench.make(tmp_path / "r")
+    bench.commit("first", {})
+    bench.local.mkdir(parents=True)
+    (bench.local / "intent.json").write_text(content)
+    assert sessions.active(bench.repository) is None
+    assert not (bench.local / "intent.json").exists()
+    assert bench.tags() == []
+
+
+def test_an_intent_that_came_with_a_clone_makes_no_tag_and_writes_nowhere_else(tmp_path: Path) -> None:
+    bench = Workbench.make(tmp_path / "r")
+    head = bench.commit("first", {"readme": "hello\n"})
+    bench.local.mkdir(parents=True)
+    for tag in ("session-20260101-000000-start", "../../heads/main", "session-20260101-000000-../x-start"):
+        forged = {"action": "start", "tag": tag, "commit": head, "document": "x", "window": "00:00\n"}
+        (bench.local / "intent.json").write_text(json.dumps(forged))
+        assert sessions.active(bench.repository) is None
+    assert bench.tags() == []
+    assert (bench.root / "readme").read_text() == "hello\n"

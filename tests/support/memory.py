@@ -1,0 +1,201 @@
+"""A repository with its memory, and what of the memory must equal a rebuild."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+
+from patina_hooks.api import Patina
+from patina_hooks.corpus.facts import events_hash
+from patina_hooks.corpus.log import Log
+from patina_hooks.git.repository import Repository
+from patina_hooks.models.cache import EmbeddingCache
+from patina_hooks.models.encoding import Encoder, open_encoder
+from patina_hooks.plugins import Plugins
+from patina_hooks.search.vectors import Space, answering_space
+from patina_hooks.sync import SyncReport, synchronise
+
+FAST_RECIPE = "version: 2\nembedding_model: acme-64\n"
+QUESTIONS = ("why sqlite", "parse the tree", "session goals", "fix crash in worker")
+
+
+@cache
+def plugins() -> Plugins:
+    return Plugins.load(disabled=())
+
+
+@cache
+def opened(model: str, runtime: str) -> Encoder:
+    return open_encoder(plugins(), model, runtime)
+
+
+def open_model(space: Space) -> Encoder:
+    return opened(space.model, space.runtime)
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Everything that a rebuild must reproduce. vectors: text key -> the index's and the cache's bytes."""
+
+    events_hash: str
+    documents: frozenset[tuple[object, ...]]
+    observations: frozenset[tuple[object, ...]]
+    sessions: frozenset[tuple[object, ...]]
+    pairs: frozenset[tuple[object, ...]]
+    vectors: Mapping[bytes, bytes]
+    answers: Mapping[str, tuple[tuple[object, ...], ...]]
+
+
+@dataclass(slots=True)
+class Memory:
+    """A real repository whose memory is kept by syncs of this process, with a small fast model."""
+
+    root: Path
+    clock: int = field(default=1_700_000_000)
+
+    @classmethod
+    def make(cls, root: Path, *arguments: str) -> Memory:
+        root.mkdir(parents=True)
+        memory = cls(root)
+        memory.git("init", "-q", "-b", "main", *arguments)
+        for key, value in (("user.name", "Ada"), ("user.email", "ada@example.invalid"), ("gc.auto", "0")):
+            memory.git("config", key, value)
+        memory.write(".patina/oxidize.yaml", FAST_RECIPE)
+        return memory
+
+    @property
+    def repository(self) -> Repository:
+        return Repository.open(self.root)
+
+    @property
+    def state(self) -> Path:
+        return self.repository.state
+
+    def git(
+        self, *arguments: str, check: bool = True, at: Path | None = None, text: str | None = None
+    ) -> str:
+        """Run git with a clock that only goes forward by itself; gives what it printed."""
+        self.clock += 60
+        stamp = f"{self.clock} +0000"
+        environment = {
+            **os.environ,
+            "GIT_AUTHOR_DATE": stamp,
+            "GIT_COMMITTER_DATE": stamp,
+            "GIT_EDITOR": "true",
+        }
+        done = subprocess.run(
+            ["git", *arguments], cwd=at or self.root, env=environment, capture_output=True, text=True,
+            encoding="utf-8", errors="replace", input=text, check=False,
+        )  # fmt: skip
+        if check and done.returncode:
+            raise AssertionError(f"git {' '.join(arguments)}: {done.stderr}")
+        return done.stdout.strip()
+
+    def write(self, path: str, text: str | bytes, *, at: Path | None = None) -> None:
+        place = (at or self.root) / path
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(text.encode() if isinstance(text, str) else text)
+
+    def commit(self, message: str, files: Mapping[str, str | bytes] | None = None) -> str:
+        for path, text in (files or {}).items():
+            self.write(path, text)
+            self.git("add", "-f", "--", path)
+        self.git("commit", "-q", "--allow-empty", "--allow-empty-message", "-m", message)
+        return self.git("rev-parse", "HEAD")
+
+    def sync(self, *, full: bool = False) -> SyncReport:
+        return synchronise(self.repository, full=full, plugins=plugins(), open_model=open_model)
+
+    def snapshot(self) -> Snapshot:
+        return snapshot(self.repository)
+
+    def rebuilt(self) -> Snapshot:
+        """The snapshot of a memory built from nothing on the same refs and work trees."""
+        kept = self.state.with_name("patina-kept")
+        self.state.rename(kept)
+        try:
+            self.sync()
+            return self.snapshot()
+        finally:
+            shutil.rmtree(self.state)
+            kept.rename(self.state)
+
+
+def snapshot(repository: Repository) -> Snapshot:
+    log = Log(repository.state, create=False)
+    try:
+        connection = log.connection
+        pending = connection.execute("SELECT count(*) FROM text WHERE live > 0 AND indexed = 0").fetchone()
+        assert pending == (0,)
+        return Snapshot(
+            events_hash=events_hash(connection),
+            documents=_rows(log, "SELECT kind, oid, path, work_tree, session, title FROM document"),
+            observations=_rows(
+                log,
+                "SELECT s.oid, s.extractor, o.key, o.kind, o.text, o.line, o.section, o.weight, o.text_key"
+                " FROM observation o JOIN source s ON s.id = o.source_id WHERE o.live",
+            ),
+            sessions=_rows(
+                log,
+                "SELECT s.*, (SELECT group_concat(oid) FROM (SELECT c.oid FROM session_commit sc"
+                " JOIN commits c ON c.id = sc.commit_id WHERE sc.session = s.id ORDER BY 1)) FROM session s",
+            ),
+            pairs=_rows(
+                log, "SELECT generator, session, kind, anchor, positive, negative, weight, evidence FROM pair"
+            ),
+            vectors=_vectors(repository, log),
+            answers=_answers(repository),
+        )
+    finally:
+        log.close()
+
+
+def _rows(log: Log, query: str) -> frozenset[tuple[object, ...]]:
+    rows = log.connection.execute(query).fetchall()
+    assert len(rows) == len(set(rows)), "a row is there twice"
+    return frozenset(rows)
+
+
+def _vectors(repository: Repository, log: Log) -> dict[bytes, bytes]:
+    space = answering_space(log)
+    if space is None:
+        return {}
+    index = space.open(plugins(), repository.state)
+    index.verify()
+    live = {row[0] for row in log.connection.execute("SELECT key FROM text WHERE live > 0")}
+    assert index.keys() == live
+    cache = EmbeddingCache(repository.state, space.fingerprint)
+    try:
+        vectors = cache.get(sorted(live), space.dimensions)
+    finally:
+        cache.close()
+    for key, vector in zip(sorted(live), vectors, strict=True):
+        best = index.search(vector, 1, frozenset({key}))
+        assert best[0][0] == key
+        assert abs(best[0][1] - float(vector @ vector)) < 1e-3
+    return {key: vector.tobytes() for key, vector in zip(sorted(live), vectors, strict=True)}
+
+
+def _answers(repository: Repository) -> dict[str, tuple[tuple[object, ...], ...]]:
+    patina = Patina(repository, plugins())
+    patina._encoders = _Opened()  # the model stays open from one example to the next
+    return {
+        question: tuple(
+            (hit.session, hit.commit, hit.path, hit.line, hit.kind, hit.text, round(hit.score, 3), hit.draft)
+            for hit in patina.search(question, limit=5)
+        )
+        for question in QUESTIONS
+    }
+
+
+class _Opened(dict[Space, Encoder]):
+    def __contains__(self, space: object) -> bool:
+        return True
+
+    def __missing__(self, space: Space) -> Encoder:
+        return open_model(space)

@@ -1,0 +1,236 @@
+"""Promise 1: after any sequence of git operations, hooks missed or syncs killed, a sync leaves the same
+observations, pairs, vectors, events_hash and answers as a memory built from nothing on the same refs."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+from support.memory import Memory
+
+from patina_hooks import gc
+from patina_hooks.corpus.log import Log
+from patina_hooks.models.cache import EmbeddingCache
+from patina_hooks.search.exact import ExactIndex
+
+SESSIONS = ("20251101-090000", "20251102-100000", "20251103-110000", "20251103-110001")
+BRANCHES = ("main", "side", "topic/one")
+WORDS = st.sampled_from(
+    [
+        "sqlite",
+        "parse tree",
+        "worker crash",
+        "session goals",
+        "HTTPClient fix",
+        "naïve ünïcode",
+        "",
+        "the the",
+    ]
+)
+MESSAGES = st.builds(
+    lambda a, b, body: f"{a} {b}".strip() + (f"\n\n- {body}\n- again {a}" if body else ""),
+    WORDS,
+    WORDS,
+    WORDS,
+)
+PICK = st.integers(0, 50)
+
+
+def document(session: str, words: str, extra: str = "") -> str:
+    return (
+        f"# Session: about {words}\n**ID**: {session}\n**Started**: 2025-11-03T16:00:00Z\n**LLM**: claude\n"
+        f"\n## Goals\n- [ ] understand {words}\n\n## Activity Log\n### 09:10 - Update\n\n**Key Decisions:**\n"
+        f"- chose {words} over files\n- {extra or 'kept it simple'}\n\n**Patterns Observed:**\n- {words}s\n"
+    )
+
+
+class Killed(BaseException):
+    """Stands for kill -9 in the middle of a sync."""
+
+
+@contextmanager
+def killed_after(steps: int) -> Iterator[None]:
+    """Let `steps` write steps of a sync happen, and stop at the next one."""
+    left = steps
+    places = [(Log, "record"), (Log, "remember"), (EmbeddingCache, "put"), (ExactIndex, "_replace")]
+    kept = [getattr(owner, name) for owner, name in places]
+
+    def counted(original: object) -> object:
+        def step(*arguments: object, **named: object) -> object:
+            nonlocal left
+            left -= 1
+            if left < 0:
+                raise Killed
+            return original(*arguments, **named)  # type: ignore[operator]
+
+        return step
+
+    for (owner, name), original in zip(places, kept, strict=True):
+        setattr(owner, name, counted(original))
+    try:
+        yield
+    except Killed:
+        pass
+    finally:
+        for (owner, name), original in zip(places, kept, strict=True):
+            setattr(owner, name, original)
+
+
+class Rebuild(RuleBasedStateMachine):
+    """Random work in a real repository, with syncs at random points."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = Path(tempfile.mkdtemp(prefix="patina-test-"))
+
+    @initialize()
+    def begin(self) -> None:
+        self.memory = Memory.make(self.folder / "repository")
+        self.memory.commit("begin", {"README.md": "hello"})
+
+    def teardown(self) -> None:
+        try:
+            self.memory.git("rebase", "--abort", check=False)
+            self.memory.sync()
+            assert self.memory.snapshot() == self.memory.rebuilt()
+        finally:
+            shutil.rmtree(self.folder)
+
+    # --- commits ---
+
+    @rule(message=MESSAGES, path=st.sampled_from(["a.py", "b/c.py", "d.md"]), text=WORDS)
+    def commit(self, message: str, path: str, text: str) -> None:
+        self.memory.commit(message, {path: text})
+
+    @rule(message=MESSAGES)
+    def amend(self, message: str) -> None:
+        self.memory.git("commit", "-q", "--amend", "--allow-empty", "--allow-empty-message", "-m", message)
+
+    @rule(session=st.sampled_from(SESSIONS), words=WORDS, extra=WORDS)
+    def archive(self, session: str, words: str, extra: str) -> None:
+        path = f"layer/sessions/{session}.md"
+        self.memory.commit(f"session: archive {words}", {path: document(session, words, extra)})
+
+    @rule(session=st.sampled_from(SESSIONS))
+    def remove_document(self, session: str) -> None:
+        self.memory.git("rm", "-q", "-f", "--ignore-unmatch", f"layer/sessions/{session}.md")
+        self.memory.commit("remove a document")
+
+    # --- branches ---
+
+    @rule(branch=st.sampled_from(BRANCHES))
+    def switch(self, branch: str) -> None:
+        if self.memory.git("switch", "-q", "-f", branch, check=False) == "":
+            self.memory.git("switch", "-q", "-f", "-c", branch, check=False)
+
+    @rule(branch=st.sampled_from(BRANCHES))
+    def delete_branch(self, branch: str) -> None:
+        self.memory.git("branch", "-q", "-D", branch, check=False)
+
+    @rule(branch=st.sampled_from(BRANCHES), way=st.sampled_from(["--no-ff", "--ff"]))
+    def merge(self, branch: str, way: str) -> None:
+        self.memory.git("merge", "-q", "-X", "ours", way, "-m", f"merge {branch}", branch, check=False)
+        self.memory.git("merge", "--abort", check=False)
+
+    @rule(branch=st.sampled_from(BRANCHES))
+    def rebase(self, branch: str) -> None:
+        self.memory.git("rebase", "-q", "-X", "theirs", branch, check=False)
+        self.memory.git("rebase", "--abort", check=False)
+
+    @rule(back=st.integers(1, 3))
+    def reset(self, back: int) -> None:
+        self.memory.git("reset", "-q", "--hard", f"HEAD~{back}", check=False)
+
+    @rule(pick=PICK)
+    def detach(self, pick: int) -> None:
+        known = self.memory.git("rev-list", "--all").split()
+        if known:
+            self.memory.git("checkout", "-q", "-f", "--detach", known[pick % len(known)])
+
+    @rule()
+    def collect_garbage(self) -> None:
+        self.memory.git("reflog", "expire", "--expire=now", "--all")
+        self.memory.git("gc", "-q", "--prune=now")
+
+    # --- tags ---
+
+    @rule(
+        session=st.sampled_from(SESSIONS),
+        side=st.sampled_from(["start", "end", "claude-start", "claude-end"]),
+        back=st.integers(0, 2),
+        annotated=st.booleans(),
+    )
+    def tag(self, session: str, side: str, back: int, annotated: bool) -> None:
+        kind = ["-a", "-m", f"Session {side}: x"] if annotated else []
+        self.memory.git("tag", "-f", *kind, f"session-{session}-{side}", f"HEAD~{back}", check=False)
+
+    @rule(session=st.sampled_from(SESSIONS), side=st.sampled_from(["start", "end"]))
+    def delete_tag(self, session: str, side: str) -> None:
+        self.memory.git("tag", "-d", f"session-{session}-{side}", check=False)
+
+    @rule()
+    def tag_a_blob(self) -> None:
+        blob = self.memory.git("hash-object", "-w", "--stdin", text="no commit")
+        self.memory.git("update-ref", "refs/tags/session-20251104-120000-start", blob)
+
+    # --- work trees and drafts ---
+
+    @rule(branch=st.sampled_from(BRANCHES))
+    def add_work_tree(self, branch: str) -> None:
+        self.memory.git("worktree", "add", "-q", "-f", str(self.folder / "second"), branch, check=False)
+
+    @rule()
+    def remove_work_tree(self) -> None:
+        self.memory.git("worktree", "remove", "--force", str(self.folder / "second"), check=False)
+
+    @precondition(lambda self: (self.folder / "second").is_dir())
+    @rule(message=MESSAGES)
+    def commit_in_work_tree(self, message: str) -> None:
+        quiet = ("commit", "-q", "--allow-empty", "--allow-empty-message", "-m", message)
+        self.memory.git(*quiet, at=self.folder / "second")
+
+    @rule(session=st.sampled_from(SESSIONS), words=WORDS, second=st.booleans(), active=st.booleans())
+    def draft(self, session: str, words: str, second: bool, active: bool) -> None:
+        root = self.folder / "second" if second else self.memory.root
+        if root.is_dir():
+            path = ".patina/local/active-session.md" if active else f"layer/sessions/{session}.md"
+            self.memory.write(path, document(session, words), at=root)
+
+    @rule()
+    def end_draft(self) -> None:
+        (self.memory.root / ".patina/local/active-session.md").unlink(missing_ok=True)
+
+    # --- syncs ---
+
+    @rule()
+    def sync(self) -> None:
+        self.memory.sync()
+
+    @rule(steps=st.integers(0, 12))
+    def killed_sync(self, steps: int) -> None:
+        with killed_after(steps):
+            self.memory.sync()
+
+    @rule()
+    def free(self) -> None:
+        self.memory.sync()
+        log = Log(self.memory.state)
+        try:
+            gc.collect(log, self.memory.state)
+        finally:
+            log.close()
+
+
+TestRebuild = Rebuild.TestCase
+TestRebuild.settings = settings(
+    max_examples=60,
+    stateful_step_count=25,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+)

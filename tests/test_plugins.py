@@ -1,0 +1,445 @@
+from __future__ import annotations
+
+import doctest
+import itertools
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+from support.distributions import Site, importable
+
+from patina_hooks import hookspecs
+from patina_hooks.commands.plugins import as_lines, plugins_command
+from patina_hooks.errors import PluginError
+from patina_hooks.hookspecs import hookimpl
+from patina_hooks.kinds import KINDS
+from patina_hooks.plugins import Plugins, open_callable
+from patina_hooks.types import ExtractorSpec, Fault, ModelSpec, PluginInfo, RuntimeSpec
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+    monkeypatch.delenv("PATINA_STRICT", raising=False)
+    monkeypatch.delenv("PATINA_DISABLE_PLUGINS", raising=False)
+    with importable(tmp_path):
+        yield Site(tmp_path)
+
+
+def source(model: str, *, before: str = "") -> str:
+    return f"""
+from patina_hooks import ModelSpec, hookimpl
+{before}
+@hookimpl
+def patina_register_models():
+    yield ModelSpec({model!r}, dimensions=8, runtimes={{}})
+"""
+
+
+def model(name: str) -> ModelSpec:
+    return ModelSpec(name, dimensions=8, runtimes={})
+
+
+def models_plugin(answer: Callable[[], object]) -> object:
+    @hookimpl
+    def patina_register_models() -> object:
+        return answer()
+
+    return SimpleNamespace(patina_register_models=patina_register_models)
+
+
+def giving(*names: str) -> object:
+    return models_plugin(lambda: [model(name) for name in names])
+
+
+def registered(**plugins: object) -> Plugins:
+    found = Plugins()
+    for name, plugin in plugins.items():
+        found.register(plugin, name)
+    return found
+
+
+# --- loading ------------------------------------------------------------------------------------
+
+
+def test_an_installed_plugin_is_found_by_its_entry_point(site: Site) -> None:
+    site.add(
+        "patina-one", files={"one.py": source("one-8")}, entry_points={"patina-one": "one"}, version="2.5"
+    )
+    plugins = Plugins.load()
+    assert plugins.model("one-8").dimensions == 8
+    (info,) = [info for info in plugins.info() if info.name == "patina-one"]
+    assert info == PluginInfo("patina-one", "2.5", {"models": ("one-8",)}, ())
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("import nothing_of_that_name", "ModuleNotFoundError: No module named 'nothing_of_that_name'"),
+        ("raise SystemExit(3)", "SystemExit: 3"),
+        ("raise GeneratorExit", "GeneratorExit"),
+        ("def", "SyntaxError"),
+        ("class E(Exception):\n    def __str__(self): raise ValueError\nraise E", "E"),
+    ],
+)
+def test_a_plugin_that_does_not_load_is_a_fault_and_the_others_go_on(
+    site: Site, code: str, said: str
+) -> None:
+    site.add("patina-bad", files={"bad.py": code}, entry_points={"patina-bad": "bad"})
+    site.add("patina-good", files={"good.py": source("good-8")}, entry_points={"patina-good": "good"})
+    plugins = Plugins.load()
+    assert plugins.model("good-8")
+    (fault,) = plugins.faults_of("patina-bad")
+    assert fault.where == "bad"
+    assert said in fault.error
+
+
+def test_interrupting_a_load_interrupts(site: Site) -> None:
+    site.add(
+        "patina-slow",
+        files={"slow.py": "raise KeyboardInterrupt"},
+        entry_points={"patina-slow": "slow"},
+    )
+    with pytest.raises(KeyboardInterrupt):
+        Plugins.load()
+
+
+def test_strict_mode_raises_the_first_fault(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    site.add("patina-bad", files={"bad.py": "1 / 0"}, entry_points={"patina-bad": "bad"})
+    monkeypatch.setenv("PATINA_STRICT", "1")
+    with pytest.raises(PluginError, match=r"(?s)patina-bad, bad: .*ZeroDivisionError"):
+        Plugins.load()
+    assert Plugins.load(strict=False).faults_of("patina-bad")
+
+
+@pytest.mark.parametrize("listed", ["bad", "other, patina-bad", "*", "bad,patina-good"])
+def test_disabled_plugins_are_never_imported(
+    site: Site, monkeypatch: pytest.MonkeyPatch, listed: str
+) -> None:
+    site.add("patina-bad", files={"bad.py": "1 / 0"}, entry_points={"bad": "bad"})
+    monkeypatch.setenv("PATINA_DISABLE_PLUGINS", listed)
+    plugins = Plugins.load()
+    assert "bad" not in [info.name for info in plugins.info()]
+    assert not plugins.faults_of("bad")
+
+
+def test_with_all_plugins_disabled_the_built_ins_stay() -> None:
+    assert [info.name for info in Plugins.load(disabled={"*"}).info()] == ["patina-hooks"]
+
+
+def test_two_distributions_with_one_entry_point_name_both_stay(site: Site) -> None:
+    site.add("patina-left", files={"left.py": source("left-8")}, entry_points={"embed": "left"})
+    site.add("patina-right", files={"right.py": source("right-8")}, entry_points={"embed": "right"})
+    plugins = Plugins.load()
+    names = [info.name for info in plugins.info() if info.name.startswith("embed")]
+    assert names == ["embed@patina-left", "embed@patina-right"]
+    assert plugins.model("embed@patina-left/left-8") == plugins.model("left-8")
+    assert plugins.model("right-8")
+
+
+def test_a_second_plugin_of_one_name_is_a_fault_and_the_first_counts() -> None:
+    plugins = registered(acme=giving("a-8"))
+    plugins.register(giving("b-8"), "acme")
+    assert [one.name for one in plugins.models()] == ["a-8"]
+    assert "already there" in plugins.faults[0].error
+
+
+def test_one_module_under_two_names_counts_once() -> None:
+    plugin = giving("a-8")
+    plugins = registered(acme=plugin, other=plugin)
+    assert plugins.model("a-8")
+    assert [fault.plugin for fault in plugins.faults] == ["other"]
+
+
+def test_nobody_takes_the_name_of_the_built_ins(site: Site) -> None:
+    site.add("patina-thief", files={"thief.py": source("t-8")}, entry_points={"patina-hooks": "thief"})
+    plugins = Plugins.load()
+    assert plugins.model("patina-hooks@patina-thief/t-8")
+
+
+def test_a_hook_that_nobody_knows_is_a_fault_and_the_other_hooks_count() -> None:
+    plugin = giving("a-8")
+    plugin.patina_register_modles = hookimpl(lambda: [])  # type: ignore[attr-defined]
+    plugins = registered(acme=plugin)
+    (fault,) = plugins.faults
+    assert (fault.plugin, fault.where) == ("acme", "patina_register_modles")
+    assert "did you mean patina_register_models" in fault.error
+    assert "patina_commit_recorded" in fault.error
+    assert plugins.model("a-8")
+
+
+def test_a_signature_that_the_hook_does_not_have_is_a_fault() -> None:
+    @hookimpl
+    def patina_commit_recorded(commit: object, colour: object) -> None:
+        raise NotImplementedError
+
+    plugins = registered(
+        acme=SimpleNamespace(patina_commit_recorded=patina_commit_recorded), good=giving("a-8")
+    )
+    (fault,) = plugins.faults
+    assert fault.plugin == "acme"
+    for word in ("patina_commit_recorded", "colour", "known hooks", "patina_register_models"):
+        assert word in fault.error
+    assert plugins.notify("patina_commit_recorded", commit=1, documents=()) == ()
+    assert plugins.model("a-8")
+
+
+# --- registering --------------------------------------------------------------------------------
+
+
+def raising() -> Iterator[ModelSpec]:
+    yield model("kept-8")
+    raise RuntimeError("no licence")
+
+
+def expected() -> Iterator[ModelSpec]:
+    raise PluginError("an error of our own tree is a fault of the plugin like any other")
+
+
+def leaving() -> Iterator[ModelSpec]:
+    raise SystemExit(1)
+
+
+def invalid() -> Iterator[ModelSpec]:
+    yield ModelSpec("a/b", dimensions=8, runtimes={})
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (lambda: None, "returned a value of type NoneType; return a list, or yield"),
+        (lambda: model("a-8"), "returned a value of type ModelSpec; return a list, or yield"),
+        (lambda: "a-8", "returned a value of type str"),
+        (lambda: {"a": model("a-8")}, "returned a value of type dict"),
+        (lambda: [42], "gave a value of type int; wants ModelSpec"),
+        (lambda: [RuntimeSpec("a", "b:c")], "gave a value of type RuntimeSpec; wants ModelSpec"),
+        (lambda: [model("a-8"), model("a-8")], "gave the model 'a-8' twice"),
+        (raising, "RuntimeError: no licence"),
+        (invalid, "ValueError: model name 'a/b'"),
+        (expected, "PluginError: an error of our own tree"),
+        (leaving, "SystemExit: 1"),
+    ],
+)
+def test_what_is_no_list_of_valid_specs_is_a_fault(answer: Callable[[], object], said: str) -> None:
+    plugins = registered(acme=models_plugin(answer), good=giving("good-8"))
+    assert plugins.model("good-8")
+    (fault,) = plugins.faults
+    assert (fault.plugin, fault.where) == ("acme", "patina_register_models")
+    assert said in fault.error
+
+
+def test_what_came_before_a_fault_counts() -> None:
+    assert registered(acme=models_plugin(raising)).model("kept-8")
+
+
+@pytest.mark.parametrize("opener", ["os.system", "a:b:c", "../a:b", "a: b", "", ":f"])
+def test_a_reference_that_names_no_code_is_a_fault(opener: str) -> None:
+    @hookimpl
+    def patina_register_runtimes() -> Iterable[RuntimeSpec]:
+        return [RuntimeSpec("acme", opener)]
+
+    plugins = registered(acme=SimpleNamespace(patina_register_runtimes=patina_register_runtimes))
+    assert plugins.runtimes() == ()
+    assert "wants 'package.module:callable'" in plugins.faults[0].error
+
+
+def test_register_hooks_are_called_once_and_only_when_asked() -> None:
+    calls = []
+    plugins = registered(acme=models_plugin(lambda: calls.append(1) or [model("a-8")]))  # type: ignore[func-returns-value]
+    assert plugins.runtimes() == ()
+    assert calls == []
+    for _ in range(3):
+        plugins.model("a-8")
+        plugins.info()
+    assert calls == [1]
+
+
+def test_strict_mode_raises_what_a_register_hook_gives_wrong() -> None:
+    plugins = Plugins(strict=True)
+    plugins.register(models_plugin(lambda: [42]), "acme")
+    with pytest.raises(PluginError, match="acme, patina_register_models: gave a value of type int"):
+        plugins.models()
+
+
+# --- finding ------------------------------------------------------------------------------------
+
+
+def test_an_unknown_name_lists_near_and_installed_ones_and_what_to_type() -> None:
+    with pytest.raises(PluginError) as caught:
+        registered(acme=giving("minilm-l6-v2", "other")).model("minilm-l6")
+    assert "no model is named 'minilm-l6' (there are: minilm-l6-v2, other)" in str(caught.value)
+    assert "did you mean minilm-l6-v2?" in str(caught.value)
+    assert "pip install a plugin that provides it" in caught.value.hint
+
+
+def test_an_unknown_name_mentions_plugins_with_faults() -> None:
+    with pytest.raises(PluginError, match="with faults: acme"):
+        registered(acme=models_plugin(lambda: None)).model("a-8")
+
+
+def test_an_ambiguous_name_is_an_error_only_when_it_is_used() -> None:
+    plugins = registered(left=giving("same", "l-8"), right=giving("same"))
+    assert plugins.model("l-8").name == "l-8"
+    with pytest.raises(PluginError, match="several plugins provide the model 'same'") as caught:
+        plugins.model("same")
+    assert caught.value.hint == "name one of: left/same, right/same"
+    assert plugins.model("right/same").name == "same"
+    assert [one.name for one in plugins.models()] == ["l-8", "same", "same"]
+    assert plugins.faults == ()
+
+
+def reading(*names: str) -> object:
+    specs = [ExtractorSpec(name, version=1, reads="commit", extract="acme:extract") for name in names]
+    return SimpleNamespace(patina_register_extractors=hookimpl(lambda: specs))
+
+
+def test_listings_do_not_depend_on_the_order_of_loading() -> None:
+    parts = {"a": reading("z", "same"), "b": reading("y"), "c": reading("same", "x")}
+    seen = {
+        tuple(one.name for one in registered(**{name: parts[name] for name in order}).extractors())
+        for order in itertools.permutations(parts)
+    }
+    assert seen == {("a/same", "c/same", "x", "y", "z")}
+
+
+# --- events -------------------------------------------------------------------------------------
+
+
+def listening(function: Callable[..., Any]) -> object:
+    return SimpleNamespace(patina_commit_recorded=hookimpl(function))
+
+
+def test_each_plugin_gets_the_arguments_that_it_takes() -> None:
+    heard: list[object] = []
+
+    def keep(commit: object) -> None:
+        heard.append(commit)
+
+    plugins = registered(
+        a=listening(lambda documents, commit: heard.append((commit, documents))),
+        b=listening(lambda: heard.append("nothing")),
+        c=listening(keep),
+    )
+    assert plugins.notify("patina_commit_recorded", commit="c1", documents=("d1",)) == ()
+    assert heard == [("c1", ("d1",)), "nothing", "c1"]
+
+
+def test_one_that_raises_does_not_silence_the_others() -> None:
+    heard: list[object] = []
+
+    def fail(commit: object) -> None:
+        raise SystemExit(f"no {commit}")
+
+    def keep(commit: object) -> None:
+        heard.append(commit)
+
+    plugins = registered(a=listening(fail), b=listening(keep))
+    expected = Fault("a", "patina_commit_recorded", "SystemExit: no c1")
+    assert plugins.notify("patina_commit_recorded", commit="c1", documents=()) == (expected,)
+    assert plugins.faults == (expected,)
+    assert heard == ["c1"]
+
+
+def test_interrupting_an_event_hook_interrupts() -> None:
+    def stop() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        registered(a=listening(stop)).notify("patina_commit_recorded", commit=1, documents=())
+
+
+def test_an_event_hook_that_yields_would_never_run_and_is_a_fault() -> None:
+    def lazy(commit: object) -> Iterator[object]:
+        yield commit
+
+    (fault,) = registered(a=listening(lazy)).notify("patina_commit_recorded", commit=1, documents=())
+    assert fault.error == "returned a value of type generator; an event hook returns None"
+
+
+def test_an_event_that_does_not_exist_is_our_own_mistake() -> None:
+    with pytest.raises(ValueError, match="no hook is named 'patina_comit_recorded'"):
+        Plugins().notify("patina_comit_recorded")
+
+
+# --- opening ------------------------------------------------------------------------------------
+
+
+def test_code_is_opened_by_name() -> None:
+    assert open_callable("json:dumps") is json.dumps
+    assert open_callable("json.decoder:JSONDecoder.decode") is json.JSONDecoder.decode
+
+
+@pytest.mark.parametrize(
+    ("reference", "said"),
+    [
+        ("json", "wants the form 'package.module:callable'"),
+        ("no_such_module_here:run", "No module named 'no_such_module_here'"),
+        ("json:no_such_function", "has no attribute 'no_such_function'"),
+        ("json:__name__", "is not callable"),
+    ],
+)
+def test_code_that_cannot_be_opened_says_why(reference: str, said: str) -> None:
+    with pytest.raises(PluginError, match=said):
+        open_callable(reference)
+
+
+# --- showing ------------------------------------------------------------------------------------
+
+
+def test_the_command_lists_plugins_as_json_and_ends_well_also_with_faults(site: Site) -> None:
+    site.add("patina-bad", files={"bad.py": "1 / 0"}, entry_points={"patina-bad": "bad"})
+    site.add("patina-good", files={"good.py": source("good-8")}, entry_points={"patina-good": "good"})
+    done = CliRunner().invoke(plugins_command, ["--json"])
+    assert done.exit_code == 0
+    listed = {row["name"]: row for row in json.loads(done.stdout)}
+    assert listed["patina-good"] == {
+        "name": "patina-good",
+        "version": "1.0",
+        "provides": {"models": ["good-8"]},
+        "faults": [],
+    }
+    (fault,) = listed["patina-bad"]["faults"]
+    assert fault["where"] == "bad"
+    assert "ZeroDivisionError" in fault["error"]
+
+
+def test_the_command_shows_a_table(site: Site) -> None:
+    site.add("patina-good", files={"good.py": source("good-8")}, entry_points={"patina-good": "good"})
+    done = CliRunner().invoke(plugins_command)
+    assert done.exit_code == 0
+    (row,) = [line for line in done.stdout.splitlines() if line.startswith("patina-good")]
+    assert row.split() == ["patina-good", "1.0", "models:", "good-8"]
+
+
+def test_nothing_that_a_plugin_says_reaches_the_terminal_raw() -> None:
+    fault = Fault("a\x1b[31m", "hook\x9b", "first\x1b]0;x\x07\nsecond\u202e\r")
+    shown = "\n".join(as_lines([PluginInfo("a\x1b[31m", "1\x07", {"models": ("m\u202e",)}, (fault,))]))
+    assert not any(ord(character) < 32 and character != "\n" for character in shown)
+    assert not set(shown) & {"\x7f", "\x9b", "\u202e"}
+    assert "second" in shown
+
+
+# --- the hooks themselves -----------------------------------------------------------------------
+
+
+def test_every_hook_has_a_docstring_whose_example_runs() -> None:
+    hooks = [name for name in dir(hookspecs) if name.startswith("patina_")]
+    assert {kind.hook for kind in KINDS} < set(hooks)
+    for name in hooks:
+        example = doctest.DocTestParser().get_doctest(getattr(hookspecs, name).__doc__, {}, name, None, 0)
+        assert example.examples, f"{name} has no example"
+        assert doctest.DocTestRunner(verbose=False).run(example).failed == 0, name
+
+
+def test_listing_plugins_loads_nothing_heavy() -> None:
+    code = (
+        "import sys; from patina_hooks.plugins import Plugins; Plugins.load().info();"
+        "print(*{'numpy', 'onnxruntime', 'tokenizers', 'torch', 'mlx', 'git'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""
