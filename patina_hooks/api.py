@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable
 from contextlib import closing, suppress
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING
@@ -35,7 +35,8 @@ from patina_hooks.worker import SYNC_LOCK
 
 if TYPE_CHECKING:
     from patina_hooks.models.encoding import Encoder
-    from patina_hooks.types import VectorIndex, Vectors
+    from patina_hooks.search.filters import Allowed
+    from patina_hooks.types import VectorIndex
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,7 @@ class Patina:
         self._given = plugins
         self._encoders: dict[Space, Encoder] = {}
         self._opening: Thread | None = None
+        self._index: tuple[Space, str, VectorIndex] | None = None
 
     def __enter__(self) -> Patina:
         return self
@@ -82,8 +84,9 @@ class Patina:
         self.close()
 
     def close(self) -> None:
-        """Let go of the model; the object may be used again."""
+        """Let go of model and index; the object may be used again."""
         self._encoders.clear()
+        self._index = None
 
     @cached_property
     def plugins(self) -> Plugins:
@@ -147,8 +150,16 @@ class Patina:
                 log.connection, self.repository, kinds=kinds, session=session, since=since, until=until,
                 ref=ref, path=path, folder=folder,
             )  # fmt: skip
-            vectors = None if mode == "lexical" else self._vectors(log, query, on_fault)
-            return scry(log.connection, query, only, vectors)
+            if mode == "lexical":
+                return scry(log.connection, query, only, None)
+            try:
+                return self._ask(log, query, only)
+            except (PluginError, IndexDamaged) as error:
+                if mode == "vector":
+                    raise
+                if on_fault:
+                    on_fault(f"answering by words alone: {error}")
+                return scry(log.connection, query, only, None)
 
     def related(self, path: str, *, limit: int = 10) -> Related:
         """What changed together with a file, and which sessions touched it."""
@@ -208,32 +219,25 @@ class Patina:
         self._opening = Thread(target=work, daemon=True)
         self._opening.start()
 
-    def _vectors(
-        self, log: Log, query: Query, on_fault: Callable[[str], None] | None
-    ) -> Callable[[], tuple[Vectors, VectorIndex]] | None:
-        try:
-            opened = self._open_vectors(log, query)
-        except (PluginError, IndexDamaged) as error:
-            if query.mode == "vector":
-                raise
-            if on_fault:
-                on_fault(f"answering by words alone: {error}")
-            return None
-        return lambda: opened
-
-    def _open_vectors(self, log: Log, query: Query) -> tuple[Vectors, VectorIndex]:
+    def _ask(self, log: Log, query: Query, only: Allowed) -> list[Hit]:
+        """Words and vectors together. Raises `IndexDamaged` or `PluginError` where vectors cannot be had."""
         space = answering_space(log)
         if space is None:
             raise IndexDamaged("no vectors are here yet", hint="patina sync")
         vector = self._encoder(space).encode([query.text], role="query").vectors[0]
-        index = space.open(self.plugins, self.repository.state)
         try:
-            index.search(vector, 1)
+            return scry(log.connection, query, only, partial(self._open_index(log, space).search, vector))
         except IndexDamaged:
             # A sync may have merged files between our reading of its manifest and of them.
-            index = space.open(self.plugins, self.repository.state)
-            index.search(vector, 1)
-        return vector, index
+            self._index = None
+            return scry(log.connection, query, only, partial(self._open_index(log, space).search, vector))
+
+    def _open_index(self, log: Log, space: Space) -> VectorIndex:
+        """The index as the last sync left it; it stays open from one search to the next."""
+        generation = log.fact("generation")
+        if self._index is None or self._index[:2] != (space, generation):
+            self._index = (space, generation, space.open(self.plugins, self.repository.state))
+        return self._index[2]
 
     def _encoder(self, space: Space) -> Encoder:
         if self._opening is not None:

@@ -332,7 +332,9 @@ class VectorIndex(Protocol):
         """Every key that answers."""
         ...
 
-    def stats(self) -> IndexStats: ...
+    def stats(self) -> IndexStats:
+        """What there is; raises `IndexDamaged` where a file is not there, or not as it was written."""
+        ...
 
     def verify(self) -> None:
         """Read every byte; raise `IndexDamaged` where it is not what was written."""

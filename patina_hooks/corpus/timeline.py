@@ -2,7 +2,7 @@
 
 A commit belongs to a session by ancestry, `start..end` of the tags. Only a session without a usable pair of
 tags claims commits by time, and only such as no session holds by ancestry; that is asked when it is read
-(`session_of_commit`), since it depends on all sessions at once.
+(`SESSION_OF_COMMIT`), since it depends on all sessions at once.
 """
 
 from __future__ import annotations
@@ -59,20 +59,11 @@ def commits_of(connection: sqlite3.Connection, session_id: str) -> list[str]:
     return [row[0] for row in rows]
 
 
-def session_of_commit(connection: sqlite3.Connection, oid: str) -> str | None:
-    """The innermost session that holds a commit: by ancestry, else by time."""
-    by_range = connection.execute(
-        "SELECT max(sc.session) FROM session_commit sc JOIN commits c ON c.id = sc.commit_id WHERE c.oid = ?",
-        (oid,),
-    ).fetchone()[0]
-    if by_range:
-        return str(by_range)
-    by_time = connection.execute(
-        "SELECT max(s.id) FROM session s JOIN commits c ON c.oid = ?"
-        " WHERE NOT s.ranged AND s.started <= c.committed AND c.committed <= s.ended",
-        (oid,),
-    ).fetchone()[0]
-    return str(by_time) if by_time else None
+SESSION_OF_COMMIT = """coalesce(
+ (SELECT max(sc.session) FROM session_commit sc WHERE sc.commit_id = c.id),
+ (SELECT max(t.id) FROM session t
+  WHERE NOT t.ranged AND t.started <= c.committed AND c.committed <= t.ended))"""
+"""SQL for the innermost session that holds the row `c` of `commits`: by ancestry, else by time."""
 
 
 def _read(connection: sqlite3.Connection, session_id: str) -> Session | None:

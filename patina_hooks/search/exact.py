@@ -128,6 +128,8 @@ class ExactIndex:
 
     def stats(self) -> IndexStats:
         segments = self._manifest.segments
+        for segment in segments:
+            self._open(segment)
         return IndexStats(
             rows=sum(s.alive for s in segments),
             files=len(segments),

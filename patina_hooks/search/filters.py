@@ -8,6 +8,7 @@ from __future__ import annotations
 import sqlite3
 from dataclasses import dataclass, field
 
+from patina_hooks.corpus.timeline import SESSION_OF_COMMIT
 from patina_hooks.errors import UsageError
 from patina_hooks.git.repository import Repository
 
@@ -74,9 +75,8 @@ def allowed(
     return Allowed(" AND ".join([_JOIN, *conditions.clauses]), tuple(conditions.bound))
 
 
-_SESSION = (
-    """coalesce(d.session, (SELECT max(sc.session) FROM session_commit sc WHERE sc.commit_id = c.id))"""
-)
+_SESSION = f"coalesce(d.session, {SESSION_OF_COMMIT})"
+
 _WHEN = """coalesce(c.committed, (SELECT started FROM session WHERE id = d.session), 0)"""
 _TOUCHES = """SELECT h.commit_id FROM change h JOIN path p ON p.id = h.path_id
  WHERE p.path = ? OR substr(p.path, 1, length(?) + 1) = ? || '/'"""

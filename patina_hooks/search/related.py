@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from dataclasses import dataclass
 
-from patina_hooks.corpus.timeline import session_of_commit
+from patina_hooks.corpus.timeline import SESSION_OF_COMMIT
 from patina_hooks.errors import UsageError
 
 _MOST_PATHS = 50
@@ -46,7 +46,7 @@ def related(connection: sqlite3.Connection, path: str, limit: int) -> Related:
     Commits of more than fifty paths say little of any two of them and are left out of the companions.
     """
     touched = connection.execute(
-        "SELECT c.id, c.oid, (SELECT count(*) FROM change n WHERE n.commit_id = c.id) FROM path p"
+        "SELECT c.id, (SELECT count(*) FROM change n WHERE n.commit_id = c.id) FROM path p"
         " JOIN change h ON h.path_id = p.id JOIN commits c ON c.id = h.commit_id"
         " WHERE p.path = ? ORDER BY c.committed DESC, c.oid LIMIT ?",
         (path, _MOST_COMMITS),
@@ -54,7 +54,7 @@ def related(connection: sqlite3.Connection, path: str, limit: int) -> Related:
     if not touched:
         raise UsageError(f"no recorded commit touched {path!r}", hint="git log --oneline -- PATH")
     weights: dict[str, tuple[int, float]] = {}
-    for number, _, paths in touched:
+    for number, paths in touched:
         if 1 < paths <= _MOST_PATHS:
             _weigh(connection, number, 1 / (paths - 1), weights)
     weights.pop(path, None)
@@ -63,7 +63,7 @@ def related(connection: sqlite3.Connection, path: str, limit: int) -> Related:
         path=path,
         commits=len(touched),
         companions=tuple(Companion(name, count, weight) for name, (count, weight) in best),
-        sessions=_visits(connection, [oid for _, oid, _ in touched])[:limit],
+        sessions=_visits(connection, path)[:limit],
     )
 
 
@@ -78,13 +78,11 @@ def _weigh(
         weights[name] = (count + 1, weight + share)
 
 
-def _visits(connection: sqlite3.Connection, commits: list[str]) -> tuple[Visit, ...]:
-    counts: dict[str, int] = {}
-    for oid in commits:
-        if session := session_of_commit(connection, oid):
-            counts[session] = counts.get(session, 0) + 1
-    ask = "SELECT title FROM session WHERE id = ?"
-    return tuple(
-        Visit(session, str(connection.execute(ask, (session,)).fetchone()[0]), counts[session])
-        for session in sorted(counts, reverse=True)
+def _visits(connection: sqlite3.Connection, path: str) -> tuple[Visit, ...]:
+    rows = connection.execute(
+        f"SELECT v.session, s.title, count(*) FROM (SELECT {SESSION_OF_COMMIT} AS session FROM path p"
+        " JOIN change h ON h.path_id = p.id JOIN commits c ON c.id = h.commit_id WHERE p.path = ?) v"
+        " JOIN session s ON s.id = v.session GROUP BY v.session ORDER BY v.session DESC",
+        (path,),
     )
+    return tuple(Visit(*row) for row in rows)

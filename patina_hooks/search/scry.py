@@ -7,22 +7,25 @@ observations would reward length (measured: 0.28 against 0.85 MRR@10).
 
 from __future__ import annotations
 
+import json
 import sqlite3
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from itertools import groupby, islice
+from operator import itemgetter
+from typing import Literal
 
-from patina_hooks.corpus.timeline import session_of_commit
+from patina_hooks.corpus.timeline import SESSION_OF_COMMIT
 from patina_hooks.search.filters import Allowed
 from patina_hooks.search.fusion import WEIGHTS, fuse
 from patina_hooks.search.lexical import Words
 
-if TYPE_CHECKING:
-    from patina_hooks.types import VectorIndex, Vectors
-
 Mode = Literal["hybrid", "vector", "lexical"]
+Nearest = Callable[[int, "frozenset[bytes] | None"], "list[tuple[bytes, float]]"]
+"""(limit, allowed text keys or None for all) -> (text key, inner product), best first."""
+
 _CANDIDATES = 200
-_TEXTS_EACH = 50
+_PLACES_OF_A_TEXT = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,28 +96,19 @@ class _Evidence:
 
 
 def scry(
-    connection: sqlite3.Connection,
-    query: Query,
-    allowed: Allowed,
-    vectors: Callable[[], tuple[Vectors, VectorIndex]] | None,
+    connection: sqlite3.Connection, query: Query, allowed: Allowed, nearest: Nearest | None
 ) -> list[Hit]:
-    """The best hits, best first. vectors: gives the query's vector [d] and the index, None to do without."""
+    """The best hits, best first. nearest: asks the vector index, None to do without."""
     evidence = _Evidence()
     if query.mode != "vector":
         _ask_words(connection, query, allowed, evidence)
-    if query.mode != "lexical" and vectors is not None:
-        _ask_vectors(connection, allowed, evidence, *vectors())
+    if query.mode != "lexical" and nearest is not None:
+        _ask_vectors(connection, allowed, evidence, nearest)
     scores = fuse(evidence.channels, WEIGHTS)
-    best = sorted(scores, key=lambda unit: (-scores[unit], unit))
     shown = _best_of_each(evidence)
+    best = sorted(scores, key=lambda unit: (-scores[unit], unit))
     hits = (_hit(connection, unit, scores[unit], evidence, shown.get(unit), allowed) for unit in best)
-    found: list[Hit] = []
-    for hit in hits:
-        if hit is not None:
-            found.append(hit)
-        if len(found) == query.limit:
-            break
-    return found
+    return list(islice((hit for hit in hits if hit is not None), query.limit))
 
 
 def _ask_words(connection: sqlite3.Connection, query: Query, allowed: Allowed, evidence: _Evidence) -> None:
@@ -122,20 +116,27 @@ def _ask_words(connection: sqlite3.Connection, query: Query, allowed: Allowed, e
     scores = dict(words.observations(_CANDIDATES, allowed.sql, allowed.bound))
     _take(connection, evidence, "observation", scores)
     for channel, column in (("session", "body"), ("title", "title")):
-        for document, score in words.sessions(column, _CANDIDATES):
-            evidence.add(channel, _unit_of_document(connection, document), score)
+        found = dict(words.sessions(column, _CANDIDATES))
+        for document, path, session in connection.execute(
+            "SELECT id, path, session FROM document WHERE id IN (SELECT value FROM json_each(?))",
+            (json.dumps(list(found)),),
+        ):
+            evidence.add(channel, _unit("session", "", path, session), found[document])
 
 
 def _ask_vectors(
-    connection: sqlite3.Connection, allowed: Allowed, evidence: _Evidence, query: Vectors, index: VectorIndex
+    connection: sqlite3.Connection, allowed: Allowed, evidence: _Evidence, nearest: Nearest
 ) -> None:
-    near = dict(index.search(query, _CANDIDATES, allowed.text_keys(connection)))
-    scores: dict[int, float] = {}
+    near = dict(nearest(_CANDIDATES, allowed.text_keys(connection)))
     where = f" AND id IN ({allowed.sql})" if allowed.sql else ""
-    ask = f"SELECT id FROM observation WHERE text_key = ? AND live{where} ORDER BY key LIMIT {_TEXTS_EACH}"
-    for key, score in near.items():
-        for row in connection.execute(ask, (key, *allowed.bound)):
-            scores[row[0]] = score
+    said = connection.execute(
+        f"SELECT id, text_key FROM observation WHERE text_key IN ({', '.join('?' * len(near))})"
+        f" AND live{where} ORDER BY text_key, key",
+        (*near, *allowed.bound),
+    )
+    scores: dict[int, float] = {}
+    for key, rows in groupby(said, key=lambda row: bytes(row[1])):
+        scores |= {row[0]: near[key] for row in islice(rows, _PLACES_OF_A_TEXT)}
     _take(connection, evidence, "vector", scores)
 
 
@@ -149,35 +150,27 @@ def _take(
         evidence.add(channel, candidate.unit, scores[candidate.number])
 
 
-def _candidates(connection: sqlite3.Connection, numbers: Iterable[int]) -> Iterable[_Candidate]:
-    ask = (
-        "SELECT o.key, o.kind, o.text, o.line, d.oid, d.path, d.kind, o.weight, d.work_tree != '',"
-        " d.session FROM observation o JOIN source s ON s.id = o.source_id JOIN document d ON d.oid = s.oid"
-        " WHERE o.id = ? ORDER BY d.work_tree, d.path LIMIT 1"
+def _candidates(connection: sqlite3.Connection, numbers: Iterable[int]) -> Iterator[_Candidate]:
+    """Each observation in its first place: what a ref holds before drafts, then by path."""
+    rows = connection.execute(
+        "SELECT o.id, o.key, o.kind, o.text, o.line, d.oid, d.path, d.kind, o.weight, d.work_tree != '',"
+        f" coalesce(d.session, {SESSION_OF_COMMIT})"
+        " FROM observation o JOIN source s ON s.id = o.source_id JOIN document d ON d.oid = s.oid"
+        " LEFT JOIN commits c ON c.oid = d.oid WHERE o.id IN (SELECT value FROM json_each(?))"
+        " ORDER BY o.id, d.work_tree, d.path",
+        (json.dumps(list(numbers)),),
     )
-    for number in numbers:
-        row = connection.execute(ask, (number,)).fetchone()
-        if row:
-            key, kind, text, line, oid, path, source, weight, draft, session = row
-            unit = _unit(connection, source, oid, path, session)
-            yield _Candidate(number, key, kind, text, line, oid, path, source, weight, bool(draft), unit)
+    for _, places in groupby(rows, key=itemgetter(0)):
+        number, key, kind, text, line, oid, path, source, weight, draft, session = next(places)
+        unit = _unit(source, oid, path, session)
+        yield _Candidate(number, key, kind, text, line, oid, path, source, weight, bool(draft), unit)
 
 
-def _unit(
-    connection: sqlite3.Connection, kind: str, oid: str, path: str, session: str | None
-) -> tuple[str, str]:
+def _unit(kind: str, oid: str, path: str, session: str | None) -> tuple[str, str]:
     """("session", id), ("commit", oid) or ("document", path): what competes for a place in the list."""
-    if kind == "commit":
-        session = session_of_commit(connection, oid)
-        return ("session", session) if session else ("commit", oid)
-    return ("session", session) if session else ("document", path)
-
-
-def _unit_of_document(connection: sqlite3.Connection, document: int) -> tuple[str, str]:
-    oid, path, session = connection.execute(
-        "SELECT oid, path, session FROM document WHERE id = ?", (document,)
-    ).fetchone()
-    return _unit(connection, "session", oid, path, session)
+    if session:
+        return ("session", session)
+    return ("commit", oid) if kind == "commit" else ("document", path)
 
 
 def _hit(

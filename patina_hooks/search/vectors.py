@@ -106,8 +106,9 @@ class VectorUpdate:
     def run(self, *, most: int | None = None) -> Embedded:
         """most: leave it all for later where more texts than this wait for a model."""
         if most is not None:
-            waiting = self._count("live > 0 AND indexed = 0")
-            if waiting > most or answering_space(self._log) != self._space:
+            answers = answering_space(self._log) == self._space
+            waiting = self._count("live > 0 AND indexed = 0" if answers else "live > 0")
+            if waiting > most:
                 self._result.pending = waiting
                 return self._result
         with closing(EmbeddingCache(self._state, self._space.fingerprint)) as cache:
@@ -181,7 +182,7 @@ class VectorUpdate:
     def _open_index(self) -> VectorIndex:
         try:
             index = self._space.open(self._plugins, self._state)
-            index.keys()
+            index.stats()
         except IndexDamaged as damage:
             self._result.rebuilt = str(damage)
             shutil.rmtree(self._space.folder(self._state), ignore_errors=True)
