@@ -95,6 +95,8 @@ class _Reconciler:
                 self._reread()
             self._documents(tips, graph.side, everything=stale)
             self._drafts(tips)
+            if self._border_moved():
+                self._forget_sessions()
             self._sessions(_moved_sessions(old, tips.tips))
             self._log.remember("side", json.dumps(sorted(graph.side)))
             self._log.remember("shallow", self._shallow())
@@ -106,14 +108,10 @@ class _Reconciler:
 
     def _graph(self, old: dict[str, Tip], tips: Tips) -> GraphChange:
         side = set(json.loads(self._log.fact("side", "[]")))
-        border_moved = self._log.fact("shallow") != self._shallow()
-        if border_moved:
-            self._result.dirty |= {row[0] for row in self._db.execute("SELECT id FROM session")}
-            self._db.execute("DELETE FROM session")
         # A reading that was killed may have left commits that no tip has reached since.
         killed = self._log.fact("reading") != ""
         try:
-            whole = self._known() if not old or border_moved or killed else None
+            whole = self._known() if not old or killed or self._border_moved() else None
             return graph_change(self._repository, old, tips, side, whole=whole)
         except PrunedTips:
             return graph_change(self._repository, old, tips, side, whole=self._known())
@@ -122,9 +120,12 @@ class _Reconciler:
         border = self._repository.shallow()
         return _sha256(" ".join(sorted(border)))
 
-    def _known(self) -> set[str]:
-        """Commits that were read whole; those at a shallow border are read again."""
-        return {row[0] for row in self._db.execute("SELECT oid FROM commits WHERE NOT truncated")}
+    def _border_moved(self) -> bool:
+        return self._log.fact("shallow") != self._shallow()
+
+    def _known(self) -> dict[str, bool]:
+        """Every commit, and whether it was cut off: those are read again."""
+        return {row[0]: bool(row[1]) for row in self._db.execute("SELECT oid, truncated FROM commits")}
 
     def _read_commits(self, added: list[str]) -> None:
         fresh = [oid for oid in added if not self._has(oid)]
@@ -300,6 +301,11 @@ class _Reconciler:
         return self._db.execute(ask, (oid,)).fetchone() is not None
 
     # --- sessions -------------------------------------------------------------------------------
+
+    def _forget_sessions(self) -> None:
+        """A range of tags may hold other commits now: every session is derived anew."""
+        self._result.dirty |= {row[0] for row in self._db.execute("SELECT id FROM session")}
+        self._db.execute("DELETE FROM session")
 
     def _sessions(self, moved: set[str]) -> None:
         self._result.dirty |= moved

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -123,12 +124,18 @@ def store_tips(connection: sqlite3.Connection, old: dict[str, Tip], new: dict[st
 
 
 def graph_change(
-    repository: Repository, old: dict[str, Tip], new: Tips, side: set[str], *, whole: set[str] | None
+    repository: Repository,
+    old: dict[str, Tip],
+    new: Tips,
+    side: set[str],
+    *,
+    whole: Mapping[str, bool] | None,
 ) -> GraphChange:
     """Which commits came and went, in proportion to the change where git still has the old tips.
 
-    side: the side commits of the last time. whole: all known commits, to compare reachability anew with
-    (a first sync, a changed shallow border, pruned old tips); None to follow the change.
+    side: the side commits of the last time. whole: all known commits and whether each was cut off at a
+    shallow border, to compare reachability anew with (a first sync, a moved border, pruned old tips); None to
+    follow the change.
     """
     before = Tips(old, ())
     if whole is None:
@@ -138,8 +145,8 @@ def graph_change(
             raise PrunedTips from None
     live = repository.reachable(new.targets())
     return GraphChange(
-        added=[oid for oid in live if oid not in whole],
-        gone=sorted(whole - set(live)),
+        added=[oid for oid in live if whole.get(oid, True)],
+        gone=sorted(whole.keys() - set(live)),
         side=_side(repository, new),
     )
 
