@@ -6,6 +6,7 @@ sync loses only the step it was in, and the next one goes on from there.
 
 from __future__ import annotations
 
+import json
 import logging
 import time
 from collections.abc import Callable
@@ -86,7 +87,7 @@ def synchronise(
         extractors = Extractors(plugins, settings.redact)
         reconciled = reconcile(repository, log, extractors, settings, show)
         run.faults += extractors.faults
-        _pairs(log, plugins, reconciled, run)
+        _pairs(log, plugins, run)
         _tell(log, plugins, reconciled, run)
         if recipe is not None:
             _vectors(repository, log, plugins, recipe, run, open_model or _opener(plugins), most, show)
@@ -127,15 +128,17 @@ def _configuration(repository: Repository, run: _Run) -> tuple[Settings, Recipe 
     return settings, recipe
 
 
-def _pairs(log: Log, plugins: Plugins, reconciled: Reconciled, run: _Run) -> None:
+def _pairs(log: Log, plugins: Plugins, run: _Run) -> None:
     generators = signature(plugins)
     with log.writing() as connection:
-        dirty = set(reconciled.dirty)
+        # What this reconcile touched, and what one touched whose sync was killed before it came here.
+        dirty = set(json.loads(log.fact("unpaired", "[]")))
         if log.fact("generators") != generators:
             connection.execute("DELETE FROM pair")
             dirty |= {row[0] for row in connection.execute("SELECT id FROM session")}
         run.pairs, faults = update_pairs(connection, plugins, sorted(dirty))
         log.remember("generators", generators)
+        log.remember("unpaired", "[]")
     run.faults += faults
 
 
@@ -193,8 +196,6 @@ def _tell(log: Log, plugins: Plugins, reconciled: Reconciled, run: _Run) -> None
 
 
 def _keep_faults(log: Log, faults: list[Fault]) -> None:
-    import json
-
     stored = json.dumps([[fault.plugin, fault.where, fault.error] for fault in dict.fromkeys(faults)])
     with log.writing():
         if log.fact("faults", "[]") != stored:

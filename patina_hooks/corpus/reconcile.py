@@ -102,6 +102,8 @@ class _Reconciler:
             self._log.remember("shallow", self._shallow())
             self._log.remember("extractors", self._extractors.signature)
             self._log.remember("reading", "")
+            unpaired = {*json.loads(self._log.fact("unpaired", "[]")), *self._result.dirty}
+            self._log.remember("unpaired", json.dumps(sorted(unpaired)))
         return self._result
 
     # --- commits --------------------------------------------------------------------------------
@@ -306,6 +308,7 @@ class _Reconciler:
         """A range of tags may hold other commits now: every session is derived anew."""
         self._result.dirty |= {row[0] for row in self._db.execute("SELECT id FROM session")}
         self._db.execute("DELETE FROM session")
+        self._db.execute("DELETE FROM session_commit")
 
     def _sessions(self, moved: set[str]) -> None:
         self._result.dirty |= moved
