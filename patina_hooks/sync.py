@@ -114,8 +114,7 @@ def _open_log(repository: Repository, *, full: bool) -> Log:
 
 def _configuration(repository: Repository, run: _Run) -> tuple[Settings, Recipe | None]:
     """Settings and recipe of the main work tree; what is invalid is a fault, and the words still work."""
-    trees = repository.work_trees()
-    root = trees[0].path if trees else repository.root
+    root = repository.main_root()
     settings, recipe = Settings(), None
     try:
         settings = load_settings(root)

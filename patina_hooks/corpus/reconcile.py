@@ -15,12 +15,13 @@ from itertools import islice
 from pathlib import Path
 
 from patina_hooks.corpus import places
-from patina_hooks.corpus.log import Log
+from patina_hooks.corpus.log import Log, name_text
 from patina_hooks.corpus.observations import (
     Changed,
     Extractors,
     Place,
     add_document,
+    forget_sources,
     missing_sources,
     remove_document,
     store_source,
@@ -29,7 +30,6 @@ from patina_hooks.corpus.timeline import derive_session
 from patina_hooks.corpus.tips import (
     GraphChange,
     PrunedTips,
-    Tip,
     Tips,
     graph_change,
     load_tips,
@@ -84,12 +84,12 @@ class _Reconciler:
 
     def run(self) -> Reconciled:
         stale = self._log.fact("extractors") not in ("", self._extractors.signature)
-        old = load_tips(self._db)
+        old = load_tips(self._db, self._log.fact("tags"))
         tips = read_tips(self._repository, old)
         graph = self._graph(old, tips)
         self._read_commits(graph.added)
         with self._log.writing():
-            store_tips(self._db, old, tips.tips)
+            moved = store_tips(self._db, old, tips)
             self._forget_commits(graph.gone)
             if stale:
                 self._reread()
@@ -97,7 +97,8 @@ class _Reconciler:
             self._drafts(tips)
             if self._border_moved():
                 self._forget_sessions()
-            self._sessions(_moved_sessions(old, tips.tips))
+            self._sessions(moved)
+            self._log.remember("tags", tips.listing)
             self._log.remember("side", json.dumps(sorted(graph.side)))
             self._log.remember("shallow", self._shallow())
             self._log.remember("extractors", self._extractors.signature)
@@ -108,12 +109,12 @@ class _Reconciler:
 
     # --- commits --------------------------------------------------------------------------------
 
-    def _graph(self, old: dict[str, Tip], tips: Tips) -> GraphChange:
+    def _graph(self, old: Tips, tips: Tips) -> GraphChange:
         side = set(json.loads(self._log.fact("side", "[]")))
         # A reading that was killed may have left commits that no tip has reached since.
         killed = self._log.fact("reading") != ""
         try:
-            whole = self._known() if not old or killed or self._border_moved() else None
+            whole = self._known() if not old.trunk or killed or self._border_moved() else None
             return graph_change(self._repository, old, tips, side, whole=whole)
         except PrunedTips:
             return graph_change(self._repository, old, tips, side, whole=self._known())
@@ -151,20 +152,12 @@ class _Reconciler:
         return bool(row and not row[0])
 
     def _add_commit(self, commit: Commit) -> None:
-        row = (
-            commit.oid,
-            commit.author,
-            commit.authored,
-            commit.committed,
-            commit.is_merge,
-            commit.truncated,
-        )
         number = self._db.execute(
             "INSERT INTO commits (oid, author, authored, committed, merge, truncated)"
             " VALUES (?, ?, ?, ?, ?, ?)",
-            tuple(_sql_text(value) if isinstance(value, str) else value for value in row),
+            (commit.oid, commit.author, commit.authored, commit.committed, commit.is_merge, commit.truncated),
         ).lastrowid
-        paths = [(_sql_text(change.path),) for change in commit.changes]
+        paths = [(name_text(change.path),) for change in commit.changes]
         self._db.executemany("INSERT OR IGNORE INTO path (path) VALUES (?)", paths)
         self._db.executemany(
             "INSERT OR REPLACE INTO change SELECT ?, id, ? FROM path WHERE path = ?",
@@ -191,6 +184,7 @@ class _Reconciler:
         old = [Place(*row) for row in rows]
         for place in old:
             remove_document(self._db, place, self._result.changed)
+        forget_sources(self._db, self._extractors)
         self._db.execute("DELETE FROM fact WHERE name LIKE 'files %'")
         live = [place for place in old if place.kind == "commit"]
         self._extract_commits([place.oid for place in live])
@@ -198,7 +192,7 @@ class _Reconciler:
             add_document(self._db, self._extractors, place, self._result.changed)
 
     def _documents(self, tips: Tips, side: set[str], *, everything: bool) -> None:
-        trees = places.trees_of(self._repository, tips.targets("branch", "head") | side, self._folder)
+        trees = places.trees_of(self._repository, tips.trunk_targets() | side, self._folder)
         key = " ".join([self._folder, *sorted(trees)])
         if key == self._log.fact("trees") and not everything:
             return
@@ -267,7 +261,8 @@ class _Reconciler:
         have = {(place.oid, place.path, place.work_tree): place for place in (Place(*row) for row in rows)}
         want: dict[tuple[str, str, str], bytes | None] = {}
         for tree in tips.work_trees:
-            want.update(self._drafts_in(tree.path, [key for key in have if key[2] == str(tree.path)]))
+            of_tree = [key for key in have if key[2] == name_text(str(tree.path))]
+            want.update(self._drafts_in(tree.path, of_tree))
         for key in sorted(have.keys() - want.keys()):
             self._take_out(have[key])
         for key in sorted(want.keys() - have.keys()):
@@ -286,7 +281,8 @@ class _Reconciler:
         """
         files = list(places.listing(root, self._folder))
         stamps = "\n".join(f"{path} {s.st_size} {s.st_mtime_ns} {s.st_ino}" for path, s in files)
-        name, look = f"files {root}", _sha256(stamps + self._log.fact("trees"))
+        tree = name_text(str(root))
+        name, look = f"files {tree}", _sha256(stamps + self._log.fact("trees"))
         if self._log.fact(name) == look:
             return dict.fromkeys(have)
         found: dict[tuple[str, str, str], bytes | None] = {}
@@ -294,7 +290,7 @@ class _Reconciler:
             read = places.read_draft(root, path, self._repository.object_format)
             if read and not any(self._is_on_ref(oid) for oid, _ in read):
                 oid, data = read[0]
-                found[oid, path, str(root)] = data
+                found[oid, name_text(path), tree] = data
         self._log.remember(name, look)
         return found
 
@@ -319,12 +315,6 @@ class _Reconciler:
                 self._log.record("session", [(session, after.state if after else "gone")])
 
 
-def _moved_sessions(old: dict[str, Tip], new: dict[str, Tip]) -> set[str]:
-    moved = {tip.session for name, tip in old.items() if new.get(name) != tip}
-    moved |= {tip.session for name, tip in new.items() if old.get(name) != tip}
-    return {session for session in moved if session}
-
-
 def _order(place: Place) -> tuple[str, str, str]:
     return (place.work_tree, place.path, place.oid)
 
@@ -333,6 +323,3 @@ def _sha256(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
 
 
-def _sql_text(value: str) -> str:
-    """Names and paths may hold bytes that are no UTF-8; they are kept readable and distinct."""
-    return value.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import sqlite3
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import astuple, dataclass
 from datetime import datetime
+from functools import cached_property
 
+from patina_hooks.corpus.log import name_text
 from patina_hooks.errors import GitError
-from patina_hooks.git.repository import Ref, Repository, WorkTree
+from patina_hooks.git.repository import Ref, Repository, WorkTree, names_in
 
 SESSION_TAGS = "refs/tags/session-*"
+_ABSENT = "tags no commit that is here"
 _SESSION_TAG = re.compile(r"refs/tags/session-(\d{8}-\d{6})(?:-([a-z0-9_-]+?))?-(start|end)")
 
 
@@ -34,17 +38,36 @@ class Tip:
     skipped: str = ""
 
 
-@dataclass(frozen=True, slots=True)
 class Tips:
-    """All tips at one moment, and the work trees that hold drafts."""
+    """All tips at one moment.
 
-    tips: dict[str, Tip]
-    work_trees: tuple[WorkTree, ...]
+    trunk: branches and HEADs by name. tags: session tags by name, opened when they are asked for: there are
+    many and they seldom move. listing: a digest of the tags' names and ids, equal where no tag moved.
+    """
 
-    def targets(self, *kinds: str) -> set[str]:
-        """The commits that tips of these kinds (of every kind, if none is named) peel to."""
-        chosen = (tip for tip in self.tips.values() if not kinds or tip.kind in kinds)
-        return {tip.target for tip in chosen if tip.target}
+    def __init__(
+        self,
+        trunk: dict[str, Tip],
+        load_tags: Callable[[], dict[str, Tip]],
+        listing: str,
+        work_trees: tuple[WorkTree, ...] = (),
+    ) -> None:
+        self.trunk = trunk
+        self.listing = listing
+        self.work_trees = work_trees
+        self._load_tags = load_tags
+
+    @cached_property
+    def tags(self) -> dict[str, Tip]:
+        return self._load_tags()
+
+    def trunk_targets(self) -> set[str]:
+        """The commits that branches and HEADs are at."""
+        return {tip.target for tip in self.trunk.values() if tip.target}
+
+    def tag_targets(self) -> set[str]:
+        """The commits that session tags peel to."""
+        return {tip.target for tip in self.tags.values() if tip.target}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,26 +82,39 @@ class GraphChange:
     side: set[str]
 
 
-def read_tips(repository: Repository, known: dict[str, Tip]) -> Tips:
+def read_tips(repository: Repository, known: Tips) -> Tips:
     """What is live now. A tag that `known` holds with the same object id is not opened again."""
     work_trees = tuple(repository.work_trees())
-    tips = {
+    listed = repository.listing_of_refs(SESSION_TAGS)
+    digest = hashlib.sha256(listed).hexdigest()
+    trunk = {
         name: Tip(name, "head", tree.head, tree.head)
         for tree in work_trees
         if tree.head
-        for name in [f"HEAD {tree.path}"]
+        for name in [name_text(f"HEAD {tree.path}")]
     }
-    fresh = []
-    for name, oid in repository.names_of_refs("refs/heads/", SESSION_TAGS):
-        old = known.get(name)
-        if old and old.oid == oid:
-            tips[name] = old
-        else:
-            fresh.append((name, oid))
-    for ref in repository.peel(fresh):
-        branch = ref.name.startswith("refs/heads/")
-        tips[ref.name] = Tip(ref.name, "branch", ref.oid, ref.commit) if branch else _tag(ref)
-    return Tips(tips, work_trees)
+    for name, oid in _stored_names(repository.listing_of_refs("refs/heads/")):
+        trunk[name] = Tip(name, "branch", oid, oid)
+    if digest == known.listing:
+        return Tips(trunk, lambda: known.tags, digest, work_trees)
+    tags = _read_tags(repository, _stored_names(listed), known.tags)
+    settled = all(tip.skipped != _ABSENT for tip in tags.values())
+    return Tips(trunk, lambda: tags, digest if settled else "", work_trees)
+
+
+def _stored_names(listing: bytes) -> list[tuple[str, str]]:
+    return [(name_text(name), oid) for name, oid in names_in(listing)]
+
+
+def _read_tags(
+    repository: Repository, listed: list[tuple[str, str]], known: dict[str, Tip]
+) -> dict[str, Tip]:
+    def is_known(name: str, oid: str) -> bool:
+        return name in known and known[name].oid == oid and known[name].skipped != _ABSENT
+
+    fresh = repository.peel([pair for pair in listed if not is_known(*pair)])
+    kept = {name: known[name] for name, oid in listed if is_known(name, oid)}
+    return kept | {ref.name: _tag(ref) for ref in fresh}
 
 
 def _tag(ref: Ref) -> Tip:
@@ -89,7 +125,7 @@ def _tag(ref: Ref) -> Tip:
     if not is_date(match[1]):
         return Tip(name, "tag", ref.oid, None, skipped="no such date")
     if ref.commit is None:
-        return Tip(name, "tag", ref.oid, None, skipped="tags no commit that is here")
+        return Tip(name, "tag", ref.oid, None, skipped=_ABSENT)
     return Tip(name, "tag", ref.oid, ref.commit, ref.dated, match[1], match[2], match[3])
 
 
@@ -102,30 +138,40 @@ def is_date(session: str) -> bool:
     return True
 
 
-def load_tips(connection: sqlite3.Connection) -> dict[str, Tip]:
-    """The tips as the last reconcile left them."""
-    rows = connection.execute(
-        "SELECT name, kind, oid, target, dated, session, adapter, side, skipped FROM tip"
-    ).fetchall()
-    return {row[0]: Tip(*row) for row in rows}
+def load_tips(connection: sqlite3.Connection, listing: str) -> Tips:
+    """The tips as the last reconcile left them, with the digest that it remembered."""
+
+    def rows(condition: str) -> dict[str, Tip]:
+        found = connection.execute(
+            "SELECT name, kind, oid, target, dated, session, adapter, side, skipped FROM tip"
+            f" WHERE {condition}"
+        )
+        return {row[0]: Tip(*row) for row in found}
+
+    return Tips(rows("kind != 'tag'"), lambda: rows("kind = 'tag'"), listing)
 
 
-def store_tips(connection: sqlite3.Connection, old: dict[str, Tip], new: dict[str, Tip]) -> None:
-    """Write what differs."""
-    connection.executemany("DELETE FROM tip WHERE name = ?", [(n,) for n in old.keys() - new.keys()])
-    connection.executemany(
-        "INSERT OR REPLACE INTO tip VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        [
-            (t.name, t.kind, t.oid, t.target, t.dated, t.session, t.adapter, t.side, t.skipped)
-            for name, t in new.items()
-            if old.get(name) != t
-        ],
-    )
+def store_tips(connection: sqlite3.Connection, old: Tips, new: Tips) -> set[str]:
+    """Write what differs; gives the sessions whose tags moved."""
+    pairs = [(old.trunk, new.trunk)]
+    if old.listing != new.listing or not new.listing:
+        pairs.append((old.tags, new.tags))
+    moved: set[str] = set()
+    for before, after in pairs:
+        left = [tip for name, tip in before.items() if name not in after]
+        came = [tip for name, tip in after.items() if before.get(name) != tip]
+        connection.executemany("DELETE FROM tip WHERE name = ?", [(tip.name,) for tip in left])
+        connection.executemany(
+            "INSERT OR REPLACE INTO tip VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", [astuple(tip) for tip in came]
+        )
+        changed = [*left, *came, *(before[tip.name] for tip in came if tip.name in before)]
+        moved |= {tip.session for tip in changed if tip.session}
+    return moved
 
 
 def graph_change(
     repository: Repository,
-    old: dict[str, Tip],
+    old: Tips,
     new: Tips,
     side: set[str],
     *,
@@ -137,13 +183,12 @@ def graph_change(
     shallow border, to compare reachability anew with (a first sync, a moved border, pruned old tips); None to
     follow the change.
     """
-    before = Tips(old, ())
     if whole is None:
         try:
-            return _follow(repository, before, new, side)
+            return _follow(repository, old, new, side)
         except GitError:
             raise PrunedTips from None
-    live = repository.reachable(new.targets())
+    live = repository.reachable(new.trunk_targets() | new.tag_targets())
     return GraphChange(
         added=[oid for oid in live if whole.get(oid, True)],
         gone=sorted(whole.keys() - set(live)),
@@ -156,21 +201,23 @@ class PrunedTips(Exception):
 
 
 def _follow(repository: Repository, old: Tips, new: Tips, side: set[str]) -> GraphChange:
-    came = new.targets() - old.targets()
-    left = old.targets() - new.targets()
+    tags_moved = old.listing != new.listing or not new.listing
+    trunk = old.trunk_targets(), new.trunk_targets()
+    tags = (old.tag_targets(), new.tag_targets()) if tags_moved else (set[str](), set[str]())
+    came = (trunk[1] - trunk[0]) | (tags[1] - tags[0])
+    left = (trunk[0] - trunk[1]) | (tags[0] - tags[1])
     # Tags stay out of the exclusions: there are many, and what they reach is nearly always a branch's.
-    added = repository.reachable(came, old.targets("branch", "head") | side) if came else []
-    off_trunk = repository.reachable(left, new.targets("branch", "head")) if left else []
-    gone = repository.reachable(left, new.targets()) if off_trunk else []
-    tags_moved = old.targets("tag") != new.targets("tag")
-    trunk_moved = old.targets("branch", "head") != new.targets("branch", "head")
-    if tags_moved or off_trunk or (side and trunk_moved):
+    added, border = repository.reachable_with_border(came, trunk[0] | side) if came else ([], set[str]())
+    # What a new commit stands on is not lost: the usual commit asks no more.
+    left -= border
+    off_trunk = repository.reachable(left, trunk[1]) if left else []
+    gone = repository.reachable(left, trunk[1] | new.tag_targets()) if off_trunk else []
+    joined = side and came and (not added or not border <= trunk[0])
+    if tags_moved or off_trunk or joined:
         side = _side(repository, new)
     return GraphChange(added, gone, side)
 
 
 def _side(repository: Repository, new: Tips) -> set[str]:
-    tags = new.targets("tag")
-    if not tags:
-        return set()
-    return tags.intersection(repository.reachable(tags, new.targets("branch", "head")))
+    tags = new.tag_targets()
+    return tags.intersection(repository.reachable(tags, new.trunk_targets())) if tags else set()

@@ -15,6 +15,7 @@ STATE_FOLDER = "patina"
 _LOG_FORMAT = "%x01%H%x00%P%x00%an%x00%at%x00%ct%x00%B%x00"
 _IN_PROGRESS = ("rebase-merge", "rebase-apply", "sequencer", "BISECT_LOG")
 _MESSAGE_CAP = 1 << 20
+_LAST_SECOND = 253_402_300_799  # of the year 9999
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +82,8 @@ class Repository:
             "rev-parse", "--path-format=absolute", "--show-toplevel", "--git-dir", "--git-common-dir",
             "--show-object-format",
         )  # fmt: skip
-        found = done.out.decode("utf-8", "surrogateescape").splitlines()
+        # Not splitlines(): a folder's name may hold what Unicode takes for the end of a line.
+        found = done.out.decode("utf-8", "surrogateescape").removesuffix("\n").split("\n")
         if done.code or len(found) != 4:
             why = done.err.partition("\n")[0] or "git gave no answer"
             raise NotARepository(f"no git work tree at {path}: {why}", hint=_hint_for(done.err))
@@ -105,19 +107,18 @@ class Repository:
 
     def branch(self) -> str | None:
         """The short name of the branch checked out, born or not; None when detached."""
-        done = self.git.run("symbolic-ref", "-q", "--short", "HEAD")
-        return done.out.decode("utf-8", "replace").strip() or None
+        # Not --short: it says "heads/main" where a tag is named like the branch.
+        done = self.git.run("symbolic-ref", "-q", "HEAD")
+        return done.out.decode("utf-8", "replace").strip().removeprefix("refs/heads/") or None
 
     def resolve(self, revision: str) -> str | None:
         """The commit that a revision names, None where it names none."""
         done = self.git.run("rev-parse", "-q", "--verify", "--end-of-options", revision + "^{commit}")
         return done.out.decode().strip() if done.code == 0 else None
 
-    def names_of_refs(self, *patterns: str) -> list[tuple[str, str]]:
-        """(full name, object id) under patterns ("refs/heads/", "refs/tags/session-*"), no object opened."""
-        lines = self.git.lines("for-each-ref", "--format=%(objectname) %(refname)", *patterns)
-        pairs = (line.decode("utf-8", "surrogateescape").partition(" ") for line in lines)
-        return [(name, oid) for oid, _, name in pairs]
+    def listing_of_refs(self, *patterns: str) -> bytes:
+        """A line "<object id> <full name>" a ref under patterns ("refs/heads/"); no object is opened."""
+        return self.git.check("for-each-ref", "--format=%(objectname) %(refname)", *patterns)
 
     def peel(self, names: Iterable[tuple[str, str]]) -> list[Ref]:
         """What each (name, object id) peels to, through nested tags too, and when a tag was made."""
@@ -131,7 +132,7 @@ class Repository:
 
     def refs(self, *patterns: str) -> list[Ref]:
         """Refs under full-name patterns, by name, peeled."""
-        return self.peel(self.names_of_refs(*patterns))
+        return self.peel(names_in(self.listing_of_refs(*patterns)))
 
     def work_trees(self) -> list[WorkTree]:
         """All work trees, the main one first; a bare main repository is left out."""
@@ -151,6 +152,13 @@ class Repository:
             )
         return found
 
+    def main_root(self) -> Path:
+        """The main work tree, whose recipe and settings hold for all; this one where the main one is bare."""
+        if self.git_dir == self.common:
+            return self.root
+        trees = self.work_trees()
+        return trees[0].path if trees else self.root
+
     def shallow(self) -> frozenset[str]:
         """The commits at which this clone's history was cut off."""
         try:
@@ -169,6 +177,14 @@ class Repository:
         """Commits that `include` reaches and `exclude` does not, newest first."""
         lines = self.git.lines("rev-list", "--stdin", data=_revisions(include, exclude))
         return [line.decode() for line in lines]
+
+    def reachable_with_border(
+        self, include: Iterable[str], exclude: Iterable[str]
+    ) -> tuple[list[str], set[str]]:
+        """`reachable`, and the excluded commits that are parents of those (or asked for themselves)."""
+        lines = self.git.lines("rev-list", "--boundary", "--stdin", data=_revisions(include, exclude))
+        found = [line.decode() for line in lines]
+        return [one for one in found if one[0] != "-"], {one[1:] for one in found if one[0] == "-"}
 
     def commits(self, oids: Iterable[str]) -> Iterator[Commit]:
         """These commits with their paths: renames off, merges against their first parent."""
@@ -239,6 +255,12 @@ class Repository:
         return entries
 
 
+def names_in(listing: bytes) -> list[tuple[str, str]]:
+    """(full name, object id) of each line of a listing of refs."""
+    pairs = (line.decode("utf-8", "surrogateescape").partition(" ") for line in listing.split(b"\n")[:-1])
+    return [(name, oid) for oid, _, name in pairs]
+
+
 def _hint_for(error: str) -> str:
     if "dubious ownership" in error:
         return (
@@ -252,8 +274,14 @@ def _tag_date(tag: bytes | None) -> int | None:
     for line in (tag or b"").partition(b"\n\n")[0].split(b"\n"):
         if line.startswith(b"tagger "):
             when = line.rsplit(b" ", 2)
-            return int(when[1]) if len(when) == 3 and when[1].isdigit() else None
+            return _seconds(when[1]) if len(when) == 3 else None
     return None
+
+
+def _seconds(stated: bytes) -> int | None:
+    """Seconds since 1970 as an object states them; None for what is no moment before the year 10000."""
+    seconds = int(stated) if stated.isdigit() and len(stated) <= len(str(_LAST_SECOND)) else None
+    return seconds if seconds is not None and seconds <= _LAST_SECOND else None
 
 
 def _fact(line: bytes) -> tuple[bytes, bytes]:
@@ -299,8 +327,8 @@ def _commit(header: list[bytes], changes: list[Change], cut: frozenset[str]) -> 
         oid=name,
         parents=tuple(parents.decode().split()),
         author=author.decode("utf-8", "replace"),
-        authored=int(authored or 0),
-        committed=int(committed or 0),
+        authored=_seconds(authored) or 0,
+        committed=_seconds(committed) or 0,
         message=message[:_MESSAGE_CAP].decode("utf-8", "replace").strip("\n"),
         changes=() if name in cut else tuple(changes),
         truncated=name in cut,
