@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from contextlib import closing, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -28,7 +28,6 @@ from patina_hooks.plugins import Plugins
 from patina_hooks.search.related import Related, related
 from patina_hooks.search.scry import Hit, Mode, Query, scry
 from patina_hooks.search.vectors import Space, answering_space
-from patina_hooks.settings import load_settings
 from patina_hooks.sync import Progress, SyncReport, synchronise
 from patina_hooks.types import Fault
 from patina_hooks.worker import SYNC_LOCK
@@ -144,11 +143,10 @@ class Patina:
         from patina_hooks.search.filters import allowed
 
         query = Query(text, limit, mode, kinds, session, since, until, ref, path)
-        folder = load_settings(self.repository.root).sessions_folder
         with self._reading() as log:
             only = allowed(
                 log.connection, self.repository, kinds=kinds, session=session, since=since, until=until,
-                ref=ref, path=path, folder=folder,
+                ref=ref, path=path, folder=log.fact("folder"),
             )  # fmt: skip
             if mode == "lexical":
                 return scry(log.connection, query, only, None)
@@ -200,7 +198,7 @@ class Patina:
         if not lock.acquire(60):
             raise StateError("another patina is at work", hint="try again in a while")
         try:
-            with closing(Log(self.repository.state)) as log:
+            with Log(self.repository.state) as log:
                 return collect(log, self.repository.state)
         finally:
             lock.release()
@@ -208,6 +206,9 @@ class Patina:
     def prepare(self) -> None:
         """Begin to open the model that answers, in a thread: most of that is not Python's work, so a
         command may reconcile meanwhile. What goes wrong is raised where the model is used."""
+        # The thread and the reconcile both need it, and of two imports at once one gets half a numpy.
+        import numpy  # noqa: F401
+
         plugins = self.plugins
 
         def work() -> None:
@@ -247,8 +248,8 @@ class Patina:
             self._encoders[space] = _open(self.plugins, space)
         return self._encoders[space]
 
-    def _reading(self) -> closing[Log]:
-        return closing(Log(self.repository.state, create=False))
+    def _reading(self) -> Log:
+        return Log(self.repository.state, create=False)
 
 
 def _open(plugins: Plugins, space: Space) -> Encoder:

@@ -1,10 +1,27 @@
-"""Files written so that a reader, or a kill, sees the old one or the new one and nothing between."""
+"""Files written so that a reader, or a kill, sees the old one or the new one and nothing between; and files
+of a clone read without following a link out of it."""
 
 from __future__ import annotations
 
 import os
+import stat
 import tempfile
 from pathlib import Path
+
+
+def plain_file(root: Path, path: str) -> Path | None:
+    """The regular file at `path` below `root`, None where there is none or any step to it is a link."""
+    *folders, name = path.split("/")
+    here = root
+    try:
+        for folder in folders:
+            here = here / folder
+            if not stat.S_ISDIR(here.lstat().st_mode):
+                return None
+        here = here / name
+        return here if stat.S_ISREG(here.lstat().st_mode) else None
+    except OSError:
+        return None
 
 
 def replace_file(path: Path, data: bytes) -> os.stat_result:

@@ -41,7 +41,7 @@ def collect(log: Log, state: Path) -> Freed:
     if space is not None:
         with closing(EmbeddingCache(state, space.fingerprint)) as cache:
             embeddings = cache.keep_only(said)
-        for folder in (state / VECTORS_FOLDER).iterdir():
+        for folder in (state / VECTORS_FOLDER).glob("*"):
             if folder != space.folder(state):
                 shutil.rmtree(folder)
     log.connection.execute("VACUUM")

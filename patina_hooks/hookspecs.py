@@ -176,8 +176,8 @@ def patina_commit_recorded(commit: Commit, documents: Sequence[Document]) -> Non
 
 
 @hookspec
-def patina_observations_changed(added: Sequence[Recorded], removed: Sequence[str]) -> None:
-    """Observations joined or left the corpus; `removed` are ids. Called once a sync.
+def patina_observations_changed(added: Sequence[Recorded], removed: Sequence[Recorded]) -> None:
+    """Observations joined or left the corpus. Called once a sync that changed any.
 
     >>> from patina_hooks import hookimpl
     >>> @hookimpl
@@ -198,11 +198,11 @@ def patina_pairs_extracted(pairs: Sequence[Pair]) -> None:
 
 
 @hookspec
-def patina_embeddings_updated(model: str, added: Sequence[str], removed: Sequence[str]) -> None:
-    """The index of `model` changed by these observations (ids). Called once a sync that changed it.
+def patina_embeddings_updated(model: str, added: int, removed: int) -> None:
+    """The index of `model` gained and lost so many texts. Called once a sync that changed it.
 
     >>> from patina_hooks import hookimpl
     >>> @hookimpl
     ... def patina_embeddings_updated(model, added):
-    ...     print(f"{model}: {len(added)} new vectors")
+    ...     print(f"{model}: {added} new vectors")
     """

@@ -6,7 +6,7 @@
     index: exact                   # exact, or another index plugin's name
 
 It is data from a clone: read by a safe loader, without tags, anchors or aliases, in bounded size.
-Version 1 (`embedding_model` alone) is read too. `projections` is accepted as a mapping and kept.
+Version 1 is read too. `projections`, a mapping, is accepted and not looked into.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from patina_hooks.errors import SettingsError
+from patina_hooks.files import plain_file
 
 if TYPE_CHECKING:
     import yaml
@@ -46,11 +47,14 @@ class Recipe:
 
 def load_recipe(root: Path) -> Recipe:
     """The recipe of the work tree at `root`, the default where it has none. Raises `SettingsError`."""
-    path = root / RECIPE_FILE
-    if path.is_symlink() or not path.is_file():
+    path = plain_file(root, RECIPE_FILE)
+    if path is None:
         return Recipe()
-    with path.open("rb") as file:
-        data = file.read(_SIZE_CAP + 1)
+    try:
+        with path.open("rb") as file:
+            data = file.read(_SIZE_CAP + 1)
+    except OSError as error:
+        raise SettingsError(f"{RECIPE_FILE}: cannot be read: {error.strerror}") from error
     return parse_recipe(data.decode("utf-8", "replace"), RECIPE_FILE)
 
 
@@ -68,6 +72,9 @@ def parse_recipe(text: str, where: str) -> Recipe:
     line, version = values.get("version", (1, 2))
     if version not in (1, 2):
         raise SettingsError(f"{where}:{line}: version is {version!r}, expected 1 or 2; write: version: 2")
+    line, projections = values.get("projections", (1, {}))
+    if not isinstance(projections, dict):
+        raise SettingsError(f"{where}:{line}: projections is {projections!r}, expected a mapping by name")
     return Recipe(
         version=int(str(version)),
         model=_name(values, "embedding_model", DEFAULT_MODEL, where),
@@ -97,11 +104,11 @@ def _entries(text: str, where: str) -> list[tuple[int, str, object]]:
         raise SettingsError(f"{where}:{line}: not YAML: {error.problem}") from error
     except (yaml.YAMLError, RecursionError) as error:
         raise SettingsError(f"{where}:1: not YAML: {error}") from error
-    if node is None:
+    if node is None or (isinstance(node, yaml.ScalarNode) and not node.value):
         return []
     if not isinstance(node, yaml.MappingNode):
         raise SettingsError(f"{where}:{node.start_mark.line + 1}: expected `key: value` lines")
-    return [(key.start_mark.line + 1, str(key.value), _plain(value)) for key, value in node.value]
+    return [(key.start_mark.line + 1, _shown(key), _plain(value)) for key, value in node.value]
 
 
 def _refuse_indirection(text: str, where: str) -> None:
@@ -119,9 +126,15 @@ def _refuse_indirection(text: str, where: str) -> None:
             raise SettingsError(f"{where}:{line}: nested deeper than 8 levels")
 
 
+def _shown(key: yaml.Node) -> str:
+    return str(_plain(key))
+
+
 def _plain(node: yaml.Node) -> object:
     import yaml
 
-    if not isinstance(node, yaml.ScalarNode):
-        return node
+    if isinstance(node, yaml.MappingNode):
+        return {_shown(key): _plain(value) for key, value in node.value}
+    if isinstance(node, yaml.SequenceNode):
+        return [_plain(item) for item in node.value]
     return int(node.value) if node.tag.endswith(":int") and node.value.isdigit() else str(node.value)

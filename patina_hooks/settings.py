@@ -20,10 +20,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from patina_hooks.errors import SettingsError
+from patina_hooks.files import plain_file
 
 REPOSITORY_FILE = ".patina/config.toml"
 _SIZE_CAP = 64 * 1024
@@ -46,8 +48,8 @@ def load_settings(root: Path) -> Settings:
     user = user_file()
     if user.is_file():
         settings = _merge(settings, _read(user), str(user), _KEYS)
-    own = root / REPOSITORY_FILE
-    if own.is_file() and not own.is_symlink():
+    own = plain_file(root, REPOSITORY_FILE)
+    if own is not None:
         settings = _merge(settings, _read(own), REPOSITORY_FILE, _REPOSITORY_KEYS)
     return settings
 
@@ -97,7 +99,7 @@ def _merge(settings: Settings, text: str, where: str, known: dict[tuple[str, str
             if problem := key.check(value):
                 place = f"{where}:{_line_of(text, name)}"
                 raise SettingsError(f"{place}: {table}.{name} is {value!r}: {problem}")
-            values[key.attribute] = tuple(value) if isinstance(value, list) else value
+            values[key.attribute] = key.kept(value)
     return replace(settings, **values)  # type: ignore[arg-type]
 
 
@@ -114,8 +116,11 @@ def _line_of(text: str, key: str) -> int:
 
 @dataclass(frozen=True, slots=True)
 class _Key:
+    """One setting. check: says what is wrong with a value, "" where nothing is; kept: what is stored."""
+
     attribute: str
     check: Callable[[object], str]
+    kept: Callable[[Any], object] = field(default=lambda value: value)
 
 
 def _adapter(value: object) -> str:
@@ -128,11 +133,12 @@ def _policy(value: object) -> str:
 
 
 def _folder(value: object) -> str:
-    if not isinstance(value, str) or not value.strip("/"):
-        return "expected a folder inside the repository"
-    path = PurePosixPath(value)
-    odd = path.is_absolute() or ".." in path.parts or any(p.lower().startswith(".git") for p in path.parts)
-    return 'expected a folder inside the repository, such as "layer/sessions"' if odd else ""
+    # Not only for the eye: git is asked for this name on a line of its own.
+    if isinstance(value, str) and value.isprintable() and (parts := PurePosixPath(value).parts):
+        odd = parts[0] == "/" or ".." in parts or any(part.lower().startswith(".git") for part in parts)
+        if not odd:
+            return ""
+    return 'expected a folder inside the repository, such as "layer/sessions"'
 
 
 def _seconds(value: object) -> str:
@@ -145,7 +151,8 @@ def _patterns(value: object) -> str:
         return "expected a list of regular expressions"
     for item in value:
         try:
-            re.compile(item)
+            if re.search(item, ""):
+                return f"{item!r} matches the empty text, which is everywhere"
         except re.error as error:
             return f"{item!r} is no regular expression: {error}"
     return ""
@@ -154,10 +161,10 @@ def _patterns(value: object) -> str:
 _REPOSITORY_KEYS = {
     ("session", "adapter"): _Key("adapter", _adapter),
     ("session", "branch_policy"): _Key("branch_policy", _policy),
-    ("session", "folder"): _Key("sessions_folder", _folder),
+    ("session", "folder"): _Key("sessions_folder", _folder, lambda value: str(PurePosixPath(value))),
 }
 _KEYS = {
     **_REPOSITORY_KEYS,
     ("worker", "defer_seconds"): _Key("defer_seconds", _seconds),
-    ("redact", "patterns"): _Key("redact", _patterns),
+    ("redact", "patterns"): _Key("redact", _patterns, tuple),
 }

@@ -10,7 +10,6 @@ import json
 import logging
 import time
 from collections.abc import Callable
-from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -18,7 +17,7 @@ from patina_hooks.corpus.log import Log, set_aside
 from patina_hooks.corpus.observations import Extractors
 from patina_hooks.corpus.reconcile import Reconciled, reconcile
 from patina_hooks.corpus.timeline import commits_of
-from patina_hooks.errors import PluginError, SettingsError, StateError
+from patina_hooks.errors import LogDamaged, PluginError, SettingsError, StateError
 from patina_hooks.git.repository import Repository
 from patina_hooks.pairs.update import signature, update_pairs
 from patina_hooks.plugins import Plugins
@@ -78,19 +77,44 @@ def synchronise(
     open_model: gives the encoder of a space, for a caller that has one open already.
     progress: called as (stage, done, total). Raises `StateError` where the state cannot be written.
     """
-    begun = time.perf_counter()
     plugins = plugins or Plugins.load()
-    show = progress or (lambda *_: None)
-    with closing(_open_log(repository, full=full)) as log:
-        run = _Run()
+    open_model, show = open_model or _opener(plugins), progress or (lambda *_: None)
+    run = _Run()
+    try:
+        try:
+            return _synchronise(repository, run, background, full, most, plugins, open_model, show)
+        except LogDamaged as damage:
+            # All but the times at which things were recorded can be derived again.
+            set_aside(repository.state)
+            run = _Run([Fault("patina-hooks", "log", f"{damage}; it was set aside and begun anew")])
+            return _synchronise(repository, run, background, full, most, plugins, open_model, show)
+    except OSError as error:
+        what = error.filename or repository.state
+        raise StateError(f"{what}: {error.strerror or error}", hint="patina doctor") from error
+
+
+def _synchronise(
+    repository: Repository,
+    run: _Run,
+    background: bool,
+    full: bool,
+    most: int | None,
+    plugins: Plugins,
+    open_model: OpenModel,
+    show: Progress,
+) -> SyncReport:
+    begun = time.perf_counter()
+    with Log(repository.state) as log:
+        if full:
+            _begin_anew(log)
         settings, recipe = _configuration(repository, run)
         extractors = Extractors(plugins, settings.redact)
         reconciled = reconcile(repository, log, extractors, settings, show)
         run.faults += extractors.faults
         _pairs(log, plugins, run)
-        _tell(log, plugins, reconciled, run)
+        _tell(repository, log, plugins, reconciled, run)
         if recipe is not None:
-            _vectors(repository, log, plugins, recipe, run, open_model or _opener(plugins), most, show)
+            _vectors(repository, log, plugins, recipe, run, open_model, most, show)
         run.faults += plugins.faults
         _keep_faults(log, run.faults)
         if background:
@@ -99,17 +123,10 @@ def synchronise(
         return _report(reconciled, run, time.perf_counter() - begun)
 
 
-def _open_log(repository: Repository, *, full: bool) -> Log:
-    if not full:
-        return Log(repository.state)
-    try:
-        log = Log(repository.state)
-        with log.writing():
-            log.empty()
-    except StateError:
-        set_aside(repository.state)
-        log = Log(repository.state)
-    return log
+def _begin_anew(log: Log) -> None:
+    log.check()
+    with log.writing():
+        log.empty()
 
 
 def _configuration(repository: Repository, run: _Run) -> tuple[Settings, Recipe | None]:
@@ -177,12 +194,15 @@ def _vectors(
         )
 
 
-def _tell(log: Log, plugins: Plugins, reconciled: Reconciled, run: _Run) -> None:
+def _tell(repository: Repository, log: Log, plugins: Plugins, reconciled: Reconciled, run: _Run) -> None:
+    known = {commit.oid: commit for commit in reconciled.commits}
     for before, after in reconciled.sessions:
         if after and before is None:
             plugins.notify("patina_session_started", session=after)
         if after and after.state == "ended" and (before is None or before.state != "ended"):
-            commits = commits_of(log.connection, after.id)
+            oids = commits_of(log.connection, after.id)
+            known |= {one.oid: one for one in repository.commits([oid for oid in oids if oid not in known])}
+            commits = [known[oid] for oid in oids if oid in known]
             plugins.notify("patina_session_ended", session=after, commits=commits)
     for commit in reconciled.commits:
         document = Document("commit", commit.oid, commit.message)

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from patina_hooks.errors import StateError
+from patina_hooks.errors import LogDamaged, StateError
 
 LOG_FILE = "log.db"
 _VERSION = 1
@@ -95,10 +95,10 @@ class Event:
 
 
 class Log:
-    """A connection to the log. `with log.writing():` is one transaction, all or nothing.
+    """A connection to the log, closed by `with`. `with log.writing():` is one transaction, all or nothing.
 
-    A log of another version is emptied and rebuilt from git, but for its events. A file that is no
-    database raises `StateError` whose hint mends it.
+    A log of another version is emptied and rebuilt from git, but for its events. What SQLite raises within
+    `with` leaves it as a `StateError` that says what to type: `LogDamaged` where the file must be made anew.
     """
 
     def __init__(self, folder: Path, *, create: bool = True) -> None:
@@ -117,27 +117,30 @@ class Log:
     def close(self) -> None:
         self.connection.close()
 
+    def __enter__(self) -> Log:
+        return self
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        self.close()
+        # The other subclasses of DatabaseError are mistakes of ours.
+        if type(error) in (sqlite3.DatabaseError, sqlite3.OperationalError):
+            raise _damaged(self.path, error) from error
+
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
         """One write transaction; rolled back when the block raises."""
-        try:
-            self.connection.execute("BEGIN IMMEDIATE")
-        except sqlite3.DatabaseError as error:
-            raise _damaged(self.path, error) from error
+        self.connection.execute("BEGIN IMMEDIATE")
         try:
             yield self.connection
+            self.connection.commit()
         except BaseException:
             self.connection.rollback()
             raise
-        self.connection.commit()
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
         """One consistent view over several queries."""
-        try:
-            self.connection.execute("BEGIN")
-        except sqlite3.DatabaseError as error:
-            raise _damaged(self.path, error) from error
+        self.connection.execute("BEGIN")
         try:
             yield self.connection
         finally:
@@ -168,6 +171,12 @@ class Log:
             (kind or "", limit),
         )
         return [Event(*row) for row in rows]
+
+    def check(self) -> None:
+        """Read every page. Raises `LogDamaged` where the database is not sound."""
+        said = [str(row[0]) for row in self.connection.execute("PRAGMA quick_check(5)")]
+        if said != ["ok"]:
+            raise LogDamaged(f"{self.path} is damaged: {'; '.join(said)}", hint="patina sync --full")
 
     def empty(self) -> None:
         """Drop everything that is derived; events stay. Inside a transaction."""
@@ -209,15 +218,26 @@ def set_aside(folder: Path) -> None:
         path.replace(path.with_name(path.name + ".damaged"))
 
 
+def name_text(name: str) -> str:
+    """A path or ref name as it is stored: bytes that are no UTF-8 are written out, readable and distinct."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
 def connect(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, isolation_level=None, timeout=_BUSY_MS / 1000)
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = NORMAL")
-    connection.execute("PRAGMA foreign_keys = ON")
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute("PRAGMA foreign_keys = ON")
+    except BaseException:
+        connection.close()
+        raise
     return connection
 
 
-def _damaged(path: Path, error: sqlite3.DatabaseError) -> StateError:
+def _damaged(path: Path, error: BaseException | None) -> StateError:
+    if "no such table" in str(error):
+        return StateError(f"{path} holds nothing yet", hint="patina sync")
     if isinstance(error, sqlite3.OperationalError) and "malformed" not in str(error):
         return StateError(f"{path} cannot be used: {error}", hint="patina doctor")
-    return StateError(f"{path} is damaged: {error}", hint="patina sync --full")
+    return LogDamaged(f"{path} is damaged: {error}", hint="patina sync")

@@ -105,8 +105,20 @@ def store_source(
         connection.executemany(
             "INSERT INTO observation (source_id, key, kind, text, line, section, weight, text_key)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            [(source, *_row(document.oid, spec.name, o)) for o in found.observations if o.text.strip()],
+            [(source, *row) for row in _rows(document.oid, spec.name, found)],
         )
+
+
+def forget_sources(connection: sqlite3.Connection, extractors: Extractors) -> None:
+    """Drop what extractors that are no longer in force have read, unredacted texts among it."""
+    tags = [*extractors.tags("session"), *extractors.tags("commit")]
+    marks = ", ".join("?" * len(tags))
+    connection.execute(f"DELETE FROM source WHERE extractor NOT IN ({marks})", tags)
+
+
+def forget_skipped(connection: sqlite3.Connection, oids: Iterable[str]) -> None:
+    """Have these objects, which could not be read, read anew."""
+    connection.executemany("DELETE FROM source WHERE oid = ? AND skipped != ''", [(oid,) for oid in oids])
 
 
 def missing_sources(
@@ -226,6 +238,11 @@ def _words_of(connection: sqlite3.Connection, oid: str, title: str) -> tuple[str
         (oid,),
     )
     return with_parts(title), with_parts("\n".join(row[0] for row in texts))
+
+
+def _rows(oid: str, extractor: str, found: Extraction) -> Iterable[tuple[object, ...]]:
+    """One row for each; pieces of one line that say the same (a long run of one letter) are one."""
+    return dict.fromkeys(_row(oid, extractor, o) for o in found.observations if o.text.strip())
 
 
 def _row(oid: str, extractor: str, o: Observation) -> tuple[object, ...]:

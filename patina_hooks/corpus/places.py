@@ -8,12 +8,14 @@ from collections.abc import Iterator
 from hashlib import new as new_hash
 from pathlib import Path
 
+from patina_hooks.corpus.log import name_text
 from patina_hooks.corpus.observations import Place
 from patina_hooks.corpus.tips import is_date
 from patina_hooks.git.repository import Blob, Repository
 
 ACTIVE_DOCUMENT = ".patina/local/active-session.md"
 DOCUMENT_CAP = 8 << 20
+ABSENT = "not in this clone"
 _SUFFIX = ".md"
 _REGULAR = ("100644", "100755")
 _SNIFF = 8_000
@@ -28,7 +30,7 @@ def trees_of(repository: Repository, targets: set[str], folder: str) -> set[str]
 def places_in(repository: Repository, trees: set[str], folder: str) -> set[Place]:
     """The session documents in these trees: regular Markdown files, never links, not recursive."""
     return {
-        Place("session", entry.oid, f"{folder}/{entry.name}", "", session_of(entry.name))
+        Place("session", entry.oid, name_text(f"{folder}/{entry.name}"), "", session_of(entry.name))
         for tree in sorted(trees)
         for entry in repository.tree(tree)
         if entry.mode in _REGULAR and entry.name.endswith(_SUFFIX)
@@ -76,7 +78,7 @@ def read_draft(root: Path, path: str, object_format: str) -> list[tuple[str, byt
 def reason_to_skip(blob: Blob) -> str:
     """Why an object is no document that can be read, "" where it is one."""
     if blob.missing:
-        return "not in this clone"
+        return ABSENT
     if blob.data is None:
         return f"larger than {DOCUMENT_CAP >> 20} MiB ({blob.size:,} bytes)"
     if b"\0" in blob.data[:_SNIFF]:

@@ -21,6 +21,7 @@ from patina_hooks.corpus.observations import (
     Extractors,
     Place,
     add_document,
+    forget_skipped,
     forget_sources,
     missing_sources,
     remove_document,
@@ -101,6 +102,7 @@ class _Reconciler:
             self._log.remember("tags", tips.listing)
             self._log.remember("side", json.dumps(sorted(graph.side)))
             self._log.remember("shallow", self._shallow())
+            self._log.remember("folder", self._folder)
             self._log.remember("extractors", self._extractors.signature)
             self._log.remember("reading", "")
             unpaired = {*json.loads(self._log.fact("unpaired", "[]")), *self._result.dirty}
@@ -190,11 +192,13 @@ class _Reconciler:
         self._extract_commits([place.oid for place in live])
         for place in live:
             add_document(self._db, self._extractors, place, self._result.changed)
+        self._result.dirty |= {row[0] for row in self._db.execute("SELECT id FROM session")}
 
     def _documents(self, tips: Tips, side: set[str], *, everything: bool) -> None:
         trees = places.trees_of(self._repository, tips.trunk_targets() | side, self._folder)
         key = " ".join([self._folder, *sorted(trees)])
-        if key == self._log.fact("trees") and not everything:
+        arrived = self._arrived()
+        if key == self._log.fact("trees") and not everything and not arrived:
             return
         rows = self._db.execute(
             "SELECT kind, oid, path, work_tree, session FROM document"
@@ -202,13 +206,20 @@ class _Reconciler:
         )
         have = {Place(*row) for row in rows}
         want = places.places_in(self._repository, trees, self._folder)
-        for place in sorted(have - want, key=_order):
+        stay = {place for place in have & want if place.oid not in arrived}
+        for place in sorted(have - stay, key=_order):
             self._take_out(place)
-        fresh = sorted(want - have, key=_order)
+        forget_skipped(self._db, arrived)
+        fresh = sorted(want - stay, key=_order)
         self._extract_blobs({place.oid: place.path for place in fresh})
         for place in fresh:
             self._put_in(place)
         self._log.remember("trees", key)
+
+    def _arrived(self) -> set[str]:
+        """Documents that a partial clone lacked when they were read, and that were fetched since."""
+        rows = self._db.execute("SELECT DISTINCT oid FROM source WHERE skipped = ?", (places.ABSENT,))
+        return {oid for oid, here in self._repository.exists([row[0] for row in rows]).items() if here}
 
     def _extract_commits(self, oids: list[str]) -> None:
         wanted = missing_sources(self._db, self._extractors, "commit", oids)

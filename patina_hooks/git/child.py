@@ -149,15 +149,19 @@ class ChildGit:
             stdin.write(data)
             stdin.seek(0)
         environment = {} if self._writing else _HARDENED
-        command = [_executable(), *arguments]
+        folder = self.folder.absolute()
+        command = [_executable(), "-C", str(folder), *arguments]
         with _without_git_variables(keep_identity=self._writing):
-            child = self._facade().execute(
+            child = _facade(folder).execute(
                 command, istream=stdin, env={**environment, **(extra or {})}, as_process=True
             )
         return child, stdin
 
-    def _facade(self) -> Git:
-        return _git_class()(str(self.folder))
+
+def _facade(folder: Path) -> Git:
+    # Not in the folder itself: GitPython expands "$NAME" in its path, and where it cannot enter it, runs git
+    # in the current folder, which may be of another repository. `-C` does neither.
+    return _git_class()(folder.anchor)
 
 
 @lru_cache(maxsize=1)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import IO
 
-from patina_hooks.errors import NotARepository
+from patina_hooks.errors import GitError, NotARepository
 from patina_hooks.git.child import ChildGit
 from patina_hooks.types import Change, Commit
 
@@ -187,15 +188,26 @@ class Repository:
         return [one for one in found if one[0] != "-"], {one[1:] for one in found if one[0] == "-"}
 
     def commits(self, oids: Iterable[str]) -> Iterator[Commit]:
-        """These commits with their paths: renames off, merges against their first parent."""
+        """These commits with their paths: renames off, merges against their first parent.
+
+        Where git cannot say the paths, since a partial clone lacks the trees, the rest come without.
+        """
+        asked, told = list(oids), set()
+        try:
+            for commit in self._log(asked, "--raw", "--root", "--no-renames", "--diff-merges=first-parent"):
+                told.add(commit.oid)
+                yield commit
+        except GitError:
+            yield from self._log([oid for oid in asked if oid not in told])
+
+    def _log(self, oids: Iterable[str], *options: str) -> Iterator[Commit]:
         wanted = "".join(oid + "\n" for oid in oids).encode()
         if not wanted:
             return
         cut = self.shallow()
         arguments = (
-            "log", "--stdin", "--no-walk=unsorted", "--raw", "-z", "--root", "--no-renames", "--no-abbrev",
-            "--diff-merges=first-parent", "--no-ext-diff", "--no-textconv", "--no-show-signature",
-            "--no-notes", "--no-mailmap", "--encoding=UTF-8", "--format=" + _LOG_FORMAT,
+            "log", "--stdin", "--no-walk=unsorted", *options, "-z", "--no-abbrev", "--no-ext-diff", "--no-textconv",
+            "--no-show-signature", "--no-notes", "--no-mailmap", "--encoding=UTF-8", "--format=" + _LOG_FORMAT,
         )  # fmt: skip
         with self.git.stream(*arguments, data=wanted) as out:
             yield from _parse_log(out, cut)
@@ -204,19 +216,18 @@ class Repository:
 
     def exists(self, oids: Iterable[str]) -> dict[str, bool]:
         """Which of these objects this clone holds; nothing is fetched."""
-        asked = list(oids)
-        if not asked:
-            return {}
-        data = "".join(oid + "\n" for oid in asked).encode()
-        answers = self.git.lines("cat-file", "--batch-check=%(objecttype)", data=data)
-        return {oid: not answer.endswith(b" missing") for oid, answer in zip(asked, answers, strict=True)}
+        return {oid: size >= 0 for oid, size in self._sizes(list(oids)).items()}
 
     def names(self, expressions: list[str]) -> list[str | None]:
         """The object id of each expression ("<oid>:layer/sessions"), None where there is none."""
         if not expressions:
             return []
         data = "".join(expression + "\n" for expression in expressions).encode("utf-8", "surrogateescape")
-        answers = self.git.lines("cat-file", "--batch-check=%(objectname) %(objecttype)", data=data)
+        done = self.git.run("cat-file", "--batch-check=%(objectname) %(objecttype)", data=data)
+        if done.code and len(expressions) > 1:
+            # git dies of an object that a partial clone lacks and may not fetch: which one is that?
+            return [name for expression in expressions for name in self.names([expression])]
+        answers = done.out.splitlines() if done.code == 0 else [b" missing"]
         return [None if answer.endswith(b" missing") else answer.split()[0].decode() for answer in answers]
 
     def blobs(self, oids: Iterable[str], cap: int) -> Iterator[Blob]:
@@ -224,11 +235,7 @@ class Repository:
         asked = list(oids)
         if not asked:
             return
-        data = "".join(oid + "\n" for oid in asked).encode()
-        sizes: dict[str, int] = {}
-        form = "--batch-check=%(objectname) %(objectsize)"
-        for oid, answer in zip(asked, self.git.lines("cat-file", form, data=data), strict=True):
-            sizes[oid] = -1 if answer.endswith(b" missing") else int(answer.split()[1])
+        sizes = self._sizes(asked)
         small = [oid for oid in asked if 0 <= sizes[oid] <= cap]
         wanted = "".join(oid + "\n" for oid in small).encode()
         with self.git.stream("cat-file", "--batch", data=wanted) as out:
@@ -239,6 +246,23 @@ class Repository:
                 header = out.readline().split()
                 content = out.read(int(header[2]) + 1)[:-1]
                 yield Blob(oid, len(content), content)
+
+    def _sizes(self, oids: list[str]) -> dict[str, int]:
+        """Object -> its bytes, -1 where this clone lacks it."""
+        if not oids:
+            return {}
+        form, data = "--batch-check=%(objectname) %(objectsize)", _revisions(oids, ())
+        done = self.git.run("cat-file", form, data=data)
+        if done.code:
+            # git dies of an object that a partial clone lacks and may not fetch; rev-list leaves it out.
+            here = self.git.lines(
+                "rev-list", "--objects", "--no-walk", "--missing=allow-any", "--ignore-missing", "--stdin",
+                data=data,
+            )  # fmt: skip
+            present = [line.split()[0].decode() for line in here]
+            return dict.fromkeys(oids, -1) | self._sizes(present)
+        answers = (answer.split() for answer in done.out.splitlines())
+        return {oid: -1 if size == b"missing" else int(size) for oid, (_, size) in zip(oids, answers, strict=True)}
 
     def tree(self, oid: str) -> list[TreeEntry]:
         """The entries of one tree object, not recursive; empty where it is absent or no tree."""
@@ -301,13 +325,13 @@ def _parse_log(out: IO[bytes], cut: frozenset[str]) -> Iterator[Commit]:
     for field in fields:
         if field.startswith(b"\n:") or field.startswith(b":"):
             status = field.rsplit(b" ", 1)[1][:1].decode()
-            changes.append(Change(next(fields).decode("utf-8", "surrogateescape"), status))
+            changes += [Change(path.decode("utf-8", "surrogateescape"), status) for path in islice(fields, 1)]
         elif field.lstrip(b"\n").startswith(b"\x01"):
             if header:
                 yield _commit(header, changes, cut)
-            header = [field.lstrip(b"\n")[1:], *(next(fields) for _ in range(5))]
+            header = [field.lstrip(b"\n")[1:], *islice(fields, 5)]
             changes = []
-    if header:
+    if len(header) == 6:  # else git died in the midst of it
         yield _commit(header, changes, cut)
 
 

@@ -8,11 +8,13 @@ whether a text was embedded today or a year ago.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from patina_hooks.corpus.log import connect, make_private
+from patina_hooks.errors import IndexDamaged
 
 if TYPE_CHECKING:
     from patina_hooks.types import Vectors
@@ -27,18 +29,26 @@ CREATE UNIQUE INDEX IF NOT EXISTS embedding_by_key ON embedding (space, key);
 
 
 class EmbeddingCache:
-    """Embeddings under one fingerprint. A damaged file is begun anew: everything in it can be made again."""
+    """Embeddings under one fingerprint.
+
+    A damaged file is removed, since everything in it can be made again: on opening a new one is begun at once,
+    later `IndexDamaged` says that it has to be opened again.
+    """
 
     def __init__(self, folder: Path, fingerprint: str) -> None:
         make_private(folder)
-        path = folder / CACHE_FILE
+        self._path = folder / CACHE_FILE
         try:
-            self.connection = _open(path)
-        except sqlite3.DatabaseError:
-            path.unlink(missing_ok=True)
-            self.connection = _open(path)
-        self.connection.execute("INSERT OR IGNORE INTO space (fingerprint) VALUES (?)", (fingerprint,))
-        row = self.connection.execute("SELECT id FROM space WHERE fingerprint = ?", (fingerprint,)).fetchone()
+            self.connection = _open(self._path)
+        except sqlite3.DatabaseError as error:
+            if not _is_damage(error):
+                raise
+            _remove(self._path)
+            self.connection = _open(self._path)
+        with self._sound():
+            self.connection.execute("INSERT OR IGNORE INTO space (fingerprint) VALUES (?)", (fingerprint,))
+            ask = "SELECT id FROM space WHERE fingerprint = ?"
+            row = self.connection.execute(ask, (fingerprint,)).fetchone()
         self._space = int(row[0])
 
     def close(self) -> None:
@@ -47,7 +57,8 @@ class EmbeddingCache:
     def missing(self, keys: Iterable[bytes]) -> list[bytes]:
         """Those of `keys` that are not embedded yet, in their order."""
         ask = "SELECT 1 FROM embedding WHERE space = ? AND key = ?"
-        return [key for key in keys if not self.connection.execute(ask, (self._space, key)).fetchone()]
+        with self._sound():
+            return [key for key in keys if not self.connection.execute(ask, (self._space, key)).fetchone()]
 
     def put(self, keys: Sequence[bytes], vectors: Vectors, cut: Sequence[int]) -> None:
         """Keep vectors [n, d]; cut: tokens of each text that the model did not see. All, or none."""
@@ -55,7 +66,7 @@ class EmbeddingCache:
             (self._space, key, vector.astype("<f2").tobytes(), left_out)
             for key, vector, left_out in zip(keys, vectors, cut, strict=True)
         ]
-        with self.connection:
+        with self._sound(), self.connection:
             self.connection.executemany("INSERT OR REPLACE INTO embedding VALUES (?, ?, ?, ?)", rows)
 
     def get(self, keys: Sequence[bytes], dimensions: int) -> Vectors:
@@ -65,7 +76,8 @@ class EmbeddingCache:
         vectors = np.empty((len(keys), dimensions), np.float32)
         ask = "SELECT vector FROM embedding WHERE space = ? AND key = ?"
         for row, key in enumerate(keys):
-            found = self.connection.execute(ask, (self._space, key)).fetchone()
+            with self._sound():
+                found = self.connection.execute(ask, (self._space, key)).fetchone()
             if found is None or len(found[0]) != 2 * dimensions:
                 raise KeyError(key)
             vectors[row] = np.frombuffer(found[0], "<f2")
@@ -78,7 +90,7 @@ class EmbeddingCache:
 
     def keep_only(self, keys: Collection[bytes]) -> int:
         """Drop every embedding of other fingerprints and of other texts; gives how many went."""
-        with self.connection:
+        with self._sound(), self.connection:
             self.connection.execute("CREATE TEMP TABLE kept (key BLOB PRIMARY KEY)")
             self.connection.executemany("INSERT OR IGNORE INTO kept VALUES (?)", [(key,) for key in keys])
             dropped = self.connection.execute(
@@ -89,9 +101,35 @@ class EmbeddingCache:
         self.connection.execute("VACUUM")
         return dropped
 
+    @contextmanager
+    def _sound(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.DatabaseError as error:
+            if not _is_damage(error):
+                raise
+            self.close()
+            _remove(self._path)
+            raise IndexDamaged(f"{self._path} was damaged: {error}", hint="patina sync") from error
+
 
 def _open(path: Path) -> sqlite3.Connection:
     connection = connect(path)
+    try:
+        connection.executescript(_SCHEMA)
+    except BaseException:
+        connection.close()
+        raise
     connection.isolation_level = "IMMEDIATE"  # `with connection:` is one transaction
-    connection.executescript(_SCHEMA)
     return connection
+
+
+def _is_damage(error: sqlite3.DatabaseError) -> bool:
+    """Not a lock, a full disk or a file that may not be written: those are operational."""
+    return not isinstance(error, sqlite3.OperationalError)
+
+
+def _remove(path: Path) -> None:
+    """With its journal: a new database would take what stands there for its own."""
+    for suffix in ("", "-wal", "-shm"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)

@@ -6,8 +6,9 @@ files. What holds is said by `manifest.json` alone, replaced atomically; files t
 left-overs of a killed write and are removed by the next one.
 
 Segment file: 64-byte header (magic, version, dimensions, rows, CRC-32 of the rest, fingerprint), then rows
-x 16-byte keys, then rows x dimensions float32, little-endian. The manifest keeps each file's size, time of
-change and inode as it was written: an untouched file is trusted, any other is read against its CRC first.
+x 16-byte keys, then rows x dimensions float32, little-endian. The manifest, with a CRC-32 of itself, keeps each
+file's size, time of change and inode as it was written: on opening, an untouched file is trusted, any other is
+read against its CRC first.
 """
 
 from __future__ import annotations
@@ -87,15 +88,18 @@ class _Loaded:
 
 
 class ExactIndex:
-    """A `VectorIndex`. Opening reads the manifest; segments are mapped when they are needed."""
+    """A `VectorIndex`. Opening reads the manifest and looks whether each segment is untouched; they are mapped
+    when they are needed."""
 
     def __init__(self, folder: Path, dimensions: int, fingerprint: str) -> None:
-        """Raises `IndexDamaged` where the manifest is not what was written."""
+        """Raises `IndexDamaged` where manifest or files are not what was written."""
         self._folder = folder
         self._dimensions = dimensions
         self._mark = blake2b(fingerprint.encode(), digest_size=16).digest()
         self._manifest = self._read_manifest()
         self._loaded: dict[str, _Loaded] = {}
+        for segment in self._manifest.segments:
+            self._trust(segment)
 
     def upsert(self, keys: Sequence[bytes], vectors: Vectors) -> None:
         if len(keys):
@@ -156,7 +160,8 @@ class ExactIndex:
 
     def _replace(self, segments: list[_Segment]) -> None:
         manifest = _Manifest(self._manifest.generation + 1, tuple(self._merged(segments)))
-        replace_file(self._folder / _MANIFEST, json.dumps(asdict(manifest)).encode())
+        content = asdict(manifest)
+        replace_file(self._folder / _MANIFEST, json.dumps({**content, "crc": _crc(content)}).encode())
         self._manifest = manifest
         self._loaded.clear()
         named = {_MANIFEST, *(segment.file for segment in manifest.segments)}
@@ -195,40 +200,47 @@ class ExactIndex:
     def _read_manifest(self) -> _Manifest:
         try:
             data = json.loads((self._folder / _MANIFEST).read_bytes())
+            if data.pop("crc") != _crc(data):
+                raise ValueError("altered since it was written")
             segments = tuple(_Segment(**{**s, "dead": tuple(s["dead"])}) for s in data["segments"])
             return _Manifest(int(data["generation"]), segments)
         except FileNotFoundError:
             return _Manifest()
-        except (OSError, ValueError, TypeError, KeyError) as error:
+        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
             raise IndexDamaged(f"{self._folder / _MANIFEST}: {error}", hint="patina sync") from error
 
     def _open(self, segment: _Segment) -> _Loaded:
         if segment.file in self._loaded:
             return self._loaded[segment.file]
         path = self._folder / segment.file
+        split = _HEADER.size + KEY_BYTES * segment.rows
         try:
-            stat = path.stat()
-            seen = (stat.st_size, stat.st_mtime_ns, stat.st_ino)
-            if seen != (segment.size, segment.changed, segment.inode):
-                self._check(segment, path)
             raw = np.memmap(path, np.uint8, "r")
+            self._check_header(segment, path, raw[: _HEADER.size].tobytes())
+            one = _Loaded(
+                keys=raw[_HEADER.size : split].view(np.dtype((np.void, KEY_BYTES))),
+                vectors=raw[split:].view("<f4").reshape(segment.rows, self._dimensions),
+            )
         except (OSError, ValueError) as error:
             raise IndexDamaged(f"{path}: {error}", hint="patina sync") from error
-        self._check_header(segment, path, raw[: _HEADER.size].tobytes())
-        split = _HEADER.size + KEY_BYTES * segment.rows
-        one = _Loaded(
-            keys=raw[_HEADER.size : split].view(np.dtype((np.void, KEY_BYTES))),
-            vectors=raw[split:].view("<f4").reshape(segment.rows, self._dimensions),
-        )
         self._loaded[segment.file] = one
         return one
+
+    def _trust(self, segment: _Segment) -> None:
+        """Look at an untouched file no further; read any other against its CRC."""
+        path = self._folder / segment.file
+        try:
+            stat = path.stat()
+        except OSError as error:
+            raise IndexDamaged(f"{path}: {error.strerror}", hint="patina sync") from error
+        if (stat.st_size, stat.st_mtime_ns, stat.st_ino) != (segment.size, segment.changed, segment.inode):
+            self._check(segment, path)
 
     def _check_header(self, segment: _Segment, path: Path, header: bytes) -> int:
         if len(header) < _HEADER.size:
             raise IndexDamaged(f"{path}: cut off", hint="patina sync")
-        magic, version, dimensions, rows, crc, mark = _HEADER.unpack(header)
-        expected = (_MAGIC, _FORMAT, self._dimensions, segment.rows, self._mark)
-        if (magic, version, dimensions, rows, mark) != expected:
+        crc = _HEADER.unpack(header)[4]
+        if header != _HEADER.pack(_MAGIC, _FORMAT, self._dimensions, segment.rows, crc, self._mark):
             raise IndexDamaged(f"{path}: made by another model, or altered", hint="patina sync")
         return int(crc)
 
@@ -258,6 +270,10 @@ def _scan(
     border = np.partition(scores, -take)[-take]
     rows = np.flatnonzero(scores >= border)
     return [(float(scores[row]), one.keys[row].tobytes()) for row in rows]
+
+
+def _crc(manifest: object) -> int:
+    return zlib.crc32(json.dumps(manifest).encode())
 
 
 def _with_dead(segment: _Segment, rows: set[int]) -> _Segment:

@@ -54,9 +54,12 @@ def allowed(
     until: int | None = None,
     ref: str | None = None,
     path: str | None = None,
-    folder: str = "layer/sessions",
+    folder: str,
 ) -> Allowed:
-    """All conditions together. since, until: seconds since 1970. Raises `UsageError` for an unknown ref."""
+    """All conditions together. since, until: seconds since 1970; folder: where session documents are.
+
+    Raises `UsageError` for an unknown ref.
+    """
     conditions = _Conditions()
     if kinds:
         conditions.add(f"o.kind IN ({', '.join('?' * len(kinds))})", *kinds)

@@ -14,7 +14,7 @@ from patina_hooks.corpus.words import with_parts
 
 _COMMON = 0.2
 _MOST_TERMS = 64
-_WORD = re.compile(r"\w+")
+_WORD = re.compile(r"[^\W_]+")
 
 
 class Words:
@@ -35,7 +35,7 @@ class Words:
 
     def _match(self, what: str, column: str) -> str:
         terms = self._telling(f"{what}_terms", f"{what}_words")
-        return " OR ".join(f'{column} : "{term}"' for term in terms)
+        return " OR ".join(f'{column} : "{self._terms[term]}"' for term in terms)
 
     def _search(
         self, table: str, match: str, rank: str, limit: int, allowed: str, bound: tuple[object, ...]
@@ -70,11 +70,17 @@ _ROWS = {
 }
 
 
-def _terms(query: str) -> list[str]:
-    """The query's terms as the index holds them: an FTS5 table of the same tokenizer says so itself."""
-    words = " ".join(_WORD.findall(with_parts(query))[: 4 * _MOST_TERMS])
+def _terms(query: str) -> dict[str, str]:
+    """The query's terms as the index holds them -> the words to ask for them by, in the query's order.
+
+    An FTS5 table of the same tokenizer says what a word's term is. A term itself is no word to ask by: what
+    is asked for is stemmed again, and the stem of a stem may be another ("databases", "databas", "databa").
+    """
+    words = _WORD.findall(with_parts(query))[: 4 * _MOST_TERMS]
     with closing(sqlite3.connect(":memory:")) as connection:
         connection.execute("CREATE VIRTUAL TABLE query USING fts5 (words, tokenize = 'porter unicode61')")
-        connection.execute("CREATE VIRTUAL TABLE term USING fts5vocab (query, row)")
-        connection.execute("INSERT INTO query VALUES (?)", (words,))
-        return [row[0] for row in connection.execute("SELECT term FROM term LIMIT ?", (_MOST_TERMS,))]
+        connection.execute("CREATE VIRTUAL TABLE term USING fts5vocab (query, instance)")
+        connection.executemany("INSERT INTO query (rowid, words) VALUES (?, ?)", enumerate(words))
+        rows = connection.execute("SELECT term, doc FROM term ORDER BY doc, offset").fetchall()
+    terms = {term: words[number] for term, number in reversed(rows)}
+    return dict(list(reversed(terms.items()))[:_MOST_TERMS])

@@ -58,11 +58,13 @@ def answering_space(log: Log) -> Space | None:
 
 def wanted_space(plugins: Plugins, recipe: Recipe) -> Space:
     """The space that the recipe asks for. Raises `PluginError` or `ModelError` where it cannot be had."""
+    from patina_hooks.models.choice import runtime_for
     from patina_hooks.models.encoding import fingerprint_for
 
     spec = plugins.model(recipe.model)
-    fingerprint = fingerprint_for(plugins, recipe.model, recipe.runtime)
-    return Space(fingerprint, recipe.model, recipe.runtime, spec.dimensions, recipe.index)
+    runtime = runtime_for(plugins, spec, recipe.runtime).runtime
+    fingerprint = fingerprint_for(plugins, recipe.model, runtime)
+    return Space(fingerprint, recipe.model, runtime, spec.dimensions, recipe.index)
 
 
 @dataclass(slots=True)
@@ -111,6 +113,16 @@ class VectorUpdate:
             if waiting > most:
                 self._result.pending = waiting
                 return self._result
+        try:
+            self._bring_in_line()
+        except IndexDamaged as damage:
+            # A page of the cache, which begins anew, or a file that was altered while we worked.
+            self._result.rebuilt = str(damage)
+            shutil.rmtree(self._space.folder(self._state), ignore_errors=True)
+            self._bring_in_line()
+        return self._result
+
+    def _bring_in_line(self) -> None:
         with closing(EmbeddingCache(self._state, self._space.fingerprint)) as cache:
             index = self._open_index()
             answering = answering_space(self._log)
@@ -123,7 +135,6 @@ class VectorUpdate:
             elif self._is_stale(index):
                 self._compare(index)
             self._follow(index, cache)
-        return self._result
 
     # --- the usual case: what is missing, what is left over ---------------------------------------
 
