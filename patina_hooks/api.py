@@ -7,7 +7,6 @@ with patina_hooks.open(".") as patina:
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING
 from patina_hooks.corpus.facts import counts, events_hash, skipped
 from patina_hooks.corpus.log import Event, Log, make_private
 from patina_hooks.errors import IndexDamaged, PatinaError, PluginError, StateError
+from patina_hooks.files import size_of
 from patina_hooks.gc import Freed, collect
 from patina_hooks.git import spool
 from patina_hooks.git.lock import SyncLock
@@ -28,7 +28,7 @@ from patina_hooks.plugins import Plugins
 from patina_hooks.search.related import Related, related
 from patina_hooks.search.scry import Hit, Mode, Query, scry
 from patina_hooks.search.vectors import Space, answering_space
-from patina_hooks.sync import Progress, SyncReport, synchronise
+from patina_hooks.sync import Progress, SyncReport, kept_faults, synchronise
 from patina_hooks.types import Fault
 from patina_hooks.worker import SYNC_LOCK
 
@@ -84,6 +84,10 @@ class Patina:
 
     def close(self) -> None:
         """Let go of model and index; the object may be used again."""
+        if self._opening is not None:
+            # The interpreter must not end while a thread is in the midst of a runtime's own code.
+            self._opening.join()
+            self._opening = None
         self._encoders.clear()
         self._index = None
 
@@ -116,7 +120,8 @@ class Patina:
                 self.repository, full=full, most=most, plugins=self.plugins, open_model=self._encoder,
                 progress=progress,
             )  # fmt: skip
-            spool.mark(self.repository.state, noted.end)
+            with suppress(OSError):  # what stays unmarked is looked at once more
+                spool.mark(self.repository.state, noted.end)
             return report
         finally:
             lock.release()
@@ -169,16 +174,15 @@ class Patina:
         with self._reading() as log:
             space = answering_space(log)
             synced = log.fact("synced")
-            own = [Fault(*fault) for fault in json.loads(log.fact("faults", "[]"))]
             return Status(
                 events_hash=events_hash(log.connection),
                 model=space.model if space else "",
                 runtime=space.runtime if space else "",
                 projection="none",
                 synced=int(synced) if synced else None,
-                bytes=sum(p.stat().st_size for p in self.repository.state.rglob("*") if p.is_file()),
+                bytes=size_of(self.repository.state),
                 skipped=tuple((what, why) for what, why in skipped(log.connection)),
-                faults=tuple(dict.fromkeys([*own, *self.plugins.faults])),
+                faults=tuple(dict.fromkeys([*kept_faults(log), *self.plugins.faults])),
                 **counts(log.connection),
             )
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from patina_hooks.corpus.log import Log
-from patina_hooks.errors import PatinaError
+from patina_hooks.errors import IndexDamaged, PatinaError, SettingsError
 from patina_hooks.git.repository import Repository
 from patina_hooks.plugins import Plugins
 
@@ -37,6 +37,9 @@ def examine(repository: Repository, plugins: Plugins) -> list[Finding]:
     for check in (_git, _settings, _recipe, _hooks, _state, _log, _vectors, _model, _plugins, _worker):
         try:
             findings += check(repository, plugins)
+        except SettingsError as error:
+            place = str(error).partition(": ")[0]
+            findings.append(Finding(_name(check), "fault", str(error), fix=error.hint or f"edit {place}"))
         except PatinaError as error:
             findings.append(Finding(_name(check), "fault", str(error), fix=error.hint))
         except (OSError, sqlite3.DatabaseError) as error:
@@ -113,7 +116,12 @@ def _log(repository: Repository, plugins: Plugins) -> Iterator[Finding]:
         log.check()
         yield Finding("log", "ok", "the database is sound")
         from patina_hooks.corpus.facts import counts
+        from patina_hooks.sync import kept_faults
 
+        for fault in kept_faults(log):
+            yield Finding(
+                "log", "fault", f"{fault.plugin}: {fault.where}", fault.error, "patina log --kind fault"
+            )
         pending = counts(log.connection)["pending"]
         if pending:
             why = "they are found by their words, not yet by their meaning"
@@ -130,8 +138,13 @@ def _vectors(repository: Repository, plugins: Plugins) -> Iterator[Finding]:
         if space is None:
             yield Finding("vectors", "warning", "no vectors yet", "words alone answer", "patina sync")
             return
-        index = space.open(plugins, repository.state)
-        index.verify()
+        try:
+            index = space.open(plugins, repository.state)
+            index.verify()
+        except IndexDamaged as damage:
+            # Not the damage's own hint: a sync trusts a file that nobody touched since it was written.
+            yield Finding("vectors", "fault", str(damage), "they are made anew", "patina sync --full")
+            return
         stats = index.stats()
         if log.fact("generation") != str(stats.generation):
             yield Finding("vectors", "warning", "the index is not the one the log knows", fix="patina sync")
@@ -174,9 +187,8 @@ def _worker(repository: Repository, plugins: Plugins) -> Iterator[Finding]:
         yield Finding("worker", "warning", "events wait for the worker", f"{waiting} bytes", "patina sync")
     errors = _last_errors(repository.state / LOG)
     if errors:
-        yield Finding(
-            "worker", "warning", f"its log ends with: {errors[-1]}", f"see {repository.state / LOG}"
-        )
+        why = f"see {repository.state / LOG}"
+        yield Finding("worker", "warning", f"its log ends with: {errors[-1]}", why, "patina sync")
     elif not waiting:
         yield Finding("worker", "ok", "nothing waits")
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import stat
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -22,6 +23,16 @@ def plain_file(root: Path, path: str) -> Path | None:
         return here if stat.S_ISREG(here.lstat().st_mode) else None
     except OSError:
         return None
+
+
+def size_of(folder: Path) -> int:
+    """Bytes of all files below a folder. What another process removes meanwhile counts for nothing."""
+    total = 0
+    for path in folder.rglob("*"):
+        with suppress(FileNotFoundError):
+            status = path.lstat()
+            total += status.st_size if stat.S_ISREG(status.st_mode) else 0
+    return total
 
 
 def replace_file(path: Path, data: bytes) -> os.stat_result:

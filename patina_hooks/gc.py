@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from patina_hooks.corpus.log import Log
+from patina_hooks.files import size_of
 from patina_hooks.models.cache import EmbeddingCache
 from patina_hooks.search.vectors import VECTORS_FOLDER, answering_space
 
@@ -24,7 +25,7 @@ class Freed:
 def collect(log: Log, state: Path) -> Freed:
     """Drop observations of objects that no document holds, embeddings of texts that nobody says, and the
     vectors and embeddings of models that do not answer. The caller holds the sync lock."""
-    before = _size(state)
+    before = size_of(state)
     with log.writing() as connection:
         observations = connection.execute(
             "DELETE FROM observation WHERE NOT live AND source_id IN"
@@ -35,6 +36,9 @@ def collect(log: Log, state: Path) -> Freed:
             "DELETE FROM source WHERE NOT EXISTS (SELECT 1 FROM document d WHERE d.oid = source.oid)"
         )
         connection.execute("DELETE FROM path WHERE id NOT IN (SELECT path_id FROM change)")
+        for words in ("observation_words", "session_words"):
+            # A deleted word stays in the index as such until its segments are merged.
+            connection.execute(f"INSERT INTO {words} ({words}) VALUES ('optimize')")
         said = [row[0] for row in connection.execute("SELECT key FROM text WHERE live > 0")]
     embeddings = 0
     space = answering_space(log)
@@ -46,8 +50,4 @@ def collect(log: Log, state: Path) -> Freed:
                 shutil.rmtree(folder)
     log.connection.execute("VACUUM")
     log.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    return Freed(observations, embeddings, max(0, before - _size(state)))
-
-
-def _size(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    return Freed(observations, embeddings, max(0, before - size_of(state)))

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 RECIPE_FILE = ".patina/oxidize.yaml"
 DEFAULT_MODEL = "minilm-l6-v2"
 DEFAULT_TEXT = f"""\
-# What this repository is read with. The words are those of `patina models` and `patina plugins`.
+# What this repository is read with. `patina plugins` lists what can be named here.
 version: 2
 embedding_model: {DEFAULT_MODEL}
 runtime: auto

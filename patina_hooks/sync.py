@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 Progress = Callable[[str, int, int], None]
+_MOST_FAULTS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,10 @@ class SyncReport:
 
 @dataclass(slots=True)
 class _Run:
+    """faults: what holds until it is mended; mishaps: what plugins did wrong when they were called."""
+
     faults: list[Fault] = field(default_factory=list)
+    mishaps: list[Fault] = field(default_factory=list)
     pairs: list[Pair] = field(default_factory=list)
     embedded: Embedded = field(default_factory=Embedded)
 
@@ -110,15 +114,15 @@ def _synchronise(
         settings, recipe = _configuration(repository, run)
         extractors = Extractors(plugins, settings.redact)
         reconciled = reconcile(repository, log, extractors, settings, show)
-        run.faults += extractors.faults
+        run.mishaps += extractors.faults
         _pairs(log, plugins, run)
         _tell(repository, log, plugins, reconciled, run)
         if recipe is not None:
             _vectors(repository, log, plugins, recipe, run, open_model, most, show)
-        run.faults += plugins.faults
-        _keep_faults(log, run.faults)
+        run.faults += (fault for fault in plugins.faults if fault not in run.mishaps)
+        _keep_faults(log, run, called=reconciled.anything or run.embedded.added or run.embedded.removed)
         if background:
-            for fault in run.faults:
+            for fault in (*run.faults, *run.mishaps):
                 logger.warning("%s: %s: %s", fault.plugin, fault.where, fault.error)
         return _report(reconciled, run, time.perf_counter() - begun)
 
@@ -155,7 +159,7 @@ def _pairs(log: Log, plugins: Plugins, run: _Run) -> None:
         run.pairs, faults = update_pairs(connection, plugins, sorted(dirty))
         log.remember("generators", generators)
         log.remember("unpaired", "[]")
-    run.faults += faults
+    run.mishaps += faults
 
 
 def _opener(plugins: Plugins) -> OpenModel:
@@ -186,7 +190,7 @@ def _vectors(
     if run.embedded.rebuilt:
         logger.warning("the vector index was rebuilt: %s", run.embedded.rebuilt)
     if run.embedded.added or run.embedded.removed:
-        run.faults += plugins.notify(
+        run.mishaps += plugins.notify(
             "patina_embeddings_updated",
             model=recipe.model,
             added=run.embedded.added,
@@ -198,29 +202,41 @@ def _tell(repository: Repository, log: Log, plugins: Plugins, reconciled: Reconc
     known = {commit.oid: commit for commit in reconciled.commits}
     for before, after in reconciled.sessions:
         if after and before is None:
-            plugins.notify("patina_session_started", session=after)
+            run.mishaps += plugins.notify("patina_session_started", session=after)
         if after and after.state == "ended" and (before is None or before.state != "ended"):
             oids = commits_of(log.connection, after.id)
             known |= {one.oid: one for one in repository.commits([oid for oid in oids if oid not in known])}
             commits = [known[oid] for oid in oids if oid in known]
-            plugins.notify("patina_session_ended", session=after, commits=commits)
+            run.mishaps += plugins.notify("patina_session_ended", session=after, commits=commits)
     for commit in reconciled.commits:
         document = Document("commit", commit.oid, commit.message)
-        plugins.notify("patina_commit_recorded", commit=commit, documents=[document])
+        run.mishaps += plugins.notify("patina_commit_recorded", commit=commit, documents=[document])
     changed = reconciled.changed
     if changed.added or changed.removed:
-        plugins.notify("patina_observations_changed", added=changed.added, removed=changed.removed)
+        run.mishaps += plugins.notify(
+            "patina_observations_changed", added=changed.added, removed=changed.removed
+        )
     if run.pairs:
-        plugins.notify("patina_pairs_extracted", pairs=run.pairs)
+        run.mishaps += plugins.notify("patina_pairs_extracted", pairs=run.pairs)
 
 
-def _keep_faults(log: Log, faults: list[Fault]) -> None:
-    stored = json.dumps([[fault.plugin, fault.where, fault.error] for fault in dict.fromkeys(faults)])
+def _keep_faults(log: Log, run: _Run, *, called: bool | int) -> None:
+    """called: whether plugins had anything to do; if not, their last mishaps stay to be seen."""
+    kept = {"faults": run.faults, **({"mishaps": run.mishaps} if called else {})}
     with log.writing():
-        if log.fact("faults", "[]") != stored:
-            log.remember("faults", stored)
-            log.record("fault", [(fault.plugin, f"{fault.where}: {fault.error}") for fault in faults])
+        for name, faults in kept.items():
+            distinct = list(dict.fromkeys(faults))[:_MOST_FAULTS]
+            stored = json.dumps([[fault.plugin, fault.where, fault.error] for fault in distinct])
+            if log.fact(name, "[]") != stored:
+                log.remember(name, stored)
+                log.record("fault", [(fault.plugin, f"{fault.where}: {fault.error}") for fault in distinct])
         log.remember("synced", str(int(time.time())))
+
+
+def kept_faults(log: Log) -> list[Fault]:
+    """What was at fault in the last sync, and in the last one that had anything to do."""
+    stored = [json.loads(log.fact(name, "[]")) for name in ("faults", "mishaps")]
+    return [Fault(*fault) for faults in stored for fault in faults]
 
 
 def _report(reconciled: Reconciled, run: _Run, seconds: float) -> SyncReport:
@@ -235,5 +251,5 @@ def _report(reconciled: Reconciled, run: _Run, seconds: float) -> SyncReport:
         indexed=run.embedded.added,
         pending=run.embedded.pending,
         seconds=seconds,
-        faults=tuple(dict.fromkeys(run.faults)),
+        faults=tuple(dict.fromkeys((*run.faults, *run.mishaps))),
     )

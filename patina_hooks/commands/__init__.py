@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 
 import click
@@ -32,8 +34,31 @@ _COMMANDS = {
 }
 
 
+class _ReaderGone(Exception):
+    """Who reads stdout (head, less) has seen enough."""
+
+
+@contextmanager
+def _a_reader_may_go() -> Iterator[None]:
+    # click ends the process with 1 at a broken pipe; that is no failure of ours.
+    try:
+        yield
+    except BrokenPipeError as error:
+        raise _ReaderGone from error
+
+
 class _Commands(click.Group):
     """Built-in commands by name, then those of plugins."""
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: object
+    ) -> click.Context:
+        with _a_reader_may_go():
+            return super().make_context(info_name, args, parent, **extra)
+
+    def invoke(self, ctx: click.Context) -> object:
+        with _a_reader_may_go():
+            return super().invoke(ctx)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return [*_COMMANDS, *(name for name in _plugin_commands() if name not in _COMMANDS)]
@@ -67,8 +92,11 @@ def _plugin_commands() -> dict[str, tuple[str, str]]:
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="patina-hooks", prog_name="patina")
-def patina() -> None:
+@click.pass_context
+def patina(context: click.Context) -> None:
     """A repository that remembers."""
+    if os.environ.get("NO_COLOR"):
+        context.color = False
 
 
 def main() -> None:
@@ -83,8 +111,8 @@ def main() -> None:
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted", err=True)
         code = 130
-    except BrokenPipeError:
-        # The reader (head, less) has seen enough; keep Python from complaining again at exit.
+    except _ReaderGone:
+        # Keep Python from complaining again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
     except PatinaError as error:
@@ -108,8 +136,10 @@ def _report(error: Exception) -> int:
     import tempfile
     import traceback
 
+    from patina_hooks.display import clean
+
     with tempfile.NamedTemporaryFile("w", prefix="patina-", suffix=".log", delete=False) as log:
         traceback.print_exception(error, file=log)
-    click.echo(f"patina: this is a bug: {type(error).__name__}: {error}", err=True)
+    click.echo(clean(f"patina: this is a bug: {type(error).__name__}: {error}"), err=True)
     click.echo(f"  the traceback is in {log.name}", err=True)
     return 3

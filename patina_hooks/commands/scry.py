@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import textwrap
 from dataclasses import asdict
 from datetime import datetime, timezone
+from pathlib import Path
 
 import click
 
 from patina_hooks.api import Patina
 from patina_hooks.commands.fresh import freshen, opened, say
+from patina_hooks.corpus.log import name_text
 from patina_hooks.display import clean, clean_line, count
 from patina_hooks.errors import UsageError
 from patina_hooks.search.related import Related
@@ -57,20 +60,27 @@ def scry_command(
             patina.prepare()
         freshen(patina)
         if file:
-            _print_related(_related(patina, file, limit), as_json)
+            _print_related(patina.related(_from_root(patina, file), limit=limit), as_json)
             return
         hits = patina.search(
             text, limit=limit, mode=mode, kinds=kinds, session=session, since=first, until=last,
-            ref=ref, path=path, on_fault=say,
+            ref=ref, path=path and _from_root(patina, path), on_fault=say,
         )  # fmt: skip
     if as_json:
         click.echo(json.dumps({"query": text, "mode": mode, "hits": [asdict(hit) for hit in hits]}))
+    elif hits:
+        click.echo("\n\n".join(_entry(number, hit) for number, hit in enumerate(hits, 1)))
     else:
-        click.echo(_page(hits, text))
+        say(f"nothing was found for {clean_line(text)!r}")
 
 
-def _related(patina: Patina, file: str, limit: int) -> Related:
-    return patina.related(file.removeprefix("./"), limit=limit)
+def _from_root(patina: Patina, path: str) -> str:
+    """A path as the log names it, from one that is meant from the current folder; it need not exist."""
+    root = patina.repository.root
+    inside = Path(os.path.relpath(Path.cwd() / path, root))
+    if os.pardir in inside.parts:
+        raise UsageError(f"{path!r} is outside of this repository, {root}")
+    return name_text(inside.as_posix()) if inside.parts else ""
 
 
 def _day(text: str | None) -> int | None:
@@ -81,12 +91,6 @@ def _day(text: str | None) -> int | None:
     except ValueError:
         raise UsageError(f"{text!r} is no date; write it as 2025-11-23") from None
     return int((day if day.tzinfo else day.astimezone()).timestamp())
-
-
-def _page(hits: list[Hit], query: str) -> str:
-    if not hits:
-        return f"nothing was found for {clean_line(query)!r}"
-    return "\n\n".join(_entry(number, hit) for number, hit in enumerate(hits, 1))
 
 
 def _entry(number: int, hit: Hit) -> str:

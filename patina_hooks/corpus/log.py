@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,10 +46,12 @@ _DERIVED = {
         id INTEGER PRIMARY KEY, kind TEXT NOT NULL, oid TEXT NOT NULL, path TEXT NOT NULL,
         work_tree TEXT NOT NULL, session TEXT, title TEXT NOT NULL, UNIQUE (oid, path, work_tree))""",
     "document_by_session": "CREATE INDEX document_by_session ON document (session)",
+    "document_draft": "CREATE INDEX document_draft ON document (work_tree) WHERE work_tree != ''",
     # What one version of one extractor made of one object: the cache of observations.
     "source": """CREATE TABLE source (
         id INTEGER PRIMARY KEY, oid TEXT NOT NULL, extractor TEXT NOT NULL, title TEXT NOT NULL,
         fields TEXT NOT NULL, skipped TEXT NOT NULL, UNIQUE (oid, extractor))""",
+    "source_skipped": "CREATE INDEX source_skipped ON source (skipped) WHERE skipped != ''",
     "observation": """CREATE TABLE observation (
         id INTEGER PRIMARY KEY, source_id INTEGER NOT NULL REFERENCES source ON DELETE CASCADE,
         key BLOB NOT NULL, kind TEXT NOT NULL, text TEXT NOT NULL, line INTEGER NOT NULL,
@@ -108,7 +110,7 @@ class Log:
         elif not self.path.is_file():
             raise StateError(f"nothing is recorded yet in {folder}", hint="patina init")
         try:
-            self.connection = connect(self.path)
+            self.connection = connect(self.path) if create else _connect_to_read(self.path)
             if create:
                 self._prepare()
         except sqlite3.DatabaseError as error:
@@ -164,6 +166,12 @@ class Log:
             [(now, kind, subject, detail) for subject, detail in subjects],
         )
 
+    def rewrite(self, change: Callable[[str], str]) -> None:
+        """Change the details of past events: the one thing that may, for a secret that must not stay."""
+        rows = self.connection.execute("SELECT seq, detail FROM event").fetchall()
+        changed = [(new, seq) for seq, detail in rows if (new := change(detail)) != detail]
+        self.connection.executemany("UPDATE event SET detail = ? WHERE seq = ?", changed)
+
     def events(self, limit: int, kind: str | None = None) -> list[Event]:
         """The last events, newest first; of one kind, if it is named."""
         rows = self.connection.execute(
@@ -174,7 +182,10 @@ class Log:
 
     def check(self) -> None:
         """Read every page. Raises `LogDamaged` where the database is not sound."""
-        said = [str(row[0]) for row in self.connection.execute("PRAGMA quick_check(5)")]
+        try:
+            said = [str(row[0]) for row in self.connection.execute("PRAGMA quick_check(5)")]
+        except sqlite3.DatabaseError as error:
+            said = [str(error)]
         if said != ["ok"]:
             raise LogDamaged(f"{self.path} is damaged: {'; '.join(said)}", hint="patina sync --full")
 
@@ -233,6 +244,16 @@ def connect(path: Path) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def _connect_to_read(path: Path) -> sqlite3.Connection:
+    try:
+        return connect(path)
+    except sqlite3.OperationalError:
+        # No room, or no permission, for the two files that WAL needs beside the database: it is read as it
+        # stands. What the last writer closed is complete.
+        unchanging = f"{path.absolute().as_uri()}?mode=ro&immutable=1"
+        return sqlite3.connect(unchanging, uri=True, isolation_level=None)
 
 
 def _damaged(path: Path, error: BaseException | None) -> StateError:

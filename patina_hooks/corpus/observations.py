@@ -13,7 +13,7 @@ import sqlite3
 import time
 from calendar import timegm
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 
 from patina_hooks.corpus.words import with_parts
@@ -42,27 +42,32 @@ class Extractors:
     def signature(self) -> str:
         return " ".join(sorted([*self.tags("session"), *self.tags("commit")]))
 
-    def extract(self, spec: ExtractorSpec, document: Document) -> Extraction:
-        """What one extractor finds; a plugin that fails is a fault and finds nothing."""
+    def extract(self, spec: ExtractorSpec, document: Document) -> tuple[Extraction, str]:
+        """What one extractor finds, and "". A plugin that fails finds nothing: a fault, and the reason."""
         try:
             if spec.name not in self._opened:
                 self._opened[spec.name] = open_callable(spec.extract)
-            found = self._opened[spec.name](document)
-        except Exception as error:
-            where = f"{spec.name}, {document.kind} {document.oid}"
-            self.faults.append(Fault(spec.name, where, f"{type(error).__name__}: {error}"))
-            return Extraction(())
-        return self._redacted(found)
+            return self._redacted(_checked(self._opened[spec.name](document))), ""
+        except (Exception, SystemExit) as error:
+            said = f"{type(error).__name__}: {error}"
+            self.faults.append(Fault(spec.name, f"{document.kind} {document.oid}", said))
+            return Extraction(()), f"the extractor {spec.name} failed"
+
+    def redacted(self, text: str) -> str:
+        """The text without what the user's patterns match; each is a rule of its own, with its own flags."""
+        for pattern in self.redact:
+            text = re.sub(pattern, _REDACTED, text)
+        return text
 
     def _redacted(self, found: Extraction) -> Extraction:
         if not self.redact:
             return found
-        rule = re.compile("|".join(f"(?:{pattern})" for pattern in self.redact))
         observations = tuple(
-            Observation(o.kind, rule.sub(_REDACTED, o.text), o.line, rule.sub(_REDACTED, o.section), o.weight)
-            for o in found.observations
+            replace(one, text=self.redacted(one.text), section=self.redacted(one.section))
+            for one in found.observations
         )
-        return Extraction(observations, rule.sub(_REDACTED, found.title), found.fields, found.omissions)
+        fields = {name: self.redacted(value) for name, value in found.fields.items()}
+        return Extraction(observations, self.redacted(found.title), fields, found.omissions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +102,8 @@ def store_source(
         known = "SELECT 1 FROM source WHERE oid = ? AND extractor = ?"
         if connection.execute(known, (document.oid, tag)).fetchone():
             continue
-        found = Extraction(()) if skipped else extractors.extract(spec, document)
-        row = (document.oid, tag, _storable(found.title), json.dumps(dict(found.fields)), skipped)
+        found, reason = (Extraction(()), skipped) if skipped else extractors.extract(spec, document)
+        row = (document.oid, tag, _storable(found.title), json.dumps(dict(found.fields)), reason)
         source = connection.execute(
             "INSERT INTO source (oid, extractor, title, fields, skipped) VALUES (?, ?, ?, ?, ?)", row
         ).lastrowid
@@ -238,6 +243,29 @@ def _words_of(connection: sqlite3.Connection, oid: str, title: str) -> tuple[str
         (oid,),
     )
     return with_parts(title), with_parts("\n".join(row[0] for row in texts))
+
+
+def _checked(found: object) -> Extraction:
+    """What an extractor gave, if that is what it promised: it may be anybody's. Raises TypeError."""
+    if not isinstance(found, Extraction):
+        raise TypeError(f"gave a value of type {type(found).__name__}; wants Extraction")
+    observations = tuple(found.observations)
+    if not all(_is_sound(one) for one in observations):
+        raise TypeError("gave an observation whose kind, text, line, section or weight is none")
+    stated = {str(name): str(value) for name, value in found.fields.items()}
+    return Extraction(observations, str(found.title), stated, found.omissions)
+
+
+def _is_sound(one: object) -> bool:
+    return (
+        isinstance(one, Observation)
+        and all(isinstance(text, str) for text in (one.kind, one.text, one.section))
+        and one.kind.isprintable()
+        and isinstance(one.line, int)
+        and 0 <= one.line < 1 << 31
+        and isinstance(one.weight, (int, float))
+        and 0 <= one.weight <= 1
+    )
 
 
 def _rows(oid: str, extractor: str, found: Extraction) -> Iterable[tuple[object, ...]]:

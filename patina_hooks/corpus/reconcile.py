@@ -140,7 +140,9 @@ class _Reconciler:
             with self._log.writing():
                 for commit in batch:
                     self._add_commit(commit)
-                self._log.record("commit", [(c.oid, c.subject[:200]) for c in batch])
+                self._log.record(
+                    "commit", [(c.oid, self._extractors.redacted(c.subject)[:200]) for c in batch]
+                )
                 self._log.remember("reading", "begun")
             self._result.commits += batch
             done += len(batch)
@@ -187,6 +189,8 @@ class _Reconciler:
         for place in old:
             remove_document(self._db, place, self._result.changed)
         forget_sources(self._db, self._extractors)
+        if self._extractors.redact:
+            self._log.rewrite(self._extractors.redacted)
         self._db.execute("DELETE FROM fact WHERE name LIKE 'files %'")
         live = [place for place in old if place.kind == "commit"]
         self._extract_commits([place.oid for place in live])
@@ -218,7 +222,9 @@ class _Reconciler:
 
     def _arrived(self) -> set[str]:
         """Documents that a partial clone lacked when they were read, and that were fetched since."""
-        rows = self._db.execute("SELECT DISTINCT oid FROM source WHERE skipped = ?", (places.ABSENT,))
+        rows = self._db.execute(
+            "SELECT DISTINCT oid FROM source WHERE skipped != '' AND skipped = ?", (places.ABSENT,)
+        )
         return {oid for oid, here in self._repository.exists([row[0] for row in rows]).items() if here}
 
     def _extract_commits(self, oids: list[str]) -> None:
@@ -332,5 +338,3 @@ def _order(place: Place) -> tuple[str, str, str]:
 
 def _sha256(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
-
-

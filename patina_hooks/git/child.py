@@ -34,6 +34,7 @@ _HARDENED_CONFIG = {
     "diff.external": "",
     "gc.auto": "0",
     "gpg.program": "false",
+    "i18n.logOutputEncoding": "UTF-8",
     "log.showSignature": "false",
     "maintenance.auto": "false",
     "protocol.allow": "never",

@@ -31,8 +31,8 @@ CREATE UNIQUE INDEX IF NOT EXISTS embedding_by_key ON embedding (space, key);
 class EmbeddingCache:
     """Embeddings under one fingerprint.
 
-    A damaged file is removed, since everything in it can be made again: on opening a new one is begun at once,
-    later `IndexDamaged` says that it has to be opened again.
+    A damaged file is removed, since everything in it can be made again: on opening, a new one is begun at
+    once; later `IndexDamaged` says that it has to be opened again.
     """
 
     def __init__(self, folder: Path, fingerprint: str) -> None:
@@ -45,7 +45,7 @@ class EmbeddingCache:
                 raise
             _remove(self._path)
             self.connection = _open(self._path)
-        with self._sound():
+        with self._sound(), self.connection:
             self.connection.execute("INSERT OR IGNORE INTO space (fingerprint) VALUES (?)", (fingerprint,))
             ask = "SELECT id FROM space WHERE fingerprint = ?"
             row = self.connection.execute(ask, (fingerprint,)).fetchone()
@@ -125,8 +125,8 @@ def _open(path: Path) -> sqlite3.Connection:
 
 
 def _is_damage(error: sqlite3.DatabaseError) -> bool:
-    """Not a lock, a full disk or a file that may not be written: those are operational."""
-    return not isinstance(error, sqlite3.OperationalError)
+    """Its subclasses are a lock, a full disk, a file that may not be written, and mistakes of ours."""
+    return type(error) is sqlite3.DatabaseError
 
 
 def _remove(path: Path) -> None:

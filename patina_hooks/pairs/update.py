@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 from patina_hooks.plugins import Plugins, open_callable
 from patina_hooks.types import Fault, Observation, Pair, Recorded, SessionUnit
@@ -68,15 +69,26 @@ def signature(plugins: Plugins) -> str:
 
 
 def _generate(plugins: Plugins, unit: SessionUnit, faults: list[Fault]) -> Iterator[tuple[str, Pair]]:
+    known = {one.id for one in (*unit.document, *(one for _, found in unit.commits for one in found))}
     for spec in plugins.pair_generators():
         try:
-            seen: set[Pair] = set()
-            for pair in open_callable(spec.generate)(unit):
-                if pair not in seen and len(seen) < _SESSION_CAP:
-                    seen.add(pair)
-                    yield spec.name, pair
-        except Exception as error:
+            # A generator of somebody else's may go on for ever, and give what is no pair.
+            made = dict.fromkeys(islice(open_callable(spec.generate)(unit), _SESSION_CAP))
+            for pair in made:
+                _check(pair, known)
+            yield from ((spec.name, pair) for pair in made)
+        except (Exception, SystemExit) as error:
             faults.append(Fault(spec.name, f"session {unit.id}", f"{type(error).__name__}: {error}"))
+
+
+def _check(pair: object, known: set[str]) -> None:
+    if not isinstance(pair, Pair):
+        raise TypeError(f"gave a value of type {type(pair).__name__}; wants Pair")
+    if not {pair.anchor, pair.positive} <= known:
+        raise ValueError("gave a pair of observations that the session does not have")
+    texts = (pair.kind, pair.evidence, bytes.fromhex(pair.negative or "").hex())
+    if not all(isinstance(text, str) for text in texts) or not isinstance(pair.weight, (int, float)):
+        raise TypeError("gave a pair whose kind, evidence or weight is none")
 
 
 def _unit(connection: sqlite3.Connection, session: str) -> SessionUnit:

@@ -6,9 +6,9 @@ files. What holds is said by `manifest.json` alone, replaced atomically; files t
 left-overs of a killed write and are removed by the next one.
 
 Segment file: 64-byte header (magic, version, dimensions, rows, CRC-32 of the rest, fingerprint), then rows
-x 16-byte keys, then rows x dimensions float32, little-endian. The manifest, with a CRC-32 of itself, keeps each
-file's size, time of change and inode as it was written: on opening, an untouched file is trusted, any other is
-read against its CRC first.
+x 16-byte keys, then rows x dimensions float32, little-endian. The manifest, with a CRC-32 of itself, keeps
+each file's size, time of change and inode as it was written: on opening, an untouched file is trusted, any
+other is read against its CRC first.
 """
 
 from __future__ import annotations
@@ -88,8 +88,8 @@ class _Loaded:
 
 
 class ExactIndex:
-    """A `VectorIndex`. Opening reads the manifest and looks whether each segment is untouched; they are mapped
-    when they are needed."""
+    """A `VectorIndex`. Opening reads the manifest and looks whether each segment is untouched; segments are
+    mapped when they are needed."""
 
     def __init__(self, folder: Path, dimensions: int, fingerprint: str) -> None:
         """Raises `IndexDamaged` where manifest or files are not what was written."""
@@ -201,7 +201,7 @@ class ExactIndex:
         try:
             data = json.loads((self._folder / _MANIFEST).read_bytes())
             if data.pop("crc") != _crc(data):
-                raise ValueError("altered since it was written")
+                raise ValueError("altered since it was written")  # noqa: TRY301
             segments = tuple(_Segment(**{**s, "dead": tuple(s["dead"])}) for s in data["segments"])
             return _Manifest(int(data["generation"]), segments)
         except FileNotFoundError:

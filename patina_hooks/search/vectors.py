@@ -127,6 +127,7 @@ class VectorUpdate:
             index = self._open_index()
             answering = answering_space(self._log)
             if answering is None:
+                index.verify()  # what was there before is looked at whole, once
                 self._answer()  # a first index answers with what it has
                 self._compare(index)
             elif answering != self._space:

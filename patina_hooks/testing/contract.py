@@ -19,6 +19,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from patina_hooks.models.choice import AUTO, RuntimeChoice
@@ -222,9 +223,11 @@ def check_light_import(subject: Subject) -> None:
     """Importing the plugin's module in a fresh process brings none of `HEAVY` along."""
     code = f"import sys, {subject.module}; print(*sorted(set({HEAVY!r}) & set(sys.modules)))"
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    # Not in the current folder, which may be a clone: with -c Python imports from there first.
     done = subprocess.run(
-        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False
-    )
+        [sys.executable, "-c", code], cwd=Path(sys.executable).anchor, env=environment, capture_output=True,
+        text=True, check=False,
+    )  # fmt: skip
     _require(done.returncode == 0, f"{subject.module} cannot be imported:\n{done.stderr}")
     _require(not done.stdout.strip(), f"{subject.module} imports {done.stdout.strip()}: open it on first use")
 

@@ -1,0 +1,71 @@
+# make demo   the main job on real input, in .demo
+# make test   everything the tests need, then all of them
+# Both need python3 (3.10 or newer) with pip, make and git; with uv on the PATH they use it, and are quicker.
+
+PYTHON ?= python3
+UV := $(shell command -v uv 2>/dev/null)
+BIN := .venv/bin
+
+PACKAGES := . plugins/patina-onnx plugins/patina-minilm
+EXAMPLE := examples/patina-acme
+PROJECTS := $(addsuffix /pyproject.toml,$(PACKAGES) $(EXAMPLE))
+
+ifdef UV
+INSTALL := $(UV) pip install --quiet --python $(BIN)/python
+else
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+endif
+
+.PHONY: help demo test lint types build bench clean
+.DEFAULT_GOAL := help
+
+help:
+	@sed -n '1,/^$$/s/^# \{0,1\}//p' Makefile
+	@echo 'make lint   ruff          make build   sdist and wheel of every package, in dist/'
+	@echo 'make types  mypy          make bench   the table of speed'
+	@echo 'make clean  removes what the others made'
+
+demo: .venv/installed
+	@$(BIN)/python -m examples.demo .demo
+
+test: .venv/dev
+	$(BIN)/python -m pytest -n auto
+
+lint: .venv/dev
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+types: .venv/dev
+	$(BIN)/mypy
+
+build: .venv/dev
+	rm -rf dist
+	for package in $(PACKAGES) $(EXAMPLE); do $(BIN)/python -m build --outdir dist $$package || exit; done
+
+bench: .venv/dev
+	$(BIN)/python -m benchmarks
+
+clean:
+	rm -rf .venv .demo dist
+
+# Files that say what is there, so that a second call installs nothing.
+.venv/installed: $(PROJECTS) | $(BIN)/python
+	$(INSTALL) $(addprefix -e ,$(PACKAGES))
+	@touch $@
+
+.venv/dev: .venv/installed
+	$(INSTALL) --group dev $(addprefix -e ,$(EXAMPLE))
+	@touch $@
+
+# Debian's python3 comes without ensurepip, so there venv makes no pip and the system's pip has to; the pip
+# that others' venv makes may be too old for --group (25.1).
+$(BIN)/python:
+ifdef UV
+	$(UV) venv --quiet --python $(PYTHON) .venv
+else
+	if $(PYTHON) -c 'import ensurepip' 2>/dev/null; then $(PYTHON) -m venv .venv; else \
+	  $(PYTHON) -m venv --without-pip .venv && \
+	  $(PYTHON) -m pip install --quiet --target "$$($@ -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" pip; \
+	fi
+	$(INSTALL) --upgrade 'pip>=25.1'
+endif

@@ -1,0 +1,83 @@
+"""What the README shows is what happens."""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+from pathlib import Path
+
+import pytest
+from support.distributions import Site
+from support.excerpt import Place
+from support.marked import ROOT, marked
+
+TEXT = (ROOT / "README.md").read_text("utf-8")
+PICTURE = next(block.code for block in marked("README.md") if block.mark == "prints")
+COMMANDS = re.findall(r"^\$ (.+)\n((?:(?!\$ ).*\n)*)", PICTURE, re.M)
+DOCUMENTS = [f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md"))]
+CONTRACT = """
+from patina_hooks.plugins import Plugins
+from patina_hooks.testing import run_contract
+
+for result in run_contract(Plugins.load(), "acme-64"):
+    print(result.name, result.passed, result.detail)
+"""
+
+
+def without_scores(text: str) -> str:
+    """The last digits of a score may differ from one processor to the next."""
+    return re.sub(r"\d+\.\d\d", "#", text).strip()
+
+
+@pytest.mark.parametrize(("command", "printed"), COMMANDS, ids=[command for command, _ in COMMANDS])
+def test_the_picture_is_what_is_printed(remembered: Place, command: str, printed: str) -> None:
+    assert without_scores(remembered.run(command)) == without_scores(printed)
+
+
+def test_its_commands_work_from_the_first_to_the_last(place: Place) -> None:
+    blocks = [block for block in marked("README.md") if block.mark.startswith("run")]
+    assert [block.language for block in blocks] == ["sh", "python", "sh", "sh"]
+    for block in blocks:
+        place.run(block.code if block.language == "sh" else [sys.executable, "-c", block.code])
+        place.settle()
+    assert not (place.root / ".git/patina").exists()
+    assert not (place.root / ".patina").exists()
+    assert not [hook for hook in (place.root / ".git/hooks").iterdir() if hook.suffix != ".sample"]
+    assert len(list((place.root / "layer/sessions").iterdir())) == 19
+
+
+def test_its_six_lines_are_a_model_that_holds_the_contract(tmp_path: Path, remembered: Place) -> None:
+    (code,) = re.findall(r"```python\n(from patina_hooks import ModelSpec.*?)```", TEXT, re.S)
+    (hook,) = (node for node in ast.parse(code).body if isinstance(node, ast.FunctionDef))
+    assert hook.end_lineno is not None
+    assert hook.end_lineno - hook.lineno + 1 + len(hook.decorator_list) <= 6
+    site = Site(tmp_path)
+    site.add("readme", files={"readme.py": code}, entry_points={"readme": "readme"})
+    said = remembered.run(
+        [sys.executable, "-c", CONTRACT], PYTHONPATH=str(tmp_path), PATINA_DISABLE_PLUGINS="patina-acme"
+    )
+    assert said
+    assert [line for line in said.splitlines() if " True" not in line] == []
+
+
+def test_it_answers_a_newcomers_questions_in_order() -> None:
+    places = [
+        TEXT.index(question) for question in ("```console", "How do I get it?", "How do I add my model?")
+    ]
+    assert places == sorted(places)
+    assert TEXT.index("make demo") < TEXT.index("make test") < TEXT.index("patina init")
+
+
+def test_every_command_is_in_its_table(remembered: Place) -> None:
+    listed = re.findall(r"^  ([a-z]+)  ", remembered.run("patina --help"), re.M)
+    inner = {"check", "hook"}  # run by pre-commit, not typed
+    assert len(listed) > 10
+    assert [name for name in listed if name not in inner and f"`patina {name}" not in TEXT] == []
+
+
+@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md", "examples/README.md", *DOCUMENTS])
+def test_its_links_lead_somewhere(document: str) -> None:
+    folder = (ROOT / document).parent
+    links = re.findall(r"\]\((?!https?://)([^)#]+)\)", (ROOT / document).read_text("utf-8"))
+    assert [link for link in links if not (folder / link).exists()] == []

@@ -1,0 +1,45 @@
+"""What `import patina_hooks` offers: all of it listed, sorted, and there."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+from pathlib import Path
+
+import patina_hooks
+from patina_hooks import hookspecs, types
+
+
+def test_all_is_sorted_and_each_name_opens() -> None:
+    assert patina_hooks.__all__ == sorted(set(patina_hooks.__all__))
+    assert [name for name in patina_hooks.__all__ if getattr(patina_hooks, name, None) is None] == []
+
+
+def test_all_is_what_type_checkers_see() -> None:
+    tree = ast.parse(Path(patina_hooks.__file__).read_text("utf-8"))
+    imports = (node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module)
+    shown = {
+        alias.name for node in imports if str(node.module).startswith("patina_hooks.") for alias in node.names
+    }
+    assert shown == set(patina_hooks.__all__)
+
+
+def test_every_value_and_protocol_of_plugins_is_offered() -> None:
+    own = {
+        name
+        for name, value in vars(types).items()
+        if inspect.isclass(value) and value.__module__ == types.__name__
+    }
+    assert own <= set(patina_hooks.__all__)
+    hooks = [value for name, value in vars(hookspecs).items() if name.startswith("patina_")]
+    mentioned = {
+        word
+        for hook in hooks
+        for word in str(inspect.signature(hook)).replace("[", " ").replace("]", " ").replace("'", " ").split()
+        if word[0].isupper()
+    }
+    assert mentioned - {"Iterable", "Sequence", "None,", "None"} <= {*own, "Sequence,"}
+
+
+def test_an_unknown_name_is_an_attribute_error() -> None:
+    assert not hasattr(patina_hooks, "nonsense")
