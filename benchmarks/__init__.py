@@ -1,0 +1,1 @@
+"""What patina costs, against the least that could do the same, in one run: `python -m benchmarks`."""
