@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
+import sqlite3
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -108,8 +110,35 @@ class Memory:
         self.git("commit", "-q", "--allow-empty", "--allow-empty-message", "-m", message)
         return self.git("rev-parse", "HEAD")
 
-    def sync(self, *, full: bool = False) -> SyncReport:
-        return synchronise(self.repository, full=full, plugins=plugins(), open_model=open_model)
+    def sync(
+        self, *, full: bool = False, most: int | None = None, providers: Plugins | None = None
+    ) -> SyncReport:
+        return synchronise(
+            self.repository, full=full, most=most, plugins=providers or plugins(), open_model=open_model
+        )
+
+    def patina(self) -> Patina:
+        """The Python API on what the last sync left."""
+        return memory_of(self.repository)
+
+    def archive(self, session: str, **parts: str | tuple[str, ...]) -> str:
+        """Commit the document of a session; gives the commit."""
+        path = f"layer/sessions/{session}.md"
+        return self.commit(f"session: archive {session}", {path: session_document(session, **parts)})
+
+    @contextmanager
+    def session(self, session: str, adapter: str = "") -> Iterator[None]:
+        """Tag HEAD before and after the block as start and end of a session."""
+        name = f"session-{session}-{adapter}".rstrip("-")
+        self.git("tag", "-a", "-m", "Session start: x", f"{name}-start")
+        yield
+        self.git("tag", "-a", "-m", "Session end: x", f"{name}-end")
+
+    @contextmanager
+    def log(self) -> Iterator[sqlite3.Connection]:
+        """The log, to look into."""
+        with closing(Log(self.state, create=False)) as log:
+            yield log.connection
 
     def snapshot(self) -> Snapshot:
         return snapshot(self.repository)
@@ -124,6 +153,31 @@ class Memory:
         finally:
             shutil.rmtree(self.state)
             kept.rename(self.state)
+
+
+def session_document(
+    session: str,
+    *,
+    title: str | tuple[str, ...] = "a stretch of work",
+    goals: str | tuple[str, ...] = (),
+    decisions: str | tuple[str, ...] = (),
+    patterns: str | tuple[str, ...] = (),
+) -> str:
+    """A session document with items under its headings."""
+    goal_lines = "".join(f"- [ ] {item}\n" for item in _items(goals))
+    blocks = "".join(
+        f"**{label}:**\n" + "".join(f"- {item}\n" for item in _items(items)) + "\n"
+        for label, items in (("Key Decisions", decisions), ("Patterns Observed", patterns))
+        if items
+    )
+    return (
+        f"# Session: {title}\n**ID**: {session}\n**Started**: 2025-11-03T16:00:00Z\n**LLM**: claude\n\n"
+        f"## Goals\n{goal_lines}\n## Activity Log\n### 09:10 - Update\n\n{blocks}"
+    )
+
+
+def _items(given: str | tuple[str, ...]) -> tuple[str, ...]:
+    return (given,) if isinstance(given, str) else given
 
 
 def snapshot(repository: Repository) -> Snapshot:
@@ -182,8 +236,7 @@ def _vectors(repository: Repository, log: Log) -> dict[bytes, bytes]:
 
 
 def _answers(repository: Repository) -> dict[str, tuple[tuple[object, ...], ...]]:
-    patina = Patina(repository, plugins())
-    patina._encoders = _Opened()  # the model stays open from one example to the next
+    patina = memory_of(repository)
     return {
         question: tuple(
             (hit.session, hit.commit, hit.path, hit.line, hit.kind, hit.text, round(hit.score, 3), hit.draft)
@@ -191,6 +244,13 @@ def _answers(repository: Repository) -> dict[str, tuple[tuple[object, ...], ...]
         )
         for question in QUESTIONS
     }
+
+
+def memory_of(repository: Repository, providers: Plugins | None = None) -> Patina:
+    """The Python API on a repository; the model stays open from one test to the next."""
+    patina = Patina(repository, providers or plugins())
+    patina._encoders = _Opened()
+    return patina
 
 
 class _Opened(dict[Space, Encoder]):

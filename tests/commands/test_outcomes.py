@@ -1,0 +1,168 @@
+"""Outcomes: exit codes, and what goes to stdout and what to stderr, whatever the command."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from support.distributions import Site
+from support.memory import Memory
+from support.shell import PATINA, Shell
+
+LISTINGS = (
+    ("status",), ("log",), ("pairs",), ("plugins",), ("doctor",), ("session", "list"), ("session", "status"),
+    ("scry", "marmots"), ("scry", "--file", "src/parse.py"),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("arguments", LISTINGS, ids=" ".join)
+def test_every_listing_speaks_json_on_stdout_alone(shell: Shell, arguments: tuple[str, ...]) -> None:
+    done = shell.run(*arguments, "--json")
+    assert done.stderr == ""
+    assert isinstance(json.loads(done.stdout), (dict, list))
+    assert done.returncode == 0 or arguments == ("doctor",)
+
+
+@pytest.mark.parametrize(
+    "arguments", [*LISTINGS, ("sync",), ("gc",), ("init",), ("install",), ("check",)], ids=" ".join
+)
+def test_outside_of_a_repository(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    if arguments == ("plugins",):
+        return
+    done = Shell(tmp_path).run(*arguments)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("patina: no git work tree at ")
+    assert "  try: run this inside a git work tree, or make one with: git init" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("status",), ("log",), ("pairs",), ("scry", "marmots"), ("scry", "--file", "x")],
+    ids=" ".join,
+)
+def test_before_init(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    memory = Memory.make(tmp_path / "repository")
+    done = Shell(memory.root).run(*arguments)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "patina: this repository has no memory yet\n  try: patina init\n"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("nonsense",), ("scry",), ("scry", "x", "--mode", "magic"), ("scry", "x", "-n", "0"), ("log", "-n", "x"),
+     ("scry", "x", "--since", "yesterday"), ("scry", "x", "--ref", "nowhere"), ("scry", "--file", "nowhere"),
+     ("scry", "x", "--file", "README.md"), ("sync", "--nonsense"), ("session", "start")],
+    ids=" ".join,
+)  # fmt: skip
+def test_what_cannot_be_meant_is_usage(shell: Shell, arguments: tuple[str, ...]) -> None:
+    done = shell.run(*arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr
+
+
+def test_a_bug_says_where_its_traceback_is(memory: Memory, tmp_path: Path) -> None:
+    code = (
+        "from patina_hooks import commands; from patina_hooks.api import Patina\n"
+        "def broken(self): raise ZeroDivisionError('one by \\x1b[2Jnought')\n"
+        "Patina.status = broken; commands.main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, "status"], cwd=memory.root, capture_output=True, text=True, check=False,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (3, "")
+    assert "this is a bug: ZeroDivisionError: one by [2Jnought" in done.stderr
+    place = Path(done.stderr.rpartition("the traceback is in ")[2].strip())
+    assert "ZeroDivisionError" in place.read_text()
+
+
+def test_ctrl_c_ends_with_130(memory: Memory, tmp_path: Path) -> None:
+    code = (
+        "import os, signal; from patina_hooks import commands; from patina_hooks.api import Patina\n"
+        "Patina.status = lambda self: os.kill(os.getpid(), signal.SIGINT)\n"
+        "commands.main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, "status"], cwd=memory.root, capture_output=True, text=True, check=False,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (130, "")
+    assert done.stderr.strip() == "interrupted"
+
+
+@pytest.mark.parametrize("arguments", [("log", "-n", "1000"), ("scry", "marmots"), ("--help",)], ids=" ".join)
+def test_a_reader_that_has_seen_enough(shell: Shell, arguments: tuple[str, ...]) -> None:
+    read, write = os.pipe()
+    os.close(read)
+    try:
+        done = subprocess.run(
+            [*PATINA, *arguments], cwd=shell.folder, stdout=write, stderr=subprocess.PIPE, text=True,
+            check=False,
+        )  # fmt: skip
+    finally:
+        os.close(write)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def on_a_terminal(shell: Shell, *arguments: str, **environment: str) -> str:
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(
+        [*PATINA, *arguments], cwd=shell.folder, stdin=theirs, stdout=theirs, stderr=theirs,
+        env={**os.environ, "TERM": "xterm", **environment},
+    ) as process:  # fmt: skip
+        os.close(theirs)
+        shown = b""
+        try:
+            while piece := os.read(ours, 65536):
+                shown += piece
+        except OSError:  # the terminal is gone with the process
+            pass
+        finally:
+            os.close(ours)
+        assert process.wait() == 0
+    return shown.decode()
+
+
+@pytest.mark.parametrize("arguments", [("scry", "marmots"), ("doctor",)], ids=" ".join)
+def test_colours_are_for_terminals_that_want_them(shell: Shell, arguments: tuple[str, ...]) -> None:
+    assert "\x1b[" not in shell.run(*arguments).stdout
+    assert "\x1b[" in on_a_terminal(shell, *arguments)
+    assert "\x1b[" not in on_a_terminal(shell, *arguments, NO_COLOR="1")
+
+
+def test_help_names_every_command_and_opens_nothing_heavy() -> None:
+    code = (
+        "import sys; sys.argv = ['patina', '--help']\n"
+        "from patina_hooks.commands import main\n"
+        "try: main()\n"
+        "except SystemExit as error: assert not error.code\n"
+        "heavy = {'numpy', 'git', 'onnxruntime', 'yaml', 'tokenizers', 'sqlite3'} & set(sys.modules)\n"
+        "assert not heavy, heavy"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    for name in ("init", "session", "scry", "status", "sync", "doctor", "plugins", "install", "gc", "check"):
+        assert f"\n  {name} " in done.stdout
+
+
+def test_a_plugin_may_bring_a_command(tmp_path: Path) -> None:
+    site = Site(tmp_path / "site")
+    module = (
+        "from patina_hooks import CommandSpec, hookimpl\n\n\n@hookimpl\ndef patina_register_commands():\n"
+        "    yield CommandSpec('greet', 'Say hello.', 'greeting_command:greet')\n"
+    )
+    command = "import click\n\n\n@click.command('greet')\ndef greet():\n    click.echo('hello')\n"
+    site.add(
+        "patina-greeting",
+        files={"greeting.py": module, "greeting_command.py": command},
+        entry_points={"greeting": "greeting"},
+    )
+    path = {"PYTHONPATH": str(site.folder)}
+    assert "  greet      Say hello." in Shell(tmp_path).run("--help", env=path).stdout
+    assert Shell(tmp_path).run("greet", env=path).stdout == "hello\n"

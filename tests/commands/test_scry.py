@@ -1,0 +1,139 @@
+"""`patina scry`: for eyes, and for programs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from commands.conftest import SESSION
+from support.memory import Memory
+from support.shell import Shell
+
+from patina_hooks import api
+from patina_hooks.errors import StateError
+
+KEYS = {"session", "commit", "path", "line", "kind", "text", "score", "channels", "title", "when", "draft"}
+
+
+def test_json_is_as_documented(shell: Shell) -> None:
+    found = json.loads(shell.out("scry", "marmots parse by hand", "--json"))
+    assert found.keys() == {"query", "mode", "hits"}
+    assert (found["query"], found["mode"]) == ("marmots parse by hand", "hybrid")
+    first = found["hits"][0]
+    assert all(hit.keys() == KEYS for hit in found["hits"])
+    assert (first["session"], first["commit"], first["kind"]) == (SESSION, None, "decision")
+    assert (first["path"], first["text"]) == (f"layer/sessions/{SESSION}.md", "marmots parse by hand")
+    assert isinstance(first["line"], int)
+    assert isinstance(first["score"], float)
+    assert first["channels"].keys() == {"observation", "session", "title", "vector"}
+    commit = next(hit for hit in found["hits"] if hit["session"] is None)
+    assert len(commit["commit"]) == 40
+    assert commit["path"] is None
+
+
+def test_a_page_says_what_where_and_why(shell: Shell) -> None:
+    page = shell.out("scry", "marmots", "parse", "by", "hand")
+    first = page.partition("\n\n")[0].splitlines()
+    assert first[0].startswith("1. marmots parse  20")
+    assert first[1] == "   marmots parse by hand"
+    assert f"decision · layer/sessions/{SESSION}.md:" in first[2]
+    assert "vector " in first[2]
+
+
+def test_filters_reach_the_search(shell: Shell) -> None:
+    def kinds(*arguments: str) -> set[str]:
+        hits = json.loads(shell.out("scry", "marmots", "--json", *arguments))["hits"]
+        return {hit["kind"] for hit in hits}
+
+    assert kinds("--kind", "goal") == {"goal"}
+    assert kinds("--session", SESSION, "--kind", "commit") == {"commit"}
+    assert kinds("--until", "2020-01-01") == set()
+    assert kinds("--since", "2020-01-01", "--mode", "lexical")
+    assert kinds("--ref", "HEAD~2") == {"commit"}
+    assert kinds("--path", "src", "--kind", "commit") == {"commit"}
+    assert len(json.loads(shell.out("scry", "marmots", "-n", "1", "--json"))["hits"]) == 1
+
+
+def test_nothing_found(shell: Shell) -> None:
+    done = shell.invoke("scry", "zzyzx\x1b[2J", "--mode", "lexical")
+    assert (done.exit_code, done.stdout) == (0, "")
+    assert done.stderr == "patina: nothing was found for 'zzyzx[2J'\n"
+    assert json.loads(shell.out("scry", "zzyzx", "--mode", "lexical", "--json"))["hits"] == []
+
+
+def test_escape_sequences_of_the_repository_are_not_printed(memory: Memory, shell: Shell) -> None:
+    memory.commit("\x1b[2Jclear \u202eunicorn")
+    memory.write("\x1b]0;title\x07.py", "x")
+    memory.git("add", ".")
+    memory.commit("unicorn files", {"other.py": "x"})
+    page = shell.out("scry", "unicorn") + shell.out("log") + shell.out("scry", "--file", "other.py")
+    assert "unicorn" in page
+    assert not {"\x1b", "\x07", "\u202e"} & set(page)
+
+
+def test_a_draft_is_marked(memory: Memory, shell: Shell) -> None:
+    text = "# Session: unicorns\n**ID**: 20251104-090000\n\n## Goals\n- [ ] ride a unicorn\n"
+    memory.write(".patina/local/active-session.md", text)
+    assert shell.out("scry", "unicorn").splitlines()[0].endswith("  draft")
+    assert json.loads(shell.out("scry", "ride unicorn", "--json"))["hits"][0]["draft"] is True
+
+
+def test_a_file_and_what_belongs_to_it(shell: Shell) -> None:
+    page = shell.out("scry", "--file", "src/parse.py")
+    assert page.splitlines()[0] == "src/parse.py: 1 commit"
+    assert "  1.00      1 time  src/tree.py" in page
+    assert f"  {SESSION}    1 commit  marmots parse" in page
+    found = json.loads(shell.out("scry", "--file", "src/parse.py", "--json"))
+    assert found == {
+        "path": "src/parse.py", "commits": 1,
+        "companions": [{"path": "src/tree.py", "commits": 1, "weight": 1.0}],
+        "sessions": [{"session": SESSION, "title": "marmots parse", "commits": 1}],
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("written", ["parse.py", "./parse.py", "../src/parse.py"])
+def test_a_path_is_meant_from_where_one_stands(memory: Memory, written: str) -> None:
+    inside = Shell(memory.root / "src")
+    assert json.loads(inside.out("scry", "--file", written, "--json"))["path"] == "src/parse.py"
+    absolute = str(memory.root / "src/parse.py")
+    assert json.loads(inside.out("scry", "--file", absolute, "--json"))["path"] == "src/parse.py"
+    hits = json.loads(inside.out("scry", "marmots", "--path", written, "--kind", "commit", "--json"))["hits"]
+    assert [hit["text"] for hit in hits] == ["teach marmots to parse"]
+
+
+def test_a_path_outside_of_the_repository_is_usage(shell: Shell) -> None:
+    done = shell.run("scry", "--file", "/etc/passwd")
+    assert done.returncode == 2
+    assert "is outside of this repository" in done.stderr
+
+
+def test_a_path_that_is_no_utf8(memory: Memory, shell: Shell) -> None:
+    memory.write("caf\udce9.py", "x")
+    memory.git("add", ".")
+    memory.commit("odd name")
+    done = shell.run("scry", "--file", b"caf\xe9.py", "--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout)["commits"] == 1
+    assert shell.run("scry", "--mode", "lexical", "--json", b"caf\xe9").returncode == 0
+
+
+def test_what_no_hook_told_is_seen_all_the_same(memory: Memory, shell: Shell) -> None:
+    memory.commit("a unicorn, unheard of")
+    assert "a unicorn, unheard of" in shell.out("scry", "unicorn")
+
+
+def test_invalid_settings_do_not_silence_it(memory: Memory, shell: Shell) -> None:
+    memory.write(".patina/config.toml", "[session]\nfoldr = 1\n")
+    memory.write(".patina/oxidize.yaml", "modle: x\n")
+    assert "marmots parse by hand" in shell.run("scry", "marmots by hand").stdout
+
+
+def test_a_read_only_state_still_answers(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(folder: Path) -> None:
+        raise StateError(f"{folder} cannot be made")
+
+    monkeypatch.setattr(api, "make_private", refuse)
+    done = shell.invoke("scry", "marmots parse by hand")
+    assert "marmots parse by hand" in done.stdout
+    assert done.stderr.startswith("patina: answering from what was recorded: ")

@@ -1,0 +1,148 @@
+"""`patina status`, `sync`, `log`, `pairs`, `gc`, `init`: what they print."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from commands.conftest import SESSION
+from support.memory import FAST_RECIPE, Memory
+from support.shell import Shell
+
+STATUS = {
+    "events_hash", "sessions", "commits", "observations", "pairs", "pending", "model", "runtime",
+    "projection", "faults",
+}  # fmt: skip
+
+
+def test_status_json_is_as_documented(memory: Memory, shell: Shell) -> None:
+    status = json.loads(shell.out("status", "--json"))
+    assert status.keys() >= STATUS
+    assert (status["sessions"], status["commits"], status["pending"]) == (1, 3, 0)
+    assert (status["model"], status["runtime"], status["projection"]) == ("acme-64", "onnx", "none")
+    assert len(status["events_hash"]) == 64
+    with memory.log() as log:
+        for name in ("observation WHERE live", "pair"):
+            count = log.execute(f"SELECT count(*) FROM {name}").fetchone()[0]
+            assert status["pairs" if name == "pair" else "observations"] == count > 0
+    assert status["faults"] == []
+
+
+def test_a_status_page(shell: Shell) -> None:
+    page = shell.out("status")
+    assert "memory        1 session, 3 commits\n" in page
+    assert "model         acme-64 (runtime onnx)\n" in page
+    assert "synced        just now\n" in page
+    assert "at fault" not in page
+
+
+def test_a_status_page_shows_faults_and_what_was_not_read(memory: Memory, shell: Shell) -> None:
+    memory.write(".patina/oxidize.yaml", "embedding_model: no-such\x1b[2J\n")
+    memory.git("tag", "session-20251399-000000-start")
+    page = shell.run("status").stdout
+    assert "refs/tags/session-20251399-000000-start: no such date" in page
+    assert "patina-hooks: recipe: .patina/oxidize.yaml:1: " in page
+    faults = json.loads(shell.run("status", "--json").stdout)["faults"]
+    assert [(fault["plugin"], fault["where"]) for fault in faults] == [("patina-hooks", "recipe")]
+
+
+def test_events_hash_is_that_of_another_clone(memory: Memory, shell: Shell, tmp_path: Path) -> None:
+    memory.git("clone", "-q", memory.root.as_uri(), str(tmp_path / "clone"))
+    clone = Shell(tmp_path / "clone")
+    memory.write(".patina/oxidize.yaml", FAST_RECIPE, at=clone.folder)
+    clone.out("sync")
+    ours, theirs = (json.loads(one.out("status", "--json")) for one in (shell, clone))
+    assert ours["events_hash"] == theirs["events_hash"]
+    memory.commit("one more")
+    assert json.loads(shell.out("status", "--json"))["events_hash"] != theirs["events_hash"]
+
+
+def test_sync_says_what_it_did(memory: Memory, shell: Shell) -> None:
+    assert shell.out("sync").startswith("nothing new (")
+    memory.commit("one more unicorn")
+    assert shell.out("sync").startswith("1 new commit, 1 observation in, 1 text embedded (")
+    memory.git("reset", "-q", "--hard", "HEAD~1")
+    assert shell.out("sync").startswith("1 commit gone, 1 observation out (")
+    assert shell.out("sync", "--full").startswith("3 new commits, 1 session changed, ")
+
+
+def test_the_log_newest_first(memory: Memory, shell: Shell) -> None:
+    oid = memory.commit("one more unicorn")
+    events = json.loads(shell.out("log", "--json"))
+    assert events[0].keys() == {"time", "kind", "subject", "detail"}
+    newest = events[0]
+    assert (newest["kind"], newest["subject"], newest["detail"]) == ("commit", oid, "one more unicorn")
+    assert f"commit    {oid[:10]}  one more unicorn\n" in shell.out("log", "-n", "1")
+    sessions = json.loads(shell.out("log", "--kind", "session", "--json"))
+    assert {event["kind"] for event in sessions} == {"session"}
+    assert shell.out("log", "--kind", "no-such-kind") == ""
+
+
+def test_pairs_with_texts_and_evidence(shell: Shell) -> None:
+    pairs = json.loads(shell.out("pairs", "--json", "-n", "100"))
+    assert {pair["kind"] for pair in pairs} == {"goal_observation", "commit_session"}
+    assert pairs[0].keys() == {"kind", "session", "anchor", "positive", "weight", "evidence"}
+    goal = next(pair for pair in pairs if pair["kind"] == "goal_observation")
+    assert (goal["anchor"], goal["positive"]) == ("parse marmots", "marmots parse by hand")
+    assert goal["evidence"] == f"goals of session {SESSION}"
+    assert "marmots parse by hand" in shell.out("pairs", "--kind", "commit_session")
+    assert len(json.loads(shell.out("pairs", "--json", "-n", "1"))) == 1
+
+
+def test_gc_says_what_it_freed(memory: Memory, shell: Shell) -> None:
+    assert shell.out("gc").startswith("freed 0 observations, 0 embeddings, ")
+    memory.commit("one more unicorn")
+    memory.sync()
+    memory.git("reset", "-q", "--hard", "HEAD~1")
+    assert shell.out("gc").startswith("freed 1 observation, 1 embedding, ")
+
+
+def test_init_twice_changes_nothing_the_second_time(tmp_path: Path) -> None:
+    memory = Memory.make(tmp_path / "repository")
+    memory.commit("begin")
+    shell = Shell(memory.root)
+    (memory.root / ".patina/oxidize.yaml").unlink()
+    first = shell.out("init", "--no-sync")
+    assert "wrote .patina/oxidize.yaml" in first
+    assert "wrote .patina/.gitignore" in first
+
+    def everything() -> dict[str, bytes]:
+        globs = (".patina/**/*", ".git/hooks/*", ".git/config")
+        files = [path for glob in globs for path in memory.root.glob(glob)]
+        return {str(path): path.read_bytes() for path in files if path.is_file()}
+
+    before = everything()
+    assert "wrote" not in shell.out("init", "--no-sync")
+    assert everything() == before
+    assert memory.git("check-ignore", ".patina/local/active-session.md")
+    assert memory.git("status", "--porcelain") == "?? .patina/"
+
+
+def test_init_leaves_a_recipe_and_hooks_as_they_are_when_asked(tmp_path: Path) -> None:
+    memory = Memory.make(tmp_path / "repository")
+    memory.commit("begin with marmots")
+    hooks = sorted(path.name for path in memory.root.glob(".git/hooks/*"))
+    shell = Shell(memory.root)
+    done = shell.out("init", "--no-hooks")
+    assert "wrote .patina/oxidize.yaml" not in done
+    assert (memory.root / ".patina/oxidize.yaml").read_text() == FAST_RECIPE
+    assert sorted(path.name for path in memory.root.glob(".git/hooks/*")) == hooks
+    assert "read 1 new commit" in done
+    assert "begin with marmots" in shell.out("scry", "marmots")
+
+
+def test_init_refuses_an_invalid_recipe(tmp_path: Path) -> None:
+    memory = Memory.make(tmp_path / "repository")
+    memory.write(".patina/oxidize.yaml", "modle: x\n")
+    done = Shell(memory.root).run("init")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert ".patina/oxidize.yaml:1: unknown key 'modle'" in done.stderr
+
+
+@pytest.mark.parametrize("command", ["status", "gc", "sync"])
+def test_an_empty_repository(tmp_path: Path, command: str) -> None:
+    memory = Memory.make(tmp_path / "repository")
+    shell = Shell(memory.root)
+    shell.out("init", "--no-hooks")
+    shell.out(command)

@@ -1,0 +1,113 @@
+"""The log: transactions, events that stay, and a state folder that is its owner's alone."""
+
+from __future__ import annotations
+
+import sqlite3
+import stat
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from patina_hooks.corpus.log import Log, make_private
+from patina_hooks.errors import StateError
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "patina"
+
+
+def test_a_transaction_is_all_or_nothing(folder: Path) -> None:
+    with Log(folder) as log:
+        with log.writing():
+            log.remember("kept", "1")
+        with suppress(ZeroDivisionError), log.writing():
+            log.remember("kept", "2")
+            raise ZeroDivisionError
+        assert log.fact("kept") == "1"
+    with Log(folder, create=False) as again:
+        assert (again.fact("kept"), again.fact("absent"), again.fact("absent", "x")) == ("1", "", "x")
+
+
+def test_events_newest_first_and_by_kind(folder: Path) -> None:
+    with Log(folder) as log:
+        with log.writing():
+            log.record("commit", [("a", "first"), ("b", "second")])
+            log.record("gone", [("a", "")])
+        assert [(event.kind, event.subject) for event in log.events(2)] == [("gone", "a"), ("commit", "b")]
+        assert [event.detail for event in log.events(9, "commit")] == ["second", "first"]
+        assert log.events(9, "unheard of") == []
+
+
+def test_what_is_derived_can_be_dropped_and_events_stay(folder: Path) -> None:
+    with Log(folder) as log:
+        with log.writing():
+            log.record("commit", [("a", "")])
+            log.remember("synced", "1")
+        with log.writing():
+            log.empty()
+        assert (log.fact("synced"), len(log.events(9))) == ("", 1)
+
+
+def test_a_log_of_another_version_is_emptied_but_for_its_events(folder: Path) -> None:
+    with Log(folder) as log, log.writing() as connection:
+        log.record("commit", [("a", "")])
+        log.remember("synced", "1")
+        connection.execute("PRAGMA user_version = 999")
+    with Log(folder) as log:
+        assert (log.fact("synced"), len(log.events(9))) == ("", 1)
+
+
+def test_past_events_are_changed_only_for_a_secrets_sake(folder: Path) -> None:
+    with Log(folder) as log:
+        with log.writing():
+            log.record("commit", [("a", "say xyzzy"), ("b", "say nothing")])
+        with log.writing():
+            log.rewrite(lambda detail: detail.replace("xyzzy", "-"))
+        assert [event.detail for event in log.events(9)] == ["say nothing", "say -"]
+
+
+def test_a_reader_sees_what_was_committed_while_another_writes(folder: Path) -> None:
+    with Log(folder) as writer, Log(folder, create=False) as reader:
+        with writer.writing():
+            writer.remember("x", "1")
+            assert reader.fact("x") == ""
+        assert reader.fact("x") == "1"
+
+
+def test_writers_wait_for_each_other(folder: Path) -> None:
+    Log(folder).close()
+
+    def add(_: int) -> None:
+        with Log(folder) as log, log.writing():
+            log.remember("n", str(int(log.fact("n", "0")) + 1))
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(add, range(40)))
+    with Log(folder) as log:
+        assert log.fact("n") == "40"
+
+
+def test_only_its_owner_may_look_in(folder: Path) -> None:
+    Log(folder).close()
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+
+
+def test_before_anything_is_recorded_reading_says_so(folder: Path) -> None:
+    with pytest.raises(StateError, match="nothing is recorded yet") as caught:
+        Log(folder, create=False)
+    assert caught.value.hint == "patina init"
+    assert not folder.exists()
+
+
+def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(StateError, match="cannot be made"):
+        make_private(tmp_path / "file" / "patina")
+
+
+def test_a_mistake_of_ours_stays_one(folder: Path) -> None:
+    with pytest.raises(sqlite3.IntegrityError), Log(folder) as log:
+        log.connection.execute("INSERT INTO fact VALUES ('x', NULL)")

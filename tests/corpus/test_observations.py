@@ -1,0 +1,242 @@
+"""Observations: cached by object and extractor, live while a document holds them, and never with a secret."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from support.memory import Memory, plugins
+
+from patina_hooks import ExtractorSpec, hookimpl
+from patina_hooks.corpus.log import Log
+from patina_hooks.corpus.observations import (
+    Changed,
+    Extractors,
+    Place,
+    add_document,
+    missing_sources,
+    remove_document,
+    store_source,
+    text_key,
+)
+from patina_hooks.plugins import Plugins
+from patina_hooks.settings import user_file
+from patina_hooks.types import Document, Extraction, Observation
+
+CALLS: list[str] = []
+SECRET = "hunter2xyzzy"
+SESSION = "20251101-090000"
+
+
+def count_calls(document: Document) -> Extraction:
+    CALLS.append(document.oid)
+    return Extraction((Observation("word", document.text.split()[0], 1),))
+
+
+def with_counter(version: int) -> Plugins:
+    class Counter:
+        @hookimpl
+        def patina_register_extractors(self) -> list[ExtractorSpec]:
+            return [ExtractorSpec("counter", version, "session", f"{__name__}:count_calls")]
+
+    providers = Plugins.load()
+    providers.register(Counter(), "counter")
+    CALLS.clear()
+    return providers
+
+
+@pytest.fixture
+def memory(tmp_path: Path) -> Memory:
+    memory = Memory.make(tmp_path / "repository")
+    memory.commit("begin", {"README.md": "x"})
+    return memory
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Iterator[Log]:
+    with closing(Log(tmp_path / "patina")) as log:
+        yield log
+
+
+def live(log: Log) -> list[str]:
+    return [row[0] for row in log.connection.execute("SELECT text FROM observation WHERE live ORDER BY text")]
+
+
+def test_an_object_at_two_places_is_live_once_and_until_both_are_gone(log: Log) -> None:
+    extractors, changed = Extractors(plugins()), Changed()
+    document = Document("session", "a" * 40, "# Session: x\n\n**Key Decisions:**\n- chose sqlite\n")
+    first = Place("session", document.oid, "layer/sessions/20251101-090000.md", "", SESSION)
+    second = Place("session", document.oid, "layer/sessions/copy.md")
+    with log.writing() as connection:
+        store_source(connection, extractors, document)
+        add_document(connection, extractors, first, changed)
+        add_document(connection, extractors, second, changed)
+    assert (live(log), len(changed.added)) == (["chose sqlite"], 1)
+    with log.writing() as connection:
+        remove_document(connection, first, changed)
+    assert (live(log), changed.removed) == (["chose sqlite"], [])
+    with log.writing() as connection:
+        remove_document(connection, second, changed)
+        remove_document(connection, second, changed)
+    assert live(log) == []
+    assert [one.id for one in changed.removed] == [one.id for one in changed.added]
+
+
+def test_texts_are_counted_by_what_says_them(log: Log) -> None:
+    extractors = Extractors(plugins())
+    with log.writing() as connection:
+        for number in (1, 2):
+            oid = f"{number:040x}"
+            connection.execute("INSERT INTO commits VALUES (?, ?, '', 0, ?, 0, 0)", (number, oid, number))
+            store_source(connection, extractors, Document("commit", oid, "the same words"))
+            add_document(connection, extractors, Place("commit", oid), Changed())
+    ask = "SELECT live, dated FROM text WHERE key = ?"
+    assert log.connection.execute(ask, (text_key("the same words"),)).fetchall() == [(2, 2)]
+    with log.writing() as connection:
+        remove_document(connection, Place("commit", f"{1:040x}"), Changed())
+    assert log.connection.execute(ask, (text_key("the same words"),)).fetchall() == [(1, 2)]
+
+
+def test_a_branch_that_returns_is_not_read_again(memory: Memory) -> None:
+    providers = with_counter(1)
+    memory.git("switch", "-q", "-c", "side")
+    memory.archive(SESSION, decisions="chose sqlite")
+    memory.sync(providers=providers)
+    assert len(CALLS) == 1
+    kept = memory.git("rev-parse", "side")
+    memory.git("switch", "-q", "main")
+    memory.git("branch", "-q", "-D", "side")
+    assert memory.sync(providers=providers).removed > 0
+    memory.git("branch", "side", kept)
+    assert memory.sync(providers=providers).added > 0
+    assert len(CALLS) == 1
+
+
+def test_a_new_version_reads_everything_once_more(memory: Memory) -> None:
+    memory.archive(SESSION, decisions="chose sqlite")
+    memory.archive("20251102-090000", decisions="chose numpy")
+    memory.sync(providers=with_counter(1))
+    assert len(CALLS) == 2
+    assert memory.sync(providers=with_counter(1)).added == 0
+    assert CALLS == []
+    assert memory.sync(providers=with_counter(2)).added > 0
+    assert len(CALLS) == 2
+    with memory.log() as log:
+        tags = log.execute(
+            "SELECT DISTINCT s.extractor FROM source s JOIN observation o ON o.source_id = s.id"
+            " WHERE o.live AND s.extractor LIKE 'counter%'"
+        ).fetchall()
+    assert tags == [("counter@2",)]
+
+
+def test_an_extractor_that_comes_or_goes_is_followed(memory: Memory) -> None:
+    memory.archive(SESSION, decisions="chose sqlite")
+    memory.sync()
+    without = memory.snapshot()
+    assert memory.sync(providers=with_counter(1)).added > 0
+    memory.sync()
+    assert memory.snapshot() == without
+
+
+def test_only_what_some_extractor_has_not_read_is_missing(log: Log) -> None:
+    first = Extractors(plugins())
+    document = Document("session", "a" * 40, "# Session: x\n\n- words\n")
+    with log.writing() as connection:
+        store_source(connection, first, document)
+        assert missing_sources(connection, first, "session", ["a" * 40, "b" * 40]) == ["b" * 40]
+        more = Extractors(with_counter(1))
+        assert missing_sources(connection, more, "session", ["a" * 40]) == ["a" * 40]
+
+
+# --- redaction ---
+
+
+def say(*patterns: str) -> None:
+    user_file().parent.mkdir(parents=True, exist_ok=True)
+    quoted = ", ".join(f"'{pattern}'" for pattern in patterns)
+    user_file().write_text(f"[redact]\npatterns = [{quoted}]\n")
+
+
+def bytes_of(state: Path) -> bytes:
+    return b"".join(path.read_bytes() for path in sorted(state.rglob("*")) if path.is_file())
+
+
+def everywhere(memory: Memory) -> None:
+    """A secret in every place that is read: document, title, heading, message, draft."""
+    memory.archive(
+        SESSION,
+        title=f"title {SECRET}",
+        goals=f"goal {SECRET}",
+        decisions=(f"decided on {SECRET}", "to keep"),
+    )
+    memory.commit(f"subject {SECRET}\n\n- body {SECRET}", {"a": SECRET})
+    memory.write(
+        ".patina/local/active-session.md", f"# Session: draft {SECRET}\n\n## Notes on {SECRET}\n- x\n"
+    )
+
+
+def test_a_secret_is_in_no_file_and_no_answer(memory: Memory) -> None:
+    say("hunter2[a-z]+")
+    everywhere(memory)
+    memory.sync()
+    assert SECRET.encode() not in bytes_of(memory.state)
+    texts = [hit.text for hit in memory.patina().search("decided on", limit=50)]
+    assert "decided on [redacted]" in texts
+    assert memory.patina().search(SECRET, mode="lexical") == []
+
+
+def test_a_pattern_that_comes_later_is_true_of_the_past_once_freed(memory: Memory) -> None:
+    everywhere(memory)
+    memory.sync()
+    assert SECRET.encode() in bytes_of(memory.state)
+    say("hunter2[a-z]+")
+    memory.sync()
+    texts = [hit.text for hit in memory.patina().search("decided on", limit=50)]
+    assert "decided on [redacted]" in texts
+    assert not any(SECRET in text for text in texts)
+    assert memory.patina().search(SECRET, mode="lexical") == []
+    assert memory.snapshot() == memory.rebuilt()
+    memory.patina().gc()
+    assert SECRET.encode() not in bytes_of(memory.state)
+
+
+def test_each_pattern_is_a_rule_of_its_own(memory: Memory) -> None:
+    say("(?i)HUNTER2[A-Z]+", r"(a)\1\1", r"(?P<n>b)(?P=n)\b", r"(?P<n>c)(?P=n)\b")
+    memory.commit(f"say {SECRET} aaa bb cc dd")
+    memory.sync()
+    (hit,) = memory.patina().search("say dd", mode="lexical")
+    assert hit.text == "say [redacted] [redacted] [redacted] [redacted] dd"
+
+
+def test_taking_a_pattern_back_brings_the_words_back(memory: Memory) -> None:
+    everywhere(memory)
+    memory.sync()
+    before = memory.snapshot()
+    say("hunter2[a-z]+")
+    memory.sync()
+    memory.patina().gc()
+    user_file().unlink()
+    memory.sync()
+    assert memory.snapshot() == before
+
+
+@given(st.text(), st.text())
+def test_equal_texts_alone_share_a_key(one: str, other: str) -> None:
+    assert (text_key(one) == text_key(other)) == (one == other)
+    assert len(text_key(one)) == 16
+
+
+def test_text_that_no_database_takes_is_made_storable(log: Log) -> None:
+    with log.writing() as connection:
+        connection.execute("INSERT INTO commits VALUES (1, ?, '', 0, 0, 0, 0)", ("c" * 40,))
+        store_source(
+            connection, Extractors(plugins()), Document("commit", "c" * 40, "nul \0 and \ud800 lone")
+        )
+        add_document(connection, Extractors(plugins()), Place("commit", "c" * 40), Changed())
+    (text,) = live(log)
+    assert re.fullmatch(r"nul .* and .* lone", text)

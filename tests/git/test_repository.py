@@ -1,0 +1,187 @@
+"""What is read of a repository: refs, commits, objects, in all the shapes that git allows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from support.memory import Memory
+
+from patina_hooks.errors import GitError, NotARepository
+from patina_hooks.git.repository import Repository
+from patina_hooks.types import Change
+
+
+@pytest.fixture
+def memory(tmp_path: Path) -> Memory:
+    return Memory.make(tmp_path / "repository")
+
+
+def read(memory: Memory, *oids: str) -> dict[str, tuple[Change, ...]]:
+    return {commit.oid: commit.changes for commit in memory.repository.commits(oids)}
+
+
+def test_an_unborn_branch_has_a_name_and_no_commit(memory: Memory) -> None:
+    repository = memory.repository
+    assert (repository.head(), repository.branch()) == (None, "main")
+    assert [(tree.head, tree.branch) for tree in repository.work_trees()] == [(None, "main")]
+    assert repository.refs("refs/heads/") == []
+
+
+def test_a_commit_with_its_paths(memory: Memory) -> None:
+    first = memory.commit("first", {"a": "1", "b": "2"})
+    memory.git("mv", "a", "with space\tand tab")
+    memory.git("rm", "-q", "b")
+    second = memory.commit("\n\nsubject\n\nbody", {"c": "3"})
+    changes = read(memory, first, second)
+    assert changes[first] == (Change("a", "A"), Change("b", "A"))
+    assert set(changes[second]) == {
+        Change("a", "D"), Change("b", "D"), Change("c", "A"), Change("with space\tand tab", "A"),
+    }  # fmt: skip
+    (commit,) = memory.repository.commits([second])
+    assert (commit.author, commit.subject, commit.message) == ("Ada", "subject", "subject\n\nbody")
+    assert commit.parents == (first,)
+    assert not commit.is_merge
+
+
+def test_odd_paths_and_messages_are_told_apart(memory: Memory) -> None:
+    paths = {"./:100644 x": "1", "\x01begin": "2", "new\nline": "3", "naïve": "4"}
+    oid = memory.commit("\x01 not the next commit\n:100644 000000 x", paths)
+    after = memory.commit("after")
+    changes = read(memory, oid, after)
+    assert {change.path for change in changes[oid]} == {path.removeprefix("./") for path in paths}
+    assert changes[after] == ()
+
+
+def test_a_message_in_another_encoding(memory: Memory) -> None:
+    memory.git("config", "i18n.commitEncoding", "ISO-8859-1")
+    memory.write("message", "Größe".encode("latin-1"))
+    memory.git("commit", "-q", "--allow-empty", "-F", "message")
+    (commit,) = memory.repository.commits([memory.git("rev-parse", "HEAD")])
+    assert commit.message == "Größe"
+
+
+def test_a_merge_is_told_against_its_first_parent(memory: Memory) -> None:
+    memory.commit("first", {"a": "1"})
+    memory.git("switch", "-q", "-c", "side")
+    memory.commit("side", {"side": "1"})
+    memory.git("switch", "-q", "main")
+    memory.commit("main", {"main": "1"})
+    memory.git("merge", "-q", "--no-ff", "-m", "merge", "side")
+    (commit,) = memory.repository.commits([memory.git("rev-parse", "HEAD")])
+    assert commit.is_merge
+    assert commit.changes == (Change("side", "A"),)
+
+
+def test_no_commit_is_asked_for_and_none_comes(memory: Memory) -> None:
+    assert list(memory.repository.commits([])) == []
+    assert list(memory.repository.blobs([], 10)) == []
+    assert memory.repository.names([]) == []
+
+
+def test_a_commit_that_is_not_here_is_an_error(memory: Memory) -> None:
+    memory.commit("first")
+    with pytest.raises(GitError, match="fatal"):
+        list(memory.repository.commits(["1" * 40]))
+
+
+def test_a_shallow_clone_ends_at_its_border(memory: Memory, tmp_path: Path) -> None:
+    for number in range(3):
+        memory.commit(f"number {number}", {f"file {number}": "x"})
+    memory.git("clone", "-q", "--depth", "2", memory.root.as_uri(), str(tmp_path / "clone"))
+    clone = Repository.open(tmp_path / "clone")
+    head = memory.git("rev-parse", "HEAD")
+    newest, border = clone.commits(clone.reachable([head]))
+    assert (newest.truncated, newest.changes) == (False, (Change("file 2", "A"),))
+    assert (border.truncated, border.changes) == (True, ())
+    assert clone.shallow() == {border.oid}
+
+
+def test_refs_are_peeled_to_commits_or_to_nothing(memory: Memory) -> None:
+    head = memory.commit("first")
+    memory.git("tag", "light")
+    memory.git("tag", "-a", "-m", "x", "annotated")
+    dated = memory.clock
+    memory.git("tag", "-a", "-m", "x", "nested", "annotated")
+    memory.git("update-ref", "refs/tags/blob", memory.git("hash-object", "-w", "--stdin", text="tagger 1 2"))
+    memory.git("update-ref", "refs/tags/tree", "HEAD^{tree}")
+    refs = {ref.name.removeprefix("refs/tags/"): ref for ref in memory.repository.refs("refs/tags/")}
+    assert {name: ref.commit for name, ref in refs.items()} == {
+        "light": head, "annotated": head, "nested": head, "blob": None, "tree": None,
+    }  # fmt: skip
+    assert (refs["light"].dated, refs["annotated"].dated, refs["nested"].dated) == (None, dated, dated + 60)
+
+
+def test_a_revision_is_never_an_option(memory: Memory) -> None:
+    head = memory.commit("first")
+    repository = memory.repository
+    assert repository.resolve("main") == repository.resolve("HEAD") == head
+    for revision in ("--all", "--output=x", "nowhere", "", "main:README", "HEAD^{tree}"):
+        assert repository.resolve(revision) is None
+    assert not (memory.root / "x").exists()
+
+
+def test_blobs_come_in_order_and_within_the_cap(memory: Memory) -> None:
+    small = memory.git("hash-object", "-w", "--stdin", text="small\n")
+    large = memory.git("hash-object", "-w", "--stdin", text="x" * 100)
+    repository = memory.repository
+    blobs = list(repository.blobs([large, "2" * 40, small, small], 50))
+    assert [(blob.data, blob.missing) for blob in blobs] == [
+        (None, False), (None, True), (b"small\n", False), (b"small\n", False),
+    ]  # fmt: skip
+    assert blobs[0].size == 100
+    assert repository.exists([small, "2" * 40]) == {small: True, "2" * 40: False}
+
+
+def test_a_tree_tells_files_from_links(memory: Memory) -> None:
+    (memory.root / "link").symlink_to("/etc/passwd")
+    memory.git("add", "link")
+    memory.commit("first", {"file": "x"})
+    repository = memory.repository
+    (tree,) = repository.names(["HEAD^{tree}"])
+    assert tree
+    assert {entry.name: entry.mode for entry in repository.tree(tree)} == {"file": "100644", "link": "120000"}
+    assert repository.tree("3" * 40) == []
+
+
+def test_a_sha256_repository(tmp_path: Path) -> None:
+    memory = Memory.make(tmp_path / "repository", "--object-format=sha256")
+    oid = memory.commit("first", {"a": "1"})
+    repository = memory.repository
+    assert (repository.object_format, len(oid)) == ("sha256", 64)
+    assert read(memory, oid) == {oid: (Change("a", "A"),)}
+    (tree,) = repository.names([f"{oid}^{{tree}}"])
+    assert [(entry.name, len(entry.oid)) for entry in repository.tree(tree or "")] == [("a", 64)]
+
+
+def test_work_trees_share_the_state(memory: Memory, tmp_path: Path) -> None:
+    head = memory.commit("first")
+    memory.git("worktree", "add", "-q", "-b", "side", str(tmp_path / "second"))
+    memory.git("worktree", "add", "-q", "--detach", str(tmp_path / "third"))
+    second = Repository.open(tmp_path / "second")
+    assert second.state == memory.state
+    assert second.branch() == "side"
+    assert Repository.open(tmp_path / "third").branch() is None
+    assert [(tree.path.name, tree.head, tree.branch) for tree in memory.repository.work_trees()] == [
+        ("repository", head, "main"), ("second", head, "side"), ("third", head, None),
+    ]  # fmt: skip
+
+
+def test_a_bare_repository_has_no_work_tree(tmp_path: Path, memory: Memory) -> None:
+    memory.git("init", "-q", "--bare", str(tmp_path / "bare"))
+    with pytest.raises(NotARepository):
+        Repository.open(tmp_path / "bare")
+
+
+def test_a_rebase_under_way_is_seen_from_every_work_tree(memory: Memory, tmp_path: Path) -> None:
+    memory.commit("first", {"a": "1"})
+    memory.git("worktree", "add", "-q", "-b", "side", str(tmp_path / "second"))
+    memory.commit("main", {"a": "2"})
+    memory.write("a", "3", at=tmp_path / "second")
+    memory.git("commit", "-q", "-am", "side", at=tmp_path / "second")
+    assert not memory.repository.in_progress()
+    memory.git("rebase", "-q", "main", at=tmp_path / "second", check=False)
+    assert memory.repository.in_progress()
+    assert not memory.repository.in_progress(within=memory.root / ".git")
+    memory.git("rebase", "--abort", at=tmp_path / "second")
+    assert not memory.repository.in_progress()

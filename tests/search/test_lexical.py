@@ -1,0 +1,115 @@
+"""Words: stems, parts of identifiers, common words, and queries that are only words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from support.memory import plugins
+
+from patina_hooks.corpus.log import Log
+from patina_hooks.corpus.observations import Changed, Extractors, Place, add_document, store_source
+from patina_hooks.search.lexical import Words
+from patina_hooks.types import Document
+
+TEXTS = (
+    "replace the databases with relational storage",
+    "getHTTPResponse fails on a slow line",
+    "keep max_retry_count below five",
+    "we agreed on decisions about the parser",
+    "Größe plus naïve talk",
+)
+
+
+def fill(log: Log, messages: Sequence[str]) -> None:
+    extractors = Extractors(plugins())
+    with log.writing() as connection:
+        for number, message in enumerate(messages, 1):
+            oid = f"{number:040x}"
+            connection.execute("INSERT INTO commits VALUES (?, ?, '', 0, 0, 0, 0)", (number, oid))
+            store_source(connection, extractors, Document("commit", oid, message))
+            add_document(connection, extractors, Place("commit", oid), Changed())
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Iterator[Log]:
+    with closing(Log(tmp_path / "patina")) as log:
+        fill(log, TEXTS)
+        yield log
+
+
+def found(log: Log, query: str) -> list[str]:
+    ask = "SELECT text FROM observation WHERE id = ?"
+    hits = Words(log.connection, query).observations(100, "", ())
+    assert hits == sorted(hits, key=lambda hit: -hit[1])
+    return [log.connection.execute(ask, (number,)).fetchone()[0] for number, _ in hits]
+
+
+@pytest.mark.parametrize(
+    ("query", "text"),
+    [
+        ("databases", 0), ("database", 0), ("DATABASES", 0), ("relation", 0), ("replacing", 0),
+        ("agreed", 3), ("agree", 3), ("decision", 3), ("decisions", 3), ("parsers", 3),
+        ("http response", 1), ("HTTPResponse", 1), ("getHTTPResponse", 1), ("responses", 1),
+        ("retry", 2), ("max_retry_count", 2), ("maxRetryCount", 2),
+        ("grosse größe", 4), ("naive", 4),
+    ],
+)  # fmt: skip
+def test_a_word_is_found_by_its_forms_and_parts(log: Log, query: str, text: int) -> None:
+    assert found(log, query) == [TEXTS[text]]
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_every_word_of_a_text_finds_it(log: Log, text: str) -> None:
+    for word in text.split():
+        assert text in found(log, word)
+
+
+@pytest.mark.parametrize(
+    "query",
+    ['"', "words:", "relational AND nothing", "NOT relational", "relational*", "^relational", "(relational",
+     "NEAR(relational, 2)", '"relational" - "storage', "words : relational", "{words} : relational", "q\0z"],
+)  # fmt: skip
+def test_a_query_has_no_syntax(log: Log, query: str) -> None:
+    assert found(log, query) == ([TEXTS[0]] if "relational" in query else [])
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(st.text(st.characters(), max_size=100))
+def test_any_text_is_a_query(log: Log, query: str) -> None:
+    assert set(found(log, query)) <= set(TEXTS)
+
+
+@pytest.mark.parametrize("query", ["", "  ", "?!", "\ud800", "zzyzx"])
+def test_a_query_without_known_words_finds_nothing(log: Log, query: str) -> None:
+    assert found(log, query) == []
+
+
+def test_a_long_query_counts_from_its_beginning(log: Log) -> None:
+    tail = " ".join(f"aaa{number}" for number in range(500))
+    assert found(log, f"relational {tail}") == [TEXTS[0]]
+
+
+def test_common_words_are_left_out_while_others_remain(tmp_path: Path) -> None:
+    with closing(Log(tmp_path / "many")) as log:
+        fill(log, [f"fix the number {number}" for number in range(40)] + ["fix the unicorn"])
+        assert found(log, "fix the unicorn") == ["fix the unicorn"]
+        assert len(found(log, "fix the")) == 41
+
+
+def test_equals_at_the_border_are_left_out_all_of_them(log: Log) -> None:
+    fill_from = [f"{'x' * 1} marmot tail" for _ in range(6)] + ["marmot marmot"]
+    extractors = Extractors(plugins())
+    with log.writing() as connection:
+        for number, message in enumerate(fill_from, 100):
+            oid = f"{number:040x}"
+            connection.execute("INSERT INTO commits VALUES (?, ?, '', 0, 0, 0, 0)", (number, oid))
+            store_source(connection, extractors, Document("commit", oid, message))
+            add_document(connection, extractors, Place("commit", oid), Changed())
+    hits = Words(log.connection, "marmot").observations(4, "", ())
+    assert len(hits) == 1
+    assert len(Words(log.connection, "marmot").observations(100, "", ())) == 7

@@ -1,0 +1,56 @@
+"""What belongs to a file."""
+
+from __future__ import annotations
+
+import pytest
+from support.memory import Memory
+
+from patina_hooks.errors import UsageError
+from patina_hooks.search.related import Companion, Visit
+
+FIRST, SECOND = "20251101-090000", "20251102-090000"
+
+
+@pytest.fixture(scope="module")
+def memory(tmp_path_factory: pytest.TempPathFactory) -> Memory:
+    memory = Memory.make(tmp_path_factory.mktemp("related") / "repository")
+    with_log = {"log.py": "1", "tests/test_log.py": "1"}
+    memory.commit("begin", {"README.md": "1"})
+    with memory.session(FIRST):
+        memory.commit("the log", with_log)
+        memory.commit("again", {**dict.fromkeys(with_log, "2"), "docs.md": "1"})
+    memory.archive(FIRST, title="the log")
+    with memory.session(SECOND):
+        memory.commit("alone", {"log.py": "3"})
+    memory.archive(SECOND, title="the log, again")
+    memory.commit("everything", {"log.py": "4", **{f"many/{n}": "x" for n in range(60)}})
+    memory.sync()
+    return memory
+
+
+def test_companions_weigh_more_in_small_commits(memory: Memory) -> None:
+    found = memory.patina().related("log.py")
+    assert (found.path, found.commits) == ("log.py", 4)
+    assert found.companions == (Companion("tests/test_log.py", 2, 1.5), Companion("docs.md", 1, 0.5))
+
+
+def test_sessions_that_touched_it_latest_first(memory: Memory) -> None:
+    found = memory.patina().related("log.py")
+    assert found.sessions == (Visit(SECOND, "the log, again", 1), Visit(FIRST, "the log", 2))
+
+
+def test_the_limit_holds_for_both(memory: Memory) -> None:
+    found = memory.patina().related("log.py", limit=1)
+    assert (len(found.companions), len(found.sessions)) == (1, 1)
+
+
+def test_a_path_that_is_gone_is_still_known(memory: Memory) -> None:
+    memory.git("rm", "-q", "docs.md")
+    memory.commit("remove it")
+    memory.sync()
+    assert memory.patina().related("docs.md").commits == 2
+
+
+def test_an_unknown_path_is_refused(memory: Memory) -> None:
+    with pytest.raises(UsageError, match="no recorded commit touched 'nowhere'"):
+        memory.patina().related("nowhere")

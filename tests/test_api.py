@@ -1,0 +1,123 @@
+"""The Python API: as a notebook would use it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support.history import excerpt_folder
+from support.memory import Memory
+
+import patina_hooks
+from patina_hooks.errors import NotARepository, StateError
+from patina_hooks.git.lock import SyncLock
+from patina_hooks.worker import SYNC_LOCK
+
+
+@pytest.fixture
+def memory(tmp_path: Path) -> Memory:
+    memory = Memory.make(tmp_path / "repository")
+    memory.commit("feed the marmots", {"marmots.py": "x"})
+    return memory
+
+
+def test_open_sync_search_status(memory: Memory) -> None:
+    with patina_hooks.open(memory.root) as patina:
+        report = patina.sync()
+        assert report is not None
+        assert (report.commits, report.pending) == (1, 0)
+        (hit,) = patina.search("marmots")
+        assert isinstance(hit, patina_hooks.Hit)
+        assert hit.text == "feed the marmots"
+        status = patina.status()
+        assert isinstance(status, patina_hooks.Status)
+        assert (status.commits, status.model, status.runtime) == (1, "acme-64", "onnx")
+        assert status.bytes > 0
+        assert status.synced is not None
+        assert patina.related("marmots.py").commits == 1
+
+
+def test_from_a_folder_inside(memory: Memory) -> None:
+    (memory.root / "deep/er").mkdir(parents=True)
+    with patina_hooks.open(memory.root / "deep/er") as patina:
+        assert patina.repository.root == memory.root
+
+
+def test_without_a_repository(tmp_path: Path) -> None:
+    with pytest.raises(NotARepository):
+        patina_hooks.open(tmp_path)
+
+
+@pytest.mark.parametrize("ask", ["search", "status", "events", "pairs", "related"])
+def test_before_the_first_sync(memory: Memory, ask: str) -> None:
+    arguments = ("x",) if ask in ("search", "related") else ()
+    with pytest.raises(StateError, match="nothing is recorded yet"):
+        getattr(memory.patina(), ask)(*arguments)
+
+
+def test_another_process_at_work_is_waited_for_or_left_alone(memory: Memory) -> None:
+    memory.sync()
+    with SyncLock(memory.state / SYNC_LOCK):
+        assert memory.patina().sync(wait=0) is None
+    assert memory.patina().sync(wait=0) is not None
+
+
+def test_progress_is_told_by_stages(memory: Memory) -> None:
+    told: list[tuple[str, int, int]] = []
+    memory.archive("20251101-090000", decisions="chose sqlite")
+    memory.patina().sync(progress=lambda *step: told.append(step))
+    assert [stage for stage, _, _ in told] == ["reading commits", "reading documents", "embedding"]
+    assert all(done == total > 0 for _, done, total in told)
+
+
+def test_a_search_sees_what_a_later_sync_brought(memory: Memory) -> None:
+    patina = memory.patina()
+    patina.sync()
+    assert len(patina.search("marmots")) == 1
+    memory.commit("more marmots")
+    patina.sync()
+    assert len(patina.search("marmots")) == 2
+    memory.git("reset", "-q", "--hard", "HEAD~1")
+    patina.sync()
+    assert len(patina.search("marmots")) == 1
+
+
+def test_it_may_be_used_again_after_it_was_closed(memory: Memory) -> None:
+    patina = patina_hooks.open(memory.root)
+    patina.sync()
+    patina.prepare()
+    patina.close()
+    assert len(patina.search("marmots")) == 1
+    patina.close()
+
+
+# --- the default model, on real documents ---
+
+
+@pytest.fixture(scope="module")
+def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[patina_hooks.Patina]:
+    memory = Memory.make(tmp_path_factory.mktemp("real") / "repository")
+    memory.write(".patina/oxidize.yaml", "version: 2\nembedding_model: minilm-l6-v2\n")
+    documents = sorted(excerpt_folder().glob("*.md"))
+    memory.commit("sessions", {f"layer/sessions/{path.name}": path.read_bytes() for path in documents})
+    with patina_hooks.open(memory.root) as patina:
+        patina.sync()
+        yield patina
+
+
+@pytest.mark.parametrize(
+    ("question", "session"),
+    [
+        ("should old observations lose relevance as time goes by", "20251107-061130"),
+        ("how do we protect the main branch in continuous integration", "20250729-180929"),
+        ("make modules black boxes", "20250810-144829"),
+    ],
+)
+def test_the_right_session_comes_first_on_real_documents(
+    real: patina_hooks.Patina, question: str, session: str
+) -> None:
+    hits = real.search(question)
+    assert hits[0].session == session
+    assert hits[0].channels["vector"] > 0.3
+    assert real.status().model == "minilm-l6-v2"

@@ -1,0 +1,187 @@
+"""The doctor: each planted fault is a finding that says what, why and what mends it."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from support.memory import FAST_RECIPE, Memory, plugins
+from support.shell import Shell
+
+from patina_hooks import hookimpl
+from patina_hooks.doctor import Finding, examine
+from patina_hooks.git import spool
+from patina_hooks.git.hooks import install
+from patina_hooks.plugins import Plugins
+
+
+@pytest.fixture
+def memory(tmp_path: Path) -> Memory:
+    memory = Memory.make(tmp_path / "repository")
+    memory.commit("begin with marmots", {"README.md": "x"})
+    install(memory.repository)
+    memory.sync()
+    return memory
+
+
+def findings(memory: Memory, providers: Plugins | None = None) -> dict[str, list[Finding]]:
+    found: dict[str, list[Finding]] = {}
+    for finding in examine(memory.repository, providers or plugins()):
+        found.setdefault(finding.check, []).append(finding)
+    return found
+
+
+def settings_that_do_not_parse(memory: Memory) -> None:
+    memory.write(".patina/config.toml", "[session\n")
+
+
+def recipe_with_a_slip(memory: Memory) -> None:
+    memory.write(".patina/oxidize.yaml", "modle: x\n")
+
+
+def model_nobody_has(memory: Memory) -> None:
+    memory.write(".patina/oxidize.yaml", "embedding_model: no-such-model\n")
+
+
+def hook_that_is_gone(memory: Memory) -> None:
+    (memory.root / ".git/hooks/post-commit").unlink()
+
+
+def rebase_under_way(memory: Memory) -> None:
+    (memory.root / ".git/rebase-merge").mkdir()
+
+
+def shallow_clone(memory: Memory) -> None:
+    (memory.root / ".git/shallow").write_text(memory.git("rev-parse", "HEAD") + "\n")
+
+
+def state_that_others_read(memory: Memory) -> None:
+    memory.state.chmod(0o755)
+
+
+def log_that_is_gone(memory: Memory) -> None:
+    for path in memory.state.glob("log.db*"):
+        path.unlink()
+
+
+def log_that_is_no_database(memory: Memory) -> None:
+    (memory.state / "log.db").write_bytes(b"something else" * 1_000)
+
+
+def vectors_cut_off(memory: Memory) -> None:
+    (segment,) = memory.state.glob("vectors/*/*.vectors")
+    segment.write_bytes(segment.read_bytes()[:-1])
+
+
+def vectors_with_a_flipped_bit(memory: Memory) -> None:
+    (segment,) = memory.state.glob("vectors/*/*.vectors")
+    before, data = segment.stat(), bytearray(segment.read_bytes())
+    data[-1] ^= 1
+    with segment.open("r+b") as file:
+        file.write(data)
+    os.utime(segment, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def texts_that_wait(memory: Memory) -> None:
+    memory.commit("not embedded yet")
+    memory.sync(most=0)
+
+
+def events_that_wait(memory: Memory) -> None:
+    spool.append(memory.state, spool.Event("post-commit"))
+
+
+def worker_that_failed(memory: Memory) -> None:
+    (memory.state / "patina.log").write_text("2025-11-01 1 INFO in step\n2025-11-01 2 ERROR no luck\n")
+
+
+def state_that_is_gone(memory: Memory) -> None:
+    import shutil
+
+    shutil.rmtree(memory.state)
+
+
+FAULTS: list[tuple[Callable[[Memory], None], str, str, str, str]] = [
+    (settings_that_do_not_parse, "settings", "fault", ".patina/config.toml:1: ", ".patina/config.toml"),
+    (recipe_with_a_slip, "recipe", "fault", "unknown key 'modle'", ".patina/oxidize.yaml"),
+    (model_nobody_has, "model", "fault", "no-such-model", "patina plugins"),
+    (hook_that_is_gone, "hooks", "warning", "post-commit: absent", "patina install"),
+    (rebase_under_way, "git", "warning", "rebase, am or cherry-pick", "git status"),
+    (shallow_clone, "git", "warning", "shallow", "git fetch --unshallow"),
+    (state_that_others_read, "state", "warning", "can be read by others", "chmod 700 "),
+    (state_that_is_gone, "state", "warning", "is not there", "patina init"),
+    (log_that_is_gone, "log", "fault", "nothing is recorded yet", "patina init"),
+    (log_that_is_no_database, "log", "fault", "log.db is damaged", "patina sync"),
+    (vectors_cut_off, "vectors", "fault", "not what was written", "patina sync"),
+    (vectors_with_a_flipped_bit, "vectors", "fault", "not what was written", "patina sync"),
+    (texts_that_wait, "log", "warning", "1 texts are not embedded yet", "patina sync"),
+    (events_that_wait, "worker", "warning", "events wait for the worker", "patina sync"),
+    (worker_that_failed, "worker", "warning", "ERROR no luck", "patina sync"),
+]
+
+
+def test_all_is_well(memory: Memory) -> None:
+    found = findings(memory)
+    assert {one.level for every in found.values() for one in every} == {"ok"}
+    assert found.keys() == {
+        "git", "settings", "recipe", "hooks", "state", "log", "vectors", "model", "plugins", "worker",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("plant", "check", "level", "what", "fix"), FAULTS, ids=[plant.__name__ for plant, *_ in FAULTS]
+)
+def test_a_fault_is_found_with_what_mends_it(
+    memory: Memory, plant: Callable[[Memory], None], check: str, level: str, what: str, fix: str
+) -> None:
+    plant(memory)
+    found = findings(memory)
+    wrong = [one for one in found[check] if one.level != "ok"]
+    (finding,) = [one for one in wrong if what in f"{one.what} {one.why}"]
+    assert finding.level == level
+    assert fix in finding.fix
+    others = [one for name, every in found.items() if name != check for one in every if one.level == "fault"]
+    assert all(one.fix for one in others)
+
+
+class Broken:
+    @hookimpl
+    def patina_register_models(self) -> list[object]:
+        raise RuntimeError("half installed")
+
+
+def test_a_plugin_at_fault_is_named_with_how_to_turn_it_off(memory: Memory) -> None:
+    providers = Plugins.load()
+    providers.register(Broken(), "broken")
+    (finding,) = [one for one in findings(memory, providers)["plugins"] if one.level == "fault"]
+    assert finding.what == "broken: patina_register_models"
+    assert "half installed" in finding.why
+    assert "PATINA_DISABLE_PLUGINS=broken" in finding.fix
+
+
+def test_nothing_is_changed_by_looking(memory: Memory) -> None:
+    memory.commit("not synced yet")
+    before = {path: path.read_bytes() for path in sorted(memory.state.rglob("*")) if path.suffix != ".db-shm"
+              and path.is_file()}  # fmt: skip
+    findings(memory)
+    for path, data in before.items():
+        assert not path.exists() or path.read_bytes() == data
+
+
+def test_the_command_prints_and_ends_by_the_worst(memory: Memory) -> None:
+    shell = Shell(memory.root)
+    done = shell.run("doctor")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "ok    vectors   1 vectors in 1 files, every byte as written\n" in done.stdout
+    events_that_wait(memory)
+    assert shell.run("doctor").returncode == 0
+    recipe_with_a_slip(memory)
+    done = shell.run("doctor")
+    assert done.returncode == 1
+    assert "FAULT recipe    .patina/oxidize.yaml:1: unknown key 'modle'" in done.stdout
+    listed = json.loads(shell.run("doctor", "--json").stdout)
+    assert listed[0].keys() == {"check", "level", "what", "why", "fix"}
+    memory.write(".patina/oxidize.yaml", FAST_RECIPE)

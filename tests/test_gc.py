@@ -1,0 +1,73 @@
+"""Garbage: what a branch's return could use goes, what is live stays."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from support.memory import Memory
+
+from patina_hooks.gc import Freed
+
+SESSION = "20251101-090000"
+
+
+@pytest.fixture
+def memory(tmp_path: Path) -> Memory:
+    memory = Memory.make(tmp_path / "repository")
+    memory.commit("begin", {"README.md": "x"})
+    memory.archive(SESSION, decisions="chose sqlite")
+    memory.sync()
+    return memory
+
+
+def count(memory: Memory, table: str) -> int:
+    with memory.log() as log:
+        return int(log.execute(f"SELECT count(*) FROM {table}").fetchone()[0])
+
+
+def test_what_is_live_stays(memory: Memory) -> None:
+    before = memory.snapshot()
+    assert memory.patina().gc().observations == 0
+    assert memory.snapshot() == before
+    assert memory.sync().encoded == 0
+
+
+def test_what_left_is_freed(memory: Memory) -> None:
+    before = memory.snapshot()
+    memory.git("switch", "-q", "-c", "side")
+    memory.archive("20251102-090000", decisions=tuple(f"decision {n}" for n in range(50)))
+    memory.commit("only here", {"only/here": "x"})
+    memory.sync()
+    observations = count(memory, "observation")
+    memory.git("switch", "-q", "main")
+    memory.git("branch", "-q", "-D", "side")
+    memory.sync()
+    assert count(memory, "observation") == observations
+    freed = memory.patina().gc()
+    assert freed.observations > 50
+    assert freed.embeddings > 50
+    assert freed.bytes > 0
+    assert count(memory, "observation") == observations - freed.observations
+    assert count(memory, "path WHERE path = 'only/here'") == 0
+    assert memory.snapshot() == before
+    assert memory.patina().gc() == Freed(0, 0, 0)
+
+
+def test_what_returns_after_it_was_freed_is_made_again(memory: Memory) -> None:
+    memory.git("switch", "-q", "-c", "side")
+    memory.commit("only here")
+    kept = memory.git("rev-parse", "side")
+    memory.git("switch", "-q", "main")
+    memory.git("branch", "-q", "-D", "side")
+    memory.sync()
+    memory.patina().gc()
+    memory.git("branch", "side", kept)
+    memory.sync()
+    assert memory.snapshot() == memory.rebuilt()
+
+
+def test_nothing_is_there_to_free(tmp_path: Path) -> None:
+    memory = Memory.make(tmp_path / "repository")
+    memory.sync()
+    assert memory.patina().gc().observations == 0
