@@ -7,17 +7,17 @@ with patina_hooks.open(".") as patina:
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import suppress
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
-from threading import Thread
 from typing import TYPE_CHECKING
 
 from patina_hooks.corpus.facts import counts, events_hash, skipped
-from patina_hooks.corpus.log import Event, Log, make_private
-from patina_hooks.errors import IndexDamaged, PatinaError, PluginError, StateError
+from patina_hooks.corpus.log import LOG_FILE, Event, Log, make_private
+from patina_hooks.errors import IndexDamaged, PluginError, StateError
 from patina_hooks.files import size_of
 from patina_hooks.gc import Freed, collect
 from patina_hooks.git import spool
@@ -25,6 +25,7 @@ from patina_hooks.git.lock import SyncLock
 from patina_hooks.git.repository import Repository
 from patina_hooks.pairs.update import ShownPair, shown_pairs
 from patina_hooks.plugins import Plugins
+from patina_hooks.search.opening import Opening, open_space
 from patina_hooks.search.related import Related, related
 from patina_hooks.search.scry import Hit, Mode, Query, scry
 from patina_hooks.search.vectors import Space, answering_space
@@ -69,12 +70,16 @@ class Status:
 class Patina:
     """One repository's memory. Not for several threads at once."""
 
-    def __init__(self, repository: Repository, plugins: Plugins | None = None) -> None:
+    def __init__(
+        self, repository: Repository, plugins: Plugins | None = None, opening: Opening | None = None
+    ) -> None:
+        """opening: the answering model, which somebody has begun to open, and the plugins it is from."""
         self.repository = repository
-        self._given = plugins
+        self._given = plugins or (opening.plugins if opening else None)
+        self._opening = opening
         self._encoders: dict[Space, Encoder] = {}
-        self._opening: Thread | None = None
         self._index: tuple[Space, str, VectorIndex] | None = None
+        self._log: tuple[int, Log] | None = None
 
     def __enter__(self) -> Patina:
         return self
@@ -83,10 +88,10 @@ class Patina:
         self.close()
 
     def close(self) -> None:
-        """Let go of model and index; the object may be used again."""
-        if self._opening is not None:
-            # The interpreter must not end while a thread is in the midst of a runtime's own code.
-            self._opening.join()
+        """Let go of model, index and log; the object may be used again."""
+        self._close_log()
+        if self._opening:
+            self._opening.wait()
             self._opening = None
         self._encoders.clear()
         self._index = None
@@ -110,6 +115,7 @@ class Patina:
         most: embed nothing now where more texts than this wait (`SyncReport.pending` says how many).
         Raises `StateError` where the state folder cannot be written.
         """
+        self._close_log()  # a damaged one is moved away
         make_private(self.repository.state)
         lock = SyncLock(self.repository.state / SYNC_LOCK)
         if not lock.acquire(wait):
@@ -207,23 +213,6 @@ class Patina:
         finally:
             lock.release()
 
-    def prepare(self) -> None:
-        """Begin to open the model that answers, in a thread: most of that is not Python's work, so a
-        command may reconcile meanwhile. What goes wrong is raised where the model is used."""
-        # The thread and the reconcile both need it, and of two imports at once one gets half a numpy.
-        import numpy  # noqa: F401
-
-        plugins = self.plugins
-
-        def work() -> None:
-            with suppress(PatinaError), self._reading() as log:
-                space = answering_space(log)
-                if space:
-                    self._encoders[space] = _open(plugins, space)
-
-        self._opening = Thread(target=work, daemon=True)
-        self._opening.start()
-
     def _ask(self, log: Log, query: Query, only: Allowed) -> list[Hit]:
         """Words and vectors together. Raises `IndexDamaged` or `PluginError` where vectors cannot be had."""
         space = answering_space(log)
@@ -245,25 +234,32 @@ class Patina:
         return self._index[2]
 
     def _encoder(self, space: Space) -> Encoder:
-        if self._opening is not None:
-            self._opening.join()
-            self._opening = None
         if space not in self._encoders:
-            self._encoders[space] = _open(self.plugins, space)
+            early = self._opening.encoder(space) if self._opening else None
+            self._encoders[space] = early or open_space(self.plugins, space)
         return self._encoders[space]
 
-    def _reading(self) -> Log:
-        return Log(self.repository.state, create=False)
+    @contextmanager
+    def _reading(self) -> Iterator[Log]:
+        """One consistent view of the log, which stays open from one question to the next."""
+        path = self.repository.state / LOG_FILE
+        inode = path.stat().st_ino if path.is_file() else 0
+        if self._log is None or self._log[0] != inode:
+            self._close_log()
+            self._log = (inode, Log(self.repository.state, create=False))
+        log = self._log[1]
+        try:
+            with log.reading():
+                yield log
+        except sqlite3.DatabaseError:
+            self._log = None
+            with log:  # closes it, and says what is wrong with the file
+                raise
 
-
-def _open(plugins: Plugins, space: Space) -> Encoder:
-    # onnxruntime and what else a runtime needs: only when something is encoded.
-    from patina_hooks.models.encoding import open_encoder
-
-    encoder = open_encoder(plugins, space.model, space.runtime)
-    if encoder.fingerprint != space.fingerprint:
-        raise IndexDamaged("the installed model differs from the one that is indexed", hint="patina sync")
-    return encoder
+    def _close_log(self) -> None:
+        if self._log is not None:
+            self._log[1].close()
+            self._log = None
 
 
 def open(path: str | Path = ".") -> Patina:

@@ -9,8 +9,10 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from patina_hooks.corpus.log import Log, set_aside
@@ -83,18 +85,13 @@ def synchronise(
     """
     plugins = plugins or Plugins.load()
     open_model, show = open_model or _opener(plugins), progress or (lambda *_: None)
-    run = _Run()
     try:
-        try:
-            return _synchronise(repository, run, background, full, most, plugins, open_model, show)
-        except LogDamaged as damage:
-            # All but the times at which things were recorded can be derived again.
-            set_aside(repository.state)
-            run = _Run([Fault("patina-hooks", "log", f"{damage}; it was set aside and begun anew")])
-            return _synchronise(repository, run, background, full, most, plugins, open_model, show)
-    except OSError as error:
-        what = error.filename or repository.state
-        raise StateError(f"{what}: {error.strerror or error}", hint="patina doctor") from error
+        return _synchronise(repository, _Run(), background, full, most, plugins, open_model, show)
+    except LogDamaged as damage:
+        # All but the times at which things were recorded can be derived again.
+        set_aside(repository.state)
+        run = _Run([Fault("patina-hooks", "log", f"{damage}; it was set aside and begun anew")])
+        return _synchronise(repository, run, background, full, most, plugins, open_model, show)
 
 
 def _synchronise(
@@ -108,7 +105,7 @@ def _synchronise(
     show: Progress,
 ) -> SyncReport:
     begun = time.perf_counter()
-    with Log(repository.state) as log:
+    with _failures_said(repository.state), Log(repository.state) as log:
         if full:
             _begin_anew(log)
         settings, recipe = _configuration(repository, run)
@@ -125,6 +122,16 @@ def _synchronise(
             for fault in (*run.faults, *run.mishaps):
                 logger.warning("%s: %s: %s", fault.plugin, fault.where, fault.error)
         return _report(reconciled, run, time.perf_counter() - begun)
+
+
+@contextmanager
+def _failures_said(state: Path) -> Iterator[None]:
+    """A disk that is full, or may not be written, is no mistake of ours."""
+    try:
+        yield
+    except OSError as error:
+        what = error.filename or state
+        raise StateError(f"{what}: {error.strerror or error}", hint="patina doctor") from error
 
 
 def _begin_anew(log: Log) -> None:

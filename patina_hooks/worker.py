@@ -68,7 +68,7 @@ def main(arguments: list[str], synchronise: Synchronise | None = None) -> int:
     with suppress(ValueError, OSError, StateError):
         common, work_tree = (Path(argument).resolve() for argument in arguments)
         state = common / _STATE_FOLDER
-        again = state.is_dir()
+        again = state.is_dir() and not state.is_symlink()
         while again:
             lock = SyncLock(state / WORKER_LOCK)
             if not lock.acquire():

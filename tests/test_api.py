@@ -12,6 +12,7 @@ from support.memory import Memory
 import patina_hooks
 from patina_hooks.errors import NotARepository, StateError
 from patina_hooks.git.lock import SyncLock
+from patina_hooks.search.opening import Opening
 from patina_hooks.worker import SYNC_LOCK
 
 
@@ -86,10 +87,21 @@ def test_a_search_sees_what_a_later_sync_brought(memory: Memory) -> None:
 def test_it_may_be_used_again_after_it_was_closed(memory: Memory) -> None:
     patina = patina_hooks.open(memory.root)
     patina.sync()
-    patina.prepare()
     patina.close()
     assert len(patina.search("marmots")) == 1
     patina.close()
+
+
+def test_a_model_that_is_being_opened_is_waited_for_and_used(memory: Memory) -> None:
+    memory.sync()
+    opening = Opening(memory.root)
+    with patina_hooks.Patina(memory.repository, opening=opening) as patina:
+        assert len(patina.search("marmots")) == 1
+        assert list(patina._encoders.values()) == [opening.encoder(*patina._encoders)]
+
+
+def test_opening_where_nothing_is_recorded_opens_nothing(tmp_path: Path) -> None:
+    Opening(tmp_path).wait()
 
 
 # --- the default model, on real documents ---

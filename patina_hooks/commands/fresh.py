@@ -3,22 +3,37 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from patina_hooks.api import Patina
 from patina_hooks.display import clean
 from patina_hooks.errors import StateError
-from patina_hooks.git.repository import Repository
-from patina_hooks.worker import start_worker
+
+if TYPE_CHECKING:
+    from patina_hooks.api import Patina
 
 QUICK = 64
 """Texts that a command embeds itself; more are the worker's."""
 
 
-def opened() -> Patina:
-    """The memory of the repository that encloses the current folder. Raises `NotARepository`."""
-    return Patina(Repository.open(Path.cwd()))
+def opened(*, to_ask: bool = False) -> Patina:
+    """The memory of the repository that encloses the current folder. Raises `NotARepository`.
+
+    to_ask: begin to open the model that answers before anything else, git and this package included.
+    """
+    from patina_hooks.search.opening import Opening
+
+    opening = Opening(Path.cwd()) if to_ask else None
+    try:
+        from patina_hooks.api import Patina
+        from patina_hooks.git.repository import Repository
+
+        return Patina(Repository.open(Path.cwd()), opening=opening)
+    except BaseException:
+        if opening:
+            opening.wait()
+        raise
 
 
 def freshen(patina: Patina) -> None:
@@ -35,6 +50,8 @@ def freshen(patina: Patina) -> None:
         say(f"answering from what was recorded: {error}")
         return
     if report is None or report.pending:
+        from patina_hooks.worker import start_worker
+
         start_worker(patina.repository.common, patina.repository.root)
 
 

@@ -26,33 +26,18 @@ def hook_command(event: str, arguments: tuple[str, ...]) -> None:
 def _notify(event: str, arguments: tuple[str, ...]) -> None:
     from patina_hooks.errors import PatinaError
     from patina_hooks.git import spool
+    from patina_hooks.git.discovery import find_work_tree
     from patina_hooks.git.hooks import make_state
     from patina_hooks.git.repository import STATE_FOLDER
     from patina_hooks.worker import start_worker
 
     with suppress(PatinaError, OSError, ValueError):
-        work_tree, common = _places(Path.cwd())
+        work_tree, common = find_work_tree(Path.cwd())
         state = common / STATE_FOLDER
         make_state(state)
         with suppress(OSError):  # a full disk: the worker looks at the refs all the same
             spool.append(state, spool.Event(event, arguments))
         start_worker(common, work_tree)
-
-
-def _places(folder: Path) -> tuple[Path, Path]:
-    """The work tree that encloses a folder, and its common dir, read off its files as the shell hook does.
-
-    To ask git would cost twice the rest; the worker does ask, and goes away where the answer is another.
-    Raises ValueError where there is none.
-    """
-    for work_tree in (folder, *folder.parents):
-        git = work_tree / ".git"
-        if git.is_file():  # of a linked work tree or a submodule
-            git = work_tree / git.read_text().removeprefix("gitdir:").strip()
-        if git.is_dir():
-            shared = git / "commondir"
-            return work_tree, (git / shared.read_text().strip() if shared.is_file() else git).resolve()
-    raise ValueError(f"no git work tree at {folder}")
 
 
 def _off(environment: Mapping[str, str]) -> bool:

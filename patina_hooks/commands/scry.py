@@ -9,16 +9,18 @@ import textwrap
 from dataclasses import asdict
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from patina_hooks.api import Patina
 from patina_hooks.commands.fresh import freshen, opened, say
-from patina_hooks.corpus.log import name_text
 from patina_hooks.display import clean, clean_line, count
 from patina_hooks.errors import UsageError
-from patina_hooks.search.related import Related
-from patina_hooks.search.scry import Hit, Mode
+
+if TYPE_CHECKING:
+    from patina_hooks.api import Patina
+    from patina_hooks.search.related import Related
+    from patina_hooks.search.scry import Hit, Mode
 
 _LINES = 3
 
@@ -54,10 +56,8 @@ def scry_command(
     text = " ".join(query).strip()
     if bool(text) == bool(file):
         raise UsageError("give either a question or --file PATH", hint='patina scry "why did we ..."')
-    with opened() as patina:
-        first, last = _day(since), _day(until)
-        if not file and mode != "lexical":
-            patina.prepare()
+    first, last = _day(since), _day(until)
+    with opened(to_ask=not file and mode != "lexical") as patina:
         freshen(patina)
         if file:
             _print_related(patina.related(_from_root(patina, file), limit=limit), as_json)
@@ -76,6 +76,8 @@ def scry_command(
 
 def _from_root(patina: Patina, path: str) -> str:
     """A path as the log names it, from one that is meant from the current folder; it need not exist."""
+    from patina_hooks.corpus.log import name_text
+
     root = patina.repository.root
     inside = Path(os.path.relpath(Path.cwd() / path, root))
     if os.pardir in inside.parts:

@@ -46,6 +46,7 @@ def skipped(connection: sqlite3.Connection) -> list[tuple[str, str]]:
     """(what, why) of every session tag and document that is live but was not read."""
     return connection.execute(
         "SELECT name, skipped FROM tip WHERE skipped != '' UNION"
-        " SELECT coalesce(nullif(d.path, ''), d.oid), s.skipped FROM source s JOIN document d ON d.oid = s.oid WHERE s.skipped != ''"
+        " SELECT coalesce(nullif(d.path, ''), d.oid), s.skipped FROM source s"
+        " JOIN document d ON d.oid = s.oid WHERE s.skipped != ''"
         " ORDER BY 1"
     ).fetchall()

@@ -213,7 +213,10 @@ class Log:
 
 
 def make_private(folder: Path) -> None:
-    """Make a folder that only its owner reads. Raises `StateError` where that cannot be."""
+    """Make a folder that only its owner reads. Raises `StateError` where that cannot be, or where it is a
+    link: an unpacked `.git` could have us write wherever it likes."""
+    if folder.is_symlink():
+        raise StateError(f"{folder} is a link, which is not followed", hint=f"rm {folder}")
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:

@@ -278,6 +278,8 @@ class _Reconciler:
         have = {(place.oid, place.path, place.work_tree): place for place in (Place(*row) for row in rows)}
         want: dict[tuple[str, str, str], bytes | None] = {}
         for tree in tips.work_trees:
+            if not self._repository.owns(tree.path):
+                continue
             of_tree = [key for key in have if key[2] == name_text(str(tree.path))]
             want.update(self._drafts_in(tree.path, of_tree))
         for key in sorted(have.keys() - want.keys()):

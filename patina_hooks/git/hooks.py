@@ -129,7 +129,9 @@ def inspect(repository: Repository, *, config_hooks: bool | None = None) -> Inst
 
 
 def make_state(state: Path) -> None:
-    """The state folder, for its owner's eyes alone."""
+    """The state folder, for its owner's eyes alone. Raises `StateError` where it is a link."""
+    if state.is_symlink():
+        raise StateError(f"{state} is a link, which is not followed", hint=f"rm {state}")
     state.mkdir(mode=0o700, exist_ok=True)
     if state.stat().st_mode & 0o077:
         state.chmod(0o700)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -160,6 +161,17 @@ class Repository:
         trees = self.work_trees()
         return trees[0].path if trees else self.root
 
+    def owns(self, work_tree: Path) -> bool:
+        """Whether a work tree's `.git` leads back here: an unpacked archive could list anybody's."""
+        place, common = work_tree / ".git", self.common.resolve()
+        try:
+            if not place.is_dir():
+                place = work_tree / os.fsdecode(place.read_bytes()).removeprefix("gitdir: ").strip()
+            place = place.resolve()
+        except (OSError, ValueError):
+            return False
+        return place == common or place.parent == common / "worktrees"
+
     def shallow(self) -> frozenset[str]:
         """The commits at which this clone's history was cut off."""
         try:
@@ -206,8 +218,9 @@ class Repository:
             return
         cut = self.shallow()
         arguments = (
-            "log", "--stdin", "--no-walk=unsorted", *options, "-z", "--no-abbrev", "--no-ext-diff", "--no-textconv",
-            "--no-show-signature", "--no-notes", "--no-mailmap", "--encoding=UTF-8", "--format=" + _LOG_FORMAT,
+            "log", "--stdin", "--no-walk=unsorted", *options, "-z", "--no-abbrev", "--no-ext-diff",
+            "--no-textconv", "--no-show-signature", "--no-notes", "--no-mailmap", "--encoding=UTF-8",
+            "--format=" + _LOG_FORMAT,
         )  # fmt: skip
         with self.git.stream(*arguments, data=wanted) as out:
             yield from _parse_log(out, cut)
@@ -255,14 +268,17 @@ class Repository:
         done = self.git.run("cat-file", form, data=data)
         if done.code:
             # git dies of an object that a partial clone lacks and may not fetch; rev-list leaves it out.
-            here = self.git.lines(
+            listed = self.git.lines(
                 "rev-list", "--objects", "--no-walk", "--missing=allow-any", "--ignore-missing", "--stdin",
                 data=data,
             )  # fmt: skip
-            present = [line.split()[0].decode() for line in here]
+            here = {line.split()[0].decode() for line in listed}
+            present = [oid for oid in oids if oid in here]
+            if len(present) == len(oids):
+                raise GitError(f"git cat-file failed in {self.root}: {done.err}")
             return dict.fromkeys(oids, -1) | self._sizes(present)
-        answers = (answer.split() for answer in done.out.splitlines())
-        return {oid: -1 if size == b"missing" else int(size) for oid, (_, size) in zip(oids, answers, strict=True)}
+        sizes = [answer.split()[1] for answer in done.out.splitlines()]
+        return {oid: -1 if size == b"missing" else int(size) for oid, size in zip(oids, sizes, strict=True)}
 
     def tree(self, oid: str) -> list[TreeEntry]:
         """The entries of one tree object, not recursive; empty where it is absent or no tree."""

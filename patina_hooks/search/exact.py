@@ -17,7 +17,7 @@ import json
 import struct
 import zlib
 from collections.abc import Collection, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -98,8 +98,8 @@ class ExactIndex:
         self._mark = blake2b(fingerprint.encode(), digest_size=16).digest()
         self._manifest = self._read_manifest()
         self._loaded: dict[str, _Loaded] = {}
-        for segment in self._manifest.segments:
-            self._trust(segment)
+        trusted = tuple(self._trust(segment) for segment in self._manifest.segments)
+        self._manifest = _Manifest(self._manifest.generation, trusted)
 
     def upsert(self, keys: Sequence[bytes], vectors: Vectors) -> None:
         if len(keys):
@@ -226,8 +226,11 @@ class ExactIndex:
         self._loaded[segment.file] = one
         return one
 
-    def _trust(self, segment: _Segment) -> None:
-        """Look at an untouched file no further; read any other against its CRC."""
+    def _trust(self, segment: _Segment) -> _Segment:
+        """Look at an untouched file no further; read any other (of a copied folder, say) against its CRC.
+
+        Gives the segment as it is now, for the next manifest.
+        """
         path = self._folder / segment.file
         try:
             stat = path.stat()
@@ -235,6 +238,7 @@ class ExactIndex:
             raise IndexDamaged(f"{path}: {error.strerror}", hint="patina sync") from error
         if (stat.st_size, stat.st_mtime_ns, stat.st_ino) != (segment.size, segment.changed, segment.inode):
             self._check(segment, path)
+        return replace(segment, changed=stat.st_mtime_ns, inode=stat.st_ino)
 
     def _check_header(self, segment: _Segment, path: Path, header: bytes) -> int:
         if len(header) < _HEADER.size:
@@ -277,5 +281,4 @@ def _crc(manifest: object) -> int:
 
 
 def _with_dead(segment: _Segment, rows: set[int]) -> _Segment:
-    dead = tuple(sorted({*segment.dead, *rows}))
-    return _Segment(segment.file, segment.rows, segment.size, segment.changed, segment.inode, dead)
+    return replace(segment, dead=tuple(sorted({*segment.dead, *rows})))

@@ -104,6 +104,7 @@ def scry(
         _ask_words(connection, query, allowed, evidence)
     if query.mode != "lexical" and nearest is not None:
         _ask_vectors(connection, allowed, evidence, nearest)
+    _score_units(connection, evidence)
     scores = fuse(evidence.channels, WEIGHTS)
     shown = _best_of_each(evidence)
     best = sorted(scores, key=lambda unit: (-scores[unit], unit))
@@ -113,8 +114,7 @@ def scry(
 
 def _ask_words(connection: sqlite3.Connection, query: Query, allowed: Allowed, evidence: _Evidence) -> None:
     words = Words(connection, query.text)
-    scores = dict(words.observations(_CANDIDATES, allowed.sql, allowed.bound))
-    _take(connection, evidence, "observation", scores)
+    evidence.observations["observation"] = dict(words.observations(_CANDIDATES, allowed.sql, allowed.bound))
     for channel, column in (("session", "body"), ("title", "title")):
         found = dict(words.sessions(column, _CANDIDATES))
         for document, path, session in connection.execute(
@@ -137,17 +137,17 @@ def _ask_vectors(
     scores: dict[int, float] = {}
     for key, rows in groupby(said, key=lambda row: bytes(row[1])):
         scores |= {row[0]: near[key] for row in islice(rows, _PLACES_OF_A_TEXT)}
-    _take(connection, evidence, "vector", scores)
+    evidence.observations["vector"] = scores
 
 
-def _take(
-    connection: sqlite3.Connection, evidence: _Evidence, channel: str, scores: Mapping[int, float]
-) -> None:
-    """Score units by their best observation."""
-    evidence.observations[channel] = dict(scores)
-    for candidate in _candidates(connection, scores):
+def _score_units(connection: sqlite3.Connection, evidence: _Evidence) -> None:
+    """Give each unit, in each channel of observations, the score of its best one."""
+    numbers = {number for scores in evidence.observations.values() for number in scores}
+    for candidate in _candidates(connection, numbers):
         evidence.candidates[candidate.number] = candidate
-        evidence.add(channel, candidate.unit, scores[candidate.number])
+        for channel, scores in evidence.observations.items():
+            if candidate.number in scores:
+                evidence.add(channel, candidate.unit, scores[candidate.number])
 
 
 def _candidates(connection: sqlite3.Connection, numbers: Iterable[int]) -> Iterator[_Candidate]:

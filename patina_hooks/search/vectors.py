@@ -132,7 +132,6 @@ class VectorUpdate:
                 self._compare(index)
             elif answering != self._space:
                 self._fill(index, cache)
-                self._answer()
             elif self._is_stale(index):
                 self._compare(index)
             self._follow(index, cache)
@@ -229,6 +228,7 @@ class VectorUpdate:
         with self._log.writing():
             self._db.execute("UPDATE text SET indexed = (live > 0)")
             self._log.remember("generation", str(index.stats().generation))
+            self._log.remember("space", json.dumps(asdict(self._space)))
 
     def _answer(self) -> None:
         with self._log.writing():

@@ -1,0 +1,81 @@
+"""Opening the model that answers, beside everything else that a question needs.
+
+Most of the time to a first answer goes into the runtime's own code, which leaves the interpreter free: a
+command may ask git and reconcile meanwhile.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import closing, suppress
+from importlib import import_module
+from pathlib import Path
+from threading import Thread
+from typing import TYPE_CHECKING
+
+from patina_hooks.corpus.log import Log
+from patina_hooks.errors import IndexDamaged, PatinaError
+from patina_hooks.git.discovery import find_work_tree
+from patina_hooks.plugins import Plugins
+from patina_hooks.search.vectors import Space, answering_space
+
+if TYPE_CHECKING:
+    from patina_hooks.models.encoding import Encoder
+
+_STATE_FOLDER = "patina"
+
+
+class Opening:
+    """The answering model of the repository around a folder, being opened in a thread.
+
+    What goes wrong is left for the caller to meet, with its message, when it opens the model itself.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.plugins = Plugins.load()
+        self._encoder: Encoder | None = None
+        self._thread: Thread | None = None
+        self._space: Space | None = None
+        with suppress(PatinaError, ImportError, OSError, ValueError):
+            self._space = _space_around(folder)
+            if self._space is not None:
+                # Here and not in the thread: of two imports at once, one may get half a module.
+                for module in self.plugins.runtime(self._space.runtime).modules:
+                    import_module(module)
+                self._thread = Thread(target=self._open, args=[self._space], daemon=True)
+                self._thread.start()
+
+    def encoder(self, space: Space) -> Encoder | None:
+        """The model of this space once it is open, None where another was opened, or none could be."""
+        self.wait()
+        return self._encoder if self._space == space else None
+
+    def wait(self) -> None:
+        """The interpreter must not end while a thread is in the midst of a runtime's own code."""
+        if self._thread is not None:
+            self._thread.join()
+
+    def _open(self, space: Space) -> None:
+        with suppress(PatinaError):
+            self._encoder = open_space(self.plugins, space)
+
+
+def open_space(plugins: Plugins, space: Space) -> Encoder:
+    """The encoder of a space. Raises `PluginError`, or `IndexDamaged` where the model is another by now."""
+    # A runtime and numpy: only when something is encoded.
+    from patina_hooks.models.encoding import open_encoder
+
+    encoder = open_encoder(plugins, space.model, space.runtime)
+    if encoder.fingerprint != space.fingerprint:
+        raise IndexDamaged("the installed model differs from the one that is indexed", hint="patina sync")
+    return encoder
+
+
+def _space_around(folder: Path) -> Space | None:
+    """What answers here; None where another user wrote the state, since git was not asked yet."""
+    _, common = find_work_tree(folder)
+    state = common / _STATE_FOLDER
+    if hasattr(os, "getuid") and state.stat().st_uid != os.getuid():
+        return None
+    with closing(Log(state, create=False)) as log:
+        return answering_space(log)
