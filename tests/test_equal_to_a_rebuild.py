@@ -3,10 +3,12 @@ observations, pairs, vectors, events_hash and answers as a memory built from not
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from datetime import datetime, timezone
 from pathlib import Path
 
 from hypothesis import HealthCheck, settings
@@ -14,8 +16,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 from support.memory import Memory
 
-from patina_hooks import gc
+from patina_hooks import gc, sessions
 from patina_hooks.corpus.log import Log
+from patina_hooks.errors import SessionError
 from patina_hooks.models.cache import EmbeddingCache
 from patina_hooks.search.exact import ExactIndex
 
@@ -143,6 +146,16 @@ class Rebuild(RuleBasedStateMachine):
         self.memory.git("rebase", "-q", "-X", "theirs", branch, check=False)
         self.memory.git("rebase", "--abort", check=False)
 
+    @rule(pick=PICK)
+    def cherry_pick(self, pick: int) -> None:
+        known = self.memory.git("rev-list", "--all").split()
+        if known:
+            quiet = ("cherry-pick", "-X", "theirs", "-m1", "--allow-empty", "--keep-redundant-commits")
+            one = known[pick % len(known)]
+            merge = len(self.memory.git("rev-list", "--parents", "-1", one).split()) > 2
+            self.memory.git(*(quiet if merge else [*quiet[:3], *quiet[4:]]), one, check=False)
+            self.memory.git("cherry-pick", "--abort", check=False)
+
     @rule(back=st.integers(1, 3))
     def reset(self, back: int) -> None:
         self.memory.git("reset", "-q", "--hard", f"HEAD~{back}", check=False)
@@ -152,6 +165,10 @@ class Rebuild(RuleBasedStateMachine):
         known = self.memory.git("rev-list", "--all").split()
         if known:
             self.memory.git("checkout", "-q", "-f", "--detach", known[pick % len(known)])
+
+    @rule()
+    def pack_refs(self) -> None:
+        self.memory.git("pack-refs", "--all", "--prune")
 
     @rule()
     def collect_garbage(self) -> None:
@@ -206,6 +223,26 @@ class Rebuild(RuleBasedStateMachine):
     def end_draft(self) -> None:
         (self.memory.root / ".patina/local/active-session.md").unlink(missing_ok=True)
 
+    # --- session commands ---
+
+    @rule(words=WORDS, adapter=st.sampled_from([None, "gemini"]), second=st.integers(0, 59))
+    def start_session(self, words: str, adapter: str | None, second: int) -> None:
+        now = datetime(2025, 11, 5, 12, 0, second, tzinfo=timezone.utc)
+        with suppress(SessionError):
+            sessions.start(self.memory.repository, f"about {words}", adapter=adapter, now=now)
+
+    @rule(words=WORDS)
+    def note(self, words: str) -> None:
+        now = datetime(2025, 11, 5, 13, tzinfo=timezone.utc)
+        with suppress(SessionError):
+            sessions.note(self.memory.repository, f"noted {words}", now=now)
+            sessions.update(self.memory.repository, now=now)
+
+    @rule(commit=st.booleans())
+    def end_session(self, commit: bool) -> None:
+        with suppress(SessionError):
+            sessions.end(self.memory.repository, commit=commit)
+
     # --- syncs ---
 
     @rule()
@@ -229,7 +266,7 @@ class Rebuild(RuleBasedStateMachine):
 
 TestRebuild = Rebuild.TestCase
 TestRebuild.settings = settings(
-    max_examples=60,
+    max_examples=int(os.environ.get("PATINA_EXAMPLES", "60")),
     stateful_step_count=25,
     deadline=None,
     suppress_health_check=list(HealthCheck),
