@@ -236,14 +236,23 @@ def _vectors(repository: Repository, log: Log) -> dict[bytes, bytes]:
 
 
 def _answers(repository: Repository) -> dict[str, tuple[tuple[object, ...], ...]]:
-    patina = memory_of(repository)
-    return {
-        question: tuple(
-            (hit.session, hit.commit, hit.path, hit.line, hit.kind, hit.text, round(hit.score, 3), hit.draft)
-            for hit in patina.search(question, limit=5)
-        )
-        for question in QUESTIONS
-    }
+    with memory_of(repository) as patina:
+        return {
+            question: tuple(
+                (
+                    hit.session,
+                    hit.commit,
+                    hit.path,
+                    hit.line,
+                    hit.kind,
+                    hit.text,
+                    round(hit.score, 3),
+                    hit.draft,
+                )
+                for hit in patina.search(question, limit=5)
+            )
+            for question in QUESTIONS
+        }
 
 
 def memory_of(repository: Repository, providers: Plugins | None = None) -> Patina:

@@ -1,0 +1,41 @@
+"""Real workers, and waiting for them by their lock."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from contextlib import closing
+
+from support.memory import Memory
+
+from patina_hooks.corpus.log import Log
+from patina_hooks.git import spool
+from patina_hooks.git.lock import SyncLock
+from patina_hooks.worker import WORKER_LOCK
+
+
+def work(memory: Memory) -> None:
+    """Run a worker to its end; nobody hears of it."""
+    done = subprocess.run(
+        [sys.executable, "-m", "patina_hooks.worker", str(memory.root / ".git"), str(memory.root)],
+        cwd="/", capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def wait_for_workers(memory: Memory) -> None:
+    """Until every event is dealt with, as it will be by a worker that a hook started, or one more."""
+    while spool.pending(memory.state):
+        with SyncLock(memory.state / WORKER_LOCK):
+            pass  # whoever held it has looked at the spool since
+        work(memory)
+
+
+def recorded(memory: Memory) -> dict[str, list[str]]:
+    """Commit -> "commit" and "gone", in the order in which the log says so of it."""
+    found: dict[str, list[str]] = {}
+    ask = "SELECT subject, kind FROM event WHERE kind IN ('commit', 'gone') ORDER BY seq"
+    with closing(Log(memory.state, create=False)) as log:
+        for oid, kind in log.connection.execute(ask):
+            found.setdefault(oid, []).append(kind)
+    return found
