@@ -16,13 +16,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from patina_hooks.corpus.facts import counts, events_hash, skipped
-from patina_hooks.corpus.log import LOG_FILE, Event, Log, make_private
+from patina_hooks.corpus.log import LOG_FILE, Event, Log, name_text
 from patina_hooks.errors import IndexDamaged, PluginError, StateError
-from patina_hooks.files import size_of
+from patina_hooks.files import make_private, size_of
 from patina_hooks.gc import Freed, collect
 from patina_hooks.git import spool
 from patina_hooks.git.lock import SyncLock
 from patina_hooks.git.repository import Repository
+from patina_hooks.models.cache import cut_keys
 from patina_hooks.pairs.update import ShownPair, shown_pairs
 from patina_hooks.plugins import Plugins
 from patina_hooks.search.opening import Opening, open_space
@@ -44,6 +45,7 @@ class Status:
     """What is indexed and how stale it is.
 
     events_hash: see `patina_hooks.corpus.facts`. pending: texts that the vector index does not hold yet.
+    cut: texts that are longer than the model reads; their beginnings have a vector.
     model, runtime: what answers now, "" before the first vectors. projection: "none" where the raw model
     answers. synced: seconds since 1970 of the last sync, None before the first. bytes: the state on disk.
     skipped: (what, why) of what was not read.
@@ -57,6 +59,7 @@ class Status:
     observations: int
     pairs: int
     pending: int
+    cut: int
     truncated: int
     model: str
     runtime: str
@@ -153,6 +156,8 @@ class Patina:
         """
         from patina_hooks.search.filters import allowed
 
+        text, kinds = name_text(text), tuple(map(name_text, kinds))
+        session = name_text(session) if session else None
         query = Query(text, limit, mode, kinds, session, since, until, ref, path)
         with self._reading() as log:
             only = allowed(
@@ -185,6 +190,7 @@ class Patina:
                 model=space.model if space else "",
                 runtime=space.runtime if space else "",
                 projection="none",
+                cut=self._cut(log, space) if space else 0,
                 synced=int(synced) if synced else None,
                 bytes=size_of(self.repository.state),
                 skipped=tuple((what, why) for what, why in skipped(log.connection)),
@@ -192,15 +198,21 @@ class Patina:
                 **counts(log.connection),
             )
 
+    def _cut(self, log: Log, space: Space) -> int:
+        """How many live texts the model did not read to their ends."""
+        ask = "SELECT count(*) FROM text WHERE key = ? AND live > 0"
+        keys = cut_keys(self.repository.state, space.fingerprint)
+        return sum(log.connection.execute(ask, (key,)).fetchone()[0] for key in keys)
+
     def events(self, *, limit: int = 20, kind: str | None = None) -> list[Event]:
         """What was recorded, newest first."""
         with self._reading() as log:
-            return log.events(limit, kind)
+            return log.events(limit, name_text(kind) if kind else None)
 
     def pairs(self, *, kind: str | None = None, limit: int = 10) -> list[ShownPair]:
         """Training pairs with their texts and evidence, newest session first."""
         with self._reading() as log:
-            return shown_pairs(log.connection, kind, limit)
+            return shown_pairs(log.connection, name_text(kind) if kind else None, limit)
 
     def gc(self) -> Freed:
         """Free what no live ref needs. Raises `StateError` while another process writes for a minute."""

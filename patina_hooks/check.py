@@ -14,13 +14,13 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from patina_hooks.errors import GitError, SettingsError
+from patina_hooks.git.repository import DOCUMENT_CAP
 
 if TYPE_CHECKING:
     from patina_hooks.git.repository import Repository
 
 RECIPE = ".patina/oxidize.yaml"
 SETTINGS = ".patina/config.toml"
-SESSION_CAP = 4 * 1024 * 1024
 _SESSIONS = "layer/sessions"
 _ARTIFACTS = ("active-session.md", "last-session.md", "*.vectors", "log.db*", "patina.log*", "spool*")
 _LINK = "120000"
@@ -68,12 +68,12 @@ def check_staged(repository: Repository, index: str | None = None) -> list[Findi
     findings = [finding for entry in entries for finding in check_entry(entry, sessions)]
     files = [entry for entry in entries if entry.mode != _LINK]
     wanted = [(entry, check) for entry in files if (check := _content_check(entry.path, sessions))]
-    blobs = repository.blobs([entry.oid for entry, _ in wanted], SESSION_CAP)
+    blobs = repository.blobs([entry.oid for entry, _ in wanted], DOCUMENT_CAP)
     for (entry, check), blob in zip(wanted, blobs, strict=True):
         if blob.missing:
             continue  # a partial clone; nothing is fetched from a hook
         if blob.data is None:
-            message = f"{blob.size:,} bytes; patina reads {SESSION_CAP:,} at most"
+            message = f"{blob.size:,} bytes; patina reads {DOCUMENT_CAP:,} at most"
             findings.append(Finding(entry.path, 1, message))
         else:
             findings += check(entry.path, blob.data)

@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from patina_hooks.configuration import configuration
 from patina_hooks.corpus.log import Log
-from patina_hooks.errors import IndexDamaged, PatinaError, SettingsError
+from patina_hooks.errors import IndexDamaged, PatinaError
+from patina_hooks.files import refuse_links
 from patina_hooks.git.repository import Repository
 from patina_hooks.plugins import Plugins
 
@@ -34,12 +36,9 @@ class Finding:
 def examine(repository: Repository, plugins: Plugins) -> list[Finding]:
     """Run every check; one that fails itself is a finding and does not stop the others."""
     findings: list[Finding] = []
-    for check in (_git, _settings, _recipe, _hooks, _state, _log, _vectors, _model, _plugins, _worker):
+    for check in (_git, _configuration, _hooks, _state, _log, _vectors, _model, _plugins, _worker):
         try:
             findings += check(repository, plugins)
-        except SettingsError as error:
-            place = str(error).partition(": ")[0]
-            findings.append(Finding(_name(check), "fault", str(error), fix=error.hint or f"edit {place}"))
         except PatinaError as error:
             findings.append(Finding(_name(check), "fault", str(error), fix=error.hint))
         except (OSError, sqlite3.DatabaseError) as error:
@@ -66,25 +65,23 @@ def _git(repository: Repository, plugins: Plugins) -> Iterator[Finding]:
         yield Finding("git", "warning", "a rebase, am or cherry-pick is under way", why, "git status")
 
 
-def _settings(repository: Repository, plugins: Plugins) -> Iterator[Finding]:
-    from patina_hooks.settings import load_settings
-
-    settings = load_settings(repository.root)
-    yield Finding("settings", "ok", f"session documents in {settings.sessions_folder}")
-
-
-def _recipe(repository: Repository, plugins: Plugins) -> Iterator[Finding]:
-    from patina_hooks.recipe import load_recipe
-
-    recipe = load_recipe(repository.root)
-    yield Finding("recipe", "ok", f"model {recipe.model}, runtime {recipe.runtime}, index {recipe.index}")
+def _configuration(repository: Repository, plugins: Plugins) -> Iterator[Finding]:
+    said = configuration(repository)
+    for fault in said.faults:
+        place = fault.error.partition(": ")[0]
+        yield Finding(fault.where, "fault", fault.error, fix=f"edit {place}")
+    if all(fault.where != "settings" for fault in said.faults):
+        yield Finding("settings", "ok", f"session documents in {said.settings.sessions_folder}")
+    if said.recipe is not None:
+        recipe = said.recipe
+        yield Finding("recipe", "ok", f"model {recipe.model}, runtime {recipe.runtime}, index {recipe.index}")
 
 
 def _hooks(repository: Repository, plugins: Plugins) -> Iterator[Finding]:
     from patina_hooks.git.hooks import inspect
 
     installation = inspect(repository)
-    absent = [hook for hook in installation.hooks if hook.way in ("absent", "by hand") or hook.note]
+    absent = [hook for hook in installation.hooks if hook.way == "absent" or hook.note]
     if not absent:
         yield Finding("hooks", "ok", f"{len(installation.hooks)} installed in {installation.folder}")
     for hook in absent:
@@ -97,6 +94,7 @@ def _hooks(repository: Repository, plugins: Plugins) -> Iterator[Finding]:
 
 def _state(repository: Repository, plugins: Plugins) -> Iterator[Finding]:
     state = repository.state
+    refuse_links(state)
     if not state.is_dir():
         yield Finding("state", "warning", f"{state} is not there", "nothing is recorded yet", "patina init")
     elif not os.access(state, os.W_OK):
@@ -155,10 +153,12 @@ def _vectors(repository: Repository, plugins: Plugins) -> Iterator[Finding]:
 
 
 def _model(repository: Repository, plugins: Plugins) -> Iterator[Finding]:
-    from patina_hooks.recipe import load_recipe
+    recipe = configuration(repository).recipe
+    if recipe is None:
+        return
+    # Opens the model: only here.
     from patina_hooks.testing.contract import run_contract
 
-    recipe = load_recipe(repository.root)
     results = run_contract(plugins, recipe.model, recipe.runtime)
     failed = [result for result in results if not result.passed]
     if not failed:

@@ -4,10 +4,18 @@ of a clone read without following a link out of it."""
 from __future__ import annotations
 
 import os
+import shlex
 import stat
 import tempfile
 from contextlib import suppress
+from itertools import chain
 from pathlib import Path
+from typing import Final
+
+from patina_hooks.errors import StateError
+
+NO_LINK: Final[int] = getattr(os, "O_NOFOLLOW", 0)
+"""For os.open: fail where the last step of the path is a link (not on Windows)."""
 
 
 def plain_file(root: Path, path: str) -> Path | None:
@@ -23,6 +31,32 @@ def plain_file(root: Path, path: str) -> Path | None:
         return here if stat.S_ISREG(here.lstat().st_mode) else None
     except OSError:
         return None
+
+
+def make_private(folder: Path) -> None:
+    """The state folder, made where it is absent, for its owner's eyes alone.
+
+    Raises `StateError` where that cannot be, or where it or anything in it is a link.
+    """
+    refuse_links(folder)
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if folder.stat().st_mode & 0o077:
+            folder.chmod(0o700)
+    except OSError as error:
+        why = f"{folder} cannot be made private: {error.strerror}"
+        raise StateError(why, hint="patina doctor") from error
+
+
+def refuse_links(folder: Path) -> None:
+    """Raises `StateError` for a link in the state folder, at any depth, or in its place.
+
+    patina makes none, and an unpacked `.git` could have it write wherever it likes.
+    """
+    inside = (Path(at, name) for at, *names in os.walk(folder) for name in chain(*names))
+    for path in chain([folder], inside):
+        if path.is_symlink():
+            raise StateError(f"{path} is a link, which is not followed", hint=f"rm {shlex.quote(str(path))}")
 
 
 def size_of(folder: Path) -> int:

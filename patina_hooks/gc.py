@@ -29,16 +29,12 @@ def collect(log: Log, state: Path) -> Freed:
     with log.writing() as connection:
         observations = connection.execute(
             "DELETE FROM observation WHERE NOT live AND source_id IN"
-            " (SELECT s.id FROM source s WHERE NOT EXISTS (SELECT 1 FROM document d WHERE d.oid = s.oid)"
-            "  OR NOT EXISTS (SELECT 1 FROM observation o WHERE o.source_id = s.id AND o.live))"
+            " (SELECT s.id FROM source s WHERE NOT EXISTS (SELECT 1 FROM document d WHERE d.oid = s.oid))"
         ).rowcount
         connection.execute(
             "DELETE FROM source WHERE NOT EXISTS (SELECT 1 FROM document d WHERE d.oid = source.oid)"
         )
         connection.execute("DELETE FROM path WHERE id NOT IN (SELECT path_id FROM change)")
-        for words in ("observation_words", "session_words"):
-            # A deleted word stays in the index as such until its segments are merged.
-            connection.execute(f"INSERT INTO {words} ({words}) VALUES ('optimize')")
         said = [row[0] for row in connection.execute("SELECT key FROM text WHERE live > 0")]
     embeddings = 0
     space = answering_space(log)
@@ -48,6 +44,5 @@ def collect(log: Log, state: Path) -> Freed:
         for folder in (state / VECTORS_FOLDER).glob("*"):
             if folder != space.folder(state):
                 shutil.rmtree(folder)
-    log.connection.execute("VACUUM")
-    log.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    log.compact()
     return Freed(observations, embeddings, max(0, before - size_of(state)))

@@ -5,7 +5,9 @@ most once, when something first asks for what they provide. A spec names its cod
 "package.module:callable", opened on first use, so that a plugin module imports nothing heavy.
 
 Event hooks return None. They are called after the transaction that they speak of, one plugin after the
-other; what one raises is recorded as a fault and stops neither the others nor patina. An implementation
+other; what one raises is recorded as a fault and stops neither the others nor patina. Each event is told at
+most once: a sync that is killed between its transaction and the call tells nobody later. What must not be
+missed is read from the log (`patina_hooks.Patina`). An implementation
 takes only the arguments that it wants, by name.
 """
 

@@ -157,7 +157,7 @@ class Plugins:
 
     @property
     def faults(self) -> tuple[Fault, ...]:
-        """What went wrong so far, in order."""
+        """What went wrong so far in loading and registering, in order."""
         return tuple(self._faults)
 
     def faults_of(self, name: str) -> tuple[Fault, ...]:
@@ -165,23 +165,29 @@ class Plugins:
 
     # --- telling them ---
 
+    def listens(self, event: str) -> bool:
+        """Whether any plugin implements this event hook."""
+        return bool(self._implementations(event))
+
     def notify(self, event: str, **arguments: object) -> tuple[Fault, ...]:
         """Call the event hook of every plugin that implements it, each with the arguments it takes.
 
-        Returns the faults of this call. KeyboardInterrupt passes; in strict mode `PluginError` does.
+        Returns the faults of this call, which are not among `faults`. KeyboardInterrupt passes; in strict
+        mode `PluginError` does.
         """
-        before = len(self._faults)
+        faults: list[Fault] = []
         for plugin, implementation in self._implementations(event):
             try:
                 answer = implementation.function(*(arguments[name] for name in implementation.argnames))
             except KeyboardInterrupt:
                 raise
             except BaseException as error:
-                self._fault(plugin, event, _said(error), error)
+                faults.append(self._judged(plugin, event, _said(error), error))
                 continue
             if answer is not None:
-                self._fault(plugin, event, f"returned {shown(answer)}; an event hook returns None")
-        return tuple(self._faults[before:])
+                what = f"returned {shown(answer)}; an event hook returns None"
+                faults.append(self._judged(plugin, event, what))
+        return tuple(faults)
 
     # --- loading ---
 
@@ -309,9 +315,12 @@ class Plugins:
         return sorted(((one.plugin_name, one) for one in implementations), key=lambda pair: pair[0])
 
     def _fault(self, plugin: str, where: str, error: str, cause: BaseException | None = None) -> None:
-        self._faults.append(Fault(plugin, where, error))
+        self._faults.append(self._judged(plugin, where, error, cause))
+
+    def _judged(self, plugin: str, where: str, error: str, cause: BaseException | None = None) -> Fault:
         if self._strict:
             raise PluginError(f"plugin {plugin}, {where}: {error}") from cause
+        return Fault(plugin, where, error)
 
 
 def open_callable(reference: str) -> Callable[..., Any]:

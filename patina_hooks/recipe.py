@@ -5,19 +5,28 @@
     runtime: auto                  # auto | onnx | mlx | torch, or another runtime plugin's name
     index: exact                   # exact, or another index plugin's name
 
+    projections:                   # what is to be learned; checked and kept, nothing is trained yet
+      semantic:
+        type: residual
+        layers: [1024, 256]        # [hidden, out] or [in, hidden, out]
+        training: {source: sessions, pair_type: same_session, epochs: 10, batch_size: 32}
+
 It is data from a clone: read by a safe loader, without tags, anchors or aliases, in bounded size.
-Version 1 is read too. `projections`, a mapping, is accepted and not looked into.
+Version 1 is read too; there `epochs` and `batch_size` stand beside `layers`. `instruction`, `pooling`,
+`extraction_layer` and `truncate` may stand at the top, or in a projection for it alone.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, get_args
 
 from patina_hooks.errors import SettingsError
 from patina_hooks.files import plain_file
+from patina_hooks.types import Pooling
 
 if TYPE_CHECKING:
     import yaml
@@ -31,8 +40,38 @@ embedding_model: {DEFAULT_MODEL}
 runtime: auto
 """
 _SIZE_CAP = 64 * 1024
-_KEYS = ("version", "embedding_model", "runtime", "index", "projections")
+_MOST_DIGITS = 9
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}(?:/[A-Za-z0-9][A-Za-z0-9._-]{0,63})?")
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How a model is to be read, where that is not its own way; None where the recipe does not say.
+
+    extraction_layer: the hidden layer to take vectors from, negative from the end; truncate: dimensions.
+    """
+
+    instruction: str | None = None
+    pooling: Pooling | None = None
+    extraction_layer: int | None = None
+    truncate: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectionRecipe:
+    """One entry of `projections`; "", () and None where the recipe does not say.
+
+    layers: widths, [hidden, out] or [in, hidden, out].
+    """
+
+    name: str
+    type: str = ""
+    layers: tuple[int, ...] = ()
+    source: str = ""
+    pair_type: str = ""
+    epochs: int | None = None
+    batch_size: int | None = None
+    reading: Reading = Reading()
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +82,8 @@ class Recipe:
     model: str = DEFAULT_MODEL
     runtime: str = "auto"
     index: str = "exact"
+    reading: Reading = Reading()
+    projections: tuple[ProjectionRecipe, ...] = ()
 
 
 def load_recipe(root: Path) -> Recipe:
@@ -62,37 +103,167 @@ def parse_recipe(text: str, where: str) -> Recipe:
     """A recipe from text; `where` names it in errors, which say line, key, value, expectation and fix."""
     if len(text) > _SIZE_CAP:
         raise SettingsError(f"{where}:1: larger than {_SIZE_CAP} bytes; a recipe is a page at most")
-    values: dict[str, tuple[int, object]] = {}
-    for line, key, value in _entries(text, where):
-        if key not in _KEYS:
-            raise SettingsError(f"{where}:{line}: unknown key {key!r}; expected one of: {', '.join(_KEYS)}")
-        if key in values:
-            raise SettingsError(f"{where}:{line}: {key!r} is given twice; remove one of the two lines")
-        values[key] = (line, value)
-    line, version = values.get("version", (1, 2))
-    if version not in (1, 2):
-        raise SettingsError(f"{where}:{line}: version is {version!r}, expected 1 or 2; write: version: 2")
-    line, projections = values.get("projections", (1, {}))
-    if not isinstance(projections, dict):
-        raise SettingsError(f"{where}:{line}: projections is {projections!r}, expected a mapping by name")
+    root = _compose(text, where)
+    entries = _entries(root, where, "", _TOP) if root else {}
+    projections = entries.pop("projections", None)
+    values = _values(entries, where, "", _TOP)
     return Recipe(
-        version=int(str(version)),
-        model=_name(values, "embedding_model", DEFAULT_MODEL, where),
-        runtime=_name(values, "runtime", "auto", where),
-        index=_name(values, "index", "exact", where),
+        version=values.get("version", 2),
+        model=values.get("embedding_model", DEFAULT_MODEL),
+        runtime=values.get("runtime", "auto"),
+        index=values.get("index", "exact"),
+        reading=_reading(values),
+        projections=_projections(projections, where) if projections else (),
     )
 
 
-def _name(values: dict[str, tuple[int, object]], key: str, default: str, where: str) -> str:
-    line, value = values.get(key, (0, default))
-    if isinstance(value, str) and _NAME.fullmatch(value):
-        return value
-    raise SettingsError(
-        f"{where}:{line}: {key} is {value!r}, expected the name of an installed one; write: {key}: {default}"
-    )
+def _projections(node: yaml.Node, where: str) -> tuple[ProjectionRecipe, ...]:
+    named = _entries(node, where, "projections", None)
+    return tuple(_projection(name, entry, where) for name, entry in named.items())
 
 
-def _entries(text: str, where: str) -> list[tuple[int, str, object]]:
+def _projection(name: str, node: yaml.Node, where: str) -> ProjectionRecipe:
+    place = f"projections.{name}"
+    if not _NAME.fullmatch(name):
+        raise SettingsError(f"{where}:{_line(node)}: {name!r} is no name for a projection; write: semantic:")
+    entries = _entries(node, where, place, _PROJECTION)
+    training = entries.pop("training", None)
+    values = _values(entries, where, place, _PROJECTION)
+    if training:
+        inner = _entries(training, where, f"{place}.training", _TRAINING)
+        for twice in inner.keys() & values.keys():
+            line = _line(inner[twice])
+            raise SettingsError(f"{where}:{line}: {twice!r} is given twice; remove one of the two lines")
+        values |= _values(inner, where, f"{place}.training", _TRAINING)
+    reading = _reading(values)
+    own = {key: value for key, value in values.items() if key not in _READING}
+    return ProjectionRecipe(name, **own, reading=reading)
+
+
+def _reading(values: Mapping[str, Any]) -> Reading:
+    return Reading(**{key: values[key] for key in _READING if key in values})
+
+
+# --- what may stand where -------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Key:
+    """expected: in words, as an error says it; example: a value that fits; fits: whether one does."""
+
+    expected: str
+    example: str
+    fits: Callable[[Any], bool]
+
+
+def _is_name(value: object) -> bool:
+    return isinstance(value, str) and _NAME.fullmatch(value) is not None
+
+
+def _is_positive(value: object) -> bool:
+    return isinstance(value, int) and value > 0
+
+
+def _are_layers(value: object) -> bool:
+    return isinstance(value, tuple) and len(value) in (2, 3) and all(map(_is_positive, value))
+
+
+def _installed(example: str) -> _Key:
+    return _Key("the name of an installed one", example, _is_name)
+
+
+def _number(example: str) -> _Key:
+    return _Key("a positive whole number", example, _is_positive)
+
+
+_READING = {
+    "instruction": _Key(
+        "a text of 1 to 1000 characters",
+        "Find what was decided",
+        lambda value: isinstance(value, str) and 0 < len(value) <= 1000,
+    ),
+    "pooling": _Key(
+        f"one of: {', '.join(get_args(Pooling))}", "mean", lambda value: value in get_args(Pooling)
+    ),
+    "extraction_layer": _Key("a whole number", "-1", lambda value: isinstance(value, int)),
+    "truncate": _number("256"),
+}
+_TRAINING = {
+    "source": _Key("the name of a source", "sessions", _is_name),
+    "pair_type": _Key("the name of a kind of pairs", "same_session", _is_name),
+    "epochs": _number("10"),
+    "batch_size": _number("32"),
+}
+_GROUP = _Key("`key: value` lines", "{}", lambda _: False)
+_PROJECTION = {
+    "type": _Key("the name of a kind of projection", "residual", _is_name),
+    "layers": _Key("2 or 3 positive whole numbers", "[1024, 256]", _are_layers),
+    "epochs": _TRAINING["epochs"],
+    "batch_size": _TRAINING["batch_size"],
+    "training": _GROUP,
+    **_READING,
+}
+_TOP = {
+    "version": _Key("1 or 2", "2", lambda value: value in (1, 2)),
+    "embedding_model": _installed(DEFAULT_MODEL),
+    "runtime": _installed("auto"),
+    "index": _installed("exact"),
+    "projections": _GROUP,
+    **_READING,
+}
+
+
+def _values(
+    entries: Mapping[str, yaml.Node], where: str, place: str, known: Mapping[str, _Key]
+) -> dict[str, Any]:
+    values = {name: _plain(node) for name, node in entries.items()}
+    for name, value in values.items():
+        if not known[name].fits(value):
+            line, key = _line(entries[name]), known[name]
+            shown = list(value) if isinstance(value, tuple) else value
+            raise SettingsError(
+                f"{where}:{line}: {_dotted(place, name)} is {shown!r}, expected {key.expected};"
+                f" write: {name}: {key.example}"
+            )
+    return values
+
+
+# --- YAML -----------------------------------------------------------------------------------------
+
+
+def _entries(
+    node: yaml.Node, where: str, place: str, known: Mapping[str, _Key] | None
+) -> dict[str, yaml.Node]:
+    """The values of a mapping by key. known: the keys that may stand there, None for any."""
+    import yaml
+
+    if not isinstance(node, yaml.MappingNode):
+        shown = f"{place} is {_plain(node)!r}, " if place else ""
+        raise SettingsError(f"{where}:{_line(node)}: {shown}expected a mapping, `key: value` lines")
+    found: dict[str, yaml.Node] = {}
+    for key, value in node.value:
+        name, line = str(_plain(key)), _line(key)
+        if known is not None and name not in known:
+            listed = ", ".join(known)
+            raise SettingsError(
+                f"{where}:{line}: unknown key {_dotted(place, name)!r}; expected one of: {listed}"
+            )
+        if name in found:
+            raise SettingsError(f"{where}:{line}: {name!r} is given twice; remove one of the two lines")
+        found[name] = value
+    return found
+
+
+def _dotted(place: str, name: str) -> str:
+    return f"{place}.{name}" if place else name
+
+
+def _line(node: yaml.Node) -> int:
+    return int(node.start_mark.line) + 1
+
+
+def _compose(text: str, where: str) -> yaml.Node | None:
+    """The one document of a text, None where it is empty."""
     import yaml
 
     try:
@@ -104,11 +275,7 @@ def _entries(text: str, where: str) -> list[tuple[int, str, object]]:
         raise SettingsError(f"{where}:{line}: not YAML: {error.problem}") from error
     except (yaml.YAMLError, RecursionError) as error:
         raise SettingsError(f"{where}:1: not YAML: {error}") from error
-    if node is None or (isinstance(node, yaml.ScalarNode) and not node.value):
-        return []
-    if not isinstance(node, yaml.MappingNode):
-        raise SettingsError(f"{where}:{node.start_mark.line + 1}: expected `key: value` lines")
-    return [(key.start_mark.line + 1, _shown(key), _plain(value)) for key, value in node.value]
+    return None if node is None or (isinstance(node, yaml.ScalarNode) and not node.value) else node
 
 
 def _refuse_indirection(text: str, where: str) -> None:
@@ -126,15 +293,14 @@ def _refuse_indirection(text: str, where: str) -> None:
             raise SettingsError(f"{where}:{line}: nested deeper than 8 levels")
 
 
-def _shown(key: yaml.Node) -> str:
-    return str(_plain(key))
-
-
 def _plain(node: yaml.Node) -> object:
+    """Numbers as int, lists as tuples, anything else as text; a mapping where none may be is shown whole."""
     import yaml
 
     if isinstance(node, yaml.MappingNode):
-        return {_shown(key): _plain(value) for key, value in node.value}
+        return {str(_plain(key)): _plain(value) for key, value in node.value}
     if isinstance(node, yaml.SequenceNode):
-        return [_plain(item) for item in node.value]
-    return int(node.value) if node.tag.endswith(":int") and node.value.isdigit() else str(node.value)
+        return tuple(_plain(item) for item in node.value)
+    text = str(node.value)
+    is_number = node.tag.endswith(":int") and text.lstrip("-").isdigit() and len(text) <= _MOST_DIGITS
+    return int(text) if is_number else text

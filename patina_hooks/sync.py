@@ -12,20 +12,22 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from patina_hooks.configuration import configuration
 from patina_hooks.corpus.log import Log, set_aside
-from patina_hooks.corpus.observations import Extractors
+from patina_hooks.corpus.observations import Changed, Extractors
 from patina_hooks.corpus.reconcile import Reconciled, reconcile
 from patina_hooks.corpus.timeline import commits_of
-from patina_hooks.errors import LogDamaged, PluginError, SettingsError, StateError
+from patina_hooks.errors import LogDamaged, PluginError, StateError
 from patina_hooks.git.repository import Repository
 from patina_hooks.pairs.update import signature, update_pairs
 from patina_hooks.plugins import Plugins
-from patina_hooks.recipe import Recipe, load_recipe
+from patina_hooks.recipe import Recipe
 from patina_hooks.search.vectors import Embedded, Space, VectorUpdate, wanted_space
-from patina_hooks.settings import Settings, load_settings
+from patina_hooks.settings import Settings
 from patina_hooks.types import Document, Fault, Pair
 
 if TYPE_CHECKING:
@@ -40,7 +42,8 @@ _MOST_FAULTS = 100
 
 @dataclass(frozen=True, slots=True)
 class SyncReport:
-    """What a sync did. seconds: wall time; faults: what did not work while the rest went on."""
+    """What a sync did. cut: texts embedded that are longer than the model reads; seconds: wall time;
+    faults: what did not work while the rest went on."""
 
     commits: int
     gone: int
@@ -50,6 +53,7 @@ class SyncReport:
     pairs: int
     encoded: int
     indexed: int
+    cut: int
     pending: int
     seconds: float
     faults: tuple[Fault, ...]
@@ -108,15 +112,17 @@ def _synchronise(
     with _failures_said(repository.state), Log(repository.state) as log:
         if full:
             _begin_anew(log)
-        settings, recipe = _configuration(repository, run)
-        extractors = Extractors(plugins, settings.redact)
-        reconciled = reconcile(repository, log, extractors, settings, show)
+        said = configuration(repository)
+        run.faults += said.faults
+        extractors = Extractors(plugins, said.settings.redact)
+        reconciled = reconcile(repository, log, extractors, said.settings, show, _wanted(plugins))
         run.mishaps += extractors.faults
         _pairs(log, plugins, run)
         _tell(repository, log, plugins, reconciled, run)
-        if recipe is not None:
-            _vectors(repository, log, plugins, recipe, run, open_model, most, show)
-        run.faults += (fault for fault in plugins.faults if fault not in run.mishaps)
+        if said.recipe is not None:
+            _vectors(repository, log, plugins, said.recipe, run, open_model, most, show)
+        _leave_no_trace(log, said.settings)
+        run.faults += plugins.faults
         _keep_faults(log, run, called=reconciled.anything or run.embedded.added or run.embedded.removed)
         if background:
             for fault in (*run.faults, *run.mishaps):
@@ -134,25 +140,18 @@ def _failures_said(state: Path) -> Iterator[None]:
         raise StateError(f"{what}: {error.strerror or error}", hint="patina doctor") from error
 
 
+def _wanted(plugins: Plugins) -> Reconciled:
+    """A first sync reads all of history: it is held in memory only for plugins that want to hear of it."""
+    return Reconciled(
+        keep=plugins.listens("patina_commit_recorded"),
+        changed=Changed(keep=plugins.listens("patina_observations_changed")),
+    )
+
+
 def _begin_anew(log: Log) -> None:
     log.check()
     with log.writing():
         log.empty()
-
-
-def _configuration(repository: Repository, run: _Run) -> tuple[Settings, Recipe | None]:
-    """Settings and recipe of the main work tree; what is invalid is a fault, and the words still work."""
-    root = repository.main_root()
-    settings, recipe = Settings(), None
-    try:
-        settings = load_settings(root)
-    except SettingsError as error:
-        run.faults.append(Fault("patina-hooks", "settings", str(error)))
-    try:
-        recipe = load_recipe(root)
-    except SettingsError as error:
-        run.faults.append(Fault("patina-hooks", "recipe", str(error)))
-    return settings, recipe
 
 
 def _pairs(log: Log, plugins: Plugins, run: _Run) -> None:
@@ -227,6 +226,15 @@ def _tell(repository: Repository, log: Log, plugins: Plugins, reconciled: Reconc
         run.mishaps += plugins.notify("patina_pairs_extracted", pairs=run.pairs)
 
 
+def _leave_no_trace(log: Log, settings: Settings) -> None:
+    """What new rules of redaction took out is not to stay in free pages and journals."""
+    rules = sha256(json.dumps(settings.redact).encode()).hexdigest() if settings.redact else ""
+    if log.fact("redaction") != rules:
+        log.compact()
+        with log.writing():
+            log.remember("redaction", rules)
+
+
 def _keep_faults(log: Log, run: _Run, *, called: bool | int) -> None:
     """called: whether plugins had anything to do; if not, their last mishaps stay to be seen."""
     kept = {"faults": run.faults, **({"mishaps": run.mishaps} if called else {})}
@@ -248,14 +256,15 @@ def kept_faults(log: Log) -> list[Fault]:
 
 def _report(reconciled: Reconciled, run: _Run, seconds: float) -> SyncReport:
     return SyncReport(
-        commits=len(reconciled.commits),
+        commits=reconciled.read,
         gone=reconciled.gone,
         sessions=len(reconciled.sessions),
-        added=len(reconciled.changed.added),
-        removed=len(reconciled.changed.removed),
+        added=reconciled.changed.came,
+        removed=reconciled.changed.went,
         pairs=len(run.pairs),
         encoded=run.embedded.encoded,
         indexed=run.embedded.added,
+        cut=run.embedded.cut,
         pending=run.embedded.pending,
         seconds=seconds,
         faults=tuple(dict.fromkeys((*run.faults, *run.mishaps))),

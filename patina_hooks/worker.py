@@ -14,12 +14,13 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from patina_hooks.errors import NotARepository, StateError
+from patina_hooks.files import refuse_links
 from patina_hooks.git import spool
 from patina_hooks.git.lock import SyncLock
 
@@ -63,12 +64,26 @@ def start_worker(common: Path, work_tree: Path) -> None:
     threading.Thread(target=process.wait, daemon=True).start()
 
 
+def wake(common: Path, work_tree: Path) -> None:
+    """Start a worker, where that is wanted and can be: what is left undone, the next sync finds."""
+    if not switched_off(os.environ):
+        with suppress(OSError):
+            start_worker(common, work_tree)
+
+
+def switched_off(environment: Mapping[str, str]) -> bool:
+    """Whether nothing is to be started in the background; the same switches as in the hooks' shell."""
+    ci = bool(environment.get("CI")) and environment.get("PATINA_CI") != "1"
+    return ci or environment.get("PATINA_SKIP") == "1"
+
+
 def main(arguments: list[str], synchronise: Synchronise | None = None) -> int:
     """Work until the spool is empty or another worker is there. Always 0: nobody reads it."""
     with suppress(ValueError, OSError, StateError):
         common, work_tree = (Path(argument).resolve() for argument in arguments)
         state = common / _STATE_FOLDER
-        again = state.is_dir() and not state.is_symlink()
+        again = state.is_dir()
+        refuse_links(state)
         while again:
             lock = SyncLock(state / WORKER_LOCK)
             if not lock.acquire():
@@ -102,12 +117,13 @@ def _work(common: Path, work_tree: Path, synchronise: Synchronise) -> None:
     # From here on it may cost: GitPython alone takes 70 ms, and most workers of a burst never get here.
     import logging
 
-    from patina_hooks.settings import load_settings
+    from patina_hooks.configuration import configuration
 
     log = logging.getLogger("patina_hooks.worker")  # __name__ is "__main__" here
     state = common / _STATE_FOLDER
     repository = _open(common, work_tree)
-    if not wait_until_quiet(repository.in_progress, load_settings(repository.root).defer_seconds):
+    seconds = configuration(repository).settings.defer_seconds
+    if not wait_until_quiet(repository.in_progress, seconds):
         log.warning("a rebase, am or cherry-pick is still under way: going on without waiting for its end")
     again = True
     while again:

@@ -13,4 +13,5 @@ def _nobody_elses_settings(tmp_path_factory: pytest.TempPathFactory, monkeypatch
             monkeypatch.delenv(name)
     monkeypatch.delenv("CI", raising=False)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.mktemp("config")))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
     monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")

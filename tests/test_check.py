@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from support.history import history_folder
 from support.sandbox import Sandbox, make_sandbox
 
-from patina_hooks.check import SESSION_CAP, Finding, Staged, check_entry, check_session, check_staged, staged
+from patina_hooks.check import Finding, Staged, check_entry, check_session, check_staged, staged
 from patina_hooks.commands.check import check_command
-from patina_hooks.git.repository import Repository
+from patina_hooks.git.repository import DOCUMENT_CAP, Repository
 
 ID = "20251101-093000"
 PATH = f"layer/sessions/{ID}.md"
@@ -274,9 +274,9 @@ def test_what_is_no_text_is_named_with_its_line() -> None:
 
 
 def test_a_huge_document_is_not_read(sandbox: Sandbox) -> None:
-    stage(sandbox, PATH, b"x" * (SESSION_CAP + 1))
+    stage(sandbox, PATH, b"x" * (DOCUMENT_CAP + 1))
     (finding,) = check_staged(Repository.open(sandbox.root))
-    assert finding == Finding(PATH, 1, "4,194,305 bytes; patina reads 4,194,304 at most")
+    assert finding == Finding(PATH, 1, "8,388,609 bytes; patina reads 8,388,608 at most")
 
 
 @given(st.binary())

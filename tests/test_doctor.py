@@ -14,7 +14,9 @@ from support.shell import Shell
 from patina_hooks import hookimpl
 from patina_hooks.doctor import Finding, examine
 from patina_hooks.git import spool
-from patina_hooks.git.hooks import install
+from patina_hooks.git.hooks import EVENTS, install
+from patina_hooks.git.repository import Repository
+from patina_hooks.git.stub import by_hand
 from patina_hooks.plugins import Plugins
 
 
@@ -98,6 +100,10 @@ def worker_that_failed(memory: Memory) -> None:
     (memory.state / "patina.log").write_text("2025-11-01 1 INFO in step\n2025-11-01 2 ERROR no luck\n")
 
 
+def link_in_the_state(memory: Memory) -> None:
+    (memory.state / "patina.log").symlink_to(memory.root / "elsewhere")
+
+
 def state_that_is_gone(memory: Memory) -> None:
     import shutil
 
@@ -112,6 +118,7 @@ FAULTS: list[tuple[Callable[[Memory], None], str, str, str, str]] = [
     (rebase_under_way, "git", "warning", "rebase, am or cherry-pick", "git status"),
     (shallow_clone, "git", "warning", "shallow", "git fetch --unshallow"),
     (state_that_others_read, "state", "warning", "can be read by others", "chmod 700 "),
+    (link_in_the_state, "state", "fault", "is a link", "rm "),
     (state_that_is_gone, "state", "warning", "is not there", "patina init"),
     (log_that_is_gone, "log", "fault", "nothing is recorded yet", "patina init"),
     (log_that_is_no_database, "log", "fault", "log.db is damaged", "patina sync"),
@@ -185,3 +192,23 @@ def test_the_command_prints_and_ends_by_the_worst(memory: Memory) -> None:
     listed = json.loads(shell.run("doctor", "--json").stdout)
     assert listed[0].keys() == {"check", "level", "what", "why", "fix"}
     memory.write(".patina/oxidize.yaml", FAST_RECIPE)
+
+
+def test_a_line_that_the_user_added_is_a_hook(memory: Memory) -> None:
+    folder = memory.root.parent / "shared-hooks"
+    folder.mkdir()
+    memory.git("config", "core.hooksPath", str(folder))
+    assert {one.level for one in findings(memory)["hooks"]} == {"warning"}
+    for event in EVENTS:
+        (folder / event).write_text(f"#!/bin/sh\n{by_hand(event)}\n")
+        (folder / event).chmod(0o755)
+    assert {one.level for one in findings(memory)["hooks"]} == {"ok"}
+
+
+def test_a_linked_work_tree_is_read_with_the_configuration_of_the_main_one(memory: Memory) -> None:
+    linked = memory.root.parent / "linked"
+    memory.git("worktree", "add", "-q", str(linked))
+    memory.write(".patina/config.toml", "[session]\nfoldr = 1\n")
+    memory.write(".patina/oxidize.yaml", "modle: x\n", at=linked)
+    levels = {one.check: one.level for one in examine(Repository.open(linked), plugins())}
+    assert (levels["settings"], levels["recipe"]) == ("fault", "ok")

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from support.sandbox import Sandbox, make_sandbox
 
-from patina_hooks.git.hooks import make_state
+from patina_hooks.files import make_private
 from patina_hooks.git.lock import SyncLock
 from patina_hooks.git.repository import Repository
 from patina_hooks.worker import WORKER_LOCK
@@ -58,7 +58,7 @@ def test_commands_that_say_what_there_is(tmp_path: Path, command: str) -> None:
 
 def test_a_worker_that_finds_another_at_work(sandbox: Sandbox) -> None:
     repository = Repository.open(sandbox.root)
-    make_state(repository.state)
+    make_private(repository.state)
     with SyncLock(repository.state / WORKER_LOCK):
         assert loaded(_WORKER, str(repository.common), str(sandbox.root), at=sandbox.root) == "end"
 

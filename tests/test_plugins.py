@@ -341,7 +341,7 @@ def test_one_that_raises_does_not_silence_the_others() -> None:
     plugins = registered(a=listening(fail), b=listening(keep))
     expected = Fault("a", "patina_commit_recorded", "SystemExit: no c1")
     assert plugins.notify("patina_commit_recorded", commit="c1", documents=()) == (expected,)
-    assert plugins.faults == (expected,)
+    assert plugins.faults == ()
     assert heard == ["c1"]
 
 

@@ -9,7 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from patina_hooks.errors import SettingsError
-from patina_hooks.recipe import DEFAULT_MODEL, DEFAULT_TEXT, RECIPE_FILE, Recipe, load_recipe, parse_recipe
+from patina_hooks.recipe import (
+    DEFAULT_MODEL,
+    DEFAULT_TEXT,
+    RECIPE_FILE,
+    ProjectionRecipe,
+    Reading,
+    Recipe,
+    load_recipe,
+    parse_recipe,
+)
 
 VERSION_1 = """\
 version: 1
@@ -33,6 +42,7 @@ projections:
     layers: [512, 128]
 """
 WITHOUT_MODEL = "version: 2\nprojections:\n  semantic:\n    layers: [1024, 256]\n"
+LEARNED = "projections:\n  semantic:\n"
 
 
 def refused(text: str) -> str:
@@ -44,9 +54,37 @@ def refused(text: str) -> str:
 @pytest.mark.parametrize(
     ("text", "recipe"),
     [
-        (VERSION_1, Recipe(version=1, model="e5-base-v2")),
-        (VERSION_2, Recipe(model="minilm-l6-v2", runtime="mlx")),
-        (WITHOUT_MODEL, Recipe()),
+        (
+            VERSION_1,
+            Recipe(
+                version=1,
+                model="e5-base-v2",
+                projections=(
+                    ProjectionRecipe("semantic", layers=(768, 1024, 256), epochs=10, batch_size=32),
+                ),
+            ),
+        ),
+        (
+            VERSION_2,
+            Recipe(
+                model="minilm-l6-v2",
+                runtime="mlx",
+                projections=(
+                    ProjectionRecipe("semantic", "residual", (1024, 256), "sessions", "same_session", 10, 32),
+                    ProjectionRecipe("temporal", layers=(512, 128)),
+                ),
+            ),
+        ),
+        (WITHOUT_MODEL, Recipe(projections=(ProjectionRecipe("semantic", layers=(1024, 256)),))),
+        (
+            "instruction: find it\npooling: last\nextraction_layer: -1\ntruncate: 256\n"
+            "projections: {semantic: {truncate: 128}}\n",
+            Recipe(
+                reading=Reading("find it", "last", -1, 256),
+                projections=(ProjectionRecipe("semantic", reading=Reading(truncate=128)),),
+            ),
+        ),
+        ("projections: {}\n", Recipe()),
         ("embedding_model: acme/acme-64\nindex: exact\n", Recipe(model="acme/acme-64")),
         (DEFAULT_TEXT, Recipe(model=DEFAULT_MODEL)),
         ("", Recipe()),
@@ -70,7 +108,37 @@ def test_every_dialect_is_read(text: str, recipe: Recipe) -> None:
         ("version: 2\nembedding_model: [a, b]\n", 2, "expected the name of an installed one"),
         ("version: 2\nprojections: all\n", 2, "projections is 'all', expected a mapping"),
         ("version: 2\nprojections: [semantic]\n", 2, "expected a mapping"),
-        ("- version\n", 1, "expected `key: value` lines"),
+        ("- version\n", 1, "expected a mapping, `key: value` lines"),
+        (
+            LEARNED + "    epoch: 3\n",
+            3,
+            "unknown key 'projections.semantic.epoch'; expected one of: type, layers",
+        ),
+        (LEARNED + "    training:\n      epoch: 3\n", 4, "unknown key 'projections.semantic.training.epoch'"),
+        (LEARNED + "    training: 3\n", 3, "projections.semantic.training is 3, expected a mapping"),
+        (
+            LEARNED + "    layers: [256]\n",
+            3,
+            "layers is [256], expected 2 or 3 positive whole numbers; write:",
+        ),
+        (LEARNED + "    layers: [1, 2, 3, 4]\n", 3, "expected 2 or 3 positive whole numbers"),
+        (LEARNED + "    layers: [1024, 0]\n", 3, "expected 2 or 3 positive whole numbers"),
+        (LEARNED + "    layers: [1024, wide]\n", 3, "layers is [1024, 'wide'], expected 2 or 3"),
+        (LEARNED + "    layers: 256\n", 3, "layers is 256, expected 2 or 3 positive whole numbers"),
+        (
+            LEARNED + "    epochs: many\n",
+            3,
+            "epochs is 'many', expected a positive whole number; write: epochs",
+        ),
+        (LEARNED + "    epochs: -1\n", 3, "epochs is -1, expected a positive whole number"),
+        (LEARNED + "    batch_size: " + "9" * 5000 + "\n", 3, "expected a positive whole number"),
+        (LEARNED + "    epochs: 1\n    training: {epochs: 2}\n", 4, "'epochs' is given twice"),
+        (LEARNED + "    pooling: max\n", 3, "pooling is 'max', expected one of: mean, cls, last"),
+        (LEARNED + "    type: [a]\n", 3, "expected the name of a kind of projection; write: type: residual"),
+        ("projections: {../x: {}}\n", 1, "'../x' is no name for a projection"),
+        ("projections: {a: {}, a: {}}\n", 1, "'a' is given twice"),
+        ("extraction_layer: last\n", 1, "extraction_layer is 'last', expected a whole number"),
+        ("truncate: 0\n", 1, "truncate is 0, expected a positive whole number"),
         ("version: 2\nembedding_model: &x acme\n", 2, "anchors and aliases are not read"),
         ("version: 2\nembedding_model: *x\n", 2, "anchors and aliases are not read"),
         ("version: 2\nembedding_model: !!python/object/apply:os.system [id]\n", 2, "is not read"),

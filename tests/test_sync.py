@@ -12,6 +12,7 @@ from support.memory import FAST_RECIPE, Memory
 
 from patina_hooks import hookimpl
 from patina_hooks import sync as sync_module
+from patina_hooks.corpus.reconcile import Reconciled, reconcile
 from patina_hooks.plugins import Plugins
 from patina_hooks.types import Commit, Document, Pair, Recorded, Session
 
@@ -154,6 +155,26 @@ def test_embeddings_are_counted(memory: Memory, listener: Listener, providers: P
     memory.git("reset", "-q", "--hard", "HEAD~1")
     memory.sync(providers=providers)
     assert listener.told("embeddings")[1:] == [("acme-64", 0, 1)]
+
+
+def test_what_nobody_listens_to_is_counted_and_not_kept(
+    memory: Memory, providers: Plugins, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A first sync reads a history that may be larger than memory."""
+    kept: list[Reconciled] = []
+
+    def spy(*arguments: object) -> Reconciled:
+        kept.append(reconcile(*arguments))  # type: ignore[arg-type]
+        return kept[-1]
+
+    monkeypatch.setattr(sync_module, "reconcile", spy)
+    memory.commit("one more text")
+    report = memory.sync()
+    assert (report.commits, report.added) == (1, 1)
+    assert (kept[0].commits, kept[0].changed.added) == ([], [])
+    memory.commit("and another")
+    report = memory.sync(providers=providers)
+    assert (report.commits, report.added) == (len(kept[1].commits), len(kept[1].changed.added)) == (1, 1)
 
 
 class Breaks:

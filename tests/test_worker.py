@@ -17,8 +17,9 @@ from support.sandbox import Recorder, Sandbox, make_sandbox
 
 from patina_hooks import worker
 from patina_hooks.commands.hook import hook_command
+from patina_hooks.files import make_private
 from patina_hooks.git import spool
-from patina_hooks.git.hooks import install, make_state
+from patina_hooks.git.hooks import install
 from patina_hooks.git.lock import SyncLock
 from patina_hooks.git.repository import Repository
 from patina_hooks.git.spool import Event
@@ -34,7 +35,7 @@ def sandbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
 @pytest.fixture
 def state(sandbox: Sandbox) -> Path:
     state = sandbox.root / ".git/patina"
-    make_state(state)
+    make_private(state)
     return state
 
 
@@ -346,3 +347,17 @@ def test_the_hook_command_never_fails(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.chdir(tmp_path)
     done = CliRunner().invoke(hook_command, ["post-commit", "--odd", "-x"])
     assert (done.exit_code, done.output) == (0, "")
+
+
+def test_settings_that_do_not_parse_do_not_stop_it(sandbox: Sandbox, state: Path) -> None:
+    sandbox.write(".patina/config.toml", "[session\n")
+    seen: list[Path] = []
+    run(sandbox, lambda repository: seen.append(repository.root))
+    assert seen == [sandbox.root]
+
+
+def test_a_linked_log_is_not_written_to(sandbox: Sandbox, state: Path) -> None:
+    target = sandbox.folder / "target"
+    (state / "patina.log").symlink_to(target)
+    assert run(sandbox, lambda _: pytest.fail("worked beside a link")) == 0
+    assert not target.exists()

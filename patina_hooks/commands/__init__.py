@@ -5,6 +5,7 @@ Exit codes: 0 done, 1 expected failure, 2 usage, 3 a bug (with the log's place),
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ from importlib import import_module
 
 import click
 
-from patina_hooks.errors import PatinaError
+from patina_hooks.errors import PatinaError, StateError
 
 # name -> (module:attribute, one line for --help). The text stands here so that --help opens nothing.
 _COMMANDS = {
@@ -32,6 +33,9 @@ _COMMANDS = {
     "check": ("check:check_command", "Check what is staged (for a pre-commit hook)."),
     "hook": ("hook:hook_command", "Tell the worker of a git event (for the pre-commit framework)."),
 }
+
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 
 class _ReaderGone(Exception):
@@ -112,14 +116,28 @@ def main() -> None:
         click.echo("interrupted", err=True)
         code = 130
     except _ReaderGone:
-        # Keep Python from complaining again at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _close_stdout()
         code = 0
     except PatinaError as error:
         code = _say(error)
+    except OSError as error:
+        code = _say(_full(error)) if error.errno in _FULL else _report(error)
     except Exception as error:
         code = _report(error)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _close_stdout() -> None:
+    """Keep Python from complaining again, at exit, of what it could not write."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _full(error: OSError) -> PatinaError:
+    """A full or failing disk. Where no file is named, stdout leads to it."""
+    if error.filename is None:
+        _close_stdout()
+    what = error.filename or "the output"
+    return StateError(f"{what} cannot be written: {error.strerror}", hint="df -h")
 
 
 def _say(error: PatinaError) -> int:

@@ -50,9 +50,9 @@ def freshen(patina: Patina) -> None:
         say(f"answering from what was recorded: {error}")
         return
     if report is None or report.pending:
-        from patina_hooks.worker import start_worker
+        from patina_hooks.worker import wake
 
-        start_worker(patina.repository.common, patina.repository.root)
+        wake(patina.repository.common, patina.repository.root)
 
 
 def say(message: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -19,28 +18,24 @@ def hook_command(event: str, arguments: tuple[str, ...]) -> None:
     Never fails and never prints: git must not notice. `patina install` puts hooks in place that cost a
     tenth of this; here is what the pre-commit framework can run.
     """
-    if not _off(os.environ):
+    from patina_hooks.worker import switched_off
+
+    if not switched_off(os.environ):
         _notify(event, arguments)
 
 
 def _notify(event: str, arguments: tuple[str, ...]) -> None:
     from patina_hooks.errors import PatinaError
+    from patina_hooks.files import make_private
     from patina_hooks.git import spool
     from patina_hooks.git.discovery import find_work_tree
-    from patina_hooks.git.hooks import make_state
     from patina_hooks.git.repository import STATE_FOLDER
     from patina_hooks.worker import start_worker
 
     with suppress(PatinaError, OSError, ValueError):
         work_tree, common = find_work_tree(Path.cwd())
         state = common / STATE_FOLDER
-        make_state(state)
+        make_private(state)
         with suppress(OSError):  # a full disk: the worker looks at the refs all the same
             spool.append(state, spool.Event(event, arguments))
         start_worker(common, work_tree)
-
-
-def _off(environment: Mapping[str, str]) -> bool:
-    """The same switches as in the shell: PATINA_SKIP, CI, PATINA_CI."""
-    ci = bool(environment.get("CI")) and environment.get("PATINA_CI") != "1"
-    return ci or environment.get("PATINA_SKIP") == "1"

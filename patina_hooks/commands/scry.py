@@ -90,9 +90,9 @@ def _day(text: str | None) -> int | None:
         return None
     try:
         day = datetime.fromisoformat(text)
-    except ValueError:
-        raise UsageError(f"{text!r} is no date; write it as 2025-11-23") from None
-    return int((day if day.tzinfo else day.astimezone()).timestamp())
+        return int((day if day.tzinfo else day.astimezone()).timestamp())
+    except (ValueError, OverflowError):  # the first and the last day of the calendar have no time zone
+        raise UsageError(f"{text!r} is no date to go by; write it as 2025-11-23") from None
 
 
 def _entry(number: int, hit: Hit) -> str:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -215,9 +213,7 @@ def _repository() -> Repository:
 
 def _wake(repository: Repository) -> None:
     """Have the change indexed in the background, where this repository remembers at all."""
-    if repository.state.is_dir() and not os.environ.get("PATINA_SKIP"):
-        from patina_hooks.worker import start_worker
+    if repository.state.is_dir():
+        from patina_hooks.worker import wake
 
-        # The session stands; what a worker that cannot be started leaves undone, the next sync finds.
-        with suppress(OSError):
-            start_worker(repository.common, repository.root)
+        wake(repository.common, repository.root)

@@ -32,6 +32,7 @@ def _page(status: Status) -> str:
         ("documents", f"{count(status.documents, 'document')}{drafts}"),
         ("observations", f"{status.observations:,} ({count(status.pending, 'text')} pending)"),
         ("pairs", f"{status.pairs:,}"),
+        *([("cut", f"{count(status.cut, 'text')} longer than the model reads")] if status.cut else []),
         ("model", f"{clean_line(status.model) or 'none yet'} (runtime {status.runtime or 'none yet'})"),
         ("projection", status.projection),
         ("on disk", size(status.bytes)),

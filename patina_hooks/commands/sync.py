@@ -33,6 +33,7 @@ def summary(report: SyncReport) -> str:
             (report.added, count(report.added, "observation") + " in"),
             (report.removed, count(report.removed, "observation") + " out"),
             (report.encoded, count(report.encoded, "text") + " embedded"),
+            (report.cut, f"{report.cut:,} longer than the model reads"),
             (report.pending, count(report.pending, "text") + " pending"),
         )
         if number

@@ -33,7 +33,8 @@ def events_hash(connection: sqlite3.Connection) -> str:
         ),
     ):
         for name, oid in connection.execute(query):
-            digest.update(f"{kind} {name} {oid}\n".encode("utf-8", "surrogateescape"))
+            # NUL, which no name holds: a name may hold what would pass for the next line.
+            digest.update(f"{kind}\0{name}\0{oid}\0".encode("utf-8", "surrogateescape"))
     return digest.hexdigest()
 
 

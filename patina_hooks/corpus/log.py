@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from patina_hooks.errors import LogDamaged, StateError
+from patina_hooks.files import make_private, refuse_links
 
 LOG_FILE = "log.db"
 _VERSION = 1
@@ -36,6 +37,7 @@ _DERIVED = {
     "commits": """CREATE TABLE commits (
         id INTEGER PRIMARY KEY, oid TEXT NOT NULL UNIQUE, author TEXT NOT NULL, authored INTEGER NOT NULL,
         committed INTEGER NOT NULL, merge INTEGER NOT NULL, truncated INTEGER NOT NULL)""",
+    "commits_truncated": "CREATE INDEX commits_truncated ON commits (oid) WHERE truncated",
     "path": "CREATE TABLE path (id INTEGER PRIMARY KEY, path TEXT NOT NULL UNIQUE)",
     "change": """CREATE TABLE change (
         commit_id INTEGER NOT NULL REFERENCES commits ON DELETE CASCADE, path_id INTEGER NOT NULL,
@@ -69,6 +71,7 @@ _DERIVED = {
     "session": """CREATE TABLE session (
         id TEXT PRIMARY KEY, title TEXT NOT NULL, adapter TEXT, started INTEGER, ended INTEGER, start TEXT,
         "end" TEXT, path TEXT, state TEXT NOT NULL, ranged INTEGER NOT NULL)""",
+    "session_by_time": "CREATE INDEX session_by_time ON session (started, ended, id) WHERE NOT ranged",
     "session_commit": """CREATE TABLE session_commit (
         session TEXT NOT NULL, commit_id INTEGER NOT NULL, PRIMARY KEY (session, commit_id)) WITHOUT ROWID""",
     "session_by_commit": "CREATE INDEX session_by_commit ON session_commit (commit_id)",
@@ -107,10 +110,12 @@ class Log:
         self.path = folder / LOG_FILE
         if create:
             make_private(folder)
-        elif not self.path.is_file():
-            raise StateError(f"nothing is recorded yet in {folder}", hint="patina init")
+        else:
+            refuse_links(folder)
+            if not self.path.is_file():
+                raise StateError(f"nothing is recorded yet in {folder}", hint="patina init")
         try:
-            self.connection = connect(self.path) if create else _connect_to_read(self.path)
+            self.connection = connect(self.path) if create else connect_to_read(self.path)
             if create:
                 self._prepare()
         except sqlite3.DatabaseError as error:
@@ -189,6 +194,15 @@ class Log:
         if said != ["ok"]:
             raise LogDamaged(f"{self.path} is damaged: {'; '.join(said)}", hint="patina sync --full")
 
+    def compact(self) -> None:
+        """Give back the room of what was deleted, and leave no copy of it. Not inside a transaction."""
+        with self.writing() as connection:
+            for words in ("observation_words", "session_words"):
+                # A deleted word stays in the index as such until its segments are merged.
+                connection.execute(f"INSERT INTO {words} ({words}) VALUES ('optimize')")
+        self.connection.execute("VACUUM")
+        self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
     def empty(self) -> None:
         """Drop everything that is derived; events stay. Inside a transaction."""
         for name, statement in _DERIVED.items():
@@ -212,17 +226,6 @@ class Log:
         return int(self.connection.execute("PRAGMA user_version").fetchone()[0])
 
 
-def make_private(folder: Path) -> None:
-    """Make a folder that only its owner reads. Raises `StateError` where that cannot be, or where it is a
-    link: an unpacked `.git` could have us write wherever it likes."""
-    if folder.is_symlink():
-        raise StateError(f"{folder} is a link, which is not followed", hint=f"rm {folder}")
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise StateError(f"{folder} cannot be made: {error.strerror}", hint="patina doctor") from error
-
-
 def set_aside(folder: Path) -> None:
     """Move a damaged log out of the way, keeping the last one for a look."""
     path = folder / LOG_FILE
@@ -243,13 +246,15 @@ def connect(path: Path) -> sqlite3.Connection:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute("PRAGMA secure_delete = ON")  # a text that was redacted is not to stay on the disk
     except BaseException:
         connection.close()
         raise
     return connection
 
 
-def _connect_to_read(path: Path) -> sqlite3.Connection:
+def connect_to_read(path: Path) -> sqlite3.Connection:
+    """A connection that reads, also where nothing may be written."""
     try:
         return connect(path)
     except sqlite3.OperationalError:

@@ -12,7 +12,7 @@ import re
 import sqlite3
 import time
 from calendar import timegm
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 
@@ -21,6 +21,10 @@ from patina_hooks.plugins import Plugins, open_callable
 from patina_hooks.types import Document, DocumentKind, Extraction, ExtractorSpec, Fault, Observation, Recorded
 
 KEY_BYTES = 16
+TITLE_CAP = 300
+"""A longer title is cut, in characters: it is read whole into every listing and into the index of titles."""
+
+_FAILED = "the extractor % failed"  # as LIKE reads it
 _REDACTED = "[redacted]"
 
 
@@ -51,7 +55,7 @@ class Extractors:
         except (Exception, SystemExit) as error:
             said = f"{type(error).__name__}: {error}"
             self.faults.append(Fault(spec.name, f"{document.kind} {document.oid}", said))
-            return Extraction(()), f"the extractor {spec.name} failed"
+            return Extraction(()), _FAILED.replace("%", spec.name)
 
     def redacted(self, text: str) -> str:
         """The text without what the user's patterns match; each is a rule of its own, with its own flags."""
@@ -83,10 +87,14 @@ class Place:
 
 @dataclass(slots=True)
 class Changed:
-    """Observations that became live and that ceased to be, for the event hooks."""
+    """Observations that became live and that ceased to be: how many, and, where somebody wants to hear of
+    them (`keep`), which."""
 
     added: list[Recorded] = field(default_factory=list)
     removed: list[Recorded] = field(default_factory=list)
+    keep: bool = True
+    came: int = 0
+    went: int = 0
 
 
 def text_key(text: str) -> bytes:
@@ -103,7 +111,7 @@ def store_source(
         if connection.execute(known, (document.oid, tag)).fetchone():
             continue
         found, reason = (Extraction(()), skipped) if skipped else extractors.extract(spec, document)
-        row = (document.oid, tag, _storable(found.title), json.dumps(dict(found.fields)), reason)
+        row = (document.oid, tag, _storable(found.title[:TITLE_CAP]), json.dumps(dict(found.fields)), reason)
         source = connection.execute(
             "INSERT INTO source (oid, extractor, title, fields, skipped) VALUES (?, ?, ?, ?, ?)", row
         ).lastrowid
@@ -124,6 +132,41 @@ def forget_sources(connection: sqlite3.Connection, extractors: Extractors) -> No
 def forget_skipped(connection: sqlite3.Connection, oids: Iterable[str]) -> None:
     """Have these objects, which could not be read, read anew."""
     connection.executemany("DELETE FROM source WHERE oid = ? AND skipped != ''", [(oid,) for oid in oids])
+
+
+def forget_failed(connection: sqlite3.Connection, oids: Iterable[str]) -> None:
+    """Have these objects read anew by the extractors that failed on them."""
+    connection.executemany(
+        "DELETE FROM source WHERE oid = ? AND skipped != '' AND skipped LIKE ?",
+        [(oid, _FAILED) for oid in oids],
+    )
+
+
+def failed_places(connection: sqlite3.Connection) -> list[Place]:
+    """A place on refs of each object that some extractor failed on; what was tried last comes last."""
+    rows = connection.execute(
+        "SELECT d.kind, d.oid, d.path, d.work_tree, d.session FROM source s JOIN document d ON d.oid = s.oid"
+        " WHERE s.skipped != '' AND s.skipped LIKE ? AND d.work_tree = '' GROUP BY d.oid ORDER BY max(s.id)",
+        (_FAILED,),
+    )
+    return [Place(*row) for row in rows]
+
+
+def outdated_places(connection: sqlite3.Connection, extractors: Extractors) -> list[Place]:
+    """Documents that an extractor in force has not read, or that one has which is no longer in force."""
+    places: list[Place] = []
+    kinds: tuple[DocumentKind, ...] = ("commit", "session")
+    for kind in kinds:
+        tags = extractors.tags(kind)
+        marks = ", ".join("?" * len(tags))
+        rows = connection.execute(
+            "SELECT d.kind, d.oid, d.path, d.work_tree, d.session FROM document d"
+            " LEFT JOIN source s ON s.oid = d.oid WHERE d.kind = ? GROUP BY d.id"
+            f" HAVING count(s.id) != ? OR total(s.extractor IN ({marks})) != ? ORDER BY d.id",
+            (kind, len(tags), *tags, len(tags)),
+        )
+        places += [Place(*row) for row in rows]
+    return places
 
 
 def missing_sources(
@@ -149,10 +192,27 @@ def add_document(
     if first:
         _wake(connection, extractors, place, changed)
     if place.kind == "session":
-        words = _words_of(connection, place.oid, title)
-        connection.execute(
-            "INSERT INTO session_words (rowid, title, body) VALUES (?, ?, ?)", (document, *words)
-        )
+        _add_words(connection, document, place.oid, title)
+
+
+def renew_documents(
+    connection: sqlite3.Connection, extractors: Extractors, oid: str, changed: Changed
+) -> None:
+    """Have the documents of an object say what the extractors in force found in it: what others found rests,
+    and what is new becomes live."""
+    ask = "SELECT id, title, kind, oid, path, work_tree, session FROM document WHERE oid = ? ORDER BY id"
+    found = [(row[0], row[1], Place(*row[2:])) for row in connection.execute(ask, (oid,))]
+    for document, title, place in found:
+        if place.kind == "session":
+            _drop_words(connection, document, oid, title)
+    for _, _, place in found[:1]:
+        _rest(connection, place, changed, keep=extractors.tags(place.kind))
+        _wake(connection, extractors, place, changed)
+    for document, _, place in found:
+        title = _title(connection, extractors, place)
+        connection.execute("UPDATE document SET title = ? WHERE id = ?", (title, document))
+        if place.kind == "session":
+            _add_words(connection, document, oid, title)
 
 
 def remove_document(connection: sqlite3.Connection, place: Place, changed: Changed) -> None:
@@ -164,11 +224,7 @@ def remove_document(connection: sqlite3.Connection, place: Place, changed: Chang
     if row is None:
         return
     if place.kind == "session":
-        # A contentless index forgets by being told the same words again.
-        connection.execute(
-            "INSERT INTO session_words (session_words, rowid, title, body) VALUES ('delete', ?, ?, ?)",
-            (row[0], *_words_of(connection, place.oid, row[2])),
-        )
+        _drop_words(connection, row[0], place.oid, row[2])
     connection.execute("DELETE FROM document WHERE id = ?", (row[0],))
     if not _held(connection, place.oid):
         _rest(connection, Place(place.kind, place.oid, place.path, place.work_tree, row[1]), changed)
@@ -184,7 +240,7 @@ def _wake(connection: sqlite3.Connection, extractors: Extractors, place: Place, 
     rows = connection.execute(
         "SELECT o.id, o.key, o.kind, o.text, o.line, o.section, o.weight, o.text_key"
         " FROM source s JOIN observation o ON o.source_id = s.id"
-        f" WHERE s.oid = ? AND s.extractor IN ({marks}) ORDER BY o.id",
+        f" WHERE s.oid = ? AND s.extractor IN ({marks}) AND NOT o.live ORDER BY o.id",
         (place.oid, *tags),
     ).fetchall()
     dated = _dated(connection, place)
@@ -198,14 +254,19 @@ def _wake(connection: sqlite3.Connection, extractors: Extractors, place: Place, 
         " ON CONFLICT (key) DO UPDATE SET live = live + 1, dated = max(dated, excluded.dated)",
         [(row[7], dated) for row in rows],
     )
-    changed.added += [_recorded(row, place) for row in rows]
+    changed.came += len(rows)
+    if changed.keep:
+        changed.added += [_recorded(row, place) for row in rows]
 
 
-def _rest(connection: sqlite3.Connection, place: Place, changed: Changed) -> None:
+def _rest(connection: sqlite3.Connection, place: Place, changed: Changed, keep: Collection[str] = ()) -> None:
+    """What is live of an object rests, but for what the extractors in `keep` found."""
+    marks = ", ".join("?" * len(keep))
     rows = connection.execute(
         "SELECT o.id, o.key, o.kind, o.text, o.line, o.section, o.weight, o.text_key"
-        " FROM source s JOIN observation o ON o.source_id = s.id WHERE s.oid = ? AND o.live ORDER BY o.id",
-        (place.oid,),
+        " FROM source s JOIN observation o ON o.source_id = s.id"
+        f" WHERE s.oid = ? AND o.live AND s.extractor NOT IN ({marks}) ORDER BY o.id",
+        (place.oid, *keep),
     ).fetchall()
     connection.executemany("UPDATE observation SET live = 0 WHERE id = ?", [(row[0],) for row in rows])
     connection.executemany(
@@ -213,7 +274,9 @@ def _rest(connection: sqlite3.Connection, place: Place, changed: Changed) -> Non
         [(row[0], with_parts(row[3])) for row in rows],
     )
     connection.executemany("UPDATE text SET live = live - 1 WHERE key = ?", [(row[7],) for row in rows])
-    changed.removed += [_recorded(row, place) for row in rows]
+    changed.went += len(rows)
+    if changed.keep:
+        changed.removed += [_recorded(row, place) for row in rows]
 
 
 def _title(connection: sqlite3.Connection, extractors: Extractors, place: Place) -> str:
@@ -233,6 +296,19 @@ def _dated(connection: sqlite3.Connection, place: Place) -> int:
         row = connection.execute("SELECT committed FROM commits WHERE oid = ?", (place.oid,)).fetchone()
         return int(row[0]) if row else 0
     return timegm(time.strptime(place.session, "%Y%m%d-%H%M%S")) if place.session else 0
+
+
+def _add_words(connection: sqlite3.Connection, document: int | None, oid: str, title: str) -> None:
+    words = _words_of(connection, oid, title)
+    connection.execute("INSERT INTO session_words (rowid, title, body) VALUES (?, ?, ?)", (document, *words))
+
+
+def _drop_words(connection: sqlite3.Connection, document: int, oid: str, title: str) -> None:
+    # A contentless index forgets by being told the same words again.
+    connection.execute(
+        "INSERT INTO session_words (session_words, rowid, title, body) VALUES ('delete', ?, ?, ?)",
+        (document, *_words_of(connection, oid, title)),
+    )
 
 
 def _words_of(connection: sqlite3.Connection, oid: str, title: str) -> tuple[str, str]:

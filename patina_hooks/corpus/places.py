@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from hashlib import new as new_hash
 from pathlib import Path
 
 from patina_hooks.corpus.log import name_text
 from patina_hooks.corpus.observations import Place
-from patina_hooks.corpus.tips import is_date
-from patina_hooks.git.repository import Blob, Repository
+from patina_hooks.git.repository import DOCUMENT_CAP, Blob, Repository
+from patina_hooks.session_ids import is_session_id
 
 ACTIVE_DOCUMENT = ".patina/local/active-session.md"
-DOCUMENT_CAP = 8 << 20
 ABSENT = "not in this clone"
 _SUFFIX = ".md"
 _REGULAR = ("100644", "100755")
@@ -31,8 +30,8 @@ def places_in(repository: Repository, trees: set[str], folder: str) -> set[Place
     """The session documents in these trees: regular Markdown files, never links, not recursive."""
     return {
         Place("session", entry.oid, name_text(f"{folder}/{entry.name}"), "", session_of(entry.name))
-        for tree in sorted(trees)
-        for entry in repository.tree(tree)
+        for entries in repository.trees(sorted(trees)).values()
+        for entry in entries
         if entry.mode in _REGULAR and entry.name.endswith(_SUFFIX)
     }
 
@@ -40,7 +39,7 @@ def places_in(repository: Repository, trees: set[str], folder: str) -> set[Place
 def session_of(name: str) -> str | None:
     """The session whose archived document has this file name."""
     stem = name.removesuffix(_SUFFIX)
-    return stem if len(stem) == 15 and is_date(stem) else None
+    return stem if is_session_id(stem) else None
 
 
 def listing(root: Path, folder: str) -> Iterator[tuple[str, os.stat_result]]:
@@ -56,23 +55,26 @@ def listing(root: Path, folder: str) -> Iterator[tuple[str, os.stat_result]]:
                 yield f"{folder}/{entry.name}", entry.stat(follow_symlinks=False)
 
 
-def read_draft(root: Path, path: str, object_format: str) -> list[tuple[str, bytes]]:
-    """What a file would be called as a blob, with its bytes: as it stands, and with LF line ends where
-    a checkout made them CRLF. Empty where it is no plain file or too large."""
+def read_draft(root: Path, path: str, object_format: str) -> list[Blob]:
+    """What a file would be as a blob: as it stands, and with LF line ends where a checkout made them CRLF;
+    without data where it is too large. Empty where it is no plain file."""
     try:
         handle = os.open(
             root / path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
         )
         with os.fdopen(handle, "rb") as file:
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode):
                 return []
-            data = file.read(DOCUMENT_CAP + 1)
+            if (size := status.st_size) > DOCUMENT_CAP:
+                return [
+                    Blob(_blob_id(iter(lambda: file.read(1 << 16), b""), size, object_format), size, None)
+                ]
+            data = file.read(DOCUMENT_CAP)
     except OSError:
         return []
-    if len(data) > DOCUMENT_CAP:
-        return []
     forms = [data, data.replace(b"\r\n", b"\n")] if b"\r\n" in data else [data]
-    return [(_blob_id(form, object_format), form) for form in forms]
+    return [Blob(_blob_id([form], len(form), object_format), len(form), form) for form in forms]
 
 
 def reason_to_skip(blob: Blob) -> str:
@@ -88,10 +90,11 @@ def reason_to_skip(blob: Blob) -> str:
     return ""
 
 
-def _blob_id(data: bytes, object_format: str) -> str:
+def _blob_id(pieces: Iterable[bytes], size: int, object_format: str) -> str:
     name = new_hash("sha256" if object_format == "sha256" else "sha1", usedforsecurity=False)
-    name.update(b"blob %d\0" % len(data))
-    name.update(data)
+    name.update(b"blob %d\0" % size)
+    for piece in pieces:
+        name.update(piece)
     return name.hexdigest()
 
 

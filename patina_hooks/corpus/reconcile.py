@@ -21,10 +21,14 @@ from patina_hooks.corpus.observations import (
     Extractors,
     Place,
     add_document,
+    failed_places,
+    forget_failed,
     forget_skipped,
     forget_sources,
     missing_sources,
+    outdated_places,
     remove_document,
+    renew_documents,
     store_source,
 )
 from patina_hooks.corpus.timeline import derive_session
@@ -37,27 +41,36 @@ from patina_hooks.corpus.tips import (
     read_tips,
     store_tips,
 )
-from patina_hooks.git.repository import Blob, Repository
+from patina_hooks.git.repository import DOCUMENT_CAP, Blob, Repository
 from patina_hooks.settings import Settings
 from patina_hooks.types import Commit, Document, Session
 
 _BATCH = 1_000
+_MOST_FAILURES = 20  # that a sync bears before it leaves what else failed before to the next
 Progress = Callable[[str, int, int], None]
 
 
 @dataclass(slots=True)
 class Reconciled:
-    """What one reconcile changed. sessions: (before, after) of each session that was derived anew."""
+    """What one reconcile changed. sessions: (before, after) of each session that was derived anew.
 
+    read: how many commits are new; commits: those, where somebody wants to hear of them (`keep`).
+    """
+
+    keep: bool = True
+    read: int = 0
     commits: list[Commit] = field(default_factory=list)
     gone: int = 0
     sessions: list[tuple[Session | None, Session | None]] = field(default_factory=list)
     changed: Changed = field(default_factory=Changed)
     dirty: set[str] = field(default_factory=set)
+    retried: bool = False
 
     @property
     def anything(self) -> bool:
-        return bool(self.commits or self.gone or self.dirty or self.changed.added or self.changed.removed)
+        """Whether there was anything to do, for plugins too."""
+        changed = self.changed.came or self.changed.went
+        return bool(self.read or self.gone or self.dirty or changed or self.retried)
 
 
 def reconcile(
@@ -66,14 +79,22 @@ def reconcile(
     extractors: Extractors,
     settings: Settings,
     progress: Progress | None = None,
+    result: Reconciled | None = None,
 ) -> Reconciled:
-    """Bring the log in line; the caller holds the sync lock."""
-    return _Reconciler(repository, log, extractors, settings, progress or (lambda *_: None)).run()
+    """Bring the log in line; the caller holds the sync lock. result: empty, says what is to be kept in it."""
+    show, result = progress or (lambda *_: None), result or Reconciled()
+    return _Reconciler(repository, log, extractors, settings, show, result).run()
 
 
 class _Reconciler:
     def __init__(
-        self, repository: Repository, log: Log, extractors: Extractors, settings: Settings, progress: Progress
+        self,
+        repository: Repository,
+        log: Log,
+        extractors: Extractors,
+        settings: Settings,
+        progress: Progress,
+        result: Reconciled,
     ) -> None:
         self._repository = repository
         self._log = log
@@ -81,20 +102,22 @@ class _Reconciler:
         self._extractors = extractors
         self._folder = settings.sessions_folder
         self._progress = progress
-        self._result = Reconciled()
+        self._result = result
 
     def run(self) -> Reconciled:
-        stale = self._log.fact("extractors") not in ("", self._extractors.signature)
         old = load_tips(self._db, self._log.fact("tags"))
         tips = read_tips(self._repository, old)
-        graph = self._graph(old, tips)
-        self._read_commits(graph.added)
+        packs = self._packs()
+        again = self._cut_off(packs)
+        graph = self._graph(old, tips, again)
+        self._read_commits([*graph.added, *sorted(again.difference(graph.added, graph.gone))], again)
         with self._log.writing():
             moved = store_tips(self._db, old, tips)
             self._forget_commits(graph.gone)
-            if stale:
-                self._reread()
-            self._documents(tips, graph.side, everything=stale)
+            if self._log.fact("extractors") != self._extractors.signature:
+                self._renew()
+            self._retry()
+            self._documents(tips, graph.side)
             self._drafts(tips)
             if self._border_moved():
                 self._forget_sessions()
@@ -102,6 +125,7 @@ class _Reconciler:
             self._log.remember("tags", tips.listing)
             self._log.remember("side", json.dumps(sorted(graph.side)))
             self._log.remember("shallow", self._shallow())
+            self._log.remember("packs", packs)
             self._log.remember("folder", self._folder)
             self._log.remember("extractors", self._extractors.signature)
             self._log.remember("reading", "")
@@ -111,15 +135,15 @@ class _Reconciler:
 
     # --- commits --------------------------------------------------------------------------------
 
-    def _graph(self, old: Tips, tips: Tips) -> GraphChange:
+    def _graph(self, old: Tips, tips: Tips, again: set[str]) -> GraphChange:
         side = set(json.loads(self._log.fact("side", "[]")))
         # A reading that was killed may have left commits that no tip has reached since.
         killed = self._log.fact("reading") != ""
         try:
-            whole = self._known() if not old.trunk or killed or self._border_moved() else None
+            whole = self._known(again) if not old.trunk or killed or self._border_moved() else None
             return graph_change(self._repository, old, tips, side, whole=whole)
         except PrunedTips:
-            return graph_change(self._repository, old, tips, side, whole=self._known())
+            return graph_change(self._repository, old, tips, side, whole=self._known(again))
 
     def _shallow(self) -> str:
         border = self._repository.shallow()
@@ -128,39 +152,59 @@ class _Reconciler:
     def _border_moved(self) -> bool:
         return self._log.fact("shallow") != self._shallow()
 
-    def _known(self) -> dict[str, bool]:
-        """Every commit, and whether it was cut off: those are read again."""
-        return {row[0]: bool(row[1]) for row in self._db.execute("SELECT oid, truncated FROM commits")}
+    def _packs(self) -> str:
+        """A digest of what arrives by fetching."""
+        packs = (self._repository.common / "objects" / "pack").glob("*.pack")
+        return _sha256(" ".join(sorted(pack.name for pack in packs)))
 
-    def _read_commits(self, added: list[str]) -> None:
-        fresh = [oid for oid in added if not self._has(oid)]
+    def _cut_off(self, packs: str) -> set[str]:
+        """Known commits whose paths may be told otherwise now: they are, or were, at the shallow border, or a
+        partial clone lacked their trees and has fetched since."""
+        border = self._repository.shallow()
+        cut = {row[0] for row in self._db.execute("SELECT oid FROM commits WHERE truncated")}
+        if self._border_moved():
+            return cut | {oid for oid in border if self._has(oid)}
+        lacking = cut - border
+        fetched = packs != self._log.fact("packs")
+        return self._repository.with_trees(lacking) if lacking and fetched else set()
+
+    def _known(self, again: set[str]) -> dict[str, bool]:
+        """Every commit, and whether it is to be read again."""
+        return {row[0]: row[0] in again for row in self._db.execute("SELECT oid FROM commits")}
+
+    def _read_commits(self, added: list[str], again: set[str]) -> None:
+        fresh = [oid for oid in added if oid in again or not self._has(oid)]
         done = 0
         stream = self._repository.commits(fresh)
         while batch := list(islice(stream, _BATCH)):
             with self._log.writing():
                 for commit in batch:
-                    self._add_commit(commit)
-                self._log.record(
-                    "commit", [(c.oid, self._extractors.redacted(c.subject)[:200]) for c in batch]
-                )
+                    self._store_commit(commit)
+                new = [commit for commit in batch if commit.oid not in again]
+                self._log.record("commit", [(c.oid, self._extractors.redacted(c.subject)[:200]) for c in new])
                 self._log.remember("reading", "begun")
-            self._result.commits += batch
+                if self._log.fact("extractors") != self._extractors.signature:
+                    # Killed after this, there are documents of both: whatever is in force then must look.
+                    self._log.remember("extractors", "")
+            self._result.read += len(new)
+            if self._result.keep:
+                self._result.commits += new
             done += len(batch)
             self._progress("reading commits", done, len(fresh))
 
     def _has(self, oid: str) -> bool:
-        row = self._db.execute("SELECT truncated FROM commits WHERE oid = ?", (oid,)).fetchone()
-        if row and row[0]:
-            with self._log.writing():
-                self._forget_commits([oid])
-        return bool(row and not row[0])
+        return self._db.execute("SELECT 1 FROM commits WHERE oid = ?", (oid,)).fetchone() is not None
 
-    def _add_commit(self, commit: Commit) -> None:
-        number = self._db.execute(
+    def _store_commit(self, commit: Commit) -> None:
+        """Add a commit, or have one that is there say its paths anew: nothing else of it can change."""
+        self._db.execute(
             "INSERT INTO commits (oid, author, authored, committed, merge, truncated)"
-            " VALUES (?, ?, ?, ?, ?, ?)",
+            " VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (oid)"
+            " DO UPDATE SET merge = excluded.merge, truncated = excluded.truncated",
             (commit.oid, commit.author, commit.authored, commit.committed, commit.is_merge, commit.truncated),
-        ).lastrowid
+        )
+        (number,) = self._db.execute("SELECT id FROM commits WHERE oid = ?", (commit.oid,)).fetchone()
+        self._db.execute("DELETE FROM change WHERE commit_id = ?", (number,))
         paths = [(name_text(change.path),) for change in commit.changes]
         self._db.executemany("INSERT OR IGNORE INTO path (path) VALUES (?)", paths)
         self._db.executemany(
@@ -168,7 +212,8 @@ class _Reconciler:
             [(number, c.status, path[0]) for c, path in zip(commit.changes, paths, strict=True)],
         )
         store_source(self._db, self._extractors, Document("commit", commit.oid, commit.message))
-        add_document(self._db, self._extractors, Place("commit", commit.oid), self._result.changed)
+        if not self._is_document(commit.oid):
+            add_document(self._db, self._extractors, Place("commit", commit.oid), self._result.changed)
 
     def _forget_commits(self, oids: Iterable[str]) -> None:
         for oid in oids:
@@ -182,27 +227,48 @@ class _Reconciler:
 
     # --- documents ------------------------------------------------------------------------------
 
-    def _reread(self) -> None:
-        """The extractors changed: take every document out; those that are live come back as read anew."""
-        rows = self._db.execute("SELECT kind, oid, path, work_tree, session FROM document").fetchall()
-        old = [Place(*row) for row in rows]
-        for place in old:
-            remove_document(self._db, place, self._result.changed)
+    def _renew(self) -> None:
+        """The extractors changed: what those that left have found goes, those that came read everything."""
+        outdated = outdated_places(self._db, self._extractors)
+        for place in outdated:
+            if place.work_tree:
+                self._take_out(place)
+        self._db.execute("DELETE FROM fact WHERE name LIKE 'files %'")
+        self._read_again([place for place in outdated if not place.work_tree])
         forget_sources(self._db, self._extractors)
         if self._extractors.redact:
             self._log.rewrite(self._extractors.redacted)
-        self._db.execute("DELETE FROM fact WHERE name LIKE 'files %'")
-        live = [place for place in old if place.kind == "commit"]
-        self._extract_commits([place.oid for place in live])
-        for place in live:
-            add_document(self._db, self._extractors, place, self._result.changed)
         self._result.dirty |= {row[0] for row in self._db.execute("SELECT id FROM session")}
 
-    def _documents(self, tips: Tips, side: set[str], *, everything: bool) -> None:
+    def _retry(self) -> None:
+        """What an extractor failed on is tried again, in case that what it lacked is there now."""
+        waiting, failures = failed_places(self._db), 0
+        while waiting and failures < _MOST_FAILURES:
+            batch, waiting = waiting[:_MOST_FAILURES], waiting[_MOST_FAILURES:]
+            before = len(self._extractors.faults)
+            forget_failed(self._db, [place.oid for place in batch])
+            self._read_again(batch)
+            failures += len(self._extractors.faults) - before
+            self._result.retried = True
+
+    def _read_again(self, places: list[Place]) -> None:
+        """Have documents that stay where they are say what the extractors in force make of them."""
+        self._extract_commits([place.oid for place in places if place.kind == "commit"])
+        self._extract_blobs({place.oid: place.path for place in places if place.kind == "session"})
+        for oid in dict.fromkeys(place.oid for place in places):
+            renew_documents(self._db, self._extractors, oid, self._result.changed)
+        ask = (
+            "SELECT sc.session FROM session_commit sc JOIN commits c ON c.id = sc.commit_id WHERE c.oid = ?1"
+            " UNION SELECT session FROM document WHERE oid = ?1 AND session IS NOT NULL"
+        )
+        for place in places:
+            self._result.dirty |= {row[0] for row in self._db.execute(ask, (place.oid,))}
+
+    def _documents(self, tips: Tips, side: set[str]) -> None:
         trees = places.trees_of(self._repository, tips.trunk_targets() | side, self._folder)
         key = " ".join([self._folder, *sorted(trees)])
         arrived = self._arrived()
-        if key == self._log.fact("trees") and not everything and not arrived:
+        if key == self._log.fact("trees") and not arrived:
             return
         rows = self._db.execute(
             "SELECT kind, oid, path, work_tree, session FROM document"
@@ -235,13 +301,17 @@ class _Reconciler:
     def _extract_blobs(self, paths: dict[str, str]) -> None:
         """Extract session documents that some extractor in force has not read; oid -> path."""
         wanted = missing_sources(self._db, self._extractors, "session", paths)
-        for done, blob in enumerate(self._repository.blobs(wanted, places.DOCUMENT_CAP), 1):
-            reason = places.reason_to_skip(blob)
-            text = "" if reason else (blob.data or b"").decode("utf-8", "replace")
-            store_source(self._db, self._extractors, Document("session", blob.oid, text), reason)
-            if reason:
+        for done, blob in enumerate(self._repository.blobs(wanted, DOCUMENT_CAP), 1):
+            if reason := self._extract_blob(blob):
                 self._log.record("skipped", [(paths[blob.oid], reason)])
             self._progress("reading documents", done, len(wanted))
+
+    def _extract_blob(self, blob: Blob) -> str:
+        """Extract one session document; gives why it cannot be read, "" where it can."""
+        reason = places.reason_to_skip(blob)
+        text = "" if reason else (blob.data or b"").decode("utf-8", "replace")
+        store_source(self._db, self._extractors, Document("session", blob.oid, text), reason)
+        return reason
 
     def _put_in(self, place: Place) -> None:
         session = place.session or self._stated_session(place)
@@ -265,7 +335,7 @@ class _Reconciler:
         """The id that a document gives itself, where its name gives none (a draft)."""
         if not place.work_tree:
             return None
-        rows = self._db.execute("SELECT fields FROM source WHERE oid = ?", (place.oid,))
+        rows = self._db.execute("SELECT fields FROM source WHERE oid = ? ORDER BY extractor", (place.oid,))
         stated = (str(json.loads(row[0]).get("id", "")) for row in rows)
         return next((found for text in stated if (found := places.session_of(text))), None)
 
@@ -276,25 +346,29 @@ class _Reconciler:
             "SELECT kind, oid, path, work_tree, session FROM document WHERE work_tree != ''"
         )
         have = {(place.oid, place.path, place.work_tree): place for place in (Place(*row) for row in rows)}
-        want: dict[tuple[str, str, str], bytes | None] = {}
+        want: dict[tuple[str, str, str], Blob | None] = {}
+        looked: set[str] = set()
         for tree in tips.work_trees:
             if not self._repository.owns(tree.path):
                 continue
-            of_tree = [key for key in have if key[2] == name_text(str(tree.path))]
-            want.update(self._drafts_in(tree.path, of_tree))
+            name = name_text(str(tree.path))
+            want.update(self._drafts_in(tree.path, [key for key in have if key[2] == name]))
+            looked.add(f"files {name}")
+        # A work tree that is not to be found now is looked at anew when it is back.
+        for (name,) in self._db.execute("SELECT name FROM fact WHERE name LIKE 'files %'").fetchall():
+            if name not in looked:
+                self._db.execute("DELETE FROM fact WHERE name = ?", (name,))
         for key in sorted(have.keys() - want.keys()):
             self._take_out(have[key])
         for key in sorted(want.keys() - have.keys()):
-            data = want[key] or b""
-            reason = places.reason_to_skip(Blob(key[0], len(data), data))
-            document = Document("session", key[0], "" if reason else data.decode("utf-8", "replace"))
-            store_source(self._db, self._extractors, document, reason)
+            if blob := want[key]:
+                self._extract_blob(blob)
             self._put_in(Place("session", *key))
 
     def _drafts_in(
         self, root: Path, have: list[tuple[str, str, str]]
-    ) -> dict[tuple[str, str, str], bytes | None]:
-        """(oid, path, work tree) -> bytes of each document of one work tree that no ref holds.
+    ) -> dict[tuple[str, str, str], Blob | None]:
+        """(oid, path, work tree) -> blob of each document of one work tree that no ref holds.
 
         Where no file and no tree of documents has changed since the last time, nothing is opened.
         """
@@ -304,16 +378,16 @@ class _Reconciler:
         name, look = f"files {tree}", _sha256(stamps + self._log.fact("trees"))
         if self._log.fact(name) == look:
             return dict.fromkeys(have)
-        found: dict[tuple[str, str, str], bytes | None] = {}
+        found: dict[tuple[str, str, str], Blob | None] = {}
         for path, _ in files:
             read = places.read_draft(root, path, self._repository.object_format)
-            if read and not any(self._is_on_ref(oid) for oid, _ in read):
-                oid, data = read[0]
-                found[oid, name_text(path), tree] = data
+            if read and not any(self._is_document(blob.oid) for blob in read):
+                found[read[0].oid, name_text(path), tree] = read[0]
         self._log.remember(name, look)
         return found
 
-    def _is_on_ref(self, oid: str) -> bool:
+    def _is_document(self, oid: str) -> bool:
+        """Whether a ref holds this object, as a document or as a commit."""
         ask = "SELECT 1 FROM document WHERE oid = ? AND work_tree = ''"
         return self._db.execute(ask, (oid,)).fetchone() is not None
 

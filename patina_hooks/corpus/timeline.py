@@ -62,8 +62,12 @@ def commits_of(connection: sqlite3.Connection, session_id: str) -> list[str]:
 SESSION_OF_COMMIT = """coalesce(
  (SELECT max(sc.session) FROM session_commit sc WHERE sc.commit_id = c.id),
  (SELECT max(t.id) FROM session t
-  WHERE NOT t.ranged AND t.started <= c.committed AND c.committed <= t.ended))"""
-"""SQL for the innermost session that holds the row `c` of `commits`: by ancestry, else by time."""
+  WHERE NOT t.ranged AND t.started <= c.committed AND c.committed <= t.ended
+   AND t.started >= c.committed - (SELECT max(l.ended - l.started) FROM session l WHERE NOT l.ranged)))"""
+"""SQL for the innermost session that holds the row `c` of `commits`: by ancestry, else by time.
+
+That no session began longer ago than the longest one lasted leaves few of them to look at.
+"""
 
 
 def _read(connection: sqlite3.Connection, session_id: str) -> Session | None:
@@ -76,7 +80,7 @@ def _read(connection: sqlite3.Connection, session_id: str) -> Session | None:
     documents = connection.execute(
         "SELECT d.path, d.work_tree, d.title, s.fields FROM document d"
         " LEFT JOIN source s ON s.oid = d.oid AND s.fields != '{}'"
-        " WHERE d.session = ? ORDER BY d.work_tree, d.path, d.oid, s.id DESC LIMIT 1",
+        " WHERE d.session = ? ORDER BY d.work_tree, d.path, d.oid, s.extractor LIMIT 1",
         (session_id,),
     ).fetchone()
     if not tags and documents is None:

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-import re
 import sqlite3
 from collections.abc import Callable, Mapping
 from dataclasses import astuple, dataclass
-from datetime import datetime
 from functools import cached_property
 
 from patina_hooks.corpus.log import name_text
 from patina_hooks.errors import GitError
 from patina_hooks.git.repository import Ref, Repository, WorkTree, names_in
+from patina_hooks.session_ids import is_session_id, split_tag
 
 SESSION_TAGS = "refs/tags/session-*"
-_ABSENT = "tags no commit that is here"
-_SESSION_TAG = re.compile(r"refs/tags/session-(\d{8}-\d{6})(?:-([a-z0-9_-]+?))?-(start|end)")
+_ABSENT = "tags what is not in this clone"
+_NO_COMMIT = "tags no commit"
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,29 +112,23 @@ def _read_tags(
         return name in known and known[name].oid == oid and known[name].skipped != _ABSENT
 
     fresh = repository.peel([pair for pair in listed if not is_known(*pair)])
+    odd = [ref.oid for ref in fresh if ref.commit is None]
+    here = dict(zip(odd, repository.names([f"{oid}^{{}}" for oid in odd]), strict=True))
     kept = {name: known[name] for name, oid in listed if is_known(name, oid)}
-    return kept | {ref.name: _tag(ref) for ref in fresh}
+    return kept | {ref.name: _tag(ref, here=here.get(ref.oid) is not None) for ref in fresh}
 
 
-def _tag(ref: Ref) -> Tip:
+def _tag(ref: Ref, *, here: bool) -> Tip:
+    """here: whether this clone holds what a tag of no commit tags."""
     name = ref.name
-    match = _SESSION_TAG.fullmatch(name)
-    if not match:
+    tag = split_tag(name.removeprefix("refs/tags/"))
+    if tag is None:
         return Tip(name, "tag", ref.oid, None, skipped="not a session tag's name")
-    if not is_date(match[1]):
+    if not is_session_id(tag.id):
         return Tip(name, "tag", ref.oid, None, skipped="no such date")
     if ref.commit is None:
-        return Tip(name, "tag", ref.oid, None, skipped=_ABSENT)
-    return Tip(name, "tag", ref.oid, ref.commit, ref.dated, match[1], match[2], match[3])
-
-
-def is_date(session: str) -> bool:
-    """Whether a session id names a moment that the calendar has."""
-    try:
-        datetime.strptime(session, "%Y%m%d-%H%M%S")
-    except ValueError:
-        return False
-    return True
+        return Tip(name, "tag", ref.oid, None, skipped=_NO_COMMIT if here else _ABSENT)
+    return Tip(name, "tag", ref.oid, ref.commit, ref.dated, tag.id, tag.adapter, tag.edge)
 
 
 def load_tips(connection: sqlite3.Connection, listing: str) -> Tips:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import re
 
-_CAMEL = re.compile(r"[A-Za-z][a-z0-9]*[A-Z][A-Za-z0-9]*")
+_WORD = re.compile(r"[A-Za-z][A-Za-z0-9]*")
+_CAPITAL = re.compile(r"[A-Z]")
 _PARTS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 
 
 def with_parts(text: str) -> str:
     """The text, followed by the parts of its CamelCase words."""
-    parts = [
-        part for word in _CAMEL.findall(text) if len(found := _PARTS.findall(word)) > 1 for part in found
-    ]
+    # Two patterns that each look at a letter once: one for both would go back over a long word.
+    camels = (word for word in _WORD.findall(text) if _CAPITAL.search(word, 1))
+    parts = [part for word in camels if len(found := _PARTS.findall(word)) > 1 for part in found]
     return f"{text} {' '.join(parts)}" if parts else text

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Literal
 
 from patina_hooks.errors import StateError
-from patina_hooks.files import replace_file
+from patina_hooks.files import make_private, replace_file
 from patina_hooks.git import stub
 from patina_hooks.git.child import ChildGit
 from patina_hooks.git.repository import Repository
@@ -128,20 +128,11 @@ def inspect(repository: Repository, *, config_hooks: bool | None = None) -> Inst
     return Installation(folder, hooks, _recorded(repository.state))
 
 
-def make_state(state: Path) -> None:
-    """The state folder, for its owner's eyes alone. Raises `StateError` where it is a link."""
-    if state.is_symlink():
-        raise StateError(f"{state} is a link, which is not followed", hint=f"rm {state}")
-    state.mkdir(mode=0o700, exist_ok=True)
-    if state.stat().st_mode & 0o077:
-        state.chmod(0o700)
-
-
 # --- the script -----------------------------------------------------------------------------------
 
 
 def _write_script(state: Path, interpreter: str) -> None:
-    make_state(state)
+    make_private(state)
     path, content = state / stub.SCRIPT, stub.script(interpreter)
     if not path.is_file() or path.read_bytes() != content:
         replace_file(path, content)

@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 from patina_hooks.errors import StateError
+from patina_hooks.files import NO_LINK
 
 _POLL_SECONDS = 0.05
 
@@ -65,7 +66,7 @@ class SyncLock:
 
     def _open(self) -> int:
         try:
-            return os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
+            return os.open(self.path, os.O_RDWR | os.O_CREAT | NO_LINK, 0o600)
         except OSError as error:
             raise StateError(
                 f"{self.path} cannot be opened: {error.strerror}", hint="patina doctor"

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from itertools import islice
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO
 
 from patina_hooks.errors import GitError, NotARepository
 from patina_hooks.git.child import ChildGit
-from patina_hooks.types import Change, Commit
+from patina_hooks.git.commit_log import FIELD_CAP, LOG_FORMAT, commits_in, seconds
+from patina_hooks.types import Commit
 
 STATE_FOLDER = "patina"
-_LOG_FORMAT = "%x01%H%x00%P%x00%an%x00%at%x00%ct%x00%B%x00"
-_IN_PROGRESS = ("rebase-merge", "rebase-apply", "sequencer", "BISECT_LOG")
-_MESSAGE_CAP = 1 << 20
-_LAST_SECOND = 253_402_300_799  # of the year 9999
+_IN_PROGRESS = ("rebase-merge", "rebase-apply", "sequencer")
+DOCUMENT_CAP = 8 << 20
+"""Bytes of a document; a larger one is not read."""
+_TREE_CAP = 64 << 20  # bytes: a folder of about a million documents
+_AT_ONCE = 1_000  # commits that one git child is asked for
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +127,7 @@ class Repository:
         pairs = list(names)
         commits = self.names([f"{oid}^{{commit}}" for _, oid in pairs])
         tags = [oid for (_, oid), commit in zip(pairs, commits, strict=True) if commit != oid]
-        dated = {blob.oid: _tag_date(blob.data) for blob in self.blobs(tags, _MESSAGE_CAP)}
+        dated = {blob.oid: _tag_date(blob.data) for blob in self.blobs(tags, FIELD_CAP)}
         return [
             Ref(name, oid, commit, dated.get(oid)) for (name, oid), commit in zip(pairs, commits, strict=True)
         ]
@@ -179,10 +179,10 @@ class Repository:
         except OSError:
             return frozenset()
 
-    def in_progress(self, *, within: Path | None = None) -> bool:
+    def in_progress(self) -> bool:
         """Whether a rebase, am or cherry-pick sequence is under way in any work tree."""
-        folders = [self.common, *(self.common / "worktrees").glob("*")] if within is None else [within]
-        return any((folder / name).exists() for folder in folders for name in _IN_PROGRESS[:3])
+        folders = [self.common, *(self.common / "worktrees").glob("*")]
+        return any((folder / name).exists() for folder in folders for name in _IN_PROGRESS)
 
     # --- commits --------------------------------------------------------------------------------
 
@@ -202,28 +202,78 @@ class Repository:
     def commits(self, oids: Iterable[str]) -> Iterator[Commit]:
         """These commits with their paths: renames off, merges against their first parent.
 
-        Where git cannot say the paths, since a partial clone lacks the trees, the rest come without.
+        One whose trees a partial clone lacks comes without paths, truncated.
         """
-        asked, told = list(oids), set()
+        waiting = list(oids)
+        while part := waiting[:_AT_ONCE]:
+            told: set[str] = set()
+            try:
+                for commit in self._with_paths(part):
+                    told.add(commit.oid)
+                    yield commit
+            except GitError:
+                left = [oid for oid in part if oid not in told]
+                sound = self.with_trees(left)
+                lacking = [oid for oid in left if oid not in sound]
+                # With all of those trees here, one further down is absent: the first may be whose that is.
+                yield from self._without_paths(lacking) if lacking else self._alone(left[0])
+                told.update(lacking or left[:1])
+            waiting = [*(oid for oid in part if oid not in told), *waiting[_AT_ONCE:]]
+
+    def _alone(self, oid: str) -> Iterator[Commit]:
         try:
-            for commit in self._log(asked, "--raw", "--root", "--no-renames", "--diff-merges=first-parent"):
-                told.add(commit.oid)
-                yield commit
+            yield from self._with_paths([oid])
         except GitError:
-            yield from self._log([oid for oid in asked if oid not in told])
+            yield from self._without_paths([oid])
+
+    def _without_paths(self, oids: list[str]) -> Iterator[Commit]:
+        return (replace(commit, truncated=True) for commit in self._log(oids))
+
+    def with_trees(self, oids: Iterable[str]) -> set[str]:
+        """Which of these commits have their own tree and their first parent's in this clone."""
+        found = self._trees(oids)
+        parents = {commit[1] for commit in found.values() if len(commit) > 1}
+        trees = {oid: commit[0] for oid, commit in (found | self._trees(parents - found.keys())).items()}
+        here = self.exists(sorted(set(trees.values())))
+        return {
+            oid
+            for oid, commit in found.items()
+            if here[commit[0]] and all(here[trees[parent]] for parent in commit[1:2])
+        }
+
+    def _trees(self, oids: Iterable[str]) -> dict[str, list[str]]:
+        """Commit -> its tree, and its parents."""
+        if not (wanted := _revisions(oids, ())):
+            return {}
+        form = "--format=%H %T %P"
+        lines = self.git.lines(
+            "log", "--stdin", "--no-walk=unsorted", "--no-show-signature", form, data=wanted
+        )
+        return {words[0]: words[1:] for line in lines for words in [line.decode().split()]}
+
+    def _with_paths(self, oids: list[str]) -> Iterator[Commit]:
+        """Each commit once git has gone beyond it: of one that it dies in, not all paths are known."""
+        before: Commit | None = None
+        options = ("--raw", "--root", "--no-renames", "--diff-merges=first-parent")
+        # A work tree's .gitmodules, which may be broken, is not asked which submodules to leave out.
+        for commit in self._log(oids, *options, "--ignore-submodules=none"):
+            if before is not None:
+                yield before
+            before = commit
+        if before is not None:
+            yield before
 
     def _log(self, oids: Iterable[str], *options: str) -> Iterator[Commit]:
-        wanted = "".join(oid + "\n" for oid in oids).encode()
-        if not wanted:
+        if not (wanted := _revisions(oids, ())):
             return
         cut = self.shallow()
         arguments = (
             "log", "--stdin", "--no-walk=unsorted", *options, "-z", "--no-abbrev", "--no-ext-diff",
             "--no-textconv", "--no-show-signature", "--no-notes", "--no-mailmap", "--encoding=UTF-8",
-            "--format=" + _LOG_FORMAT,
+            "--format=" + LOG_FORMAT,
         )  # fmt: skip
         with self.git.stream(*arguments, data=wanted) as out:
-            yield from _parse_log(out, cut)
+            yield from commits_in(out, cut)
 
     # --- objects --------------------------------------------------------------------------------
 
@@ -283,15 +333,23 @@ class Repository:
     def tree(self, oid: str) -> list[TreeEntry]:
         """The entries of one tree object, not recursive; empty where it is absent or no tree."""
         done = self.git.run("cat-file", "tree", oid)
+        return self._entries(done.out if done.code == 0 else b"")
+
+    def trees(self, oids: Iterable[str]) -> dict[str, list[TreeEntry]]:
+        """Each of these that is a tree and is here -> its entries, not recursive; three children for all."""
+        asked = list(oids)
+        peeled = self.names([f"{oid}^{{tree}}" for oid in asked])
+        found = self.blobs((oid for oid, tree in zip(asked, peeled, strict=True) if oid == tree), _TREE_CAP)
+        return {blob.oid: self._entries(blob.data or b"") for blob in found}
+
+    def _entries(self, rest: bytes) -> list[TreeEntry]:
         width = 32 if self.object_format == "sha256" else 20
-        entries, rest = [], done.out if done.code == 0 else b""
-        while rest:
-            mode, _, rest = rest.partition(b" ")
-            name, _, rest = rest.partition(b"\0")
-            entries.append(
-                TreeEntry(mode.decode(), name.decode("utf-8", "surrogateescape"), rest[:width].hex())
-            )
-            rest = rest[width:]
+        entries, at = [], 0
+        while at < len(rest):
+            end = rest.index(b"\0", at)
+            mode, _, name = rest[at:end].decode("utf-8", "surrogateescape").partition(" ")
+            at = end + 1 + width
+            entries.append(TreeEntry(mode, name, rest[end + 1 : at].hex()))
         return entries
 
 
@@ -314,14 +372,8 @@ def _tag_date(tag: bytes | None) -> int | None:
     for line in (tag or b"").partition(b"\n\n")[0].split(b"\n"):
         if line.startswith(b"tagger "):
             when = line.rsplit(b" ", 2)
-            return _seconds(when[1]) if len(when) == 3 else None
+            return seconds(when[1]) if len(when) == 3 else None
     return None
-
-
-def _seconds(stated: bytes) -> int | None:
-    """Seconds since 1970 as an object states them; None for what is no moment before the year 10000."""
-    seconds = int(stated) if stated.isdigit() and len(stated) <= len(str(_LAST_SECOND)) else None
-    return seconds if seconds is not None and seconds <= _LAST_SECOND else None
 
 
 def _fact(line: bytes) -> tuple[bytes, bytes]:
@@ -331,45 +383,3 @@ def _fact(line: bytes) -> tuple[bytes, bytes]:
 
 def _revisions(include: Iterable[str], exclude: Iterable[str]) -> bytes:
     return "".join([*(f"{oid}\n" for oid in include), *(f"^{oid}\n" for oid in exclude)]).encode()
-
-
-def _parse_log(out: IO[bytes], cut: frozenset[str]) -> Iterator[Commit]:
-    """Read `log --raw -z`: records of NUL-ended fields; a field that starts with \\1 begins a commit."""
-    header: list[bytes] = []
-    changes: list[Change] = []
-    fields = _fields(out)
-    for field in fields:
-        if field.startswith(b"\n:") or field.startswith(b":"):
-            status = field.rsplit(b" ", 1)[1][:1].decode()
-            changes += [Change(path.decode("utf-8", "surrogateescape"), status) for path in islice(fields, 1)]
-        elif field.lstrip(b"\n").startswith(b"\x01"):
-            if header:
-                yield _commit(header, changes, cut)
-            header = [field.lstrip(b"\n")[1:], *islice(fields, 5)]
-            changes = []
-    if len(header) == 6:  # else git died in the midst of it
-        yield _commit(header, changes, cut)
-
-
-def _fields(out: IO[bytes]) -> Iterator[bytes]:
-    rest = b""
-    while chunk := out.read(1 << 16):
-        *whole, rest = (rest + chunk).split(b"\0")
-        yield from whole
-    if rest.strip():
-        yield rest
-
-
-def _commit(header: list[bytes], changes: list[Change], cut: frozenset[str]) -> Commit:
-    oid, parents, author, authored, committed, message = header
-    name = oid.decode()
-    return Commit(
-        oid=name,
-        parents=tuple(parents.decode().split()),
-        author=author.decode("utf-8", "replace"),
-        authored=_seconds(authored) or 0,
-        committed=_seconds(committed) or 0,
-        message=message[:_MESSAGE_CAP].decode("utf-8", "replace").strip("\n"),
-        changes=() if name in cut else tuple(changes),
-        truncated=name in cut,
-    )

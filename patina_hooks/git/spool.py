@@ -14,7 +14,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from patina_hooks.files import replace_file
+from patina_hooks.files import NO_LINK, replace_file
 
 _TRUNCATE_ABOVE = 64 * 1024
 _READ_CAP = 64 * 1024
@@ -43,7 +43,7 @@ class Reading:
 def append(state: Path, event: Event) -> None:
     """Note an event. Raises OSError where the state folder cannot be written."""
     line = " ".join((event.hook, *event.arguments)).encode("utf-8", "surrogateescape") + b"\n"
-    handle = os.open(_spool(state), os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    handle = os.open(_spool(state), os.O_WRONLY | os.O_APPEND | os.O_CREAT | NO_LINK, 0o600)
     try:
         os.write(handle, line if _LINE.fullmatch(line) else event.hook.encode() + b"\n")
     finally:

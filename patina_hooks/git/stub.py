@@ -43,7 +43,7 @@ patina_notify() {
     case "$*" in *[!0-9a-z\\ ]*) set -- ;; esac # git gives object ids, flags and words; all else is noise
 
     # First the note, then the worker: one that is about to end looks at the spool once more.
-    echo "$patina_event${1:+ $*}" >>"$patina_state/spool"
+    [ -h "$patina_state/spool" ] || echo "$patina_event${1:+ $*}" >>"$patina_state/spool"
 
     patina_from=/ # with -m Python would import from the current folder, and that is the repository's
     if [ -x "$patina_python" ]; then

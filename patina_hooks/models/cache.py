@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from patina_hooks.corpus.log import connect, make_private
+from patina_hooks.corpus.log import connect, connect_to_read
 from patina_hooks.errors import IndexDamaged
+from patina_hooks.files import make_private
 
 if TYPE_CHECKING:
     from patina_hooks.types import Vectors
@@ -25,6 +26,7 @@ CREATE TABLE IF NOT EXISTS space (id INTEGER PRIMARY KEY, fingerprint TEXT NOT N
 CREATE TABLE IF NOT EXISTS embedding (
     space INTEGER NOT NULL, key BLOB NOT NULL, vector BLOB NOT NULL, cut INTEGER NOT NULL);
 CREATE UNIQUE INDEX IF NOT EXISTS embedding_by_key ON embedding (space, key);
+CREATE INDEX IF NOT EXISTS embedding_cut ON embedding (space, key) WHERE cut > 0;
 """
 
 
@@ -83,11 +85,6 @@ class EmbeddingCache:
             vectors[row] = np.frombuffer(found[0], "<f2")
         return vectors
 
-    def truncated(self) -> int:
-        """How many texts were longer than the model reads."""
-        ask = "SELECT count(*) FROM embedding WHERE space = ? AND cut > 0"
-        return int(self.connection.execute(ask, (self._space,)).fetchone()[0])
-
     def keep_only(self, keys: Collection[bytes]) -> int:
         """Drop every embedding of other fingerprints and of other texts; gives how many went."""
         with self._sound(), self.connection:
@@ -111,6 +108,20 @@ class EmbeddingCache:
             self.close()
             _remove(self._path)
             raise IndexDamaged(f"{self._path} was damaged: {error}", hint="patina sync") from error
+
+
+def cut_keys(folder: Path, fingerprint: str) -> list[bytes]:
+    """The embedded texts that were longer than the model reads. Changes nothing.
+
+    None are told where there is no cache, or a damaged one, which the next sync makes anew.
+    """
+    ask = "SELECT key FROM embedding WHERE cut > 0 AND space = (SELECT id FROM space WHERE fingerprint = ?)"
+    path = folder / CACHE_FILE
+    if not path.is_file():
+        return []
+    with suppress(sqlite3.DatabaseError), closing(connect_to_read(path)) as connection:
+        return [row[0] for row in connection.execute(ask, (fingerprint,))]
+    return []
 
 
 def _open(path: Path) -> sqlite3.Connection:

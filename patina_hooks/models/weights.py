@@ -10,11 +10,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from importlib.machinery import PathFinder
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from pathlib import Path, PurePosixPath
 
 from patina_hooks.errors import ModelError
+from patina_hooks.files import replace_file
 from patina_hooks.types import ModelSpec, PackageFile
 
 _BLOCK = 1 << 20
@@ -29,9 +31,12 @@ def model_files(spec: ModelSpec, runtime: str) -> dict[str, Path]:
 
 
 def file_hashes(spec: ModelSpec, runtime: str) -> dict[str, str]:
-    """Role -> sha256 of every file: as the spec gives it, read only where it gives none."""
+    """Role -> sha256 of every file: as the spec gives it, read only where it gives none.
+
+    Such a file is read once and then known by size, time and inode: a sync asks each time.
+    """
     return {
-        role: file.sha256.lower() if file.sha256 else sha256_of(locate(file))
+        role: file.sha256.lower() if file.sha256 else _remembered(locate(file))
         for role, file in _listed(spec, runtime).items()
     }
 
@@ -81,6 +86,32 @@ def sha256_of(path: Path) -> str:
     except OSError as error:
         raise ModelError(f"{path} cannot be read: {error.strerror}") from error
     return digest.hexdigest()
+
+
+def _remembered(path: Path) -> str:
+    """The hash of the file's bytes, from the user's cache where the file is the one that was read."""
+    # 15 ms that a model with hashes need not pay.
+    from platformdirs import user_cache_path
+
+    status = path.stat()
+    stamp = [status.st_size, status.st_mtime_ns, status.st_ino]
+    cache = user_cache_path("patina", appauthor=False) / "hashes.json"
+    known = _hashes_in(cache)
+    entry = known.get(str(path))
+    if isinstance(entry, list) and entry[:-1] == stamp:
+        return str(entry[-1])
+    digest = sha256_of(path)
+    with suppress(OSError):  # then it is read again
+        replace_file(cache, json.dumps({**known, str(path): [*stamp, digest]}).encode())
+    return digest
+
+
+def _hashes_in(cache: Path) -> dict[str, object]:
+    with suppress(OSError, ValueError):
+        found = json.loads(cache.read_bytes())
+        if isinstance(found, dict):
+            return found
+    return {}
 
 
 def _listed(spec: ModelSpec, runtime: str) -> Mapping[str, PackageFile]:

@@ -90,7 +90,7 @@ def _add_path(conditions: _Conditions, path: str) -> None:
     path = path.rstrip("/")
     conditions.add(
         f"(c.id IN ({_TOUCHES}) OR d.session IN"
-        f" (SELECT session FROM session_commit WHERE commit_id IN ({_TOUCHES})))",
+        f" (SELECT {SESSION_OF_COMMIT} FROM commits c WHERE c.id IN ({_TOUCHES})))",
         path, path, path, path, path, path,
     )  # fmt: skip
 

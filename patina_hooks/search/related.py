@@ -43,7 +43,8 @@ class Related:
 def related(connection: sqlite3.Connection, path: str, limit: int) -> Related:
     """Raises `UsageError` for a path that no recorded commit touched.
 
-    Commits of more than fifty paths say little of any two of them and are left out of the companions.
+    Companions are those of the latest two thousand commits; commits of more than fifty paths say little of
+    any two of them and are left out.
     """
     touched = connection.execute(
         "SELECT c.id, (SELECT count(*) FROM change n WHERE n.commit_id = c.id) FROM path p"
@@ -61,10 +62,15 @@ def related(connection: sqlite3.Connection, path: str, limit: int) -> Related:
     best = sorted(weights.items(), key=lambda item: (-item[1][1], item[0]))[:limit]
     return Related(
         path=path,
-        commits=len(touched),
+        commits=_commits(connection, path),
         companions=tuple(Companion(name, count, weight) for name, (count, weight) in best),
         sessions=_visits(connection, path)[:limit],
     )
+
+
+def _commits(connection: sqlite3.Connection, path: str) -> int:
+    ask = "SELECT count(*) FROM path p JOIN change h ON h.path_id = p.id WHERE p.path = ?"
+    return int(connection.execute(ask, (path,)).fetchone()[0])
 
 
 def _weigh(

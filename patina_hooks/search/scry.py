@@ -90,6 +90,10 @@ class _Evidence:
     observations: dict[str, dict[int, float]] = field(default_factory=dict)
     candidates: dict[int, _Candidate] = field(default_factory=dict)
 
+    def found_by(self, unit: tuple[str, str]) -> list[str]:
+        """The channels that found a unit, in the order of the weights."""
+        return [name for name in WEIGHTS if unit in self.channels.get(name, ())]
+
     def add(self, channel: str, unit: tuple[str, str], score: float) -> None:
         scores = self.channels.setdefault(channel, {})
         scores[unit] = max(score, scores.get(unit, score))
@@ -196,7 +200,7 @@ def _hit(
         kind=shown.kind,
         text=shown.text,
         score=score,
-        channels={name: scores[unit] for name, scores in evidence.channels.items() if unit in scores},
+        channels={name: evidence.channels[name][unit] for name in evidence.found_by(unit)},
         when=when,
         draft=shown.draft,
     )

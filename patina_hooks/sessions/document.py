@@ -12,8 +12,8 @@ from datetime import datetime, timezone
 
 from patina_hooks.display import clean, clean_line
 from patina_hooks.errors import SessionError, UsageError
+from patina_hooks.session_ids import TagName, is_session_id, parse_tag
 from patina_hooks.sessions.metrics import Numbers
-from patina_hooks.sessions.tags import TagName, is_session_id, parse_tag
 
 TITLE_LIMIT = 300
 _CONTEXT = "<!-- AI: Summarize the last session from last-session.md -->"

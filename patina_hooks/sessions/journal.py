@@ -11,9 +11,9 @@ import json
 import re
 from dataclasses import dataclass
 
+from patina_hooks.session_ids import TagName, parse_tag
 from patina_hooks.sessions.document import Ending
 from patina_hooks.sessions.metrics import Numbers
-from patina_hooks.sessions.tags import TagName, parse_tag
 from patina_hooks.sessions.workspace import INTENT, Workspace
 
 _OID = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")

@@ -12,13 +12,14 @@ from datetime import datetime
 from patina_hooks.display import clean_line
 from patina_hooks.errors import SessionError
 from patina_hooks.git.repository import Repository
+from patina_hooks.session_ids import TagName
 from patina_hooks.sessions import document
 from patina_hooks.sessions.archive import commit_document
 from patina_hooks.sessions.document import Ending, Header
 from patina_hooks.sessions.journal import Starting, forget_intent, read_intent, write_intent
 from patina_hooks.sessions.metrics import Numbers, measure
 from patina_hooks.sessions.surroundings import check_branch_policy, current_branch, head_of, uncommitted
-from patina_hooks.sessions.tags import TagName, check_adapter, create_tag, delete_tag, free_id
+from patina_hooks.sessions.tags import check_adapter, create_tag, delete_tag, free_id
 from patina_hooks.sessions.workspace import ACTIVE, INTENT, POINTER, WINDOW, Workspace
 
 

@@ -9,9 +9,10 @@ from typing import Literal
 from patina_hooks.display import clean_line
 from patina_hooks.errors import SessionError
 from patina_hooks.git.repository import Repository
+from patina_hooks.session_ids import TagName, is_session_id, parse_tag
 from patina_hooks.sessions.document import read_facts
 from patina_hooks.sessions.lifecycle import repair
-from patina_hooks.sessions.tags import SessionTag, TagName, is_session_id, parse_tag, session_tags
+from patina_hooks.sessions.tags import SessionTag, session_tags
 from patina_hooks.sessions.workspace import ACTIVE, Workspace
 
 State = Literal["active", "ended", "unfinished"]

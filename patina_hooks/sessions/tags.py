@@ -1,10 +1,4 @@
-"""Session ids and the two annotated tags of a session: names, and making them.
-
-A session's tags are `session-<id>-start` and `-end`. Where the user names an adapter on the command line
-they carry it, `session-<id>-<adapter>-start`, as the later history of the ancestor project does; an
-adapter that merely comes from settings is told by the document alone, so that the plain name, which every
-reader knows, stays the usual one.
-"""
+"""The two annotated tags of a session: finding and making them; ids that are free."""
 
 from __future__ import annotations
 
@@ -12,39 +6,12 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Literal
 
 from patina_hooks.errors import SessionError, UsageError
 from patina_hooks.git.repository import Repository
+from patina_hooks.session_ids import ID_FORMAT, TagName, parse_tag
 
-Edge = Literal["start", "end"]
-
-ID_FORMAT = "%Y%m%d-%H%M%S"
-_ID = re.compile(r"\d{8}-\d{6}", re.ASCII)
-_TAG = re.compile(r"session-(\d{8}-\d{6})(?:-([a-z0-9_-]+?))?-(start|end)", re.ASCII)
 _ADAPTER = re.compile(r"[a-z0-9_-]{1,32}")
-
-
-@dataclass(frozen=True, slots=True)
-class TagName:
-    """The parts of a session tag's name; adapter is None where the name carries none."""
-
-    id: str
-    adapter: str | None
-    edge: Edge
-
-    def __str__(self) -> str:
-        adapter = f"-{self.adapter}" if self.adapter else ""
-        return f"session-{self.id}{adapter}-{self.edge}"
-
-    @property
-    def ref(self) -> str:
-        """The full name, which no branch of the same name can shadow."""
-        return f"refs/tags/{self}"
-
-    def at(self, edge: Edge) -> TagName:
-        """The tag of the same session at that edge."""
-        return TagName(self.id, self.adapter, edge)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,25 +20,6 @@ class SessionTag:
 
     name: TagName
     title: str
-
-
-def is_session_id(text: str) -> bool:
-    """Whether it is `YYYYMMDD-HHMMSS` of a moment that exists."""
-    if not _ID.fullmatch(text):
-        return False
-    try:
-        datetime.strptime(text, ID_FORMAT)
-    except ValueError:
-        return False
-    return True
-
-
-def parse_tag(name: str) -> TagName | None:
-    """The parts of a short tag name, None where it is no session's or its date does not exist."""
-    found = _TAG.fullmatch(name)
-    if not found or not is_session_id(found[1]):
-        return None
-    return TagName(found[1], found[2], "start" if found[3] == "start" else "end")
 
 
 def check_adapter(adapter: str) -> str:

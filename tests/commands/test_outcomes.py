@@ -15,6 +15,9 @@ from support.distributions import Site
 from support.memory import Memory
 from support.shell import PATINA, Shell
 
+from patina_hooks import worker
+from patina_hooks.git.lock import SyncLock
+
 LISTINGS = (
     ("status",), ("log",), ("pairs",), ("plugins",), ("doctor",), ("session", "list"), ("session", "status"),
     ("scry", "marmots"), ("scry", "--file", "src/parse.py"),
@@ -166,3 +169,62 @@ def test_a_plugin_may_bring_a_command(tmp_path: Path) -> None:
     path = {"PYTHONPATH": str(site.folder)}
     assert "  greet      Say hello." in Shell(tmp_path).run("--help", env=path).stdout
     assert Shell(tmp_path).run("greet", env=path).stdout == "hello\n"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("scry", "x", "--since", "0001-01-01"), ("scry", "x", "--until", "9999-12-31"),
+     ("scry", "x", "--session", b"\xff"), ("scry", "x", "--kind", b"\xff"), ("scry", b"\xff"),
+     ("scry", "x", "--path", b"\xff"), ("scry", "x", "--ref", b"\xff"), ("scry", "--file", b"\xff"),
+     ("log", "--kind", b"\xff"), ("pairs", "--kind", b"\xff"), ("session", "show", b"\xff")],
+    ids=repr,
+)  # fmt: skip
+def test_no_argument_is_a_bug(shell: Shell, arguments: tuple[str | bytes, ...]) -> None:
+    done = shell.run(*arguments, env={"TZ": "Asia/Tokyo"})
+    assert done.returncode in (0, 1, 2), done.stderr
+
+
+@pytest.mark.parametrize("arguments", [("log",), ("status", "--json"), ("--help",)], ids=" ".join)
+def test_output_that_finds_no_room(shell: Shell, arguments: tuple[str, ...]) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [*PATINA, *arguments],
+            cwd=shell.folder,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert done.stderr == "patina: the output cannot be written: No space left on device\n  try: df -h\n"
+
+
+@pytest.mark.parametrize(
+    ("environment", "started"),
+    [({}, 1), ({"PATINA_SKIP": "0"}, 1), ({"PATINA_SKIP": "1"}, 0), ({"CI": "true"}, 0),
+     ({"CI": "true", "PATINA_CI": "1"}, 1)],
+    ids=str,
+)  # fmt: skip
+def test_no_command_starts_a_worker_where_hooks_would_not(
+    memory: Memory, monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], started: int
+) -> None:
+    calls: list[Path] = []
+    monkeypatch.setattr(worker, "start_worker", lambda common, work_tree: calls.append(work_tree))
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    with SyncLock(memory.state / worker.SYNC_LOCK):  # so that there is something left to do
+        Shell(memory.root).invoke("status")
+    assert len(calls) == started
+    Shell(memory.root).invoke("session", "start", "a title")
+    assert len(calls) == 2 * started
+
+
+def test_a_worker_that_cannot_be_started_is_no_failure(
+    memory: Memory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise BlockingIOError("Resource temporarily unavailable")
+
+    monkeypatch.setattr(worker, "start_worker", refuse)
+    with SyncLock(memory.state / worker.SYNC_LOCK):
+        assert Shell(memory.root).invoke("status").exit_code == 0

@@ -146,3 +146,15 @@ def test_an_empty_repository(tmp_path: Path, command: str) -> None:
     shell = Shell(memory.root)
     shell.out("init", "--no-hooks")
     shell.out(command)
+
+
+def test_texts_that_the_model_does_not_read_to_the_end_are_counted(memory: Memory, shell: Shell) -> None:
+    assert json.loads(shell.out("status", "--json"))["cut"] == 0
+    memory.git("switch", "-q", "-c", "side")
+    memory.commit("long\n\n" + "marmots dig deep and parse slowly " * 30)
+    assert memory.sync().cut == 1
+    assert json.loads(shell.out("status", "--json"))["cut"] == 1
+    assert "cut           1 text longer than the model reads\n" in shell.out("status")
+    memory.git("switch", "-q", "main")
+    memory.git("branch", "-q", "-D", "side")
+    assert json.loads(shell.out("status", "--json"))["cut"] == 0

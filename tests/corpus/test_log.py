@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from patina_hooks.corpus.log import Log, make_private
+from patina_hooks.corpus.log import Log
 from patina_hooks.errors import StateError
 
 
@@ -100,12 +100,6 @@ def test_before_anything_is_recorded_reading_says_so(folder: Path) -> None:
         Log(folder, create=False)
     assert caught.value.hint == "patina init"
     assert not folder.exists()
-
-
-def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("x")
-    with pytest.raises(StateError, match="cannot be made"):
-        make_private(tmp_path / "file" / "patina")
 
 
 def test_a_mistake_of_ours_stays_one(folder: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 from support.memory import Memory
 
 from patina_hooks.corpus.places import read_draft, reason_to_skip, session_of
-from patina_hooks.git.repository import Blob
+from patina_hooks.git.repository import DOCUMENT_CAP, Blob
 
 SESSION = "20251101-090000"
 TEXT = f"# Session: x\n**ID**: {SESSION}\n\n## Goals\n- [ ] feed marmots\n"
@@ -101,11 +101,24 @@ def test_a_draft_in_another_work_tree(memory: Memory, tmp_path: Path) -> None:
 
 def test_a_draft_is_named_as_git_would_name_it(memory: Memory) -> None:
     memory.write("draft.md", TEXT)
-    ((oid, data),) = read_draft(memory.root, "draft.md", "sha1")
-    assert (oid, data) == (memory.git("hash-object", "draft.md"), TEXT.encode())
+    (blob,) = read_draft(memory.root, "draft.md", "sha1")
+    assert (blob.oid, blob.data) == (memory.git("hash-object", "draft.md"), TEXT.encode())
     os.mkfifo(memory.root / "pipe.md")
     assert read_draft(memory.root, "pipe.md", "sha1") == []
     assert read_draft(memory.root, "absent.md", "sha1") == []
+
+
+def test_a_draft_that_is_too_large_is_there_with_its_reason(memory: Memory) -> None:
+    path = f"layer/sessions/{SESSION}.md"
+    memory.write(path, TEXT + "x" * DOCUMENT_CAP)
+    (blob,) = read_draft(memory.root, path, "sha1")
+    assert (blob.oid, blob.data) == (memory.git("hash-object", path), None)
+    assert documents(memory) == {(path, None, True)}
+    ((what, why),) = memory.patina().status().skipped
+    assert (what, why.partition(" (")[0]) == (path, "larger than 8 MiB")
+    memory.git("add", "-f", path)
+    memory.commit("archive")
+    assert documents(memory) == {(path, SESSION, False)}
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from support.memory import Memory, session_document
 
+from patina_hooks.corpus.facts import events_hash
+from patina_hooks.corpus.observations import TITLE_CAP
 from patina_hooks.git.repository import Repository
 
 FIRST, SECOND = "20251101-090000", "20251102-090000"
@@ -101,7 +103,7 @@ def test_a_second_look_opens_no_object(memory: Memory, monkeypatch: pytest.Monke
         assert list(asked) == []
         return iter(())
 
-    for name in ("commits", "blobs", "tree", "peel"):
+    for name in ("commits", "blobs", "tree", "trees", "peel"):
         monkeypatch.setattr(Repository, name, refuse)
     report = memory.sync()
     assert (report.commits, report.added, report.removed, report.sessions) == (0, 0, 0, 0)
@@ -128,3 +130,88 @@ def test_events_hash_depends_on_refs_alone(memory: Memory, tmp_path: Path) -> No
     clone.git("tag", "-d", f"session-{FIRST}-start")
     clone.sync()
     assert clone.snapshot().events_hash != memory.snapshot().events_hash
+
+
+def test_titles_and_subjects_of_a_megabyte_are_read_and_cut(memory: Memory) -> None:
+    long = "a" * (1 << 20)
+    memory.archive(SECOND, title=long, decisions=f"chose {long}")
+    memory.write("message", long)
+    memory.git("commit", "-q", "--allow-empty", "-F", "message")
+    memory.sync()
+    with memory.log() as log:
+        (title,) = log.execute("SELECT title FROM session WHERE id = ?", (SECOND,)).fetchone()
+    assert title == long[:TITLE_CAP]
+    assert memory.snapshot() == memory.rebuilt()
+
+
+def test_drafts_of_a_work_tree_that_was_away_are_read_when_it_is_back(memory: Memory, tmp_path: Path) -> None:
+    tree, away = tmp_path / "second", tmp_path / "away"
+    memory.git("worktree", "add", "-q", "-b", "side", str(tree))
+    memory.write(".patina/local/active-session.md", session_document(SECOND, goals="feed marmots"), at=tree)
+    assert "feed marmots" in texts(memory)
+    tree.rename(away)
+    assert "feed marmots" not in texts(memory)
+    away.rename(tree)
+    assert "feed marmots" in texts(memory)
+
+
+def test_a_border_that_stays_costs_its_sessions_nothing(memory: Memory, tmp_path: Path) -> None:
+    """A comparison with everything that is known reads what was cut off again only where the border moved."""
+    with memory.session(SECOND):
+        memory.commit("work one")
+        memory.commit("work two")
+    memory.commit("after")
+    memory.git("clone", "-q", "--depth", "2", memory.root.as_uri(), str(tmp_path / "clone"))
+    clone = Memory(tmp_path / "clone")
+    clone.write(".patina/oxidize.yaml", (memory.root / ".patina/oxidize.yaml").read_bytes())
+    elsewhere = clone.git(
+        "-c", "user.name=Ada", "-c", "user.email=a@b", "commit-tree", "-m", "x", "HEAD^{tree}"
+    )
+    clone.git("tag", "-f", f"session-{SECOND}-start", elsewhere)
+    clone.git("tag", "-f", f"session-{SECOND}-end", "HEAD~1")
+    clone.sync()
+    held = "SELECT count(*) FROM session_commit sc JOIN commits c ON c.id = sc.commit_id WHERE c.truncated"
+    with clone.log() as log:
+        assert log.execute(held).fetchone() == (1,)
+        log.execute("INSERT OR REPLACE INTO fact VALUES ('reading', 'begun')")
+    report = clone.sync()
+    assert (report.commits, report.gone) == (0, 0)
+    assert clone.snapshot() == clone.rebuilt()
+
+
+def test_paths_that_are_fetched_later_are_told_later(memory: Memory, tmp_path: Path) -> None:
+    """In a clone without trees; its sessions and observations stay as they are."""
+    memory.commit("more", {"folder/file": "x"})
+    memory.git("config", "uploadpack.allowFilter", "true")
+    memory.git(
+        "clone", "-q", "--filter=tree:0", "--no-checkout", memory.root.as_uri(), str(tmp_path / "clone")
+    )
+    clone = Memory(tmp_path / "clone")
+    clone.sync()
+    paths = "SELECT count(*) FROM change"
+    with clone.log() as log:
+        assert log.execute("SELECT count(*) FROM commits WHERE NOT truncated").fetchone() == (0,)
+        assert log.execute(paths).fetchone() == (0,)
+    clone.git("rev-list", "--objects", "HEAD")
+    report = clone.sync()
+    assert (report.commits, report.gone) == (0, 0)
+    with clone.log() as log, memory.log() as whole:
+        assert log.execute("SELECT count(*) FROM commits WHERE truncated").fetchone() == (0,)
+        memory.sync()
+        assert log.execute(paths).fetchone() == whole.execute(paths).fetchone()
+
+
+def test_names_that_look_like_two_are_another_history(memory: Memory) -> None:
+    """A path may hold what a list of paths would be parted by."""
+
+    def seen(*rows: tuple[str, str]) -> str:
+        with memory.log() as log:
+            log.execute("BEGIN")
+            log.execute("DELETE FROM document")
+            log.executemany(
+                "INSERT INTO document (kind, oid, path, work_tree, title) VALUES ('session', ?, ?, '', '')",
+                rows,
+            )
+            return events_hash(log)
+
+    assert seen(("1", "a.md"), ("2", "b.md")) != seen(("2", "a.md 1\ndocument b.md"))

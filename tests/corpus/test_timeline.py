@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 from support.memory import Memory
 
+from patina_hooks import ExtractorSpec, hookimpl
 from patina_hooks.corpus.timeline import SESSION_OF_COMMIT, load_session
-from patina_hooks.types import Session
+from patina_hooks.plugins import Plugins
+from patina_hooks.types import Document, Extraction, Session
 
 OUTER, INNER = "20251101-090000", "20251101-100000"
 
@@ -156,3 +158,28 @@ def test_ancestry_goes_before_time(memory: Memory) -> None:
     at(memory, 2025, 11, 3, 18)
     memory.archive(OUTER, decisions="x")
     assert owner(memory, work) == "20251001-090000"
+
+
+def state_another(document: Document) -> Extraction:
+    return Extraction((), fields={"adapter": "another"})
+
+
+@pytest.mark.parametrize("name", ["aaa", "zzz"])
+def test_what_extractors_state_does_not_depend_on_which_came_first(memory: Memory, name: str) -> None:
+    class Stating:
+        @hookimpl
+        def patina_register_extractors(self) -> list[ExtractorSpec]:
+            return [ExtractorSpec(name, 1, "session", f"{__name__}:state_another")]
+
+    memory.archive(OUTER)
+    memory.sync()
+    providers = Plugins.load()
+    providers.register(Stating(), "stating")
+    memory.sync(providers=providers)
+    kept = memory.snapshot()
+    with memory.log() as log:
+        found = load_session(log, OUTER)
+    assert found is not None
+    assert found.adapter == ("another" if name == "aaa" else "claude")
+    memory.sync(full=True, providers=providers)
+    assert memory.snapshot() == kept

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from support.memory import Memory
 
+from patina_hooks.git.repository import Repository
+
 
 @pytest.fixture
 def memory(tmp_path: Path) -> Memory:
@@ -59,7 +61,34 @@ def test_other_tags_are_none_of_ours(memory: Memory) -> None:
 def test_a_tag_of_no_commit_is_skipped_with_its_reason(memory: Memory) -> None:
     blob = memory.git("hash-object", "-w", "--stdin", text="x")
     memory.git("update-ref", "refs/tags/session-20251101-090000-start", blob)
-    assert tags(memory)["session-20251101-090000-start"][3] == "tags no commit that is here"
+    assert tags(memory)["session-20251101-090000-start"][3] == "tags no commit"
+
+
+def test_a_tag_of_what_is_not_here_is_looked_at_again(memory: Memory) -> None:
+    """A tag of no commit is settled; one whose object is absent is not: it may be fetched."""
+    commit = memory.git("commit-tree", "-m", "x", "HEAD^{tree}")
+    stored = memory.root / ".git/objects" / commit[:2] / commit[2:]
+    away = stored.rename(memory.root / "away")
+    text = f"object {commit}\ntype commit\ntag x\ntagger Ada <a@b> 1700000000 +0000\n\nx\n"
+    tag = memory.git("hash-object", "-w", "-t", "tag", "--stdin", text=text)
+    memory.git("update-ref", "refs/tags/session-20251101-090000-start", tag)
+    assert tags(memory)["session-20251101-090000-start"][3] == "tags what is not in this clone"
+    away.rename(stored)
+    assert tags(memory)["session-20251101-090000-start"] == ("20251101-090000", None, "start", "")
+
+
+def test_a_tag_of_no_commit_costs_the_next_sync_nothing(
+    memory: Memory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    blob = memory.git("hash-object", "-w", "--stdin", text="x")
+    memory.git("update-ref", "refs/tags/session-20251101-090000-start", blob)
+    before = tags(memory)
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("a tag was opened")
+
+    monkeypatch.setattr(Repository, "peel", refuse)
+    assert tags(memory) == before
 
 
 def test_branches_that_come_and_go_take_their_commits_along(memory: Memory) -> None:

@@ -30,3 +30,10 @@ def test_what_is_no_camel_case_stays_as_it_is(text: str) -> None:
 @given(st.text())
 def test_nothing_of_the_text_is_lost(text: str) -> None:
     assert with_parts(text).startswith(text)
+
+
+@pytest.mark.parametrize("word", ["a", "A", "aB", "Ab", "a1", "9z"])
+def test_a_megabyte_without_a_space_is_a_matter_of_moments(word: str) -> None:
+    """An hour, where a letter is looked at once for each letter before it: it need not be timed."""
+    text = word * (1 << 19)
+    assert with_parts(text).startswith(text)

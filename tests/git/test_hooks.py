@@ -415,6 +415,11 @@ def test_hooks_that_cannot_be_written_are_an_error_with_a_remedy(
     assert ways(install(repository))["post-commit"] == "by hand"
     repository.state.rename(sandbox.folder / "moved")
     repository.state.write_text("in the way")
+    with pytest.raises(StateError, match="cannot be made"):
+        install(repository)
+    repository.state.unlink()
+    (sandbox.root / ".git/hooks").rename(sandbox.folder / "hooks")
+    (sandbox.root / ".git/hooks").write_text("in the way")
     with pytest.raises(StateError, match="hooks cannot be changed") as caught:
         install(repository)
     assert caught.value.hint

@@ -8,6 +8,7 @@ import pytest
 from support.memory import Memory
 
 from patina_hooks.errors import GitError, NotARepository
+from patina_hooks.git.commit_log import FIELD_CAP
 from patina_hooks.git.repository import Repository
 from patina_hooks.types import Change
 
@@ -182,6 +183,68 @@ def test_a_rebase_under_way_is_seen_from_every_work_tree(memory: Memory, tmp_pat
     assert not memory.repository.in_progress()
     memory.git("rebase", "-q", "main", at=tmp_path / "second", check=False)
     assert memory.repository.in_progress()
-    assert not memory.repository.in_progress(within=memory.root / ".git")
     memory.git("rebase", "--abort", at=tmp_path / "second")
     assert not memory.repository.in_progress()
+
+
+def partial(memory: Memory, folder: Path) -> Memory:
+    """A clone without trees, that has since fetched those of its newest commit and of that one's parent."""
+    memory.git("config", "uploadpack.allowFilter", "true")
+    memory.git("config", "uploadpack.allowAnySHA1InWant", "true")
+    memory.git("clone", "-q", "--filter=tree:0", "--no-checkout", memory.root.as_uri(), str(folder))
+    clone = Memory(folder)
+    clone.git("rev-list", "--objects", "-2", "HEAD")
+    return clone
+
+
+def test_only_the_commit_whose_trees_are_absent_comes_without_paths(memory: Memory, tmp_path: Path) -> None:
+    for number in range(4):
+        memory.commit(f"number {number}", {f"folder/{number}": "x"})
+    clone = partial(memory, tmp_path / "clone")
+    oids = clone.repository.reachable(["HEAD"])
+    for order in (oids, oids[::-1]):
+        found = {commit.subject: commit for commit in clone.repository.commits(order)}
+        assert found["number 3"].changes == (Change("folder/3", "A"),)
+        assert [name for name, commit in sorted(found.items()) if commit.truncated] == [
+            "number 0", "number 1", "number 2",
+        ]  # fmt: skip
+
+
+def test_a_folder_that_is_absent_costs_only_its_commits_their_paths(memory: Memory) -> None:
+    oids = [memory.commit(f"number {number}", {f"folder{number}/file": str(number)}) for number in range(4)]
+    tree = memory.git("rev-parse", "HEAD~1:folder2")
+    (memory.root / ".git/objects" / tree[:2] / tree[2:]).unlink()
+    for order in (oids, oids[::-1]):
+        found = {commit.oid: commit for commit in memory.repository.commits(order)}
+        assert [found[oid].truncated for oid in oids] == [False, False, True, False]
+        assert [len(found[oid].changes) for oid in oids] == [1, 1, 0, 1]
+
+
+def test_a_broken_list_of_submodules_in_the_work_tree_is_not_read(memory: Memory) -> None:
+    head = memory.commit("first", {"a": "1"})
+    memory.git("update-index", "--add", "--cacheinfo", f"160000,{head},inner")
+    memory.git("commit", "-q", "-m", "a submodule")
+    oid = memory.git("rev-parse", "HEAD")
+    memory.write(".gitmodules", "[submodule inner\n")
+    assert read(memory, oid) == {oid: (Change("inner", "A"),)}
+
+
+def test_a_message_beyond_the_cap_is_cut_and_what_follows_is_read(memory: Memory) -> None:
+    memory.write("message", "x" * (3 * FIELD_CAP) + "\n")
+    memory.git("commit", "-q", "--allow-empty", "-F", "message")
+    memory.commit("after", {"a": "1"})
+    after, huge = memory.repository.commits(memory.repository.reachable(["HEAD"]))
+    assert huge.message == "x" * FIELD_CAP
+    assert (after.message, after.changes) == ("after", (Change("a", "A"),))
+
+
+def test_many_trees_are_read_at_once_and_what_is_none_is_left_out(memory: Memory) -> None:
+    memory.commit("first", {"one/a": "x", "two/b": "y", "file": "z"})
+    repository = memory.repository
+    one, two, file, commit = repository.names(["HEAD:one", "HEAD:two", "HEAD:file", "HEAD"])
+    found = repository.trees([one or "", two or "", file or "", commit or "", "4" * 40])
+    assert {oid: [entry.name for entry in entries] for oid, entries in found.items()} == {
+        one: ["a"],
+        two: ["b"],
+    }
+    assert found[one or ""] == repository.tree(one or "")

@@ -395,3 +395,16 @@ def test_any_interpreter_path_is_recorded_as_it_is(path: str) -> None:
 @given(st.binary(), st.binary())
 def test_taking_the_block_out_gives_back_what_was_around_it(before: bytes, after: bytes) -> None:
     assert stub.without_block(before + stub.block("post-commit") + after) == before + after
+
+
+def test_a_spool_that_is_a_link_is_not_written_through(tmp_path: Path) -> None:
+    state, target = tmp_path / "patina", tmp_path / "target"
+    state.mkdir()
+    (state / stub.SCRIPT).write_bytes(stub.script("/nowhere/python"))
+    command = f"patina_event=post-commit; patina_state={state}; PATH=; . {state}/{stub.SCRIPT}"
+    subprocess.run(["/bin/sh", "-c", command], check=True)
+    assert (state / "spool").read_text() == "post-commit\n"
+    (state / "spool").unlink()
+    (state / "spool").symlink_to(target)
+    subprocess.run(["/bin/sh", "-c", command], check=True)
+    assert not target.exists()

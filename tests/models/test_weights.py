@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +10,8 @@ import pytest
 from support.distributions import Site, importable, write
 
 from patina_hooks.errors import ModelError
-from patina_hooks.models.weights import file_hashes, locate, model_files, verified
+from patina_hooks.models import weights
+from patina_hooks.models.weights import file_hashes, locate, model_files, sha256_of, verified
 from patina_hooks.types import ModelSpec, PackageFile
 
 CONTENT = b"weights"
@@ -119,3 +121,26 @@ def test_hashes_are_read_only_where_the_spec_gives_none(site: Site) -> None:
     given = PackageFile("not-installed-at-all", "w.bin", sha256="AB" * 32)
     spec = ModelSpec("acme", dimensions=8, runtimes={"onnx": {"model": read, "tokenizer": given}})
     assert file_hashes(spec, "onnx") == {"model": HASH, "tokenizer": "ab" * 32}
+
+
+def test_a_file_is_read_once_and_again_when_it_changed(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    installed(site)
+    spec = ModelSpec(
+        "acme", dimensions=8, runtimes={"onnx": {"model": PackageFile("acme-weights", "acme_weights/w.bin")}}
+    )
+    read: list[Path] = []
+
+    def counted(path: Path) -> str:
+        read.append(path)
+        return sha256_of(path)
+
+    monkeypatch.setattr(weights, "sha256_of", counted)
+    for _ in range(3):
+        assert file_hashes(spec, "onnx") == {"model": HASH}
+    assert len(read) == 1
+    write(site.folder / "acme_weights/w.bin", CONTENT + b"altered")
+    assert file_hashes(spec, "onnx") != {"model": HASH}
+    (cache,) = Path(os.environ["XDG_CACHE_HOME"]).rglob("hashes.json")
+    for nonsense in (b"{", b"[]", b'{"x": 1}'):
+        cache.write_bytes(nonsense)
+        assert file_hashes(spec, "onnx") != {"model": HASH}

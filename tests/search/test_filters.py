@@ -63,11 +63,12 @@ def test_a_session_without_tags_has_its_commits_by_time(tmp_path: Path) -> None:
     memory.clock = 1_762_185_600 - 600  # 2025-11-03T16:00:00Z, when the document says that it began
     memory.commit("long before the marmots")
     memory.clock += 600
-    memory.commit("marmots at work")
+    memory.commit("marmots at work", {"work.py": "1"})
     memory.clock += 7_200
     memory.archive("20251103-090000", decisions="marmots rest")
     memory.sync()
     assert texts(memory, session="20251103-090000", kinds=("commit",)) == {"marmots at work"}
+    assert texts(memory, path="work.py") == {"marmots at work", "marmots rest"}
 
 
 def test_times_are_from_inclusive_until_exclusive(memory: Memory) -> None:

@@ -39,6 +39,14 @@ def test_sessions_that_touched_it_latest_first(memory: Memory) -> None:
     assert found.sessions == (Visit(SECOND, "the log, again", 1), Visit(FIRST, "the log", 2))
 
 
+def test_all_commits_are_counted_though_the_latest_give_the_companions(
+    memory: Memory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("patina_hooks.search.related._MOST_COMMITS", 3)
+    found = memory.patina().related("log.py")
+    assert (found.commits, found.companions[0].commits) == (4, 1)
+
+
 def test_the_limit_holds_for_both(memory: Memory) -> None:
     found = memory.patina().related("log.py", limit=1)
     assert (len(found.companions), len(found.sessions)) == (1, 1)

@@ -1,0 +1,53 @@
+"""Files of a clone and of the state: never through a link, never for other eyes."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+import pytest
+
+from patina_hooks.corpus.log import Log
+from patina_hooks.errors import StateError
+from patina_hooks.files import make_private
+from patina_hooks.git import spool
+from patina_hooks.git.lock import SyncLock
+
+
+def test_a_folder_that_others_may_read_is_closed_to_them(tmp_path: Path) -> None:
+    folder = tmp_path / "patina"
+    folder.mkdir(mode=0o755)
+    make_private(folder)
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+
+
+def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(StateError, match="cannot be made"):
+        make_private(tmp_path / "file" / "patina")
+
+
+@pytest.mark.parametrize(
+    "name", ["", "log.db", "patina.log", "spool.offset", "hook.sh", "vectors", "vectors/a/b"]
+)
+def test_a_link_in_the_state_is_refused_with_its_name(tmp_path: Path, name: str) -> None:
+    target, link = tmp_path / "target", tmp_path / "patina" / name
+    target.mkdir()
+    link.parent.mkdir(parents=True, exist_ok=True)
+    link.symlink_to(target)
+    for use in (make_private, Log, lambda folder: Log(folder, create=False)):
+        with pytest.raises(StateError, match="is a link, which is not followed") as caught:
+            use(tmp_path / "patina")
+        assert caught.value.hint == f"rm {link}"
+    assert list(target.iterdir()) == []
+
+
+def test_neither_lock_nor_spool_follows_a_link(tmp_path: Path) -> None:
+    target = tmp_path / "target"
+    for name in ("lock", "spool"):
+        (tmp_path / name).symlink_to(target)
+    with pytest.raises(StateError, match="cannot be opened"):
+        SyncLock(tmp_path / "lock").acquire()
+    with pytest.raises(OSError, match="spool"):
+        spool.append(tmp_path, spool.Event("post-commit"))
+    assert not target.exists()
