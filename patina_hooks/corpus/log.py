@@ -33,6 +33,7 @@ _DERIVED = {
     "tip": """CREATE TABLE tip (
         name TEXT PRIMARY KEY, kind TEXT NOT NULL, oid TEXT NOT NULL, target TEXT, dated INTEGER,
         session TEXT, adapter TEXT, side TEXT, skipped TEXT NOT NULL)""",
+    "tip_of_trunk": "CREATE INDEX tip_of_trunk ON tip (name) WHERE kind != 'tag'",
     "tip_by_session": "CREATE INDEX tip_by_session ON tip (session) WHERE session IS NOT NULL",
     "commits": """CREATE TABLE commits (
         id INTEGER PRIMARY KEY, oid TEXT NOT NULL UNIQUE, author TEXT NOT NULL, authored INTEGER NOT NULL,

@@ -145,8 +145,10 @@ def forget_failed(connection: sqlite3.Connection, oids: Iterable[str]) -> None:
 def failed_places(connection: sqlite3.Connection) -> list[Place]:
     """A place on refs of each object that some extractor failed on; what was tried last comes last."""
     rows = connection.execute(
-        "SELECT d.kind, d.oid, d.path, d.work_tree, d.session FROM source s JOIN document d ON d.oid = s.oid"
-        " WHERE s.skipped != '' AND s.skipped LIKE ? AND d.work_tree = '' GROUP BY d.oid ORDER BY max(s.id)",
+        # CROSS JOIN: the few sources first, by their own index.
+        "SELECT d.kind, d.oid, d.path, d.work_tree, d.session FROM source s CROSS JOIN document d"
+        " ON d.oid = s.oid WHERE s.skipped != '' AND s.skipped LIKE ? AND d.work_tree = ''"
+        " GROUP BY d.oid ORDER BY max(s.id)",
         (_FAILED,),
     )
     return [Place(*row) for row in rows]

@@ -106,7 +106,10 @@ class _Reconciler:
 
     def run(self) -> Reconciled:
         old = load_tips(self._db, self._log.fact("tags"))
-        tips = read_tips(self._repository, old)
+        work_trees = tuple(self._repository.work_trees())
+        own = [tree.path for tree in work_trees if self._repository.owns(tree.path)]
+        listings = places.Listings(own, self._folder)
+        tips = read_tips(self._repository, old, work_trees)
         packs = self._packs()
         again = self._cut_off(packs)
         graph = self._graph(old, tips, again)
@@ -118,7 +121,7 @@ class _Reconciler:
                 self._renew()
             self._retry()
             self._documents(tips, graph.side)
-            self._drafts(tips)
+            self._drafts(own, listings)
             if self._border_moved():
                 self._forget_sessions()
             self._sessions(moved)
@@ -341,18 +344,17 @@ class _Reconciler:
 
     # --- drafts ---------------------------------------------------------------------------------
 
-    def _drafts(self, tips: Tips) -> None:
+    def _drafts(self, roots: list[Path], listings: places.Listings) -> None:
         rows = self._db.execute(
             "SELECT kind, oid, path, work_tree, session FROM document WHERE work_tree != ''"
         )
         have = {(place.oid, place.path, place.work_tree): place for place in (Place(*row) for row in rows)}
         want: dict[tuple[str, str, str], Blob | None] = {}
         looked: set[str] = set()
-        for tree in tips.work_trees:
-            if not self._repository.owns(tree.path):
-                continue
-            name = name_text(str(tree.path))
-            want.update(self._drafts_in(tree.path, [key for key in have if key[2] == name]))
+        for root in roots:
+            name = name_text(str(root))
+            of_root = [key for key in have if key[2] == name]
+            want.update(self._drafts_in(root, listings.of(root), of_root))
             looked.add(f"files {name}")
         # A work tree that is not to be found now is looked at anew when it is back.
         for (name,) in self._db.execute("SELECT name FROM fact WHERE name LIKE 'files %'").fetchall():
@@ -366,20 +368,18 @@ class _Reconciler:
             self._put_in(Place("session", *key))
 
     def _drafts_in(
-        self, root: Path, have: list[tuple[str, str, str]]
+        self, root: Path, files: places.Listing, have: list[tuple[str, str, str]]
     ) -> dict[tuple[str, str, str], Blob | None]:
         """(oid, path, work tree) -> blob of each document of one work tree that no ref holds.
 
         Where no file and no tree of documents has changed since the last time, nothing is opened.
         """
-        files = list(places.listing(root, self._folder))
-        stamps = "\n".join(f"{path} {s.st_size} {s.st_mtime_ns} {s.st_ino}" for path, s in files)
         tree = name_text(str(root))
-        name, look = f"files {tree}", _sha256(stamps + self._log.fact("trees"))
+        name, look = f"files {tree}", _sha256(files.stamps + self._log.fact("trees"))
         if self._log.fact(name) == look:
             return dict.fromkeys(have)
         found: dict[tuple[str, str, str], Blob | None] = {}
-        for path, _ in files:
+        for path in files.paths:
             read = places.read_draft(root, path, self._repository.object_format)
             if read and not any(self._is_document(blob.oid) for blob in read):
                 found[read[0].oid, name_text(path), tree] = read[0]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import astuple, dataclass
 from functools import cached_property
 
@@ -49,11 +49,9 @@ class Tips:
         trunk: dict[str, Tip],
         load_tags: Callable[[], dict[str, Tip]],
         listing: str,
-        work_trees: tuple[WorkTree, ...] = (),
     ) -> None:
         self.trunk = trunk
         self.listing = listing
-        self.work_trees = work_trees
         self._load_tags = load_tags
 
     @cached_property
@@ -81,9 +79,8 @@ class GraphChange:
     side: set[str]
 
 
-def read_tips(repository: Repository, known: Tips) -> Tips:
+def read_tips(repository: Repository, known: Tips, work_trees: Sequence[WorkTree]) -> Tips:
     """What is live now. A tag that `known` holds with the same object id is not opened again."""
-    work_trees = tuple(repository.work_trees())
     listed = repository.listing_of_refs(SESSION_TAGS)
     digest = hashlib.sha256(listed).hexdigest()
     trunk = {
@@ -95,10 +92,10 @@ def read_tips(repository: Repository, known: Tips) -> Tips:
     for name, oid in _stored_names(repository.listing_of_refs("refs/heads/")):
         trunk[name] = Tip(name, "branch", oid, oid)
     if digest == known.listing:
-        return Tips(trunk, lambda: known.tags, digest, work_trees)
+        return Tips(trunk, lambda: known.tags, digest)
     tags = _read_tags(repository, _stored_names(listed), known.tags)
     settled = all(tip.skipped != _ABSENT for tip in tags.values())
-    return Tips(trunk, lambda: tags, digest if settled else "", work_trees)
+    return Tips(trunk, lambda: tags, digest if settled else "")
 
 
 def _stored_names(listing: bytes) -> list[tuple[str, str]]:
