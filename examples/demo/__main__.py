@@ -168,7 +168,7 @@ def _timed_commit(demo: Demo, *options: str) -> float:
 
 
 def _first_index(said: str) -> tuple[float, int]:
-    found = re.search(r"([\d,]+) texts embedded \(([\d.]+) s\)", said)
+    found = re.search(r"([\d,]+) texts embedded.*\(([\d.]+) s\)", said)
     if found is None:
         sys.exit("nothing was embedded; `patina doctor` says why")
     return float(found[2]), int(found[1].replace(",", ""))

@@ -308,11 +308,12 @@ def test_a_repository_that_was_moved(sandbox: Sandbox, recorder: Recorder, state
 
 def test_a_full_hundred_commits_are_noted(sandbox: Sandbox, state: Path) -> None:
     (state / stub.SCRIPT).write_bytes(stub.script("/nowhere"))
+    bare = {**os.environ, "PATH": os.defpath}  # no `patina` to fall back on: only the notes count here
     with subprocess.Popen(
-        ["sh", "-c", "for i in 1 2 3 4 5; do .git/hooks/post-commit & done; wait"], cwd=sandbox.root
+        ["sh", "-c", "for i in 1 2 3 4 5; do .git/hooks/post-commit & done; wait"], cwd=sandbox.root, env=bare
     ) as many:
         for _ in range(20):
-            subprocess.run([".git/hooks/post-merge", "0"], cwd=sandbox.root, check=True)
+            subprocess.run([".git/hooks/post-merge", "0"], cwd=sandbox.root, check=True, env=bare)
         assert many.wait(60) == 0
     assert sorted(spooled(state)) == ["post-commit"] * 5 + ["post-merge 0"] * 20
 
