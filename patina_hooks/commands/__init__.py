@@ -103,8 +103,22 @@ def patina(context: click.Context) -> None:
         context.color = False
 
 
+def run() -> None:
+    """The `patina` script: `main`, and out without the interpreter's teardown.
+
+    With a model open that takes 70 ms, a seventh of a cold question, and nothing of ours waits for it: files
+    are closed where they were opened, and what is printed is flushed as it is.
+    """
+    try:
+        main()
+    except SystemExit as end:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(end.code if isinstance(end.code, int) else 0)
+
+
 def main() -> None:
-    """Entry point: run, and turn every outcome into an exit code and a clear line."""
+    """Run, and turn every outcome into an exit code (as `SystemExit`) and a clear line."""
     try:
         code = patina.main(standalone_mode=False)
     except click.exceptions.Exit as error:
