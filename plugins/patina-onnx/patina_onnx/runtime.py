@@ -97,9 +97,9 @@ def _session(path: str) -> InferenceSession:
     options.log_severity_level = _ERRORS_ONLY
     options.intra_op_num_threads = threads()
     options.inter_op_num_threads = 1
-    # Threads that wait by spinning take a core from whatever comes next (the scan of the index, git): on two
-    # cores a warm question took twice the time with them, and texts half as much processor time again.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    # Threads that go on spinning after a run take a core from whatever comes next (the scan of the index,
+    # git): on two cores a warm question took twice the time with them. During a run spinning pays.
+    options.add_session_config_entry("session.force_spinning_stop", "1")
     # "basic" opens in twice the time (it unfolds quantised weights) to encode a tenth faster; without any,
     # one text takes three times as long. One level for all: two levels differ in the last bits.
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
