@@ -11,7 +11,7 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -230,13 +230,18 @@ class Patina:
         space = answering_space(log)
         if space is None:
             raise IndexDamaged("no vectors are here yet", hint="patina sync")
-        vector = self._encoder(space).encode([query.text], role="query").vectors[0]
+        # Words are asked while the model is still being opened: the question is encoded when it is needed.
+        encode = cache(lambda: self._encoder(space).encode([query.text], role="query").vectors[0])
+
+        def nearest(limit: int, texts: frozenset[bytes] | None) -> list[tuple[bytes, float]]:
+            return self._open_index(log, space).search(encode(), limit, texts)
+
         try:
-            return scry(log.connection, query, only, partial(self._open_index(log, space).search, vector))
+            return scry(log.connection, query, only, nearest)
         except IndexDamaged:
             # A sync may have merged files between our reading of its manifest and of them.
             self._index = None
-            return scry(log.connection, query, only, partial(self._open_index(log, space).search, vector))
+            return scry(log.connection, query, only, nearest)
 
     def _open_index(self, log: Log, space: Space) -> VectorIndex:
         """The index as the last sync left it; it stays open from one search to the next."""

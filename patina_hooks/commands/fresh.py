@@ -25,6 +25,8 @@ def opened(*, to_ask: bool = False) -> Patina:
     from patina_hooks.search.opening import Opening
 
     opening = Opening(Path.cwd()) if to_ask else None
+    # Held to the end: to take a model down costs 16 ms, which the end of the process does for nothing.
+    click.get_current_context().meta[__name__] = opening
     try:
         from patina_hooks.api import Patina
         from patina_hooks.git.repository import Repository

@@ -7,7 +7,7 @@ the right, pooled over their true lengths and normalised. A text's vector does n
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -77,15 +77,20 @@ class Encoder:
         return normalise(pool(hidden, [len(one.ids) for one in batch], self.spec.pooling), self.spec.name)
 
 
-def open_encoder(plugins: Plugins, model: str, runtime: str = AUTO) -> Encoder:
+def open_encoder(
+    plugins: Plugins, model: str, runtime: str = AUTO, *, ready: Callable[[], object] | None = None
+) -> Encoder:
     """Open a model by name; its files are checked first.
 
+    ready: waited for in between, by a caller that imports the runtime's modules meanwhile.
     Raises `PluginError` for an unknown or ambiguous name, `ModelError` where the model cannot be run
     here: no usable runtime, a file absent or altered, or what the runtime says.
     """
     spec = plugins.model(model)
     choice = runtime_for(plugins, spec, runtime)
     files = model_files(spec, choice.runtime)
+    if ready:
+        ready()
     opener = open_callable(plugins.runtime(choice.runtime).opener)
     try:
         opened: TokenModel = opener(spec, files)

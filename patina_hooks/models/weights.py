@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from contextlib import suppress
 from importlib.machinery import PathFinder
@@ -133,9 +134,8 @@ def _editable(owner: Distribution, inner: PurePosixPath) -> Path | None:
 
 
 def _editable_root(owner: Distribution) -> Path | None:
-    # urllib.request brings http and ssl along: only for what is not where its record says.
-    from urllib.parse import urlsplit
-    from urllib.request import url2pathname
+    # Only for what is not where its record says.
+    from urllib.parse import unquote, urlsplit
 
     try:
         direct = json.loads(owner.read_text("direct_url.json") or "{}")
@@ -143,7 +143,9 @@ def _editable_root(owner: Distribution) -> Path | None:
         editable = direct["dir_info"]["editable"] is True and url.scheme == "file"
     except (ValueError, KeyError, TypeError):
         return None
-    return Path(url2pathname(url.path)).resolve() if editable else None
+    # "file:///C:/..." on Windows. What urllib.request has for this brings http and ssl along.
+    path = unquote(url.path)
+    return Path(path.lstrip("/") if os.name == "nt" else path).resolve() if editable else None
 
 
 def _requirement(file: PackageFile) -> str:

@@ -17,11 +17,11 @@ WEIGHTS: Final[Mapping[str, float]] = {"observation": 0.35, "session": 0.25, "ti
 
 def fuse(channels: Mapping[str, Mapping[K, float]], weights: Mapping[str, float] = WEIGHTS) -> dict[K, float]:
     """The weighted sum of scaled scores of everything that any channel found."""
-    scaled = {name: scale(scores) for name, scores in channels.items()}
-    found = {key for scores in channels.values() for key in scores}
-    return {
-        key: sum(weights[name] * scores.get(key, 0.0) for name, scores in scaled.items()) for key in found
-    }
+    fused: dict[K, float] = {}
+    for name, scores in channels.items():
+        for key, score in scale(scores).items():
+            fused[key] = fused.get(key, 0.0) + weights[name] * score
+    return fused
 
 
 def scale(scores: Mapping[K, float]) -> dict[K, float]:

@@ -7,20 +7,18 @@ command may ask git and reconcile meanwhile.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from contextlib import closing, suppress
 from importlib import import_module
 from pathlib import Path
-from threading import Thread
-from typing import TYPE_CHECKING
+from threading import Event, Thread
 
 from patina_hooks.corpus.log import Log
 from patina_hooks.errors import IndexDamaged, PatinaError
 from patina_hooks.git.discovery import find_work_tree
+from patina_hooks.models.encoding import Encoder, open_encoder
 from patina_hooks.plugins import Plugins
 from patina_hooks.search.vectors import Space, answering_space
-
-if TYPE_CHECKING:
-    from patina_hooks.models.encoding import Encoder
 
 _STATE_FOLDER = "patina"
 
@@ -39,11 +37,7 @@ class Opening:
         with suppress(PatinaError, ImportError, OSError, ValueError):
             self._space = _space_around(folder)
             if self._space is not None:
-                # Here and not in the thread: of two imports at once, one may get half a module.
-                for module in self.plugins.runtime(self._space.runtime).modules:
-                    import_module(module)
-                self._thread = Thread(target=self._open, args=[self._space], daemon=True)
-                self._thread.start()
+                self._begin(self._space)
 
     def encoder(self, space: Space) -> Encoder | None:
         """The model of this space once it is open, None where another was opened, or none could be."""
@@ -55,17 +49,29 @@ class Opening:
         if self._thread is not None:
             self._thread.join()
 
-    def _open(self, space: Space) -> None:
+    def _begin(self, space: Space) -> None:
+        imported = Event()
+        self._thread = Thread(target=self._open, args=[space, imported], daemon=True)
+        self._thread.start()
+        try:
+            # Here and not in the thread, which checks the model's files meanwhile: of two imports at once,
+            # one may get half a module.
+            for module in self.plugins.runtime(space.runtime).modules:
+                import_module(module)
+        finally:
+            imported.set()
+
+    def _open(self, space: Space, imported: Event) -> None:
         with suppress(PatinaError):
-            self._encoder = open_space(self.plugins, space)
+            self._encoder = open_space(self.plugins, space, ready=imported.wait)
 
 
-def open_space(plugins: Plugins, space: Space) -> Encoder:
-    """The encoder of a space. Raises `PluginError`, or `IndexDamaged` where the model is another by now."""
-    # A runtime and numpy: only when something is encoded.
-    from patina_hooks.models.encoding import open_encoder
+def open_space(plugins: Plugins, space: Space, *, ready: Callable[[], object] | None = None) -> Encoder:
+    """The encoder of a space. Raises `PluginError`, or `IndexDamaged` where the model is another by now.
 
-    encoder = open_encoder(plugins, space.model, space.runtime)
+    ready: see `patina_hooks.models.encoding.open_encoder`.
+    """
+    encoder = open_encoder(plugins, space.model, space.runtime, ready=ready)
     if encoder.fingerprint != space.fingerprint:
         raise IndexDamaged("the installed model differs from the one that is indexed", hint="patina sync")
     return encoder

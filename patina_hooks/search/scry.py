@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import groupby, islice
-from operator import itemgetter
-from typing import Literal
+from itertools import islice
+from typing import Literal, NamedTuple
 
 from patina_hooks.corpus.timeline import SESSION_OF_COMMIT
 from patina_hooks.search.filters import Allowed
@@ -26,6 +26,8 @@ Nearest = Callable[[int, "frozenset[bytes] | None"], "list[tuple[bytes, float]]"
 
 _CANDIDATES = 200
 _PLACES_OF_A_TEXT = 50
+_PLACES = "FROM observation o JOIN source s ON s.id = o.source_id JOIN document d ON d.oid = s.oid"
+_FIRST_PLACE = "d.work_tree, d.path"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,20 +67,13 @@ class Hit:
     draft: bool
 
 
-@dataclass(frozen=True, slots=True)
-class _Candidate:
-    """One live observation in its place. key: its content's hash, by which ties are decided."""
+class _Candidate(NamedTuple):
+    """One live observation: what decides whether it is shown. There are hundreds a question, and a tuple is
+    made in a tenth of a dataclass's time. key: its content's hash, by which ties are decided."""
 
     number: int
     key: bytes
-    kind: str
-    text: str
-    line: int
-    oid: str
-    path: str
-    document_kind: str
     weight: float
-    draft: bool
     unit: tuple[str, str]
 
 
@@ -139,8 +134,11 @@ def _ask_vectors(
         (*near, *allowed.bound),
     )
     scores: dict[int, float] = {}
-    for key, rows in groupby(said, key=lambda row: bytes(row[1])):
-        scores |= {row[0]: near[key] for row in islice(rows, _PLACES_OF_A_TEXT)}
+    places = Counter[bytes]()
+    for number, key in said:
+        places[key] += 1
+        if places[key] <= _PLACES_OF_A_TEXT:
+            scores[number] = near[key]
     evidence.observations["vector"] = scores
 
 
@@ -157,17 +155,16 @@ def _score_units(connection: sqlite3.Connection, evidence: _Evidence) -> None:
 def _candidates(connection: sqlite3.Connection, numbers: Iterable[int]) -> Iterator[_Candidate]:
     """Each observation in its first place: what a ref holds before drafts, then by path."""
     rows = connection.execute(
-        "SELECT o.id, o.key, o.kind, o.text, o.line, d.oid, d.path, d.kind, o.weight, d.work_tree != '',"
-        f" coalesce(d.session, {SESSION_OF_COMMIT})"
-        " FROM observation o JOIN source s ON s.id = o.source_id JOIN document d ON d.oid = s.oid"
-        " LEFT JOIN commits c ON c.oid = d.oid WHERE o.id IN (SELECT value FROM json_each(?))"
-        " ORDER BY o.id, d.work_tree, d.path",
+        f"SELECT o.id, o.key, o.weight, d.kind, d.oid, d.path, coalesce(d.session, {SESSION_OF_COMMIT})"
+        f" {_PLACES} LEFT JOIN commits c ON c.oid = d.oid WHERE o.id IN (SELECT value FROM json_each(?))"
+        f" ORDER BY o.id, {_FIRST_PLACE}",
         (json.dumps(list(numbers)),),
     )
-    for _, places in groupby(rows, key=itemgetter(0)):
-        number, key, kind, text, line, oid, path, source, weight, draft, session = next(places)
-        unit = _unit(source, oid, path, session)
-        yield _Candidate(number, key, kind, text, line, oid, path, source, weight, bool(draft), unit)
+    last = None
+    for number, key, weight, kind, oid, path, session in rows:
+        if number != last:
+            yield _Candidate(number, key, weight, _unit(kind, oid, path, session))
+        last = number
 
 
 def _unit(kind: str, oid: str, path: str, session: str | None) -> tuple[str, str]:
@@ -190,19 +187,25 @@ def _hit(
     if shown is None:
         return None
     session = unit[1] if unit[0] == "session" else None
-    title, when = _about(connection, session, shown)
+    kind, text, line, oid, path, document, draft = connection.execute(
+        "SELECT o.kind, o.text, o.line, d.oid, d.path, d.kind, d.work_tree != ''"
+        f" {_PLACES} WHERE o.id = ? ORDER BY {_FIRST_PLACE} LIMIT 1",
+        (shown.number,),
+    ).fetchone()
+    commit = oid if document == "commit" else None
+    title, when = _about(connection, session, commit)
     return Hit(
         session=session,
         title=title,
-        commit=shown.oid if shown.document_kind == "commit" else None,
-        path=shown.path or None,
-        line=shown.line,
-        kind=shown.kind,
-        text=shown.text,
+        commit=commit,
+        path=path or None,
+        line=line,
+        kind=kind,
+        text=text,
         score=score,
         channels={name: evidence.channels[name][unit] for name in evidence.found_by(unit)},
         when=when,
-        draft=shown.draft,
+        draft=bool(draft),
     )
 
 
@@ -220,17 +223,17 @@ def _first(connection: sqlite3.Connection, unit: tuple[str, str], allowed: Allow
     where = f" AND o.id IN ({allowed.sql})" if allowed.sql else ""
     column = "session" if unit[0] == "session" else "path"
     row = connection.execute(
-        "SELECT o.id FROM observation o JOIN source s ON s.id = o.source_id JOIN document d ON d.oid = s.oid"
-        f" WHERE d.{column} = ? AND o.live{where} ORDER BY o.kind != 'goal', o.line, o.key LIMIT 1",
+        f"SELECT o.id {_PLACES} WHERE d.{column} = ? AND o.live{where}"
+        " ORDER BY o.kind != 'goal', o.line, o.key LIMIT 1",
         (unit[1], *allowed.bound),
     ).fetchone()
     return next(iter(_candidates(connection, [row[0]])), None) if row else None
 
 
-def _about(connection: sqlite3.Connection, session: str | None, shown: _Candidate) -> tuple[str, int | None]:
+def _about(connection: sqlite3.Connection, session: str | None, commit: str | None) -> tuple[str, int | None]:
     row = connection.execute("SELECT title, started FROM session WHERE id = ?", (session,)).fetchone()
     title, started = row or ("", None)
-    if shown.document_kind == "commit":
-        committed = connection.execute("SELECT committed FROM commits WHERE oid = ?", (shown.oid,)).fetchone()
+    if commit:
+        committed = connection.execute("SELECT committed FROM commits WHERE oid = ?", (commit,)).fetchone()
         return title, int(committed[0]) if committed else started
     return title, started
