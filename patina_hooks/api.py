@@ -107,6 +107,7 @@ class Patina:
         self,
         *,
         full: bool = False,
+        quick: bool = False,
         most: int | None = None,
         wait: float | None = None,
         progress: Progress | None = None,
@@ -115,6 +116,7 @@ class Patina:
 
         wait: seconds to wait for that other process; None waits for as long as it takes.
         full: derive everything anew but for the cached embeddings.
+        quick: see `patina_hooks.sync.synchronise`; the commands that answer do so.
         most: embed nothing now where more texts than this wait (`SyncReport.pending` says how many).
         Raises `StateError` where the state folder cannot be written.
         """
@@ -126,8 +128,8 @@ class Patina:
         try:
             noted = spool.read(self.repository.state)
             report = synchronise(
-                self.repository, full=full, most=most, plugins=self.plugins, open_model=self._encoder,
-                progress=progress,
+                self.repository, full=full, quick=quick, most=most, plugins=self.plugins,
+                open_model=self._encoder, progress=progress,
             )  # fmt: skip
             with suppress(OSError):  # what stays unmarked is looked at once more
                 spool.mark(self.repository.state, noted.end)

@@ -74,6 +74,7 @@ def synchronise(
     *,
     background: bool = False,
     full: bool = False,
+    quick: bool = False,
     most: int | None = None,
     plugins: Plugins | None = None,
     open_model: OpenModel | None = None,
@@ -83,6 +84,8 @@ def synchronise(
 
     background: log faults; a foreground caller reads them in the report.
     full: forget all that is derived (embeddings stay cached) and derive it anew.
+    quick: what git and its hooks bring, and new documents; not what was written in place into an archived
+        document within the hour (see `patina_hooks.corpus.stamps`).
     most: embed nothing now where more texts than this wait; the report says how many are pending.
     open_model: gives the encoder of a space, for a caller that has one open already.
     progress: called as (stage, done, total). Raises `StateError` where the state cannot be written.
@@ -90,12 +93,12 @@ def synchronise(
     plugins = plugins or Plugins.load()
     open_model, show = open_model or _opener(plugins), progress or (lambda *_: None)
     try:
-        return _synchronise(repository, _Run(), background, full, most, plugins, open_model, show)
+        return _synchronise(repository, _Run(), background, full, quick, most, plugins, open_model, show)
     except LogDamaged as damage:
         # All but the times at which things were recorded can be derived again.
         set_aside(repository.state)
         run = _Run([Fault("patina-hooks", "log", f"{damage}; it was set aside and begun anew")])
-        return _synchronise(repository, run, background, full, most, plugins, open_model, show)
+        return _synchronise(repository, run, background, full, quick, most, plugins, open_model, show)
 
 
 def _synchronise(
@@ -103,6 +106,7 @@ def _synchronise(
     run: _Run,
     background: bool,
     full: bool,
+    quick: bool,
     most: int | None,
     plugins: Plugins,
     open_model: OpenModel,
@@ -115,7 +119,9 @@ def _synchronise(
         said = configuration(repository)
         run.faults += said.faults
         extractors = Extractors(plugins, said.settings.redact)
-        reconciled = reconcile(repository, log, extractors, said.settings, show, _wanted(plugins))
+        reconciled = reconcile(
+            repository, log, extractors, said.settings, show, _wanted(plugins), quick=quick
+        )
         run.mishaps += extractors.faults
         _pairs(log, plugins, run)
         _tell(repository, log, plugins, reconciled, run)

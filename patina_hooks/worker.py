@@ -155,7 +155,7 @@ def _open(common: Path, work_tree: Path) -> Repository:
 def _synchronise(repository: Repository) -> None:
     from patina_hooks.sync import synchronise
 
-    synchronise(repository, background=True)
+    synchronise(repository, background=True, quick=True)
 
 
 def _events(events: tuple[spool.Event, ...]) -> str:

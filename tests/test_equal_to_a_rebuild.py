@@ -23,6 +23,7 @@ from patina_hooks.models.cache import EmbeddingCache
 from patina_hooks.search.exact import ExactIndex
 
 SESSIONS = ("20251101-090000", "20251102-100000", "20251103-110000", "20251103-110001")
+ACTIVE = ".patina/local/active-session.md"
 BRANCHES = ("main", "side", "topic/one")
 WORDS = st.sampled_from(
     [
@@ -216,12 +217,12 @@ class Rebuild(RuleBasedStateMachine):
     def draft(self, session: str, words: str, second: bool, active: bool) -> None:
         root = self.folder / "second" if second else self.memory.root
         if root.is_dir():
-            path = ".patina/local/active-session.md" if active else f"layer/sessions/{session}.md"
+            path = ACTIVE if active else f"layer/sessions/{session}.md"
             self.memory.write(path, document(session, words), at=root)
 
     @rule()
     def end_draft(self) -> None:
-        (self.memory.root / ".patina/local/active-session.md").unlink(missing_ok=True)
+        (self.memory.root / ACTIVE).unlink(missing_ok=True)
 
     # --- session commands ---
 
@@ -248,6 +249,15 @@ class Rebuild(RuleBasedStateMachine):
     @rule()
     def sync(self) -> None:
         self.memory.sync()
+
+    @rule()
+    def quick_sync(self) -> None:
+        """As a hook's worker does it, when nothing has changed for a while."""
+        for name in ("layer/sessions", ACTIVE, ".git/packed-refs", ".git/refs/tags"):
+            with suppress(FileNotFoundError):
+                path = self.memory.root / name
+                os.utime(path, ns=(0, path.stat().st_mtime_ns - 10_000_000_000))
+        self.memory.sync(quick=True)
 
     @rule(steps=st.integers(0, 12))
     def killed_sync(self, steps: int) -> None:

@@ -163,8 +163,8 @@ def test_what_nobody_listens_to_is_counted_and_not_kept(
     """A first sync reads a history that may be larger than memory."""
     kept: list[Reconciled] = []
 
-    def spy(*arguments: object) -> Reconciled:
-        kept.append(reconcile(*arguments))  # type: ignore[arg-type]
+    def spy(*arguments: object, quick: bool) -> Reconciled:
+        kept.append(reconcile(*arguments, quick=quick))  # type: ignore[arg-type]
         return kept[-1]
 
     monkeypatch.setattr(sync_module, "reconcile", spy)

@@ -47,7 +47,7 @@ def freshen(patina: Patina) -> None:
     if not patina.repository.state.is_dir():
         raise StateError("this repository has no memory yet", hint="patina init")
     try:
-        report = patina.sync(wait=0, most=QUICK)
+        report = patina.sync(wait=0, most=QUICK, quick=True)
     except StateError as error:
         say(f"answering from what was recorded: {error}")
         return

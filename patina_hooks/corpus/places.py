@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import new as new_hash
@@ -14,6 +14,7 @@ from threading import Thread
 
 from patina_hooks.corpus.log import name_text
 from patina_hooks.corpus.observations import Place
+from patina_hooks.corpus.stamps import stamp
 from patina_hooks.git.repository import DOCUMENT_CAP, Blob, Repository
 from patina_hooks.session_ids import is_session_id
 
@@ -55,21 +56,29 @@ class Listing:
 
 
 class Listings:
-    """The listings of some work trees, made in a thread: it is mostly the system's time, about 3 us a file,
-    and a reconcile waits for git meanwhile."""
+    """The listings of work trees, some of them begun at once in a thread: it is mostly the system's time,
+    about 3 us a file, and a reconcile waits for git meanwhile."""
 
-    def __init__(self, roots: Iterable[Path], folder: str) -> None:
+    def __init__(self, folder: str, begin: Sequence[Path]) -> None:
+        self._folder = folder
         self._found: dict[Path, Listing] = {}
-        self._thread = Thread(target=self._list, args=[tuple(roots), folder], daemon=True)
+        self._thread = Thread(target=self._list, args=[begin], daemon=True)
         self._thread.start()
 
     def of(self, root: Path) -> Listing:
         self._thread.join()
+        if root not in self._found:
+            self._list([root])
         return self._found[root]
 
-    def _list(self, roots: tuple[Path, ...], folder: str) -> None:
+    def _list(self, roots: Iterable[Path]) -> None:
         for root in roots:
-            self._found[root] = listing(root, folder)
+            self._found[root] = listing(root, self._folder)
+
+
+def stamp_of_drafts(root: Path, folder: str, drafts: Iterable[str]) -> str:
+    """A stamp (see `stamps`) of where drafts may come to be in a work tree, and of those that are known."""
+    return stamp([root / folder, root / ACTIVE_DOCUMENT, *(root / path for path in drafts)])
 
 
 def listing(root: Path, folder: str) -> Listing:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -80,10 +80,16 @@ def reconcile(
     settings: Settings,
     progress: Progress | None = None,
     result: Reconciled | None = None,
+    *,
+    quick: bool = False,
 ) -> Reconciled:
-    """Bring the log in line; the caller holds the sync lock. result: empty, says what is to be kept in it."""
+    """Bring the log in line; the caller holds the sync lock. result: empty, says what is to be kept in it.
+
+    quick: trust the stamps of folders (`patina_hooks.corpus.stamps`) instead of listing every tag and every
+    archived document of a work tree.
+    """
     show, result = progress or (lambda *_: None), result or Reconciled()
-    return _Reconciler(repository, log, extractors, settings, show, result).run()
+    return _Reconciler(repository, log, extractors, settings, show, result, quick).run()
 
 
 class _Reconciler:
@@ -95,6 +101,7 @@ class _Reconciler:
         settings: Settings,
         progress: Progress,
         result: Reconciled,
+        quick: bool,
     ) -> None:
         self._repository = repository
         self._log = log
@@ -103,13 +110,16 @@ class _Reconciler:
         self._folder = settings.sessions_folder
         self._progress = progress
         self._result = result
+        self._quick = quick
 
     def run(self) -> Reconciled:
-        old = load_tips(self._db, self._log.fact("tags"))
+        old = load_tips(self._db, self._log.fact("tags"), self._log.fact("stamp of tags"))
         work_trees = tuple(self._repository.work_trees())
         own = [tree.path for tree in work_trees if self._repository.owns(tree.path)]
-        listings = places.Listings(own, self._folder)
-        tips = read_tips(self._repository, old, work_trees)
+        stamps = {root: places.stamp_of_drafts(root, self._folder, self._drafts_of(root)) for root in own}
+        moved_trees = [root for root in own if not self._is_still(root, stamps[root])]
+        listings = places.Listings(self._folder, begin=moved_trees)
+        tips = read_tips(self._repository, old, work_trees, quick=self._quick)
         packs = self._packs()
         again = self._cut_off(packs)
         graph = self._graph(old, tips, again)
@@ -121,11 +131,12 @@ class _Reconciler:
                 self._renew()
             self._retry()
             self._documents(tips, graph.side)
-            self._drafts(own, listings)
+            self._drafts(stamps, listings)
             if self._border_moved():
                 self._forget_sessions()
             self._sessions(moved)
             self._log.remember("tags", tips.listing)
+            self._log.remember("stamp of tags", tips.stamp)
             self._log.remember("side", json.dumps(sorted(graph.side)))
             self._log.remember("shallow", self._shallow())
             self._log.remember("packs", packs)
@@ -344,18 +355,21 @@ class _Reconciler:
 
     # --- drafts ---------------------------------------------------------------------------------
 
-    def _drafts(self, roots: list[Path], listings: places.Listings) -> None:
+    def _drafts(self, stamps: Mapping[Path, str], listings: places.Listings) -> None:
         rows = self._db.execute(
             "SELECT kind, oid, path, work_tree, session FROM document WHERE work_tree != ''"
         )
         have = {(place.oid, place.path, place.work_tree): place for place in (Place(*row) for row in rows)}
         want: dict[tuple[str, str, str], Blob | None] = {}
         looked: set[str] = set()
-        for root in roots:
-            name = name_text(str(root))
-            of_root = [key for key in have if key[2] == name]
-            want.update(self._drafts_in(root, listings.of(root), of_root))
-            looked.add(f"files {name}")
+        for root, stamp in stamps.items():
+            tree = name_text(str(root))
+            of_root = [key for key in have if key[2] == tree]
+            still = self._is_still(root, stamp)
+            want |= (
+                dict.fromkeys(of_root) if still else self._drafts_in(root, stamp, listings.of(root), of_root)
+            )
+            looked.add(f"files {tree}")
         # A work tree that is not to be found now is looked at anew when it is back.
         for (name,) in self._db.execute("SELECT name FROM fact WHERE name LIKE 'files %'").fetchall():
             if name not in looked:
@@ -367,8 +381,20 @@ class _Reconciler:
                 self._extract_blob(blob)
             self._put_in(Place("session", *key))
 
+    def _drafts_of(self, root: Path) -> list[str]:
+        ask = "SELECT path FROM document WHERE work_tree = ? AND work_tree != ''"
+        return [row[0] for row in self._db.execute(ask, (name_text(str(root)),))]
+
+    def _is_still(self, root: Path, stamp: str) -> bool:
+        """Whether a quick look finds a work tree, and the trees of documents, as the last look left them."""
+        _, _, stamped = self._log.fact(f"files {name_text(str(root))}").partition(" ")
+        return self._quick and stamp != "" and stamped == self._stamped(stamp)
+
+    def _stamped(self, stamp: str) -> str:
+        return _sha256(stamp + self._log.fact("trees")) if stamp else ""
+
     def _drafts_in(
-        self, root: Path, files: places.Listing, have: list[tuple[str, str, str]]
+        self, root: Path, stamp: str, files: places.Listing, have: list[tuple[str, str, str]]
     ) -> dict[tuple[str, str, str], Blob | None]:
         """(oid, path, work tree) -> blob of each document of one work tree that no ref holds.
 
@@ -376,14 +402,15 @@ class _Reconciler:
         """
         tree = name_text(str(root))
         name, look = f"files {tree}", _sha256(files.stamps + self._log.fact("trees"))
-        if self._log.fact(name) == look:
+        before, _, _ = self._log.fact(name).partition(" ")
+        self._log.remember(name, f"{look} {self._stamped(stamp)}")
+        if before == look:
             return dict.fromkeys(have)
         found: dict[tuple[str, str, str], Blob | None] = {}
         for path in files.paths:
             read = places.read_draft(root, path, self._repository.object_format)
             if read and not any(self._is_document(blob.oid) for blob in read):
                 found[read[0].oid, name_text(path), tree] = read[0]
-        self._log.remember(name, look)
         return found
 
     def _is_document(self, oid: str) -> bool:

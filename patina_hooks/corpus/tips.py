@@ -9,6 +9,7 @@ from dataclasses import astuple, dataclass
 from functools import cached_property
 
 from patina_hooks.corpus.log import name_text
+from patina_hooks.corpus.stamps import stamp_of_tags
 from patina_hooks.errors import GitError
 from patina_hooks.git.repository import Ref, Repository, WorkTree, names_in
 from patina_hooks.session_ids import is_session_id, split_tag
@@ -41,7 +42,8 @@ class Tips:
     """All tips at one moment.
 
     trunk: branches and HEADs by name. tags: session tags by name, opened when they are asked for: there are
-    many and they seldom move. listing: a digest of the tags' names and ids, equal where no tag moved.
+    many and they seldom move. listing: a digest of the tags' names and ids, equal where no tag moved; ""
+    where it does not settle them. stamp: see `stamps`, "" where the tags must be listed the next time.
     """
 
     def __init__(
@@ -49,9 +51,11 @@ class Tips:
         trunk: dict[str, Tip],
         load_tags: Callable[[], dict[str, Tip]],
         listing: str,
+        stamp: str = "",
     ) -> None:
         self.trunk = trunk
         self.listing = listing
+        self.stamp = stamp
         self._load_tags = load_tags
 
     @cached_property
@@ -79,10 +83,27 @@ class GraphChange:
     side: set[str]
 
 
-def read_tips(repository: Repository, known: Tips, work_trees: Sequence[WorkTree]) -> Tips:
-    """What is live now. A tag that `known` holds with the same object id is not opened again."""
+def read_tips(
+    repository: Repository, known: Tips, work_trees: Sequence[WorkTree], *, quick: bool = False
+) -> Tips:
+    """What is live now. A tag that `known` holds with the same object id is not opened again.
+
+    quick: do not list tags either where their stamp is that of `known`.
+    """
+    stamp = stamp_of_tags(repository.common)
+    trunk = _read_trunk(repository, work_trees)
+    if quick and stamp and stamp == known.stamp:
+        return Tips(trunk, lambda: known.tags, known.listing, stamp)
     listed = repository.listing_of_refs(SESSION_TAGS)
     digest = hashlib.sha256(listed).hexdigest()
+    if digest == known.listing:
+        return Tips(trunk, lambda: known.tags, digest, stamp)
+    tags = _read_tags(repository, _stored_names(listed), known.tags)
+    settled = all(tip.skipped != _ABSENT for tip in tags.values())
+    return Tips(trunk, lambda: tags, *((digest, stamp) if settled else ("", "")))
+
+
+def _read_trunk(repository: Repository, work_trees: Sequence[WorkTree]) -> dict[str, Tip]:
     trunk = {
         name: Tip(name, "head", tree.head, tree.head)
         for tree in work_trees
@@ -91,11 +112,7 @@ def read_tips(repository: Repository, known: Tips, work_trees: Sequence[WorkTree
     }
     for name, oid in _stored_names(repository.listing_of_refs("refs/heads/")):
         trunk[name] = Tip(name, "branch", oid, oid)
-    if digest == known.listing:
-        return Tips(trunk, lambda: known.tags, digest)
-    tags = _read_tags(repository, _stored_names(listed), known.tags)
-    settled = all(tip.skipped != _ABSENT for tip in tags.values())
-    return Tips(trunk, lambda: tags, digest if settled else "")
+    return trunk
 
 
 def _stored_names(listing: bytes) -> list[tuple[str, str]]:
@@ -128,8 +145,8 @@ def _tag(ref: Ref, *, here: bool) -> Tip:
     return Tip(name, "tag", ref.oid, ref.commit, ref.dated, tag.id, tag.adapter, tag.edge)
 
 
-def load_tips(connection: sqlite3.Connection, listing: str) -> Tips:
-    """The tips as the last reconcile left them, with the digest that it remembered."""
+def load_tips(connection: sqlite3.Connection, listing: str, stamp: str) -> Tips:
+    """The tips as the last reconcile left them, with the digest and the stamp that it remembered."""
 
     def rows(condition: str) -> dict[str, Tip]:
         found = connection.execute(
@@ -138,7 +155,7 @@ def load_tips(connection: sqlite3.Connection, listing: str) -> Tips:
         )
         return {row[0]: Tip(*row) for row in found}
 
-    return Tips(rows("kind != 'tag'"), lambda: rows("kind = 'tag'"), listing)
+    return Tips(rows("kind != 'tag'"), lambda: rows("kind = 'tag'"), listing, stamp)
 
 
 def store_tips(connection: sqlite3.Connection, old: Tips, new: Tips) -> set[str]:

@@ -27,7 +27,6 @@ Nearest = Callable[[int, "frozenset[bytes] | None"], "list[tuple[bytes, float]]"
 _CANDIDATES = 200
 _PLACES_OF_A_TEXT = 50
 _PLACES = "FROM observation o JOIN source s ON s.id = o.source_id JOIN document d ON d.oid = s.oid"
-_FIRST_PLACE = "d.work_tree, d.path"
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,18 +152,24 @@ def _score_units(connection: sqlite3.Connection, evidence: _Evidence) -> None:
 
 
 def _candidates(connection: sqlite3.Connection, numbers: Iterable[int]) -> Iterator[_Candidate]:
-    """Each observation in its first place: what a ref holds before drafts, then by path."""
-    rows = connection.execute(
-        f"SELECT o.id, o.key, o.weight, d.kind, d.oid, d.path, coalesce(d.session, {SESSION_OF_COMMIT})"
-        f" {_PLACES} LEFT JOIN commits c ON c.oid = d.oid WHERE o.id IN (SELECT value FROM json_each(?))"
-        f" ORDER BY o.id, {_FIRST_PLACE}",
+    found = connection.execute(
+        "SELECT id, key, weight, source_id FROM observation WHERE id IN (SELECT value FROM json_each(?))",
         (json.dumps(list(numbers)),),
+    ).fetchall()
+    units = _units(connection, {row[3] for row in found})
+    for number, key, weight, source in found:
+        yield _Candidate(number, key, weight, units[source])
+
+
+def _units(connection: sqlite3.Connection, sources: Iterable[int]) -> dict[int, tuple[str, str]]:
+    """The unit of each source in its first place: what a ref holds before drafts, then by path."""
+    rows = connection.execute(
+        f"SELECT s.id, d.kind, d.oid, d.path, coalesce(d.session, {SESSION_OF_COMMIT})"
+        " FROM source s JOIN document d ON d.oid = s.oid LEFT JOIN commits c ON c.oid = d.oid"
+        f" WHERE s.id IN (SELECT value FROM json_each(?)) ORDER BY d.work_tree DESC, d.path DESC",
+        (json.dumps(list(sources)),),
     )
-    last = None
-    for number, key, weight, kind, oid, path, session in rows:
-        if number != last:
-            yield _Candidate(number, key, weight, _unit(kind, oid, path, session))
-        last = number
+    return {source: _unit(*place) for source, *place in rows}
 
 
 def _unit(kind: str, oid: str, path: str, session: str | None) -> tuple[str, str]:
@@ -189,7 +194,7 @@ def _hit(
     session = unit[1] if unit[0] == "session" else None
     kind, text, line, oid, path, document, draft = connection.execute(
         "SELECT o.kind, o.text, o.line, d.oid, d.path, d.kind, d.work_tree != ''"
-        f" {_PLACES} WHERE o.id = ? ORDER BY {_FIRST_PLACE} LIMIT 1",
+        f" {_PLACES} WHERE o.id = ? ORDER BY d.work_tree, d.path LIMIT 1",
         (shown.number,),
     ).fetchone()
     commit = oid if document == "commit" else None

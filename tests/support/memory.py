@@ -111,11 +111,17 @@ class Memory:
         return self.git("rev-parse", "HEAD")
 
     def sync(
-        self, *, full: bool = False, most: int | None = None, providers: Plugins | None = None
+        self,
+        *,
+        full: bool = False,
+        quick: bool = False,
+        most: int | None = None,
+        providers: Plugins | None = None,
     ) -> SyncReport:
         return synchronise(
-            self.repository, full=full, most=most, plugins=providers or plugins(), open_model=open_model
-        )
+            self.repository, full=full, quick=quick, most=most, plugins=providers or plugins(),
+            open_model=open_model,
+        )  # fmt: skip
 
     def patina(self) -> Patina:
         """The Python API on what the last sync left."""
