@@ -19,11 +19,13 @@ if TYPE_CHECKING:
     from patina_hooks.api import Patina, Status, open
     from patina_hooks.errors import PatinaError
     from patina_hooks.hookspecs import hookimpl
+    from patina_hooks.projection.report import Outcome, Report
     from patina_hooks.search.scry import Hit, Query
     from patina_hooks.types import (
         Change,
         CommandSpec,
         Commit,
+        CommitUnit,
         Document,
         Extraction,
         ExtractorSpec,
@@ -31,12 +33,14 @@ if TYPE_CHECKING:
         IndexBackendSpec,
         IndexStats,
         ModelSpec,
+        ModuleUnit,
         Observation,
         Omission,
         PackageFile,
         Pair,
         PairGeneratorSpec,
         PluginInfo,
+        ProjectionSpec,
         Recorded,
         RuntimeSpec,
         Session,
@@ -53,13 +57,16 @@ _HOME = {
     "PatinaError": "errors",
     "hookimpl": "hookspecs",
     "Hit": "search.scry",
+    "Outcome": "projection.report",
     "Query": "search.scry",
+    "Report": "projection.report",
 }
 
 __all__ = [
     "Change",
     "CommandSpec",
     "Commit",
+    "CommitUnit",
     "Document",
     "Extraction",
     "ExtractorSpec",
@@ -68,16 +75,20 @@ __all__ = [
     "IndexBackendSpec",
     "IndexStats",
     "ModelSpec",
+    "ModuleUnit",
     "Observation",
     "Omission",
+    "Outcome",
     "PackageFile",
     "Pair",
     "PairGeneratorSpec",
     "Patina",
     "PatinaError",
     "PluginInfo",
+    "ProjectionSpec",
     "Query",
     "Recorded",
+    "Report",
     "RuntimeSpec",
     "Session",
     "SessionUnit",

@@ -5,7 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from patina_hooks.hookspecs import hookimpl
-from patina_hooks.types import ExtractorSpec, IndexBackendSpec, PairGeneratorSpec
+from patina_hooks.types import (
+    ExtractorSpec,
+    IndexBackendSpec,
+    PairGeneratorSpec,
+    PairUnitKind,
+    ProjectionSpec,
+)
+
+_GENERATORS: tuple[tuple[str, PairUnitKind, str], ...] = (
+    ("same_session", "session", ""),
+    ("goal_observation", "session", "goals of session {unit}"),
+    ("commit_session", "session", "commit {commit} in the tag range of session {unit}"),
+    ("context_session", "session", "session {unit} on the session before it"),
+    ("co_changed", "commit", "changed together in commit {unit}"),
+    ("commit_files", "commit", "changed in commit {unit}"),
+    ("same_module", "module", "files of the folder {unit}/"),
+)
 
 
 @hookimpl
@@ -16,8 +32,14 @@ def patina_register_extractors() -> Iterator[ExtractorSpec]:
 
 @hookimpl
 def patina_register_pair_generators() -> Iterator[PairGeneratorSpec]:
-    for name in ("same_session", "goal_observation", "commit_session"):
-        yield PairGeneratorSpec(name, 1, f"patina_hooks.pairs.generators:{name}")
+    for name, reads, evidence in _GENERATORS:
+        yield PairGeneratorSpec(name, 1, f"patina_hooks.pairs.generators:{name}", reads, evidence)
+
+
+@hookimpl
+def patina_register_projections() -> Iterator[ProjectionSpec]:
+    for name in ("whitening", "mlp", "residual"):
+        yield ProjectionSpec(name, 1, f"patina_hooks.projection.{name}:train")
 
 
 @hookimpl

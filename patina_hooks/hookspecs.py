@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 import pluggy
 
 if TYPE_CHECKING:
+    from patina_hooks.projection.report import Outcome, Report
     from patina_hooks.types import (
         CommandSpec,
         Commit,
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
         ModelSpec,
         Pair,
         PairGeneratorSpec,
+        ProjectionSpec,
         Recorded,
         RuntimeSpec,
         Session,
@@ -94,16 +96,38 @@ def patina_register_extractors() -> Iterable[ExtractorSpec]:
 
 @hookspec
 def patina_register_pair_generators() -> Iterable[PairGeneratorSpec]:
-    """Pair generators: from one session to pairs of observations that belong together.
+    """Pair generators: from one session, commit or folder to pairs of observations and paths in it.
 
-    Called when a sync first makes pairs. Every generator is run.
+    Called when a sync first makes pairs. Every generator is run, on each unit that is new or has changed, and
+    a new one (or version) on all. It is a pure function of its unit; what it gives for a unit counts as a
+    whole or, where it raises or gives what is no pair of the unit, not at all.
 
     >>> from patina_hooks import PairGeneratorSpec, hookimpl
     >>> @hookimpl
     ... def patina_register_pair_generators():
-    ...     yield PairGeneratorSpec("same-ticket", version=1, generate="patina_acme.tickets:pairs")
+    ...     yield PairGeneratorSpec(
+    ...         "same-ticket", version=1, generate="patina_acme.tickets:pairs", reads="session",
+    ...         evidence="one ticket in session {unit}",
+    ...     )
     >>> next(iter(patina_register_pair_generators())).name
     'same-ticket'
+    """
+    raise NotImplementedError
+
+
+@hookspec
+def patina_register_projections() -> Iterable[ProjectionSpec]:
+    """Kinds of projection: what a recipe's `type` names, each with its trainer.
+
+    Called when `patina oxidize` first looks for a trainer, or an index of projected vectors is opened. What
+    a trainer is given and gives back is `patina_hooks.projection.interface`.
+
+    >>> from patina_hooks import ProjectionSpec, hookimpl
+    >>> @hookimpl
+    ... def patina_register_projections():
+    ...     yield ProjectionSpec("rotation", version=1, train="patina_acme.rotation:train")
+    >>> next(iter(patina_register_projections())).name
+    'rotation'
     """
     raise NotImplementedError
 
@@ -196,6 +220,19 @@ def patina_pairs_extracted(pairs: Sequence[Pair]) -> None:
     >>> @hookimpl
     ... def patina_pairs_extracted(pairs):
     ...     print(sorted({pair.kind for pair in pairs}))
+    """
+
+
+@hookspec
+def patina_projection_trained(projection: Outcome, report: Report) -> None:
+    """A projection was trained and judged. Called for each one, once a run of `patina oxidize` is over.
+
+    projection: what became of it (`patina_hooks.projection.report`); report: the whole run.
+
+    >>> from patina_hooks import hookimpl
+    >>> @hookimpl
+    ... def patina_projection_trained(projection, report):
+    ...     print(f"{projection.name}: {report.sentence}")
     """
 
 

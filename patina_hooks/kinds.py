@@ -13,10 +13,20 @@ from patina_hooks.types import (
     IndexBackendSpec,
     ModelSpec,
     PairGeneratorSpec,
+    ProjectionSpec,
     RuntimeSpec,
 )
 
-S = TypeVar("S", ModelSpec, RuntimeSpec, ExtractorSpec, PairGeneratorSpec, IndexBackendSpec, CommandSpec)
+S = TypeVar(
+    "S",
+    ModelSpec,
+    RuntimeSpec,
+    ExtractorSpec,
+    PairGeneratorSpec,
+    ProjectionSpec,
+    IndexBackendSpec,
+    CommandSpec,
+)
 
 REFERENCE: Final = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", re.ASCII)
 """How a spec names code: "package.module:callable"."""
@@ -42,11 +52,22 @@ EXTRACTORS: Final = Kind("extractor", "extractors", "patina_register_extractors"
 GENERATORS: Final = Kind(
     "pair generator", "pair_generators", "patina_register_pair_generators", PairGeneratorSpec, "generate"
 )
+PROJECTIONS: Final = Kind(
+    "kind of projection", "projections", "patina_register_projections", ProjectionSpec, "train"
+)
 BACKENDS: Final = Kind(
     "index backend", "index_backends", "patina_register_index_backends", IndexBackendSpec, "opener"
 )
 COMMANDS: Final = Kind("command", "commands", "patina_register_commands", CommandSpec, "command")
-KINDS: Final[tuple[Kind[Any], ...]] = (MODELS, RUNTIMES, EXTRACTORS, GENERATORS, BACKENDS, COMMANDS)
+KINDS: Final[tuple[Kind[Any], ...]] = (
+    MODELS,
+    RUNTIMES,
+    EXTRACTORS,
+    GENERATORS,
+    PROJECTIONS,
+    BACKENDS,
+    COMMANDS,
+)
 
 
 def wrong_with(kind: Kind[S], spec: object, seen: Collection[str]) -> str:

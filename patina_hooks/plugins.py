@@ -32,6 +32,7 @@ from patina_hooks.kinds import (
     GENERATORS,
     KINDS,
     MODELS,
+    PROJECTIONS,
     REFERENCE,
     RUNTIMES,
     Kind,
@@ -47,6 +48,7 @@ from patina_hooks.types import (
     ModelSpec,
     PairGeneratorSpec,
     PluginInfo,
+    ProjectionSpec,
     RuntimeSpec,
 )
 
@@ -124,6 +126,13 @@ class Plugins:
 
     def pair_generators(self) -> tuple[PairGeneratorSpec, ...]:
         return self._distinct(GENERATORS)
+
+    def projection(self, name: str) -> ProjectionSpec:
+        """The kind of projection of that name; `PluginError` where none or several plugins provide it."""
+        return self._find(PROJECTIONS, name).spec
+
+    def projections(self) -> tuple[ProjectionSpec, ...]:
+        return self._all(PROJECTIONS)
 
     def index_backend(self, name: str) -> IndexBackendSpec:
         """The index backend of that name; `PluginError` where none or several plugins provide it."""

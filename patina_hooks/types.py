@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 DocumentKind = Literal["session", "commit"]
 Pooling = Literal["mean", "cls", "last"]
 Role = Literal["query", "passage"]
+PairUnitKind = Literal["session", "commit", "module"]
 
 
 # --- the corpus ---------------------------------------------------------------------------------
@@ -148,7 +149,15 @@ class Recorded:
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """Two observations (by id) that belong together, with the evidence; negative may be absent."""
+    """Two texts that belong together, with the evidence.
+
+    anchor, positive, negative: each the id of an observation, or a path as "path:<path>"
+        (`patina_hooks.pairs.sides.path_side`), of the unit that the generator was given. The negative is
+        mostly None (one is drawn when a projection is trained) and shares neither text nor session with
+        the anchor.
+    weight: how strong it is, 0 to 1.
+    evidence: "" where the unit alone is (see `PairGeneratorSpec.evidence`).
+    """
 
     kind: str
     anchor: str
@@ -261,23 +270,80 @@ class ExtractorSpec:
 
 @dataclass(frozen=True, slots=True)
 class SessionUnit:
-    """What a pair generator sees: one session with the observations of its document and commits.
+    """One session, with the observations of its document and of its commits' messages.
 
-    commits: (commit oid, observations of its message), by tag range, oldest first.
+    commits: (commit oid, observations of its message), by tag range, oldest first; none where the range
+        holds more than a thousand.
+    previous, previous_id: the document of the session before this one, by id, that has one on a ref, and
+        that session's id; empty and None where there is none, or where this session has no document.
     """
 
     id: str
     document: tuple[Recorded, ...]
     commits: tuple[tuple[str, tuple[Recorded, ...]], ...]
+    previous: tuple[Recorded, ...] = ()
+    previous_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CommitUnit:
+    """One commit, with the observations of its message.
+
+    paths: those that it changed, sorted; none where they are more than fifty, which say little of each other.
+    """
+
+    oid: str
+    message: tuple[Recorded, ...]
+    paths: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ModuleUnit:
+    """One folder ("" is the top of the work tree), with the paths right in it that live commits changed.
+
+    paths: sorted, two hundred at most: a folder of more is no module, and no generator is given it.
+    """
+
+    folder: str
+    paths: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class PairGeneratorSpec:
-    """`generate(unit: SessionUnit) -> Iterable[Pair]`, a pure function of one session."""
+    """`generate(unit) -> Iterable[Pair]`, a pure function of one unit.
+
+    version: raise it whenever the output changes; every unit is read again then.
+    reads: what a unit is: a `SessionUnit`, a `CommitUnit` or a `ModuleUnit`.
+    evidence: what is shown of a pair that has no evidence of its own, so that it is stored once: `{unit}` is
+        the session's id, the commit's or the folder, `{commit}` the one whose message is the anchor.
+    """
 
     name: str
     version: int
     generate: str
+    reads: PairUnitKind = "session"
+    evidence: str = ""
+
+    def __post_init__(self) -> None:
+        if self.reads not in ("session", "commit", "module"):
+            raise ValueError(
+                f"pair generator {self.name}: reads must be session, commit or module, not {self.reads!r}"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectionSpec:
+    """A kind of projection, named by a recipe's `type`, and what trains it.
+
+    train: `(task: TrainingTask, watch: Watch) -> Trained`; open: `(weights, metadata) -> Projection`, by
+    default for the built-in layouts (see `patina_hooks.projection.interface`).
+    version: raise it whenever the same task would train other weights.
+    """
+
+    name: str
+    version: int
+    train: str
+    open: str = "patina_hooks.projection.weights:open_projection"
 
 
 @dataclass(frozen=True, slots=True)

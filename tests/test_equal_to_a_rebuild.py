@@ -16,11 +16,16 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 from support.memory import Memory
 
-from patina_hooks import gc, sessions
+from patina_hooks import CommitUnit, ModuleUnit, Pair, PairGeneratorSpec, SessionUnit, gc, hookimpl, sessions
 from patina_hooks.corpus.log import Log
 from patina_hooks.errors import SessionError
 from patina_hooks.models.cache import EmbeddingCache
+from patina_hooks.pairs import update
+from patina_hooks.pairs.sides import path_side
+from patina_hooks.pairs.units import UnitReader
+from patina_hooks.plugins import Plugins
 from patina_hooks.search.exact import ExactIndex
+from patina_hooks.types import PairUnitKind
 
 SESSIONS = ("20251101-090000", "20251102-100000", "20251103-110000", "20251103-110001")
 ACTIVE = ".patina/local/active-session.md"
@@ -43,15 +48,38 @@ MESSAGES = st.builds(
     WORDS,
     WORDS,
 )
+PATHS = st.sets(st.sampled_from(["a.py", "b/c.py", "b/d.py", "b/e/f.py", "d.md"]), min_size=1, max_size=4)
 PICK = st.integers(0, 50)
 
 
 def document(session: str, words: str, extra: str = "") -> str:
     return (
         f"# Session: about {words}\n**ID**: {session}\n**Started**: 2025-11-03T16:00:00Z\n**LLM**: claude\n"
+        f"\n## Previous Session Context\nThe last one was about {extra or words}.\n"
         f"\n## Goals\n- [ ] understand {words}\n\n## Activity Log\n### 09:10 - Update\n\n**Key Decisions:**\n"
         f"- chose {words} over files\n- {extra or 'kept it simple'}\n\n**Patterns Observed:**\n- {words}s\n"
     )
+
+
+def both_ends(unit: CommitUnit | ModuleUnit | SessionUnit) -> Iterator[Pair]:
+    """A generator of a plugin that comes and goes."""
+    if isinstance(unit, SessionUnit):
+        ends = [one.id for one in (*unit.document, *unit.previous)]
+    else:
+        ends = [path_side(path) for path in unit.paths]
+    if ends:
+        yield Pair("ends", ends[0], ends[-1], None, 1 / len(ends), f"of {len(ends)}")
+
+
+def with_generator(reads: PairUnitKind, version: int) -> Plugins:
+    class Provider:
+        @hookimpl
+        def patina_register_pair_generators(self) -> list[PairGeneratorSpec]:
+            return [PairGeneratorSpec("ends", version, f"{__name__}:both_ends", reads)]
+
+    providers = Plugins.load(disabled=())
+    providers.register(Provider(), "provider")
+    return providers
 
 
 class Killed(BaseException):
@@ -62,7 +90,11 @@ class Killed(BaseException):
 def killed_after(steps: int) -> Iterator[None]:
     """Let `steps` write steps of a sync happen, and stop at the next one."""
     left = steps
-    places = [(Log, "record"), (Log, "remember"), (EmbeddingCache, "put"), (ExactIndex, "_replace")]
+    places = [
+        (Log, "record"), (Log, "remember"), (UnitReader, "read"), (EmbeddingCache, "put"),
+        (ExactIndex, "_replace"),
+    ]  # fmt: skip
+    chunk, update._CHUNK = update._CHUNK, 2
     kept = [getattr(owner, name) for owner, name in places]
 
     def counted(original: object) -> object:
@@ -82,6 +114,7 @@ def killed_after(steps: int) -> Iterator[None]:
     except Killed:
         pass
     finally:
+        update._CHUNK = chunk
         for (owner, name), original in zip(places, kept, strict=True):
             setattr(owner, name, original)
 
@@ -108,9 +141,14 @@ class Rebuild(RuleBasedStateMachine):
 
     # --- commits ---
 
-    @rule(message=MESSAGES, path=st.sampled_from(["a.py", "b/c.py", "d.md"]), text=WORDS)
-    def commit(self, message: str, path: str, text: str) -> None:
-        self.memory.commit(message, {path: text})
+    @rule(message=MESSAGES, paths=PATHS, text=WORDS)
+    def commit(self, message: str, paths: set[str], text: str) -> None:
+        self.memory.commit(message, dict.fromkeys(sorted(paths), text))
+
+    @rule(paths=PATHS)
+    def remove_files(self, paths: set[str]) -> None:
+        self.memory.git("rm", "-q", "-f", "--ignore-unmatch", "--", *sorted(paths))
+        self.memory.commit("remove files")
 
     @rule(message=MESSAGES)
     def amend(self, message: str) -> None:
@@ -259,10 +297,19 @@ class Rebuild(RuleBasedStateMachine):
                 os.utime(path, ns=(0, path.stat().st_mtime_ns - 10_000_000_000))
         self.memory.sync(quick=True)
 
-    @rule(steps=st.integers(0, 12))
+    @rule(steps=st.integers(0, 40))
     def killed_sync(self, steps: int) -> None:
         with killed_after(steps):
             self.memory.sync()
+
+    @rule(reads=st.sampled_from(["session", "commit", "module"]), version=st.integers(1, 2))
+    def sync_with_another_generator(self, reads: PairUnitKind, version: int) -> None:
+        self.memory.sync(providers=with_generator(reads, version))
+
+    @rule(reads=st.sampled_from(["session", "commit", "module"]), steps=st.integers(0, 30))
+    def killed_sync_with_another_generator(self, reads: PairUnitKind, steps: int) -> None:
+        with killed_after(steps):
+            self.memory.sync(providers=with_generator(reads, 1))
 
     @rule()
     def free(self) -> None:

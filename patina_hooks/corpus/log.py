@@ -18,7 +18,7 @@ from patina_hooks.errors import LogDamaged, StateError
 from patina_hooks.files import make_private, refuse_links
 
 LOG_FILE = "log.db"
-_VERSION = 1
+_VERSION = 2
 _BUSY_MS = 30_000
 
 _EVENTS = """
@@ -39,7 +39,8 @@ _DERIVED = {
         id INTEGER PRIMARY KEY, oid TEXT NOT NULL UNIQUE, author TEXT NOT NULL, authored INTEGER NOT NULL,
         committed INTEGER NOT NULL, merge INTEGER NOT NULL, truncated INTEGER NOT NULL)""",
     "commits_truncated": "CREATE INDEX commits_truncated ON commits (oid) WHERE truncated",
-    "path": "CREATE TABLE path (id INTEGER PRIMARY KEY, path TEXT NOT NULL UNIQUE)",
+    "path": "CREATE TABLE path (id INTEGER PRIMARY KEY, path TEXT NOT NULL UNIQUE, folder TEXT NOT NULL)",
+    "path_by_folder": "CREATE INDEX path_by_folder ON path (folder)",
     "change": """CREATE TABLE change (
         commit_id INTEGER NOT NULL REFERENCES commits ON DELETE CASCADE, path_id INTEGER NOT NULL,
         status TEXT NOT NULL, PRIMARY KEY (commit_id, path_id)) WITHOUT ROWID""",
@@ -76,11 +77,22 @@ _DERIVED = {
     "session_commit": """CREATE TABLE session_commit (
         session TEXT NOT NULL, commit_id INTEGER NOT NULL, PRIMARY KEY (session, commit_id)) WITHOUT ROWID""",
     "session_by_commit": "CREATE INDEX session_by_commit ON session_commit (commit_id)",
+    # What pair generators read: a session (by id), a commit (by oid), a module (by folder). What changed any
+    # of it marks it stale, in the same transaction; its pairs are then made anew.
+    "unit": """CREATE TABLE unit (
+        id INTEGER PRIMARY KEY, reads TEXT NOT NULL, name TEXT NOT NULL, stale INTEGER NOT NULL,
+        UNIQUE (reads, name))""",
+    "unit_stale": "CREATE INDEX unit_stale ON unit (reads, name) WHERE stale",
+    # Generators in force. reached: the last unit (by id) that a new one has read, NULL when it has read all.
+    "generator": """CREATE TABLE generator (
+        id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, version INTEGER NOT NULL, reads TEXT NOT NULL,
+        evidence TEXT NOT NULL, reached INTEGER)""",
+    # kind and evidence are '' where they are the generator's own. A side is the id of an observation, or that
+    # of a path with a minus; negative is 0 for none.
     "pair": """CREATE TABLE pair (
-        id INTEGER PRIMARY KEY, generator TEXT NOT NULL, session TEXT NOT NULL, kind TEXT NOT NULL,
-        anchor BLOB NOT NULL, positive BLOB NOT NULL, negative BLOB, weight REAL NOT NULL,
-        evidence TEXT NOT NULL)""",
-    "pair_by_session": "CREATE INDEX pair_by_session ON pair (session)",
+        unit_id INTEGER NOT NULL, generator_id INTEGER NOT NULL, kind TEXT NOT NULL, anchor INTEGER NOT NULL,
+        positive INTEGER NOT NULL, negative INTEGER NOT NULL, weight REAL NOT NULL, evidence TEXT NOT NULL,
+        PRIMARY KEY (unit_id, generator_id, kind, anchor, positive, negative)) WITHOUT ROWID""",
     "observation_words": """CREATE VIRTUAL TABLE observation_words USING fts5 (
         words, tokenize = 'porter unicode61', content = '', columnsize = 1)""",
     "session_words": """CREATE VIRTUAL TABLE session_words USING fts5 (

@@ -41,6 +41,7 @@ from patina_hooks.corpus.tips import (
     read_tips,
     store_tips,
 )
+from patina_hooks.corpus.units import mark_commits, mark_modules, mark_sessions
 from patina_hooks.git.repository import DOCUMENT_CAP, Blob, Repository
 from patina_hooks.settings import Settings
 from patina_hooks.types import Commit, Document, Session
@@ -143,8 +144,7 @@ class _Reconciler:
             self._log.remember("folder", self._folder)
             self._log.remember("extractors", self._extractors.signature)
             self._log.remember("reading", "")
-            unpaired = {*json.loads(self._log.fact("unpaired", "[]")), *self._result.dirty}
-            self._log.remember("unpaired", json.dumps(sorted(unpaired)))
+            mark_sessions(self._db, sorted(self._result.dirty))
         return self._result
 
     # --- commits --------------------------------------------------------------------------------
@@ -218,13 +218,19 @@ class _Reconciler:
             (commit.oid, commit.author, commit.authored, commit.committed, commit.is_merge, commit.truncated),
         )
         (number,) = self._db.execute("SELECT id FROM commits WHERE oid = ?", (commit.oid,)).fetchone()
+        mark_modules(self._db, number)  # by the paths that it told before
         self._db.execute("DELETE FROM change WHERE commit_id = ?", (number,))
-        paths = [(name_text(change.path),) for change in commit.changes]
-        self._db.executemany("INSERT OR IGNORE INTO path (path) VALUES (?)", paths)
+        paths = [name_text(change.path) for change in commit.changes]
+        self._db.executemany(
+            "INSERT OR IGNORE INTO path (path, folder) VALUES (?, ?)",
+            [(path, path.rpartition("/")[0]) for path in paths],
+        )
         self._db.executemany(
             "INSERT OR REPLACE INTO change SELECT ?, id, ? FROM path WHERE path = ?",
-            [(number, c.status, path[0]) for c, path in zip(commit.changes, paths, strict=True)],
+            [(number, c.status, path) for c, path in zip(commit.changes, paths, strict=True)],
         )
+        mark_modules(self._db, number)
+        mark_commits(self._db, [commit.oid])
         store_source(self._db, self._extractors, Document("commit", commit.oid, commit.message))
         if not self._is_document(commit.oid):
             add_document(self._db, self._extractors, Place("commit", commit.oid), self._result.changed)
@@ -232,10 +238,12 @@ class _Reconciler:
     def _forget_commits(self, oids: Iterable[str]) -> None:
         for oid in oids:
             remove_document(self._db, Place("commit", oid), self._result.changed)
-            self._db.execute(
-                "DELETE FROM session_commit WHERE commit_id = (SELECT id FROM commits WHERE oid = ?)", (oid,)
-            )
-            if self._db.execute("DELETE FROM commits WHERE oid = ?", (oid,)).rowcount:
+            row = self._db.execute("SELECT id FROM commits WHERE oid = ?", (oid,)).fetchone()
+            if row:
+                mark_modules(self._db, row[0])
+                mark_commits(self._db, [oid])
+                self._db.execute("DELETE FROM session_commit WHERE commit_id = ?", row)
+                self._db.execute("DELETE FROM commits WHERE id = ?", row)
                 self._result.gone += 1
                 self._log.record("gone", [(oid, "")])
 
@@ -267,7 +275,9 @@ class _Reconciler:
 
     def _read_again(self, places: list[Place]) -> None:
         """Have documents that stay where they are say what the extractors in force make of them."""
-        self._extract_commits([place.oid for place in places if place.kind == "commit"])
+        commits = [place.oid for place in places if place.kind == "commit"]
+        self._extract_commits(commits)
+        mark_commits(self._db, commits)
         self._extract_blobs({place.oid: place.path for place in places if place.kind == "session"})
         for oid in dict.fromkeys(place.oid for place in places):
             renew_documents(self._db, self._extractors, oid, self._result.changed)

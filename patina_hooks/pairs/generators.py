@@ -1,55 +1,107 @@
-"""The built-in pair generators: pure functions of one session, seeded by what they read.
+"""The built-in pair generators: pure functions of one unit, seeded by what they read.
 
-Each has a cost linear in the session. Negatives are chosen when a projection is trained, from other
-sessions; a pair made here has none.
+Each has a cost linear in its unit: nothing is joined with everything, but with a few partners. Negatives are
+drawn when a projection is trained, from other sessions; a pair made here has none. What evidence there is
+beside the unit, `patina_hooks.builtin` says once for each generator.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from hashlib import blake2b
+from typing import TypeVar
 
-from patina_hooks.types import Pair, Recorded, SessionUnit
+from patina_hooks.pairs.sides import path_side
+from patina_hooks.types import CommitUnit, ModuleUnit, Pair, Recorded, SessionUnit
+
+T = TypeVar("T")
 
 _SUBSTANCE = ("decision", "pattern", "work", "challenge", "discussion", "note", "next")
 _PARTNERS = 4
 
 
 def same_session(unit: SessionUnit) -> Iterator[Pair]:
-    """Each observation of substance with a few others of its session, chosen by a hash of both ids."""
-    chosen = [one for one in unit.document if one.observation.kind in _SUBSTANCE]
+    """Each observation of substance with a few others of its session, chosen by a hash of its id."""
+    chosen = _substance(unit.document)
     for anchor in chosen:
-        for other in _partners(anchor, chosen):
-            yield Pair("same_session", anchor.id, other.id, None, 1.0, f"session {unit.id}")
+        yield from _joined("same_session", anchor, chosen)
 
 
 def goal_observation(unit: SessionUnit) -> Iterator[Pair]:
     """What a session set out to do, with what it decided, learned and did."""
-    outcome = [one for one in unit.document if one.observation.kind in _SUBSTANCE]
+    outcome = _substance(unit.document)
     for goal in unit.document:
         if goal.observation.kind == "goal":
-            for other in _partners(goal, outcome):
-                yield Pair("goal_observation", goal.id, other.id, None, 1.0, f"goals of session {unit.id}")
+            yield from _joined("goal_observation", goal, outcome)
 
 
 def commit_session(unit: SessionUnit) -> Iterator[Pair]:
     """A commit's message with what the session whose tag range holds it wrote down."""
-    told = [one for one in unit.document if one.observation.kind in _SUBSTANCE]
-    for oid, observations in unit.commits:
+    told = _substance(unit.document)
+    for _, observations in unit.commits:
         for message in observations:
-            for other in _partners(message, told):
-                evidence = f"commit {oid} in the tag range of session {unit.id}"
-                weight = message.observation.weight
-                yield Pair("commit_session", message.id, other.id, None, weight, evidence)
+            yield from _joined("commit_session", message, told, message.observation.weight)
 
 
-def _partners(anchor: Recorded, others: list[Recorded]) -> list[Recorded]:
-    """A few of the others, always the same for the same anchor; never the anchor's own text.
+def context_session(unit: SessionUnit) -> Iterator[Pair]:
+    """What a session says of the one before it, with what that one wrote down itself."""
+    told = _substance(unit.previous)
+    for context in unit.document:
+        if context.observation.kind == "context":
+            yield from _joined("context_session", context, told)
 
-    The start is drawn from the anchor's id and the next ones follow, so that the cost is that of the few.
+
+def co_changed(unit: CommitUnit) -> Iterator[Pair]:
+    """Paths that changed in one commit; of n paths, each says 1/(n - 1) of each other."""
+    for path, other in _ring(unit.paths, unit.oid):
+        weight = 1 / (len(unit.paths) - 1)
+        yield Pair("co_changed", path_side(path), path_side(other), None, weight, "")
+
+
+def commit_files(unit: CommitUnit) -> Iterator[Pair]:
+    """A commit's message with paths that it changed."""
+    for message in unit.message:
+        for path in _partners(message.id, unit.paths)[:_PARTNERS]:
+            weight = message.observation.weight
+            yield Pair("commit_files", message.id, path_side(path), None, weight, "")
+
+
+def same_module(unit: ModuleUnit) -> Iterator[Pair]:
+    """Paths of one folder."""
+    for path, other in _ring(unit.paths, unit.folder):
+        yield Pair("same_module", path_side(path), path_side(other), None, 1.0, "")
+
+
+def _substance(observations: Sequence[Recorded]) -> list[Recorded]:
+    return [one for one in observations if one.observation.kind in _SUBSTANCE]
+
+
+def _joined(kind: str, anchor: Recorded, others: Sequence[Recorded], weight: float = 1.0) -> Iterator[Pair]:
+    """The anchor with a few of the others, never with its own text."""
+    near = [one for one in _partners(anchor.id, others) if one.observation.text != anchor.observation.text]
+    for other in near[:_PARTNERS]:
+        yield Pair(kind, anchor.id, other.id, None, weight, "")
+
+
+def _partners(anchor: str, others: Sequence[T]) -> list[T]:
+    """A few of the others and one to spare, always the same for the same anchor.
+
+    The start is drawn from the anchor and the next ones follow, so that the cost is that of the few.
     """
     if not others:
         return []
-    start = int.from_bytes(blake2b(anchor.id.encode(), digest_size=4).digest(), "big") % len(others)
-    ring = [others[(start + step) % len(others)] for step in range(min(_PARTNERS + 1, len(others)))]
-    return [one for one in ring if one.observation.text != anchor.observation.text][:_PARTNERS]
+    start = _drawn(anchor) % len(others)
+    return [others[(start + step) % len(others)] for step in range(min(_PARTNERS + 1, len(others)))]
+
+
+def _ring(paths: Sequence[str], seed: str) -> Iterator[tuple[str, str]]:
+    """Each path with the few after it in an order drawn for this seed: one that joins or leaves changes the
+    pairs of its few neighbours alone."""
+    ring = sorted(paths, key=lambda path: (_drawn(f"{seed}\0{path}"), path))
+    for place, path in enumerate(ring):
+        for step in range(1, min(_PARTNERS + 1, len(ring))):
+            yield path, ring[(place + step) % len(ring)]
+
+
+def _drawn(text: str) -> int:
+    return int.from_bytes(blake2b(text.encode(), digest_size=4).digest(), "big")

@@ -1,125 +1,258 @@
-"""Pairs in the log, kept session by session: what a sync touched is generated anew, the rest stays."""
+"""Pairs in the log, kept unit by unit: what a sync touched is generated anew, the rest stays.
+
+Units are worked through in transactions of some hundred, so that memory is bounded and a killed sync loses
+only the one that it was in: what is stale stays marked, and a new generator's way through all units is kept.
+"""
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import islice
 
+from patina_hooks.corpus.log import Log
+from patina_hooks.pairs.units import PairUnit, Side, UnitReader
 from patina_hooks.plugins import Plugins, open_callable
-from patina_hooks.types import Fault, Observation, Pair, Recorded, SessionUnit
+from patina_hooks.types import Fault, Pair, PairGeneratorSpec, PairUnitKind
 
-_SESSION_CAP = 20_000
+_CHUNK = 200
+_MOST_PAIRS = 20_000  # of one generator, of one unit
+_MOST_FAULTS = 100
+_UNIT_KINDS: tuple[PairUnitKind, ...] = ("commit", "module", "session")
+
+Key = tuple[int, str, int, int, int]
+"""A pair of a unit, as it is stored: generator, kind, anchor, positive, negative."""
+
+
+@dataclass(slots=True)
+class Extracted:
+    """What an update made. came: how many pairs are new; pairs: those, where somebody wants to hear of them
+    (`keep`), with their evidence in full. faults: of generators, the first hundred."""
+
+    keep: bool = True
+    came: int = 0
+    pairs: list[Pair] = field(default_factory=list)
+    faults: list[Fault] = field(default_factory=list)
+
+
+def update_pairs(log: Log, plugins: Plugins, *, keep: bool = True) -> Extracted:
+    """Have every generator in force read the units that are stale, and each new one all that there are.
+
+    The caller holds the sync lock. Nothing is written where nothing is to be done.
+    """
+    extracted = Extracted(keep)
+    specs = {spec.name: spec for spec in plugins.pair_generators()}
+    known = _known(log.connection)
+    if _is_settled(known, specs) and not _stale(log.connection):
+        return extracted
+    opened = _opened(specs.values(), extracted.faults)
+    with log.writing() as connection:
+        _settle(connection, known, {name: specs[name] for name in opened})
+    generators = [
+        _Generator(number, specs[name], opened[name], reached)
+        for name, (number, *_, reached) in _known(log.connection).items()
+    ]
+    _Update(log, generators, extracted).run()
+    return extracted
+
+
+def said_evidence(evidence: str, unit: PairUnitKind, name: str, commit: str | None) -> str:
+    """The evidence of a pair that has none of its own. evidence: of its generator; name: of its unit; commit:
+    the one whose message the anchor is."""
+    said = evidence or f"{unit} {{unit}}"
+    return said.replace("{commit}", commit or "").replace("{unit}", name)
+
+
+# --- generators in force --------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
-class ShownPair:
-    """A pair for eyes: its texts instead of ids."""
+class _Generator:
+    """reached: see `generator` in the log."""
 
-    kind: str
-    session: str
-    anchor: str
-    positive: str
-    weight: float
-    evidence: str
+    number: int
+    spec: PairGeneratorSpec
+    generate: Callable[[PairUnit], Iterable[Pair]]
+    reached: int | None
 
 
-def update_pairs(
-    connection: sqlite3.Connection, plugins: Plugins, sessions: Iterable[str]
-) -> tuple[list[Pair], list[Fault]]:
-    """Generate the pairs of these sessions anew; gives those that were not there before, and faults."""
-    new: list[Pair] = []
-    faults: list[Fault] = []
-    for session in sessions:
-        old = set(pairs_of(connection, session))
-        made = list(_generate(plugins, _unit(connection, session), faults))
-        connection.execute("DELETE FROM pair WHERE session = ?", (session,))
-        connection.executemany(
-            "INSERT INTO pair (generator, session, kind, anchor, positive, negative, weight, evidence)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            [_row(generator, session, pair) for generator, pair in made],
-        )
-        new += [pair for _, pair in made if pair not in old]
-    return new, faults
+_Known = Mapping[str, tuple[int, int, str, str, int | None]]
+"""Name -> (number, version, reads, evidence, reached)."""
 
 
-def pairs_of(connection: sqlite3.Connection, session: str) -> Iterator[Pair]:
-    """The stored pairs of one session."""
-    for kind, anchor, positive, negative, weight, evidence in connection.execute(
-        "SELECT kind, anchor, positive, negative, weight, evidence FROM pair WHERE session = ?", (session,)
-    ):
-        yield Pair(kind, anchor.hex(), positive.hex(), negative.hex() if negative else None, weight, evidence)
+def _known(connection: sqlite3.Connection) -> _Known:
+    rows = connection.execute("SELECT name, id, version, reads, evidence, reached FROM generator ORDER BY id")
+    return {name: tuple(row) for name, *row in rows}
 
 
-def shown_pairs(connection: sqlite3.Connection, kind: str | None, limit: int) -> list[ShownPair]:
-    """Pairs with their texts, newest session first."""
-    rows = connection.execute(
-        "SELECT p.kind, p.session, (SELECT text FROM observation WHERE key = p.anchor),"
-        " (SELECT text FROM observation WHERE key = p.positive), p.weight, p.evidence FROM pair p"
-        " WHERE ? IN ('', p.kind) ORDER BY p.session DESC, p.kind, p.anchor, p.positive LIMIT ?",
-        (kind or "", limit),
+def _is_settled(known: _Known, specs: Mapping[str, PairGeneratorSpec]) -> bool:
+    wanted = {name: (spec.version, spec.reads, spec.evidence, None) for name, spec in specs.items()}
+    return wanted == {name: row[1:] for name, row in known.items()}
+
+
+def _opened(
+    specs: Iterable[PairGeneratorSpec], faults: list[Fault]
+) -> dict[str, Callable[[PairUnit], Iterable[Pair]]]:
+    """One that cannot be opened counts as absent: when it can be, it reads everything."""
+    opened = {}
+    for spec in specs:
+        try:
+            opened[spec.name] = open_callable(spec.generate)
+        except (Exception, SystemExit) as error:
+            faults.append(Fault(spec.name, "pair generator", f"{type(error).__name__}: {error}"))
+    return opened
+
+
+def _settle(connection: sqlite3.Connection, known: _Known, specs: Mapping[str, PairGeneratorSpec]) -> None:
+    """Write down what is in force; the pairs of generators that left go, and new ones begin their way."""
+    for name, (number, version, reads, evidence, _) in known.items():
+        spec = specs.get(name)
+        if spec is None or spec.reads != reads:
+            connection.execute("DELETE FROM pair WHERE generator_id = ?", (number,))
+            connection.execute("DELETE FROM generator WHERE id = ?", (number,))
+        elif (spec.version, spec.evidence) != (version, evidence):
+            connection.execute(
+                "UPDATE generator SET reached = iif(version = ?1, reached, 0), version = ?1, evidence = ?2"
+                " WHERE id = ?3",
+                (spec.version, spec.evidence, number),
+            )
+    connection.executemany(
+        "INSERT OR IGNORE INTO generator (name, version, reads, evidence, reached) VALUES (?, ?, ?, ?, 0)",
+        [(name, spec.version, spec.reads, spec.evidence) for name, spec in sorted(specs.items())],
     )
-    return [ShownPair(*row) for row in rows]
 
 
-def signature(plugins: Plugins) -> str:
-    """Changes when any generator in force, or its version, does."""
-    return " ".join(f"{spec.name}@{spec.version}" for spec in plugins.pair_generators())
+def _stale(connection: sqlite3.Connection) -> list[tuple[int, PairUnitKind, str]]:
+    return connection.execute(
+        "SELECT id, reads, name FROM unit WHERE stale ORDER BY reads, name LIMIT ?", (_CHUNK,)
+    ).fetchall()
 
 
-def _generate(plugins: Plugins, unit: SessionUnit, faults: list[Fault]) -> Iterator[tuple[str, Pair]]:
-    known = {one.id for one in (*unit.document, *(one for _, found in unit.commits for one in found))}
-    for spec in plugins.pair_generators():
+# --- units ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Update:
+    log: Log
+    generators: Sequence[_Generator]
+    extracted: Extracted
+
+    def run(self) -> None:
+        for reads in _UNIT_KINDS:
+            new = [one for one in self.generators if one.spec.reads == reads and one.reached is not None]
+            if new:
+                self._walk(reads, new)
+        while units := _stale(self.log.connection):
+            with self.log.writing() as connection:
+                for number, reads, name in units:
+                    self._renew(number, reads, name, [g for g in self.generators if g.spec.reads == reads])
+                    connection.execute("UPDATE unit SET stale = 0 WHERE id = ?", (number,))
+
+    def _walk(self, reads: PairUnitKind, new: Sequence[_Generator]) -> None:
+        """Have new generators read every unit but those that are stale, which all generators read anyway."""
+        reached: int | None = min(one.reached or 0 for one in new)
+        while reached is not None:
+            with self.log.writing() as connection:
+                units = connection.execute(
+                    # The plus keeps the order of ids, which is how far they came.
+                    "SELECT id, name FROM unit WHERE id > ? AND +reads = ? AND NOT stale ORDER BY id LIMIT ?",
+                    (reached, reads, _CHUNK),
+                ).fetchall()
+                for number, name in units:
+                    self._renew(number, reads, name, new)
+                reached = units[-1][0] if len(units) == _CHUNK else None
+                connection.executemany(
+                    "UPDATE generator SET reached = ? WHERE id = ?", [(reached, one.number) for one in new]
+                )
+
+    def _renew(self, number: int, reads: PairUnitKind, name: str, generators: Sequence[_Generator]) -> None:
+        """Generate the pairs of one unit anew, and write what differs."""
+        connection = self.log.connection
+        reader = UnitReader(connection)
+        unit = reader.read(reads, name)
+        if unit is None:
+            connection.execute("DELETE FROM pair WHERE unit_id = ?", (number,))
+            connection.execute("DELETE FROM unit WHERE id = ?", (number,))
+            return
+        made: dict[Key, Pair] = {}
+        for generator in generators:
+            made |= self._made(generator, unit, f"{reads} {name}", reader.sides)
+        specs = {generator.number: generator.spec for generator in generators}
+        old = _stored(connection, number, specs)
+        now = {key: (float(pair.weight), pair.evidence) for key, pair in made.items()}
+        _write(connection, number, old, now)
+        came = [key for key in made if key not in old]
+        self.extracted.came += len(came)
+        if self.extracted.keep:
+            for key in came:
+                commit = reader.sides[made[key].anchor].commit
+                evidence = made[key].evidence or said_evidence(specs[key[0]].evidence, reads, name, commit)
+                self.extracted.pairs.append(replace(made[key], evidence=evidence))
+
+    def _made(
+        self, generator: _Generator, unit: PairUnit, where: str, sides: Mapping[str, Side]
+    ) -> dict[Key, Pair]:
+        """What one generator makes of a unit: nothing where any of it is no pair. Of two equal ones, one."""
+        name = generator.spec.name
+        made: dict[Key, Pair] = {}
         try:
             # A generator of somebody else's may go on for ever, and give what is no pair.
-            made = dict.fromkeys(islice(open_callable(spec.generate)(unit), _SESSION_CAP))
-            for pair in made:
-                _check(pair, known)
-            yield from ((spec.name, pair) for pair in made)
+            for pair in islice(generator.generate(unit), _MOST_PAIRS):
+                _check(pair, sides)
+                negative = sides[pair.negative].row if pair.negative is not None else 0
+                kind = "" if pair.kind == name else pair.kind
+                anchor, positive = sides[pair.anchor].row, sides[pair.positive].row
+                made.setdefault((generator.number, kind, anchor, positive, negative), pair)
         except (Exception, SystemExit) as error:
-            faults.append(Fault(spec.name, f"session {unit.id}", f"{type(error).__name__}: {error}"))
+            if len(self.extracted.faults) < _MOST_FAULTS:
+                self.extracted.faults.append(Fault(name, where, f"{type(error).__name__}: {error}"))
+            return {}
+        return made
 
 
-def _check(pair: object, known: set[str]) -> None:
+def _check(pair: object, sides: Mapping[str, Side]) -> None:
     if not isinstance(pair, Pair):
         raise TypeError(f"gave a value of type {type(pair).__name__}; wants Pair")
-    if not {pair.anchor, pair.positive} <= known:
-        raise ValueError("gave a pair of observations that the session does not have")
-    texts = (pair.kind, pair.evidence, bytes.fromhex(pair.negative or "").hex())
-    if not all(isinstance(text, str) for text in texts) or not isinstance(pair.weight, (int, float)):
-        raise TypeError("gave a pair whose kind, evidence or weight is none")
+    if not {pair.anchor, pair.positive} | ({pair.negative} - {None}) <= sides.keys():
+        raise ValueError("gave a pair of what the unit does not have")
+    if not all(isinstance(text, str) for text in (pair.kind, pair.evidence)):
+        raise TypeError("gave a pair whose kind or evidence is no text")
+    if not pair.kind.isprintable() or not pair.kind or "\0" in pair.evidence.encode().decode():
+        raise ValueError("gave a pair whose kind or evidence cannot be shown")
+    if not isinstance(pair.weight, (int, float)) or not 0 <= pair.weight <= 1:
+        raise ValueError("gave a pair whose weight is not from 0 to 1")
+    if pair.negative is not None:
+        anchor, negative = sides[pair.anchor], sides[pair.negative]
+        if negative.text in (anchor.text, sides[pair.positive].text):
+            raise ValueError("gave a pair whose negative says the same")
+        if negative.session is not None and negative.session == anchor.session:
+            raise ValueError("gave a pair whose negative is of the anchor's session")
 
 
-def _unit(connection: sqlite3.Connection, session: str) -> SessionUnit:
-    """Drafts are left out: a pair rests on what a ref holds."""
-    documents = connection.execute(
-        "SELECT oid, path FROM document WHERE session = ? AND work_tree = '' ORDER BY path, oid", (session,)
-    ).fetchall()
-    commits = connection.execute(
-        "SELECT c.oid FROM session_commit sc JOIN commits c ON c.id = sc.commit_id WHERE sc.session = ?"
-        " ORDER BY c.committed, c.oid",
-        (session,),
-    ).fetchall()
-    return SessionUnit(
-        id=session,
-        document=tuple(one for oid, path in documents for one in _live(connection, oid, path, session, None)),
-        commits=tuple((oid, tuple(_live(connection, oid, oid, session, oid))) for (oid,) in commits),
+def _stored(
+    connection: sqlite3.Connection, unit: int, generators: Mapping[int, PairGeneratorSpec]
+) -> dict[Key, tuple[float, str]]:
+    """Key -> (weight, evidence) of a unit's pairs by these generators."""
+    rows = connection.execute(
+        "SELECT generator_id, kind, anchor, positive, negative, weight, evidence FROM pair WHERE unit_id = ?",
+        (unit,),
     )
+    return {tuple(row[:5]): (row[5], row[6]) for row in rows if row[0] in generators}
 
 
-def _live(
-    connection: sqlite3.Connection, oid: str, document: str, session: str, commit: str | None
-) -> Iterator[Recorded]:
-    for key, kind, text, line, section, weight in connection.execute(
-        "SELECT o.key, o.kind, o.text, o.line, o.section, o.weight FROM source s"
-        " JOIN observation o ON o.source_id = s.id WHERE s.oid = ? AND o.live ORDER BY o.line, o.key",
-        (oid,),
-    ):
-        yield Recorded(key.hex(), Observation(kind, text, line, section, weight), document, session, commit)
-
-
-def _row(generator: str, session: str, pair: Pair) -> tuple[object, ...]:
-    negative = bytes.fromhex(pair.negative) if pair.negative else None
-    anchor, positive = bytes.fromhex(pair.anchor), bytes.fromhex(pair.positive)
-    return (generator, session, pair.kind, anchor, positive, negative, pair.weight, pair.evidence)
+def _write(
+    connection: sqlite3.Connection,
+    unit: int,
+    old: Mapping[Key, tuple[float, str]],
+    now: Mapping[Key, tuple[float, str]],
+) -> None:
+    connection.executemany(
+        "DELETE FROM pair WHERE unit_id = ? AND generator_id = ? AND kind = ? AND anchor = ? AND positive = ?"
+        " AND negative = ?",
+        [(unit, *key) for key in old if key not in now],
+    )
+    connection.executemany(
+        "INSERT OR REPLACE INTO pair VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        [(unit, *key, *rest) for key, rest in now.items() if old.get(key) != rest],
+    )

@@ -81,13 +81,29 @@ def test_the_log_newest_first(memory: Memory, shell: Shell) -> None:
 
 def test_pairs_with_texts_and_evidence(shell: Shell) -> None:
     pairs = json.loads(shell.out("pairs", "--json", "-n", "100"))
-    assert {pair["kind"] for pair in pairs} == {"goal_observation", "commit_session"}
-    assert pairs[0].keys() == {"kind", "session", "anchor", "positive", "weight", "evidence"}
+    assert {pair["kind"] for pair in pairs} == {
+        "goal_observation", "commit_session", "co_changed", "commit_files", "same_module",
+    }  # fmt: skip
+    assert pairs[0].keys() == {
+        "kind", "session", "commit", "anchor", "positive", "negative", "weight", "evidence",
+    }  # fmt: skip
     goal = next(pair for pair in pairs if pair["kind"] == "goal_observation")
     assert (goal["anchor"], goal["positive"]) == ("parse marmots", "marmots parse by hand")
     assert goal["evidence"] == f"goals of session {SESSION}"
     assert "marmots parse by hand" in shell.out("pairs", "--kind", "commit_session")
     assert len(json.loads(shell.out("pairs", "--json", "-n", "1"))) == 1
+    shown = shell.out("pairs", "--kind", "same_module")
+    assert "same_module  1.00  files of the folder src/\n  src/parse.py\n  src/tree.py\n" in shown
+
+
+def test_status_says_what_pairs_there_are(shell: Shell) -> None:
+    status = json.loads(shell.out("status", "--json"))
+    kinds = status["pair_kinds"]
+    assert sum(kind["count"] for kind in kinds.values()) == status["pairs"]
+    changed = kinds["co_changed"]
+    assert (changed["count"], changed["weight"]) == (2, 2.0)
+    assert changed["since"] == changed["until"] > 1_600_000_000
+    assert f"pairs         {status['pairs']} of 5 kinds, 2023-11-14 to 2023-11-14\n" in shell.out("status")
 
 
 def test_gc_says_what_it_freed(memory: Memory, shell: Shell) -> None:

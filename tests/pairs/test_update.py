@@ -1,15 +1,19 @@
-"""Pairs in the log follow their session, and only theirs."""
+"""Pairs in the log follow their units, and only theirs; generators come, change, fail and go."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from support.memory import Memory
 
-from patina_hooks import Pair, PairGeneratorSpec, SessionUnit, hookimpl
-from patina_hooks.plugins import Plugins
+from patina_hooks import CommitUnit, ModuleUnit, Pair, PairGeneratorSpec, SessionUnit, hookimpl
+from patina_hooks.pairs import update
+from patina_hooks.pairs.sides import path_side
+from patina_hooks.pairs.units import UnitReader
+from patina_hooks.plugins import Plugins, open_callable
 
 FIRST, SECOND = "20251101-090000", "20251102-090000"
 SEEN: list[str] = []
@@ -27,11 +31,41 @@ def fail(unit: SessionUnit) -> Iterator[Pair]:
     raise RuntimeError("no luck")
 
 
-def with_generator(name: str, version: int = 1) -> Plugins:
+def path_of_message(unit: CommitUnit) -> Iterator[Pair]:
+    SEEN.append(unit.oid)
+    for message in unit.message[:1]:
+        for path in unit.paths:
+            yield Pair("path_of_message", path_side(path), message.id, None, 0.5, "")
+
+
+def first_of_folder(unit: ModuleUnit) -> Iterator[Pair]:
+    SEEN.append(unit.folder)
+    yield Pair("first", path_side(unit.paths[0]), path_side(unit.paths[-1]), None, 1, f"in {unit.folder!r}")
+
+
+def of_before(unit: SessionUnit) -> Iterator[Pair]:
+    """With a negative, which is of another session."""
+    for old in unit.previous[-1:]:
+        goal, chosen = unit.document[:2]
+        yield Pair("of_before", goal.id, chosen.id, old.id, 1.0, "")
+
+
+def own_negative(unit: SessionUnit) -> Iterator[Pair]:
+    goal, chosen, other = unit.document[:3]
+    yield Pair("x", goal.id, chosen.id, other.id, 1.0, "")
+
+
+def same_negative(unit: CommitUnit) -> Iterator[Pair]:
+    for message in unit.message[:1]:
+        yield Pair("x", message.id, path_side(unit.paths[0]), message.id, 1.0, "")
+
+
+def with_generator(name: str, version: int = 1, **fields: str) -> Plugins:
     class Provider:
         @hookimpl
         def patina_register_pair_generators(self) -> list[PairGeneratorSpec]:
-            return [PairGeneratorSpec(name, version, f"{__name__}:{name}")]
+            spec = PairGeneratorSpec(name, version, f"{__name__}:{name}")
+            return [replace(spec, **fields)]  # type: ignore[arg-type]
 
     providers = Plugins.load()
     providers.register(Provider(), "provider")
@@ -50,17 +84,15 @@ def memory(tmp_path: Path) -> Memory:
     return memory
 
 
-def sessions(memory: Memory, kind: str) -> list[str]:
-    with memory.log() as log:
-        rows = log.execute("SELECT session FROM pair WHERE kind = ? ORDER BY session", (kind,))
-        return [row[0] for row in rows]
+def units(memory: Memory, kind: str) -> list[str]:
+    return [str(row[1]) for row in sorted(memory.snapshot().pairs, key=repr) if row[2] == kind]
 
 
 def test_only_what_a_sync_touched_is_generated_anew(memory: Memory) -> None:
     providers = with_generator("watch")
     memory.sync(providers=providers)
     assert sorted(SEEN) == [FIRST, SECOND]
-    assert sessions(memory, "watched") == [FIRST, SECOND]
+    assert units(memory, "watched") == [f"session {FIRST}", f"session {SECOND}"]
     SEEN.clear()
     memory.commit("unrelated")
     memory.sync(providers=providers)
@@ -70,27 +102,91 @@ def test_only_what_a_sync_touched_is_generated_anew(memory: Memory) -> None:
     assert SEEN == [SECOND]
 
 
-def test_a_new_version_generates_everything_anew(memory: Memory) -> None:
+def test_a_new_version_reads_everything_anew_and_a_new_evidence_does_not(memory: Memory) -> None:
     memory.sync(providers=with_generator("watch"))
-    memory.sync(providers=with_generator("watch", 2))
+    report = memory.sync(providers=with_generator("watch", 2))
     assert sorted(SEEN) == [FIRST, SECOND]
-    memory.sync(providers=with_generator("watch", 2))
-    assert SEEN == []
+    assert report.pairs == 0  # the same ones
+    for providers in (with_generator("watch", 2), with_generator("watch", 2, evidence="by {unit}")):
+        memory.sync(providers=providers)
+        assert SEEN == []
 
 
-def test_a_generator_that_goes_takes_its_pairs_along(memory: Memory) -> None:
+def test_a_generator_that_comes_or_goes_leaves_the_pairs_of_others_alone(
+    memory: Memory, monkeypatch: pytest.MonkeyPatch
+) -> None:
     before = memory.snapshot()
+    called: list[str] = []
+
+    def spy(reference: str) -> Callable[[object], object]:
+        opened = open_callable(reference)
+
+        def call(unit: object) -> object:
+            called.append(reference)
+            return opened(unit)
+
+        return call
+
+    monkeypatch.setattr(update, "open_callable", spy)
     memory.sync(providers=with_generator("watch"))
-    assert sessions(memory, "watched")
+    assert set(called) == {f"{__name__}:watch"}
+    assert units(memory, "watched")
     memory.sync()
+    assert set(called) == {f"{__name__}:watch"}
     assert memory.snapshot() == before
+
+
+def test_a_generator_that_reads_something_else_begins_anew(memory: Memory) -> None:
+    memory.sync(providers=with_generator("path_of_message", reads="commit"))
+    made = units(memory, "path_of_message")
+    assert made == sorted(f"commit {oid}" for oid in SEEN)
+    assert len(made) == 2
+    SEEN.clear()
+    memory.sync(providers=with_generator("path_of_message", reads="module"))
+    assert units(memory, "path_of_message") == []
+
+
+def test_a_new_generator_that_is_killed_on_its_way_goes_on(
+    memory: Memory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(5):
+        memory.commit(f"change {number}", {"a.py": str(number), "b.py": str(number)})
+    memory.sync()
+    monkeypatch.setattr(update, "_CHUNK", 2)
+    providers = with_generator("path_of_message", reads="commit")
+    left = 5
+
+    class Killed(BaseException):
+        pass
+
+    read = UnitReader.read
+
+    def kill(self: UnitReader, *unit: str) -> object:
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise Killed
+        return read(self, *unit)  # type: ignore[arg-type]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(UnitReader, "read", kill)
+        with pytest.raises(Killed):
+            memory.sync(providers=providers)
+    assert len(SEEN) == 5
+    memory.commit("one more", {"a.py": "last"})  # meanwhile
+    memory.sync(providers=providers)
+    assert len(SEEN) == 5 + 3 + 1  # the fifth again: its transaction was lost
+    made = memory.snapshot()
+    memory.sync(providers=providers, full=True)
+    assert memory.snapshot() == made
+    assert len(units(memory, "path_of_message")) == 2 + 2 * 5 + 1
 
 
 def test_a_session_that_goes_takes_its_pairs_along(memory: Memory) -> None:
     memory.git("rm", "-q", f"layer/sessions/{FIRST}.md")
     memory.commit("remove it")
     memory.sync()
-    assert set(sessions(memory, "same_session")) == {SECOND}
+    assert set(units(memory, "same_session")) == {f"session {SECOND}"}
 
 
 def test_a_generator_that_fails_is_a_fault_and_the_others_go_on(memory: Memory) -> None:
@@ -98,16 +194,94 @@ def test_a_generator_that_fails_is_a_fault_and_the_others_go_on(memory: Memory) 
     assert [(fault.plugin, fault.where) for fault in report.faults] == [
         ("fail", f"session {FIRST}"), ("fail", f"session {SECOND}"),
     ]  # fmt: skip
-    assert set(sessions(memory, "same_session")) == {FIRST, SECOND}
+    assert set(units(memory, "same_session")) == {f"session {FIRST}", f"session {SECOND}"}
 
 
-def test_pairs_are_shown_newest_session_first(memory: Memory) -> None:
-    shown = memory.patina().pairs(limit=100)
-    assert [pair.session for pair in shown] == sorted((pair.session for pair in shown), reverse=True)
-    assert {pair.kind for pair in memory.patina().pairs(kind="goal_observation", limit=100)} == {
-        "goal_observation"
-    }
-    assert len(memory.patina().pairs(limit=1)) == 1
-    goal = memory.patina().pairs(kind="goal_observation", limit=1)[0]
-    assert goal.anchor == "a goal"
-    assert SECOND in goal.positive
+def test_a_generator_that_cannot_be_opened_reads_everything_once_it_can(memory: Memory) -> None:
+    absent = with_generator("watch", generate="no_such_module:watch")
+    for _ in range(2):
+        (fault,) = memory.sync(providers=absent).faults
+        assert (fault.plugin, fault.where) == ("watch", "pair generator")
+        assert "no_such_module" in fault.error
+    memory.archive("20251103-090000", goals="another goal", decisions="chose three")
+    memory.sync(providers=absent)
+    report = memory.sync(providers=with_generator("watch"))
+    assert report.faults == ()
+    assert len(units(memory, "watched")) == len(SEEN) == 3
+
+
+def test_a_generator_of_folders_sees_paths_as_they_come_and_go(memory: Memory) -> None:
+    providers = with_generator("first_of_folder", reads="module")
+    memory.sync(providers=providers)
+    assert SEEN == ["layer/sessions"]
+    oid = memory.commit("two more", {"src/b.py": "", "src/a.py": ""})
+    memory.sync(providers=providers)
+    shown = memory.patina().pairs(kind="first", limit=1)[0]
+    assert (shown.anchor, shown.positive, shown.evidence) == ("src/a.py", "src/b.py", "in 'src'")
+    assert (shown.session, shown.commit) == (None, None)
+    memory.git("reset", "-q", "--hard", f"{oid}~1")
+    memory.sync(providers=providers)
+    assert units(memory, "first") == ["module layer/sessions"]
+
+
+def test_a_negative_is_of_another_session_and_says_something_else(memory: Memory) -> None:
+    assert memory.sync(providers=with_generator("of_before")).faults == ()
+    (shown,) = memory.patina().pairs(kind="of_before")
+    assert (shown.session, shown.anchor) == (SECOND, "a goal")
+    assert shown.negative is not None
+    for name, reads in (("own_negative", "session"), ("same_negative", "commit")):
+        report = memory.sync(providers=with_generator(name, reads=reads))
+        assert {fault.plugin for fault in report.faults} == {name}
+        assert "negative" in report.faults[0].error
+        assert units(memory, "x") == []
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"weight": 1.5}, {"weight": float("nan")}, {"weight": -0.1}, {"kind": ""}, {"kind": "a\x1b[2J"},
+        {"kind": 3}, {"evidence": None}, {"evidence": "\ud800"}, {"evidence": "a\0b"}, {"anchor": []},
+        {"positive": "path:README.md"}, {"negative": "00"},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_what_is_no_pair_is_a_fault(
+    memory: Memory, monkeypatch: pytest.MonkeyPatch, wrong: dict[str, object]
+) -> None:
+    def give(unit: SessionUnit) -> list[Pair]:
+        goal, chosen = unit.document[:2]
+        right = Pair("given", goal.id, chosen.id, None, 1.0, "")
+        return [right, replace(right, **wrong)]  # type: ignore[arg-type]
+
+    monkeypatch.setitem(globals(), "give", give)
+    report = memory.sync(providers=with_generator("give"))
+    assert {fault.plugin for fault in report.faults} == {"give"}
+    assert units(memory, "given") == []  # all that it gave for the unit, or nothing
+    assert units(memory, "same_session")
+
+
+def test_a_spec_reads_what_there_is() -> None:
+    with pytest.raises(ValueError, match="reads must be session, commit or module, not 'file'"):
+        PairGeneratorSpec("x", 1, "a:b", "file")  # type: ignore[arg-type]
+
+
+def test_new_pairs_are_told_with_their_evidence_and_kept_only_for_listeners(memory: Memory) -> None:
+    told: list[Pair] = []
+
+    class Listener:
+        @hookimpl
+        def patina_pairs_extracted(self, pairs: list[Pair]) -> None:
+            told.extend(pairs)
+
+    providers = with_generator("watch")
+    providers.register(Listener(), "listener")
+    oid = memory.commit("parse", {"src/a.py": "", "src/b.py": ""})
+    report = memory.sync(providers=providers)
+    assert report.pairs == len(told) > 0
+    assert {(pair.kind, pair.evidence) for pair in told} == {
+        ("watched", "seen"), ("co_changed", f"changed together in commit {oid}"),
+        ("commit_files", f"changed in commit {oid}"), ("same_module", "files of the folder src/"),
+    }  # fmt: skip
+    assert all(pair.anchor.startswith("path:src/") for pair in told if pair.kind == "co_changed")
+    shown = {(pair.kind, pair.evidence) for pair in memory.patina().pairs(limit=1_000)}
+    assert {(pair.kind, pair.evidence) for pair in told} <= shown

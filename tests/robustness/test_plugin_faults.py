@@ -220,7 +220,7 @@ def test_a_pair_generator_that_fails_leaves_the_others_to_their_work(
     plugins = with_plugin(patina_register_pair_generators=patina_register_pair_generators)
     report = sync(memory, plugins)
     assert {fault.plugin for fault in report.faults} == {"odd"}
-    assert {str(row[2]) for row in memory.snapshot().pairs} == {"goal_observation", "commit_session"}
+    assert {str(row[2]) for row in memory.snapshot().pairs} >= {"goal_observation", "commit_session"}
     sync(memory, sound_plugins())
     assert memory.snapshot() == memory.rebuilt()
 

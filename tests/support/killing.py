@@ -114,7 +114,7 @@ def _next_sync(place: Path) -> str:
     found = memory.snapshot()
     return repr([sorted(map(repr, value)) for value in (
         [found.events_hash], found.documents, found.observations, found.sessions, found.pairs,
-        found.vectors.items(), found.answers.items(),
+        found.training, found.vectors.items(), found.answers.items(),
     )])  # fmt: skip
 
 

@@ -18,6 +18,7 @@ from patina_hooks.corpus.log import Log
 from patina_hooks.git.repository import Repository
 from patina_hooks.models.cache import EmbeddingCache
 from patina_hooks.models.encoding import Encoder, open_encoder
+from patina_hooks.pairs.stored import TrainingPair, training_pairs
 from patina_hooks.plugins import Plugins
 from patina_hooks.search.vectors import Space, answering_space
 from patina_hooks.sync import SyncReport, synchronise
@@ -49,6 +50,7 @@ class Snapshot:
     observations: frozenset[tuple[object, ...]]
     sessions: frozenset[tuple[object, ...]]
     pairs: frozenset[tuple[object, ...]]
+    training: tuple[TrainingPair, ...]
     vectors: Mapping[bytes, bytes]
     answers: Mapping[str, tuple[tuple[object, ...], ...]]
 
@@ -205,14 +207,32 @@ def snapshot(repository: Repository) -> Snapshot:
                 "SELECT s.*, (SELECT group_concat(oid) FROM (SELECT c.oid FROM session_commit sc"
                 " JOIN commits c ON c.id = sc.commit_id WHERE sc.session = s.id ORDER BY 1)) FROM session s",
             ),
-            pairs=_rows(
-                log, "SELECT generator, session, kind, anchor, positive, negative, weight, evidence FROM pair"
-            ),
+            pairs=_rows(log, _PAIRS),
+            training=_training(log),
             vectors=_vectors(repository, log),
             answers=_answers(repository),
         )
     finally:
         log.close()
+
+
+_PAIRS = """
+SELECT g.name, u.reads || ' ' || u.name, coalesce(nullif(p.kind, ''), g.name), coalesce(a.key, v.path),
+ coalesce(b.key, w.path), coalesce(c.key, x.path), p.weight, p.evidence
+FROM pair p JOIN unit u ON u.id = p.unit_id JOIN generator g ON g.id = p.generator_id
+LEFT JOIN observation a ON a.id = p.anchor AND a.live LEFT JOIN path v ON v.id = -p.anchor
+LEFT JOIN observation b ON b.id = p.positive AND b.live LEFT JOIN path w ON w.id = -p.positive
+LEFT JOIN observation c ON c.id = p.negative AND c.live LEFT JOIN path x ON x.id = -p.negative
+"""
+
+
+def _training(log: Log) -> tuple[TrainingPair, ...]:
+    """As training reads the pairs, in its order: all that there are, each side of them live."""
+    kinds = {str(row[2]) for row in log.connection.execute(_PAIRS)}
+    pairs = tuple(training_pairs(log.connection, kinds))
+    assert log.connection.execute("SELECT count(*) FROM pair").fetchone() == (len(pairs),)
+    assert not any(None in row[3:5] for row in log.connection.execute(_PAIRS)), "a side of a pair is gone"
+    return pairs
 
 
 def _rows(log: Log, query: str) -> frozenset[tuple[object, ...]]:
