@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -58,6 +59,27 @@ def test_listings(remembered: Place, command: str) -> None:
     (keys,) = documented(f"patina {command} --json")
     assert found
     assert all(set(one) == keys for one in found)
+
+
+def test_eval(remembered: Place, tmp_path: Path) -> None:
+    found = printed(remembered, "eval")
+    channel, difference, measured, question, gate = documented("patina eval --json")
+    assert set(found) == {"sets", "paired", "measured", "queries"}
+    for one in found["sets"].values():
+        assert one["n"] > 0
+        channels = {name: figures for name, figures in one.items() if name != "n"}
+        assert channels.keys() == {"hybrid", "rrf", "vector", "bm25", "recent", "popularity"}
+        assert all(set(figures) == channel for figures in channels.values())
+    assert all(set(one) == difference for each in found["paired"].values() for one in each.values())
+    assert set(found["measured"]) == measured
+    assert all(set(one) == question for each in found["queries"].values() for one in each.values())
+    (baseline := tmp_path / "baseline.json").write_text(json.dumps(found))
+    assert set(printed(remembered, f"eval --gate {baseline}")["gate"]) == gate
+
+
+def test_eval_tune(place: Place) -> None:
+    (keys,) = documented("patina eval --tune --json")
+    assert set(printed(place, "eval --tune")) == keys
 
 
 def test_session(place: Place) -> None:

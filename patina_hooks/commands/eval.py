@@ -1,0 +1,187 @@
+"""`patina eval`: how well this repository's memory answers, measured on its own history."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from patina_hooks.commands.fresh import freshen, opened
+from patina_hooks.commands.progress import progress_bar
+from patina_hooks.display import clean_line, count
+from patina_hooks.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from patina_hooks.evaluation.intervals import Interval
+    from patina_hooks.evaluation.regression import Verdict
+    from patina_hooks.evaluation.results import Evaluation, SetResult
+    from patina_hooks.evaluation.tuning import Tuned
+
+
+@click.command("eval")
+@click.option("--set", "names", metavar="NAME", multiple=True, help="Only this query set (may be repeated).")
+@click.option(
+    "--queries", type=click.Path(path_type=Path), metavar="FILE", help="Questions of your own, in JSON."
+)
+@click.option("--json", "as_json", is_flag=True, help="One object for programs.")
+@click.option("--picture", type=click.Path(path_type=Path), metavar="FILE", help="Draw the figures (SVG).")
+@click.option(
+    "--gate", type=click.Path(path_type=Path), metavar="BASELINE", help="Exit 1 if answers became worse."
+)
+@click.option(
+    "--drop", type=click.FloatRange(0, 1), default=0.02, show_default=True, help="What --gate tolerates."
+)
+@click.option("--tune", is_flag=True, help="Tune the weights of fusion on the past, judge them on the rest.")
+@click.pass_context
+def eval_command(
+    context: click.Context,
+    names: tuple[str, ...],
+    queries: Path | None,
+    as_json: bool,
+    picture: Path | None,
+    gate: Path | None,
+    drop: float,
+    tune: bool,
+) -> None:
+    """Measure the answers on questions from this repository's own history."""
+    # numpy, and all that is measured with.
+    from patina_hooks.evaluation import evaluate, regression, results
+
+    if tune and (names or queries or gate or picture):
+        raise UsageError("--tune goes with no option but --json", hint="patina eval --tune; patina eval")
+    baseline = regression.read_baseline(gate) if gate else None
+    with opened() as patina, progress_bar() as show:
+        freshen(patina)
+        if tune:
+            tuned = evaluate.tune(patina, show)
+            click.echo(json.dumps(_tuned_as_json(tuned)) if as_json else _tuned_page(tuned))
+            return
+        evaluation = evaluate.evaluate(patina, names=names, queries=queries, progress=show)
+    verdict = regression.compare(evaluation, baseline, drop) if baseline else None
+    if picture:
+        _draw(evaluation, picture)
+    if as_json:
+        told = results.as_json(evaluation)
+        click.echo(json.dumps({**told, "gate": _verdict_as_json(verdict)} if verdict else told))
+    else:
+        click.echo("\n".join([*_page(evaluation), *(_verdict_lines(verdict) if verdict else [])]))
+    if verdict and verdict.fell:
+        context.exit(1)
+
+
+def _page(evaluation: Evaluation) -> Iterator[str]:
+    from patina_hooks.evaluation.channels import BASELINES
+    from patina_hooks.evaluation.results import against
+
+    for one in evaluation.sets:
+        yield from _set_lines(one)
+        yield ""
+    asked = evaluation.asked
+    if len(asked) > 1:
+        yield click.style(f"all  {len(asked)} sets that weigh the same", bold=True)
+        yield f"  {'':<10}  hybrid is better by"
+        for other in BASELINES:
+            yield f"  {other:<10}  {_signed(against(asked, other))}"
+        yield ""
+    measured = evaluation.measured
+    about = [
+        f"model {clean_line(measured.model)} ({clean_line(measured.runtime)})",
+        f"projection {clean_line(measured.projection)}",
+        f"first {measured.cutoff} answers",
+        f"events {measured.events_hash[:16]}",
+        *([f"questions after {_day(measured.after)}"] if measured.after is not None else []),
+    ]
+    yield click.style(", ".join(about), dim=True)
+    if any(one.is_small for one in asked):
+        yield click.style("no interval: questions of fewer than ten sessions are too few to tell", dim=True)
+
+
+def _day(moment: int) -> str:
+    return datetime.fromtimestamp(moment, timezone.utc).strftime("%Y-%m-%d")
+
+
+def _set_lines(one: SetResult) -> Iterator[str]:
+    from patina_hooks.evaluation.channels import CHANNELS
+    from patina_hooks.evaluation.results import against
+
+    yield click.style(f"{one.name}  {count(one.n, 'question')}", bold=True)
+    if not one.n:
+        return
+    yield f"  {'':<10}  MRR@10  95 % interval   nDCG@10  recall@10  hybrid is better by"
+    for channel in CHANNELS:
+        told = one.figures(channel)
+        ends = f"{told.low:.3f}..{told.high:.3f}" if told.low is not None else ""
+        gain = "" if channel == "hybrid" else _signed(against([one], channel))
+        row = (
+            f"  {channel:<10}  {told.mrr:.3f}   {ends:<14}  {told.ndcg:.3f}    {told.recall:.3f}      {gain}"
+        )
+        yield row.rstrip()
+
+
+def _signed(difference: Interval) -> str:
+    if difference.low is None or difference.high is None:
+        return f"{difference.value:+.3f}"
+    return f"{difference.value:+.3f}  {difference.low:+.3f}..{difference.high:+.3f}"
+
+
+def _draw(evaluation: Evaluation, path: Path) -> None:
+    from patina_hooks.evaluation.channels import CHANNELS
+    from patina_hooks.evaluation.picture import Bar, Group, bars
+
+    groups = []
+    for one in evaluation.asked:
+        told = [(channel, one.figures(channel)) for channel in CHANNELS]
+        drawn = tuple(Bar(channel, f.mrr, f.low, f.high) for channel, f in told)
+        groups.append(Group(f"{one.name} ({count(one.n, 'question')})", drawn))
+    measured = evaluation.measured
+    about = (f"model {measured.model}", f"projection {measured.projection}", "95 % intervals")
+    note = ", ".join([*about, f"events {measured.events_hash[:16]}"])
+    try:
+        path.write_text(bars("MRR@10 by query set", groups, note=note), "utf-8")
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written: {error.strerror}") from error
+
+
+def _verdict_lines(verdict: Verdict) -> Iterator[str]:
+    yield ""
+    yield f"since the baseline, over the {count(verdict.change.n, 'question')} that both have"
+    for name, change in verdict.sets.items():
+        yield f"  {name:<18} {_signed(change)}"
+    yield f"  {'all':<18} {_signed(verdict.change)}"
+    if not verdict.same_history:
+        yield "  the history has changed since, so part of it may be that there is more to choose from"
+    if verdict.fell:
+        yield f"worse: it fell by more than {verdict.tolerated:g}, and its whole interval is below zero"
+    else:
+        yield f"not worse: no drop of more than {verdict.tolerated:g} whose whole interval is below zero"
+
+
+def _verdict_as_json(verdict: Verdict) -> dict[str, object]:
+    from patina_hooks.evaluation.results import difference_as_json
+
+    told = difference_as_json(verdict.change)
+    return {**told, "drop": verdict.tolerated, "fell": verdict.fell, "same_history": verdict.same_history}
+
+
+def _tuned_page(tuned: Tuned) -> str:
+    weights = ", ".join(f"{channel} {weight:.2f}" for channel, weight in tuned.weights.items())
+    gain = f"{_signed(tuned.gain)} MRR@10 on {count(tuned.gain.n, 'later question')}"
+    verdict = (
+        "search uses them from now on"
+        if tuned.in_use
+        else "the usual weights stay: later questions do not show that these are better"
+    )
+    past = f"{count(tuned.past, 'question')} until {_day(tuned.split)}"
+    return f"tuned on {past}: {weights}\n{gain}\n{verdict}"
+
+
+def _tuned_as_json(tuned: Tuned) -> dict[str, object]:
+    from patina_hooks.evaluation.results import difference_as_json
+
+    told = {"weights": dict(tuned.weights), "split": tuned.split, "past": tuned.past}
+    return {**told, **difference_as_json(tuned.gain), "in_use": tuned.in_use}

@@ -1,0 +1,95 @@
+"""The vectors that evaluation compares: of pieces from the cache, of questions encoded once and kept there.
+
+A question's vector is under a name of its own beside the space's, since models may read a question in
+another way than a passage; `patina gc` drops it, and the next evaluation encodes it again.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from patina_hooks.corpus.observations import text_key
+from patina_hooks.errors import StateError
+from patina_hooks.models.cache import EmbeddingCache
+
+if TYPE_CHECKING:
+    from patina_hooks.evaluation.query_sets import QuerySet
+    from patina_hooks.models.encoding import Encoder
+    from patina_hooks.search.vectors import Project, Space
+    from patina_hooks.types import Vectors
+
+_CHUNK = 256
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Embeddings:
+    """passages: [p, d], queries: [q, d] float32 unit rows, and which row is whose, by text key.
+
+    Rows are in the order of their keys, so that ties are decided as an index decides them.
+    """
+
+    passages: Vectors
+    passage_rows: Mapping[bytes, int]
+    queries: Vectors
+    query_rows: Mapping[bytes, int]
+
+    def projected(self, project: Project | None) -> Embeddings:
+        """The same texts seen through a projection; None gives the model's own vectors."""
+        if project is None:
+            return self
+        return replace(self, passages=project(self.passages), queries=project(self.queries))
+
+
+def load_embeddings(
+    state: Path,
+    space: Space,
+    sets: Iterable[QuerySet],
+    open_encoder: Callable[[], Encoder],
+    progress: Callable[[str, int, int], None] = lambda *_: None,
+) -> Embeddings:
+    """All that these sets need. open_encoder: called only where a question was never encoded before.
+
+    Raises `StateError` where pieces are not embedded yet, `PatinaError` as the encoder does.
+    """
+    sets = list(sets)
+    passages = sorted({piece.key for one in sets for piece in one.pieces})
+    questions = {text_key(query.text): query.text for one in sets for query in one.queries}
+    asked = sorted(questions)
+    try:
+        with closing(EmbeddingCache(state, space.fingerprint)) as cache:
+            if missing := cache.missing(passages):
+                raise StateError(
+                    f"{len(missing):,} of {len(passages):,} texts have no vector yet", hint="patina sync"
+                )
+            said = cache.get(passages, space.dimensions)
+        with closing(EmbeddingCache(state, f"{space.fingerprint} query")) as cache:
+            _encode(cache, asked, questions, open_encoder, progress)
+            return Embeddings(said, _rows(passages), cache.get(asked, space.dimensions), _rows(asked))
+    except sqlite3.OperationalError as error:
+        raise StateError(f"{state} cannot be used: {error}", hint="patina doctor") from error
+
+
+def _encode(
+    cache: EmbeddingCache,
+    keys: Sequence[bytes],
+    texts: Mapping[bytes, str],
+    open_encoder: Callable[[], Encoder],
+    progress: Callable[[str, int, int], None],
+) -> None:
+    missing = sorted(cache.missing(keys), key=lambda key: (len(texts[key]), key))
+    encoder = open_encoder() if missing else None
+    for start in range(0, len(missing), _CHUNK):
+        chunk = missing[start : start + _CHUNK]
+        if encoder is not None:
+            encoded = encoder.encode([texts[key] for key in chunk], role="query")
+            cache.put(chunk, encoded.vectors, encoded.cut)
+        progress("reading questions", start + len(chunk), len(missing))
+
+
+def _rows(keys: Sequence[bytes]) -> dict[bytes, int]:
+    return {key: row for row, key in enumerate(keys)}

@@ -1,0 +1,115 @@
+"""Questions whose answer is a file: a commit's message -> the paths that it changed.
+
+Rolling: a question sees only commits of an earlier second and the files that were there then, so that
+neither the commit itself nor anything later helps to find its files.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from itertools import groupby
+from typing import Final
+
+import numpy as np
+
+from patina_hooks.evaluation.history import History, PastCommit, Piece
+from patina_hooks.evaluation.query_sets import (
+    MOST_QUERIES,
+    SHORTEST,
+    Query,
+    QuerySet,
+    chosen,
+    linked,
+    query_id,
+)
+
+_MOST_PATHS: Final = 50
+_HOTTEST: Final = 10
+
+
+def commit_files(history: History, most: int = MOST_QUERIES) -> QuerySet:
+    """All files."""
+    return _Walk(history, "commit_files").query_set(most)
+
+
+def commit_files_cold(history: History, most: int = MOST_QUERIES) -> QuerySet:
+    """Without the ten files that most commits touch: easily guessed, and rarely looked for."""
+    touched = Counter(path for commit in history.commits if _speaks(commit) for path in commit.paths)
+    hottest = sorted(touched, key=lambda path: (-touched[path], path))[:_HOTTEST]
+    return _Walk(history, "commit_files_cold", frozenset(hottest)).query_set(most)
+
+
+def _speaks(commit: PastCommit) -> bool:
+    """Whether its message tells something of its paths; of more than fifty it tells little of any."""
+    return not commit.bookkeeping and len(commit.paths) <= _MOST_PATHS
+
+
+@dataclass(slots=True)
+class _Walk:
+    """Through the commits, oldest first, with what is known at each."""
+
+    history: History
+    name: str
+    left_out: Collection[str] = ()
+    units: dict[str, int] = field(default_factory=dict)
+    pieces: list[Piece] = field(default_factory=list)
+    links: list[list[int]] = field(default_factory=list)
+    touches: list[int] = field(default_factory=list)
+    present: set[int] = field(default_factory=set)
+
+    def query_set(self, most: int) -> QuerySet:
+        paths = {path for commit in self.history.commits for path in commit.paths}.difference(self.left_out)
+        self.units = {path: unit for unit, path in enumerate(sorted(paths))}
+        queries = chosen(self._queries(), most)
+        links = linked(self.links)
+        return QuerySet(
+            name=self.name,
+            units=tuple(self.units),
+            titles=tuple(self.units),
+            pieces=tuple(self.pieces),
+            link_pieces=links[0],
+            link_units=links[1],
+            touches=np.array(self.touches, np.intp),
+            queries=queries,
+            rolling=True,
+        )
+
+    def _queries(self) -> Iterator[Query]:
+        for _, second in groupby(self.history.commits, key=lambda commit: commit.committed):
+            commits = list(second)
+            yield from (query for commit in commits if (query := self._query(commit)))
+            for commit in commits:
+                self._learn(commit)
+
+    def _query(self, commit: PastCommit) -> Query | None:
+        relevant = {self.units[path] for path in commit.paths if path in self.units} & self.present
+        if not relevant or not _speaks(commit) or len(commit.message) < SHORTEST:
+            return None
+        candidates = np.zeros(len(self.units), np.bool_)
+        candidates[list(self.present)] = True
+        return Query(
+            id=query_id(self.name, commit.oid),
+            text=commit.message,
+            relevant=frozenset(relevant),
+            cluster=commit.session or _day(commit.committed),
+            when=commit.committed,
+            seen=len(self.pieces),
+            touched=len(self.touches),
+            candidates=candidates,
+        )
+
+    def _learn(self, commit: PastCommit) -> None:
+        touched = {self.units[path]: there for path, there in commit.paths.items() if path in self.units}
+        self.present -= {unit for unit, there in touched.items() if not there}
+        self.present |= {unit for unit, there in touched.items() if there}
+        if _speaks(commit):
+            self.touches += sorted(touched)
+            self.pieces += commit.pieces
+            self.links += [sorted(touched) for _ in commit.pieces]
+
+
+def _day(moment: int) -> str:
+    return datetime.fromtimestamp(moment, timezone.utc).strftime("%Y-%m-%d")

@@ -1,0 +1,166 @@
+"""The history that evaluation mines: sessions and commits as the log has them, in one consistent view.
+
+Drafts are left out: what is measured is a function of what live refs hold.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from itertools import groupby
+from operator import itemgetter
+from typing import Final
+
+from patina_hooks.corpus.facts import events_hash
+from patina_hooks.corpus.timeline import SESSION_OF_COMMIT
+from patina_hooks.session_ids import ID_FORMAT
+
+_TABLES: Final = ("observation_words", "session_words", "observation_terms", "session_terms")
+_GONE: Final = "D"
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """One observation as evaluation needs it. key: what its embedding is cached under."""
+
+    kind: str
+    text: str
+    key: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class PastSession:
+    """A session that has a document on some ref. started: seconds since 1970; commits: how many it holds."""
+
+    id: str
+    title: str
+    started: int
+    pieces: tuple[Piece, ...]
+    commits: int
+
+
+@dataclass(frozen=True, slots=True)
+class PastCommit:
+    """A commit. pieces: what its message says; paths: those that it touched -> whether they were there after.
+
+    session: the innermost session that holds it, None for none; ranges: every session whose tags hold it,
+    or a copy of it. bookkeeping: a merge, or a commit of nothing but session documents and patina's files.
+    """
+
+    oid: str
+    committed: int
+    pieces: tuple[Piece, ...]
+    paths: Mapping[str, bool]
+    session: str | None
+    ranges: tuple[str, ...]
+    bookkeeping: bool
+
+    @property
+    def message(self) -> str:
+        """Subject and body, without the trailers that name people and tools."""
+        return "\n".join(piece.text for piece in self.pieces)
+
+    @property
+    def subject(self) -> str:
+        return next((piece.text for piece in self.pieces if piece.kind == "commit"), "")
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """sessions: by id; commits: oldest first, copies of one commit (a rebase left both) once, as the first.
+
+    schema: the statements that make the lexical tables, so that whoever copies them has the same words.
+    """
+
+    events_hash: str
+    sessions: tuple[PastSession, ...]
+    commits: tuple[PastCommit, ...]
+    schema: tuple[str, ...]
+
+
+def read_history(connection: sqlite3.Connection) -> History:
+    """Everything at once; the caller holds one read transaction. What it gives needs no log any more."""
+    folder = connection.execute("SELECT value FROM fact WHERE name = 'folder'").fetchone()
+    commits = _commits(connection, f"{folder[0] if folder else ''}/")
+    held: dict[str, int] = {}
+    for commit in commits:
+        if commit.session:
+            held[commit.session] = held.get(commit.session, 0) + 1
+    ask = "SELECT sql FROM sqlite_master WHERE name = ?"
+    return History(
+        events_hash=events_hash(connection),
+        sessions=tuple(_sessions(connection, held)),
+        commits=tuple(commits),
+        schema=tuple(str(connection.execute(ask, (name,)).fetchone()[0]) for name in _TABLES),
+    )
+
+
+def _sessions(connection: sqlite3.Connection, held: Mapping[str, int]) -> Iterator[PastSession]:
+    rows = connection.execute(
+        "SELECT DISTINCT d.session, d.title, s.started, o.id, o.kind, o.text, o.text_key FROM document d"
+        " JOIN source r ON r.oid = d.oid JOIN observation o ON o.source_id = r.id AND o.live"
+        " LEFT JOIN session s ON s.id = d.session"
+        " WHERE d.kind = 'session' AND d.work_tree = '' AND d.session IS NOT NULL"
+        " ORDER BY d.session, o.line, o.key, o.id"
+    )
+    for session, group in groupby(rows, key=itemgetter(0)):
+        said = list(group)
+        title = next((row[1] for row in said if row[1]), "")
+        started = said[0][2] if said[0][2] is not None else _moment(session)
+        pieces = {row[3]: Piece(*row[4:]) for row in said}
+        yield PastSession(session, title, started, tuple(pieces.values()), held.get(session, 0))
+
+
+def _moment(session: str) -> int:
+    """About when a session began that says so by its id alone; that is local time of an unknown zone."""
+    return int(datetime.strptime(session, ID_FORMAT).replace(tzinfo=timezone.utc).timestamp())
+
+
+def _commits(connection: sqlite3.Connection, folder: str) -> list[PastCommit]:
+    said: dict[int, list[Piece]] = {}
+    for number, *piece in connection.execute(
+        "SELECT DISTINCT c.id, o.kind, o.text, o.text_key, o.line, o.key, o.id FROM commits c"
+        " JOIN source r ON r.oid = c.oid JOIN observation o ON o.source_id = r.id AND o.live"
+        " ORDER BY c.id, o.line, o.key, o.id"
+    ):
+        said.setdefault(number, []).append(Piece(*piece[:3]))
+    paths: dict[int, dict[str, bool]] = {}
+    for number, path, status in connection.execute(
+        "SELECT h.commit_id, p.path, h.status FROM change h JOIN path p ON p.id = h.path_id ORDER BY 1, 2"
+    ):
+        paths.setdefault(number, {})[path] = status != _GONE
+    ranges: dict[int, list[str]] = {}
+    for number, session in connection.execute("SELECT commit_id, session FROM session_commit ORDER BY 1, 2"):
+        ranges.setdefault(number, []).append(session)
+    first: dict[object, PastCommit] = {}
+    for number, oid, author, authored, committed, merge, session in connection.execute(
+        f"SELECT c.id, c.oid, c.author, c.authored, c.committed, c.merge, {SESSION_OF_COMMIT} FROM commits c"
+        " ORDER BY c.committed, c.oid"
+    ):
+        touched = paths.get(number, {})
+        commit = PastCommit(
+            oid=oid,
+            committed=committed,
+            pieces=tuple(said.get(number, ())),
+            paths=touched,
+            session=session,
+            ranges=tuple(ranges.get(number, ())),
+            bookkeeping=bool(merge) or all(path.startswith((folder, ".patina/")) for path in touched),
+        )
+        copy = (author, authored, commit.message, tuple(touched))
+        first[copy] = _joined(first[copy], commit) if copy in first else commit
+    return list(first.values())
+
+
+def _joined(first: PastCommit, copy: PastCommit) -> PastCommit:
+    return PastCommit(
+        oid=first.oid,
+        committed=first.committed,
+        pieces=first.pieces,
+        paths=first.paths,
+        session=first.session or copy.session,
+        ranges=tuple(sorted({*first.ranges, *copy.ranges})),
+        bookkeeping=first.bookkeeping,
+    )

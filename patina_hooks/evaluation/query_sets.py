@@ -1,0 +1,122 @@
+"""Query sets: questions with known answers, and what may answer them.
+
+A set has units (sessions, or files), which compete for the places of an answer, and pieces (observations),
+which speak for units. A question sees its own part of both: what would tell it the answer is hidden from
+it, and for files also everything that is later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, replace
+from hashlib import blake2b
+from heapq import nsmallest
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from patina_hooks.evaluation.history import Piece
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Rows = NDArray[np.intp]
+    Flags = NDArray[np.bool_]
+    Counts = NDArray[np.int64]
+
+MOST_QUERIES: Final = 300
+SHORTEST: Final = 12
+"""Characters below which a text asks nothing, and is no sign of its source where it occurs in another."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Query:
+    """One question. id: the same wherever and whenever it is mined.
+
+    relevant: the units that answer it. cluster: the session that it is from (or, outside of sessions, the
+    day): questions of one cluster are not independent. when: seconds since 1970, of what asks.
+    candidates: which units may answer, None for all. seen, touched: how many of the set's pieces and touches
+    it sees, counted from the first. masked: pieces that are hidden from it all the same; untitled: units
+    whose title is.
+    """
+
+    id: str
+    text: str
+    relevant: frozenset[int]
+    cluster: str
+    when: int
+    seen: int
+    touched: int
+    candidates: Flags | None = None
+    masked: frozenset[int] = frozenset()
+    untitled: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class QuerySet:
+    """Questions, oldest first, over units (by name, ascending) and pieces.
+
+    link_pieces, link_units: [l] which piece speaks for which unit, ordered by unit.
+    touches: [t] unit of each thing that touched one, in order: the most popular unit is the most touched, the
+    most recent one the last touched.
+    titles: of the units, "" where they are hidden; for files their path: the words of the unit itself.
+    rolling: whether a question sees only what was before it.
+    """
+
+    name: str
+    units: tuple[str, ...]
+    titles: tuple[str, ...]
+    pieces: tuple[Piece, ...]
+    link_pieces: Rows
+    link_units: Rows
+    touches: Rows
+    queries: tuple[Query, ...]
+    rolling: bool = False
+
+    def __len__(self) -> int:
+        return len(self.queries)
+
+    def after(self, moment: int) -> QuerySet:
+        """The questions that were asked after a moment. What may answer them stays the same."""
+        return replace(self, queries=tuple(query for query in self.queries if query.when > moment))
+
+    def until(self, moment: int) -> QuerySet:
+        """The other questions."""
+        return replace(self, queries=tuple(query for query in self.queries if query.when <= moment))
+
+    def popularity(self, query: Query) -> Counts:
+        """How often each unit was touched, [units]."""
+        counts: Counts = np.bincount(self.touches[: query.touched], minlength=len(self.units))
+        return counts
+
+    def recency(self, query: Query) -> Counts:
+        """A number for each unit that is higher the later it was touched, 0 for never, [units]."""
+        order = np.zeros(len(self.units), np.int64)
+        seen = self.touches[: query.touched]
+        np.maximum.at(order, seen, np.arange(1, len(seen) + 1))
+        return order
+
+    def hidden(self, query: Query) -> Flags:
+        """Which pieces a question does not see, [pieces]."""
+        flags = np.zeros(len(self.pieces), np.bool_)
+        flags[query.seen :] = True
+        flags[list(query.masked)] = True
+        return flags
+
+
+def chosen(queries: Iterable[Query], most: int) -> tuple[Query, ...]:
+    """At most so many, by their ids (hashes: no choice of ours), oldest first."""
+    kept = nsmallest(most, queries, key=lambda query: query.id)  # holds no more than that at a time
+    return tuple(sorted(kept, key=lambda query: (query.when, query.id)))
+
+
+def query_id(*parts: str) -> str:
+    """12 hex digits of what makes a question this one."""
+    return blake2b("\0".join(parts).encode("utf-8", "replace"), digest_size=6).hexdigest()
+
+
+def linked(links: Iterable[Collection[int]]) -> tuple[Rows, Rows]:
+    """(pieces, units), ordered by unit, of the units of each piece."""
+    rows = sorted((unit, piece) for piece, units in enumerate(links) for unit in units)
+    both = np.array(rows, np.intp).reshape(-1, 2)
+    return both[:, 1], both[:, 0]

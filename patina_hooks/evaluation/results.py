@@ -1,0 +1,149 @@
+"""What an evaluation says, as values, and as the JSON that `patina eval --json` prints."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from patina_hooks.evaluation.channels import BASELINES, CHANNELS
+from patina_hooks.evaluation.intervals import FEWEST, Interval, interval, paired
+from patina_hooks.evaluation.metrics import CUTOFF, Worth
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """Means over a set's questions. low, high: the 95 % interval of mrr, None with too little to tell by."""
+
+    mrr: float
+    low: float | None
+    high: float | None
+    ndcg: float
+    recall: float
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One question and what each channel's answer to it is worth. cluster: see `query_sets.Query`."""
+
+    id: str
+    cluster: str
+    worth: Mapping[str, Worth]
+
+
+@dataclass(frozen=True, slots=True)
+class SetResult:
+    """One query set, question by question."""
+
+    name: str
+    answers: tuple[Answer, ...]
+
+    @property
+    def n(self) -> int:
+        return len(self.answers)
+
+    @property
+    def clusters(self) -> list[str]:
+        return [answer.cluster for answer in self.answers]
+
+    @property
+    def is_small(self) -> bool:
+        """Whether it has too few clusters for an interval."""
+        return len(set(self.clusters)) < FEWEST
+
+    def reciprocal_ranks(self, channel: str) -> list[float]:
+        """One number a question."""
+        return [answer.worth[channel].rr for answer in self.answers]
+
+    def figures(self, channel: str) -> Figures:
+        """Raises ZeroDivisionError for a set without questions."""
+        told = [answer.worth[channel] for answer in self.answers]
+        mrr = interval({self.name: [one.rr for one in told]}, {self.name: self.clusters})
+        ndcg, recall = sum(one.ndcg for one in told) / self.n, sum(one.recall for one in told) / self.n
+        return Figures(mrr.value, mrr.low, mrr.high, ndcg, recall)
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What the figures are figures of.
+
+    after: only questions that were asked later than this (seconds since 1970), None for all. projection:
+    "none" for the raw model. weights: of hybrid. cutoff: places of an answer that count.
+    """
+
+    events_hash: str
+    model: str
+    runtime: str
+    fingerprint: str
+    projection: str
+    weights: Mapping[str, float]
+    after: int | None
+    cutoff: int = CUTOFF
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """Every set that was asked for, those without questions included."""
+
+    sets: tuple[SetResult, ...]
+    measured: Measured
+
+    @property
+    def asked(self) -> list[SetResult]:
+        """The sets that have questions."""
+        return [one for one in self.sets if one.n]
+
+
+def against(sets: Sequence[SetResult], baseline: str) -> Interval:
+    """How much better hybrid is than another channel: the paired difference of MRR@10, each set weighing the
+    same."""
+    hybrid = {one.name: one.reciprocal_ranks("hybrid") for one in sets}
+    other = {one.name: one.reciprocal_ranks(baseline) for one in sets}
+    return paired(hybrid, other, {one.name: one.clusters for one in sets})
+
+
+def as_json(evaluation: Evaluation) -> dict[str, object]:
+    """The object that `patina eval --json` prints; docs/json.md has the keys."""
+    measured = evaluation.measured
+    return {
+        "sets": {one.name: {"n": one.n, **_figures(one)} for one in evaluation.sets},
+        "paired": {
+            **{one.name: _differences([one]) for one in evaluation.asked},
+            "all": _differences(evaluation.asked),
+        },
+        "measured": {
+            "events_hash": measured.events_hash,
+            "model": measured.model,
+            "runtime": measured.runtime,
+            "fingerprint": measured.fingerprint,
+            "projection": measured.projection,
+            "weights": dict(measured.weights),
+            "after": measured.after,
+            "cutoff": measured.cutoff,
+        },
+        "queries": {
+            one.name: {
+                answer.id: {"cluster": answer.cluster, "rr": answer.worth["hybrid"].rr}
+                for answer in one.answers
+            }
+            for one in evaluation.asked
+        },
+    }
+
+
+def difference_as_json(difference: Interval) -> dict[str, object]:
+    """`delta`, `low`, `high`, `n`."""
+    return {
+        "delta": difference.value, "low": difference.low, "high": difference.high, "n": difference.n,
+    }  # fmt: skip
+
+
+def _figures(one: SetResult) -> dict[str, object]:
+    told = {channel: one.figures(channel) for channel in CHANNELS} if one.n else {}
+    return {
+        channel: {"mrr": f.mrr, "low": f.low, "high": f.high, "ndcg": f.ndcg, "recall": f.recall}
+        for channel, f in told.items()
+    }
+
+
+def _differences(sets: Sequence[SetResult]) -> dict[str, object]:
+    return {f"hybrid-{other}": difference_as_json(against(sets, other)) for other in BASELINES}

@@ -1,0 +1,162 @@
+"""Fusion weights tuned on a repository's past, and used only where its later history bears them out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from patina_hooks.evaluation.channels import Evidence
+from patina_hooks.evaluation.intervals import Interval, paired
+from patina_hooks.evaluation.metrics import CUTOFF
+from patina_hooks.search.fusion import WEIGHTS, scale
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from patina_hooks.corpus.log import Log
+    from patina_hooks.evaluation.query_sets import QuerySet
+
+    Values = NDArray[np.float64]
+
+_FACT: Final = "weights"
+_PAST: Final = 0.7
+_GRID: Final = tuple(step / 20 for step in range(13))  # 0 to 0.6
+_ROUNDS: Final = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Tuned:
+    """Weights and the verdict on them.
+
+    split: questions up to this moment (seconds since 1970) were tuned on, later ones judged. past: how many
+    were tuned on. gain: hybrid with these weights minus hybrid with the usual ones, on the later questions.
+    """
+
+    weights: Mapping[str, float]
+    split: int
+    past: int
+    gain: Interval
+    events_hash: str
+
+    @property
+    def in_use(self) -> bool:
+        """Only where the whole interval of the gain is above zero."""
+        return self.gain.is_above_zero
+
+
+def tune_on(sets: Iterable[tuple[QuerySet, Iterable[Evidence]]], events_hash: str) -> Tuned:
+    """Tune on the first 70 % of the questions, judge on the rest. sets: those that `scry` answers, with the
+    evidence of each of their questions."""
+    told = [_answers(query_set, list(evidence)) for query_set, evidence in sets]
+    moments = sorted(moment for one in told for moment in one.when.tolist())
+    split = int(moments[min(len(moments) - 1, int(len(moments) * _PAST))]) if moments else 0
+    past = [one.only(one.when <= split) for one in told]
+    future = [one.only(one.when > split) for one in told]
+    weights = _search(past)
+    gain = paired(
+        {one.name: one.reciprocal_ranks(weights).tolist() for one in future},
+        {one.name: one.reciprocal_ranks(WEIGHTS).tolist() for one in future},
+        {one.name: one.clusters.tolist() for one in future},
+    )
+    return Tuned(weights, split, sum(len(one.when) for one in past), gain, events_hash)
+
+
+def record(log: Log, tuning: Tuned) -> None:
+    """Keep weights and verdict; the caller holds the sync lock. Inside a transaction."""
+    log.remember(_FACT, json.dumps(asdict(tuning)))
+
+
+def tuned(log: Log) -> Tuned | None:
+    """The recorded weights, if their verdict lets them be used."""
+    stored = log.fact(_FACT)
+    if not stored:
+        return None
+    data = json.loads(stored)
+    found = Tuned(**{**data, "gain": Interval(**data["gain"])})
+    # Recorded for other channels, they say nothing of those that are fused now.
+    return found if found.in_use and found.weights.keys() == WEIGHTS.keys() else None
+
+
+def tuned_weights(log: Log) -> Mapping[str, float] | None:
+    """The weights that search should use instead of `WEIGHTS`, None for those."""
+    found = tuned(log)
+    return found.weights if found else None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Answers:
+    """One set's evidence as arrays, one row a question. scaled: [q, channels, units], 0 where a channel found
+    nothing; found: where any did; relevant: the right answers, [q, units]."""
+
+    name: str
+    clusters: NDArray[np.str_]
+    when: NDArray[np.int64]
+    scaled: Values
+    found: NDArray[np.bool_]
+    relevant: NDArray[np.bool_]
+
+    def only(self, which: NDArray[np.bool_]) -> _Answers:
+        """Some of the questions."""
+        return _Answers(
+            self.name, self.clusters[which], self.when[which], self.scaled[which], self.found[which],
+            self.relevant[which],
+        )  # fmt: skip
+
+    def reciprocal_ranks(self, weights: Mapping[str, float]) -> Values:
+        """As `worth_of` gives them for the fused scores, one a question."""
+        values = np.array([weights[channel] for channel in WEIGHTS])
+        scores = np.where(self.found, np.einsum("c,qcu->qu", values, self.scaled), -np.inf)
+        right = np.where(self.relevant, scores, -np.inf)
+        top = right.max(axis=1, keepdims=True, initial=-np.inf)
+        first = right.argmax(axis=1)[:, None] if right.size else np.zeros((0, 1), np.intp)
+        before = (scores > top) | ((scores == top) & (np.arange(scores.shape[1]) < first))
+        rank = 1 + before.sum(axis=1)
+        ranks: Values = np.where((rank <= CUTOFF) & (top[:, 0] > -np.inf), 1 / rank, 0.0)
+        return ranks
+
+
+def _answers(query_set: QuerySet, evidence: Sequence[Evidence]) -> _Answers:
+    shape = (len(evidence), len(query_set.units))
+    scaled = np.zeros((shape[0], len(WEIGHTS), shape[1]))
+    found, relevant = np.zeros(shape, np.bool_), np.zeros(shape, np.bool_)
+    for row, one in enumerate(evidence):
+        relevant[row, list(one.query.relevant)] = True
+        for column, channel in enumerate(WEIGHTS):
+            scores = scale(one.fused[channel])
+            scaled[row, column, list(scores)] = list(scores.values())
+            found[row, list(scores)] = True
+    clusters = np.array([one.query.cluster for one in evidence], np.str_)
+    when = np.array([one.query.when for one in evidence], np.int64)
+    return _Answers(query_set.name, clusters, when, scaled, found, relevant)
+
+
+def _search(past: Sequence[_Answers]) -> dict[str, float]:
+    """Coordinate search from the usual weights: one weight at a time takes each value of the grid, the others
+    keep their proportions. What is no better changes nothing."""
+    best, weights = _mean(past, WEIGHTS), dict(WEIGHTS)
+    for _ in range(_ROUNDS):
+        before = best
+        for channel in WEIGHTS:
+            for candidate in _variants(weights, channel):
+                value = _mean(past, candidate)
+                if value > best + 1e-9:
+                    best, weights = value, candidate
+        if best == before:
+            break
+    return {channel: round(weight, 4) for channel, weight in weights.items()}
+
+
+def _variants(weights: Mapping[str, float], channel: str) -> Iterator[dict[str, float]]:
+    rest = sum(value for name, value in weights.items() if name != channel)
+    for value in _GRID if rest else ():
+        others = {name: other * (1 - value) / rest for name, other in weights.items()}
+        yield {**others, channel: value}
+
+
+def _mean(answers: Sequence[_Answers], weights: Mapping[str, float]) -> float:
+    means = [float(one.reciprocal_ranks(weights).mean()) for one in answers if len(one.when)]
+    return sum(means) / len(means) if means else 0.0

@@ -1,0 +1,157 @@
+"""`patina eval`: figures for eyes, for programs, as a picture, and as a gate."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree as ET
+
+import pytest
+from evaluation.past import Past, make_past
+from support.shell import Shell
+
+from patina_hooks.evaluation.channels import BASELINES, CHANNELS
+from patina_hooks.evaluation.evaluate import MINED
+
+
+@pytest.fixture(scope="module")
+def past(tmp_path_factory: pytest.TempPathFactory) -> Past:
+    return make_past(tmp_path_factory.mktemp("eval") / "repository")
+
+
+@pytest.fixture
+def shell(past: Past) -> Shell:
+    return Shell(past.memory.root)
+
+
+def printed(shell: Shell, *arguments: str) -> Any:  # noqa: ANN401 (JSON is what it is)
+    return json.loads(shell.out("eval", "--json", *arguments))
+
+
+def test_json_has_every_set_and_channel_with_intervals(shell: Shell) -> None:
+    found = printed(shell)
+    assert found.keys() == {"sets", "paired", "measured", "queries"}
+    assert list(found["sets"]) == list(MINED)
+    for name, one in found["sets"].items():
+        assert one.keys() == {"n", *CHANNELS}
+        assert one["n"] == len(found["queries"][name])
+        for channel in CHANNELS:
+            assert one[channel].keys() == {"mrr", "low", "high", "ndcg", "recall"}
+    goal = found["sets"]["goal"]
+    assert 0 < goal["hybrid"]["low"] <= goal["hybrid"]["mrr"] <= goal["hybrid"]["high"] <= 1
+    assert found["paired"].keys() == {*MINED, "all"}
+    for differences in found["paired"].values():
+        assert differences.keys() == {f"hybrid-{other}" for other in BASELINES}
+    assert found["paired"]["all"]["hybrid-popularity"]["low"] > 0
+    assert found["measured"]["model"] == "acme-64"
+    assert found["measured"]["cutoff"] == 10
+
+
+def test_the_page_says_on_how_many_questions_and_against_what(shell: Shell) -> None:
+    page = shell.out("eval")
+    for name in MINED:
+        assert f"{name}  " in page
+    lines = page.splitlines()
+    at = lines.index("goal  12 questions")
+    assert lines[at + 1].endswith("MRR@10  95 % interval   nDCG@10  recall@10  hybrid is better by")
+    assert [line.split()[0] for line in lines[at + 2 : at + 8]] == list(CHANNELS)
+    assert ".." in lines[at + 2]
+    assert "model acme-64 (onnx), projection none, first 10 answers, events " in page
+    assert "no interval: questions of fewer than ten sessions are too few to tell" in page
+
+
+def test_only_the_sets_that_are_named(shell: Shell) -> None:
+    assert list(printed(shell, "--set", "goal", "--set", "context")["sets"]) == ["context", "goal"]
+    done = shell.run("eval", "--set", "gaol")
+    assert done.returncode == 2
+    assert "there is no query set gaol" in done.stderr
+    assert "commit_files" in done.stderr
+
+
+def test_questions_of_ones_own(past: Past, shell: Shell, tmp_path: Path) -> None:
+    mine = tmp_path / "mine.json"
+    entries = [{"query": "bakers fold the sourdough", "relevant": [past.sessions[3]]}]
+    mine.write_text(json.dumps(entries))
+    alone = printed(shell, "--queries", str(mine), "--set", "queries")
+    assert list(alone["sets"]) == ["queries"]
+    assert alone["sets"]["queries"]["n"] == 1
+    assert alone["sets"]["queries"]["hybrid"] == {
+        "mrr": 1.0,
+        "low": None,
+        "high": None,
+        "ndcg": 1.0,
+        "recall": 1.0,
+    }
+    beside = printed(shell, "--queries", str(mine), "--set", "goal")
+    assert list(beside["sets"]) == ["goal", "queries"]
+    mine.write_text('[{"query": "x", "relevant": ["nowhere.md"]}]')
+    done = shell.run("eval", "--queries", str(mine))
+    assert done.returncode == 2
+    assert "entry 1: the memory holds no 'nowhere.md'" in done.stderr
+
+
+def test_a_picture(shell: Shell, tmp_path: Path) -> None:
+    picture = tmp_path / "figures.svg"
+    shell.out("eval", "--set", "goal", "--picture", str(picture))
+    root = ET.parse(picture).getroot()  # noqa: S314 (just made)
+    said = [text.text or "" for text in root.iter("{http://www.w3.org/2000/svg}text")]
+    assert "goal (12 questions)" in said
+    assert any("acme-64" in text and "95 % intervals" in text for text in said)
+    assert [text for text in said if text in CHANNELS] == list(CHANNELS)
+    done = shell.run("eval", "--set", "goal", "--picture", str(tmp_path / "no" / "folder.svg"))
+    assert done.returncode == 2
+    assert "cannot be written" in done.stderr
+
+
+def test_the_gate_lets_the_same_answers_pass(shell: Shell, tmp_path: Path) -> None:
+    baseline = tmp_path / "baseline.json"
+    baseline.write_text(shell.out("eval", "--json"))
+    done = shell.invoke("eval", "--gate", str(baseline))
+    assert done.exit_code == 0
+    assert "not worse: no drop of more than 0.02" in done.stdout
+    gate = printed(shell, "--gate", str(baseline), "--drop", "0")["gate"]
+    assert gate.keys() == {"delta", "low", "high", "n", "drop", "fell", "same_history"}
+    assert (gate["delta"], gate["drop"], gate["fell"], gate["same_history"]) == (0.0, 0.0, False, True)
+
+
+def test_the_gate_stops_what_became_worse(shell: Shell, tmp_path: Path) -> None:
+    then = printed(shell, "--set", "commit_files")
+    for answers in then["queries"].values():
+        for answer in answers.values():
+            answer["rr"] = min(1.0, answer["rr"] + 0.4)
+    baseline = tmp_path / "baseline.json"
+    baseline.write_text(json.dumps({**then, "measured": {**then["measured"], "events_hash": "other"}}))
+    done = shell.invoke("eval", "--gate", str(baseline), "--drop", "0.001")
+    assert done.exit_code == 1, done.stdout
+    assert "worse: it fell by more than 0.001, and its whole interval is below zero" in done.stdout
+    assert "the history has changed since" in done.stdout
+    assert shell.invoke("eval", "--gate", str(baseline), "--drop", "0.5").exit_code == 0
+    refused = shell.run("eval", "--gate", str(tmp_path / "none.json"))
+    assert refused.returncode == 2
+    assert "patina eval --json > baseline.json" in refused.stderr
+
+
+def test_tuning_says_what_becomes_of_it(shell: Shell) -> None:
+    found = json.loads(shell.out("eval", "--tune", "--json"))
+    assert found.keys() == {"weights", "split", "past", "delta", "low", "high", "n", "in_use"}
+    assert sum(found["weights"].values()) == pytest.approx(1, abs=1e-3)
+    page = shell.out("eval", "--tune")
+    assert page.startswith(f"tuned on {found['past']} questions until 20")
+    verdict = "search uses them from now on" if found["in_use"] else "the usual weights stay"
+    assert verdict in page
+    assert shell.run("eval", "--tune", "--set", "goal").returncode == 2
+
+
+def test_without_history_it_says_so(tmp_path: Path) -> None:
+    from support.memory import Memory
+
+    memory = Memory.make(tmp_path / "repository")
+    bare = Shell(memory.root).run("eval")
+    assert (bare.returncode, bare.stdout) == (1, "")
+    assert "patina init" in bare.stderr
+    memory.commit("a first commit of one file", {"a.py": "1"})
+    memory.sync()
+    done = Shell(memory.root).run("eval")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "there is nothing to measure on: 0 session documents and 1 commit give no question" in done.stderr

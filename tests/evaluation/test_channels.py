@@ -1,0 +1,151 @@
+"""What is measured is what answers: the channels are those of scry, and a projection is seen through."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from evaluation.past import TOPICS, Past, document, embedded, history_of, make_past, session_id, space_of
+from support.memory import Memory, open_model
+
+from patina_hooks.errors import StateError
+from patina_hooks.evaluation import session_sets
+from patina_hooks.evaluation.channels import CHANNELS, gather, rankings
+from patina_hooks.evaluation.embeddings import load_embeddings
+from patina_hooks.evaluation.file_sets import commit_files
+from patina_hooks.evaluation.history import History
+from patina_hooks.evaluation.metrics import best, worth_of
+from patina_hooks.evaluation.nearness import reciprocal_ranks
+from patina_hooks.evaluation.query_sets import QuerySet
+from patina_hooks.evaluation.session_sets import context, goal, held_out
+from patina_hooks.evaluation.wording import CANDIDATES
+from patina_hooks.models.encoding import Encoder
+from patina_hooks.search import scry
+from patina_hooks.search.fusion import WEIGHTS, fuse
+
+if TYPE_CHECKING:
+    from patina_hooks.types import Vectors
+
+
+def asking(history: History, *questions: str) -> QuerySet:
+    """These questions to all documents, with nothing hidden."""
+    corpus = session_sets._Corpus(history, lambda _: True)
+    session = history.sessions[0]
+    asked = [corpus.query((text,), text, [session.id], session) for text in questions]
+    return corpus.query_set("asked", asked, len(asked))
+
+
+def test_hybrid_is_what_scry_fuses(tmp_path: Path) -> None:
+    """On a history whose commits say nothing, so that documents alone are found."""
+    memory = Memory.make(tmp_path / "repository")
+    for number in range(len(TOPICS)):
+        text = document(number, session_id(number))
+        memory.commit("", {f"layer/sessions/{session_id(number)}.md": text})
+    history = history_of(memory)
+    found = asking(history, "why do bakers fold the sourdough", "study of marmots", "the weather for pilots")
+    embeddings = embedded(memory, [found])
+    for evidence in gather(found, history.schema, embeddings):
+        hits = memory.patina().search(evidence.query.text, limit=200)
+        fused = fuse(evidence.fused, WEIGHTS)
+        ours = {found.units[unit]: score for unit, score in fused.items()}
+        # A question's vector was kept in half precision.
+        assert ours == pytest.approx({hit.session or "": hit.score for hit in hits}, abs=1e-3)
+        for channel in WEIGHTS:
+            theirs = {hit.session: hit.channels[channel] for hit in hits if channel in hit.channels}
+            one = {found.units[unit]: score for unit, score in evidence.fused[channel].items()}
+            assert one == pytest.approx(theirs, abs=1e-3)
+        ranked = rankings(found, evidence, WEIGHTS)["hybrid"]
+        assert [found.units[unit] for unit in best(ranked)] == [hit.session for hit in hits][:10]
+
+
+def test_as_many_candidates_as_scry_takes() -> None:
+    assert scry._CANDIDATES == CANDIDATES
+
+
+def test_every_channel_ranks_and_hybrid_finds_what_is_there(past: Past) -> None:
+    history = past.history()
+    for make in (context, held_out, commit_files):
+        found = make(history)
+        embeddings = embedded(past.memory, [found])
+        total = 0.0
+        for evidence in gather(found, history.schema, embeddings):
+            ranked = rankings(found, evidence, WEIGHTS)
+            assert set(ranked) == set(CHANNELS)
+            total += worth_of(ranked["hybrid"], evidence.query.relevant).rr
+            if evidence.query.candidates is not None:
+                for scores in ranked.values():
+                    assert evidence.query.candidates[best(scores)].all(), "somebody who is no candidate"
+        assert total / len(found) > 0.5
+
+
+def test_the_vector_channel_is_the_best_piece_by_inner_product(past: Past) -> None:
+    found = context(past.history())
+    embeddings = embedded(past.memory, [found])
+    expected = []
+    for query in found.queries:
+        asked = open_model(space_of(past.memory)).encode([query.text], role="query").vectors[0]
+        scores = np.full(len(found.units), -2.0)
+        for piece, unit in zip(found.link_pieces, found.link_units, strict=True):
+            text = found.pieces[piece].text
+            said = open_model(space_of(past.memory)).encode([text], role="passage").vectors[0]
+            scores[unit] = max(scores[unit], float(asked @ said))
+        assert query.candidates is not None
+        scores[~query.candidates] = -3.0
+        (relevant,) = query.relevant
+        rank = 1 + int((scores > scores[relevant] + 1e-3).sum())
+        expected.append(1 / rank if rank <= 10 else 0.0)
+    assert reciprocal_ranks(found, embeddings) == pytest.approx(expected)
+
+
+def test_a_projection_is_seen_through(past: Past) -> None:
+    history = past.history()
+    sets = [context(history), commit_files(history)]
+    raw = embedded(past.memory, sets)
+
+    def blind(vectors: Vectors) -> Vectors:
+        flat: Vectors = np.zeros((len(vectors), 3), np.float32)
+        flat[:, 0] = 1
+        return flat
+
+    def turned(vectors: Vectors) -> Vectors:
+        other: Vectors = np.ascontiguousarray(vectors[:, ::-1])
+        return other
+
+    assert raw.projected(None) is raw
+    blinded = raw.projected(blind)
+    for one in sets:
+        assert (reciprocal_ranks(one, raw.projected(turned)) == reciprocal_ranks(one, raw)).all()
+        assert reciprocal_ranks(one, blinded).mean() < reciprocal_ranks(one, raw).mean()
+    evidence = next(gather(sets[0], history.schema, blinded))
+    assert len(set(evidence.fused["vector"].values())) == 1
+
+
+def test_questions_are_encoded_once(past: Past) -> None:
+    found = goal(past.history())
+    first = embedded(past.memory, [found])
+
+    def refuse() -> Encoder:
+        raise AssertionError("a question was encoded twice")
+
+    again = load_embeddings(past.memory.state, space_of(past.memory), [found], refuse)
+    assert (again.queries == first.queries).all()
+
+
+def test_texts_without_vectors_are_an_error_that_says_what_to_type(past: Past, tmp_path: Path) -> None:
+    found = goal(past.history())
+    space = space_of(past.memory)
+    with pytest.raises(StateError, match="have no vector yet") as raised:
+        load_embeddings(tmp_path, space, [found], lambda: open_model(space))
+    assert raised.value.hint == "patina sync"
+
+
+def test_gc_lets_go_of_questions_alone(tmp_path: Path) -> None:
+    past = make_past(tmp_path / "repository", 3)
+    found = goal(past.history())
+    before = embedded(past.memory, [found])
+    assert past.memory.patina().gc().embeddings == len(found)
+    after = embedded(past.memory, [found])
+    assert (after.queries == before.queries).all()
+    assert (after.passages == before.passages).all()
