@@ -23,6 +23,8 @@ GROUPS = {
     "sync": "syncing",
     "index": "indexing",
     "size": "sizes",
+    "training": "training",
+    "pairs": "pairs",
 }
 
 

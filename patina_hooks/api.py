@@ -8,28 +8,31 @@ with patina_hooks.open(".") as patina:
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from patina_hooks.configuration import configuration
 from patina_hooks.corpus.facts import counts, events_hash, skipped
 from patina_hooks.corpus.log import LOG_FILE, Event, Log, name_text
-from patina_hooks.errors import IndexDamaged, PluginError, StateError
+from patina_hooks.errors import IndexDamaged, PatinaError, PluginError, StateError
 from patina_hooks.files import make_private, size_of
 from patina_hooks.gc import Freed, collect
 from patina_hooks.git import spool
 from patina_hooks.git.lock import SyncLock
 from patina_hooks.git.repository import Repository
 from patina_hooks.models.cache import cut_keys
-from patina_hooks.pairs.update import ShownPair, shown_pairs
+from patina_hooks.pairs.stored import PairKind, ShownPair, pair_kinds, shown_pairs
 from patina_hooks.plugins import Plugins
+from patina_hooks.projection.staleness import Standing, standing
+from patina_hooks.search.fusion import WEIGHTS
 from patina_hooks.search.opening import Opening, open_space
 from patina_hooks.search.related import Related, related
 from patina_hooks.search.scry import Hit, Mode, Query, scry
-from patina_hooks.search.vectors import Space, answering_space
+from patina_hooks.search.vectors import Space, answering_space, wanted_space
 from patina_hooks.sync import Progress, SyncReport, kept_faults, synchronise
 from patina_hooks.types import Fault
 from patina_hooks.worker import SYNC_LOCK
@@ -37,7 +40,9 @@ from patina_hooks.worker import SYNC_LOCK
 if TYPE_CHECKING:
     from patina_hooks.models.encoding import Encoder
     from patina_hooks.search.filters import Allowed
-    from patina_hooks.types import VectorIndex
+    from patina_hooks.types import Vectors
+
+    Near = Callable[[Vectors, int, frozenset[bytes] | None], list[tuple[bytes, float]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +52,10 @@ class Status:
     events_hash: see `patina_hooks.corpus.facts`. pending: texts that the vector index does not hold yet.
     cut: texts that are longer than the model reads; their beginnings have a vector.
     model, runtime: what answers now, "" before the first vectors. projection: "none" where the raw model
-    answers. synced: seconds since 1970 of the last sync, None before the first. bytes: the state on disk.
-    skipped: (what, why) of what was not read.
+    answers. stale: (projection, why) of what `patina oxidize` would train again; warnings: of a projection
+    that is in use against the gate, or cannot be used. synced: seconds since 1970 of the last sync, None
+    before the first. bytes: the state on disk. skipped: (what, why) of what was not read. pair_kinds: kind
+    -> its pairs' count, weight and time range.
     """
 
     events_hash: str
@@ -58,12 +65,15 @@ class Status:
     drafts: int
     observations: int
     pairs: int
+    pair_kinds: Mapping[str, PairKind]
     pending: int
     cut: int
     truncated: int
     model: str
     runtime: str
     projection: str
+    stale: tuple[tuple[str, str], ...]
+    warnings: tuple[str, ...]
     synced: int | None
     bytes: int
     skipped: tuple[tuple[str, str], ...]
@@ -81,7 +91,7 @@ class Patina:
         self._given = plugins or (opening.plugins if opening else None)
         self._opening = opening
         self._encoders: dict[Space, Encoder] = {}
-        self._index: tuple[Space, str, VectorIndex] | None = None
+        self._index: tuple[Space, str, Near] | None = None
         self._log: tuple[int, Log] | None = None
 
     def __enter__(self) -> Patina:
@@ -167,7 +177,7 @@ class Patina:
                 ref=ref, path=path, folder=log.fact("folder"),
             )  # fmt: skip
             if mode == "lexical":
-                return scry(log.connection, query, only, None)
+                return scry(log.connection, query, only, None, _weights(log))
             try:
                 return self._ask(log, query, only)
             except (PluginError, IndexDamaged) as error:
@@ -175,7 +185,7 @@ class Patina:
                     raise
                 if on_fault:
                     on_fault(f"answering by words alone: {error}")
-                return scry(log.connection, query, only, None)
+                return scry(log.connection, query, only, None, _weights(log))
 
     def related(self, path: str, *, limit: int = 10) -> Related:
         """What changed together with a file, and which sessions touched it."""
@@ -187,11 +197,16 @@ class Patina:
         with self._reading() as log:
             space = answering_space(log)
             synced = log.fact("synced")
+            events = events_hash(log.connection)
+            stands = self._standing(space, events)
             return Status(
-                events_hash=events_hash(log.connection),
+                events_hash=events,
                 model=space.model if space else "",
                 runtime=space.runtime if space else "",
-                projection="none",
+                projection=stands.name,
+                stale=stands.stale,
+                warnings=stands.warnings,
+                pair_kinds=pair_kinds(log.connection),
                 cut=self._cut(log, space) if space else 0,
                 synced=int(synced) if synced else None,
                 bytes=size_of(self.repository.state),
@@ -199,6 +214,15 @@ class Patina:
                 faults=tuple(dict.fromkeys([*kept_faults(log), *self.plugins.faults])),
                 **counts(log.connection),
             )
+
+    def _standing(self, space: Space | None, events: str) -> Standing:
+        """How projections stand; what hinders telling is among the faults of a sync."""
+        recipe, used = configuration(self.repository).recipe, space.projection if space else ""
+        try:
+            wanted = wanted_space(self.plugins, recipe) if recipe else None
+            return standing(self.plugins, recipe, self.repository.state, events, wanted, used)
+        except PatinaError as error:
+            return Standing(used[:16] or "none", (), (str(error),))
 
     def _cut(self, log: Log, space: Space) -> int:
         """How many live texts the model did not read to their ends."""
@@ -212,7 +236,7 @@ class Patina:
             return log.events(limit, name_text(kind) if kind else None)
 
     def pairs(self, *, kind: str | None = None, limit: int = 10) -> list[ShownPair]:
-        """Training pairs with their texts and evidence, newest session first."""
+        """Training pairs with their texts and evidence, of the newest session, commit or folder first."""
         with self._reading() as log:
             return shown_pairs(log.connection, name_text(kind) if kind else None, limit)
 
@@ -236,20 +260,28 @@ class Patina:
         encode = cache(lambda: self._encoder(space).encode([query.text], role="query").vectors[0])
 
         def nearest(limit: int, texts: frozenset[bytes] | None) -> list[tuple[bytes, float]]:
-            return self._open_index(log, space).search(encode(), limit, texts)
+            search = self._open_index(log, space)
+            return search(encode(), limit, texts)
 
         try:
-            return scry(log.connection, query, only, nearest)
+            return scry(log.connection, query, only, nearest, _weights(log))
         except IndexDamaged:
             # A sync may have merged files between our reading of its manifest and of them.
             self._index = None
-            return scry(log.connection, query, only, nearest)
+            return scry(log.connection, query, only, nearest, _weights(log))
 
-    def _open_index(self, log: Log, space: Space) -> VectorIndex:
-        """The index as the last sync left it; it stays open from one search to the next."""
+    def _open_index(self, log: Log, space: Space) -> Near:
+        """The search of the index as the last sync left it, for a model's own vector [d]; it stays open from
+        one question to the next."""
         generation = log.fact("generation")
         if self._index is None or self._index[:2] != (space, generation):
-            self._index = (space, generation, space.open(self.plugins, self.repository.state))
+            index = space.open(self.plugins, self.repository.state)
+            project = space.open_projection(self.plugins, self.repository.state)
+
+            def search(query: Vectors, most: int, only: frozenset[bytes] | None) -> list[tuple[bytes, float]]:
+                return index.search(project(query[None])[0] if project else query, most, only)
+
+            self._index = (space, generation, search)
         return self._index[2]
 
     def _encoder(self, space: Space) -> Encoder:
@@ -279,6 +311,16 @@ class Patina:
         if self._log is not None:
             self._log[1].close()
             self._log = None
+
+
+def _weights(log: Log) -> Mapping[str, float]:
+    """Those of `patina eval --tune`, where they were found better on later history."""
+    if not log.fact("weights"):
+        return WEIGHTS
+    # numpy, only where something was tuned.
+    from patina_hooks.evaluation.tuning import tuned_weights
+
+    return tuned_weights(log) or WEIGHTS
 
 
 def open(path: str | Path = ".") -> Patina:

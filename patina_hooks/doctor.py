@@ -36,7 +36,18 @@ class Finding:
 def examine(repository: Repository, plugins: Plugins) -> list[Finding]:
     """Run every check; one that fails itself is a finding and does not stop the others."""
     findings: list[Finding] = []
-    for check in (_git, _configuration, _hooks, _state, _log, _vectors, _model, _plugins, _worker):
+    for check in (
+        _git,
+        _configuration,
+        _hooks,
+        _state,
+        _log,
+        _vectors,
+        _projection,
+        _model,
+        _plugins,
+        _worker,
+    ):
         try:
             findings += check(repository, plugins)
         except PatinaError as error:
@@ -150,6 +161,36 @@ def _vectors(repository: Repository, plugins: Plugins) -> Iterator[Finding]:
             yield Finding(
                 "vectors", "ok", f"{stats.rows:,} vectors in {stats.files} files, every byte as written"
             )
+
+
+def _projection(repository: Repository, plugins: Plugins) -> Iterator[Finding]:
+    # What it takes to plan: only here.
+    from patina_hooks.corpus.facts import events_hash
+    from patina_hooks.projection.active import load_active, open_weights
+    from patina_hooks.projection.lock import LOCK_FILE, read_lock
+    from patina_hooks.projection.staleness import standing
+    from patina_hooks.search.vectors import answering_space, wanted_space
+
+    recipe = configuration(repository).recipe
+    if recipe is None or not repository.state.is_dir():
+        return
+    with Log(repository.state, create=False) as log:
+        space, events = answering_space(log), events_hash(log.connection)
+    used = space.projection if space else ""
+    if active := load_active(repository.state):
+        open_weights(repository.state, plugins, active.weights)
+    stands = standing(plugins, recipe, repository.state, events, wanted_space(plugins, recipe), used)
+    yield Finding("projection", "ok", f"in use: {stands.name}")
+    for warning in stands.warnings:
+        yield Finding("projection", "warning", warning, fix="patina oxidize")
+    for name, why in stands.stale:
+        # A history goes on: that is no mistake, and a projection that helped goes on helping.
+        level: Level = "ok" if "history" in why else "warning"
+        yield Finding("projection", level, f"{name} is stale", why, "patina oxidize")
+    lock = read_lock(repository.main_root())
+    if lock is not None and lock.get("events_hash") != events:
+        why = "it was built from another history"
+        yield Finding("projection", "ok", f"{LOCK_FILE} is stale", why, "patina oxidize")
 
 
 def _model(repository: Repository, plugins: Plugins) -> Iterator[Finding]:

@@ -10,7 +10,7 @@ PatinaError                 expected: exit code 1; message, and the next command
 |   +-- ModelError          a model whose files are absent, altered or unusable
 +-- StateError              patina's own state is unreadable, locked or damaged
     +-- LogDamaged          the log is no sound database: a sync begins it anew
-    +-- IndexDamaged        a vector file that must be rebuilt
+    +-- IndexDamaged        a vector file that must be rebuilt, or weights that must be trained anew
 """
 
 from __future__ import annotations

@@ -5,11 +5,16 @@
     runtime: auto                  # auto | onnx | mlx | torch, or another runtime plugin's name
     index: exact                   # exact, or another index plugin's name
 
-    projections:                   # what is to be learned; checked and kept, nothing is trained yet
+    projections:                   # what `patina oxidize` learns; without this, all built-in kinds
       semantic:
-        type: residual
+        type: residual             # whitening | mlp | residual, or another plugin's kind
         layers: [1024, 256]        # [hidden, out] or [in, hidden, out]
         training: {source: sessions, pair_type: same_session, epochs: 10, batch_size: 32}
+
+    background:                    # when the worker's training begins by itself
+      train: growth                # never (the default) | session_end | growth
+      growth: 0.2                  # ... when there are so many more pairs, as a fraction
+      seconds: 300                 # at most so long
 
 It is data from a clone: read by a safe loader, without tags, anchors or aliases, in bounded size.
 Version 1 is read too; there `epochs` and `batch_size` stand beside `layers`. `instruction`, `pooling`,
@@ -20,9 +25,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from patina_hooks.errors import SettingsError
 from patina_hooks.files import plain_file
@@ -38,9 +43,16 @@ DEFAULT_TEXT = f"""\
 version: 2
 embedding_model: {DEFAULT_MODEL}
 runtime: auto
+
+# Learn from this repository's own history, in the background: never, session_end or growth.
+background:
+  train: growth
 """
+BUILTIN_KINDS = ("whitening", "mlp", "residual")
+"""The kinds of projection that are learned where a recipe lists none."""
 _SIZE_CAP = 64 * 1024
 _MOST_DIGITS = 9
+_FRACTION = re.compile(r"[0-9]{0,9}\.[0-9]{0,9}")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}(?:/[A-Za-z0-9][A-Za-z0-9._-]{0,63})?")
 
 
@@ -61,7 +73,7 @@ class Reading:
 class ProjectionRecipe:
     """One entry of `projections`; "", () and None where the recipe does not say.
 
-    layers: widths, [hidden, out] or [in, hidden, out].
+    layers: widths, [hidden, out] or [in, hidden, out]; line: where they stand in the recipe.
     """
 
     name: str
@@ -72,6 +84,17 @@ class ProjectionRecipe:
     epochs: int | None = None
     batch_size: int | None = None
     reading: Reading = Reading()
+    line: int = field(default=0, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Background:
+    """When training begins by itself. growth: of the pairs since the last training, as a fraction;
+    seconds: how long it may take."""
+
+    train: Literal["never", "session_end", "growth"] = "never"
+    growth: float = 0.2
+    seconds: int = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +107,12 @@ class Recipe:
     index: str = "exact"
     reading: Reading = Reading()
     projections: tuple[ProjectionRecipe, ...] = ()
+    background: Background = Background()
+
+    @property
+    def learned(self) -> tuple[str, ...]:
+        """The names of the projections that are asked for: those listed, or else every built-in kind."""
+        return tuple(one.name for one in self.projections) or BUILTIN_KINDS
 
 
 def load_recipe(root: Path) -> Recipe:
@@ -105,7 +134,7 @@ def parse_recipe(text: str, where: str) -> Recipe:
         raise SettingsError(f"{where}:1: larger than {_SIZE_CAP} bytes; a recipe is a page at most")
     root = _compose(text, where)
     entries = _entries(root, where, "", _TOP) if root else {}
-    projections = entries.pop("projections", None)
+    projections, background = entries.pop("projections", None), entries.pop("background", None)
     values = _values(entries, where, "", _TOP)
     return Recipe(
         version=values.get("version", 2),
@@ -114,7 +143,13 @@ def parse_recipe(text: str, where: str) -> Recipe:
         index=values.get("index", "exact"),
         reading=_reading(values),
         projections=_projections(projections, where) if projections else (),
+        background=_background(background, where) if background else Background(),
     )
+
+
+def _background(node: yaml.Node, where: str) -> Background:
+    entries = _entries(node, where, "background", _BACKGROUND)
+    return Background(**_values(entries, where, "background", _BACKGROUND))
 
 
 def _projections(node: yaml.Node, where: str) -> tuple[ProjectionRecipe, ...]:
@@ -137,7 +172,7 @@ def _projection(name: str, node: yaml.Node, where: str) -> ProjectionRecipe:
         values |= _values(inner, where, f"{place}.training", _TRAINING)
     reading = _reading(values)
     own = {key: value for key, value in values.items() if key not in _READING}
-    return ProjectionRecipe(name, **own, reading=reading)
+    return ProjectionRecipe(name, **own, reading=reading, line=_line(entries.get("layers", node)))
 
 
 def _reading(values: Mapping[str, Any]) -> Reading:
@@ -203,12 +238,26 @@ _PROJECTION = {
     "training": _GROUP,
     **_READING,
 }
+_BACKGROUND = {
+    "train": _Key(
+        "one of: never, session_end, growth",
+        "growth",
+        lambda value: value in ("never", "session_end", "growth"),
+    ),
+    "growth": _Key(
+        "a number above 0, a fraction of the pairs",
+        "0.2",
+        lambda value: isinstance(value, (int, float)) and 0 < value < 1000,
+    ),
+    "seconds": _number("300"),
+}
 _TOP = {
     "version": _Key("1 or 2", "2", lambda value: value in (1, 2)),
     "embedding_model": _installed(DEFAULT_MODEL),
     "runtime": _installed("auto"),
     "index": _installed("exact"),
     "projections": _GROUP,
+    "background": _GROUP,
     **_READING,
 }
 
@@ -294,7 +343,8 @@ def _refuse_indirection(text: str, where: str) -> None:
 
 
 def _plain(node: yaml.Node) -> object:
-    """Numbers as int, lists as tuples, anything else as text; a mapping where none may be is shown whole."""
+    """Numbers as int or float, lists as tuples, anything else as text; a mapping where none may be is shown
+    whole."""
     import yaml
 
     if isinstance(node, yaml.MappingNode):
@@ -302,5 +352,7 @@ def _plain(node: yaml.Node) -> object:
     if isinstance(node, yaml.SequenceNode):
         return tuple(_plain(item) for item in node.value)
     text = str(node.value)
+    if node.tag.endswith(":float") and _FRACTION.fullmatch(text):
+        return float(text)
     is_number = node.tag.endswith(":int") and text.lstrip("-").isdigit() and len(text) <= _MOST_DIGITS
     return int(text) if is_number else text

@@ -23,12 +23,12 @@ from patina_hooks.corpus.reconcile import Reconciled, reconcile
 from patina_hooks.corpus.timeline import commits_of
 from patina_hooks.errors import LogDamaged, PluginError, StateError
 from patina_hooks.git.repository import Repository
-from patina_hooks.pairs.update import signature, update_pairs
+from patina_hooks.pairs.update import Extracted, update_pairs
 from patina_hooks.plugins import Plugins
 from patina_hooks.recipe import Recipe
-from patina_hooks.search.vectors import Embedded, Space, VectorUpdate, wanted_space
+from patina_hooks.search.vectors import Embedded, Space, VectorUpdate, projected_space, wanted_space
 from patina_hooks.settings import Settings
-from patina_hooks.types import Document, Fault, Pair
+from patina_hooks.types import Document, Fault
 
 if TYPE_CHECKING:
     from patina_hooks.models.encoding import Encoder
@@ -65,7 +65,7 @@ class _Run:
 
     faults: list[Fault] = field(default_factory=list)
     mishaps: list[Fault] = field(default_factory=list)
-    pairs: list[Pair] = field(default_factory=list)
+    paired: Extracted = field(default_factory=Extracted)
     embedded: Embedded = field(default_factory=Embedded)
 
 
@@ -161,17 +161,8 @@ def _begin_anew(log: Log) -> None:
 
 
 def _pairs(log: Log, plugins: Plugins, run: _Run) -> None:
-    generators = signature(plugins)
-    with log.writing() as connection:
-        # What this reconcile touched, and what one touched whose sync was killed before it came here.
-        dirty = set(json.loads(log.fact("unpaired", "[]")))
-        if log.fact("generators") != generators:
-            connection.execute("DELETE FROM pair")
-            dirty |= {row[0] for row in connection.execute("SELECT id FROM session")}
-        run.pairs, faults = update_pairs(connection, plugins, sorted(dirty))
-        log.remember("generators", generators)
-        log.remember("unpaired", "[]")
-    run.mishaps += faults
+    run.paired = update_pairs(log, plugins, keep=plugins.listens("patina_pairs_extracted"))
+    run.mishaps += run.paired.faults
 
 
 def _opener(plugins: Plugins) -> OpenModel:
@@ -194,8 +185,13 @@ def _vectors(
     show: Progress,
 ) -> None:
     try:
-        space = wanted_space(plugins, recipe)
-        run.embedded = VectorUpdate(log, repository.state, plugins, space, open_model, show).run(most=most)
+        space, project = wanted_space(plugins, recipe), None
+        try:
+            space, project = projected_space(space, plugins, recipe, repository.state)
+        except (StateError, PluginError) as error:
+            run.faults.append(Fault("patina-hooks", "projection", f"{error}; the raw model answers"))
+        update = VectorUpdate(log, repository.state, plugins, space, open_model, show, project)
+        run.embedded = update.run(most=most)
     except PluginError as error:
         run.faults.append(Fault("patina-hooks", f"model {recipe.model}", str(error)))
         return
@@ -228,8 +224,8 @@ def _tell(repository: Repository, log: Log, plugins: Plugins, reconciled: Reconc
         run.mishaps += plugins.notify(
             "patina_observations_changed", added=changed.added, removed=changed.removed
         )
-    if run.pairs:
-        run.mishaps += plugins.notify("patina_pairs_extracted", pairs=run.pairs)
+    if run.paired.pairs:
+        run.mishaps += plugins.notify("patina_pairs_extracted", pairs=run.paired.pairs)
 
 
 def _leave_no_trace(log: Log, settings: Settings) -> None:
@@ -267,7 +263,7 @@ def _report(reconciled: Reconciled, run: _Run, seconds: float) -> SyncReport:
         sessions=len(reconciled.sessions),
         added=reconciled.changed.came,
         removed=reconciled.changed.went,
-        pairs=len(run.pairs),
+        pairs=run.paired.came,
         encoded=run.embedded.encoded,
         indexed=run.embedded.added,
         cut=run.embedded.cut,

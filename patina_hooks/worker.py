@@ -43,11 +43,16 @@ Synchronise = Callable[["Repository"], None]
 
 
 def start_worker(common: Path, work_tree: Path) -> None:
-    """Start a worker that outlives us. Raises OSError where the interpreter cannot be run.
+    """Start a worker that outlives us; see `start`."""
+    start("patina_hooks.worker", common, work_tree)
+
+
+def start(module: str, common: Path, work_tree: Path) -> None:
+    """Start a module as a process that outlives us. Raises OSError where the interpreter cannot be run.
 
     common: the repository's common dir; work_tree: any of its work trees; both absolute.
     """
-    command = [sys.executable, "-m", "patina_hooks.worker", str(common), str(work_tree)]
+    command = [sys.executable, "-m", module, str(common), str(work_tree)]
     flags = 0
     if sys.platform == "win32":
         flags = subprocess.DETACHED_PROCESS | subprocess.CREATE_NEW_PROCESS_GROUP
@@ -89,7 +94,7 @@ def main(arguments: list[str], synchronise: Synchronise | None = None) -> int:
             if not lock.acquire():
                 break
             try:
-                done = _logged(state, lambda: _work(common, work_tree, synchronise or _synchronise))
+                done = logged(state, lambda: _work(common, work_tree, synchronise or _synchronise))
             finally:
                 lock.release()
             # A hook that fired while we were busy found the lock taken, and its own worker went away.
@@ -121,7 +126,7 @@ def _work(common: Path, work_tree: Path, synchronise: Synchronise) -> None:
 
     log = logging.getLogger("patina_hooks.worker")  # __name__ is "__main__" here
     state = common / _STATE_FOLDER
-    repository = _open(common, work_tree)
+    repository = open_repository(common, work_tree)
     seconds = configuration(repository).settings.defer_seconds
     if not wait_until_quiet(repository.in_progress, seconds):
         log.warning("a rebase, am or cherry-pick is still under way: going on without waiting for its end")
@@ -138,9 +143,12 @@ def _work(common: Path, work_tree: Path, synchronise: Synchronise) -> None:
         finally:
             lock.release()
         log.info("in step after %s", _events(reading.events))
+    from patina_hooks.projection.background import start_if_due
+
+    start_if_due(repository, work_tree)
 
 
-def _open(common: Path, work_tree: Path) -> Repository:
+def open_repository(common: Path, work_tree: Path) -> Repository:
     """The repository, through the work tree of the event, or the main one where that is gone."""
     from patina_hooks.git.repository import Repository
 
@@ -163,7 +171,7 @@ def _events(events: tuple[spool.Event, ...]) -> str:
     return ", ".join(f"{names.count(name)} {name}" for name in dict.fromkeys(names)) or "no noted event"
 
 
-def _logged(state: Path, work: Callable[[], None]) -> bool:
+def logged(state: Path, work: Callable[[], None]) -> bool:
     """Whether the work was done; what went wrong is in the log."""
     import logging
     from logging.handlers import RotatingFileHandler
@@ -192,7 +200,7 @@ def _logged(state: Path, work: Callable[[], None]) -> bool:
     return True
 
 
-def _detach() -> None:
+def detach() -> None:
     """Leave the terminal, the caller's files and the caller's git behind."""
     for name in [name for name in os.environ if name.startswith("GIT_") and name not in _KEPT]:
         del os.environ[name]
@@ -207,5 +215,5 @@ def _detach() -> None:
 
 
 if __name__ == "__main__":
-    _detach()
+    detach()
     sys.exit(main(sys.argv[1:]))

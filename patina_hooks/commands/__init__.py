@@ -24,6 +24,8 @@ _COMMANDS = {
     "status": ("status:status_command", "What is indexed, what is pending, what is wrong."),
     "sync": ("sync:sync_command", "Bring the memory in line with the repository now."),
     "pairs": ("pairs:pairs_command", "Show training pairs with their evidence."),
+    "oxidize": ("oxidize:oxidize_command", "Learn a projection from history; use it if it helps."),
+    "eval": ("eval:eval_command", "Measure the answers on this repository's own history."),
     "log": ("log:log_command", "What was recorded, newest first."),
     "doctor": ("doctor:doctor_command", "Check everything; say what is wrong and what mends it."),
     "plugins": ("plugins:plugins_command", "What is installed, what it provides, what is at fault."),

@@ -31,7 +31,7 @@ def doctor_command(context: click.Context, as_json: bool) -> None:
 
 def _line(finding: Finding) -> str:
     mark, colour = _MARKS[finding.level]
-    text = f"{click.style(f'{mark:<5}', fg=colour)} {finding.check:<9} {clean_line(finding.what)}"
+    text = f"{click.style(f'{mark:<5}', fg=colour)} {finding.check:<10} {clean_line(finding.what)}"
     if finding.why:
-        text += f"\n                {clean_line(finding.why)}"
-    return text + (f"\n                mend with: {clean_line(finding.fix)}" if finding.fix else "")
+        text += f"\n                 {clean_line(finding.why)}"
+    return text + (f"\n                 mend with: {clean_line(finding.fix)}" if finding.fix else "")

@@ -31,10 +31,10 @@ def _page(status: Status) -> str:
         ("memory", f"{count(status.sessions, 'session')}, {count(status.commits, 'commit')}"),
         ("documents", f"{count(status.documents, 'document')}{drafts}"),
         ("observations", f"{status.observations:,} ({count(status.pending, 'text')} pending)"),
-        ("pairs", f"{status.pairs:,}"),
+        ("pairs", _pairs(status)),
         *([("cut", f"{count(status.cut, 'text')} longer than the model reads")] if status.cut else []),
         ("model", f"{clean_line(status.model) or 'none yet'} (runtime {status.runtime or 'none yet'})"),
-        ("projection", status.projection),
+        ("projection", clean_line(status.projection)),
         ("on disk", size(status.bytes)),
         ("synced", _ago(status.synced)),
         ("events", status.events_hash[:16]),
@@ -42,9 +42,26 @@ def _page(status: Status) -> str:
     if status.truncated:
         rows.append(("shallow", f"{count(status.truncated, 'commit')} cut off; git fetch --unshallow"))
     lines = [f"{name:<13} {value}" for name, value in rows]
+    if status.stale:
+        whys = ", ".join(dict.fromkeys(why for _, why in status.stale))
+        lines.append(
+            f"{'stale':<13} {', '.join(clean_line(n) for n, _ in status.stale)}: {whys} (patina oxidize)"
+        )
+    lines += _list("warning", [clean_line(warning) for warning in status.warnings])
     lines += _list("not read", [f"{clean_line(what)}: {clean_line(why)}" for what, why in status.skipped])
     faults = [f"{f.plugin}: {clean_line(f.where)}: {clean_line(f.error)}" for f in status.faults]
     return "\n".join(lines + _list("at fault", faults))
+
+
+def _pairs(status: Status) -> str:
+    kinds = status.pair_kinds.values()
+    if not kinds:
+        return f"{status.pairs:,}"
+    since, until = (
+        time.strftime("%Y-%m-%d", time.gmtime(moment))
+        for moment in (min(kind.since for kind in kinds), max(kind.until for kind in kinds))
+    )
+    return f"{status.pairs:,} of {count(len(kinds), 'kind')}, {since} to {until}"
 
 
 def _list(title: str, items: list[str]) -> list[str]:

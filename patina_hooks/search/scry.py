@@ -94,17 +94,21 @@ class _Evidence:
 
 
 def scry(
-    connection: sqlite3.Connection, query: Query, allowed: Allowed, nearest: Nearest | None
+    connection: sqlite3.Connection,
+    query: Query,
+    allowed: Allowed,
+    nearest: Nearest | None,
+    weights: Mapping[str, float] = WEIGHTS,
 ) -> list[Hit]:
-    """The best hits, best first. nearest: asks the vector index, None to do without."""
+    """The best hits, best first. nearest: asks the vector index, None to do without; weights: by channel."""
     evidence = _Evidence()
     if query.mode != "vector":
         _ask_words(connection, query, allowed, evidence)
     if query.mode != "lexical" and nearest is not None:
         _ask_vectors(connection, allowed, evidence, nearest)
     _score_units(connection, evidence)
-    scores = fuse(evidence.channels, WEIGHTS)
-    shown = _best_of_each(evidence)
+    scores = fuse(evidence.channels, weights)
+    shown = _best_of_each(evidence, weights)
     best = sorted(scores, key=lambda unit: (-scores[unit], unit))
     hits = (_hit(connection, unit, scores[unit], evidence, shown.get(unit), allowed) for unit in best)
     return list(islice((hit for hit in hits if hit is not None), query.limit))
@@ -214,9 +218,9 @@ def _hit(
     )
 
 
-def _best_of_each(evidence: _Evidence) -> dict[tuple[str, str], _Candidate]:
+def _best_of_each(evidence: _Evidence, weights: Mapping[str, float]) -> dict[tuple[str, str], _Candidate]:
     """The observation to show of each unit; a commit's body is weaker evidence than its subject."""
-    scores = fuse(evidence.observations, WEIGHTS)
+    scores = fuse(evidence.observations, weights)
     ranked = sorted(
         evidence.candidates.values(), key=lambda one: (scores[one.number] * one.weight, one.key), reverse=True
     )

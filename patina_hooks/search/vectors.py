@@ -1,7 +1,8 @@
 """The vector side of the index: which space answers, and bringing it in line with the live texts.
 
-A space is one fingerprint's folder of vectors. The space that answers stays in place until another one, for
-another model or other rules, holds every live text; then the log names the new one, in one transaction.
+A space is one folder of vectors, for one model and one projection. The space that answers stays in place
+until another one, for another model, projection or other rules, holds every live text; then the log names the
+new one, in one transaction.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import json
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,36 +19,51 @@ from patina_hooks.corpus.log import Log
 from patina_hooks.errors import IndexDamaged
 from patina_hooks.models.cache import EmbeddingCache
 from patina_hooks.plugins import Plugins, open_callable
+from patina_hooks.projection.active import load_active, open_weights
 from patina_hooks.recipe import Recipe
 
 if TYPE_CHECKING:
     from patina_hooks.models.encoding import Encoder
-    from patina_hooks.types import VectorIndex
+    from patina_hooks.types import VectorIndex, Vectors
 
 VECTORS_FOLDER = "vectors"
 _FIRST_CHUNK = 256
 _CHUNK = 1_024
 Progress = Callable[[str, int, int], None]
+Project = Callable[["Vectors"], "Vectors"]
+"""Unit vectors [n, d] -> unit vectors [n, d']: a `patina_hooks.projection.interface.Projection`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Space:
-    """Where vectors live and what made them."""
+    """Where vectors live and what made them. dimensions: of the model's own.
+
+    projection: the hash of the weights that they were projected with, "" for the model's own; projected: the
+    dimensions after that.
+    """
 
     fingerprint: str
     model: str
     runtime: str
     dimensions: int
     index: str
+    projection: str = ""
+    projected: int = 0
 
     def open(self, plugins: Plugins, state: Path) -> VectorIndex:
         """Raises `IndexDamaged`, or `PluginError` where the index plugin is gone."""
         opener = open_callable(plugins.index_backend(self.index).opener)
-        index: VectorIndex = opener(self.folder(state), self.dimensions, self.fingerprint)
+        mark = f"{self.fingerprint} {self.projection}" if self.projection else self.fingerprint
+        index: VectorIndex = opener(self.folder(state), self.projected or self.dimensions, mark)
         return index
 
+    def open_projection(self, plugins: Plugins, state: Path) -> Project | None:
+        """What the model's vectors go through, None where they stay. Raises as `open_weights` does."""
+        return open_weights(state, plugins, self.projection) if self.projection else None
+
     def folder(self, state: Path) -> Path:
-        return state / VECTORS_FOLDER / f"{self.fingerprint}-{self.index.replace('/', '-')}"
+        parts = [self.fingerprint, self.index.replace("/", "-"), self.projection[:16]]
+        return state / VECTORS_FOLDER / "-".join(part for part in parts if part)
 
 
 def answering_space(log: Log) -> Space | None:
@@ -67,6 +83,18 @@ def wanted_space(plugins: Plugins, recipe: Recipe) -> Space:
     return Space(fingerprint, recipe.model, runtime, spec.dimensions, recipe.index)
 
 
+def projected_space(
+    space: Space, plugins: Plugins, recipe: Recipe, state: Path
+) -> tuple[Space, Project | None]:
+    """The same space seen through the projection in use, where there is one for this model and the recipe
+    still names it. Raises `StateError` or `PluginError` where it cannot be opened."""
+    active = load_active(state)
+    if active is None or active.fingerprint != space.fingerprint or active.name not in recipe.learned:
+        return space, None
+    seen = replace(space, projection=active.weights, projected=active.dimensions)
+    return seen, seen.open_projection(plugins, state)
+
+
 @dataclass(slots=True)
 class Embedded:
     """What bringing the vectors in line did. encoded: texts that a model had to read; pending: texts
@@ -83,7 +111,7 @@ class Embedded:
 class VectorUpdate:
     """Bring a space in line with the live texts; the caller holds the sync lock.
 
-    open_encoder is only called when some text is not embedded yet.
+    open_encoder is only called when some text is not embedded yet; project: the space's projection, opened.
     """
 
     def __init__(
@@ -94,6 +122,7 @@ class VectorUpdate:
         space: Space,
         open_encoder: Callable[[Space], Encoder],
         progress: Progress,
+        project: Project | None = None,
     ) -> None:
         self._log = log
         self._db = log.connection
@@ -102,6 +131,7 @@ class VectorUpdate:
         self._space = space
         self._open_encoder = open_encoder
         self._encoder: Encoder | None = None
+        self._project = project
         self._progress = progress
         self._result = Embedded()
 
@@ -142,7 +172,7 @@ class VectorUpdate:
         total, done = self._count("live > 0 AND indexed = 0"), 0
         for keys in self._missing():
             self._embed(keys, cache)
-            index.upsert(keys, cache.get(keys, self._space.dimensions))
+            index.upsert(keys, self._vectors(keys, cache))
             self._mark(index, [(1, key) for key in keys])
             self._result.added += len(keys)
             done += len(keys)
@@ -177,6 +207,10 @@ class VectorUpdate:
         cache.put(missing, encoded.vectors, encoded.cut)
         self._result.encoded += len(missing)
         self._result.cut += sum(1 for cut in encoded.cut if cut)
+
+    def _vectors(self, keys: list[bytes], cache: EmbeddingCache) -> Vectors:
+        vectors = cache.get(keys, self._space.dimensions)
+        return self._project(vectors) if self._project else vectors
 
     def _mark(self, index: VectorIndex, rows: list[tuple[int, bytes]], *, forget: bool = False) -> None:
         with self._log.writing():
@@ -222,7 +256,7 @@ class VectorUpdate:
         for start in range(0, len(todo), _CHUNK):
             keys = todo[start : start + _CHUNK]
             self._embed(keys, cache)
-            index.upsert(keys, cache.get(keys, self._space.dimensions))
+            index.upsert(keys, self._vectors(keys, cache))
             self._result.added += len(keys)
             self._progress("embedding", start + len(keys), len(todo))
         with self._log.writing():

@@ -1,0 +1,89 @@
+"""Training behind the user's back: when the recipe's policy says so, in a process of its own.
+
+    python -m patina_hooks.projection.background <common dir> <work tree>
+
+A worker starts it when it is done, so that what follows is recorded meanwhile; it runs at the lowest
+priority, for as long as the recipe allows, and nobody waits for it. What goes wrong is in
+`<state>/patina.log`.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from patina_hooks.configuration import configuration
+from patina_hooks.corpus.facts import counts
+from patina_hooks.corpus.log import Log
+from patina_hooks.errors import PatinaError
+from patina_hooks.projection.report import last_report
+from patina_hooks.worker import detach, logged, open_repository, start
+
+if TYPE_CHECKING:
+    from patina_hooks.git.repository import Repository
+
+FEWEST_SESSIONS: Final = 20
+"""Documents before which the first training would have nothing to judge by."""
+
+_TOLD: Final = """SELECT count(DISTINCT d.session) FROM document d JOIN source s ON s.oid = d.oid
+ JOIN observation o ON o.source_id = s.id AND o.live WHERE d.kind = 'session' AND d.work_tree = ''"""
+"""How many sessions have a document that says something."""
+
+_LOWEST: Final = 19
+_MODULE: Final = "patina_hooks.projection.background"
+
+
+def start_if_due(repository: Repository, work_tree: Path) -> None:
+    """Start training where the policy asks for it now. Never raises `PatinaError`: nobody waits for it."""
+    with suppress(PatinaError, OSError):
+        if is_due(repository):
+            start(_MODULE, repository.common, work_tree)
+
+
+def is_due(repository: Repository) -> bool:
+    """Whether the recipe's policy asks for training, by what the log and the last report say."""
+    recipe = configuration(repository).recipe
+    if recipe is None or recipe.background.train == "never":
+        return False
+    with Log(repository.state, create=False) as log, log.reading() as connection:
+        now = counts(connection)
+        told = int(connection.execute(_TOLD).fetchone()[0])
+    last = last_report(repository.state)
+    if now["pending"] or told < FEWEST_SESSIONS:
+        return False
+    if last is None:
+        return True
+    if recipe.background.train == "session_end":
+        return told > last.sessions
+    return now["pairs"] >= last.pairs * (1 + recipe.background.growth)
+
+
+def main(arguments: list[str]) -> int:
+    """Train once. Always 0: nobody reads it."""
+    with suppress(ValueError, OSError, PatinaError):
+        common, work_tree = (Path(argument).resolve() for argument in arguments)
+        repository = open_repository(common, work_tree)
+        logged(repository.state, lambda: _train(repository))
+    return 0
+
+
+def _train(repository: Repository) -> None:
+    import logging
+
+    from patina_hooks.api import Patina
+    from patina_hooks.projection.oxidize import oxidize
+
+    recipe = configuration(repository).recipe
+    if recipe is not None and is_due(repository):
+        report = oxidize(Patina(repository), seconds=float(recipe.background.seconds))
+        logging.getLogger(_MODULE).info("trained in %.0f s: %s", report.seconds, report.sentence)
+
+
+if __name__ == "__main__":
+    detach()
+    with suppress(AttributeError, OSError):  # Windows has no niceness
+        os.nice(_LOWEST)
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,392 @@
+"""Oxidize: train what the recipe asks for on the past, judge it on the future, use what earned its place.
+
+Nothing is encoded twice, nothing waits: the log is read in one view, training holds no lock that a sync
+needs, and only the swap to another projection is a sync's own work, while the old index answers. A run that
+ends early leaves everything as it was, and the next one goes on from its last epoch.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from patina_hooks.configuration import configuration
+from patina_hooks.corpus.facts import counts
+from patina_hooks.corpus.log import Log
+from patina_hooks.errors import SettingsError, StateError, UsageError
+from patina_hooks.evaluation.evaluate import MINED, embed, mine
+from patina_hooks.evaluation.history import History, read_history
+from patina_hooks.git.lock import SyncLock
+from patina_hooks.pairs.stored import TrainingPair, training_pairs
+from patina_hooks.projection.active import (
+    PROJECTIONS_FOLDER,
+    Active,
+    free_weights,
+    load_active,
+    store_active,
+)
+from patina_hooks.projection.gate import Judged, judge, too_little
+from patina_hooks.projection.past import Past, Split, read_past, split, task_of
+from patina_hooks.projection.plan import Planned, plan
+from patina_hooks.projection.report import NONE, Figure, Outcome, Report, keep_report, last_report
+from patina_hooks.projection.staleness import why_stale
+from patina_hooks.projection.training import CHECKPOINTS, OnStep, Training
+from patina_hooks.projection.verdict import Verdict, decide
+from patina_hooks.search.opening import open_space
+from patina_hooks.search.vectors import Space, answering_space, wanted_space
+
+if TYPE_CHECKING:
+    from patina_hooks.api import Patina
+    from patina_hooks.evaluation.intervals import Interval
+    from patina_hooks.models.encoding import Encoder
+    from patina_hooks.recipe import Recipe
+
+TRAINING_LOCK: Final = "oxidize.lock"
+JUDGED_ON: Final = tuple(name for name in MINED if name != "commit_files_cold")
+"""The query sets that decide; the one left out asks the same questions as `commit_files` once more."""
+
+MOST_QUESTIONS: Final = 100_000
+"""Of a set: `patina eval` asks a few hundred, but the more are asked here, the surer the verdict."""
+
+T = TypeVar("T")
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Staleness:
+    """Why a projection of the recipe has to be trained, "" where it has not; pairs: how many it would learn
+    from; seconds: about how long that takes here, None where nothing was ever measured."""
+
+    name: str
+    kind: str
+    why: str
+    pairs: int
+    seconds: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """What a run would do. texts: distinct ones of all sessions; questions: those of the future, that will
+    decide; lacks: what is missing for a verdict, "" where nothing is."""
+
+    stale: tuple[Staleness, ...]
+    texts: int
+    questions: int
+    lacks: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Corpus:
+    """Everything that a run reads, in one consistent view."""
+
+    history: History
+    pairs: Sequence[TrainingPair]
+    pair_total: int
+    space: Space
+
+
+def oxidize(
+    patina: Patina,
+    *,
+    full: bool = False,
+    only: Collection[str] = (),
+    force: bool = False,
+    seconds: float | None = None,
+    progress: Progress = lambda *_: None,
+    on_step: OnStep = lambda *_: None,
+) -> Report:
+    """Train what is stale, judge everything, and have the best that passed the gate used.
+
+    full: train everything anew; only: these projections alone; force: use the best that was trained even if
+    the gate refuses it; seconds: how long training may take in all. Raises `StateError` where another
+    training is under way, or vectors are missing; `SettingsError` for a recipe that cannot be meant;
+    `UsageError` for a name that the recipe has not.
+    """
+    with _alone(patina.repository.state):
+        return _Run(patina, progress, on_step).run(full=full, only=only, force=force, seconds=seconds)
+
+
+def outlook(patina: Patina, *, full: bool = False, only: Collection[str] = ()) -> Outlook:
+    """What `oxidize` would do now; trains, encodes and writes nothing. Raises as it does."""
+    return _Run(patina).outlook(full=full, only=only)
+
+
+class _Run:
+    def __init__(
+        self, patina: Patina, progress: Progress = lambda *_: None, on_step: OnStep = lambda *_: None
+    ) -> None:
+        self._patina = patina
+        self._plugins = patina.plugins
+        self._state = patina.repository.state
+        self._progress = progress
+        self._recipe = _recipe(patina)
+        space = wanted_space(self._plugins, self._recipe)
+        self._planned = plan(self._plugins, self._recipe, space.dimensions, space.fingerprint)
+        self._corpus = _read(self._state, space, {one.pairs for one in self._planned})
+        history = self._corpus.history
+        self._split = split(history) if history.sessions else Split(0, 0, 0)
+        later = [one.after(self._split.future - 1) for one in mine(history, JUDGED_ON, most=MOST_QUESTIONS)]
+        self._sets = [one for one in later if len(one)]
+        self._lacks = too_little(len(history.sessions), self._sets)
+        self._training = Training(self._state, self._plugins, space.dimensions, on_step)
+        self._last = _sound(last_report, self._state)
+        self._active = self._in_use()
+        self._trained: list[Outcome] = []
+
+    def outlook(self, *, full: bool, only: Collection[str]) -> Outlook:
+        projections = tuple(self._staleness(one, why) for one, why in self._chosen(full, only))
+        texts = {piece.key for session in self._corpus.history.sessions for piece in session.pieces}
+        return Outlook(projections, len(texts), sum(map(len, self._sets)), self._lacks)
+
+    def run(self, *, full: bool, only: Collection[str], force: bool, seconds: float | None) -> Report:
+        begun = time.monotonic()
+        chosen = self._chosen(full, only)
+        stale = [one for one, why in chosen if why]
+        if self._lacks:
+            outcomes = [replace(self._unseen(one), why=self._lacks, lacks=True) for one in self._planned]
+            verdict = Verdict(None, False, f"Nothing was trained: {self._lacks}.")
+            report = self._report(outcomes, {}, None, verdict, begun)
+            if active := self._active:
+                report = replace(report, active=active.name, weights=active.weights, forced=active.forced)
+            return self._keep(report)
+        if not stale and not force and self._last is not None and self._is_settled(self._last):
+            return self._last
+        trained = self._train(stale, seconds)
+        outcomes = [trained.get(one.name) or self._before(one) for one in self._planned]
+        report, used = self._judge(outcomes, {one.name for one, _ in chosen}, force, begun)
+        self._use(used, forced=report.forced)
+        return self._keep(report)
+
+    # --- what is stale ---------------------------------------------------------------------------
+
+    def _chosen(self, full: bool, only: Collection[str]) -> list[tuple[Planned, str]]:
+        """The projections that were asked for, each with why it has to be trained, "" where it has not."""
+        names = [one.name for one in self._planned]
+        if unknown := sorted(set(only).difference(names)):
+            hint = f"patina oxidize --only {' --only '.join(names)}"
+            raise UsageError(f"the recipe has no projection {', '.join(unknown)}", hint=hint)
+        chosen = [one for one in self._planned if not only or one.name in only]
+        return [(one, "asked for" if full else self._why_stale(one)) for one in chosen]
+
+    def _why_stale(self, one: Planned) -> str:
+        why = why_stale(one, self._last, self._corpus.history.events_hash, self._state)
+        before = self._last.outcome(one.name) if self._last else None
+        if why or before is None or not before.weights or self._training.is_usable(before.weights):
+            return why
+        return "its weights are damaged"
+
+    def _staleness(self, one: Planned, why: str) -> Staleness:
+        future = self._split.future
+        pairs = sum(1 for pair in self._corpus.pairs if pair.kind == one.pairs and pair.moment < future)
+        before = self._last.outcome(one.name) if self._last else None
+        measured = before is not None and before.count and before.seconds
+        seconds = pairs * before.seconds / before.count if before is not None and measured else None
+        return Staleness(one.name, one.kind, why, pairs, seconds)
+
+    def _is_settled(self, report: Report) -> bool:
+        """Whether what the last run decided is what answers."""
+        return (self._active.weights if self._active else "") == report.weights
+
+    def _before(self, one: Planned) -> Outcome:
+        """What the last run made of a projection that is not trained now."""
+        before = self._last.outcome(one.name) if self._last else None
+        if before is None or before.digest != one.digest:
+            return replace(self._unseen(one), why="it was left out of this run")
+        if before.weights and not self._training.is_usable(before.weights):
+            return replace(self._unseen(one), why="its weights are gone or damaged")
+        return before
+
+    def _unseen(self, one: Planned) -> Outcome:
+        return Outcome(one.name, one.kind, one.digest, one.pairs, self._corpus.history.events_hash)
+
+    # --- training ---------------------------------------------------------------------------------
+
+    def _train(self, stale: Sequence[Planned], seconds: float | None) -> dict[str, Outcome]:
+        if not stale:
+            return {}
+        deadline = None if seconds is None else time.monotonic() + seconds
+        corpus = self._corpus
+        past = read_past(corpus.history, self._split, corpus.pairs, self._state, corpus.space, self._encoder)
+        found = {}
+        for left, one in zip(range(len(stale), 0, -1), stale, strict=True):
+            share = None if deadline is None else max(0.0, deadline - time.monotonic()) / left
+            found[one.name] = self._train_one(one, past, share)
+        return found
+
+    def _train_one(self, one: Planned, past: Past, seconds: float | None) -> Outcome:
+        settings = replace(one.settings, seconds=seconds)
+        task = task_of(past, self._corpus.pairs, one.pairs, self._split, settings)
+        outcome = self._training.train(one, task, self._unseen(one))
+        if outcome.weights:
+            self._trained.append(outcome)
+        return outcome
+
+    def _encoder(self) -> Encoder:
+        return open_space(self._plugins, self._corpus.space)
+
+    # --- the gate ---------------------------------------------------------------------------------
+
+    def _judge(
+        self, outcomes: Sequence[Outcome], chosen: Collection[str], force: bool, begun: float
+    ) -> tuple[Report, Outcome | None]:
+        former = self._former(outcomes)
+        everyone = [one for one in (*outcomes, former) if one is not None and one.weights]
+        opened = {one.weights: self._training.open(one.weights) for one in everyone}
+        embeddings = embed(self._patina, self._corpus.space, self._sets, self._progress)
+        raw, judged = judge(self._sets, embeddings, opened)
+        outcomes = [_with_figures(one, judged) for one in outcomes]
+        former = _with_figures(former, judged) if former else None
+        # What is forced by name is not measured against what was left out.
+        offered = [one for one in outcomes if not force or one.name in chosen]
+        before = former or next((one for one in outcomes if self._is_active(one)), None)
+        verdict = decide(
+            offered,
+            before if len(offered) == len(outcomes) else None,
+            force=force,
+            was_forced=self._active is not None and self._active.forced,
+        )
+        return self._report(outcomes, raw, former, verdict, begun), verdict.used
+
+    def _former(self, outcomes: Sequence[Outcome]) -> Outcome | None:
+        """What is in use now, where it is not among the outcomes."""
+        active = self._active
+        if active is None or any(map(self._is_active, outcomes)):
+            return None
+        return Outcome(active.name, active.kind, "", weights=active.weights, dimensions=active.dimensions)
+
+    def _is_active(self, one: Outcome) -> bool:
+        return self._active is not None and (one.name, one.weights) == (
+            self._active.name,
+            self._active.weights,
+        )
+
+    def _in_use(self) -> Active | None:
+        """What is in use now, where it can be: for this model, in the recipe, and sound."""
+        active = _sound(load_active, self._state)
+        if active is None or active.name not in self._recipe.learned:
+            return None
+        if active.fingerprint != self._corpus.space.fingerprint or not self._training.is_usable(
+            active.weights
+        ):
+            return None
+        return active
+
+    # --- the end ----------------------------------------------------------------------------------
+
+    def _report(
+        self,
+        outcomes: Sequence[Outcome],
+        raw: Mapping[str, Interval],
+        former: Outcome | None,
+        verdict: Verdict,
+        begun: float,
+    ) -> Report:
+        history, space = self._corpus.history, self._corpus.space
+        return Report(
+            made=int(time.time()),
+            seconds=round(time.monotonic() - begun, 3),
+            events_hash=history.events_hash,
+            recipe_version=self._recipe.version,
+            model=space.model,
+            runtime=space.runtime,
+            fingerprint=space.fingerprint,
+            split=self._split.future,
+            sessions=len(history.sessions),
+            past=self._split.sessions,
+            pairs=self._corpus.pair_total,
+            raw={name: Figure.of(figure) for name, figure in raw.items()},
+            outcomes=tuple(outcomes),
+            former=former,
+            active=verdict.used.name if verdict.used else NONE,
+            weights=verdict.used.weights if verdict.used else "",
+            forced=verdict.forced,
+            sentence=verdict.sentence,
+        )
+
+    def _use(self, used: Outcome | None, *, forced: bool) -> None:
+        """Have this projection answer: it is named, then a sync swaps to it while the old index answers."""
+        if used is None:
+            store_active(self._state, None)
+        else:
+            gain = used.gain or Figure(0.0, None, None, 0)
+            store_active(
+                self._state,
+                Active(
+                    used.name, used.kind, used.weights, used.dimensions, self._corpus.space.fingerprint,
+                    gain.value, gain.low, gain.high, gain.n, self._seen_until(used), forced,
+                ),
+            )  # fmt: skip
+        self._patina.sync(quick=True, progress=self._progress)
+
+    def _seen_until(self, used: Outcome) -> int:
+        """From when on all is future to what is used: the former was trained in an earlier run."""
+        is_former = self._active is not None and self._active.weights == used.weights
+        return self._active.split if self._active is not None and is_former else self._split.future
+
+    def _keep(self, report: Report) -> Report:
+        keep_report(self._state, report)
+        free_weights(
+            self._state, {report.weights, *(one.weights for one in report.outcomes), self._answers()}
+        )
+        shutil.rmtree(self._state / PROJECTIONS_FOLDER / CHECKPOINTS, ignore_errors=True)
+        for outcome in self._trained:
+            told = report.outcome(outcome.name) or outcome
+            self._plugins.notify("patina_projection_trained", projection=told, report=report)
+        return report
+
+    def _answers(self) -> str:
+        """The weights that the index which answers was made with, if any: a sync may have failed to swap."""
+        with Log(self._state, create=False) as log:
+            space = answering_space(log)
+        return space.projection if space else ""
+
+
+def _sound(read: Callable[[Path], T], state: Path) -> T | None:
+    """What cannot be read is as if it never was: a run makes it anew."""
+    with suppress(StateError):
+        return read(state)
+    return None
+
+
+def _with_figures(one: Outcome, judged: Mapping[str, Judged]) -> Outcome:
+    if one.weights not in judged:
+        return one
+    found = judged[one.weights]
+    return replace(
+        one,
+        gain=Figure.of(found.gain),
+        mrr={name: Figure.of(figure) for name, figure in found.mrr.items()},
+        gains={name: Figure.of(figure) for name, figure in found.gains.items()},
+    )
+
+
+def _recipe(patina: Patina) -> Recipe:
+    said = configuration(patina.repository)
+    if said.recipe is None:
+        raise SettingsError("; ".join(fault.error for fault in said.faults))
+    return said.recipe
+
+
+def _read(state: Path, space: Space, kinds: Collection[str]) -> _Corpus:
+    with Log(state, create=False) as log, log.reading() as connection:
+        answering = answering_space(log)
+        if answering is None or answering.fingerprint != space.fingerprint:
+            raise StateError("the recipe's model has not read this history yet", hint="patina sync")
+        total = counts(connection)["pairs"]
+        return _Corpus(read_history(connection), training_pairs(connection, kinds), total, space)
+
+
+@contextmanager
+def _alone(state: Path) -> Iterator[None]:
+    lock = SyncLock(state / TRAINING_LOCK)
+    if not lock.acquire():
+        raise StateError("a training is under way already", hint="patina oxidize --report")
+    try:
+        yield
+    finally:
+        lock.release()

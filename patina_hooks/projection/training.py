@@ -1,0 +1,85 @@
+"""Trainers called, and what they made opened: plugins' code, whose failures are told and stop nobody else."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from functools import partial
+from math import isfinite
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from patina_hooks.errors import IndexDamaged, PluginError
+from patina_hooks.plugins import open_callable
+from patina_hooks.projection.active import PROJECTIONS_FOLDER, keep_weights, open_tried
+from patina_hooks.projection.checkpoint import Checkpoint
+from patina_hooks.projection.interface import TooLittleToLearn, TrainingStep
+from patina_hooks.projection.past import digest_of
+
+if TYPE_CHECKING:
+    from patina_hooks.plugins import Plugins
+    from patina_hooks.projection.interface import Projection, TrainingTask
+    from patina_hooks.projection.plan import Planned
+    from patina_hooks.projection.report import Outcome
+
+CHECKPOINTS: Final = "checkpoints"
+
+OnStep = Callable[[str, TrainingStep], None]
+
+
+class Training:
+    """One run's trainers and projections, for a model of so many dimensions."""
+
+    def __init__(self, state: Path, plugins: Plugins, dimensions: int, on_step: OnStep) -> None:
+        self._state, self._plugins, self._dimensions = state, plugins, dimensions
+        self._on_step = on_step
+        self._opened: dict[str, Projection] = {}
+
+    def train(self, one: Planned, task: TrainingTask, outcome: Outcome) -> Outcome:
+        """The outcome with weights, or with why there are none. KeyboardInterrupt passes."""
+        folder = self._state / PROJECTIONS_FOLDER / CHECKPOINTS
+        watch = Checkpoint(folder, digest_of(task, one.digest), partial(self._on_step, one.name))
+        outcome = replace(outcome, count=len(task.train))
+        begun = time.monotonic()
+        try:
+            trained = open_callable(one.train)(task, watch)
+            weights = keep_weights(self._state, trained, one.kind)
+            outcome = replace(
+                outcome,
+                epochs=len(trained.steps),
+                curve=tuple(map(_point, trained.steps)),
+                stopped=str(trained.stopped),
+                seconds=round(time.monotonic() - begun, 3),
+                weights=weights,
+                dimensions=self.open(weights).dimensions,
+            )
+        except TooLittleToLearn as error:
+            return replace(outcome, why=str(error), lacks=True)
+        except (IndexDamaged, PluginError) as error:
+            return replace(outcome, why=str(error))
+        except (Exception, SystemExit) as error:  # a plugin's trainer: the others go on
+            return replace(outcome, why=f"its trainer failed: {type(error).__name__}: {error}")
+        watch.drop()
+        return outcome
+
+    def open(self, weights: str) -> Projection:
+        """Raises as `open_tried` does."""
+        if weights not in self._opened:
+            self._opened[weights] = open_tried(self._state, self._plugins, weights, self._dimensions)
+        return self._opened[weights]
+
+    def is_usable(self, weights: str) -> bool:
+        """Whether weights of this hash are there and sound."""
+        with suppress(IndexDamaged, PluginError):
+            return bool(self.open(weights))
+        return False
+
+
+def _point(step: TrainingStep) -> tuple[int, float, float | None]:
+    """A step in plain numbers, whoever told of it. Raises ValueError for a loss that is none."""
+    loss, held = float(step.loss), None if step.held_loss is None else float(step.held_loss)
+    if not isfinite(loss) or not isfinite(held or 0.0):
+        raise ValueError(f"the loss of epoch {step.epoch} is not finite")
+    return int(step.epoch), loss, held
