@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks.rounds import child, medians, milliseconds
 from benchmarks.table import Bound, Row
-from benchmarks.workshop import Workshop, drawn
+from benchmarks.workshop import Workshop, drawn, opened, space_of
 
 if TYPE_CHECKING:
     from patina_hooks.projection.interface import TrainingSettings, TrainingStep, TrainingTask, Weights
@@ -48,6 +48,7 @@ def measure(workshop: Workshop) -> Iterator[Row]:
     what = f"mlp 384-512-128, {_TRIPLETS:,} triplets x {_EPOCHS} epochs"
     yield Row(_GROUP, what, seconds, "s", 10, f"the ancestor: 100 triplets x {_EPOCHS} epochs")
     yield from _whole_index()
+    yield _swap(workshop)
 
 
 def _steps() -> Row:
@@ -112,6 +113,37 @@ def _whole_index() -> Iterator[Row]:
         taken = milliseconds(lambda use=projection: use(vectors))  # type: ignore[misc]
         what = f"{_VECTORS:,} x {_DIMENSIONS} through {name} to 256"
         yield Row(_GROUP, what, taken / 1000, "s", bound=Bound(10, of="ours"))
+
+
+def _swap(workshop: Workshop) -> Row:
+    """From one sync to the next: every vector projected, the new index written, and swapped to."""
+    from patina_hooks.corpus.log import Log
+    from patina_hooks.projection import whitening
+    from patina_hooks.projection.active import Active, keep_weights, store_active
+    from patina_hooks.projection.interface import Trained
+    from patina_hooks.projection.weights import described
+    from patina_hooks.search.vectors import answering_space
+    from patina_hooks.sync import synchronise
+
+    mean, components = whitening.fit(drawn(10_000, _DIMENSIONS), 256, 0.35)
+    weights = {"mean": mean, "components": components}
+    with opened(workshop.settled_copy(workshop.longer, "swap")) as patina:
+        state, space = patina.repository.state, space_of(patina.plugins)
+        name = keep_weights(state, Trained(weights, described("whitening", weights)), "whitening")
+        store_active(
+            state,
+            Active(
+                "whitening", "whitening", name, 256, space.fingerprint, 0.0, 0.0, 0.0, 0, split=0, forced=True
+            ),
+        )
+        report = synchronise(patina.repository, plugins=patina.plugins)
+        with Log(state, create=False) as log:
+            answering = answering_space(log)
+        assert answering is not None
+        assert answering.projection == name
+        assert report.encoded == 0
+    what = f"a sync that swaps {report.indexed:,} vectors to a projection"
+    return Row(_GROUP, what, report.seconds, "s", bound=Bound(10 * report.indexed / _VECTORS, of="ours"))
 
 
 def _our_steps() -> Callable[[], None]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.histories import lengthen, make_history
+from benchmarks.stream import git
 
 if TYPE_CHECKING:
     from patina_hooks.api import Patina
@@ -59,6 +60,17 @@ class Workshop:
         return self._remembered("history", 1)
 
     @cached_property
+    def shorter(self) -> Path:
+        """The history as it was when it had about 10,000 observations."""
+        root = self._folder / "shorter"
+        if not root.exists():
+            made = self.copy(self.history, "shorter")
+            go_back(made, 10_000)
+            made.rename(root)
+        settle(root)
+        return root
+
+    @cached_property
     def longer(self) -> Path:
         """One ten times as long, with its memory."""
         return self._remembered("longer", LENGTHENED)
@@ -101,6 +113,16 @@ def settle(root: Path) -> None:
     """Bring a memory in line; nothing is encoded where nothing was said since."""
     with opened(root) as patina:
         patina.sync()
+
+
+def go_back(root: Path, observations: int) -> None:
+    """Take the last commits off, and the tags of what is left, until no more than so many are remembered."""
+    with opened(root) as patina:
+        while patina.status().observations > observations:
+            git(root, "reset", "-q", "--hard", "HEAD~5")
+            later = git(root, "tag", "--no-merged", "HEAD").split()
+            git(root, "tag", "-d", *later)
+            patina.sync()
 
 
 def remember(root: Path) -> None:

@@ -27,11 +27,10 @@ from patina_hooks.git.repository import Repository
 from patina_hooks.models.cache import cut_keys
 from patina_hooks.pairs.stored import PairKind, ShownPair, pair_kinds, shown_pairs
 from patina_hooks.plugins import Plugins
-from patina_hooks.projection.staleness import Standing, standing
 from patina_hooks.search.fusion import WEIGHTS
 from patina_hooks.search.opening import Opening, open_space
 from patina_hooks.search.related import Related, related
-from patina_hooks.search.scry import Hit, Mode, Query, scry
+from patina_hooks.search.scry import Hit, Mode, Query, Units, scry
 from patina_hooks.search.vectors import Space, answering_space, wanted_space
 from patina_hooks.sync import Progress, SyncReport, kept_faults, synchronise
 from patina_hooks.types import Fault
@@ -39,6 +38,7 @@ from patina_hooks.worker import SYNC_LOCK
 
 if TYPE_CHECKING:
     from patina_hooks.models.encoding import Encoder
+    from patina_hooks.projection.staleness import Standing
     from patina_hooks.search.filters import Allowed
     from patina_hooks.types import Vectors
 
@@ -93,6 +93,7 @@ class Patina:
         self._encoders: dict[Space, Encoder] = {}
         self._index: tuple[Space, str, Near] | None = None
         self._log: tuple[int, Log] | None = None
+        self._units = Units()
 
     def __enter__(self) -> Patina:
         return self
@@ -177,7 +178,7 @@ class Patina:
                 ref=ref, path=path, folder=log.fact("folder"),
             )  # fmt: skip
             if mode == "lexical":
-                return scry(log.connection, query, only, None, _weights(log))
+                return scry(log.connection, query, only, None, _weights(log), self._units)
             try:
                 return self._ask(log, query, only)
             except (PluginError, IndexDamaged) as error:
@@ -185,7 +186,7 @@ class Patina:
                     raise
                 if on_fault:
                     on_fault(f"answering by words alone: {error}")
-                return scry(log.connection, query, only, None, _weights(log))
+                return scry(log.connection, query, only, None, _weights(log), self._units)
 
     def related(self, path: str, *, limit: int = 10) -> Related:
         """What changed together with a file, and which sessions touched it."""
@@ -217,6 +218,9 @@ class Patina:
 
     def _standing(self, space: Space | None, events: str) -> Standing:
         """How projections stand; what hinders telling is among the faults of a sync."""
+        # What plans and reports need is no question's business.
+        from patina_hooks.projection.staleness import Standing, standing
+
         recipe, used = configuration(self.repository).recipe, space.projection if space else ""
         try:
             wanted = wanted_space(self.plugins, recipe) if recipe else None
@@ -264,11 +268,11 @@ class Patina:
             return search(encode(), limit, texts)
 
         try:
-            return scry(log.connection, query, only, nearest, _weights(log))
+            return scry(log.connection, query, only, nearest, _weights(log), self._units)
         except IndexDamaged:
             # A sync may have merged files between our reading of its manifest and of them.
             self._index = None
-            return scry(log.connection, query, only, nearest, _weights(log))
+            return scry(log.connection, query, only, nearest, _weights(log), self._units)
 
     def _open_index(self, log: Log, space: Space) -> Near:
         """The search of the index as the last sync left it, for a model's own vector [d]; it stays open from
@@ -311,6 +315,7 @@ class Patina:
         if self._log is not None:
             self._log[1].close()
             self._log = None
+            self._units = Units()
 
 
 def _weights(log: Log) -> Mapping[str, float]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Literal, NamedTuple
@@ -26,6 +26,7 @@ Nearest = Callable[[int, "frozenset[bytes] | None"], "list[tuple[bytes, float]]"
 
 _CANDIDATES = 200
 _PLACES_OF_A_TEXT = 50
+_Row = tuple[int, bytes, float, int]
 _PLACES = "FROM observation o JOIN source s ON s.id = o.source_id JOIN document d ON d.oid = s.oid"
 
 
@@ -78,11 +79,15 @@ class _Candidate(NamedTuple):
 
 @dataclass(slots=True)
 class _Evidence:
-    """What the channels found: unit -> score by channel, and the observations to show."""
+    """What the channels found: unit -> score by channel, and the observations to show.
+
+    found: rows of observations, by id, that a channel has read on its way.
+    """
 
     channels: dict[str, dict[tuple[str, str], float]] = field(default_factory=dict)
     observations: dict[str, dict[int, float]] = field(default_factory=dict)
     candidates: dict[int, _Candidate] = field(default_factory=dict)
+    found: dict[int, _Row] = field(default_factory=dict)
 
     def found_by(self, unit: tuple[str, str]) -> list[str]:
         """The channels that found a unit, in the order of the weights."""
@@ -99,18 +104,21 @@ def scry(
     allowed: Allowed,
     nearest: Nearest | None,
     weights: Mapping[str, float] = WEIGHTS,
+    units: Units | None = None,
 ) -> list[Hit]:
-    """The best hits, best first. nearest: asks the vector index, None to do without; weights: by channel."""
+    """The best hits, best first. nearest: asks the vector index, None to do without; weights: by channel;
+    units: those of the last question on this connection."""
     evidence = _Evidence()
     if query.mode != "vector":
         _ask_words(connection, query, allowed, evidence)
     if query.mode != "lexical" and nearest is not None:
         _ask_vectors(connection, allowed, evidence, nearest)
-    _score_units(connection, evidence)
+    units = units or Units()
+    _score_units(connection, evidence, units)
     scores = fuse(evidence.channels, weights)
     shown = _best_of_each(evidence, weights)
     best = sorted(scores, key=lambda unit: (-scores[unit], unit))
-    hits = (_hit(connection, unit, scores[unit], evidence, shown.get(unit), allowed) for unit in best)
+    hits = (_hit(connection, unit, scores[unit], evidence, shown.get(unit), allowed, units) for unit in best)
     return list(islice((hit for hit in hits if hit is not None), query.limit))
 
 
@@ -132,48 +140,67 @@ def _ask_vectors(
     near = dict(nearest(_CANDIDATES, allowed.text_keys(connection)))
     where = f" AND id IN ({allowed.sql})" if allowed.sql else ""
     said = connection.execute(
-        f"SELECT id, text_key FROM observation WHERE text_key IN ({', '.join('?' * len(near))})"
-        f" AND live{where} ORDER BY text_key, key",
+        "SELECT id, key, weight, source_id, text_key FROM observation"
+        f" WHERE text_key IN ({', '.join('?' * len(near))}) AND live{where} ORDER BY text_key, key",
         (*near, *allowed.bound),
     )
     scores: dict[int, float] = {}
     places = Counter[bytes]()
-    for number, key in said:
-        places[key] += 1
-        if places[key] <= _PLACES_OF_A_TEXT:
-            scores[number] = near[key]
+    for number, *about, text in said:
+        places[text] += 1
+        if places[text] <= _PLACES_OF_A_TEXT:
+            scores[number] = near[text]
+            evidence.found[number] = (number, *about)
     evidence.observations["vector"] = scores
 
 
-def _score_units(connection: sqlite3.Connection, evidence: _Evidence) -> None:
+def _score_units(connection: sqlite3.Connection, evidence: _Evidence, units: Units) -> None:
     """Give each unit, in each channel of observations, the score of its best one."""
     numbers = {number for scores in evidence.observations.values() for number in scores}
-    for candidate in _candidates(connection, numbers):
+    for candidate in _candidates(connection, numbers, evidence.found, units):
         evidence.candidates[candidate.number] = candidate
         for channel, scores in evidence.observations.items():
             if candidate.number in scores:
                 evidence.add(channel, candidate.unit, scores[candidate.number])
 
 
-def _candidates(connection: sqlite3.Connection, numbers: Iterable[int]) -> Iterator[_Candidate]:
-    found = connection.execute(
+def _candidates(
+    connection: sqlite3.Connection, numbers: Iterable[int], known: Mapping[int, _Row], units: Units
+) -> list[_Candidate]:
+    """known: rows that were read already."""
+    unread = [number for number in numbers if number not in known]
+    rows: list[_Row] = connection.execute(
         "SELECT id, key, weight, source_id FROM observation WHERE id IN (SELECT value FROM json_each(?))",
-        (json.dumps(list(numbers)),),
+        (json.dumps(unread),),
     ).fetchall()
-    units = _units(connection, {row[3] for row in found})
-    for number, key, weight, source in found:
-        yield _Candidate(number, key, weight, units[source])
+    rows += known.values()
+    of = units.of(connection, {row[3] for row in rows})
+    return [_Candidate(number, key, weight, of[source]) for number, key, weight, source in rows]
 
 
-def _units(connection: sqlite3.Connection, sources: Iterable[int]) -> dict[int, tuple[str, str]]:
-    """The unit of each source in its first place: what a ref holds before drafts, then by path."""
-    rows = connection.execute(
-        f"SELECT s.id, d.kind, d.oid, d.path, coalesce(d.session, {SESSION_OF_COMMIT})"
-        " FROM source s JOIN document d ON d.oid = s.oid LEFT JOIN commits c ON c.oid = d.oid"
-        f" WHERE s.id IN (SELECT value FROM json_each(?)) ORDER BY d.work_tree DESC, d.path DESC",
-        (json.dumps(list(sources)),),
-    )
-    return {source: _unit(*place) for source, *place in rows}
+class Units:
+    """Which unit each source belongs to; what one question asked is known to the next, until the log changes.
+
+    For one connection, which writes nothing.
+    """
+
+    def __init__(self) -> None:
+        self._version = -1
+        self._known: dict[int, tuple[str, str]] = {}
+
+    def of(self, connection: sqlite3.Connection, sources: set[int]) -> Mapping[int, tuple[str, str]]:
+        """The unit of each source in its first place: what a ref holds before drafts, then by path."""
+        version = int(connection.execute("PRAGMA data_version").fetchone()[0])
+        if version != self._version:
+            self._version, self._known = version, {}
+        rows = connection.execute(
+            f"SELECT s.id, d.kind, d.oid, d.path, coalesce(d.session, {SESSION_OF_COMMIT})"
+            " FROM source s JOIN document d ON d.oid = s.oid LEFT JOIN commits c ON c.oid = d.oid"
+            " WHERE s.id IN (SELECT value FROM json_each(?)) ORDER BY d.work_tree DESC, d.path DESC",
+            (json.dumps(list(sources - self._known.keys())),),
+        )
+        self._known |= {source: _unit(*place) for source, *place in rows}
+        return self._known
 
 
 def _unit(kind: str, oid: str, path: str, session: str | None) -> tuple[str, str]:
@@ -190,9 +217,10 @@ def _hit(
     evidence: _Evidence,
     best: _Candidate | None,
     allowed: Allowed,
+    units: Units,
 ) -> Hit | None:
     """The hit of one unit: its best observation, None where the filters leave it none."""
-    shown = best or _first(connection, unit, allowed)
+    shown = best or _first(connection, unit, allowed, units)
     if shown is None:
         return None
     session = unit[1] if unit[0] == "session" else None
@@ -227,7 +255,9 @@ def _best_of_each(evidence: _Evidence, weights: Mapping[str, float]) -> dict[tup
     return {one.unit: one for one in reversed(ranked)}
 
 
-def _first(connection: sqlite3.Connection, unit: tuple[str, str], allowed: Allowed) -> _Candidate | None:
+def _first(
+    connection: sqlite3.Connection, unit: tuple[str, str], allowed: Allowed, units: Units
+) -> _Candidate | None:
     """A unit that only its title or the whole document found: show where it begins."""
     where = f" AND o.id IN ({allowed.sql})" if allowed.sql else ""
     column = "session" if unit[0] == "session" else "path"
@@ -236,7 +266,7 @@ def _first(connection: sqlite3.Connection, unit: tuple[str, str], allowed: Allow
         " ORDER BY o.kind != 'goal', o.line, o.key LIMIT 1",
         (unit[1], *allowed.bound),
     ).fetchone()
-    return next(iter(_candidates(connection, [row[0]])), None) if row else None
+    return _candidates(connection, [row[0]], {}, units)[0] if row else None
 
 
 def _about(connection: sqlite3.Connection, session: str | None, commit: str | None) -> tuple[str, int | None]:
