@@ -61,7 +61,8 @@ def _bare(connection: sqlite3.Connection, count: int) -> Callable[[str], object]
     vectors = drawn(count, 384)
 
     def ask(query: str) -> object:
-        scores = vectors @ vectors[0]
+        # `@` would start threads that go on spinning in the others' turns.
+        scores = np.einsum("ij,j->i", vectors, vectors[0])
         near = np.argpartition(scores, -200)[-200:]
         match = " OR ".join(query.split())
         words = connection.execute(
