@@ -1,0 +1,62 @@
+"""How fast this machine trains a projection: measured on a few drawn vectors, before anything is trained."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from patina_hooks.plugins import open_callable
+from patina_hooks.projection.interface import PairRows, TrainingTask
+
+if TYPE_CHECKING:
+    from patina_hooks.projection.interface import Trained, TrainingStep, Weights
+    from patina_hooks.projection.plan import Planned
+
+_TEXTS: Final = 1_024
+_PAIRS: Final = 512
+_PER_SESSION: Final = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """Seconds a text, where nothing is iterated, and seconds a pair in each epoch, where something is."""
+
+    text: float
+    pair: float
+
+    def seconds(self, texts: int, pairs: int, epochs: int) -> float:
+        """About how long training takes at the most; it may stop before its last epoch."""
+        return self.text * texts + self.pair * pairs * epochs
+
+
+class _Unwatched:
+    def step(self, step: TrainingStep, state: Weights) -> None:
+        pass
+
+    def resume(self) -> Weights | None:
+        return None
+
+
+def measured_pace(one: Planned, dimensions: int) -> Pace:
+    """Train on a thousand drawn vectors, for one epoch. Raises what the trainer does."""
+    task = _drawn(one, dimensions)
+    begun = time.perf_counter()
+    trained: Trained = open_callable(one.train)(task, _Unwatched())
+    seconds = time.perf_counter() - begun
+    return Pace(0.0, seconds / _PAIRS) if trained.steps else Pace(seconds / _TEXTS, 0.0)
+
+
+def _drawn(one: Planned, dimensions: int) -> TrainingTask:
+    vectors = np.random.default_rng(0).standard_normal((_TEXTS, dimensions), dtype=np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    anchors = np.arange(_PAIRS)
+    sessions = anchors // _PER_SESSION
+    positives = sessions * _PER_SESSION + (anchors + 1) % _PER_SESSION
+    pairs = PairRows(anchors, positives, np.ones(_PAIRS, np.float32), sessions)
+    none = np.zeros(0, np.intp)
+    held = PairRows(none, none, np.zeros(0, np.float32), none)
+    groups = [frozenset({row // _PER_SESSION}) for row in range(_TEXTS)]
+    return TrainingTask(vectors, pairs, held, groups, replace(one.settings, epochs=1))

@@ -1,0 +1,128 @@
+"""Training by itself: when it is due, and that a worker starts it and nobody waits."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from support.memory import FAST_RECIPE, Memory
+
+from patina_hooks.projection import background
+from patina_hooks.projection.background import is_due, start_if_due
+from patina_hooks.projection.report import Report, keep_report, last_report
+
+SESSIONS = [f"202511{day:02d}-090000" for day in range(1, 25)]
+
+
+@pytest.fixture
+def memory(tmp_path: Path) -> Memory:
+    """Twenty-four sessions, each with a document and a commit."""
+    memory = Memory.make(tmp_path / "repository")
+    memory.commit("begin", {"README.md": "x"})
+    for number, session in enumerate(SESSIONS):
+        with memory.session(session):
+            memory.commit(f"Change part {number} of the parser", {f"src/part{number}.py": str(number)})
+        memory.archive(
+            session,
+            goals=f"make part {number} of the parser work",
+            decisions=(f"chose table {number} for the parser", f"keep the cache of part {number} small"),
+        )
+    return memory
+
+
+def recipe(memory: Memory, policy: str) -> None:
+    memory.write(".patina/oxidize.yaml", f"{FAST_RECIPE}background: {policy}\n")
+    memory.sync()
+
+
+def trained(memory: Memory, *, pairs: int, sessions: int) -> None:
+    """As if a training had been, with so many pairs and sessions."""
+    keep_report(
+        memory.state,
+        Report(
+            made=1, seconds=1.0, events_hash="", recipe_version=2, model="acme-64", runtime="onnx",
+            fingerprint="", split=0, sessions=sessions, past=0, pairs=pairs, raw={}, outcomes=(), former=None,
+            active="none", weights="", forced=False, sentence="",
+        ),
+    )  # fmt: skip
+
+
+def pairs_of(memory: Memory) -> int:
+    return memory.patina().status().pairs
+
+
+@pytest.mark.parametrize(
+    ("policy", "due"),
+    [("{train: never}", False), ("{train: session_end}", True), ("{train: growth}", True)],
+)
+def test_the_first_training_is_due_with_enough_sessions(memory: Memory, policy: str, due: bool) -> None:
+    recipe(memory, policy)
+    assert is_due(memory.repository) == due
+
+
+def test_no_recipe_asks_for_it_unless_it_says_so(memory: Memory) -> None:
+    memory.sync()
+    assert not is_due(memory.repository)
+
+
+def test_few_sessions_are_no_reason(tmp_path: Path) -> None:
+    memory = Memory.make(tmp_path / "few")
+    memory.commit("begin")
+    for session in SESSIONS[:5]:
+        memory.archive(session, decisions="chose something")
+    recipe(memory, "{train: growth}")
+    assert not is_due(memory.repository)
+
+
+def test_growth_is_counted_in_pairs_since_the_last_training(memory: Memory) -> None:
+    recipe(memory, "{train: growth, growth: 0.5}")
+    pairs = pairs_of(memory)
+    trained(memory, pairs=int(pairs / 1.4), sessions=24)
+    assert not is_due(memory.repository)
+    trained(memory, pairs=int(pairs / 1.6), sessions=24)
+    assert is_due(memory.repository)
+
+
+def test_a_session_that_ended_since_is_counted(memory: Memory) -> None:
+    recipe(memory, "{train: session_end}")
+    trained(memory, pairs=1, sessions=24)
+    assert not is_due(memory.repository)
+    memory.archive("20251201-090000", decisions="chose one more")
+    memory.sync()
+    assert is_due(memory.repository)
+
+
+def test_texts_without_vectors_come_first(memory: Memory) -> None:
+    recipe(memory, "{train: growth}")
+    memory.commit("A text that has no vector yet")
+    memory.sync(most=0)
+    assert not is_due(memory.repository)
+
+
+def test_it_trains_and_says_so_in_the_log(memory: Memory) -> None:
+    recipe(memory, "{train: session_end, seconds: 60}")
+    assert background.main([str(memory.repository.common), str(memory.root)]) == 0
+    report = last_report(memory.state)
+    assert report is not None
+    assert [one.name for one in report.outcomes] == ["whitening", "mlp", "residual"]
+    assert report.sentence in (memory.state / "patina.log").read_text()
+    assert not is_due(memory.repository)
+    assert not (memory.root / ".patina/oxidize.lock").exists()
+
+
+def test_it_is_started_as_a_process_of_its_own(memory: Memory, monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[tuple[object, ...]] = []
+    monkeypatch.setattr(background, "start", lambda *arguments: started.append(arguments))
+    recipe(memory, "{train: growth}")
+    start_if_due(memory.repository, memory.root)
+    assert started == [("patina_hooks.projection.background", memory.repository.common, memory.root)]
+    trained(memory, pairs=pairs_of(memory), sessions=24)
+    start_if_due(memory.repository, memory.root)
+    assert len(started) == 1
+
+
+def test_nothing_that_is_wrong_reaches_the_worker(tmp_path: Path) -> None:
+    memory = Memory.make(tmp_path / "empty")
+    memory.write(".patina/oxidize.yaml", f"{FAST_RECIPE}background: {{train: growth}}\n")
+    start_if_due(memory.repository, memory.root)
+    assert background.main(["nowhere"]) == 0
