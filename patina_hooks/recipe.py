@@ -73,7 +73,8 @@ class Reading:
 class ProjectionRecipe:
     """One entry of `projections`; "", () and None where the recipe does not say.
 
-    layers: widths, [hidden, out] or [in, hidden, out]; line: where they stand in the recipe.
+    layers: widths, [hidden, out] or [in, hidden, out]; lines: where its keys stand in the recipe, and "" for
+    itself.
     """
 
     name: str
@@ -84,7 +85,11 @@ class ProjectionRecipe:
     epochs: int | None = None
     batch_size: int | None = None
     reading: Reading = Reading()
-    line: int = field(default=0, compare=False)
+    lines: Mapping[str, int] = field(default_factory=dict, compare=False)
+
+    def line(self, key: str) -> int:
+        """Where a key stands, or else the projection itself."""
+        return self.lines.get(key, self.lines.get("", 0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,15 +169,17 @@ def _projection(name: str, node: yaml.Node, where: str) -> ProjectionRecipe:
     entries = _entries(node, where, place, _PROJECTION)
     training = entries.pop("training", None)
     values = _values(entries, where, place, _PROJECTION)
+    lines = {"": _line(node), **{key: _line(entry) for key, entry in entries.items()}}
     if training:
         inner = _entries(training, where, f"{place}.training", _TRAINING)
         for twice in inner.keys() & values.keys():
             line = _line(inner[twice])
             raise SettingsError(f"{where}:{line}: {twice!r} is given twice; remove one of the two lines")
         values |= _values(inner, where, f"{place}.training", _TRAINING)
+        lines |= {key: _line(entry) for key, entry in inner.items()}
     reading = _reading(values)
     own = {key: value for key, value in values.items() if key not in _READING}
-    return ProjectionRecipe(name, **own, reading=reading, line=_line(entries.get("layers", node)))
+    return ProjectionRecipe(name, **own, reading=reading, lines=lines)
 
 
 def _reading(values: Mapping[str, Any]) -> Reading:

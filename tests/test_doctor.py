@@ -134,7 +134,8 @@ def test_all_is_well(memory: Memory) -> None:
     found = findings(memory)
     assert {one.level for every in found.values() for one in every} == {"ok"}
     assert found.keys() == {
-        "git", "settings", "recipe", "hooks", "state", "log", "vectors", "model", "plugins", "worker",
+        "git", "settings", "recipe", "hooks", "state", "log", "vectors", "projection", "model", "plugins",
+        "worker",
     }  # fmt: skip
 
 
@@ -182,13 +183,13 @@ def test_the_command_prints_and_ends_by_the_worst(memory: Memory) -> None:
     shell = Shell(memory.root)
     done = shell.run("doctor")
     assert (done.returncode, done.stderr) == (0, "")
-    assert "ok    vectors   1 vectors in 1 files, every byte as written\n" in done.stdout
+    assert "ok    vectors    1 vectors in 1 files, every byte as written\n" in done.stdout
     events_that_wait(memory)
     assert shell.run("doctor").returncode == 0
     recipe_with_a_slip(memory)
     done = shell.run("doctor")
     assert done.returncode == 1
-    assert "FAULT recipe    .patina/oxidize.yaml:1: unknown key 'modle'" in done.stdout
+    assert "FAULT recipe     .patina/oxidize.yaml:1: unknown key 'modle'" in done.stdout
     listed = json.loads(shell.run("doctor", "--json").stdout)
     assert listed[0].keys() == {"check", "level", "what", "why", "fix"}
     memory.write(".patina/oxidize.yaml", FAST_RECIPE)

@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
 from pathlib import Path
 
+import numpy as np
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
@@ -24,7 +25,11 @@ from patina_hooks.pairs import update
 from patina_hooks.pairs.sides import path_side
 from patina_hooks.pairs.units import UnitReader
 from patina_hooks.plugins import Plugins
+from patina_hooks.projection.active import Active, keep_weights, store_active
+from patina_hooks.projection.interface import Trained
+from patina_hooks.projection.weights import described
 from patina_hooks.search.exact import ExactIndex
+from patina_hooks.search.vectors import answering_space
 from patina_hooks.types import PairUnitKind
 
 SESSIONS = ("20251101-090000", "20251102-100000", "20251103-110000", "20251103-110001")
@@ -117,6 +122,18 @@ def killed_after(steps: int) -> Iterator[None]:
         update._CHUNK = chunk
         for (owner, name), original in zip(places, kept, strict=True):
             setattr(owner, name, original)
+
+
+def forced(memory: Memory, out: int) -> Active:
+    """A whitening of the recipe's model to so many dimensions, always the same."""
+    draw = np.random.default_rng(out)
+    components = draw.standard_normal((out, 64)).astype(np.float32)
+    weights = {"mean": np.full(64, 0.01, np.float32), "components": components}
+    kept = keep_weights(memory.state, Trained(weights, described("whitening", weights)), "whitening")
+    with Log(memory.state) as log:
+        space = answering_space(log)
+    assert space is not None
+    return Active("whitening", "whitening", kept, out, space.fingerprint, 0.0, None, None, 0, 0, True)
 
 
 class Rebuild(RuleBasedStateMachine):
@@ -281,6 +298,14 @@ class Rebuild(RuleBasedStateMachine):
     def end_session(self, commit: bool) -> None:
         with suppress(SessionError):
             sessions.end(self.memory.repository, commit=commit)
+
+    # --- projections ---
+
+    @rule(out=st.sampled_from([0, 8, 16]))
+    def project(self, out: int) -> None:
+        """As a run of training ends: another projection, or the raw model, is to answer."""
+        self.memory.sync()
+        store_active(self.memory.state, forced(self.memory, out) if out else None)
 
     # --- syncs ---
 

@@ -19,6 +19,7 @@ from patina_hooks.errors import StateError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from patina_hooks.api import Patina
     from patina_hooks.projection.interface import TrainingStep
     from patina_hooks.projection.oxidize import Outlook
     from patina_hooks.projection.report import Outcome, Report
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 @click.option("--full", is_flag=True, help="Train everything anew.")
 @click.option("--only", "names", metavar="NAME", multiple=True, help="Only this one (may be repeated).")
 @click.option("--force", is_flag=True, help="Use the best one even if the gate refuses it.")
+@click.option("--raw", is_flag=True, help="Have the raw model answer again; train nothing.")
 @click.option("--dry-run", is_flag=True, help="Say what is stale and what it would take; do nothing.")
 @click.option("--report", "show", is_flag=True, help="Show the last run again; train nothing.")
 @click.option("--picture", type=click.Path(path_type=Path), metavar="FILE", help="Draw the report (SVG).")
@@ -36,6 +38,7 @@ def oxidize_command(
     names: tuple[str, ...],
     full: bool,
     force: bool,
+    raw: bool,
     dry_run: bool,
     show: bool,
     picture: Path | None,
@@ -46,13 +49,19 @@ def oxidize_command(
     from patina_hooks.projection.lock import LOCK_FILE, write_lock
     from patina_hooks.projection.oxidize import outlook, oxidize
 
+    if raw and (dry_run or show or full or names or force or picture or as_json):
+        raise UsageError("--raw goes with no other option", hint="patina oxidize --raw")
     if dry_run and (show or force or picture):
         raise UsageError("--dry-run goes with --full, --only and --json alone")
     if show and (full or names or force):
         raise UsageError("--report trains nothing", hint="patina oxidize --report")
-    names = tuple(name for listed in names for name in listed.split(",") if name)
+    if names and not (names := tuple(name for listed in names for name in listed.split(",") if name)):
+        raise UsageError("--only names no projection")
     with opened() as patina:
         freshen(patina)
+        if raw:
+            _use_the_raw_model(patina)
+            return
         if dry_run:
             found = outlook(patina, full=full, only=names)
             click.echo(json.dumps(_outlook_as_json(found)) if as_json else _outlook_page(found))
@@ -71,6 +80,14 @@ def oxidize_command(
     click.echo(json.dumps(as_object(report)) if as_json else _page(report))
     if picture:
         _draw(report, picture)
+
+
+def _use_the_raw_model(patina: Patina) -> None:
+    from patina_hooks.projection.active import store_active
+
+    store_active(patina.repository.state, None)
+    patina.sync(quick=True)
+    click.echo("The raw model answers.")
 
 
 def as_object(report: Report) -> dict[str, object]:
@@ -170,7 +187,7 @@ def _trained(one: Outcome) -> Iterator[str]:
 def _outlook_page(found: Outlook) -> str:
     lines = [f"{count(found.texts, 'text')}, {count(found.questions, 'later question')} to judge by"]
     for one in found.stale:
-        took = "time not known yet" if one.seconds is None else f"about {one.seconds:.0f} s here"
+        took = "time not known" if one.seconds is None else f"at most about {one.seconds:.0f} s here"
         state = f"{one.why}; {count(one.pairs, 'pair')}, {took}" if one.why else "up to date"
         lines.append(f"{clean_line(one.name)} ({clean_line(one.kind)}): {state}")
     if found.lacks:

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 
 class Checkpoint:
-    """The `Watch` of one task: one file, named by the task, which is gone when training is done."""
+    """The `Watch` of one task: one file, named by the task. It stays until the run is over, so that what is
+    done is not done again where another projection's training is killed."""
 
     def __init__(self, folder: Path, task: str, told: Callable[[TrainingStep], None]) -> None:
         """task: see `patina_hooks.projection.past.digest_of`; told: is given every step."""
@@ -33,7 +34,3 @@ class Checkpoint:
         with suppress(WeightsDamaged):  # then training begins anew
             return read_tensors(self._path)[0]
         return None
-
-    def drop(self) -> None:
-        """Forget it."""
-        self._path.unlink(missing_ok=True)

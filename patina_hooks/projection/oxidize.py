@@ -7,6 +7,7 @@ ends early leaves everything as it was, and the next one goes on from its last e
 
 from __future__ import annotations
 
+import logging
 import shutil
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -31,6 +32,7 @@ from patina_hooks.projection.active import (
     store_active,
 )
 from patina_hooks.projection.gate import Judged, judge, too_little
+from patina_hooks.projection.pace import measured_pace
 from patina_hooks.projection.past import Past, Split, read_past, split, task_of
 from patina_hooks.projection.plan import Planned, plan
 from patina_hooks.projection.report import NONE, Figure, Outcome, Report, keep_report, last_report
@@ -53,6 +55,7 @@ JUDGED_ON: Final = tuple(name for name in MINED if name != "commit_files_cold")
 MOST_QUESTIONS: Final = 100_000
 """Of a set: `patina eval` asks a few hundred, but the more are asked here, the surer the verdict."""
 
+logger = logging.getLogger(__name__)
 T = TypeVar("T")
 Progress = Callable[[str, int, int], None]
 
@@ -60,7 +63,7 @@ Progress = Callable[[str, int, int], None]
 @dataclass(frozen=True, slots=True)
 class Staleness:
     """Why a projection of the recipe has to be trained, "" where it has not; pairs: how many it would learn
-    from; seconds: about how long that takes here, None where nothing was ever measured."""
+    from; seconds: how long that takes here at the most, as measured just now, None where it could not be."""
 
     name: str
     kind: str
@@ -139,9 +142,9 @@ class _Run:
         self._trained: list[Outcome] = []
 
     def outlook(self, *, full: bool, only: Collection[str]) -> Outlook:
-        projections = tuple(self._staleness(one, why) for one, why in self._chosen(full, only))
-        texts = {piece.key for session in self._corpus.history.sessions for piece in session.pieces}
-        return Outlook(projections, len(texts), sum(map(len, self._sets)), self._lacks)
+        texts = len({piece.key for session in self._corpus.history.sessions for piece in session.pieces})
+        projections = tuple(self._staleness(one, why, texts) for one, why in self._chosen(full, only))
+        return Outlook(projections, texts, sum(map(len, self._sets)), self._lacks)
 
     def run(self, *, full: bool, only: Collection[str], force: bool, seconds: float | None) -> Report:
         begun = time.monotonic()
@@ -155,6 +158,7 @@ class _Run:
                 report = replace(report, active=active.name, weights=active.weights, forced=active.forced)
             return self._keep(report)
         if not stale and not force and self._last is not None and self._is_settled(self._last):
+            self._free(self._last)
             return self._last
         trained = self._train(stale, seconds)
         outcomes = [trained.get(one.name) or self._before(one) for one in self._planned]
@@ -180,12 +184,11 @@ class _Run:
             return why
         return "its weights are damaged"
 
-    def _staleness(self, one: Planned, why: str) -> Staleness:
+    def _staleness(self, one: Planned, why: str, texts: int) -> Staleness:
         future = self._split.future
         pairs = sum(1 for pair in self._corpus.pairs if pair.kind == one.pairs and pair.moment < future)
-        before = self._last.outcome(one.name) if self._last else None
-        measured = before is not None and before.count and before.seconds
-        seconds = pairs * before.seconds / before.count if before is not None and measured else None
+        pace = measured_pace(one, self._corpus.space.dimensions) if why else None
+        seconds = pace.seconds(texts, pairs, one.settings.epochs) if pace else None
         return Staleness(one.name, one.kind, why, pairs, seconds)
 
     def _is_settled(self, report: Report) -> bool:
@@ -195,7 +198,8 @@ class _Run:
     def _before(self, one: Planned) -> Outcome:
         """What the last run made of a projection that is not trained now."""
         before = self._last.outcome(one.name) if self._last else None
-        if before is None or before.digest != one.digest:
+        saw_the_future = self._last is not None and self._last.split > self._split.future
+        if before is None or before.digest != one.digest or saw_the_future:
             return replace(self._unseen(one), why="it was left out of this run")
         if before.weights and not self._training.is_usable(before.weights):
             return replace(self._unseen(one), why="its weights are gone or damaged")
@@ -253,9 +257,9 @@ class _Run:
         return self._report(outcomes, raw, former, verdict, begun), verdict.used
 
     def _former(self, outcomes: Sequence[Outcome]) -> Outcome | None:
-        """What is in use now, where it is not among the outcomes."""
+        """What is in use now, where it is not among the outcomes and saw nothing of what is future now."""
         active = self._active
-        if active is None or any(map(self._is_active, outcomes)):
+        if active is None or active.split > self._split.future or any(map(self._is_active, outcomes)):
             return None
         return Outcome(active.name, active.kind, "", weights=active.weights, dimensions=active.dimensions)
 
@@ -330,14 +334,21 @@ class _Run:
 
     def _keep(self, report: Report) -> Report:
         keep_report(self._state, report)
+        if _sound(load_active, self._state) is None:
+            store_active(self._state, None)  # a damaged one is of no use
+        self._free(report)
+        for outcome in self._trained:
+            told = report.outcome(outcome.name) or outcome
+            for fault in self._plugins.notify("patina_projection_trained", projection=told, report=report):
+                logger.warning("%s: %s: %s", fault.plugin, fault.where, fault.error)
+        return report
+
+    def _free(self, report: Report) -> None:
+        """Drop what no later run needs."""
         free_weights(
             self._state, {report.weights, *(one.weights for one in report.outcomes), self._answers()}
         )
         shutil.rmtree(self._state / PROJECTIONS_FOLDER / CHECKPOINTS, ignore_errors=True)
-        for outcome in self._trained:
-            told = report.outcome(outcome.name) or outcome
-            self._plugins.notify("patina_projection_trained", projection=told, report=report)
-        return report
 
     def _answers(self) -> str:
         """The weights that the index which answers was made with, if any: a sync may have failed to swap."""

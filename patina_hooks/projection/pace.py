@@ -40,11 +40,14 @@ class _Unwatched:
         return None
 
 
-def measured_pace(one: Planned, dimensions: int) -> Pace:
-    """Train on a thousand drawn vectors, for one epoch. Raises what the trainer does."""
+def measured_pace(one: Planned, dimensions: int) -> Pace | None:
+    """Train on a thousand drawn vectors, for one epoch; None where the trainer fails, as a run will tell."""
     task = _drawn(one, dimensions)
     begun = time.perf_counter()
-    trained: Trained = open_callable(one.train)(task, _Unwatched())
+    try:
+        trained: Trained = open_callable(one.train)(task, _Unwatched())
+    except (Exception, SystemExit):  # a plugin's trainer
+        return None
     seconds = time.perf_counter() - begun
     return Pace(0.0, seconds / _PAIRS) if trained.steps else Pace(seconds / _TEXTS, 0.0)
 

@@ -82,7 +82,7 @@ def _trainer(plugins: Plugins, one: ProjectionRecipe, kind: str) -> ProjectionSp
     try:
         return plugins.projection(kind)
     except PluginError as error:
-        where = f"{RECIPE_FILE}:{one.line}: projections.{one.name}.type" if one.line else RECIPE_FILE
+        where = _place(one, "type") if one.lines else RECIPE_FILE
         raise PluginError(f"{where}: {error}", hint=error.hint) from error
 
 
@@ -91,20 +91,19 @@ def _generator(plugins: Plugins, one: ProjectionRecipe) -> PairGeneratorSpec:
     if not reads:
         known = ", ".join(sorted(_SOURCES))
         raise SettingsError(
-            f"{RECIPE_FILE}:{one.line}: projections.{one.name}.training.source is {one.source!r},"
-            f" expected one of: {known}; write: source: sessions"
+            f"{_place(one, 'source')} is {one.source!r}, expected one of: {known}; write: source: sessions"
         )
     wanted = one.pair_type or usual
     found = {spec.name: spec for spec in plugins.pair_generators()}
     if wanted not in found:
         raise SettingsError(
-            f"{RECIPE_FILE}:{one.line}: projections.{one.name}.training.pair_type is {wanted!r}, expected one"
+            f"{_place(one, 'pair_type')} is {wanted!r}, expected one"
             f" of: {', '.join(sorted(found))}; write: pair_type: same_session"
         )
     if one.source and found[wanted].reads != reads:
         fitting = ", ".join(sorted(name for name, spec in found.items() if spec.reads == reads))
         raise SettingsError(
-            f"{RECIPE_FILE}:{one.line}: projections.{one.name}.training.pair_type is {wanted!r}, which is not"
+            f"{_place(one, 'pair_type')} is {wanted!r}, which is not"
             f" made from the source {one.source!r}; expected one of: {fitting}"
         )
     return found[wanted]
@@ -117,7 +116,13 @@ def _widths(recipe: Recipe, one: ProjectionRecipe, kind: str, dimensions: int) -
     *first, hidden, out = one.layers
     if first and first != [dimensions]:
         raise SettingsError(
-            f"{RECIPE_FILE}:{one.line}: projections.{one.name}.layers is {list(one.layers)}, but the model"
+            f"{_place(one, 'layers')} is {list(one.layers)}, but the model"
             f" {recipe.model} gives {dimensions} dimensions; write: layers: [{dimensions}, {hidden}, {out}]"
         )
     return hidden, out
+
+
+def _place(one: ProjectionRecipe, key: str) -> str:
+    """File, line and full name of a key, as errors say it."""
+    inner = "training." if key in ("source", "pair_type") else ""
+    return f"{RECIPE_FILE}:{one.line(key)}: projections.{one.name}.{inner}{key}"

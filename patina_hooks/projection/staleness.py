@@ -51,7 +51,7 @@ def _warnings(state: Path, recipe: Recipe | None, wanted: Space | None, used: st
     if active is None:
         return
     if active.forced:
-        yield f"{active.name} is used against the gate, because it was forced; patina oxidize judges it anew"
+        yield f"{active.name} is used against the gate, because it was forced; patina oxidize --raw undoes it"
     if recipe is not None and active.name not in recipe.learned:
         yield f"the recipe names no projection {active.name} any more: the raw model answers"
     elif wanted is not None and active.fingerprint != wanted.fingerprint:

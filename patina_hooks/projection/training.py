@@ -61,7 +61,6 @@ class Training:
             return replace(outcome, why=str(error))
         except (Exception, SystemExit) as error:  # a plugin's trainer: the others go on
             return replace(outcome, why=f"its trainer failed: {type(error).__name__}: {error}")
-        watch.drop()
         return outcome
 
     def open(self, weights: str) -> Projection:

@@ -263,6 +263,16 @@ class VectorUpdate:
             self._db.execute("UPDATE text SET indexed = (live > 0)")
             self._log.remember("generation", str(index.stats().generation))
             self._log.remember("space", json.dumps(asdict(self._space)))
+        self._free_other_projections()
+
+    def _free_other_projections(self) -> None:
+        """What was learned before is made again from the cache, if ever; other models' vectors stay for a
+        switch back, until `patina gc`."""
+        own = self._space.folder(self._state)
+        raw = replace(self._space, projection="").folder(self._state)
+        for folder in own.parent.glob(f"{raw.name}*"):
+            if folder != own:
+                shutil.rmtree(folder, ignore_errors=True)
 
     def _answer(self) -> None:
         with self._log.writing():

@@ -6,24 +6,45 @@ of it; a projection that looks away from them finds the session.
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
-from collections.abc import Collection, Mapping
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 from random import Random
+from types import ModuleType
 
-from support.memory import Memory, plugins
+from support.memory import Memory
 
+from patina_hooks import hookimpl
 from patina_hooks.plugins import Plugins
 from patina_hooks.types import ProjectionSpec
 
 SESSIONS = 48
 BEGUN = 1_700_000_000
 DAY = 86_400
-RECIPE = "version: 2\nembedding_model: acme-64\n"
-_CHATTER = "decide update server because review again release please always module number option".split()
+MODEL = "version: 2\nembedding_model: acme-64\nprojections:\n"
+RECIPE = MODEL + "".join(
+    f"  {kind}: {{type: {kind}, layers: [32, 24], epochs: 3}}\n" for kind in ("whitening", "mlp", "residual")
+)
+"""Small and fast. Of these, whitening and residual pass the gate on this history, and mlp does not."""
+
+_CHATTER = [
+    "decide",
+    "update",
+    "server",
+    "because",
+    "review",
+    "again",
+    "release",
+    "please",
+    "always",
+    "module",
+    "number",
+    "option",
+]
 _PARTS = ("ba", "ke", "li", "mo", "nu", "pra", "ske", "tri", "vo", "zu")
 
 
@@ -77,8 +98,12 @@ def make_history(
         session, start = session_id(number), moment(number)
         one, two, three, four = words(number)
         stream.tag(f"session-{session}-start", start)
-        stream.commit(start + 60, saying(one, four), {f"src/{one}/{two}.py": "1", f"src/{one}/{three}.py": "1"})
-        stream.commit(start + 120, saying(two, three), {f"src/{one}/{two}.py": "2", f"src/{one}/{four}.py": "1"})
+        stream.commit(
+            start + 60, saying(one, four), {f"src/{one}/{two}.py": "1", f"src/{one}/{three}.py": "1"}
+        )
+        stream.commit(
+            start + 120, saying(two, three), {f"src/{one}/{two}.py": "2", f"src/{one}/{four}.py": "1"}
+        )
         stream.tag(f"session-{session}-end", start + 180)
         text = document(number, (more or {}).get(number, ""))
         stream.commit(start + 240, f"session: archive {session}", {f"layer/sessions/{session}.md": text})
@@ -86,6 +111,25 @@ def make_history(
     memory.git("reset", "-q", "--hard", "main")
     memory.clock = moment(sessions)
     return memory
+
+
+def projected_by(train: Callable[..., object], open_: Callable[..., object] | None = None) -> Plugins:
+    """All plugins and one more, whose kind of projection is "odd"."""
+    module = ModuleType("odd_projection")
+    vars(module).update(train=train, open=open_)
+    sys.modules[module.__name__] = module
+    spec = ProjectionSpec("odd", 1, "odd_projection:train")
+    if open_ is not None:
+        spec = replace(spec, open="odd_projection:open")
+
+    class Provider:
+        @hookimpl
+        def patina_register_projections(self) -> list[ProjectionSpec]:
+            return [spec]
+
+    providers = Plugins.load(disabled=())
+    providers.register(Provider(), "odd-plugin")
+    return providers
 
 
 def copy_of(memory: Memory, root: Path) -> Memory:

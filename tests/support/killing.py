@@ -81,15 +81,15 @@ SCENARIOS: dict[str, Callable[[Memory], None]] = {"first": _first, "incremental"
 
 def main(scenario: str, folder: Path) -> None:
     template, place = folder / "template", folder / "repository"
-    expected = _in_fork(lambda: _prepare(scenario, template, place))
+    expected = in_fork(lambda: _prepare(scenario, template, place))
     number = 0
     while True:
         number += 1
-        _copy(template, place)
+        copy_to(template, place)
         what = _killed_at(number, Memory(place))
         if what is None:
             return
-        equal = _in_fork(lambda: _next_sync(place)) == expected
+        equal = in_fork(lambda: _next_sync(place)) == expected
         print(json.dumps(asdict(Step(number, what, equal))), flush=True)  # noqa: T201 (read by the test)
 
 
@@ -97,13 +97,13 @@ def _prepare(scenario: str, template: Path, place: Path) -> str:
     memory = Memory.make(template)
     memory.commit("begin", {"README.md": "hello"})
     SCENARIOS[scenario](memory)
-    _copy(template, place)
+    copy_to(template, place)
     memory = Memory(place)
     shutil.rmtree(memory.state, ignore_errors=True)
     return _next_sync(place)
 
 
-def _copy(template: Path, place: Path) -> None:
+def copy_to(template: Path, place: Path) -> None:
     shutil.rmtree(place, ignore_errors=True)
     shutil.copytree(template, place, symlinks=True)
 
@@ -122,17 +122,18 @@ def _killed_at(number: int, memory: Memory) -> str | None:
     """The step before which the sync died, None where it came to its end first."""
 
     def work(said: int) -> None:
-        _die_at(number, memory.state, said)
+        die_at(number, memory.state, said)
         memory.sync()
         spool.mark(memory.state, 0)
 
-    code, text = _fork(work)
+    code, text = fork(work)
     if code not in (0, -signal.SIGKILL):
         raise RuntimeError(f"the sync failed by itself at step {number}: {text}")
     return text if code else None
 
 
-def _die_at(number: int, state: Path, said: int) -> None:
+def die_at(number: int, state: Path, said: int) -> None:
+    """Kill this process before its write step of that number, and write to `said` what it would have been."""
     seen = statements = 0
 
     def step(what: str) -> None:
@@ -170,18 +171,20 @@ def _die_at(number: int, state: Path, said: int) -> None:
     sys.addaudithook(audit)
 
 
-def _in_fork(work: Callable[[], str]) -> str:
+def in_fork(work: Callable[[], str]) -> str:
+    """What the work gives, done in a fork. Raises RuntimeError with its traceback."""
+
     def tell(said: int) -> None:
         with os.fdopen(os.dup(said), "w") as file:
             file.write(work())
 
-    code, text = _fork(tell)
+    code, text = fork(tell)
     if code:
         raise RuntimeError(text)
     return text
 
 
-def _fork(work: Callable[[int], None]) -> tuple[int, str]:
+def fork(work: Callable[[int], None]) -> tuple[int, str]:
     """The exit code of a fork that does the work (negative: its signal), and what it wrote."""
     reading, writing = os.pipe()
     child = os.fork()

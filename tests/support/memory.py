@@ -20,6 +20,7 @@ from patina_hooks.models.cache import EmbeddingCache
 from patina_hooks.models.encoding import Encoder, open_encoder
 from patina_hooks.pairs.stored import TrainingPair, training_pairs
 from patina_hooks.plugins import Plugins
+from patina_hooks.projection.active import PROJECTIONS_FOLDER
 from patina_hooks.search.vectors import Space, answering_space
 from patina_hooks.sync import SyncReport, synchronise
 
@@ -152,10 +153,13 @@ class Memory:
         return snapshot(self.repository)
 
     def rebuilt(self) -> Snapshot:
-        """The snapshot of a memory built from nothing on the same refs and work trees."""
+        """The snapshot of a memory built from nothing on the same refs and work trees, with the same
+        projection in use."""
         kept = self.state.with_name("patina-kept")
         self.state.rename(kept)
         try:
+            if (kept / PROJECTIONS_FOLDER).is_dir():
+                shutil.copytree(kept / PROJECTIONS_FOLDER, self.state / PROJECTIONS_FOLDER)
             self.sync()
             return self.snapshot()
         finally:
@@ -254,6 +258,8 @@ def _vectors(repository: Repository, log: Log) -> dict[bytes, bytes]:
         vectors = cache.get(sorted(live), space.dimensions)
     finally:
         cache.close()
+    project = space.open_projection(plugins(), repository.state)
+    vectors = project(vectors) if project else vectors
     for key, vector in zip(sorted(live), vectors, strict=True):
         best = index.search(vector, 1, frozenset({key}))
         assert best[0][0] == key

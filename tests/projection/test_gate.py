@@ -1,0 +1,106 @@
+"""The gate: what helps on later questions passes, what hurts or merely seems to help does not."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from projection.toys import unit
+
+from patina_hooks.corpus.observations import text_key
+from patina_hooks.evaluation.embeddings import Embeddings
+from patina_hooks.evaluation.history import Piece
+from patina_hooks.evaluation.query_sets import Query, QuerySet, linked
+from patina_hooks.projection.gate import QUESTIONS, SESSIONS, judge, too_little
+
+if TYPE_CHECKING:
+    from patina_hooks.types import Vectors
+
+UNITS = 40
+SIGNAL, NOISE = 8, 24
+
+
+def query_set(name: str = "goal", count: int = UNITS, clusters: int = UNITS) -> QuerySet:
+    """Question n asks for unit n, which piece n speaks for."""
+    pieces = tuple(Piece("decision", f"said {number}", text_key(f"said {number}")) for number in range(UNITS))
+    links = linked([{number} for number in range(UNITS)])
+    queries = tuple(
+        Query(
+            f"{number:012}", f"asked {number}", frozenset({number}), f"cluster {number % clusters}", number,
+            UNITS, UNITS,
+        )
+        for number in range(count)
+    )  # fmt: skip
+    units = tuple(f"unit {number:02}" for number in range(UNITS))
+    return QuerySet(name, units, units, pieces, *links, np.arange(UNITS), queries)
+
+
+def embeddings() -> Embeddings:
+    """Questions and pieces agree in a few dimensions, and differ, more strongly, in the others."""
+    draw = np.random.default_rng(3)
+    signal = draw.standard_normal((UNITS, SIGNAL))
+
+    def seen() -> Vectors:
+        return unit(np.hstack([signal, 1.3 * draw.standard_normal((UNITS, NOISE))]))
+
+    said = {text_key(f"said {number}"): number for number in range(UNITS)}
+    asked = {text_key(f"asked {number}"): number for number in range(UNITS)}
+    return Embeddings(seen(), said, seen(), asked)
+
+
+def signal_alone(vectors: Vectors) -> Vectors:
+    return unit(vectors[:, :SIGNAL])
+
+
+def noise_alone(vectors: Vectors) -> Vectors:
+    return unit(vectors[:, SIGNAL:])
+
+
+def test_what_helps_passes_and_what_hurts_or_changes_nothing_does_not() -> None:
+    candidates = {"helps": signal_alone, "hurts": noise_alone, "same": lambda vectors: vectors}
+    raw, judged = judge([query_set()], embeddings(), candidates)
+    assert [name for name, one in judged.items() if one.passes] == ["helps"]
+    assert judged["helps"].gain.value == pytest.approx(judged["helps"].mrr["goal"].value - raw["goal"].value)
+    assert judged["hurts"].gain.is_below_zero
+    assert (judged["same"].gain.value, judged["same"].gain.low, judged["same"].gain.high) == (0, 0, 0)
+    assert {one.gain.n for one in judged.values()} == {UNITS}
+
+
+def test_a_gain_by_too_few_sessions_does_not_pass() -> None:
+    _, judged = judge([query_set(clusters=9)], embeddings(), {"helps": signal_alone})
+    assert judged["helps"].gain.value > 0.1
+    assert (judged["helps"].gain.low, judged["helps"].passes) == (None, False)
+
+
+def test_every_set_weighs_the_same_however_many_questions_it_has() -> None:
+    sets = [query_set("goal"), query_set("context", 10)]
+    raw, judged = judge(sets, embeddings(), {"helps": signal_alone})
+    one = judged["helps"]
+    assert list(raw) == list(one.mrr) == list(one.gains) == ["goal", "context"]
+    assert one.gain.value == pytest.approx((one.gains["goal"].value + one.gains["context"].value) / 2)
+    assert [one.gains[name].n for name in one.gains] == [40, 10]
+
+
+def test_nothing_to_judge_is_no_gain() -> None:
+    raw, judged = judge([], embeddings(), {"helps": signal_alone})
+    assert (raw, judged["helps"].gain.n, judged["helps"].passes) == ({}, 0, False)
+
+
+@pytest.mark.parametrize(
+    ("sessions", "questions", "clusters", "says"),
+    [
+        (SESSIONS, QUESTIONS, 10, ""),
+        (SESSIONS - 1, QUESTIONS, 10, "1 more sessions with documents"),
+        (SESSIONS, QUESTIONS - 7, 10, "7 more questions from later history"),
+        (SESSIONS, QUESTIONS, 4, "6 more later sessions that ask them"),
+        (0, 0, 1, "20 more sessions with documents, 30 more questions from later history, 10 more later"),
+    ],
+)
+def test_too_little_history_says_how_much_is_missing(
+    sessions: int, questions: int, clusters: int, says: str
+) -> None:
+    said = too_little(sessions, [query_set(count=questions, clusters=clusters)])
+    assert said.startswith("too little history to judge by: it takes " if says else "")
+    assert says in said
+    assert bool(says) == bool(said)

@@ -1,0 +1,109 @@
+"""Kill a run of oxidize before each of its write steps in turn, and see what is left and what the next makes.
+
+`python -m support.killing_training FOLDER` prints one JSON object a step (see `Step`), as `support.killing`
+does for syncs. The run trains a projection that helps, so that the index is swapped to it.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from projection.learning import MODEL, make_history, saying, words
+from support.killing import copy_to, die_at, fork, in_fork
+from support.memory import Memory, memory_of
+
+from patina_hooks.projection.oxidize import oxidize
+
+MLP = MODEL + "  mine: {type: mlp, layers: [16, 8], epochs: 1}\n"
+WHITENING = MODEL + "  mine: {type: whitening, layers: [32, 24]}\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """what: the step that was not done any more; asked: who answered then, "" for the raw model.
+
+    equal: whether after one more run all is as if the first had not been killed.
+    """
+
+    number: int
+    what: str
+    asked: str
+    equal: bool
+
+
+def main(folder: Path) -> None:
+    template, place = folder / "template", folder / "repository"
+    in_fork(lambda: _prepare(template))
+    copy_to(template, place)
+    expected = in_fork(lambda: _run(place))
+    number = 0
+    while True:
+        number += 1
+        copy_to(template, place)
+        what = _killed_at(number, place)
+        if what is None:
+            return
+        asked = in_fork(lambda: _asked(place))
+        again = in_fork(lambda: _run(place)) == expected
+        print(json.dumps(asdict(Step(number, what, asked, again))), flush=True)  # noqa: T201 (read by the test)
+
+
+def _prepare(template: Path) -> str:
+    """A run that has read all questions, and used nothing; then the recipe changes."""
+    memory = make_history(template, sessions=40, recipe=MLP)
+    memory.sync()
+    used = _oxidized(memory)
+    assert used == ""
+    memory.write(".patina/oxidize.yaml", WHITENING)
+    return used
+
+
+def _oxidized(memory: Memory) -> str:
+    with memory_of(memory.repository) as patina:
+        return oxidize(patina).weights
+
+
+def _run(place: Path) -> str:
+    memory = Memory(place)
+    used = _oxidized(memory)
+    found = memory.snapshot()
+    left = sorted(
+        str(path.relative_to(memory.state)) for path in (memory.state / "projections").rglob("*.s*")
+    )
+    return repr((used, found.events_hash, sorted(found.vectors.items()), sorted(found.answers.items()), left))
+
+
+def _asked(place: Path) -> str:
+    """Everything answers, at once and after a sync."""
+    memory = Memory(place)
+    for _ in range(2):
+        with memory_of(memory.repository) as patina:
+            assert patina.search(saying(*words(7)[:2]), mode="vector")
+            answers = patina.status().projection
+        assert memory.sync().faults == ()
+    return "" if answers == "none" else answers
+
+
+def _killed_at(number: int, place: Path) -> str | None:
+    """The step before which the run died, None where it came to its end first."""
+
+    def work(said: int) -> None:
+        die_at(number, Memory(place).state, said)
+        _oxidized(Memory(place))
+
+    code, text = fork(work)
+    if code not in (0, -signal.SIGKILL):
+        raise RuntimeError(f"the run failed by itself at step {number}: {text}")
+    return text if code else None
+
+
+if __name__ == "__main__":
+    import git  # noqa: F401 (every fork would)
+
+    import patina_hooks.search.exact  # noqa: F401
+
+    main(Path(sys.argv[1]))
