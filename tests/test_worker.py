@@ -230,7 +230,7 @@ _PROBE = """\
 import json, os, sys
 from pathlib import Path
 
-def synchronise(repository, *, background):
+def synchronise(repository, *, background, quick):
     umask = os.umask(0o077)
     os.umask(umask)
     facts = {

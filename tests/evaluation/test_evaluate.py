@@ -41,7 +41,8 @@ def test_the_same_memory_gives_the_same_figures(past: Past) -> None:
     assert first == second
 
 
-def test_a_projection_changes_what_vectors_say_and_nothing_else(past: Past) -> None:
+def test_a_projection_changes_what_vectors_say_and_nothing_else(tmp_path: Path) -> None:
+    past = make_past(tmp_path / "repository")
     patina = past.memory.patina()
     moment = past.memory.clock - 5 * 5 * 60
     raw = evaluate(patina, names=["context"], after=moment - 1)
