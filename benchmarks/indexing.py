@@ -62,9 +62,9 @@ def _ours(patina: Patina) -> Callable[[], float]:
 def _raw(patina: Patina) -> Callable[[], float]:
     """Tokenizing all texts at once, sorting them by length, and running 512 padded tokens a run."""
     import onnxruntime
-    from patina_onnx.runtime import threads
     from tokenizers import BertWordPieceTokenizer
 
+    from patina_hooks.models.encoding import processors
     from patina_hooks.models.weights import model_files
     from patina_hooks.recipe import DEFAULT_MODEL
 
@@ -72,7 +72,7 @@ def _raw(patina: Patina) -> Callable[[], float]:
     texts = _texts(patina.repository.state, live_texts(patina)[:_TEXTS])
     files = model_files(spec, "onnx")
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads()
+    options.intra_op_num_threads = processors()
     session = onnxruntime.InferenceSession(str(files["model"]), options, providers=["CPUExecutionProvider"])
     tokenizer = BertWordPieceTokenizer(str(files["tokenizer"]), lowercase=True)
     tokenizer.enable_truncation(spec.max_tokens)

@@ -70,11 +70,10 @@ def _processes(commands: Mapping[str, list[str]], root: Path) -> dict[str, float
 
 def _files() -> list[str]:
     """Model, vocabulary and threads, as the runtime takes them."""
-    from patina_onnx.runtime import threads
-
+    from patina_hooks.models.encoding import processors
     from patina_hooks.models.weights import model_files
     from patina_hooks.plugins import Plugins
     from patina_hooks.recipe import DEFAULT_MODEL
 
     files = model_files(Plugins.load().model(DEFAULT_MODEL), "onnx")
-    return [str(files["model"]), str(files["tokenizer"]), str(threads())]
+    return [str(files["model"]), str(files["tokenizer"]), str(processors())]

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from patina_hooks.api import Patina, Status, open
     from patina_hooks.errors import PatinaError
     from patina_hooks.hookspecs import hookimpl
+    from patina_hooks.models.hub import hub_runtimes
     from patina_hooks.projection.report import Outcome, Report
     from patina_hooks.search.scry import Hit, Query
     from patina_hooks.types import (
@@ -30,8 +31,10 @@ if TYPE_CHECKING:
         Extraction,
         ExtractorSpec,
         Fault,
+        HubFile,
         IndexBackendSpec,
         IndexStats,
+        LocalFile,
         ModelSpec,
         ModuleUnit,
         Observation,
@@ -56,6 +59,7 @@ _HOME = {
     "open": "api",
     "PatinaError": "errors",
     "hookimpl": "hookspecs",
+    "hub_runtimes": "models.hub",
     "Hit": "search.scry",
     "Outcome": "projection.report",
     "Query": "search.scry",
@@ -72,8 +76,10 @@ __all__ = [
     "ExtractorSpec",
     "Fault",
     "Hit",
+    "HubFile",
     "IndexBackendSpec",
     "IndexStats",
+    "LocalFile",
     "ModelSpec",
     "ModuleUnit",
     "Observation",
@@ -97,6 +103,7 @@ __all__ = [
     "Tokens",
     "VectorIndex",
     "hookimpl",
+    "hub_runtimes",
     "open",
 ]
 

@@ -20,16 +20,13 @@ from patina_hooks.corpus.facts import counts, events_hash, skipped
 from patina_hooks.corpus.log import LOG_FILE, Event, Log, name_text
 from patina_hooks.errors import IndexDamaged, PatinaError, PluginError, StateError
 from patina_hooks.files import make_private, size_of
-from patina_hooks.gc import Freed, collect
 from patina_hooks.git import spool
 from patina_hooks.git.lock import SyncLock
 from patina_hooks.git.repository import Repository
 from patina_hooks.models.cache import cut_keys
-from patina_hooks.pairs.stored import PairKind, ShownPair, pair_kinds, shown_pairs
 from patina_hooks.plugins import Plugins
 from patina_hooks.search.fusion import WEIGHTS
 from patina_hooks.search.opening import Opening, open_space
-from patina_hooks.search.related import Related, related
 from patina_hooks.search.scry import Hit, Mode, Query, Units, scry
 from patina_hooks.search.vectors import Space, answering_space, wanted_space
 from patina_hooks.sync import Progress, SyncReport, kept_faults, synchronise
@@ -37,9 +34,12 @@ from patina_hooks.types import Fault
 from patina_hooks.worker import SYNC_LOCK
 
 if TYPE_CHECKING:
+    from patina_hooks.gc import Freed
     from patina_hooks.models.encoding import Encoder
+    from patina_hooks.pairs.stored import PairKind, ShownPair
     from patina_hooks.projection.staleness import Standing
     from patina_hooks.search.filters import Allowed
+    from patina_hooks.search.related import Related
     from patina_hooks.types import Vectors
 
     Near = Callable[[Vectors, int, frozenset[bytes] | None], list[tuple[bytes, float]]]
@@ -81,7 +81,10 @@ class Status:
 
 
 class Patina:
-    """One repository's memory. Not for several threads at once."""
+    """One repository's memory. Not for several threads at once.
+
+    What a question does not need is imported by the method that does: a cold one waits for every import.
+    """
 
     def __init__(
         self, repository: Repository, plugins: Plugins | None = None, opening: Opening | None = None
@@ -190,11 +193,15 @@ class Patina:
 
     def related(self, path: str, *, limit: int = 10) -> Related:
         """What changed together with a file, and which sessions touched it."""
+        from patina_hooks.search.related import related
+
         with self._reading() as log:
             return related(log.connection, path, limit)
 
     def status(self) -> Status:
         """Counts, staleness and faults. Raises `StateError` before the first sync."""
+        from patina_hooks.pairs.stored import pair_kinds
+
         with self._reading() as log:
             space = answering_space(log)
             synced = log.fact("synced")
@@ -241,11 +248,15 @@ class Patina:
 
     def pairs(self, *, kind: str | None = None, limit: int = 10) -> list[ShownPair]:
         """Training pairs with their texts and evidence, of the newest session, commit or folder first."""
+        from patina_hooks.pairs.stored import shown_pairs
+
         with self._reading() as log:
             return shown_pairs(log.connection, name_text(kind) if kind else None, limit)
 
     def gc(self) -> Freed:
         """Free what no live ref needs. Raises `StateError` while another process writes for a minute."""
+        from patina_hooks.gc import collect
+
         lock = SyncLock(self.repository.state / SYNC_LOCK)
         if not lock.acquire(60):
             raise StateError("another patina is at work", hint="try again in a while")

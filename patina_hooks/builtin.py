@@ -8,6 +8,7 @@ from patina_hooks.hookspecs import hookimpl
 from patina_hooks.types import (
     ExtractorSpec,
     IndexBackendSpec,
+    ModelSpec,
     PairGeneratorSpec,
     PairUnitKind,
     ProjectionSpec,
@@ -22,6 +23,15 @@ _GENERATORS: tuple[tuple[str, PairUnitKind, str], ...] = (
     ("commit_files", "commit", "changed in commit {unit}"),
     ("same_module", "module", "files of the folder {unit}/"),
 )
+
+
+@hookimpl
+def patina_register_models() -> Iterator[ModelSpec]:
+    """Those that the user lists in models.toml; what is wrong with it is a fault like a plugin's."""
+    # What it takes to read and check that file: only when somebody asks for models.
+    from patina_hooks.models.user import user_models
+
+    yield from user_models()
 
 
 @hookimpl

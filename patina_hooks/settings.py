@@ -14,21 +14,27 @@ model nor a path outside itself. The repository's word goes before the user's wh
 
     [redact]
     patterns = ["ghp_[A-Za-z0-9]{36}"]   # user: replaced before anything is stored
+
+    [runtime.torch]
+    device = "cuda"               # user: each runtime names its own, see `runtime_settings`
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, TypeVar
 
 from patina_hooks.errors import SettingsError
 from patina_hooks.files import plain_file
 
 REPOSITORY_FILE = ".patina/config.toml"
 _SIZE_CAP = 64 * 1024
+_RUNTIME = "runtime"
+
+Value = TypeVar("Value", bound="str | int | float | bool | list[str]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +58,26 @@ def load_settings(root: Path) -> Settings:
     if own is not None:
         settings = _merge(settings, _read(own), REPOSITORY_FILE, _REPOSITORY_KEYS)
     return settings
+
+
+def runtime_settings(runtime: str, usual: Mapping[str, Value]) -> dict[str, Value]:
+    """The user's table `[runtime.<runtime>]` over `usual`, which names every key with its usual value.
+
+    Raises `SettingsError` for another key, a value of another type, or a file that is no TOML.
+    """
+    path = user_file()
+    text = _read(path) if path.is_file() else ""
+    tables = _tables(text, str(path)).get(_RUNTIME, {})
+    table = tables.get(runtime, {}) if isinstance(tables, dict) else None
+    if not isinstance(table, dict):
+        raise SettingsError(f"{path}:{_line_of(text, _RUNTIME)}: expected a table [{_RUNTIME}.{runtime}]")
+    for name, value in table.items():
+        where, key = f"{path}:{_line_of(text, name)}", f"{_RUNTIME}.{runtime}.{name}"
+        if name not in usual:
+            raise SettingsError(f"{where}: unknown key {key!r}; known here: {', '.join(sorted(usual))}")
+        if type(value) is not type(usual[name]):
+            raise SettingsError(f"{where}: {key} is {value!r}: expected such as {usual[name]!r}")
+    return {**usual, **table}
 
 
 def parse_settings(text: str, where: str) -> Settings:
@@ -78,18 +104,23 @@ def _read(path: Path) -> str:
     return data.decode("utf-8", "replace")
 
 
-def _merge(settings: Settings, text: str, where: str, known: dict[tuple[str, str], _Key]) -> Settings:
+def _tables(text: str, where: str) -> dict[str, Any]:
     import tomli
 
     try:
-        tables = tomli.loads(text)
+        return tomli.loads(text)
     except tomli.TOMLDecodeError as error:
         line = re.search(r"line (\d+)", str(error))
         raise SettingsError(f"{where}:{line[1] if line else 1}: {error}") from error
+
+
+def _merge(settings: Settings, text: str, where: str, known: dict[tuple[str, str], _Key]) -> Settings:
     values: dict[str, object] = {}
-    for table, keys in tables.items():
+    for table, keys in _tables(text, where).items():
+        if table == _RUNTIME and known is _KEYS:
+            continue  # what a runtime knows, it says when it is opened
         if not isinstance(keys, dict) or not any(table == name for name, _ in known):
-            if where == REPOSITORY_FILE and table not in {name for name, _ in _KEYS}:
+            if where == REPOSITORY_FILE and table not in {_RUNTIME, *(name for name, _ in _KEYS)}:
                 continue  # other tools of the ancestor keep their tables in the same file
             raise _unknown(text, where, table, known)
         for name, value in keys.items():

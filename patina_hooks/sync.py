@@ -169,7 +169,7 @@ def _opener(plugins: Plugins) -> OpenModel:
     def opened(space: Space) -> Encoder:
         from patina_hooks.models.encoding import open_encoder
 
-        return open_encoder(plugins, space.model, space.runtime)
+        return open_encoder(plugins, space.model, space.runtime, reading=space.reading)
 
     return opened
 

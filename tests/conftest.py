@@ -9,9 +9,10 @@ import pytest
 def _nobody_elses_settings(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither the user's settings of patina nor variables that point git elsewhere reach a test."""
     for name in list(os.environ):
-        if name.startswith(("PATINA_", "GIT_")) and name != "PATINA_HISTORY":
+        if name.startswith(("PATINA_", "GIT_", "HF_")) and name != "PATINA_HISTORY":
             monkeypatch.delenv(name)
     monkeypatch.delenv("CI", raising=False)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.mktemp("config")))
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path_factory.mktemp("data")))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
     monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")

@@ -28,6 +28,7 @@ _COMMANDS = {
     "eval": ("eval:eval_command", "Measure the answers on this repository's own history."),
     "log": ("log:log_command", "What was recorded, newest first."),
     "doctor": ("doctor:doctor_command", "Check everything; say what is wrong and what mends it."),
+    "models": ("models:models_command", "Which models there are; pull, check, add and choose them."),
     "plugins": ("plugins:plugins_command", "What is installed, what it provides, what is at fault."),
     "install": ("install:install_command", "Install the git hooks."),
     "uninstall": ("install:uninstall_command", "Remove the git hooks, exactly."),

@@ -46,8 +46,7 @@ def oxidize_command(
 ) -> None:
     """Train projections on this repository's history; one is used only if it helps on later history."""
     # numpy, and all that trains.
-    from patina_hooks.projection.lock import LOCK_FILE, write_lock
-    from patina_hooks.projection.oxidize import outlook, oxidize
+    from patina_hooks.projection.oxidize import outlook, oxidize, use_raw
 
     if raw and (dry_run or show or full or names or force or picture or as_json):
         raise UsageError("--raw goes with no other option", hint="patina oxidize --raw")
@@ -60,7 +59,10 @@ def oxidize_command(
     with opened() as patina:
         freshen(patina)
         if raw:
-            _use_the_raw_model(patina)
+            report_of_raw = use_raw(patina)
+            if report_of_raw is not None:
+                _keep_lock(patina, report_of_raw)
+            click.echo("The raw model answers.")
             return
         if dry_run:
             found = outlook(patina, full=full, only=names)
@@ -73,21 +75,19 @@ def oxidize_command(
                 report = oxidize(
                     patina, full=full, only=names, force=force, progress=progress, on_step=on_step
                 )
-            try:
-                write_lock(patina.repository.root, report)
-            except OSError as error:
-                say(f"{LOCK_FILE} could not be written: {error.strerror}")
+            _keep_lock(patina, report)
     click.echo(json.dumps(as_object(report)) if as_json else _page(report))
     if picture:
         _draw(report, picture)
 
 
-def _use_the_raw_model(patina: Patina) -> None:
-    from patina_hooks.projection.active import store_active
+def _keep_lock(patina: Patina, report: Report) -> None:
+    from patina_hooks.projection.lock import LOCK_FILE, write_lock
 
-    store_active(patina.repository.state, None)
-    patina.sync(quick=True)
-    click.echo("The raw model answers.")
+    try:
+        write_lock(patina.repository.root, report)
+    except OSError as error:
+        say(f"{LOCK_FILE} could not be written: {error.strerror}")
 
 
 def as_object(report: Report) -> dict[str, object]:

@@ -11,12 +11,14 @@ import json
 from collections.abc import Mapping
 from typing import Final
 
+from patina_hooks.models.reading import prefix_of
 from patina_hooks.types import ModelSpec
 
 TEXT_RULES: Final = "1"
 """The version of `clean` in `patina_hooks.models.encoding`: raise it when that changes."""
 
 NORMALISATION: Final = "l2"
+LAST_LAYER: Final = -1
 
 
 def fingerprint_of(spec: ModelSpec, hashes: Mapping[str, str]) -> str:
@@ -29,10 +31,21 @@ def fingerprint_of(spec: ModelSpec, hashes: Mapping[str, str]) -> str:
         "max_tokens": spec.max_tokens,
         "pooling": spec.pooling,
         "normalisation": NORMALISATION,
-        "query_prefix": spec.query_prefix,
-        "passage_prefix": spec.passage_prefix,
+        "query_prefix": prefix_of(spec, "query"),
+        "passage_prefix": prefix_of(spec, "passage"),
         "batch_invariant": spec.batch_invariant,
         "text_rules": TEXT_RULES,
+        **_uncommon(spec),
     }
     canonical = json.dumps(facts, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode("ascii")).hexdigest()[:32]
+
+
+def _uncommon(spec: ModelSpec) -> dict[str, object]:
+    """What most models do not have: left out there, so that their vectors keep their name."""
+    facts: dict[str, object] = {}
+    if spec.layer != LAST_LAYER:
+        facts["layer"] = spec.layer
+    if spec.truncate:
+        facts["truncate"] = [spec.truncate, spec.matryoshka_norm]
+    return facts

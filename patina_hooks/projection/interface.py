@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     Weights = Mapping[str, NDArray[np.float32]]
 
 
+OUT_OF_TIME = "out of time"
+"""Why training stopped that its settings' `seconds` ended: it is gone on with in the next run."""
+
+
 class TooLittleToLearn(PatinaError):
     """A trainer is given too few texts, or pairs that leave it nothing to tell apart."""
 

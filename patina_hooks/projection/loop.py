@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 import numpy as np
 
-from patina_hooks.projection.interface import TrainingSettings, TrainingStep, Watch
+from patina_hooks.projection.interface import OUT_OF_TIME, TrainingSettings, TrainingStep, Watch
 from patina_hooks.projection.layers import Floats, Tensors
 from patina_hooks.projection.optimiser import AdamW, Parameters
 
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from patina_hooks.projection.interface import Weights
 
 NO_BETTER = "no better on later pairs"
-OUT_OF_TIME = "out of time"
 DIVERGED = "the loss is not finite"
 
 Batch = TypeVar("Batch")

@@ -32,6 +32,7 @@ from patina_hooks.projection.active import (
     store_active,
 )
 from patina_hooks.projection.gate import Judged, judge, too_little
+from patina_hooks.projection.interface import OUT_OF_TIME
 from patina_hooks.projection.pace import measured_pace
 from patina_hooks.projection.past import Past, Split, read_past, split, task_of
 from patina_hooks.projection.plan import Planned, plan
@@ -114,6 +115,24 @@ def oxidize(
         return _Run(patina, progress, on_step).run(full=full, only=only, force=force, seconds=seconds)
 
 
+def use_raw(patina: Patina) -> Report | None:
+    """Have the raw model answer again; gives the last report, which says so from now on, None without any.
+
+    Raises `StateError` where a training is under way.
+    """
+    state = patina.repository.state
+    with _alone(state):
+        store_active(state, None)
+        patina.sync(quick=True)
+        last = _sound(last_report, state)
+        if last is None:
+            return None
+        said = "The raw model answers: it was asked for (patina oxidize --raw)."
+        report = replace(last, made=int(time.time()), active=NONE, weights="", forced=False, sentence=said)
+        keep_report(state, report)
+        return report
+
+
 def outlook(patina: Patina, *, full: bool = False, only: Collection[str] = ()) -> Outlook:
     """What `oxidize` would do now; trains, encodes and writes nothing. Raises as it does."""
     return _Run(patina).outlook(full=full, only=only)
@@ -136,7 +155,7 @@ class _Run:
         later = [one.after(self._split.future - 1) for one in mine(history, JUDGED_ON, most=MOST_QUESTIONS)]
         self._sets = [one for one in later if len(one)]
         self._lacks = too_little(len(history.sessions), self._sets)
-        self._training = Training(self._state, self._plugins, space.dimensions, on_step)
+        self._training = Training(self._state, self._plugins, space, on_step)
         self._last = _sound(last_report, self._state)
         self._active = self._in_use()
         self._trained: list[Outcome] = []
@@ -348,7 +367,8 @@ class _Run:
         free_weights(
             self._state, {report.weights, *(one.weights for one in report.outcomes), self._answers()}
         )
-        shutil.rmtree(self._state / PROJECTIONS_FOLDER / CHECKPOINTS, ignore_errors=True)
+        if all(one.stopped != OUT_OF_TIME for one in report.outcomes):
+            shutil.rmtree(self._state / PROJECTIONS_FOLDER / CHECKPOINTS, ignore_errors=True)
 
     def _answers(self) -> str:
         """The weights that the index which answers was made with, if any: a sync may have failed to swap."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from patina_hooks.projection.active import load_active, weights_file
+from patina_hooks.projection.interface import OUT_OF_TIME
 from patina_hooks.projection.plan import plan
 from patina_hooks.projection.report import NONE, Report, last_report
 
@@ -71,4 +72,6 @@ def why_stale(one: Planned, report: Report | None, events_hash: str, state: Path
         return "the history changed since it was trained"
     if not before.weights:
         return "" if before.lacks else f"it was not trained: {before.why}"
+    if before.stopped == OUT_OF_TIME:
+        return "its training ran out of time"
     return "" if weights_file(state, before.weights).is_file() else "its weights are gone"

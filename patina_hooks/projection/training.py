@@ -15,7 +15,7 @@ from patina_hooks.errors import IndexDamaged, PluginError
 from patina_hooks.plugins import open_callable
 from patina_hooks.projection.active import PROJECTIONS_FOLDER, keep_weights, open_tried
 from patina_hooks.projection.checkpoint import Checkpoint
-from patina_hooks.projection.interface import TooLittleToLearn, TrainingStep
+from patina_hooks.projection.interface import OUT_OF_TIME, TooLittleToLearn, TrainingStep
 from patina_hooks.projection.past import digest_of
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from patina_hooks.projection.interface import Projection, TrainingTask
     from patina_hooks.projection.plan import Planned
     from patina_hooks.projection.report import Outcome
+    from patina_hooks.search.vectors import Space
 
 CHECKPOINTS: Final = "checkpoints"
 
@@ -30,10 +31,11 @@ OnStep = Callable[[str, TrainingStep], None]
 
 
 class Training:
-    """One run's trainers and projections, for a model of so many dimensions."""
+    """One run's trainers and projections, for the model of one space."""
 
-    def __init__(self, state: Path, plugins: Plugins, dimensions: int, on_step: OnStep) -> None:
-        self._state, self._plugins, self._dimensions = state, plugins, dimensions
+    def __init__(self, state: Path, plugins: Plugins, space: Space, on_step: OnStep) -> None:
+        self._state, self._plugins, self._dimensions = state, plugins, space.dimensions
+        self._about = {"model": space.model, "fingerprint": space.fingerprint}
         self._on_step = on_step
         self._opened: dict[str, Projection] = {}
 
@@ -45,7 +47,10 @@ class Training:
         begun = time.monotonic()
         try:
             trained = open_callable(one.train)(task, watch)
-            weights = keep_weights(self._state, trained, one.kind)
+            if trained.stopped == OUT_OF_TIME and not trained.steps:
+                return replace(outcome, stopped=OUT_OF_TIME, why="time ran out before its first epoch ended")
+            about = {**self._about, "recipe": one.digest, "events_hash": outcome.events_hash}
+            weights = keep_weights(self._state, trained, one.kind, about)
             outcome = replace(
                 outcome,
                 epochs=len(trained.steps),

@@ -71,7 +71,7 @@ def open_space(plugins: Plugins, space: Space, *, ready: Callable[[], object] | 
 
     ready: see `patina_hooks.models.encoding.open_encoder`.
     """
-    encoder = open_encoder(plugins, space.model, space.runtime, ready=ready)
+    encoder = open_encoder(plugins, space.model, space.runtime, reading=space.reading, ready=ready)
     if encoder.fingerprint != space.fingerprint:
         raise IndexDamaged("the installed model differs from the one that is indexed", hint="patina sync")
     return encoder

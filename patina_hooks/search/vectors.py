@@ -11,7 +11,7 @@ import json
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +20,7 @@ from patina_hooks.errors import IndexDamaged
 from patina_hooks.models.cache import EmbeddingCache
 from patina_hooks.plugins import Plugins, open_callable
 from patina_hooks.projection.active import load_active, open_weights
-from patina_hooks.recipe import Recipe
+from patina_hooks.recipe import Reading, Recipe
 
 if TYPE_CHECKING:
     from patina_hooks.models.encoding import Encoder
@@ -36,7 +36,7 @@ Project = Callable[["Vectors"], "Vectors"]
 
 @dataclass(frozen=True, slots=True)
 class Space:
-    """Where vectors live and what made them. dimensions: of the model's own.
+    """Where vectors live and what made them. dimensions: of the model's own, read as `reading` says.
 
     projection: the hash of the weights that they were projected with, "" for the model's own; projected: the
     dimensions after that.
@@ -49,6 +49,7 @@ class Space:
     index: str
     projection: str = ""
     projected: int = 0
+    reading: Reading = field(default_factory=Reading)
 
     def open(self, plugins: Plugins, state: Path) -> VectorIndex:
         """Raises `IndexDamaged`, or `PluginError` where the index plugin is gone."""
@@ -69,18 +70,23 @@ class Space:
 def answering_space(log: Log) -> Space | None:
     """The space that answers, None before the first one is complete enough."""
     stored = log.fact("space")
-    return Space(**json.loads(stored)) if stored else None
+    if not stored:
+        return None
+    facts = json.loads(stored)
+    return Space(**{**facts, "reading": Reading(**facts.get("reading", {}))})
 
 
 def wanted_space(plugins: Plugins, recipe: Recipe) -> Space:
     """The space that the recipe asks for. Raises `PluginError` or `ModelError` where it cannot be had."""
     from patina_hooks.models.choice import runtime_for
     from patina_hooks.models.encoding import fingerprint_for
+    from patina_hooks.models.reading import read_as
 
-    spec = plugins.model(recipe.model)
+    reading = recipe.reading
+    spec = read_as(plugins.model(recipe.model), reading)
     runtime = runtime_for(plugins, spec, recipe.runtime).runtime
-    fingerprint = fingerprint_for(plugins, recipe.model, runtime)
-    return Space(fingerprint, recipe.model, runtime, spec.dimensions, recipe.index)
+    fingerprint = fingerprint_for(plugins, recipe.model, runtime, reading=reading)
+    return Space(fingerprint, recipe.model, runtime, spec.width, recipe.index, reading=reading)
 
 
 def projected_space(

@@ -23,7 +23,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from patina_hooks.models.choice import AUTO, RuntimeChoice
-from patina_hooks.models.encoding import Encoder, open_encoder
+from patina_hooks.models.encoding import Encoder, cut_off, open_encoder
+from patina_hooks.models.reading import prefix_of
 from patina_hooks.plugins import Plugins
 from patina_hooks.types import Role
 
@@ -180,7 +181,8 @@ def check_prefixes(subject: Subject) -> None:
     encoder = subject.encoder
     bare = _with(encoder, query_prefix="", passage_prefix="")
     plain = bare.encode(TEXTS, role="passage").vectors
-    for role, prefix in zip(_ROLES, (encoder.spec.query_prefix, encoder.spec.passage_prefix), strict=True):
+    for role in _ROLES:
+        prefix = prefix_of(encoder.spec, role)
         found = encoder.encode(TEXTS, role=role).vectors
         wanted = bare.encode([prefix + text for text in TEXTS], role="passage").vectors
         _require(
@@ -199,10 +201,11 @@ def check_pooling(subject: Subject) -> None:
     spec, model = subject.encoder.spec, subject.encoder.model
     for text, found in zip(TEXTS, _vectors(subject, TEXTS), strict=True):
         ids = np.asarray(
-            [model.tokenize([spec.passage_prefix + text], spec.max_tokens)[0].ids], dtype=np.int64
+            [model.tokenize([prefix_of(spec, "passage") + text], spec.max_tokens)[0].ids], dtype=np.int64
         )
         tokens = model.forward(ids, np.ones_like(ids))[0]
-        pooled = {"mean": tokens.mean(axis=0), "cls": tokens[0], "last": tokens[-1]}[spec.pooling]
+        whole = {"mean": tokens.mean(axis=0), "cls": tokens[0], "last": tokens[-1]}[spec.pooling]
+        (pooled,) = cut_off(whole[np.newaxis], spec)
         likeness = float(found @ pooled / np.linalg.norm(pooled))
         _require(likeness > 1 - _NEAR, f"{text!r} is not pooled by {spec.pooling!r}: cosine {likeness:.4f}")
 

@@ -142,6 +142,8 @@ def test_the_raw_model_answers_again_when_it_is_asked_to(shell: Shell, memory: M
     assert shell.out("oxidize", "--raw") == "The raw model answers.\n"
     status = json.loads(shell.out("status", "--json"))
     assert (status["projection"], status["warnings"]) == ("none", [])
+    assert "The raw model answers: it was asked for" in shell.out("oxidize", "--report")
+    assert (read_lock(memory.root) or {})["projection"] == "none"
     assert len(list((memory.state / "vectors").iterdir())) == 1
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from patina_hooks.errors import ModelError, PluginError
 from patina_hooks.hookspecs import hookimpl
-from patina_hooks.models.choice import choose_runtime, missing_modules, runtime_for
+from patina_hooks.models.choice import choose_runtime, missing_modules, runtime_for, weigh
 from patina_hooks.plugins import Plugins
 from patina_hooks.types import ModelSpec, RuntimeSpec
 
@@ -15,6 +15,11 @@ ALL = ("mlx", "onnx", "torch", "zeta", "alpha")
 
 def model(*runtimes: str) -> ModelSpec:
     return ModelSpec("acme", dimensions=8, runtimes={name: {} for name in runtimes})
+
+
+def here(*names: str) -> dict[str, tuple[str, ...]]:
+    """Runtimes that lack nothing."""
+    return dict.fromkeys(names, ())
 
 
 @pytest.mark.parametrize(
@@ -33,15 +38,42 @@ def model(*runtimes: str) -> ModelSpec:
 def test_auto_takes_the_first_that_model_machine_and_plugins_allow(
     listed: tuple[str, ...], installed: tuple[str, ...], platform: str, chosen: str
 ) -> None:
-    choice = choose_runtime(model(*listed), installed, platform)
+    choice = choose_runtime(model(*listed), here(*installed), platform)
     assert choice.runtime == chosen
     assert platform in choice.reason
 
 
-def test_without_any_it_says_what_the_model_wants_and_what_there_is() -> None:
-    with pytest.raises(ModelError, match="has files for mlx, onnx; usable here: torch") as caught:
-        choose_runtime(model("onnx", "mlx"), ["torch"], "linux")
-    assert "(mlx, onnx)" in caught.value.hint
+def test_every_runtime_has_its_reason_and_what_would_mend_it() -> None:
+    installed = {**here("onnx", "zeta", "other"), "torch": ("torch", "transformers")}
+    weighed = weigh(model("onnx", "mlx", "torch", "zeta", "acme"), installed, "linux")
+    assert [(one.runtime, one.usable, one.remedy) for one in weighed] == [
+        ("onnx", True, ""),
+        ("torch", False, "pip install torch transformers"),
+        ("acme", False, ""),
+        ("mlx", False, "pip install patina-mlx"),
+        ("zeta", True, ""),
+        ("other", False, ""),
+    ]
+    reasons = {one.runtime: one.reason for one in weighed}
+    assert reasons["onnx"] == "the first of onnx, torch, acme, mlx, zeta that can run here (linux)"
+    assert reasons["torch"] == "torch, transformers cannot be imported"
+    assert reasons["mlx"] == "no installed plugin provides it"
+    assert reasons["zeta"] == "can run here, but onnx comes first (linux)"
+    assert reasons["other"] == "the model has no files for it"
+
+
+def test_on_linux_mlx_says_where_it_would_be_first() -> None:
+    _, mlx = weigh(model("onnx", "mlx"), here("onnx", "mlx"), "linux")
+    assert mlx.reason.endswith("; on Apple silicon it would be first")
+
+
+def test_without_any_it_says_why_of_each_and_what_mends_it() -> None:
+    with pytest.raises(ModelError, match="onnx: no installed plugin provides it; mlx: no") as caught:
+        choose_runtime(model("onnx", "mlx"), here("torch"), "linux")
+    assert caught.value.hint == "pip install patina-onnx"
+    with pytest.raises(ModelError, match="zeta: no installed plugin provides it") as caught:
+        choose_runtime(model("zeta"), here(), "linux")
+    assert "patina models explain acme" in caught.value.hint
 
 
 @pytest.fixture
@@ -67,6 +99,9 @@ def test_a_runtime_that_was_asked_for_runs_or_says_why_not(plugins: Plugins) -> 
         runtime_for(plugins, model("gone"), "here")
     with pytest.raises(PluginError, match="no runtime is named 'hare'"):
         runtime_for(plugins, model("here"), "hare")
+    with pytest.raises(PluginError, match="no runtime is named 'torch'") as caught:
+        runtime_for(plugins, model("torch"), "torch")
+    assert caught.value.hint == "pip install patina-torch"
 
 
 def test_looking_for_modules_does_not_import_them() -> None:

@@ -229,3 +229,14 @@ def test_what_a_runtime_raises_is_said_with_model_and_runtime() -> None:
 def test_a_runtime_whose_code_is_absent_says_so() -> None:
     with pytest.raises(PluginError, match="cannot open no_such_module_here:run"):
         open_encoder(provided("no_such_module_here:run"), "words")
+
+
+def test_batches_side_by_side_give_what_one_after_the_other_gives() -> None:
+    texts = [" ".join("word" for _ in range(1 + number % 6)) + f" {number}" for number in range(600)]
+    one, four = (
+        Encoder(replace(SPEC, max_tokens=64), RuntimeChoice("words", ""), "f", WordModel(), workers=workers)
+        for workers in (1, 4)
+    )
+    expected, found = (each.encode(texts, role="passage") for each in (one, four))
+    assert np.array_equal(expected.vectors, found.vectors)
+    assert expected.cut == found.cut

@@ -23,9 +23,16 @@ CHANGES_VECTORS: dict[str, Any] = {
     "passage_prefix": "passage: ",
     "revision": "2",
     "batch_invariant": False,
+    "layer": -2,
 }
+CHANGES_A_CUT_VECTOR: dict[str, Any] = {"truncate": 16, "matryoshka_norm": "layer"}
+CHANGES_A_TOLD_VECTOR: dict[str, Any] = {"task": "find decisions"}
 CHANGES_NOTHING: dict[str, Any] = {
     "licence": "MIT",
+    "description": "a model",
+    "parameters": 1_000,
+    "languages": ("en",),
+    "matryoshka": (32, 16),
     "runtimes": {"onnx": {"model": FILE}, "mlx": {"model": FILE}},
 }
 
@@ -47,8 +54,27 @@ def test_what_changes_no_vector_leaves_it(name: str) -> None:
     assert fingerprint_of(changed, HASHES) == fingerprint_of(SPEC, HASHES)
 
 
-def test_every_field_of_a_spec_is_in_one_of_the_two_lists() -> None:
-    assert {field.name for field in fields(ModelSpec)} == set(CHANGES_VECTORS) | set(CHANGES_NOTHING)
+@pytest.mark.parametrize("name", CHANGES_A_CUT_VECTOR)
+def test_the_way_of_cutting_changes_what_is_cut_and_nothing_else(name: str) -> None:
+    whole = replace(SPEC, matryoshka=(32, 16))
+    cut = replace(whole, truncate=32)
+    changed = {name: CHANGES_A_CUT_VECTOR[name]}
+    assert fingerprint_of(replace(cut, **changed), HASHES) != fingerprint_of(cut, HASHES)
+    assert fingerprint_of(cut, HASHES) != fingerprint_of(whole, HASHES)
+    assert fingerprint_of(replace(whole, matryoshka_norm="layer"), HASHES) == fingerprint_of(SPEC, HASHES)
+
+
+def test_the_task_changes_what_is_told_it_and_nothing_else() -> None:
+    told = replace(SPEC, query_prefix="Instruct: {task}\nQuery:")
+    assert fingerprint_of(replace(told, **CHANGES_A_TOLD_VECTOR), HASHES) != fingerprint_of(told, HASHES)
+    filled = replace(SPEC, query_prefix="Instruct: find decisions\nQuery:")
+    assert fingerprint_of(replace(told, **CHANGES_A_TOLD_VECTOR), HASHES) == fingerprint_of(filled, HASHES)
+    assert fingerprint_of(replace(SPEC, **CHANGES_A_TOLD_VECTOR), HASHES) == fingerprint_of(SPEC, HASHES)
+
+
+def test_every_field_of_a_spec_is_in_one_of_the_lists() -> None:
+    listed = [*CHANGES_VECTORS, *CHANGES_A_CUT_VECTOR, *CHANGES_A_TOLD_VECTOR, *CHANGES_NOTHING]
+    assert sorted(field.name for field in fields(ModelSpec)) == sorted(listed)
 
 
 @pytest.mark.parametrize("role", HASHES)

@@ -1,22 +1,21 @@
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from patina_onnx.external import external_names, refuse_foreign_data
-from patina_onnx.runtime import open_model, threads
-from patina_onnx.tokenizer import open_tokenizer
+from patina_onnx.providers import CPU, chosen_providers, tell_of_fallback
+from patina_onnx.runtime import open_model
 from support import onnx_files as make
 
-from patina_hooks.errors import ModelError
+from patina_hooks.errors import ModelError, SettingsError
 from patina_hooks.models.choice import RuntimeChoice
 from patina_hooks.models.encoding import Encoder
-from patina_hooks.models.weights import model_files
 from patina_hooks.plugins import Plugins
+from patina_hooks.settings import user_file
 from patina_hooks.types import ModelSpec, TokenModel
 
 if TYPE_CHECKING:
@@ -140,8 +139,57 @@ def test_a_model_without_one_of_its_files_is_an_error(tmp_path: Path, vocabulary
         open_model(SPEC, files)
 
 
-def test_threads_are_few() -> None:
-    assert 1 <= threads() <= 4
+# --- providers ----------------------------------------------------------------------------------
+
+
+def say(text: str) -> None:
+    user_file().parent.mkdir(parents=True, exist_ok=True)
+    user_file().write_text(text)
+
+
+def test_the_processor_computes_unless_the_user_says_otherwise() -> None:
+    assert chosen_providers(["CUDAExecutionProvider", CPU]) == [CPU]
+
+
+def test_providers_come_in_the_users_order_and_the_processor_last() -> None:
+    say('[runtime.onnx]\nproviders = ["coreml", "cuda"]\n')
+    there = ["CUDAExecutionProvider", "CoreMLExecutionProvider", CPU]
+    assert chosen_providers(there) == ["CoreMLExecutionProvider", "CUDAExecutionProvider", CPU]
+
+
+def test_an_absent_provider_is_named_with_its_package_and_the_processor_computes(
+    tmp_path: Path, vocabulary: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    say('[runtime.onnx]\nproviders = ["cuda", "directml"]\n')
+    hidden = opened(tmp_path, make.embedding(tensor(), 4)).forward(IDS, MASK)
+    assert np.array_equal(hidden, TABLE[IDS])
+    assert caplog.messages == [
+        "the onnx runtime has no provider cuda here, only cpu: pip install onnxruntime-gpu",
+        "the onnx runtime has no provider directml here, only cpu: pip install onnxruntime-directml",
+    ]
+
+
+def test_a_provider_that_does_not_start_is_told_of(caplog: pytest.LogCaptureFixture) -> None:
+    tell_of_fallback(["CUDAExecutionProvider", CPU], [CPU])
+    assert caplog.messages == ["the provider cuda of the onnx runtime could not start: the cpu does its work"]
+
+
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        ('providers = ["gpu"]', "'gpu': expected some of cpu, coreml, cuda, directml"),
+        ("providers = [1]", "1: expected some of"),
+        ("providers = [[]]", r"\[\]: expected some of"),
+        ('providers = "cuda"', "providers is 'cuda'"),
+        ("device = 1", "unknown key 'runtime.onnx.device'"),
+    ],
+)
+def test_settings_that_mean_nothing_are_refused(
+    tmp_path: Path, vocabulary: Path, said: str, why: str
+) -> None:
+    say(f"[runtime.onnx]\n{said}\n")
+    with pytest.raises(SettingsError, match=why):
+        opened(tmp_path, make.embedding(tensor(), 4))
 
 
 # --- data in other files ------------------------------------------------------------------------
@@ -227,64 +275,6 @@ def test_graphs_nested_without_end_are_refused(tmp_path: Path) -> None:
     (tmp_path / "model.onnx").write_bytes(make.message(7, content))
     with pytest.raises(ModelError, match="nested too deeply"):
         external_names(tmp_path / "model.onnx")
-
-
-# --- tokenizers ---------------------------------------------------------------------------------
-
-
-def test_a_vocabulary_is_read_as_lower_casing_word_pieces(vocabulary: Path) -> None:
-    (tokens,) = open_tokenizer(vocabulary).tokenize(["A bb É"], 8)
-    assert list(tokens.ids) == [2, 4, 5, 6, 8, 3]
-    assert tokens.cut == 0
-
-
-@pytest.mark.parametrize(("count", "cut"), [(0, 0), (1, 0), (6, 0), (7, 1), (13, 7), (1000, 994)])
-def test_texts_are_cut_with_a_count_of_what_is_left_out(vocabulary: Path, count: int, cut: int) -> None:
-    (tokens,) = open_tokenizer(vocabulary).tokenize(["a " * count], 8)
-    assert (len(tokens.ids), tokens.cut) == (min(count, 6) + 2, cut)
-    assert tokens.ids[0] == 2
-    assert tokens.ids[-1] == 3
-
-
-def test_padding_and_truncation_of_a_shipped_tokenizer_do_not_count(tmp_path: Path) -> None:
-    files = model_files(Plugins.load().model("acme-64"), "onnx")
-    shipped: dict[str, Any] = json.loads(files["tokenizer"].read_text())
-    shipped["truncation"] = {
-        "direction": "Left",
-        "max_length": 5,
-        "strategy": "LongestFirst",
-        "stride": 2,
-    }
-    shipped["padding"] = {
-        "strategy": {"Fixed": 12},
-        "direction": "Left",
-        "pad_to_multiple_of": None,
-        "pad_id": 0,
-        "pad_type_id": 0,
-        "pad_token": "[PAD]",
-    }
-    path = tmp_path / "tokenizer.json"
-    path.write_text(json.dumps(shipped))
-    text = "the commit of the last session"
-    assert open_tokenizer(path).tokenize([text], 100) == open_tokenizer(files["tokenizer"]).tokenize(
-        [text], 100
-    )
-    assert open_tokenizer(path).tokenize([text], 4) == open_tokenizer(files["tokenizer"]).tokenize([text], 4)
-
-
-@pytest.mark.parametrize(
-    ("name", "content", "said"),
-    [
-        ("tokenizer.json", "{", "cannot be opened"),
-        ("tokenizer.json", "{}", "cannot be opened"),
-        ("spiece.model", "", "neither a tokenizer.json nor a vocab.txt"),
-        ("vocab.txt", "a\nb\n", "cannot be opened"),
-    ],
-)
-def test_what_is_no_tokenizer_is_an_error(tmp_path: Path, name: str, content: str, said: str) -> None:
-    (tmp_path / name).write_text(content)
-    with pytest.raises(ModelError, match=said):
-        open_tokenizer(tmp_path / name)
 
 
 # --- whole --------------------------------------------------------------------------------------

@@ -263,10 +263,14 @@ def test_interrupted_training_leaves_the_former_in_use_and_goes_on_later(
     assert not (memory.state / PROJECTIONS_FOLDER / "checkpoints").exists()
 
 
-def test_training_that_is_out_of_time_is_judged_as_far_as_it_came(memory: Memory) -> None:
+def test_training_that_ran_out_of_time_is_not_used_and_goes_on_in_the_next_run(memory: Memory) -> None:
     found = run(memory, seconds=0.0)
     assert [one.stopped for one in found.outcomes] == ["", "out of time", "out of time"]
-    assert all(one.gain is not None for one in found.outcomes)
+    assert [bool(one.weights) for one in found.outcomes] == [True, False, False]
+    assert all("time ran out" in one.why for one in found.outcomes[1:])
+    again = run(memory)
+    assert [one.stopped == "out of time" for one in again.outcomes] == [False, False, False]
+    assert all(one.weights for one in again.outcomes)
 
 
 def test_of_two_runs_at_once_the_second_is_told(memory: Memory) -> None:

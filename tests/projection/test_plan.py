@@ -108,7 +108,7 @@ def test_the_name_says_nothing_of_the_kind() -> None:
             "    layers: [9, 9]\n    type: whitning\n",
             6,
             PluginError,
-            "(there are: mlp, residual, whitening); did you mean whitening?",
+            "; did you mean whitening?",
         ),
         (
             "    type: mlp\n    training:\n      epochs: 3\n      source: jira\n",

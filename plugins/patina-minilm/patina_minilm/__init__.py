@@ -27,4 +27,7 @@ def patina_register_models() -> Iterator[ModelSpec]:
         max_tokens=256,
         pooling="mean",
         licence="Apache-2.0",
+        description="all-MiniLM-L6-v2 of sentence-transformers: small, quick, comes as a package",
+        parameters=22_713_216,
+        languages=("en",),
     )

@@ -9,4 +9,5 @@ from patina_hooks import RuntimeSpec, hookimpl
 
 @hookimpl
 def patina_register_runtimes() -> Iterator[RuntimeSpec]:
-    yield RuntimeSpec("onnx", opener="patina_onnx.runtime:open_model", modules=("onnxruntime", "tokenizers"))
+    modules = ("onnxruntime", "tokenizers")
+    yield RuntimeSpec("onnx", opener="patina_onnx.runtime:open_model", modules=modules, concurrent=True)

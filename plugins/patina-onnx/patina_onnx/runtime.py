@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from patina_hooks.errors import ModelError
+from patina_hooks.models.tokenizer import TextTokenizer, open_tokenizer
 from patina_hooks.types import ModelFiles, ModelSpec, Tokens
 from patina_onnx.external import refuse_foreign_data
-from patina_onnx.tokenizer import TextTokenizer, open_tokenizer
+from patina_onnx.providers import DIRECTML, chosen_providers, tell_of_fallback
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from patina_hooks.types import Vectors
 
 _OUTPUTS: Final = ("last_hidden_state", "token_embeddings")
-_MOST_THREADS: Final = 4
 _ERRORS_ONLY: Final = 3
 _TYPES: Final[dict[str, str]] = {
     "tensor(int64)": "int64",
@@ -31,13 +30,18 @@ _TYPES: Final[dict[str, str]] = {
 
 
 def open_model(model: ModelSpec, files: ModelFiles) -> OnnxModel:
-    """Open the roles "model" and "tokenizer"; `ModelError` where one is absent or cannot be used."""
+    """Open the roles "model" and "tokenizer"; `ModelError` where one is absent or cannot be used.
+
+    Raises `SettingsError` where the user's table `[runtime.onnx]` means nothing.
+    """
     absent = sorted({"model", "tokenizer"} - set(files))
     if absent:
         raise ModelError(f"model {model.name} gives the onnx runtime no file for {', '.join(absent)}")
     refuse_foreign_data(files["model"], files.values())
     tokenizer = open_tokenizer(files["tokenizer"])
-    return OnnxModel(model.name, _session(str(files["model"])), tokenizer)
+    session = _session(str(files["model"]))
+    _refuse_other_layer(model, session)
+    return OnnxModel(model.name, session, tokenizer)
 
 
 class OnnxModel:
@@ -95,24 +99,35 @@ def _session(path: str) -> InferenceSession:
 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = _ERRORS_ONLY
-    options.intra_op_num_threads = threads()
+    # One thread a run, and batches side by side: to wake a thread for one short text costs more than it saves
+    # (3 to 8 ms against 3 on a machine with two processors), and texts that are many keep all of them busy.
+    options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
-    # Threads that go on spinning after a run take a core from whatever comes next (the scan of the index,
-    # git): on two cores a warm question took twice the time with them. During a run spinning pays.
-    options.add_session_config_entry("session.force_spinning_stop", "1")
     # "basic" opens in twice the time (it unfolds quantised weights) to encode a tenth faster; without any,
     # one text takes three times as long. One level for all: two levels differ in the last bits.
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
+    providers = chosen_providers(onnxruntime.get_available_providers())
+    if DIRECTML in providers:
+        options.enable_mem_pattern = False  # as DirectML wants it
     try:
-        return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(path, options, providers=providers)
     except Exception as error:  # ONNX Runtime's exceptions have no common base but this
         raise ModelError(f"ONNX Runtime cannot open {path}: {error}") from error
+    tell_of_fallback(providers, session.get_providers())
+    return session
 
 
-def threads() -> int:
-    """As many as this process may use, up to four: short texts gain nothing from more."""
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(usable, _MOST_THREADS)
+def _refuse_other_layer(model: ModelSpec, session: InferenceSession) -> None:
+    """A file that patina exported says which hidden state it gives; of another nobody but the spec knows."""
+    facts = session.get_modelmeta().custom_metadata_map
+    if "patina.layer" not in facts or "patina.layers" not in facts:
+        return
+    layer, layers = int(facts["patina.layer"]), int(facts["patina.layers"])
+    if model.layer % (layers + 1) != layer or not -layers - 1 <= model.layer <= layers:
+        raise ModelError(
+            f"model {model.name} wants layer {model.layer}; its ONNX file gives layer {layer} of {layers}",
+            hint="patina models export writes another file",
+        )
 
 
 def _dtype(model: str, one: NodeArg) -> str:

@@ -1,0 +1,138 @@
+"""A model by name, exported into a folder of its own: file, tokenizer, proof and card."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from patina_hooks.errors import ModelError
+from patina_hooks.models.choice import runtime_for
+from patina_hooks.models.encoding import Encoder
+from patina_hooks.models.export.card import card
+from patina_hooks.models.export.graph import Precision
+from patina_hooks.models.export.prove import ONNX, Agreement, Proof, open_source, prove
+from patina_hooks.models.export.write import Exported, export_onnx
+from patina_hooks.models.fingerprint import fingerprint_of
+from patina_hooks.models.weights import file_hashes, model_files, sha256_of
+from patina_hooks.plugins import open_callable
+from patina_hooks.types import LocalFile, ModelSpec
+
+if TYPE_CHECKING:
+    from patina_hooks.plugins import Plugins
+
+CARD: Final = "README.md"
+MODEL: Final = "model.onnx"
+_LEAST: Final[Mapping[Precision, float]] = {"fp32": 0.999, "int8": 0.95}
+"""Cosines below which a file is not that model: what a wrong graph gives lies far below them."""
+_LEAST_TO_ONNX: Final = 0.95
+"""The same to an ONNX file that the model came with, which may be rounded itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """A folder that holds a file and its proof. spec: the model as it is run from these files alone."""
+
+    folder: Path
+    spec: ModelSpec
+    exported: Exported
+    proof: Proof
+    card: Path
+
+
+def export_model(
+    plugins: Plugins, name: str, folder: Path, precision: Precision, say: Callable[[str], object]
+) -> Export:
+    """Write model `name` to `folder`, which is made and must not hold anything; say: told of each step.
+
+    The source is the first of the model's runtimes with safetensors and a config.json. Raises `ModelError`
+    where there is none, where the onnx runtime is absent, or where the file's vectors are not the source's;
+    then nothing is left.
+    """
+    spec = plugins.model(name)
+    runtime = source_runtime(spec)
+    files = model_files(spec, runtime)
+    plugins.runtime(ONNX)  # before anything is written: nothing could be proven without it
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise ModelError(f"{folder} is there and not empty", hint="name another folder with --output")
+    made = not folder.exists()
+    try:
+        return _export(plugins, spec, files, file_hashes(spec, runtime), folder, precision, say)
+    except BaseException:
+        _remove(folder, made)
+        raise
+
+
+def source_runtime(spec: ModelSpec) -> str:
+    """Whose files are safetensors with a config.json; `ModelError` where the model has none such."""
+    for runtime, files in spec.runtimes.items():
+        if {"model", "config", "tokenizer"} <= set(files):
+            return runtime
+    listed = ", ".join(sorted(spec.runtimes)) or "none"
+    raise ModelError(
+        f"model {spec.name} cannot be exported: that takes safetensors and a config.json, the files of the "
+        f"runtimes torch and mlx, and it has files for: {listed}"
+    )
+
+
+def _export(
+    plugins: Plugins,
+    spec: ModelSpec,
+    files: Mapping[str, Path],
+    source_hashes: Mapping[str, str],
+    folder: Path,
+    precision: Precision,
+    say: Callable[[str], object],
+) -> Export:
+    say(f"writing {folder / MODEL}")
+    exported = export_onnx(files["config"], _shards(files), folder / MODEL, precision, spec.layer)
+    if exported.positions and spec.max_tokens > exported.positions:
+        raise ModelError(
+            f"model {spec.name} is to take {spec.max_tokens} tokens, but has {exported.positions} positions"
+        )
+    tokenizer = folder / ("vocab.txt" if files["tokenizer"].suffix == ".txt" else "tokenizer.json")
+    shutil.copyfile(files["tokenizer"], tokenizer)
+    written = {"model": exported.model, "tokenizer": tokenizer}
+    if exported.data:
+        written["data"] = exported.data
+    own_files = {role: LocalFile(path.absolute(), sha256_of(path)) for role, path in written.items()}
+    own = replace(spec, runtimes={ONNX: own_files})
+    say("comparing its vectors with the source's")
+    proof = prove(_opened(plugins, own), *open_source(plugins, spec))
+    _refuse_what_differs(spec, precision, proof.agreement)
+    path = folder / CARD
+    path.write_text(card(own, exported, proof, source_hashes), encoding="utf-8")
+    return Export(folder, own, exported, proof, path)
+
+
+def _shards(files: Mapping[str, Path]) -> list[Path]:
+    """ "model", then "model.2", "model.3" and so on."""
+    roles = [role for role in files if role.startswith("model.") and role[6:].isdigit()]
+    return [files["model"], *(files[role] for role in sorted(roles, key=lambda role: int(role[6:])))]
+
+
+def _opened(plugins: Plugins, spec: ModelSpec) -> Encoder:
+    choice = runtime_for(plugins, spec, ONNX)
+    model = open_callable(plugins.runtime(ONNX).opener)(spec, model_files(spec, ONNX))
+    return Encoder(spec, choice, fingerprint_of(spec, file_hashes(spec, ONNX)), model)
+
+
+def _refuse_what_differs(spec: ModelSpec, precision: Precision, agreement: Agreement | None) -> None:
+    if agreement is None:
+        return
+    if agreement.least < (_LEAST_TO_ONNX if agreement.against == ONNX else _LEAST[precision]):
+        kind = min(agreement.by_kind, key=lambda one: agreement.by_kind[one])
+        raise ModelError(
+            f"the exported file is not {spec.name}: a text of the kind {kind!r} has cosine "
+            f"{agreement.least:.4f} to what {agreement.source} gives; it is removed"
+        )
+
+
+def _remove(folder: Path, made: bool) -> None:
+    if made:
+        shutil.rmtree(folder, ignore_errors=True)
+    elif folder.is_dir():
+        for path in folder.iterdir():
+            path.unlink(missing_ok=True)

@@ -1,0 +1,136 @@
+"""How far an exported file's vectors are from those of its source, and from their own in other batches."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
+
+from patina_hooks.errors import PatinaError
+from patina_hooks.models.choice import runtime_for
+from patina_hooks.models.encoding import Encoder, open_encoder
+from patina_hooks.models.export.texts import TEXTS
+from patina_hooks.models.reading import prefix_of
+from patina_hooks.types import ModelSpec, Role
+
+if TYPE_CHECKING:
+    from patina_hooks.plugins import Plugins
+    from patina_hooks.types import Vectors
+
+ONNX: Final = "onnx"
+TOP: Final = 10
+_ROLES: Final[tuple[Role, ...]] = ("query", "passage")
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """Cosines of the file's vectors to the source's, over all texts as questions and as passages.
+
+    against: the runtime that gave the source's vectors.
+    least, mean: of those cosines; by_kind: the least of each kind of text (`TEXTS`).
+    overlap: the share of the ten passages nearest to a question that is the same, on average.
+    """
+
+    against: str
+    least: float
+    mean: float
+    by_kind: Mapping[str, float]
+    overlap: float
+
+    @property
+    def source(self) -> str:
+        """What gave the source's vectors, in words."""
+        return "the ONNX file that it came with" if self.against == ONNX else f"the runtime {self.against}"
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """texts: how many were encoded; invariance: the least cosine of a text alone to itself among others.
+
+    agreement: None where nothing that runs here can speak for the source, and `unproven` says why.
+    """
+
+    texts: int
+    invariance: float
+    agreement: Agreement | None
+    unproven: str = ""
+
+
+def prove(exported: Encoder, source: Encoder | None, unproven: str = "") -> Proof:
+    """Encode the built-in texts with both and compare."""
+    texts = [text for kind in TEXTS.values() for text in kind]
+    agreement = agree(exported, source) if source else None
+    return Proof(len(texts), invariance(exported, texts), agreement, "" if source else unproven)
+
+
+def agree(exported: Encoder, source: Encoder) -> Agreement:
+    """What the file and its source say of the same texts."""
+    import numpy as np
+
+    texts = [text for kind in TEXTS.values() for text in kind]
+    ours, theirs = (_vectors(one, texts) for one in (exported, source))
+    cosines = np.minimum(*(cosine(ours[role], theirs[role]) for role in _ROLES))
+    kinds = np.repeat(list(TEXTS), [len(kind) for kind in TEXTS.values()])
+    return Agreement(
+        against=source.runtime,
+        least=float(cosines.min()),
+        mean=float(np.mean([cosine(ours[role], theirs[role]) for role in _ROLES])),
+        by_kind={kind: float(cosines[kinds == kind].min()) for kind in TEXTS},
+        overlap=overlap(*(nearest(one["query"], one["passage"]) for one in (ours, theirs))),
+    )
+
+
+def _vectors(encoder: Encoder, texts: Sequence[str]) -> dict[Role, Vectors]:
+    """By role; once where questions and passages have the same prefix."""
+    passages = encoder.encode(texts, role="passage").vectors
+    if prefix_of(encoder.spec, "query") == prefix_of(encoder.spec, "passage"):
+        return dict.fromkeys(_ROLES, passages)
+    return {"query": encoder.encode(texts, role="query").vectors, "passage": passages}
+
+
+def invariance(encoder: Encoder, texts: Sequence[str]) -> float:
+    """The least cosine of a text's vector alone to the one that it has in batches with all others."""
+    import numpy as np
+
+    alone = np.concatenate([encoder.encode([text], role="passage").vectors for text in texts])
+    among = encoder.encode(texts, role="passage").vectors
+    return float(cosine(alone, among).min())
+
+
+def cosine(ours: Vectors, theirs: Vectors) -> Vectors:
+    """Row by row [n]; two zero rows, which are texts without tokens, are the same."""
+    import numpy as np
+
+    products = np.einsum("nd,nd->n", ours.astype(np.float64), theirs.astype(np.float64))
+    return np.where(~ours.any(axis=1) & ~theirs.any(axis=1), 1, products).astype(np.float32)
+
+
+def nearest(questions: Vectors, passages: Vectors) -> list[frozenset[int]]:
+    """The places of the ten passages nearest to each question."""
+    import numpy as np
+
+    order = np.argsort(-(questions @ passages.T), axis=1, kind="stable")[:, :TOP]
+    return [frozenset(row.tolist()) for row in order]
+
+
+def overlap(ours: Sequence[frozenset[int]], theirs: Sequence[frozenset[int]]) -> float:
+    """The mean share of places that both have."""
+    return sum(len(one & other) / TOP for one, other in zip(ours, theirs, strict=True)) / len(ours)
+
+
+def open_source(plugins: Plugins, spec: ModelSpec) -> tuple[Encoder | None, str]:
+    """The model in a runtime other than onnx, or, where none can run, from the ONNX file that it came with.
+
+    Or None, and why.
+    """
+    others = replace(spec, runtimes={name: files for name, files in spec.runtimes.items() if name != ONNX})
+    try:
+        return open_encoder(plugins, spec.name, runtime_for(plugins, others).runtime), ""
+    except PatinaError as error:
+        reason = str(error)
+    if ONNX in spec.runtimes:
+        try:
+            return open_encoder(plugins, spec.name, ONNX), ""
+        except PatinaError as error:
+            reason += f"; nor its published ONNX file: {error}"
+    return None, reason

@@ -1,0 +1,144 @@
+"""From a model's config and weights to an ONNX file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, Final
+
+from patina_hooks.errors import ModelError
+from patina_hooks.models.export.configuration import Configuration, read_configuration
+from patina_hooks.models.export.graph import PRECISIONS, Graph, Precision
+from patina_hooks.models.export.tensors import Tensors
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
+
+EXTERNAL_ABOVE: Final = 2_000_000_000
+"""Bytes of weights from which on they lie beside the file: a protobuf message ends at 2 GiB."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """What was written.
+
+    model: the ONNX file; data: its weights where they lie beside it.
+    layer: the hidden state that it gives, counted from 0, of `layers`.
+    positions: the longest text in tokens, 0 where the graph knows no bound.
+    parameters: numbers in the source's weights; bytes: of both files.
+    """
+
+    model: Path
+    data: Path | None
+    architecture: str
+    precision: Precision
+    layer: int
+    layers: int
+    width: int
+    positions: int
+    parameters: int
+    bytes: int
+
+
+def export_onnx(
+    config: Path,
+    weights: Sequence[Path],
+    path: Path,
+    precision: Precision = "fp32",
+    layer: int = -1,
+    *,
+    external_above: int = EXTERNAL_ABOVE,
+) -> Exported:
+    """Write the model of `config` (config.json) and `weights` (safetensors, all shards) to `path`.
+
+    The graph takes input_ids and attention_mask, for bert token_type_ids too, int64 [batch, sequence] padded
+    on the right, and gives last_hidden_state, float32 [batch, sequence, width]: hidden state `layer`
+    (`ModelSpec.layer`). Weights of more than `external_above` bytes are written to `<path>.data`.
+    Nothing is left behind where it fails. Raises `ModelError` where config or weights are not of an
+    architecture that is known, or `onnx` is not installed.
+    """
+    _want_onnx()
+    if precision not in PRECISIONS:
+        raise ModelError(f"precision {precision!r}: expected {' or '.join(PRECISIONS)}")
+    configuration = read_configuration(config)
+    state = _hidden_state(configuration, layer)
+    data = path.with_name(f"{path.name}.data")
+    with Tensors(weights) as tensors, _replacing(path, data) as (model_file, data_file):
+        parameters = tensors.parameters()
+        beside = parameters * (4 if precision == "fp32" else 1) > external_above
+        graph = Graph(precision, data_file if beside else None, data.name)
+        model_file.write(_built(graph, tensors, configuration, state, precision).SerializeToString())
+    return Exported(
+        model=path,
+        data=data if beside else None,
+        architecture=configuration.model_type,
+        precision=precision,
+        layer=state,
+        layers=configuration.layers,
+        width=configuration.width,
+        positions=configuration.positions,
+        parameters=parameters,
+        bytes=path.stat().st_size + (data.stat().st_size if beside else 0),
+    )
+
+
+def _built(
+    graph: Graph, tensors: Tensors, configuration: Configuration, state: int, precision: Precision
+) -> ModelProto:
+    # Only here: it needs numpy.
+    from patina_hooks.models.export.architectures import hidden_state, inputs, left_out
+
+    value = hidden_state(graph, tensors, configuration, state)
+    tensors.refuse_unread(*left_out(configuration, state))
+    facts = {
+        "patina.architecture": configuration.model_type,
+        "patina.precision": precision,
+        "patina.layer": str(state),
+        "patina.layers": str(configuration.layers),
+    }
+    return graph.model(inputs(configuration), value, configuration.width, facts)
+
+
+def _want_onnx() -> None:
+    try:
+        import onnx  # noqa: F401
+    except ImportError as error:
+        raise ModelError(
+            f"export needs the package onnx: {error}", hint="pip install 'patina-hooks[export]'"
+        ) from error
+
+
+def _hidden_state(configuration: Configuration, layer: int) -> int:
+    """`layer` counted from 0, the embeddings."""
+    states = configuration.layers + 1
+    if not -states <= layer < states:
+        raise ModelError(
+            f"layer is {layer}: the model has hidden states 0 to {states - 1}, or -1 to {-states}"
+        )
+    return layer % states
+
+
+@contextmanager
+def _replacing(*paths: Path) -> Iterator[tuple[BinaryIO, ...]]:
+    """Files that take their names when all is written, the last first; an empty one is not kept."""
+    temporary = [path.with_name(f".{path.name}.{os.getpid()}.tmp") for path in paths]
+    paths[0].parent.mkdir(parents=True, exist_ok=True)
+    try:
+        files = tuple(path.open("xb") for path in temporary)
+        try:
+            yield files
+        finally:
+            for file in files:
+                file.close()
+        for made, path in reversed(list(zip(temporary, paths, strict=True))):
+            if made.stat().st_size:
+                made.replace(path)
+            else:
+                path.unlink(missing_ok=True)
+    finally:
+        for made in temporary:
+            with suppress(OSError):
+                made.unlink(missing_ok=True)

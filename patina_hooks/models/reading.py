@@ -1,0 +1,86 @@
+"""A model as a recipe wants it read: its own way, but for what the recipe says otherwise.
+
+The result is a spec like any other, so that everything that follows (fingerprint, runtime, encoder) knows
+of no recipe.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from patina_hooks.errors import ModelError
+from patina_hooks.types import ModelSpec, Role
+
+if TYPE_CHECKING:
+    from patina_hooks.recipe import Reading
+
+TASK: Final = "{task}"
+_ONE_LAYER: Final = "onnx"
+
+
+def prefix_of(spec: ModelSpec, role: Role) -> str:
+    """What stands before every text of this role, with the task filled in."""
+    prefix = spec.query_prefix if role == "query" else spec.passage_prefix
+    return prefix.replace(TASK, spec.task)
+
+
+def takes_task(spec: ModelSpec) -> bool:
+    """Whether a prefix of the model names the task."""
+    return TASK in spec.query_prefix + spec.passage_prefix
+
+
+def read_as(spec: ModelSpec, reading: Reading) -> ModelSpec:
+    """`spec` with what `reading` says; `ModelError` names the key, the value, what was expected, the fix."""
+    if reading.instruction is not None:
+        spec = _instructed(spec, reading.instruction)
+    if reading.pooling is not None:
+        spec = replace(spec, pooling=reading.pooling)
+    if reading.extraction_layer not in (None, spec.layer):
+        spec = _from_layer(spec, int(reading.extraction_layer or 0))
+    if reading.truncate is not None:
+        spec = _cut_off(spec, reading.truncate)
+    return spec
+
+
+def _instructed(spec: ModelSpec, instruction: str) -> ModelSpec:
+    if not takes_task(spec):
+        raise ModelError(
+            f"instruction is {instruction!r}, expected none: {spec.name} was not trained to be told its task;"
+            " remove the line, or name another model"
+        )
+    return replace(spec, task=instruction)
+
+
+def _from_layer(spec: ModelSpec, layer: int) -> ModelSpec:
+    """An ONNX file gives the one layer that it was written for."""
+    runtimes = {name: files for name, files in spec.runtimes.items() if name != _ONE_LAYER}
+    if spec.runtimes and not runtimes:
+        raise ModelError(
+            f"extraction_layer is {layer}, expected {spec.layer}: {spec.name} has only an ONNX file, which"
+            f" gives one layer alone; write: extraction_layer: {spec.layer}"
+        )
+    return replace(spec, layer=layer, runtimes=runtimes)
+
+
+def _cut_off(spec: ModelSpec, length: int) -> ModelSpec:
+    if length == spec.dimensions:
+        return replace(spec, truncate=0)
+    if length in spec.matryoshka:
+        return replace(spec, truncate=length)
+    lengths = [*spec.matryoshka, spec.dimensions]
+    nearest = min(lengths, key=lambda one: (abs(one - length), one))
+    raise ModelError(
+        f"truncate is {length}, expected {lengths_in_words(spec)}, which {spec.name} was trained for;"
+        f" write: truncate: {nearest}"
+    )
+
+
+def lengths_in_words(spec: ModelSpec) -> str:
+    """The lengths that vectors of this model may have: "32 to 1024", "768, 512 or 256"."""
+    whole = spec.dimensions
+    if isinstance(spec.matryoshka, range) and spec.matryoshka == range(min(spec.matryoshka), whole):
+        return f"{spec.matryoshka[0]} to {whole}"
+    listed = sorted({*spec.matryoshka, whole}, reverse=True)
+    *most, last = map(str, listed)
+    return f"{', '.join(most)} or {last}" if most else last

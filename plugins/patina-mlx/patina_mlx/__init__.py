@@ -1,0 +1,18 @@
+"""The runtime "mlx", and projections trained with MLX."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from patina_hooks import ProjectionSpec, RuntimeSpec, hookimpl
+
+
+@hookimpl
+def patina_register_runtimes() -> Iterator[RuntimeSpec]:
+    yield RuntimeSpec("mlx", opener="patina_mlx.runtime:open_model", modules=("mlx", "tokenizers"))
+
+
+@hookimpl
+def patina_register_projections() -> Iterator[ProjectionSpec]:
+    yield ProjectionSpec("mlx-mlp", 1, "patina_mlx.training:train_mlp")
+    yield ProjectionSpec("mlx-residual", 1, "patina_mlx.training:train_residual")

@@ -1,0 +1,240 @@
+"""BERT, NomicBERT, Qwen3 and OLMo 3 in plain mlx: ids of one text in, token vectors out.
+
+The formulas are those of transformers' `modeling_bert`, `modeling_nomic_bert`, `modeling_qwen3` and
+`modeling_olmo3`. The four differ in where a layer has its norms, and in the names of its tensors:
+
+    before  x + attend(norm(x))     Qwen3
+    after   norm(x + attend(x))     BERT, NomicBERT
+    inside  x + norm(attend(x))     OLMo 3
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from math import sqrt
+from typing import Final, Literal
+
+from patina_hooks.errors import ModelError
+from patina_mlx.config import Config
+from patina_mlx.core import mx
+from patina_mlx.tensors import Linear, Tensors
+
+Step = Callable[[mx.array], mx.array]
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Where an architecture has its norms, and what its tensors are called; "" for what it does not have."""
+
+    norms: Literal["before", "after", "inside"]
+    layer: str
+    query: str
+    key: str
+    value: str
+    out: str
+    first_norm: str
+    second_norm: str
+    gate: str
+    up: str
+    down: str
+
+
+_BERT: Final = Layout(
+    norms="after",
+    layer="encoder.layer.{}.",
+    query="attention.self.query",
+    key="attention.self.key",
+    value="attention.self.value",
+    out="attention.output.dense",
+    first_norm="attention.output.LayerNorm",
+    second_norm="output.LayerNorm",
+    gate="",
+    up="intermediate.dense",
+    down="output.dense",
+)
+
+
+def _modern(norms: Literal["before", "after", "inside"], first_norm: str, second_norm: str) -> Layout:
+    return Layout(
+        norms=norms,
+        layer="layers.{}.",
+        query="self_attn.q_proj",
+        key="self_attn.k_proj",
+        value="self_attn.v_proj",
+        out="self_attn.o_proj",
+        first_norm=first_norm,
+        second_norm=second_norm,
+        gate="mlp.gate_proj",
+        up="mlp.up_proj",
+        down="mlp.down_proj",
+    )
+
+
+_LAYOUTS: Final[Mapping[str, Layout]] = {
+    "bert": _BERT,
+    "nomic_bert": _modern("after", "post_attention_layernorm", "post_mlp_layernorm"),
+    "qwen3": _modern("before", "input_layernorm", "post_attention_layernorm"),
+    "olmo3": _modern("inside", "post_attention_layernorm", "post_feedforward_layernorm"),
+}
+
+
+class Encoder:
+    """A model's layers. hidden states are counted as transformers does: 0 the embeddings, n what layer n
+    gives, the last one after the model's last norm."""
+
+    def __init__(self, config: Config, tensors: Tensors, layer: int) -> None:
+        """layer: which hidden state to give. Raises `ModelError` where the model has no such state, or the
+        tensors are not those of the architecture."""
+        if not -config.layers - 1 <= layer <= config.layers:
+            raise ModelError(
+                f"there is no hidden layer {layer}: the model has {config.layers + 1}, counted from 0"
+            )
+        self._embed = _embedding(config, tensors)
+        layers = [_layer(config, tensors, at) for at in range(config.layers)]
+        norm: Step | None = None if "bert" in config.architecture else _norm(config, tensors, "norm")
+        tensors.finish()
+        count = layer % (config.layers + 1)
+        self._steps = layers[:count]
+        if norm and count == config.layers:
+            self._steps.append(norm)
+
+    def __call__(self, ids: mx.array) -> mx.array:
+        """Token vectors [1, s, d] of the ids [1, s] of one text."""
+        x = self._embed(ids)
+        for step in self._steps:
+            x = step(x)
+        return x
+
+    @property
+    def vocabulary(self) -> int:
+        """How many ids there are."""
+        return self._embed.words.rows
+
+
+class _Embedding:
+    def __init__(self, tensors: Tensors, words: str) -> None:
+        self.words = tensors.matrix(words)
+
+    def __call__(self, ids: mx.array) -> mx.array:
+        return self.words.take(ids)
+
+
+class _BertEmbedding(_Embedding):
+    """Words, the first type of token, and positions where there is a table of them, normalised."""
+
+    def __init__(self, config: Config, tensors: Tensors) -> None:
+        super().__init__(tensors, "embeddings.word_embeddings")
+        zero = mx.zeros((1,), mx.int32)
+        self._type = tensors.matrix("embeddings.token_type_embeddings").take(zero)
+        self._positions = tensors.matrix("embeddings.position_embeddings") if config.positions else None
+        self._norm = _norm(config, tensors, "embeddings.LayerNorm")
+
+    def __call__(self, ids: mx.array) -> mx.array:
+        x = super().__call__(ids) + self._type
+        if self._positions:
+            x = x + self._positions.take(mx.arange(ids.shape[1]))
+        return self._norm(x)
+
+
+def _embedding(config: Config, tensors: Tensors) -> _Embedding:
+    if "bert" in config.architecture:
+        return _BertEmbedding(config, tensors)
+    return _Embedding(tensors, "embed_tokens")
+
+
+def _layer(config: Config, tensors: Tensors, at: int) -> Step:
+    layout = _LAYOUTS[config.architecture]
+    name = layout.layer.format(at)
+    attend = _Attention(config, tensors, layout, name, at)
+    feed = _FeedForward(config, tensors, layout, name)
+    first = _norm(config, tensors, name + layout.first_norm)
+    second = _norm(config, tensors, name + layout.second_norm)
+
+    def step(x: mx.array) -> mx.array:
+        if layout.norms == "before":
+            x = x + attend(first(x))
+            return x + feed(second(x))
+        if layout.norms == "after":
+            x = first(x + attend(x))
+            return second(x + feed(x))
+        x = x + first(attend(x))
+        return x + second(feed(x))
+
+    return step
+
+
+class _Attention:
+    """Every token looks at all others, or at those before it, or at the last few of those."""
+
+    def __init__(self, config: Config, tensors: Tensors, layout: Layout, name: str, at: int) -> None:
+        self._query, self._key, self._value, self._out = (
+            tensors.linear(name + one) for one in (layout.query, layout.key, layout.value, layout.out)
+        )
+        self._heads, self._kv_heads, self._width = config.heads, config.kv_heads, config.head_width
+        self._causal, self._window = "bert" not in config.architecture, config.windows[at]
+        self._norms: tuple[Step, Step] | None = None
+        if self._causal:
+            query, key = (_norm(config, tensors, f"{name}self_attn.{one}_norm") for one in "qk")
+            self._norms = query, key
+        self._norm_heads = config.architecture == "qwen3"
+        rope = config.ropes[at]
+        self._periods = mx.array(rope.periods, mx.float32) if rope else None
+        # Queries and keys are each multiplied by the strength, so their products are by its square.
+        self._scale = (rope.strength**2 if rope else 1) / sqrt(config.head_width)
+
+    def __call__(self, x: mx.array) -> mx.array:
+        query, key = self._query(x), self._key(x)
+        if self._norms and not self._norm_heads:
+            query, key = self._norms[0](query), self._norms[1](key)
+        query, key = self._split(query, self._heads), self._split(key, self._kv_heads)
+        if self._norms and self._norm_heads:
+            query, key = self._norms[0](query), self._norms[1](key)
+        query, key = self._turn(query), self._turn(key)
+        value = self._split(self._value(x), self._kv_heads)
+        seen = mx.fast.scaled_dot_product_attention(
+            query, key, value, scale=self._scale, mask=self._mask(x.shape[1])
+        )
+        return self._out(seen.transpose(0, 2, 1, 3).reshape(*x.shape[:2], -1))
+
+    def _split(self, x: mx.array, heads: int) -> mx.array:
+        return x.reshape(*x.shape[:2], heads, self._width).transpose(0, 2, 1, 3)
+
+    def _turn(self, x: mx.array) -> mx.array:
+        if self._periods is None:
+            return x
+        return mx.fast.rope(
+            x, self._width, traditional=False, base=None, scale=1.0, offset=0, freqs=self._periods
+        )
+
+    def _mask(self, length: int) -> mx.array | str | None:
+        if self._causal and self._window and length > self._window:
+            back = mx.arange(length)[:, None] - mx.arange(length)
+            return (back >= 0) & (back < self._window)
+        return "causal" if self._causal else None
+
+
+class _FeedForward:
+    def __init__(self, config: Config, tensors: Tensors, layout: Layout, name: str) -> None:
+        self._gate: Linear | None = tensors.linear(name + layout.gate) if layout.gate else None
+        self._up, self._down = tensors.linear(name + layout.up), tensors.linear(name + layout.down)
+        self._activate = _ACTIVATIONS[config.activation]
+
+    def __call__(self, x: mx.array) -> mx.array:
+        if self._gate:
+            return self._down(self._activate(self._gate(x)) * self._up(x))
+        return self._down(self._activate(self._up(x)))
+
+
+def _norm(config: Config, tensors: Tensors, name: str) -> Step:
+    weight = tensors.array(f"{name}.weight")
+    if "bert" not in config.architecture:
+        return lambda x: mx.fast.rms_norm(x, weight, config.epsilon)
+    bias = tensors.array(f"{name}.bias")
+    return lambda x: mx.fast.layer_norm(x, weight, bias, config.epsilon)
+
+
+_ACTIVATIONS: Final[Mapping[str, Step]] = {
+    "gelu": lambda x: x * (1 + mx.erf(x / sqrt(2))) / 2,
+    "silu": lambda x: x * mx.sigmoid(x),
+}

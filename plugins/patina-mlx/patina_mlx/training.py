@@ -1,0 +1,113 @@
+"""The core's trainers with MLX's gradients: kinds "mlx-mlp" and "mlx-residual".
+
+Draws, batches, optimiser, checkpoints and the layouts of weights are those of `patina_hooks.projection.mlp`
+and `.residual`, whose losses are written here for MLX to differentiate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from patina_hooks.projection import whitening
+from patina_hooks.projection.interface import Trained, TrainingTask, Watch
+from patina_hooks.projection.layers import Tensors, he_initialise, two_layers
+from patina_hooks.projection.loop import Training
+from patina_hooks.projection.mlp import TripletObjective, Triplets
+from patina_hooks.projection.optimiser import Parameters
+from patina_hooks.projection.residual import Contrast, ContrastObjective
+from patina_hooks.projection.sampling import Purpose, draws
+from patina_hooks.projection.weights import described, row_products
+from patina_mlx.core import mx
+
+_TINY = 1e-24
+
+
+class MlxTripletObjective(TripletObjective):
+    """Triplets whose gradients are MLX's."""
+
+    def learn(self, tensors: Tensors, gradients: Tensors, batch: Triplets) -> float:
+        x, weights = mx.array(self._vectors[batch.rows.ravel()]), mx.array(batch.weights)
+        margin = self._settings.margin
+        return differentiate(lambda layers: triplet_loss(layers, x, weights, margin), tensors, gradients)
+
+
+class MlxContrastObjective(ContrastObjective):
+    """Contrasts whose gradients are MLX's."""
+
+    def learn(self, tensors: Tensors, gradients: Tensors, batch: Contrast) -> float:
+        u, allowed, weights = mx.array(self._rows(batch)), mx.array(batch.allowed), mx.array(batch.weights)
+        tau = self._settings.tau
+        return differentiate(
+            lambda layers: contrast_loss(layers, u, allowed, weights, tau), tensors, gradients
+        )
+
+
+def train_mlp(task: TrainingTask, watch: Watch) -> Trained:
+    """As `patina_hooks.projection.mlp.train`."""
+    settings = task.settings
+    parameters = Parameters(two_layers(task.vectors.shape[1], settings.hidden, settings.out))
+    generator = draws(settings.seed, 0, Purpose.WEIGHTS)
+    for name in ("w1.weight", "w2.weight"):
+        he_initialise(parameters.tensors[name], generator)
+    training = Training(MlxTripletObjective(task), parameters, settings)
+    stopped = training.run(watch)
+    weights = training.best
+    return Trained(weights, described("mlp-2layer", weights), training.steps, stopped)
+
+
+def train_residual(task: TrainingTask, watch: Watch) -> Trained:
+    """As `patina_hooks.projection.residual.train`."""
+    settings = task.settings
+    mean, components = whitening.fit(task.vectors, settings.out, settings.power)
+    whitened = row_products(task.vectors - mean, components)
+    parameters = Parameters(two_layers(len(components), settings.hidden, len(components)))
+    he_initialise(parameters.tensors["w1.weight"], draws(settings.seed, 0, Purpose.WEIGHTS))
+    training = Training(MlxContrastObjective(task, whitened), parameters, settings)
+    stopped = training.run(watch)
+    weights = {"mean": mean, "components": components, **training.best}
+    about = described("residual", weights) | {"power": f"{settings.power:g}"}
+    return Trained(weights, about, training.steps, stopped)
+
+
+def differentiate(
+    loss: Callable[[dict[str, mx.array]], mx.array], tensors: Tensors, gradients: Tensors
+) -> float:
+    """The loss of layers by name, a scalar; its gradients are written into `gradients`."""
+    value, found = mx.value_and_grad(loss)({name: mx.array(tensor) for name, tensor in tensors.items()})
+    mx.eval(value, found)
+    for name, gradient in found.items():
+        gradients[name][...] = np.asarray(gradient)
+    return float(np.asarray(value))
+
+
+def triplet_loss(layers: dict[str, mx.array], x: mx.array, weights: mx.array, margin: float) -> mx.array:
+    """The weighted mean loss of triplets x [3 t, in]: anchors, positives, negatives."""
+    anchor, positive, negative = mx.split(_unit(_forward(layers, x)), 3)
+    losses = mx.maximum((anchor * (negative - positive)).sum(axis=1) + margin, 0)
+    return (losses * weights).sum() / weights.sum()
+
+
+def contrast_loss(
+    layers: dict[str, mx.array], u: mx.array, allowed: mx.array, weights: mx.array, tau: float
+) -> mx.array:
+    """The weighted mean loss of whitened rows u [b + b k, d]: anchors, then texts; allowed [b, b, k]."""
+    count = len(weights)
+    y = _unit(u + _forward(layers, u))
+    scores = (y[:count] @ y[count:].T).reshape(allowed.shape) / tau
+    nearest = mx.where(allowed, scores, -mx.inf).max(axis=2)
+    losses = mx.logsumexp(nearest, axis=1) - mx.diagonal(nearest)
+    return (losses * weights).sum() / weights.sum()
+
+
+def _forward(layers: dict[str, mx.array], x: mx.array) -> mx.array:
+    hidden = mx.maximum(x @ layers["w1.weight"].T + layers["w1.bias"], 0)
+    return hidden @ layers["w2.weight"].T + layers["w2.bias"]
+
+
+def _unit(z: mx.array) -> mx.array:
+    """Unit rows; a row of zeros stays one, and pulls at nothing."""
+    square = (z * z).sum(axis=1, keepdims=True)
+    there = square > _TINY
+    return mx.where(there, z * mx.rsqrt(mx.where(there, square, 1)), 0)

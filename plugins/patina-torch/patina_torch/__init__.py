@@ -1,0 +1,19 @@
+"""The runtime "torch": safetensors run by PyTorch; and trainers of projections with its gradients."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from patina_hooks import ProjectionSpec, RuntimeSpec, hookimpl
+
+
+@hookimpl
+def patina_register_runtimes() -> Iterator[RuntimeSpec]:
+    modules = ("torch", "transformers", "safetensors", "tokenizers")
+    yield RuntimeSpec("torch", opener="patina_torch.runtime:open_model", modules=modules)
+
+
+@hookimpl
+def patina_register_projections() -> Iterator[ProjectionSpec]:
+    yield ProjectionSpec("torch-mlp", 1, "patina_torch.training:train_mlp")
+    yield ProjectionSpec("torch-residual", 1, "patina_torch.training:train_residual")

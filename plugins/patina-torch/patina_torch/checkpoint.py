@@ -1,0 +1,150 @@
+"""config.json and safetensors as a network of transformers: nothing fetched, no code of the model's.
+
+Of the config only what the architecture's own class knows is taken, so that no key can name code, a kernel or
+a quantisation. Which tensors belong where, also under the names of published files (nomic_bert's q, k and v
+in one), is transformers' own table.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from patina_hooks.errors import ModelError
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PreTrainedConfig, PreTrainedModel
+
+_CLASSES: Final = {"bert": "Bert", "nomic_bert": "NomicBert", "qwen3": "Qwen3", "olmo3": "Olmo3"}
+_OLD_ROPE: Final = {"rope_theta", "rope_scaling"}
+_LARGEST_CONFIG: Final = 1 << 20
+
+_NOT_OURS: Final = ("pooler.", "cls.", "lm_head.", "position_ids", "inv_freq")
+"""What may be left over: heads, and constants that older files hold."""
+
+_NOMIC_NAMES: Final = {
+    "n_embd": "hidden_size",
+    "n_head": "num_attention_heads",
+    "n_inner": "intermediate_size",
+    "n_layer": "num_hidden_layers",
+    "n_positions": "max_position_embeddings",
+    "layer_norm_epsilon": "layer_norm_eps",
+}
+_NOMIC_MUST: Final[Mapping[str, object]] = {
+    "activation_function": "swiglu",
+    "causal": False,
+    "mlp_fc1_bias": False,
+    "mlp_fc2_bias": False,
+    "moe_every_n_layers": 0,
+    "prenorm": False,
+    "qkv_proj_bias": False,
+    "rotary_emb_fraction": 1.0,
+    "rotary_emb_interleaved": False,
+    "rotary_emb_scale_base": None,
+    "rotary_scaling_factor": None,
+    "use_rms_norm": False,
+}
+"""What transformers' NomicBertModel computes, in the words of the published config."""
+
+
+def open_network(config: Path, weights: list[Path], dtype: torch.dtype) -> PreTrainedModel:
+    """The base model, ready to run on the processor. Raises `ModelError` that names file and reason."""
+    # 2 s to import: only when a model is opened.
+    import transformers
+
+    name, said = _read_config(config)
+    tensors = _read_tensors(weights)
+    kind: type[PreTrainedModel] = getattr(transformers, f"{name}Model")
+    with _quiet():
+        try:
+            network, found = kind.from_pretrained(
+                None,
+                config=_config(getattr(transformers, f"{name}Config"), said),
+                state_dict=tensors,
+                dtype=dtype,
+                attn_implementation="sdpa",
+                local_files_only=True,
+                use_safetensors=True,
+                output_loading_info=True,
+            )
+        except Exception as error:  # transformers' own have no common base
+            raise ModelError(f"{weights[0]} does not fit {config}: {error}") from error
+    _refuse_misfits(weights[0], found)
+    return network
+
+
+def _read_config(path: Path) -> tuple[str, dict[str, Any]]:
+    """The name of transformers' classes for the architecture, and what the config says."""
+    try:
+        with path.open("rb") as file:
+            said = json.loads(file.read(_LARGEST_CONFIG))
+    except (OSError, ValueError, RecursionError) as error:
+        raise ModelError(f"{path} is not a readable config.json: {error}") from error
+    kind = said.get("model_type") if isinstance(said, dict) else None
+    if not isinstance(kind, str) or kind not in _CLASSES:
+        known = ", ".join(_CLASSES)
+        raise ModelError(f"{path}: the torch runtime knows the architectures {known}, not {kind!r}")
+    if said.get("position_embedding_type", "absolute") != "absolute":
+        raise ModelError(f"{path}: relative position embeddings are not known to this runtime")
+    return _CLASSES[kind], _nomic(path, said) if "n_embd" in said else said
+
+
+def _nomic(path: Path, said: Mapping[str, Any]) -> dict[str, Any]:
+    """A config in GPT-2's words, as nomic publishes it, in those of transformers."""
+    for key, must in _NOMIC_MUST.items():
+        if said.get(key, must) not in (must, must or None):
+            raise ModelError(f"{path}: {key} is {said[key]!r}, which this runtime does not compute")
+    renamed = {ours: said[theirs] for theirs, ours in _NOMIC_NAMES.items() if theirs in said}
+    rope = {"rope_theta": said.get("rotary_emb_base", 10_000), "rope_type": "default"}
+    return {**said, **renamed, "hidden_act": "silu", "rope_parameters": rope}
+
+
+def _config(kind: type[PreTrainedConfig], said: Mapping[str, Any]) -> PreTrainedConfig:
+    from transformers import PreTrainedConfig
+
+    common = {one.name for one in fields(PreTrainedConfig)}  # type: ignore[arg-type, unused-ignore]
+    own = {one.name for one in fields(kind)} - common | _OLD_ROPE  # type: ignore[arg-type, unused-ignore]
+    return kind(**{key: value for key, value in said.items() if key in own})
+
+
+def _read_tensors(weights: list[Path]) -> dict[str, torch.Tensor]:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    tensors: dict[str, torch.Tensor] = {}
+    for path in weights:
+        try:
+            tensors |= load_file(path)
+        except (SafetensorError, OSError) as error:
+            raise ModelError(f"{path} is not a readable safetensors file: {error}") from error
+    return tensors
+
+
+def _refuse_misfits(path: Path, found: Mapping[str, Any]) -> None:
+    spare = [name for name in found["unexpected_keys"] if not any(part in name for part in _NOT_OURS)]
+    for what, names in (("lacks", found["missing_keys"]), ("holds what the model has no place for:", spare)):
+        if names:
+            first = ", ".join(sorted(map(str, names))[:4])
+            more = f" and {len(names) - 4} more" if len(names) > 4 else ""
+            raise ModelError(f"{path} {what} {first}{more}")
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without transformers' progress bars and reports: what they would say is raised."""
+    from transformers.utils import logging
+
+    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if bars:
+            logging.enable_progress_bar()

@@ -1,0 +1,72 @@
+"""Where and how precisely to compute, as the user's settings say."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from patina_hooks.errors import ModelError, SettingsError
+from patina_hooks.settings import runtime_settings
+
+if TYPE_CHECKING:
+    import torch
+
+_USUAL: Final[dict[str, str | int]] = {"device": "auto", "dtype": "float32", "threads": 0}
+_DTYPES: Final = ("float32", "bfloat16", "float16")
+_DEVICE: Final = re.compile(r"auto|cpu|mps|cuda(:\d{1,3})?")
+_MOST_THREADS: Final = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A device that is there, the precision of weights, and how many runs go on at a time."""
+
+    device: torch.device
+    dtype: torch.dtype
+    threads: int
+
+
+def chosen_place() -> Place:
+    """As the table `[runtime.torch]` says.
+
+    Raises `SettingsError` for a value that means nothing, `ModelError` for a device that is not there.
+    """
+    # 1 s to import: only when something is computed.
+    import torch
+
+    said = runtime_settings("torch", _USUAL)
+    device, dtype, threads = str(said["device"]), str(said["dtype"]), int(said["threads"])
+    if not _DEVICE.fullmatch(device):
+        raise SettingsError(f"runtime.torch.device is {device!r}: expected auto, cpu, cuda, cuda:1 or mps")
+    if dtype not in _DTYPES:
+        raise SettingsError(f"runtime.torch.dtype is {dtype!r}: expected one of {', '.join(_DTYPES)}")
+    if threads < 0:
+        raise SettingsError(f"runtime.torch.threads is {threads}: expected 0 (choose) or more")
+    there = _device(device)
+    return Place(there, getattr(torch, dtype), threads or usual_threads() if there.type == "cpu" else 1)
+
+
+def usual_threads() -> int:
+    """As many as this process may use, up to four: short texts gain nothing from more."""
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(usable, _MOST_THREADS)
+
+
+def _device(name: str) -> torch.device:
+    import torch
+
+    there = ["cpu"]
+    if torch.backends.mps.is_available():
+        there.append("mps")
+    if torch.cuda.is_available():
+        there += ["cuda", *(f"cuda:{place}" for place in range(torch.cuda.device_count()))]
+    if name == "auto":
+        return torch.device(next(kind for kind in ("cuda", "mps", "cpu") if kind in there))
+    if name not in there:
+        raise ModelError(
+            f"the setting runtime.torch.device is {name!r}, but this PyTorch can use only {', '.join(there)}",
+            hint='set device = "auto" under [runtime.torch]',
+        )
+    return torch.device(name)

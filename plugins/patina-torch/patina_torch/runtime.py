@@ -1,0 +1,122 @@
+"""A model's weights and tokenizer, opened: texts to ids, ids to token vectors."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from patina_hooks.errors import ModelError
+from patina_hooks.models.tokenizer import TextTokenizer, open_tokenizer
+from patina_hooks.types import ModelFiles, ModelSpec, Tokens
+from patina_torch.checkpoint import open_network
+from patina_torch.device import chosen_place
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from transformers import PreTrainedModel
+
+    from patina_hooks.types import Vectors
+
+_ROLES: Final = ("model", "config", "tokenizer")
+_LAST: Final = -1
+_FEWEST_TOKENS: Final = 16
+"""In one run: fewer go through kernels that round otherwise than those for many."""
+
+
+def open_model(model: ModelSpec, files: ModelFiles) -> TorchModel:
+    """Open the roles "model" (with "model.2", ...), "config" and "tokenizer".
+
+    Raises `ModelError` where one is absent or cannot be used, the model has no such `layer`, or the device
+    of the user's settings is not there; `SettingsError` where they mean nothing.
+    """
+    if absent := sorted(set(_ROLES) - set(files)):
+        raise ModelError(f"model {model.name} gives the torch runtime no file for {', '.join(absent)}")
+    weights = _weights(files)
+    tokenizer = open_tokenizer(files["tokenizer"])
+    place = chosen_place()
+    network = open_network(files["config"], weights, place.dtype)
+    layers = network.config.num_hidden_layers
+    if not -layers - 1 <= model.layer <= layers:
+        raise ModelError(
+            f"model {model.name} has the hidden states 0 to {layers}, and no layer {model.layer}"
+        )
+    network.to(place.device)
+    return TorchModel(network, tokenizer, model.layer, place.threads)
+
+
+class TorchModel:
+    """A `TokenModel`: a base model of transformers, whose hidden states are the token vectors.
+
+    A text's vectors are the same, bit for bit, in any company: only rows of one length run together, without
+    padding, and each run has one thread of its own. Where there is padding, or several threads share a run,
+    sums are taken in an order that depends on the other rows. On a GPU this cannot be promised.
+    """
+
+    def __init__(self, network: PreTrainedModel, tokenizer: TextTokenizer, layer: int, threads: int) -> None:
+        """threads: runs at the same time, 1 on a GPU."""
+        import torch
+
+        self._network = network.eval()
+        self._tokenizer = tokenizer
+        self._layer = layer
+        self._more = {"use_cache": False} if hasattr(network.config, "use_cache") else {}
+        self._threads = threads
+        # PyTorch keeps the number for each thread apart, so that the caller's stays as it is.
+        self._pool = ThreadPoolExecutor(threads, "patina-torch", torch.set_num_threads, (1,))
+
+    def tokenize(self, texts: Sequence[str], max_tokens: int) -> list[Tokens]:
+        """Ids with special tokens, cut to `max_tokens`, unpadded."""
+        return self._tokenizer.tokenize(texts, max_tokens)
+
+    def forward(self, ids: NDArray[np.int64], mask: NDArray[np.int64]) -> Vectors:
+        """Token vectors [b, s, d], float32, whatever the precision of the weights; zeros where mask is 0."""
+        import numpy as np
+
+        lengths = mask.sum(axis=1)
+        vectors = np.zeros((*ids.shape, self._network.config.hidden_size), dtype=np.float32)
+
+        def run(rows: NDArray[np.intp]) -> None:
+            length = lengths[rows[0]]
+            vectors[rows, :length] = self._run(ids[rows, :length])
+
+        deque(self._pool.map(run, self._runs(lengths)), maxlen=0)
+        return vectors
+
+    def _runs(self, lengths: NDArray[np.int64]) -> list[NDArray[np.intp]]:
+        """Rows of one length, the longest run first; in parts where there are fewer lengths than threads."""
+        import numpy as np
+
+        runs = [np.flatnonzero(lengths == length) for length in np.unique(lengths[lengths > 0])]
+        if len(runs) < self._threads:
+            runs = [part for rows in runs for part in np.array_split(rows, min(self._threads, len(rows)))]
+        return sorted(runs, key=lambda rows: -len(rows) * int(lengths[rows[0]]))
+
+    def _run(self, ids: NDArray[np.int64]) -> Vectors:
+        """Token vectors of ids [b, s] without padding."""
+        import numpy as np
+        import torch
+
+        copies = -(-_FEWEST_TOKENS // ids.size)
+        inputs = torch.from_numpy(np.tile(ids, (copies, 1))).to(self._network.device)
+        with torch.inference_mode():
+            given = self._network(input_ids=inputs, output_hidden_states=self._layer != _LAST, **self._more)
+            hidden = given.last_hidden_state if self._layer == _LAST else given.hidden_states[self._layer]
+            vectors: Vectors = hidden[: len(ids)].float().cpu().numpy()
+        return vectors
+
+
+def _weights(files: ModelFiles) -> list[Path]:
+    roles = sorted((role for role in files if role == "model" or role.startswith("model.")), key=_number)
+    weights = [files[role] for role in roles]
+    for path in weights:
+        if path.suffix != ".safetensors":
+            raise ModelError(f"{path} is refused: the torch runtime reads weights from .safetensors alone")
+    return weights
+
+
+def _number(role: str) -> tuple[int, str]:
+    return len(role), role

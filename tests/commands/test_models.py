@@ -1,0 +1,268 @@
+"""`patina models`: what it prints, and that `pull` alone asks the network."""
+
+from __future__ import annotations
+
+import json
+import re
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from support.hub import Hub, served
+from support.marked import ROOT
+from support.shell import PATINA, Shell
+from support.twins import make_twin
+
+from patina_hooks.errors import ModelError
+from patina_hooks.models.hub import models_folder
+from patina_hooks.models.user import user_models_file
+
+WEIGHTS = bytes(range(256)) * 1_000
+MODEL = """\
+[acme-hub]
+dimensions = 64
+languages = ["en"]
+parameters = 64000
+[acme-hub.files.onnx]
+model = {repository = "acme/acme", path = "onnx/model.onnx"}
+tokenizer = {repository = "acme/acme", path = "tokenizer.json"}
+[acme-twice]
+dimensions = 64
+[acme-twice.files.onnx]
+tokenizer = {repository = "acme/acme", path = "tokenizer.json"}
+"""
+
+
+@pytest.fixture(autouse=True)
+def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
+    monkeypatch.setenv("NO_COLOR", "1")
+    user_models_file().parent.mkdir(parents=True)
+    user_models_file().write_text(MODEL)
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    with served() as hub:
+        monkeypatch.setenv("HF_ENDPOINT", hub.url)
+        hub.add("acme/acme", "onnx/model.onnx", WEIGHTS)
+        hub.add("acme/acme", "tokenizer.json", b"{}")
+        yield hub
+
+
+@pytest.fixture
+def anywhere(tmp_path: Path) -> Shell:
+    """In no repository at all."""
+    (tmp_path / "empty").mkdir()
+    return Shell(tmp_path / "empty")
+
+
+def named(listed: list[dict[str, Any]], name: str) -> dict[str, Any]:
+    return next(one for one in listed if one["name"] == name)
+
+
+def documented(command: str) -> set[str]:
+    """The keys in the first column of the tables under a heading of docs/json.md."""
+    text = (ROOT / "docs/json.md").read_text("utf-8")
+    section = text.split(f"\n## patina models {command}")[1].split("\n## ")[0]
+    return {key for row in re.findall(r"^\| (`.*?) \|", section, re.M) for key in re.findall(r"`(\w+)`", row)}
+
+
+# --- what there is ----------------------------------------------------------------------------------
+
+
+def test_the_list_says_what_is_ready_and_what_to_do_for_the_rest(anywhere: Shell) -> None:
+    table = anywhere.out("models", "list")
+    rows = {line.split()[0]: line for line in table.splitlines()}
+    assert rows["minilm-l6-v2"].endswith("ready")
+    assert rows["acme-hub"].endswith("not pulled: patina models pull acme-hub")
+    listed = json.loads(anywhere.out("models", "list", "--json"))
+    assert all(set(one) == documented("list --json") for one in listed)
+    assert [one["name"] for one in listed] == sorted(one["name"] for one in listed)
+    assert named(listed, "minilm-l6-v2")["state"] == "ready"
+    assert named(listed, "acme-hub") | {"state": "pull", "runtime": "onnx"} == named(listed, "acme-hub")
+
+
+def test_a_model_that_cannot_be_read_is_said_beside_the_list(anywhere: Shell) -> None:
+    user_models_file().write_text(MODEL + "[wrong]\n")
+    result = anywhere.invoke("models", "list")
+    assert result.exit_code == 0
+    assert "acme-hub" in result.stdout
+    assert "wrong has no dimensions" in result.stderr
+
+
+def test_one_model_is_shown_with_its_files(anywhere: Shell) -> None:
+    page = anywhere.out("models", "show", "acme-hub")
+    assert "onnx/model.onnx of acme/acme at main" in page
+    assert "not here" in page
+    shown = json.loads(anywhere.out("models", "show", "minilm-l6-v2", "--json"))
+    assert set(shown) | {"runtime", "role", "source", "path", "bytes", "sha256"} == documented("show NAME")
+    assert {file["role"] for file in shown["files"]} == {"model", "tokenizer"}
+    assert all(Path(file["path"]).stat().st_size == file["bytes"] for file in shown["files"])
+
+
+def test_the_decision_is_explained(anywhere: Shell) -> None:
+    assert "* onnx" in anywhere.out("models", "explain", "minilm-l6-v2")
+    told = json.loads(anywhere.out("models", "explain", "minilm-l6-v2", "--json"))
+    assert set(told) | {"usable", "reason", "remedy"} == documented("explain NAME")
+    assert told["runtime"] == "onnx"
+
+
+def test_a_runtime_that_cannot_run_fails_with_why(anywhere: Shell) -> None:
+    result = anywhere.run("models", "explain", "minilm-l6-v2", "--runtime", "abacus")
+    assert result.returncode == 1
+    assert "minilm-l6-v2: cannot be run by abacus" in result.stdout
+    assert "no runtime is named 'abacus'" in result.stderr
+
+
+def test_an_unknown_model_is_an_error_that_names_those_there_are(anywhere: Shell) -> None:
+    result = anywhere.run("models", "show", "minilm")
+    assert result.returncode == 1
+    assert "did you mean minilm-l6-v2?" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "command", ["list", "list --json", "show minilm-l6-v2", "explain minilm-l6-v2", "recommend"]
+)
+def test_nothing_heavy_is_imported_to_say_what_there_is(anywhere: Shell, command: str) -> None:
+    code = (
+        "import atexit, sys; heavy = {'numpy', 'onnxruntime', 'tokenizers', 'torch', 'mlx', 'git', 'yaml',"
+        " 'huggingface_hub'}\n"
+        "atexit.register(lambda: print('loaded', *(heavy & set(sys.modules)), file=sys.stderr))\n"
+        f"sys.argv = ['patina', 'models', *{command.split()!r}]\n"
+        "from patina_hooks.commands import main; main()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr.strip() == "loaded"
+
+
+# --- getting them -----------------------------------------------------------------------------------
+
+
+def test_pull_show_verify_remove(anywhere: Shell, hub: Hub) -> None:
+    done = anywhere.run("models", "pull", "acme-hub")
+    assert (done.returncode, done.stdout) == (0, "acme-hub is here for onnx: 2 files, 256 kB\n"), done.stderr
+    assert done.stderr.splitlines()[:1] == ["acme/acme/onnx/model.onnx (256 kB)"]
+    assert {one.path.partition("/resolve/")[0] for one in hub.asked} == {"/acme/acme"}
+    hub.asked.clear()
+
+    shown = json.loads(anywhere.out("models", "show", "acme-hub", "--json"))
+    assert shown["state"] == "ready"
+    assert all(file["sha256"] and "c0ffee" in file["source"] for file in shown["files"])
+    assert "already" in anywhere.run("models", "pull", "acme-hub").stdout
+
+    checked = json.loads(anywhere.out("models", "verify", "acme-hub", "--json"))
+    assert all(set(one) == documented("verify") for one in checked)
+    assert [one["state"] for one in checked] == ["as it should be"] * 2
+    Path(shown["files"][0]["path"]).write_bytes(WEIGHTS[::-1])
+    altered = anywhere.run("models", "verify", "acme-hub")
+    assert altered.returncode == 1
+    assert "is not the file that was pulled" in altered.stdout
+    assert "try: patina models pull acme-hub --runtime onnx" in altered.stderr
+
+    freed = json.loads(anywhere.out("models", "remove", "acme-hub", "--json"))
+    assert set(freed) == documented("remove")
+    assert freed["bytes"] == len(WEIGHTS)
+    assert (models_folder() / "acme/acme/main/tokenizer.json").is_file(), "acme-twice has the same tokenizer"
+    assert hub.asked == []
+
+
+def test_a_pull_tells_programs_what_it_did(anywhere: Shell, hub: Hub) -> None:
+    done = anywhere.run("models", "pull", "acme-hub", "--runtime", "onnx", "--json")
+    told = json.loads(done.stdout)
+    assert set(told) == documented("pull")
+    assert (told["fetched"], told["present"]) == (["onnx/model.onnx", "tokenizer.json"], [])
+
+
+def test_what_needs_no_pull_asks_nobody(anywhere: Shell, hub: Hub) -> None:
+    assert anywhere.run("models", "pull", "minilm-l6-v2").returncode == 0
+    assert hub.asked == []
+
+
+def test_offline_is_offline(anywhere: Shell, hub: Hub) -> None:
+    done = anywhere.run("models", "pull", "acme-hub", env={"HF_HUB_OFFLINE": "1"})
+    assert done.returncode == 1
+    assert "HF_HUB_OFFLINE allows no network" in done.stderr
+    assert "try: unset HF_HUB_OFFLINE" in done.stderr
+    assert hub.asked == []
+
+
+def test_no_hub_at_all_is_an_error_in_words(anywhere: Shell) -> None:
+    done = anywhere.run("models", "pull", "acme-hub", env={"HF_ENDPOINT": "http://127.0.0.1:1"})
+    assert done.returncode == 1
+    assert "onnx/model.onnx of acme/acme could not be had" in done.stderr
+    assert "bug" not in done.stderr
+
+
+def test_a_disk_that_fills_up_is_said_and_what_came_is_gone_on_with(anywhere: Shell, hub: Hub) -> None:
+    def no_file_larger_than_100_kb() -> None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+
+    done = subprocess.run(
+        [*PATINA, "models", "pull", "acme-hub"], cwd=anywhere.folder, capture_output=True, text=True,
+        check=False, preexec_fn=no_file_larger_than_100_kb,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "cannot be written: File too large" in done.stderr
+    assert "try: df -h" in done.stderr
+    assert not (models_folder() / "acme").exists()
+    hub.asked.clear()
+    assert anywhere.run("models", "pull", "acme-hub").returncode == 0
+    assert hub.downloads() == ["bytes=100000-"]
+
+
+def test_without_room_it_is_said_beforehand(
+    anywhere: Shell, hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=9))
+    with pytest.raises(ModelError, match="256 kB are to be fetched and 9 B are free"):
+        anywhere.invoke("models", "pull", "acme-hub")
+    assert hub.downloads() == []
+
+
+def test_files_of_a_package_are_not_removed(anywhere: Shell) -> None:
+    done = anywhere.run("models", "remove", "minilm-l6-v2")
+    assert done.returncode == 1
+    assert "nothing of minilm-l6-v2 was pulled" in done.stderr
+
+
+# --- adding and choosing ----------------------------------------------------------------------------
+
+
+def test_a_model_in_a_folder_is_added_and_listed(anywhere: Shell, tmp_path: Path) -> None:
+    make_twin("bert", tmp_path / "Twin-Bert")
+    added = anywhere.invoke("models", "add", "--from-folder", str(tmp_path / "Twin-Bert"), "--pooling", "cls")
+    assert added.exit_code == 0
+    assert added.stdout in user_models_file().read_text()
+    assert "written to" in added.stderr
+    listed = json.loads(anywhere.out("models", "list", "--json"))
+    assert named(listed, "twin-bert")["pooling"] == "cls"
+    told = json.loads(
+        anywhere.out(
+            "models", "add", "--from-folder", str(tmp_path / "Twin-Bert"), "--pooling", "mean", "--name", "b",
+            "--json",
+        )
+    )  # fmt: skip
+    assert (told["name"], told["file"]) == ("b", str(user_models_file()))
+    again = anywhere.run("models", "add", "--from-folder", str(tmp_path / "Twin-Bert"), "--pooling", "cls")
+    assert again.returncode == 1
+    assert "has a model twin-bert already" in again.stderr
+
+
+def test_a_recommendation_has_reasons_for_and_against(anywhere: Shell) -> None:
+    told = json.loads(anywhere.out("models", "recommend", "--json"))
+    assert set(told) == documented("recommend")
+    reasons = {one["model"]: one["why"] for one in told["others"]} | {told["model"]: told["why"]}
+    listed = json.loads(anywhere.out("models", "list", "--json"))
+    assert set(reasons) == {one["name"] for one in listed}
+    assert all(reasons.values())
+    assert f"embedding_model: {told['model']}" in anywhere.out("models", "recommend")

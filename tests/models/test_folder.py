@@ -1,0 +1,160 @@
+"""A folder's files, as they are published or saved, and the entry that describes them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+from support.twins import ARCHITECTURES, Architecture, make_twin
+
+from patina_hooks.errors import ModelError, SettingsError
+from patina_hooks.models.folder import add_model, describe_folder
+from patina_hooks.models.user import user_models, user_models_file
+from patina_hooks.models.weights import model_files
+from patina_hooks.types import LocalFile, ModelSpec
+
+MODULES = [
+    {"type": f"sentence_transformers.models.{kind}", "path": path}
+    for kind, path in (("Transformer", ""), ("Pooling", "1_Pooling"), ("Normalize", "2_Normalize"))
+]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A BERT as sentence-transformers saves it."""
+    twin = make_twin("bert", tmp_path / "model")
+    folder = twin.config.parent
+    put(folder, "modules.json", MODULES)
+    put(folder, "1_Pooling/config.json", {"pooling_mode_cls_token": True, "pooling_mode_mean_tokens": False})
+    put(folder, "sentence_bert_config.json", {"max_seq_length": 40, "do_lower_case": False})
+    put(
+        folder, "config_sentence_transformers.json", {"prompts": {"query": "query: ", "passage": "passage: "}}
+    )
+    return folder
+
+
+def put(folder: Path, name: str, content: object) -> None:
+    path = folder / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps(content))
+
+
+def test_everything_that_the_folder_says_is_taken(folder: Path) -> None:
+    spec = describe_folder(folder, "mine")
+    assert (spec.dimensions, spec.max_tokens, spec.pooling) == (32, 40, "cls")
+    assert (spec.query_prefix, spec.passage_prefix) == ("query: ", "passage: ")
+    assert set(spec.runtimes) == {"torch", "mlx"}
+    assert model_files(spec, "torch") == {
+        "model": folder / "model.safetensors",
+        "config": folder / "config.json",
+        "tokenizer": folder / "tokenizer.json",
+    }
+    assert all(isinstance(file, LocalFile) and file.sha256 for file in spec.runtimes["torch"].values())
+
+
+@pytest.mark.parametrize("saved", [False, True])
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_every_architecture_in_both_forms(architecture: Architecture, saved: bool, tmp_path: Path) -> None:
+    twin = make_twin(architecture, tmp_path, as_saved_by_transformers=saved)
+    spec = describe_folder(tmp_path, "mine", "mean")
+    assert (spec.dimensions, set(spec.runtimes)) == (twin.dimensions, {"torch", "mlx"})
+
+
+def test_a_file_that_changes_later_is_refused(folder: Path) -> None:
+    spec = describe_folder(folder, "mine")
+    (folder / "config.json").write_text("{}")
+    with pytest.raises(ModelError, match=r"config\.json is not the file that was named in models\.toml"):
+        model_files(spec, "mlx")
+
+
+def test_an_onnx_file_with_its_data_and_shards(folder: Path) -> None:
+    (folder / "onnx").mkdir()
+    for name in ("model.onnx", "model.onnx_data", "model.onnx_data_1", "model_fp16.onnx"):
+        (folder / "onnx" / name).write_bytes(name.encode())
+    for number in (1, 2):
+        (folder / f"model-{number}-of-2.safetensors").write_bytes(b"x")
+    (folder / "model.safetensors").unlink()
+    put(
+        folder,
+        "model.safetensors.index.json",
+        {"weight_map": {"b": "model-2-of-2.safetensors", "a": "model-1-of-2.safetensors"}},
+    )
+    spec = describe_folder(folder, "mine")
+    names = {
+        runtime: {role: path.name for role, path in model_files(spec, runtime).items()}
+        for runtime in spec.runtimes
+    }
+    assert names["onnx"] == {
+        "model": "model.onnx", "data.1": "model.onnx_data", "data.2": "model.onnx_data_1",
+        "tokenizer": "tokenizer.json",
+    }  # fmt: skip
+    assert names["torch"]["model"] == "model-1-of-2.safetensors"
+    assert names["torch"]["model.2"] == "model-2-of-2.safetensors"
+
+
+def test_quantised_weights_are_mlx_s_alone(folder: Path) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    put(folder, "config.json", {**config, "quantization": {"group_size": 64, "bits": 4}})
+    assert set(describe_folder(folder, "mine").runtimes) == {"mlx"}
+
+
+DENSE = [*MODULES, {"type": "sentence_transformers.models.Dense", "path": "3_Dense"}]
+TWO = {"pooling_mode_cls_token": True, "pooling_mode_mean_tokens": True}
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("config.json", None, "it is no model's folder"),
+        ("config.json", {"model_type": "bert"}, "config.json has none of hidden_size"),
+        ("config.json", {"model_type": "t5", "hidden_size": 8}, "nothing that a runtime opens"),
+        ("modules.json", DENSE, "asks for Dense, which patina does not do"),
+        ("modules.json", {}, "is not what it should be: a JSON list"),
+        ("1_Pooling/config.json", None, "does not say how to pool"),
+        ("1_Pooling/config.json", TWO, "asks for a pooling that patina does not do"),
+        ("1_Pooling/config.json", {"pooling_mode_max_tokens": True}, "asks for a pooling that patina does"),
+        ("1_Pooling/config.json", {"pooling_mode": "lasttoken", "include_prompt": False}, "leave the prompt"),
+        ("model.safetensors", None, "nothing that a runtime opens"),
+        ("model.safetensors.index.json", {"weight_map": {"a": "../b"}}, "names a file elsewhere: '../b'"),
+        ("model.safetensors.index.json", {"weight_map": {"a": "b"}}, "lacks b, which its index"),
+        ("tokenizer.json", None, "has neither tokenizer.json nor vocab.txt"),
+    ],
+)
+def test_what_cannot_be_taken_is_said(folder: Path, name: str, content: object, said: str) -> None:
+    if content is None:
+        (folder / name).unlink()
+    else:
+        put(folder, name, content)
+    with pytest.raises(ModelError) as caught:
+        describe_folder(folder, "mine")
+    assert said in str(caught.value)
+
+
+def test_a_newer_word_for_pooling(folder: Path) -> None:
+    put(folder, "1_Pooling/config.json", {"pooling_mode": "lasttoken"})
+    assert describe_folder(folder, "mine").pooling == "last"
+
+
+@pytest.mark.parametrize("name", ["mine", "mine-v1.5"])
+@pytest.mark.parametrize("before", ["", "# mine\n[other]\ndimensions = 8\nfiles.onnx.model = '/x'"])
+def test_the_entry_is_what_was_described(folder: Path, name: str, before: str) -> None:
+    user_models_file().parent.mkdir(parents=True)
+    user_models_file().write_text(before)
+    put(folder, "config_sentence_transformers.json", {"prompts": {"query": 'a "b"\n\\ \x7f é🙂: '}})
+    spec = describe_folder(folder, name)
+    path = add_model(spec)
+    assert path.read_text().startswith(before)
+    found: Mapping[str, ModelSpec] = {one.name: one for one in user_models()}
+    assert found[name] == spec
+    assert len(found) == 1 + bool(before)
+    with pytest.raises(SettingsError, match=f"has a model {name} already"):
+        add_model(spec)
+
+
+def test_a_name_that_no_recipe_could_say_is_refused(folder: Path) -> None:
+    for name in ("a b", "a/b", ""):
+        with pytest.raises((SettingsError, ModelError)):
+            add_model(describe_folder(folder, name))
+    assert not user_models_file().exists()
