@@ -34,6 +34,8 @@ from patina_hooks.types import Fault
 from patina_hooks.worker import SYNC_LOCK
 
 if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
+
     from patina_hooks.gc import Freed
     from patina_hooks.models.encoding import Encoder
     from patina_hooks.pairs.stored import PairKind, ShownPair
@@ -97,6 +99,7 @@ class Patina:
         self._index: tuple[Space, str, Near] | None = None
         self._log: tuple[int, Log] | None = None
         self._units = Units()
+        self._aside: ThreadPoolExecutor | None = None
 
     def __enter__(self) -> Patina:
         return self
@@ -106,6 +109,9 @@ class Patina:
 
     def close(self) -> None:
         """Let go of model, index and log; the object may be used again."""
+        if self._aside:
+            self._aside.shutdown()
+            self._aside = None
         self._close_log()
         if self._opening:
             self._opening.wait()
@@ -271,8 +277,7 @@ class Patina:
         space = answering_space(log)
         if space is None:
             raise IndexDamaged("no vectors are here yet", hint="patina sync")
-        # Words are asked while the model is still being opened: the question is encoded when it is needed.
-        encode = cache(lambda: self._encoder(space).encode([query.text], role="query").vectors[0])
+        encode = self._encoding(space, query)
 
         def nearest(limit: int, texts: frozenset[bytes] | None) -> list[tuple[bytes, float]]:
             search = self._open_index(log, space)
@@ -284,6 +289,25 @@ class Patina:
             # A sync may have merged files between our reading of its manifest and of them.
             self._index = None
             return scry(log.connection, query, only, nearest, _weights(log), self._units)
+
+    def _encoding(self, space: Space, query: Query) -> Callable[[], Vectors]:
+        """Gives the question's vector when it is needed: words are asked meanwhile.
+
+        A model that is open reads the question in a thread beside; one that is not is opened in this thread,
+        since that imports.
+        """
+
+        def encode() -> Vectors:
+            vector: Vectors = self._encoder(space).encode([query.text], role="query").vectors[0]
+            return vector
+
+        if space not in self._encoders or query.mode != "hybrid":
+            return cache(encode)
+        # 4 ms to import: a cold question does without.
+        from concurrent.futures import ThreadPoolExecutor
+
+        self._aside = self._aside or ThreadPoolExecutor(1)
+        return self._aside.submit(encode).result
 
     def _open_index(self, log: Log, space: Space) -> Near:
         """The search of the index as the last sync left it, for a model's own vector [d]; it stays open from
