@@ -89,7 +89,7 @@ def test_a_dry_run_tells_the_time_that_was_measured_here(shell: Shell, memory: M
     memory.commit("review the server again", {"src/more.py": "1"})
     found = printed(shell, "--dry-run")["projections"]
     assert {one["why"] for one in found.values()} == {"the history changed since it was trained"}
-    assert 0 < found["whitening"]["seconds"] < found["mlp"]["seconds"]
+    assert all(one["seconds"] > 0 for one in found.values())
 
 
 def test_the_page_says_who_was_judged_by_what_and_the_verdict(shell: Shell) -> None:

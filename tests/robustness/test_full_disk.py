@@ -10,11 +10,9 @@ from pathlib import Path
 
 import pytest
 from support.memory import FAST_RECIPE, Memory
-from support.workers import wait_for_workers
+from support.workers import all_ended, wait_for_workers
 
 from patina_hooks.git.hooks import install
-from patina_hooks.git.lock import SyncLock
-from patina_hooks.worker import WORKER_LOCK
 
 PATINA = str(Path(sys.executable).with_name("patina"))
 
@@ -31,10 +29,12 @@ def no_file_larger_than(size: int) -> None:
 
 
 def run(memory: Memory, *command: str, size: int) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        command, cwd=memory.root, capture_output=True, text=True, check=False,
-        preexec_fn=lambda: no_file_larger_than(size),
-    )  # fmt: skip
+    """Run a command without space, and wait for what it started, a worker too."""
+    with all_ended() as passed:
+        return subprocess.run(
+            command, cwd=memory.root, capture_output=True, text=True, check=False,
+            pass_fds=(passed,), preexec_fn=lambda: no_file_larger_than(size),
+        )  # fmt: skip
 
 
 @pytest.fixture
@@ -77,8 +77,6 @@ def test_a_commit_without_space_for_patina(remembered: Memory) -> None:
     wait_for_workers(remembered)
     done = run(remembered, "git", "commit", "-q", "--allow-empty", "-m", "while the disk is full", size=4_000)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-    with SyncLock(remembered.state / WORKER_LOCK):
-        pass
     remembered.sync()
     assert remembered.snapshot() == remembered.rebuilt()
     assert "while the disk is full" in str(remembered.snapshot().observations)
@@ -100,10 +98,8 @@ def test_a_state_that_may_not_be_written(remembered: Memory) -> None:
     for name in ("log.db-shm", "embeddings.db-shm"):
         (remembered.state / name).unlink(missing_ok=True)
         (remembered.state / name).mkdir()
-    done = subprocess.run(
-        ["git", "commit", "-q", "--allow-empty", "-m", "while nothing can be written"],
-        cwd=remembered.root, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    commit = ["git", "commit", "-q", "--allow-empty", "-m", "while nothing can be written"]
+    done = run(remembered, *commit, size=1 << 30)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     for command, code in (("scry", 0), ("status", 0), ("log", 0), ("pairs", 0), ("sync", 1), ("gc", 1)):
         words = [command, "why sqlite"] if command == "scry" else [command]
@@ -111,8 +107,7 @@ def test_a_state_that_may_not_be_written(remembered: Memory) -> None:
         assert done.returncode == code, done
         assert "Traceback" not in done.stderr
         assert "bug" not in done.stderr
-    with SyncLock(remembered.state / WORKER_LOCK):
-        assert "cannot be used" in (remembered.state / "patina.log").read_text()
+    assert "cannot be used" in (remembered.state / "patina.log").read_text()
     for name in ("log.db-shm", "embeddings.db-shm"):
         (remembered.state / name).rmdir()
     remembered.sync()

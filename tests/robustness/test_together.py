@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from support.memory import FAST_RECIPE, Memory
-from support.workers import recorded, wait_for_workers, work
+from support.workers import all_ended, recorded, wait_for_workers, work
 
 from patina_hooks.git.hooks import install
 from patina_hooks.git.lock import SyncLock
@@ -29,11 +29,11 @@ def test_four_work_trees_and_two_workers(memory: Memory) -> None:
             message = f"parse the tree {tree.name} {number}"
             done = subprocess.run(
                 ["git", "commit", "-q", "--allow-empty", "-m", message],
-                cwd=tree, capture_output=True, text=True, check=False,
+                cwd=tree, capture_output=True, text=True, check=False, pass_fds=(passed,),
             )  # fmt: skip
             assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
-    with ThreadPoolExecutor(6) as pool:
+    with all_ended() as passed, ThreadPoolExecutor(6) as pool:
         workers = [pool.submit(work, memory) for _ in range(2)]
         list(pool.map(commits, trees))  # what a thread raised is raised here
         for worker in workers:

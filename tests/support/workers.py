@@ -1,10 +1,13 @@
-"""Real workers, and waiting for them by their lock."""
+"""Real workers, and waiting for them: by their lock, or until every process has ended."""
 
 from __future__ import annotations
 
+import fcntl
+import os
 import subprocess
 import sys
-from contextlib import closing
+from contextlib import closing, contextmanager
+from typing import TYPE_CHECKING
 
 from support.memory import Memory
 
@@ -12,6 +15,9 @@ from patina_hooks.corpus.log import Log
 from patina_hooks.git import spool
 from patina_hooks.git.lock import SyncLock
 from patina_hooks.worker import WORKER_LOCK
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 def work(memory: Memory) -> None:
@@ -29,6 +35,20 @@ def wait_for_workers(memory: Memory) -> None:
         with SyncLock(memory.state / WORKER_LOCK):
             pass  # whoever held it has looked at the spool since
         work(memory)
+
+
+@contextmanager
+def all_ended() -> Iterator[int]:
+    """A descriptor for `pass_fds`: the block is left when every process that inherited it has ended."""
+    ended, low = os.pipe()
+    passed = fcntl.fcntl(low, fcntl.F_DUPFD, 10)  # a hook closes those below before it starts the worker
+    os.close(low)
+    try:
+        yield passed
+    finally:
+        os.close(passed)
+        os.read(ended, 1)
+        os.close(ended)
 
 
 def recorded(memory: Memory) -> dict[str, list[str]]:
