@@ -18,16 +18,16 @@ from typing import TYPE_CHECKING
 from patina_hooks.configuration import configuration
 from patina_hooks.corpus.facts import counts, events_hash, skipped
 from patina_hooks.corpus.log import LOG_FILE, Event, Log, name_text
-from patina_hooks.errors import IndexDamaged, PatinaError, PluginError, StateError
+from patina_hooks.errors import IndexDamaged, PatinaError, PluginError, StateError, UsageError
 from patina_hooks.files import make_private, size_of
 from patina_hooks.git import spool
 from patina_hooks.git.lock import SyncLock
 from patina_hooks.git.repository import Repository
 from patina_hooks.models.cache import cut_keys
 from patina_hooks.plugins import Plugins
-from patina_hooks.search.fusion import WEIGHTS
 from patina_hooks.search.opening import Opening, open_space
 from patina_hooks.search.scry import Hit, Mode, Query, Units, scry
+from patina_hooks.search.tuned import remark, tuned_for, weights_for
 from patina_hooks.search.vectors import Space, answering_space, wanted_space
 from patina_hooks.sync import Progress, SyncReport, kept_faults, synchronise
 from patina_hooks.types import Fault
@@ -55,9 +55,9 @@ class Status:
     cut: texts that are longer than the model reads; their beginnings have a vector.
     model, runtime: what answers now, "" before the first vectors. projection: "none" where the raw model
     answers. stale: (projection, why) of what `patina oxidize` would train again; warnings: of a projection
-    that is in use against the gate, or cannot be used. synced: seconds since 1970 of the last sync, None
-    before the first. bytes: the state on disk. skipped: (what, why) of what was not read. pair_kinds: kind
-    -> its pairs' count, weight and time range.
+    that is in use against the gate, or cannot be used, and of tuned weights that are not used. synced:
+    seconds since 1970 of the last sync, None before the first. bytes: the state on disk. skipped: (what, why)
+    of what was not read. pair_kinds: kind -> its pairs' count, weight and time range.
     """
 
     events_hash: str
@@ -187,7 +187,7 @@ class Patina:
                 ref=ref, path=path, folder=log.fact("folder"),
             )  # fmt: skip
             if mode == "lexical":
-                return scry(log.connection, query, only, None, _weights(log), self._units)
+                return scry(log.connection, query, only, None, units=self._units)
             try:
                 return self._ask(log, query, only)
             except (PluginError, IndexDamaged) as error:
@@ -195,7 +195,7 @@ class Patina:
                     raise
                 if on_fault:
                     on_fault(f"answering by words alone: {error}")
-                return scry(log.connection, query, only, None, _weights(log), self._units)
+                return scry(log.connection, query, only, None, units=self._units)
 
     def related(self, path: str, *, limit: int = 10) -> Related:
         """What changed together with a file, and which sessions touched it."""
@@ -219,7 +219,7 @@ class Patina:
                 runtime=space.runtime if space else "",
                 projection=stands.name,
                 stale=stands.stale,
-                warnings=stands.warnings,
+                warnings=(*stands.warnings, *self._ignored(space)),
                 pair_kinds=pair_kinds(log.connection),
                 cut=self._cut(log, space) if space else 0,
                 synced=int(synced) if synced else None,
@@ -241,6 +241,11 @@ class Patina:
         except PatinaError as error:
             return Standing(used[:16] or "none", (), (str(error),))
 
+    def _ignored(self, space: Space | None) -> list[str]:
+        """What is to be said of tuned weights that search does not use."""
+        why = tuned_for(self.repository.state, space)[1] if space else ""
+        return [f"{remark(why)}; patina eval --tune"] if why else []
+
     def _cut(self, log: Log, space: Space) -> int:
         """How many live texts the model did not read to their ends."""
         ask = "SELECT count(*) FROM text WHERE key = ? AND live > 0"
@@ -253,11 +258,18 @@ class Patina:
             return log.events(limit, name_text(kind) if kind else None)
 
     def pairs(self, *, kind: str | None = None, limit: int = 10) -> list[ShownPair]:
-        """Training pairs with their texts and evidence, of the newest session, commit or folder first."""
+        """Training pairs with their texts and evidence, of the newest session, commit or folder first.
+
+        Raises `UsageError` for a kind that no generator makes.
+        """
         from patina_hooks.pairs.stored import shown_pairs
 
+        known = {spec.name for spec in self.plugins.pair_generators()}
+        if kind is not None and kind not in known:
+            hint = f"one of {', '.join(sorted(known))}"
+            raise UsageError(f"no generator makes pairs of the kind {kind}", hint=hint)
         with self._reading() as log:
-            return shown_pairs(log.connection, name_text(kind) if kind else None, limit)
+            return shown_pairs(log.connection, kind, limit)
 
     def gc(self) -> Freed:
         """Free what no live ref needs. Raises `StateError` while another process writes for a minute."""
@@ -283,12 +295,13 @@ class Patina:
             search = self._open_index(log, space)
             return search(encode(), limit, texts)
 
+        weights = weights_for(self.repository.state, space)
         try:
-            return scry(log.connection, query, only, nearest, _weights(log), self._units)
+            return scry(log.connection, query, only, nearest, weights, self._units)
         except IndexDamaged:
             # A sync may have merged files between our reading of its manifest and of them.
             self._index = None
-            return scry(log.connection, query, only, nearest, _weights(log), self._units)
+            return scry(log.connection, query, only, nearest, weights, self._units)
 
     def _encoding(self, space: Space, query: Query) -> Callable[[], Vectors]:
         """Gives the question's vector when it is needed: words are asked meanwhile.
@@ -351,16 +364,6 @@ class Patina:
             self._log[1].close()
             self._log = None
             self._units = Units()
-
-
-def _weights(log: Log) -> Mapping[str, float]:
-    """Those of `patina eval --tune`, where they were found better on later history."""
-    if not log.fact("weights"):
-        return WEIGHTS
-    # numpy, only where something was tuned.
-    from patina_hooks.evaluation.tuning import tuned_weights
-
-    return tuned_weights(log) or WEIGHTS
 
 
 def open(path: str | Path = ".") -> Patina:

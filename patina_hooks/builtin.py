@@ -48,8 +48,8 @@ def patina_register_pair_generators() -> Iterator[PairGeneratorSpec]:
 
 @hookimpl
 def patina_register_projections() -> Iterator[ProjectionSpec]:
-    for name in ("whitening", "mlp", "residual"):
-        yield ProjectionSpec(name, 1, f"patina_hooks.projection.{name}:train")
+    for name, hidden in (("whitening", 0), ("mlp", 1024), ("residual", 512)):
+        yield ProjectionSpec(name, 1, f"patina_hooks.projection.{name}:train", hidden)
 
 
 @hookimpl

@@ -44,6 +44,7 @@ def examine(repository: Repository, plugins: Plugins) -> list[Finding]:
         _log,
         _vectors,
         _projection,
+        _fusion,
         _model,
         _plugins,
         _worker,
@@ -191,6 +192,25 @@ def _projection(repository: Repository, plugins: Plugins) -> Iterator[Finding]:
     if lock is not None and lock.get("events_hash") != events:
         why = "it was built from another history"
         yield Finding("projection", "ok", f"{LOCK_FILE} is stale", why, "patina oxidize")
+
+
+def _fusion(repository: Repository, plugins: Plugins) -> Iterator[Finding]:
+    from patina_hooks.search.tuned import load_tuned, remark, tuned_for
+    from patina_hooks.search.vectors import answering_space
+
+    if not repository.state.is_dir():
+        return
+    with Log(repository.state, create=False) as log:
+        space = answering_space(log)
+    tuned = load_tuned(repository.state)
+    used, why = tuned_for(repository.state, space) if space else (None, "")
+    if why:
+        yield Finding("fusion", "warning", remark(why), "the usual ones are", "patina eval --tune")
+    elif used:
+        yield Finding("fusion", "ok", "search uses the weights of patina eval --tune")
+    else:
+        told = "later questions did not bear out those that were tuned" if tuned else "none were tuned"
+        yield Finding("fusion", "ok", f"search uses the usual weights: {told}")
 
 
 def _model(repository: Repository, plugins: Plugins) -> Iterator[Finding]:

@@ -18,7 +18,7 @@
 
 It is data from a clone: read by a safe loader, without tags, anchors or aliases, in bounded size.
 Version 1 is read too; there `epochs` and `batch_size` stand beside `layers`. `instruction`, `pooling`,
-`extraction_layer` and `truncate` may stand at the top, or in a projection for it alone.
+`extraction_layer` and `truncate` may stand at the top or in projections, which then have to agree.
 """
 
 from __future__ import annotations
@@ -51,6 +51,7 @@ background:
 BUILTIN_KINDS = ("whitening", "mlp", "residual")
 """The kinds of projection that are learned where a recipe lists none."""
 _SIZE_CAP = 64 * 1024
+_Said = dict[str, tuple[Any, int]]  # key -> its value, and the line where it is said first
 _MOST_DIGITS = 9
 _FRACTION = re.compile(r"[0-9]{0,9}\.[0-9]{0,9}")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}(?:/[A-Za-z0-9][A-Za-z0-9._-]{0,63})?")
@@ -84,7 +85,6 @@ class ProjectionRecipe:
     pair_type: str = ""
     epochs: int | None = None
     batch_size: int | None = None
-    reading: Reading = Reading()
     lines: Mapping[str, int] = field(default_factory=dict, compare=False)
 
     def line(self, key: str) -> int:
@@ -141,13 +141,15 @@ def parse_recipe(text: str, where: str) -> Recipe:
     entries = _entries(root, where, "", _TOP) if root else {}
     projections, background = entries.pop("projections", None), entries.pop("background", None)
     values = _values(entries, where, "", _TOP)
+    said = {key: (values[key], _line(entries[key])) for key in _READING if key in values}
+    learned = _projections(projections, where, said) if projections else ()
     return Recipe(
         version=values.get("version", 2),
         model=values.get("embedding_model", DEFAULT_MODEL),
         runtime=values.get("runtime", "auto"),
         index=values.get("index", "exact"),
-        reading=_reading(values),
-        projections=_projections(projections, where) if projections else (),
+        reading=Reading(**{key: value for key, (value, _) in said.items()}),
+        projections=learned,
         background=_background(background, where) if background else Background(),
     )
 
@@ -157,12 +159,12 @@ def _background(node: yaml.Node, where: str) -> Background:
     return Background(**_values(entries, where, "background", _BACKGROUND))
 
 
-def _projections(node: yaml.Node, where: str) -> tuple[ProjectionRecipe, ...]:
+def _projections(node: yaml.Node, where: str, said: _Said) -> tuple[ProjectionRecipe, ...]:
     named = _entries(node, where, "projections", None)
-    return tuple(_projection(name, entry, where) for name, entry in named.items())
+    return tuple(_projection(name, entry, where, said) for name, entry in named.items())
 
 
-def _projection(name: str, node: yaml.Node, where: str) -> ProjectionRecipe:
+def _projection(name: str, node: yaml.Node, where: str, said: _Said) -> ProjectionRecipe:
     place = f"projections.{name}"
     if not _NAME.fullmatch(name):
         raise SettingsError(f"{where}:{_line(node)}: {name!r} is no name for a projection; write: semantic:")
@@ -177,13 +179,20 @@ def _projection(name: str, node: yaml.Node, where: str) -> ProjectionRecipe:
             raise SettingsError(f"{where}:{line}: {twice!r} is given twice; remove one of the two lines")
         values |= _values(inner, where, f"{place}.training", _TRAINING)
         lines |= {key: _line(entry) for key, entry in inner.items()}
-    reading = _reading(values)
     own = {key: value for key, value in values.items() if key not in _READING}
-    return ProjectionRecipe(name, **own, reading=reading, lines=lines)
+    for key in filter(values.__contains__, _READING):
+        _agree(key, values[key], f"{where}:{lines[key]}: {_dotted(place, key)}", lines[key], said)
+    return ProjectionRecipe(name, **own, lines=lines)
 
 
-def _reading(values: Mapping[str, Any]) -> Reading:
-    return Reading(**{key: values[key] for key in _READING if key in values})
+def _agree(key: str, value: object, place: str, line: int, said: _Said) -> None:
+    """How the model is read may be said at a projection too, but a model is read in one way."""
+    before, there = said.setdefault(key, (value, line))
+    if before != value:
+        raise SettingsError(
+            f"{place} is {value!r}, but line {there} says {before!r}, expected one way to read the model for"
+            f" all projections; remove one of the two lines"
+        )
 
 
 # --- what may stand where -------------------------------------------------------------------------

@@ -427,11 +427,13 @@ class ProjectionSpec:
     train: `(task: TrainingTask, watch: Watch) -> Trained`; open: `(weights, metadata) -> Projection`, by
     default for the built-in layouts (see `patina_hooks.projection.interface`).
     version: raise it whenever the same task would train other weights.
+    hidden: how wide its hidden layer is where a recipe does not say; 0 where it has none.
     """
 
     name: str
     version: int
     train: str
+    hidden: int = 512
     open: str = "patina_hooks.projection.weights:open_projection"
 
 

@@ -134,8 +134,8 @@ def test_all_is_well(memory: Memory) -> None:
     found = findings(memory)
     assert {one.level for every in found.values() for one in every} == {"ok"}
     assert found.keys() == {
-        "git", "settings", "recipe", "hooks", "state", "log", "vectors", "projection", "model", "plugins",
-        "worker",
+        "git", "settings", "recipe", "hooks", "state", "log", "vectors", "projection", "fusion", "model",
+        "plugins", "worker",
     }  # fmt: skip
 
 

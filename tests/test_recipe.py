@@ -79,10 +79,14 @@ def refused(text: str) -> str:
         (WITHOUT_MODEL, Recipe(projections=(ProjectionRecipe("semantic", layers=(1024, 256)),))),
         (
             "instruction: find it\npooling: last\nextraction_layer: -1\ntruncate: 256\n"
-            "projections: {semantic: {truncate: 128}}\n",
+            "projections: {semantic: {truncate: 256}}\n",
+            Recipe(reading=Reading("find it", "last", -1, 256), projections=(ProjectionRecipe("semantic"),)),
+        ),
+        (
+            "projections:\n  one: {pooling: last}\n  two: {pooling: last, truncate: 128}\n",
             Recipe(
-                reading=Reading("find it", "last", -1, 256),
-                projections=(ProjectionRecipe("semantic", reading=Reading(truncate=128)),),
+                reading=Reading(pooling="last", truncate=128),
+                projections=(ProjectionRecipe("one"), ProjectionRecipe("two")),
             ),
         ),
         ("projections: {}\n", Recipe()),
@@ -134,6 +138,12 @@ def test_every_dialect_is_read(text: str, recipe: Recipe) -> None:
         (LEARNED + "    epochs: -1\n", 3, "epochs is -1, expected a positive whole number"),
         (LEARNED + "    batch_size: " + "9" * 5000 + "\n", 3, "expected a positive whole number"),
         (LEARNED + "    epochs: 1\n    training: {epochs: 2}\n", 4, "'epochs' is given twice"),
+        (
+            LEARNED + "    pooling: last\npooling: mean\n",
+            3,
+            "projections.semantic.pooling is 'last', but line 4 says 'mean', expected one way to read",
+        ),
+        (LEARNED + "    truncate: 64\n  two: {truncate: 32}\n", 4, "but line 3 says 64"),
         (LEARNED + "    pooling: max\n", 3, "pooling is 'max', expected one of: mean, cls, last"),
         (LEARNED + "    type: [a]\n", 3, "expected the name of a kind of projection; write: type: residual"),
         ("projections: {../x: {}}\n", 1, "'../x' is no name for a projection"),

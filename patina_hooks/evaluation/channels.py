@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal, get_args
 
 import numpy as np
 
@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 
 CHANNELS: Final = ("hybrid", "rrf", "vector", "bm25", "recent", "popularity")
 BASELINES: Final = ("rrf", "vector", "bm25", "recent", "popularity")
+
+Reading = Literal["hybrid", "rrf", "vector", "bm25"]
+READING: Final[tuple[Reading, ...]] = get_args(Reading)
+"""Those that read the question: what the others say changes with history alone."""
 
 _FILE_WEIGHTS: Final = {"observation": 0.5, "vector": 0.5}
 _RRF: Final = 60  # Cormack, Clarke and Buettcher, SIGIR 2009
@@ -58,17 +62,19 @@ def gather(query_set: QuerySet, schema: Sequence[str], embeddings: Embeddings) -
 def rankings(query_set: QuerySet, evidence: Evidence, weights: Mapping[str, float]) -> dict[str, Scores]:
     """Channel -> the score of each unit [u], `NOT_FOUND` for those that it does not rank.
 
-    weights: of hybrid, for sessions; files are fused evenly.
+    weights: of hybrid, for sessions; files are fused evenly. "recent" is for files alone: at the moment of a
+    question about a session, the session that answers it is the latest one by the way the question is made.
     """
     query, size = evidence.query, len(query_set.units)
     bm25 = _scores(evidence.fused["observation"], size)
     fused = fuse(evidence.fused, _FILE_WEIGHTS if query_set.rolling else weights)
+    recent = {"recent": _baseline(query, query_set.recency(query))} if query_set.rolling else {}
     return {
         "hybrid": _scores(fused, size),
         "rrf": _reciprocal_rank_fusion([bm25, evidence.vector]),
         "vector": evidence.vector,
         "bm25": bm25,
-        "recent": _baseline(query, query_set.recency(query)),
+        **recent,
         "popularity": _baseline(query, query_set.popularity(query)),
     }
 
@@ -84,7 +90,7 @@ def _reciprocal_rank_fusion(lists: Sequence[Scores]) -> Scores:
 def _baseline(query: Query, counts: NDArray[np.int64]) -> Scores:
     allowed = counts > 0
     if query.candidates is not None:
-        allowed &= query.candidates
+        allowed &= query.candidates.flags
     return np.where(allowed, counts, NOT_FOUND).astype(np.float32)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -15,22 +16,21 @@ from patina_hooks.evaluation.embeddings import Embeddings, load_embeddings
 from patina_hooks.evaluation.file_sets import commit_files, commit_files_cold
 from patina_hooks.evaluation.history import History, read_history
 from patina_hooks.evaluation.metrics import worth_of
-from patina_hooks.evaluation.query_sets import MOST_QUERIES, QuerySet
+from patina_hooks.evaluation.query_sets import QuerySet, Wanted
 from patina_hooks.evaluation.results import Answer, Evaluation, Measured, SetResult
 from patina_hooks.evaluation.session_sets import commit_session, context, goal, held_out
-from patina_hooks.evaluation.tuning import Tuned, record, tune_on, tuned
+from patina_hooks.evaluation.tuning import tune_on
 from patina_hooks.evaluation.user_set import USER_SET, ask_user_set
-from patina_hooks.git.lock import SyncLock
-from patina_hooks.projection.active import load_active
+from patina_hooks.projection.active import Active, load_active
 from patina_hooks.search.fusion import WEIGHTS
 from patina_hooks.search.opening import open_space
+from patina_hooks.search.tuned import Tuned, store_tuned, tuned_for
 from patina_hooks.search.vectors import Space, answering_space
-from patina_hooks.worker import SYNC_LOCK
 
 if TYPE_CHECKING:
     from patina_hooks.api import Patina
 
-MINED: Final[Mapping[str, Callable[[History, int], QuerySet]]] = {
+MINED: Final[Mapping[str, Callable[[History, Wanted], QuerySet]]] = {
     "context": context,
     "commit_session": commit_session,
     "goal": goal,
@@ -42,13 +42,13 @@ MINED: Final[Mapping[str, Callable[[History, int], QuerySet]]] = {
 
 Progress = Callable[[str, int, int], None]
 
-_PATIENCE: Final = 60.0  # seconds
+_USUAL: Final = Wanted()
 
 
-def mine(history: History, names: Collection[str] = tuple(MINED), most: int = MOST_QUERIES) -> list[QuerySet]:
-    """The query sets of a history, in one order, with at most so many questions each; the same history gives
+def mine(history: History, names: Collection[str] = tuple(MINED), wanted: Wanted = _USUAL) -> list[QuerySet]:
+    """The query sets of a history, in one order, with the questions that are wanted; the same history gives
     the same questions."""
-    return [make(history, most) for name, make in MINED.items() if name in names]
+    return [make(history, wanted) for name, make in MINED.items() if name in names]
 
 
 def evaluate(
@@ -65,28 +65,29 @@ def evaluate(
     the set "queries", alone where names is just that.
     after: only questions asked later than this (seconds since 1970); where a projection or tuned weights are
     in use, only those that they never saw.
-    Raises `StateError` where there is nothing to measure, or texts have no vectors yet; `UsageError` for a
-    name or file that cannot be meant.
+    Raises `StateError` where there is nothing to measure, texts have no vectors yet, or what answers is seen
+    through another projection than the one in use; `UsageError` for a name or file that cannot be meant.
     """
     unknown = sorted(set(names).difference(MINED, [USER_SET] if queries else []))
     if unknown:
         raise UsageError(f"there is no query set {', '.join(unknown)}", hint=f"one of {', '.join(MINED)}")
-    history, space, in_use = _read(patina)
-    active = load_active(patina.repository.state) if space.projection else None
-    learned = [in_use.split if in_use else None, active.split - 1 if active else None]
-    later = [moment for moment in (after, *learned) if moment is not None]
+    found = _read(patina)
+    history, space = found.history, found.space
+    tuned, ignored = tuned_for(patina.repository.state, space)
+    later = [moment for moment in (after, found.until, tuned.split if tuned else None) if moment is not None]
     measured = Measured(
         events_hash=history.events_hash,
         model=space.model,
         runtime=space.runtime,
         fingerprint=space.fingerprint,
-        projection=active.name if active else "none",
-        weights=in_use.weights if in_use else WEIGHTS,
+        projection=found.active.name if found.active else "none",
+        weights=tuned.weights if tuned else WEIGHTS,
         after=max(later, default=None),
+        ignored=ignored,
     )
     results = []
-    wanted = [name for name in MINED if name in names or not names]
-    sets = [_after(one, measured.after) for one in mine(history, wanted)]
+    asked = [name for name in MINED if name in names or not names]
+    sets = mine(history, asked, Wanted(after=measured.after))
     if any(sets):
         project = space.open_projection(patina.plugins, patina.repository.state)
         embeddings = embed(patina, space, sets, progress).projected(project)
@@ -101,23 +102,18 @@ def evaluate(
 
 def tune(patina: Patina, progress: Progress = lambda *_: None) -> Tuned:
     """Tune the weights of fusion on the first 70 % of the questions about sessions, judge them on the later
-    ones, and record both. Raises as `evaluate` does, and `StateError` while another process writes."""
-    history, space, _ = _read(patina)
+    ones, and keep both; see `tune_on`. Raises as `evaluate` does."""
+    found = _read(patina)
+    history, space = found.history, found.space
     sets = [one for one in mine(history) if one and not one.rolling]
     if not sets:
         raise _nothing(history)
     project = space.open_projection(patina.plugins, patina.repository.state)
     embeddings = embed(patina, space, sets, progress).projected(project)
-    found = tune_on(_gathered(sets, history, embeddings, progress), history.events_hash)
-    lock = SyncLock(patina.repository.state / SYNC_LOCK)
-    if not lock.acquire(_PATIENCE):
-        raise StateError("another patina is at work", hint="try again in a while")
-    try:
-        with Log(patina.repository.state) as log, log.writing():
-            record(log, found)
-    finally:
-        lock.release()
-    return found
+    gathered = _gathered(sets, history, embeddings, progress)
+    tuned = tune_on(gathered, space, history.events_hash, until=found.until)
+    store_tuned(patina.repository.state, tuned)
+    return tuned
 
 
 def embed(
@@ -128,12 +124,38 @@ def embed(
     return load_embeddings(patina.repository.state, space, sets, opener, progress)
 
 
-def _read(patina: Patina) -> tuple[History, Space, Tuned | None]:
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What is measured. active: the projection that the space is seen through, None for the raw model."""
+
+    history: History
+    space: Space
+    active: Active | None
+
+    @property
+    def until(self) -> int | None:
+        """The last moment that the projection may have learned from, None without one."""
+        return self.active.split - 1 if self.active else None
+
+
+def _read(patina: Patina) -> _Found:
     with Log(patina.repository.state, create=False) as log, log.reading() as connection:
         space = answering_space(log)
         if space is None:
             raise StateError("no vectors are here yet", hint="patina sync")
-        return read_history(connection), space, tuned(log)
+        return _Found(read_history(connection), space, _active(patina.repository.state, space))
+
+
+def _active(state: Path, space: Space) -> Active | None:
+    """What is known of the projection that answers. Until a sync has swapped it for another one that is in
+    use by now, nobody knows what it learned from, nor on what it may be measured."""
+    if not space.projection:
+        return None
+    active = load_active(state)
+    if active is None or (active.weights, active.fingerprint) != (space.projection, space.fingerprint):
+        why = "what answers is still seen through a projection that is no longer in use"
+        raise StateError(why, hint="patina sync")
+    return active
 
 
 def _nothing(history: History) -> StateError:
@@ -145,10 +167,6 @@ def _nothing(history: History) -> StateError:
         f"there is nothing to measure on: {sessions} and {commits} give no question",
         hint="patina session start TITLE",
     )
-
-
-def _after(query_set: QuerySet, moment: int | None) -> QuerySet:
-    return query_set if moment is None else query_set.after(moment)
 
 
 def _gathered(

@@ -11,35 +11,40 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from itertools import groupby
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from patina_hooks.evaluation.history import History, PastCommit, Piece
 from patina_hooks.evaluation.query_sets import (
-    MOST_QUERIES,
     SHORTEST,
+    Candidates,
     Query,
     QuerySet,
+    Wanted,
     chosen,
     linked,
     query_id,
 )
 
+if TYPE_CHECKING:
+    from patina_hooks.evaluation.query_sets import Flags
+
 _MOST_PATHS: Final = 50
 _HOTTEST: Final = 10
+_USUAL: Final = Wanted()
 
 
-def commit_files(history: History, most: int = MOST_QUERIES) -> QuerySet:
+def commit_files(history: History, wanted: Wanted = _USUAL) -> QuerySet:
     """All files."""
-    return _Walk(history, "commit_files").query_set(most)
+    return _Walk(history, "commit_files", wanted).query_set()
 
 
-def commit_files_cold(history: History, most: int = MOST_QUERIES) -> QuerySet:
+def commit_files_cold(history: History, wanted: Wanted = _USUAL) -> QuerySet:
     """Without the ten files that most commits touch: easily guessed, and rarely looked for."""
     touched = Counter(path for commit in history.commits if _speaks(commit) for path in commit.paths)
     hottest = sorted(touched, key=lambda path: (-touched[path], path))[:_HOTTEST]
-    return _Walk(history, "commit_files_cold", frozenset(hottest)).query_set(most)
+    return _Walk(history, "commit_files_cold", wanted, frozenset(hottest)).query_set()
 
 
 def _speaks(commit: PastCommit) -> bool:
@@ -53,17 +58,19 @@ class _Walk:
 
     history: History
     name: str
+    wanted: Wanted
     left_out: Collection[str] = ()
     units: dict[str, int] = field(default_factory=dict)
     pieces: list[Piece] = field(default_factory=list)
     links: list[list[int]] = field(default_factory=list)
     touches: list[int] = field(default_factory=list)
-    present: set[int] = field(default_factory=set)
+    present: Flags = field(init=False)
 
-    def query_set(self, most: int) -> QuerySet:
+    def query_set(self) -> QuerySet:
         paths = {path for commit in self.history.commits for path in commit.paths}.difference(self.left_out)
         self.units = {path: unit for unit, path in enumerate(sorted(paths))}
-        queries = chosen(self._queries(), most)
+        self.present = np.zeros(len(self.units), np.bool_)
+        queries = chosen(self._queries(), self.wanted)
         links = linked(self.links)
         return QuerySet(
             name=self.name,
@@ -85,26 +92,26 @@ class _Walk:
                 self._learn(commit)
 
     def _query(self, commit: PastCommit) -> Query | None:
-        relevant = {self.units[path] for path in commit.paths if path in self.units} & self.present
-        if not relevant or not _speaks(commit) or len(commit.message) < SHORTEST:
+        if not self.wanted.takes(commit.committed) or not _speaks(commit) or len(commit.message) < SHORTEST:
             return None
-        candidates = np.zeros(len(self.units), np.bool_)
-        candidates[list(self.present)] = True
+        touched = [self.units[path] for path in commit.paths if path in self.units]
+        relevant = frozenset(unit for unit in touched if self.present[unit])
+        if not relevant:
+            return None
         return Query(
             id=query_id(self.name, commit.oid),
             text=commit.message,
-            relevant=frozenset(relevant),
+            relevant=relevant,
             cluster=commit.session or _day(commit.committed),
             when=commit.committed,
             seen=len(self.pieces),
             touched=len(self.touches),
-            candidates=candidates,
+            candidates=Candidates.of(self.present),
         )
 
     def _learn(self, commit: PastCommit) -> None:
         touched = {self.units[path]: there for path, there in commit.paths.items() if path in self.units}
-        self.present -= {unit for unit, there in touched.items() if not there}
-        self.present |= {unit for unit, there in touched.items() if there}
+        self.present[list(touched)] = list(touched.values())
         if _speaks(commit):
             self.touches += sorted(touched)
             self.pieces += commit.pieces

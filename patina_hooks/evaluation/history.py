@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from itertools import groupby
 from operator import itemgetter
@@ -46,7 +46,9 @@ class PastCommit:
     """A commit. pieces: what its message says; paths: those that it touched -> whether they were there after.
 
     session: the innermost session that holds it, None for none; ranges: every session whose tags hold it,
-    or a copy of it. bookkeeping: a merge, or a commit of nothing but session documents and patina's files.
+    or a copy of it. bookkeeping: it tells nothing of its paths but that they are there: a merge, a commit of
+    nothing but session documents and patina's files, or a later copy of a commit (see `_Copies`), which also
+    says nothing. reworded: what the messages of its copies say otherwise.
     """
 
     oid: str
@@ -56,6 +58,7 @@ class PastCommit:
     session: str | None
     ranges: tuple[str, ...]
     bookkeeping: bool
+    reworded: tuple[Piece, ...] = ()
 
     @property
     def message(self) -> str:
@@ -69,7 +72,8 @@ class PastCommit:
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """sessions: by id; commits: oldest first, copies of one commit (a rebase left both) once, as the first.
+    """sessions: by id; commits: oldest first, copies of one commit (a rebase left both) once, as the first,
+    and after it those copies that touch other paths, mute.
 
     schema: the statements that make the lexical tables, so that whoever copies them has the same words.
     """
@@ -134,7 +138,7 @@ def _commits(connection: sqlite3.Connection, folder: str) -> list[PastCommit]:
     ranges: dict[int, list[str]] = {}
     for number, session in connection.execute("SELECT commit_id, session FROM session_commit ORDER BY 1, 2"):
         ranges.setdefault(number, []).append(session)
-    first: dict[object, PastCommit] = {}
+    copies = _Copies()
     for number, oid, author, authored, committed, merge, session in connection.execute(
         f"SELECT c.id, c.oid, c.author, c.authored, c.committed, c.merge, {SESSION_OF_COMMIT} FROM commits c"
         " ORDER BY c.committed, c.oid"
@@ -149,18 +153,51 @@ def _commits(connection: sqlite3.Connection, folder: str) -> list[PastCommit]:
             ranges=tuple(ranges.get(number, ())),
             bookkeeping=bool(merge) or all(path.startswith((folder, ".patina/")) for path in touched),
         )
-        copy = (author, authored, commit.message, tuple(touched))
-        first[copy] = _joined(first[copy], commit) if copy in first else commit
-    return list(first.values())
+        copies.add((author, authored, merge), commit)
+    return copies.commits
 
 
-def _joined(first: PastCommit, copy: PastCommit) -> PastCommit:
-    return PastCommit(
-        oid=first.oid,
-        committed=first.committed,
-        pieces=first.pieces,
-        paths=first.paths,
-        session=first.session or copy.session,
-        ranges=tuple(sorted({*first.ranges, *copy.ranges})),
-        bookkeeping=first.bookkeeping,
-    )
+class _Copies:
+    """Commits, oldest first, of which copies count once.
+
+    Amending, rebasing and cherry-picking keep author and authored second, and make a later commit. One that
+    agrees with an earlier one in those, and in its subject or in any of its paths, is taken for a copy: were
+    it none, one question would be lost; were it one, it would tell the answer to the other. (What shares no
+    path tells none.) Of two commits of the same second neither sees the other, and scripts make several in
+    one: those are copies only where message and paths agree wholly.
+    """
+
+    def __init__(self) -> None:
+        self.commits: list[PastCommit] = []
+        self._firsts: dict[tuple[object, str, str], int] = {}
+
+    def add(self, made: tuple[object, ...], commit: PastCommit) -> None:
+        """made: by whom, and when at first."""
+        traits = [(made, "subject", commit.subject)] if commit.subject else []
+        traits += [(made, "path", path) for path in commit.paths]
+        alike = dict.fromkeys(self._firsts[trait] for trait in traits if trait in self._firsts)
+        place = next((place for place in alike if self._is_copy(self.commits[place], commit)), None)
+        if place is None:
+            place = len(self.commits)
+            self.commits.append(commit)
+        else:
+            self._join(place, commit)
+        for trait in traits:
+            self._firsts.setdefault(trait, place)
+
+    def _is_copy(self, first: PastCommit, commit: PastCommit) -> bool:
+        if first.committed != commit.committed:
+            return True
+        return first.message == commit.message and first.paths.keys() == commit.paths.keys()
+
+    def _join(self, place: int, copy: PastCommit) -> None:
+        first = self.commits[place]
+        known = {piece.key for piece in (*first.pieces, *first.reworded)}
+        self.commits[place] = replace(
+            first,
+            session=first.session or copy.session,
+            ranges=tuple(sorted({*first.ranges, *copy.ranges})),
+            reworded=(*first.reworded, *(piece for piece in copy.pieces if piece.key not in known)),
+        )
+        if copy.paths.items() - first.paths.items():
+            self.commits.append(replace(copy, pieces=(), session=None, ranges=(), bookkeeping=True))

@@ -5,7 +5,7 @@ This is also what the gate compares projections by:
     raw = load_embeddings(...)
     for name, project in projections.items():
         seen = raw.projected(project)
-        figures[name] = {one.name: reciprocal_ranks(one.after(moment), seen) for one in sets}
+        figures[name] = {one.name: reciprocal_ranks(one, seen) for one in sets}
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ class Nearness:
         if len(self._starts):
             units[self._spoken_for] = np.maximum.reduceat(pieces[self._set.link_pieces], self._starts)
         if query.candidates is not None:
-            units[~query.candidates] = NOT_FOUND
+            units[~query.candidates.flags] = NOT_FOUND
         return units
 
 

@@ -8,7 +8,7 @@ it, and for files also everything that is later.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from hashlib import blake2b
 from heapq import nsmallest
 from typing import TYPE_CHECKING, Final
@@ -21,12 +21,42 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Rows = NDArray[np.intp]
+    Bits = NDArray[np.uint8]
     Flags = NDArray[np.bool_]
     Counts = NDArray[np.int64]
 
 MOST_QUERIES: Final = 300
 SHORTEST: Final = 12
 """Characters below which a text asks nothing, and is no sign of its source where it occurs in another."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which questions are wanted of a set: so many at most, asked after a moment (seconds since 1970)."""
+
+    most: int = MOST_QUERIES
+    after: int | None = None
+
+    def takes(self, moment: int) -> bool:
+        """Whether a question of this moment is wanted."""
+        return self.after is None or moment > self.after
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Candidates:
+    """Which of a set's units may answer, in an eighth of the memory of flags: each question holds its own."""
+
+    bits: Bits
+    units: int
+
+    @classmethod
+    def of(cls, flags: Flags) -> Candidates:
+        return cls(np.packbits(flags), len(flags))
+
+    @property
+    def flags(self) -> Flags:
+        """[units]."""
+        return np.unpackbits(self.bits, count=self.units).view(np.bool_)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,7 +77,7 @@ class Query:
     when: int
     seen: int
     touched: int
-    candidates: Flags | None = None
+    candidates: Candidates | None = None
     masked: frozenset[int] = frozenset()
     untitled: frozenset[int] = frozenset()
 
@@ -57,8 +87,8 @@ class QuerySet:
     """Questions, oldest first, over units (by name, ascending) and pieces.
 
     link_pieces, link_units: [l] which piece speaks for which unit, ordered by unit.
-    touches: [t] unit of each thing that touched one, in order: the most popular unit is the most touched, the
-    most recent one the last touched.
+    touches: [t] unit of each thing that touched one, in order: the most popular unit is the most touched, and
+    where questions are rolling, the most recent one the last touched.
     titles: of the units, "" where they are hidden; for files their path: the words of the unit itself.
     rolling: whether a question sees only what was before it.
     """
@@ -76,21 +106,14 @@ class QuerySet:
     def __len__(self) -> int:
         return len(self.queries)
 
-    def after(self, moment: int) -> QuerySet:
-        """The questions that were asked after a moment. What may answer them stays the same."""
-        return replace(self, queries=tuple(query for query in self.queries if query.when > moment))
-
-    def until(self, moment: int) -> QuerySet:
-        """The other questions."""
-        return replace(self, queries=tuple(query for query in self.queries if query.when <= moment))
-
     def popularity(self, query: Query) -> Counts:
         """How often each unit was touched, [units]."""
         counts: Counts = np.bincount(self.touches[: query.touched], minlength=len(self.units))
         return counts
 
     def recency(self, query: Query) -> Counts:
-        """A number for each unit that is higher the later it was touched, 0 for never, [units]."""
+        """A number for each unit that is higher the later it was touched before a rolling question was asked,
+        0 for never, [units]."""
         order = np.zeros(len(self.units), np.int64)
         seen = self.touches[: query.touched]
         np.maximum.at(order, seen, np.arange(1, len(seen) + 1))
@@ -104,9 +127,10 @@ class QuerySet:
         return flags
 
 
-def chosen(queries: Iterable[Query], most: int) -> tuple[Query, ...]:
-    """At most so many, by their ids (hashes: no choice of ours), oldest first."""
-    kept = nsmallest(most, queries, key=lambda query: query.id)  # holds no more than that at a time
+def chosen(queries: Iterable[Query], wanted: Wanted) -> tuple[Query, ...]:
+    """Those that are wanted, by their ids (hashes: no choice of ours), oldest first."""
+    asked = (query for query in queries if wanted.takes(query.when))
+    kept = nsmallest(wanted.most, asked, key=lambda query: query.id)  # holds no more than that at a time
     return tuple(sorted(kept, key=lambda query: (query.when, query.id)))
 
 

@@ -1,86 +1,220 @@
 """Whether answers became worse since an earlier evaluation: for CI.
 
-The same questions, then and now: the paired difference of hybrid's MRR@10 over those that both have. It is
-a drop only where it is larger than what is tolerated and its whole 95 % interval is below zero.
+The same questions, then and now, set by set and channel by channel. A channel is worse in a set where its
+MRR@10 fell by more than what is tolerated and the interval of the paired difference is below zero; that
+interval misses so rarely that all comparisons together claim a fall by chance at most 2.5 times of a hundred
+(Bonferroni). It is not worse where no question fell, or where the whole 95 % interval is above the tolerated
+drop. Else nobody can tell.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, Literal
 
+from patina_hooks.display import count
 from patina_hooks.errors import UsageError
-from patina_hooks.evaluation.intervals import Interval, paired
-from patina_hooks.evaluation.results import Evaluation
+from patina_hooks.evaluation.channels import READING, Reading
+from patina_hooks.evaluation.intervals import ERROR, FEWEST, Interval, paired
+from patina_hooks.evaluation.results import Answer, Evaluation, SetResult
 
-_HINT = "patina eval --json > baseline.json"
+Outcome = Literal["worse", "not worse", "cannot tell"]
+
+TOO_FEW: Final = "some answers fell, and fewer than ten sessions ask: too few to tell"
+UNSURE: Final = "the interval allows for more than the tolerated drop, and for chance"
+GONE: Final = "more than half of the baseline's questions are not asked any more"
+
+_HINT: Final = "patina eval --json > baseline.json"
+
+Ranks = Mapping[str, Mapping[str, float]]
+"""Question -> channel -> 1 / rank of its first right answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """An earlier evaluation. ranks: set -> question -> 1 / rank of its first right answer by hybrid."""
+    """An earlier evaluation. ranks: by set."""
 
     events_hash: str
-    ranks: Mapping[str, Mapping[str, float]]
+    ranks: Mapping[str, Ranks]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One channel, now minus then, on the questions that both have; the interval is the 95 % one.
+
+    why: of "cannot tell", else "".
+    """
+
+    difference: Interval
+    outcome: Outcome
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SetVerdict:
+    """One set. asked: questions of now; missing: the baseline's that are not asked any more; new: those of
+    now that the baseline has not. changes: by channel, empty where no question is in both."""
+
+    name: str
+    asked: int
+    missing: int
+    new: int
+    changes: Mapping[Reading, Change]
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether more than half of what the baseline asked is not asked any more."""
+        return self.missing > self.asked - self.new
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """change: now minus then, over all sets, each weighing the same; n questions are in both.
+    """all: by channel, over the sets that can be compared, each weighing the same. tolerated: how much MRR@10
+    may fall. trouble: why the gate cannot speak, "" where it can."""
 
-    sets: the same for each set alone, for eyes: they decide nothing, since of six sets one easily seems to
-    fall by chance. tolerated: how much MRR@10 may fall.
-    """
-
-    change: Interval
-    sets: Mapping[str, Interval]
+    all: Mapping[Reading, Change]
+    sets: tuple[SetVerdict, ...]
     tolerated: float
     same_history: bool
+    trouble: str
+
+    @property
+    def change(self) -> Interval:
+        """Hybrid's, over all sets."""
+        return self.all["hybrid"].difference if self.all else Interval(0.0, None, None, 0)
 
     @property
     def fell(self) -> bool:
-        return self.change.value < -self.tolerated and self.change.is_below_zero
+        """Whether any channel is worse in any set, or over all."""
+        every = chain(self.all.values(), *(one.changes.values() for one in self.sets))
+        return any(change.outcome == "worse" for change in every)
 
 
 def read_baseline(path: Path) -> Baseline:
     """What `patina eval --json` printed. Raises `UsageError` for anything else."""
     try:
-        data = json.loads(path.read_text("utf-8"))
-        return _baseline(data)
+        return _baseline(json.loads(path.read_text("utf-8")))
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}", hint=_HINT) from error
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise UsageError(f"{path} is no output of patina eval --json: {error!r}", hint=_HINT) from error
 
 
-def compare(evaluation: Evaluation, baseline: Baseline, tolerated: float) -> Verdict:
-    """Raises `UsageError` where no question is in both."""
-    now: dict[str, list[float]] = {}
-    then: dict[str, list[float]] = {}
-    clusters: dict[str, list[str]] = {}
-    for one in evaluation.asked:
-        known = baseline.ranks.get(one.name, {})
-        shared = [answer for answer in one.answers if answer.id in known]
-        if shared:
-            now[one.name] = [answer.worth["hybrid"].rr for answer in shared]
-            then[one.name] = [known[answer.id] for answer in shared]
-            clusters[one.name] = [answer.cluster for answer in shared]
-    if not now:
+def compare(
+    evaluation: Evaluation, baseline: Baseline, tolerated: float, *, narrowed: bool = False
+) -> Verdict:
+    """narrowed: only some sets were asked for, so that what else the baseline has is not missed.
+
+    Raises `UsageError` where no question is in both.
+    """
+    both = _both(evaluation, baseline, narrowed=narrowed)
+    if not any(one.shared for one in both):
         raise UsageError("no question of the baseline is asked here", hint=_HINT)
+    told = [one for one in both if one.shared and not one.counts.is_gone]
+    groups = [*([one] for one in told), told]
+    comparisons = len(READING) * sum(_clusters(group) >= FEWEST for group in groups)
+    error = ERROR / max(1, comparisons)
+    *each, together = [_changes(group, tolerated, error) for group in groups]
+    changes = {one.counts.name: change for one, change in zip(told, each, strict=True)}
+    sets = tuple(replace(one.counts, changes=changes.get(one.counts.name) or one.gone()) for one in both)
     return Verdict(
-        change=paired(now, then, clusters),
-        sets={name: paired({name: now[name]}, then, clusters) for name in now},
+        all=together,
+        sets=sets,
         tolerated=tolerated,
         same_history=baseline.events_hash == evaluation.measured.events_hash,
+        trouble=_trouble(sets, together, evaluation.measured.after),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Both:
+    """One set, then and now. counts: without changes as yet; shared: the answers whose questions the baseline
+    has, with its ranks."""
+
+    counts: SetVerdict
+    shared: Sequence[tuple[Answer, Mapping[str, float]]]
+
+    def gone(self) -> Mapping[Reading, Change]:
+        """What is said of each channel where too few questions are left."""
+        channels = READING if self.shared else ()
+        return {one: Change(_difference([self], one, ERROR), "cannot tell", GONE) for one in channels}
+
+
+def _both(evaluation: Evaluation, baseline: Baseline, *, narrowed: bool) -> list[_Both]:
+    """The sets of now, and those of the baseline that are missed."""
+    missed = [] if narrowed else baseline.ranks.keys() - {one.name for one in evaluation.sets}
+    found = []
+    for now in (*evaluation.sets, *(SetResult(name, ()) for name in sorted(missed))):
+        then = baseline.ranks.get(now.name, {})
+        shared = [(answer, then[answer.id]) for answer in now.answers if answer.id in then]
+        counts = SetVerdict(now.name, now.n, len(then) - len(shared), now.n - len(shared), {})
+        found.append(_Both(counts, shared))
+    return found
+
+
+def _changes(group: Sequence[_Both], tolerated: float, error: float) -> dict[Reading, Change]:
+    return {channel: _change(group, channel, tolerated, error) for channel in READING if group}
+
+
+def _change(group: Sequence[_Both], channel: Reading, tolerated: float, error: float) -> Change:
+    """error: how often the interval may miss by which a fall is claimed."""
+    difference = _difference(group, channel, ERROR)
+    none_fell = all(a.worth[channel].rr >= then[channel] for one in group for a, then in one.shared)
+    if none_fell:
+        return Change(difference, "not worse")
+    if difference.low is None:
+        return Change(difference, "cannot tell", TOO_FEW)
+    if difference.value < -tolerated and _difference(group, channel, error).is_below_zero:
+        return Change(difference, "worse")
+    if difference.low >= -tolerated:
+        return Change(difference, "not worse")
+    return Change(difference, "cannot tell", UNSURE)
+
+
+def _difference(group: Sequence[_Both], channel: Reading, error: float) -> Interval:
+    now = {one.counts.name: [answer.worth[channel].rr for answer, _ in one.shared] for one in group}
+    then = {one.counts.name: [before[channel] for _, before in one.shared] for one in group}
+    clusters = {one.counts.name: [answer.cluster for answer, _ in one.shared] for one in group}
+    return paired(now, then, clusters, error=error)
+
+
+def _clusters(group: Sequence[_Both]) -> int:
+    return len({answer.cluster for one in group for answer, _ in one.shared})
+
+
+def _trouble(sets: Sequence[SetVerdict], together: Mapping[Reading, Change], after: int | None) -> str:
+    """A gate that could not have failed must not pass in silence."""
+    if gone := [f"{one.name} {_lost(one)}" for one in sets if one.is_gone]:
+        learned = "; what projection or weights have learned from is not asked" if after is not None else ""
+        return f"most of the baseline's questions are not asked any more: {', '.join(gone)}{learned}"
+    if together and together["hybrid"].why == TOO_FEW:
+        return "nobody can tell whether answers became worse: " + TOO_FEW
+    return ""
+
+
+def _lost(one: SetVerdict) -> str:
+    return f"({one.missing} of {count(one.missing + one.asked - one.new, 'question')})"
 
 
 def _baseline(data: Any) -> Baseline:  # noqa: ANN401 (whatever a file holds; what it is not raises)
     ranks = {
-        str(name): {str(number): float(answer["rr"]) for number, answer in answers.items()}
+        str(name): {str(question): dict(_ranks(question, answer)) for question, answer in answers.items()}
         for name, answers in data["queries"].items()
     }
     return Baseline(str(data["measured"]["events_hash"]), ranks)
+
+
+def _ranks(question: str, answer: Any) -> Iterator[tuple[str, float]]:  # noqa: ANN401
+    others = answer["others"]
+    for channel in READING:
+        value = answer["rr"] if channel == "hybrid" else others[channel]
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise TypeError(f"{channel} of question {question} is {value!r}, no number")
+        if not math.isfinite(value) or not 0 <= value <= 1:
+            raise ValueError(f"{channel} of question {question} is {value!r}, not from 0 to 1")
+        yield channel, float(value)

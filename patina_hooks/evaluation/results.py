@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Final
 
-from patina_hooks.evaluation.channels import BASELINES, CHANNELS
+from patina_hooks.evaluation.channels import BASELINES, CHANNELS, READING
 from patina_hooks.evaluation.intervals import FEWEST, Interval, interval, paired
 from patina_hooks.evaluation.metrics import CUTOFF, Worth
+
+FEW: Final = 20
+"""Clusters below which an interval is rough: it is widened for their number, and still rests on few."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +27,11 @@ class Figures:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One question and what each channel's answer to it is worth. cluster: see `query_sets.Query`."""
+    """One question and what each channel's answer to it is worth. cluster: see `query_sets.Query`.
+
+    worth: all questions of a set have the same channels; one that would be right by the way the questions are
+    made is left out.
+    """
 
     id: str
     cluster: str
@@ -46,9 +54,19 @@ class SetResult:
         return [answer.cluster for answer in self.answers]
 
     @property
+    def channels(self) -> list[str]:
+        """Those that are measured, in order."""
+        return [channel for channel in CHANNELS if all(channel in one.worth for one in self.answers)]
+
+    @property
     def is_small(self) -> bool:
         """Whether it has too few clusters for an interval."""
         return len(set(self.clusters)) < FEWEST
+
+    @property
+    def is_rough(self) -> bool:
+        """Whether what intervals it has rest on few clusters."""
+        return not self.is_small and len(set(self.clusters)) < FEW
 
     def reciprocal_ranks(self, channel: str) -> list[float]:
         """One number a question."""
@@ -66,8 +84,9 @@ class SetResult:
 class Measured:
     """What the figures are figures of.
 
-    after: only questions that were asked later than this (seconds since 1970), None for all. projection:
-    "none" for the raw model. weights: of hybrid. cutoff: places of an answer that count.
+    after: of the mined sets only questions that were asked later than this (seconds since 1970), None for
+    all. projection: "none" for the raw model. weights: of hybrid. ignored: why weights that were tuned and
+    borne out are not used, "" where none are left aside. cutoff: places of an answer that count.
     """
 
     events_hash: str
@@ -77,6 +96,7 @@ class Measured:
     projection: str
     weights: Mapping[str, float]
     after: int | None
+    ignored: str = ""
     cutoff: int = CUTOFF
 
 
@@ -94,8 +114,9 @@ class Evaluation:
 
 
 def against(sets: Sequence[SetResult], baseline: str) -> Interval:
-    """How much better hybrid is than another channel: the paired difference of MRR@10, each set weighing the
-    same."""
+    """How much better hybrid is than another channel: the paired difference of MRR@10 over the sets in which
+    that one is measured, each weighing the same."""
+    sets = [one for one in sets if baseline in one.channels]
     hybrid = {one.name: one.reciprocal_ranks("hybrid") for one in sets}
     other = {one.name: one.reciprocal_ranks(baseline) for one in sets}
     return paired(hybrid, other, {one.name: one.clusters for one in sets})
@@ -118,11 +139,16 @@ def as_json(evaluation: Evaluation) -> dict[str, object]:
             "projection": measured.projection,
             "weights": dict(measured.weights),
             "after": measured.after,
+            "ignored": measured.ignored,
             "cutoff": measured.cutoff,
         },
         "queries": {
             one.name: {
-                answer.id: {"cluster": answer.cluster, "rr": answer.worth["hybrid"].rr}
+                answer.id: {
+                    "cluster": answer.cluster,
+                    "rr": answer.worth["hybrid"].rr,
+                    "others": {name: answer.worth[name].rr for name in READING if name != "hybrid"},
+                }
                 for answer in one.answers
             }
             for one in evaluation.asked
@@ -132,17 +158,14 @@ def as_json(evaluation: Evaluation) -> dict[str, object]:
 
 def difference_as_json(difference: Interval) -> dict[str, object]:
     """`delta`, `low`, `high`, `n`."""
-    return {
-        "delta": difference.value, "low": difference.low, "high": difference.high, "n": difference.n,
-    }  # fmt: skip
+    delta = difference.value if difference.n else None
+    return {"delta": delta, "low": difference.low, "high": difference.high, "n": difference.n}
 
 
 def _figures(one: SetResult) -> dict[str, object]:
-    told = {channel: one.figures(channel) for channel in CHANNELS} if one.n else {}
-    return {
-        channel: {"mrr": f.mrr, "low": f.low, "high": f.high, "ndcg": f.ndcg, "recall": f.recall}
-        for channel, f in told.items()
-    }
+    none: dict[str, float | None] = dict.fromkeys(("mrr", "low", "high", "ndcg", "recall"))
+    told = {channel: asdict(one.figures(channel)) for channel in one.channels} if one.n else {}
+    return {channel: told.get(channel, none) for channel in CHANNELS if one.n}
 
 
 def _differences(sets: Sequence[SetResult]) -> dict[str, object]:

@@ -17,10 +17,11 @@ import numpy as np
 
 from patina_hooks.evaluation.history import History, PastSession, Piece
 from patina_hooks.evaluation.query_sets import (
-    MOST_QUERIES,
     SHORTEST,
+    Candidates,
     Query,
     QuerySet,
+    Wanted,
     chosen,
     linked,
     query_id,
@@ -28,6 +29,7 @@ from patina_hooks.evaluation.query_sets import (
 
 _SHORTEST_CONTEXT: Final = 30
 _SUBSTANCE: Final = frozenset({"decision", "pattern", "work", "challenge"})
+_USUAL: Final = Wanted()
 _SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[^a-z])")
 
 
@@ -72,7 +74,7 @@ class _Corpus:
         untitled = frozenset(unit for text in texts for unit in self._called.repeats(text))
         return replace(query, masked=frozenset(masked), untitled=untitled)
 
-    def query_set(self, name: str, queries: Iterable[Query], most: int) -> QuerySet:
+    def query_set(self, name: str, queries: Iterable[Query], wanted: Wanted) -> QuerySet:
         """Those questions whose answer is left something to be found by."""
         links = linked((unit,) for unit, owned in enumerate(self._owned) for _ in owned)
         return QuerySet(
@@ -83,7 +85,7 @@ class _Corpus:
             link_pieces=links[0],
             link_units=links[1],
             touches=self._touches,
-            queries=chosen((query for query in _merged(queries) if self._answerable(query)), most),
+            queries=chosen((query for query in _merged(queries) if self._answerable(query)), wanted),
         )
 
     def _answerable(self, query: Query) -> bool:
@@ -118,7 +120,7 @@ class _Texts:
         return found
 
 
-def context(history: History, most: int = MOST_QUERIES) -> QuerySet:
+def context(history: History, wanted: Wanted = _USUAL) -> QuerySet:
     """What a session first says of the one before it -> the one before it.
 
     All that sessions say of earlier ones is hidden, and the session that asks is no candidate.
@@ -133,15 +135,15 @@ def context(history: History, most: int = MOST_QUERIES) -> QuerySet:
                 query = corpus.query(("context", session.id, text), text, [before.id], session)
                 candidates = np.ones(len(corpus.units), np.bool_)
                 candidates[corpus.units[session.id]] = False
-                yield replace(query, candidates=candidates)
+                yield replace(query, candidates=Candidates.of(candidates))
 
-    return corpus.query_set("context", queries(), most)
+    return corpus.query_set("context", queries(), wanted)
 
 
-def commit_session(history: History, most: int = MOST_QUERIES) -> QuerySet:
+def commit_session(history: History, wanted: Wanted = _USUAL) -> QuerySet:
     """A commit's message -> the sessions whose tags hold it, among session documents alone.
 
-    Hidden: whatever says the commit's subject, or is a line of its message.
+    Hidden: whatever says the commit's subject, or is a line of its message, or of a copy's.
     """
     corpus = _Corpus(history, lambda _: True)
 
@@ -152,12 +154,14 @@ def commit_session(history: History, most: int = MOST_QUERIES) -> QuerySet:
             if answers and not commit.bookkeeping and len(text) >= SHORTEST:
                 identity = ("commit_session", text)
                 query = corpus.query_at(identity, text, answers, max(answers), commit.committed)
-                yield corpus.without(query, [commit.subject], {piece.key for piece in commit.pieces})
+                said = [*commit.pieces, *commit.reworded]
+                subjects = [piece.text for piece in said if piece.kind == "commit"]
+                yield corpus.without(query, subjects, {piece.key for piece in said})
 
-    return corpus.query_set("commit_session", queries(), most)
+    return corpus.query_set("commit_session", queries(), wanted)
 
 
-def goal(history: History, most: int = MOST_QUERIES) -> QuerySet:
+def goal(history: History, wanted: Wanted = _USUAL) -> QuerySet:
     """A session's title and goals -> the session by its body; titles and goals of all are hidden, and so is
     whatever repeats them."""
     corpus = _Corpus(history, lambda piece: piece.kind != "goal", titled=False)
@@ -170,10 +174,10 @@ def goal(history: History, most: int = MOST_QUERIES) -> QuerySet:
             if len(text) >= SHORTEST:
                 yield corpus.without(corpus.query(("goal", text), text, [session.id], session), aims)
 
-    return corpus.query_set("goal", queries(), most)
+    return corpus.query_set("goal", queries(), wanted)
 
 
-def held_out(history: History, most: int = MOST_QUERIES) -> QuerySet:
+def held_out(history: History, wanted: Wanted = _USUAL) -> QuerySet:
     """One observation of substance of each session, by hash -> the session.
 
     Those texts are hidden everywhere, from every question, whoever else says them.
@@ -188,7 +192,7 @@ def held_out(history: History, most: int = MOST_QUERIES) -> QuerySet:
                 query = corpus.query(("held_out", piece.text), piece.text, [session.id], session)
                 yield corpus.without(query, [piece.text])
 
-    return corpus.query_set("held_out", queries(), most)
+    return corpus.query_set("held_out", queries(), wanted)
 
 
 def _merged(queries: Iterable[Query]) -> Iterator[Query]:

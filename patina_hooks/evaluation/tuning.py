@@ -2,58 +2,44 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from patina_hooks.evaluation.channels import Evidence
-from patina_hooks.evaluation.intervals import Interval, paired
+from patina_hooks.evaluation.intervals import paired
 from patina_hooks.evaluation.metrics import CUTOFF
 from patina_hooks.search.fusion import WEIGHTS, scale
+from patina_hooks.search.tuned import Tuned
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from patina_hooks.corpus.log import Log
     from patina_hooks.evaluation.query_sets import QuerySet
+    from patina_hooks.search.vectors import Space
 
     Values = NDArray[np.float64]
 
-_FACT: Final = "weights"
 _PAST: Final = 0.7
 _GRID: Final = tuple(step / 20 for step in range(13))  # 0 to 0.6
 _ROUNDS: Final = 5
 
 
-@dataclass(frozen=True, slots=True)
-class Tuned:
-    """Weights and the verdict on them.
+def tune_on(
+    sets: Iterable[tuple[QuerySet, Iterable[Evidence]]], space: Space, events_hash: str, *, until: int | None
+) -> Tuned:
+    """Tune on the first 70 % of the questions, judge on the rest.
 
-    split: questions up to this moment (seconds since 1970) were tuned on, later ones judged. past: how many
-    were tuned on. gain: hybrid with these weights minus hybrid with the usual ones, on the later questions.
+    sets: those that `scry` answers, with the evidence of each of their questions, in `space`. until: what the
+    space's projection learned from ends here (seconds since 1970), None without one: weights are judged on
+    what neither they nor it saw, so that what is later than 70 % but not later than this is tuned on as well.
     """
-
-    weights: Mapping[str, float]
-    split: int
-    past: int
-    gain: Interval
-    events_hash: str
-
-    @property
-    def in_use(self) -> bool:
-        """Only where the whole interval of the gain is above zero."""
-        return self.gain.is_above_zero
-
-
-def tune_on(sets: Iterable[tuple[QuerySet, Iterable[Evidence]]], events_hash: str) -> Tuned:
-    """Tune on the first 70 % of the questions, judge on the rest. sets: those that `scry` answers, with the
-    evidence of each of their questions."""
     told = [_answers(query_set, list(evidence)) for query_set, evidence in sets]
     moments = sorted(moment for one in told for moment in one.when.tolist())
-    split = int(moments[min(len(moments) - 1, int(len(moments) * _PAST))]) if moments else 0
+    past_end = int(moments[min(len(moments) - 1, int(len(moments) * _PAST))]) if moments else 0
+    split = past_end if until is None else max(past_end, until)
     past = [one.only(one.when <= split) for one in told]
     future = [one.only(one.when > split) for one in told]
     weights = _search(past)
@@ -62,29 +48,18 @@ def tune_on(sets: Iterable[tuple[QuerySet, Iterable[Evidence]]], events_hash: st
         {one.name: one.reciprocal_ranks(WEIGHTS).tolist() for one in future},
         {one.name: one.clusters.tolist() for one in future},
     )
-    return Tuned(weights, split, sum(len(one.when) for one in past), gain, events_hash)
-
-
-def record(log: Log, tuning: Tuned) -> None:
-    """Keep weights and verdict; the caller holds the sync lock. Inside a transaction."""
-    log.remember(_FACT, json.dumps(asdict(tuning)))
-
-
-def tuned(log: Log) -> Tuned | None:
-    """The recorded weights, if their verdict lets them be used."""
-    stored = log.fact(_FACT)
-    if not stored:
-        return None
-    data = json.loads(stored)
-    found = Tuned(**{**data, "gain": Interval(**data["gain"])})
-    # Recorded for other channels, they say nothing of those that are fused now.
-    return found if found.in_use and found.weights.keys() == WEIGHTS.keys() else None
-
-
-def tuned_weights(log: Log) -> Mapping[str, float] | None:
-    """The weights that search should use instead of `WEIGHTS`, None for those."""
-    found = tuned(log)
-    return found.weights if found else None
+    return Tuned(
+        weights=weights,
+        fingerprint=space.fingerprint,
+        projection=space.projection,
+        events_hash=events_hash,
+        split=split,
+        past=sum(len(one.when) for one in past),
+        delta=gain.value,
+        low=gain.low,
+        high=gain.high,
+        n=gain.n,
+    )
 
 
 @dataclass(frozen=True, slots=True, eq=False)

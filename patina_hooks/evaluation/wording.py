@@ -150,10 +150,11 @@ class FileWording:
         self._lexicon.add_observations((number, self._set.pieces[number].text) for number in fresh)
         self._seen = max(self._seen, query.seen)
         if query.candidates is not None:
-            new = np.flatnonzero(query.candidates & ~self._present).tolist()
+            flags = query.candidates.flags
+            new = np.flatnonzero(flags & ~self._present).tolist()
             first = len(self._set.pieces)
             self._lexicon.add_observations((first + unit, self._set.titles[unit]) for unit in new)
-            self._present |= query.candidates
+            self._present |= flags
 
     def _spoken_for(self, row: int) -> list[int]:
         """The files that a row of the table speaks for."""
@@ -175,4 +176,5 @@ def _best(scores: Iterable[tuple[int, float]]) -> Found:
 def _allowed(query: Query, found: Mapping[int, float]) -> Found:
     if query.candidates is None:
         return dict(found)
-    return {unit: score for unit, score in found.items() if query.candidates[unit]}
+    flags = query.candidates.flags
+    return {unit: score for unit, score in found.items() if flags[unit]}

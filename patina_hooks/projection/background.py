@@ -19,6 +19,8 @@ from patina_hooks.configuration import configuration
 from patina_hooks.corpus.facts import counts
 from patina_hooks.corpus.log import Log
 from patina_hooks.errors import PatinaError, StateError
+from patina_hooks.files import replace_file
+from patina_hooks.projection.active import PROJECTIONS_FOLDER
 from patina_hooks.projection.report import Report, last_report
 from patina_hooks.worker import detach, logged, open_repository, start
 
@@ -33,6 +35,7 @@ _TOLD: Final = """SELECT count(DISTINCT d.session) FROM document d JOIN source s
 """How many sessions have a document that says something."""
 
 _LOWEST: Final = 19
+_BEGUN: Final = "begun"
 _MODULE: Final = "patina_hooks.projection.background"
 
 
@@ -48,23 +51,43 @@ def is_due(repository: Repository) -> bool:
     recipe = configuration(repository).recipe
     if recipe is None or recipe.background.train == "never":
         return False
+    told, held, pending = _now(repository)
+    last = _last(repository.state)
+    if pending or told < FEWEST_SESSIONS or (last is not None and last.raw_wanted):
+        return False
+    seen = _failed(repository.state) or _seen(last)
+    if seen is None:
+        return True
+    sessions, pairs = seen
+    if recipe.background.train == "session_end":
+        return told > sessions
+    return held > pairs * (1 + recipe.background.growth)
+
+
+def _now(repository: Repository) -> tuple[int, int, int]:
+    """(sessions that have a document, pairs, texts without a vector)."""
     with Log(repository.state, create=False) as log, log.reading() as connection:
         now = counts(connection)
-        told = int(connection.execute(_TOLD).fetchone()[0])
-    last = _last(repository.state)
-    if now["pending"] or told < FEWEST_SESSIONS:
-        return False
-    if last is None:
-        return True
-    if recipe.background.train == "session_end":
-        return told > last.sessions
-    return now["pairs"] > last.pairs * (1 + recipe.background.growth)
+        return int(connection.execute(_TOLD).fetchone()[0]), now["pairs"], now["pending"]
+
+
+def _seen(last: Report | None) -> tuple[int, int] | None:
+    return (last.sessions, last.pairs) if last else None
 
 
 def _last(state: Path) -> Report | None:
     """A report that cannot be read is as if it never was: the next training writes a new one."""
     with suppress(StateError):
         return last_report(state)
+    return None
+
+
+def _failed(state: Path) -> tuple[int, int] | None:
+    """(sessions, pairs) that there were when a training began that left no report, None without any: it
+    would fail again at every commit. What cannot be read is as if it never was."""
+    with suppress(OSError, ValueError):
+        sessions, pairs = (state / PROJECTIONS_FOLDER / _BEGUN).read_text().split()
+        return int(sessions), int(pairs)
     return None
 
 
@@ -85,7 +108,12 @@ def _train(repository: Repository) -> None:
 
     recipe = configuration(repository).recipe
     if recipe is not None and is_due(repository):
+        begun = repository.state / PROJECTIONS_FOLDER / _BEGUN
+        sessions, pairs, _ = _now(repository)
+        begun.parent.mkdir(exist_ok=True)
+        replace_file(begun, f"{sessions} {pairs}".encode())
         report = oxidize(Patina(repository), seconds=float(recipe.background.seconds))
+        begun.unlink()
         logging.getLogger(_MODULE).info("trained in %.0f s: %s", report.seconds, report.sentence)
 
 

@@ -22,7 +22,10 @@ _SIZE_CAP: Final = 1 << 20
 
 
 def lock_of(report: Report) -> dict[str, object]:
-    """The lock's content; everything but `built_at` is a function of recipe and history."""
+    """The lock's content; everything but `built_at` is a function of recipe and history.
+
+    An entry has the `events_hash` that it was trained on: a run of some leaves the others as they were.
+    """
     return {
         "embedding_model": report.model,
         "events_hash": report.events_hash,
@@ -58,6 +61,7 @@ def read_lock(root: Path) -> dict[str, object] | None:
 def _entry(one: Outcome, report: Report) -> dict[str, object]:
     return {
         "weights_hash": one.weights or None,
+        "events_hash": one.events_hash,
         "training_pairs": one.count if one.epochs else 0,
         "epochs_completed": one.epochs,
         "kind": one.kind,

@@ -16,14 +16,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from patina_hooks.configuration import configuration
-from patina_hooks.corpus.facts import counts
 from patina_hooks.corpus.log import Log
-from patina_hooks.errors import SettingsError, StateError, UsageError
-from patina_hooks.evaluation.evaluate import MINED, embed, mine
-from patina_hooks.evaluation.history import History, read_history
+from patina_hooks.errors import StateError, UsageError
+from patina_hooks.evaluation.evaluate import embed
 from patina_hooks.git.lock import SyncLock
-from patina_hooks.pairs.stored import TrainingPair, training_pairs
 from patina_hooks.projection.active import (
     PROJECTIONS_FOLDER,
     Active,
@@ -31,30 +27,34 @@ from patina_hooks.projection.active import (
     load_active,
     store_active,
 )
-from patina_hooks.projection.gate import Judged, judge, too_little
+from patina_hooks.projection.basis import read_basis
+from patina_hooks.projection.clock import Clock, OutOfTime
+from patina_hooks.projection.gate import Judged, judge
 from patina_hooks.projection.interface import OUT_OF_TIME
 from patina_hooks.projection.pace import measured_pace
-from patina_hooks.projection.past import Past, Split, read_past, split, task_of
-from patina_hooks.projection.plan import Planned, plan
+from patina_hooks.projection.past import Past, read_past, task_of
 from patina_hooks.projection.report import NONE, Figure, Outcome, Report, keep_report, last_report
 from patina_hooks.projection.staleness import why_stale
 from patina_hooks.projection.training import CHECKPOINTS, OnStep, Training
 from patina_hooks.projection.verdict import Verdict, decide
 from patina_hooks.search.opening import open_space
-from patina_hooks.search.vectors import Space, answering_space, wanted_space
+from patina_hooks.search.vectors import answering_space
 
 if TYPE_CHECKING:
     from patina_hooks.api import Patina
+    from patina_hooks.evaluation.embeddings import Embeddings
     from patina_hooks.evaluation.intervals import Interval
     from patina_hooks.models.encoding import Encoder
-    from patina_hooks.recipe import Recipe
+    from patina_hooks.projection.plan import Planned
 
 TRAINING_LOCK: Final = "oxidize.lock"
-JUDGED_ON: Final = tuple(name for name in MINED if name != "commit_files_cold")
-"""The query sets that decide; the one left out asks the same questions as `commit_files` once more."""
-
-MOST_QUESTIONS: Final = 100_000
-"""Of a set: `patina eval` asks a few hundred, but the more are asked here, the surer the verdict."""
+_LATE: Final = "time ran out before it was trained"
+_NO_VERDICT: Final = (
+    "Time ran out before every question was asked, so nothing changed:"
+    " patina oxidize takes the time that it needs."
+)
+_LEARNING: Final = 0.6
+"""The share of what time is left that training takes; the rest is for the questions."""
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -84,16 +84,6 @@ class Outlook:
     lacks: str
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Corpus:
-    """Everything that a run reads, in one consistent view."""
-
-    history: History
-    pairs: Sequence[TrainingPair]
-    pair_total: int
-    space: Space
-
-
 def oxidize(
     patina: Patina,
     *,
@@ -107,7 +97,8 @@ def oxidize(
     """Train what is stale, judge everything, and have the best that passed the gate used.
 
     full: train everything anew; only: these projections alone; force: use the best that was trained even if
-    the gate refuses it; seconds: how long training may take in all. Raises `StateError` where another
+    the gate refuses it; seconds: how long it may take in all; what is not done by then is left to a later
+    run. Raises `StateError` where another
     training is under way, or vectors are missing; `SettingsError` for a recipe that cannot be meant;
     `UsageError` for a name that the recipe has not.
     """
@@ -128,7 +119,7 @@ def use_raw(patina: Patina) -> Report | None:
         if last is None:
             return None
         said = "The raw model answers: it was asked for (patina oxidize --raw)."
-        report = replace(last, made=int(time.time()), active=NONE, weights="", forced=False, sentence=said)
+        report = replace(last, made=int(time.time()), active=NONE, weights="", forced=True, sentence=said)
         keep_report(state, report)
         return report
 
@@ -146,42 +137,38 @@ class _Run:
         self._plugins = patina.plugins
         self._state = patina.repository.state
         self._progress = progress
-        self._recipe = _recipe(patina)
-        space = wanted_space(self._plugins, self._recipe)
-        self._planned = plan(self._plugins, self._recipe, space.dimensions, space.fingerprint)
-        self._corpus = _read(self._state, space, {one.pairs for one in self._planned})
-        history = self._corpus.history
-        self._split = split(history) if history.sessions else Split(0, 0, 0)
-        later = [one.after(self._split.future - 1) for one in mine(history, JUDGED_ON, most=MOST_QUESTIONS)]
-        self._sets = [one for one in later if len(one)]
-        self._lacks = too_little(len(history.sessions), self._sets)
-        self._training = Training(self._state, self._plugins, space, on_step)
+        self._basis = read_basis(patina)
+        self._training = Training(self._state, self._plugins, self._basis.space, on_step)
         self._last = _sound(last_report, self._state)
         self._active = self._in_use()
         self._trained: list[Outcome] = []
 
     def outlook(self, *, full: bool, only: Collection[str]) -> Outlook:
-        texts = len({piece.key for session in self._corpus.history.sessions for piece in session.pieces})
+        texts = len({piece.key for session in self._basis.history.sessions for piece in session.pieces})
         projections = tuple(self._staleness(one, why, texts) for one, why in self._chosen(full, only))
-        return Outlook(projections, texts, sum(map(len, self._sets)), self._lacks)
+        return Outlook(projections, texts, sum(map(len, self._basis.sets)), self._basis.lacks)
 
     def run(self, *, full: bool, only: Collection[str], force: bool, seconds: float | None) -> Report:
-        begun = time.monotonic()
+        basis, clock = self._basis, Clock(seconds)
         chosen = self._chosen(full, only)
         stale = [one for one, why in chosen if why]
-        if self._lacks:
-            outcomes = [replace(self._unseen(one), why=self._lacks, lacks=True) for one in self._planned]
-            verdict = Verdict(None, False, f"Nothing was trained: {self._lacks}.")
-            report = self._report(outcomes, {}, None, verdict, begun)
-            if active := self._active:
-                report = replace(report, active=active.name, weights=active.weights, forced=active.forced)
-            return self._keep(report)
+        if basis.lacks:
+            outcomes = [replace(self._unseen(one), why=basis.lacks, lacks=True) for one in basis.planned]
+            return self._keep(self._undecided(outcomes, f"Nothing was trained: {basis.lacks}.", clock))
         if not stale and not force and self._last is not None and self._is_settled(self._last):
             self._free(self._last)
             return self._last
-        trained = self._train(stale, seconds)
-        outcomes = [trained.get(one.name) or self._before(one) for one in self._planned]
-        report, used = self._judge(outcomes, {one.name for one, _ in chosen}, force, begun)
+        late = {one.name: replace(self._unseen(one), why=_LATE, stopped=OUT_OF_TIME) for one in stale}
+        outcomes = [late.get(one.name) or self._before(one) for one in basis.planned]
+        try:
+            embeddings = self._embedded(clock)
+            trained = self._train(stale, clock)
+            outcomes = [trained.get(one.name) or self._before(one) for one in basis.planned]
+            report, used = self._judge(
+                outcomes, embeddings, {one.name for one, _ in chosen}, force=force, clock=clock
+            )
+        except OutOfTime:
+            return self._keep(self._undecided(outcomes, _NO_VERDICT, clock))
         self._use(used, forced=report.forced)
         return self._keep(report)
 
@@ -189,35 +176,37 @@ class _Run:
 
     def _chosen(self, full: bool, only: Collection[str]) -> list[tuple[Planned, str]]:
         """The projections that were asked for, each with why it has to be trained, "" where it has not."""
-        names = [one.name for one in self._planned]
+        names = [one.name for one in self._basis.planned]
         if unknown := sorted(set(only).difference(names)):
             hint = f"patina oxidize --only {' --only '.join(names)}"
             raise UsageError(f"the recipe has no projection {', '.join(unknown)}", hint=hint)
-        chosen = [one for one in self._planned if not only or one.name in only]
+        chosen = [one for one in self._basis.planned if not only or one.name in only]
         return [(one, "asked for" if full else self._why_stale(one)) for one in chosen]
 
     def _why_stale(self, one: Planned) -> str:
-        why = why_stale(one, self._last, self._corpus.history.events_hash, self._state)
+        why = why_stale(one, self._last, self._basis.history.events_hash, self._state)
         before = self._last.outcome(one.name) if self._last else None
         if why or before is None or not before.weights or self._training.is_usable(before.weights):
             return why
         return "its weights are damaged"
 
     def _staleness(self, one: Planned, why: str, texts: int) -> Staleness:
-        future = self._split.future
-        pairs = sum(1 for pair in self._corpus.pairs if pair.kind == one.pairs and pair.moment < future)
-        pace = measured_pace(one, self._corpus.space.dimensions) if why else None
+        future = self._basis.split.future
+        pairs = sum(1 for pair in self._basis.pairs if pair.kind == one.pairs and pair.moment < future)
+        pace = measured_pace(one, self._basis.space.dimensions) if why else None
         seconds = pace.seconds(texts, pairs, one.settings.epochs) if pace else None
         return Staleness(one.name, one.kind, why, pairs, seconds)
 
     def _is_settled(self, report: Report) -> bool:
-        """Whether what the last run decided is what answers."""
-        return (self._active.weights if self._active else "") == report.weights
+        """Whether the last run came to a verdict, and what it decided is what answers."""
+        is_judged = all(one.gain is not None for one in report.outcomes if one.weights)
+        answers = self._active.weights if self._active else ""
+        return is_judged and not report.raw_wanted and answers == report.weights
 
     def _before(self, one: Planned) -> Outcome:
         """What the last run made of a projection that is not trained now."""
         before = self._last.outcome(one.name) if self._last else None
-        saw_the_future = self._last is not None and self._last.split > self._split.future
+        saw_the_future = self._last is not None and self._last.split > self._basis.split.future
         if before is None or before.digest != one.digest or saw_the_future:
             return replace(self._unseen(one), why="it was left out of this run")
         if before.weights and not self._training.is_usable(before.weights):
@@ -225,43 +214,57 @@ class _Run:
         return before
 
     def _unseen(self, one: Planned) -> Outcome:
-        return Outcome(one.name, one.kind, one.digest, one.pairs, self._corpus.history.events_hash)
+        return Outcome(one.name, one.kind, one.digest, one.pairs, self._basis.history.events_hash)
 
     # --- training ---------------------------------------------------------------------------------
 
-    def _train(self, stale: Sequence[Planned], seconds: float | None) -> dict[str, Outcome]:
+    def _train(self, stale: Sequence[Planned], clock: Clock) -> dict[str, Outcome]:
         if not stale:
             return {}
-        deadline = None if seconds is None else time.monotonic() + seconds
-        corpus = self._corpus
-        past = read_past(corpus.history, self._split, corpus.pairs, self._state, corpus.space, self._encoder)
+        basis, left = self._basis, clock.left()
+        learning = Clock(None if left is None else left * _LEARNING)
+        past = read_past(basis.history, basis.split, basis.pairs, self._state, basis.space, self._encoder)
         found = {}
-        for left, one in zip(range(len(stale), 0, -1), stale, strict=True):
-            share = None if deadline is None else max(0.0, deadline - time.monotonic()) / left
-            found[one.name] = self._train_one(one, past, share)
+        for waiting, one in zip(range(len(stale), 0, -1), stale, strict=True):
+            left = learning.left()
+            found[one.name] = self._train_one(one, past, None if left is None else left / waiting)
         return found
 
     def _train_one(self, one: Planned, past: Past, seconds: float | None) -> Outcome:
         settings = replace(one.settings, seconds=seconds)
-        task = task_of(past, self._corpus.pairs, one.pairs, self._split, settings)
+        task = task_of(past, self._basis.pairs, one.pairs, self._basis.split, settings)
         outcome = self._training.train(one, task, self._unseen(one))
         if outcome.weights:
             self._trained.append(outcome)
         return outcome
 
     def _encoder(self) -> Encoder:
-        return open_space(self._plugins, self._corpus.space)
+        return open_space(self._plugins, self._basis.space)
 
     # --- the gate ---------------------------------------------------------------------------------
 
+    def _embedded(self, clock: Clock) -> Embeddings:
+        """The questions of the future and what may answer them; what was read of them in time is kept."""
+
+        def told(what: str, done: int, total: int) -> None:
+            self._progress(what, done, total)
+            clock.check()
+
+        return embed(self._patina, self._basis.space, self._basis.sets, told)
+
     def _judge(
-        self, outcomes: Sequence[Outcome], chosen: Collection[str], force: bool, begun: float
+        self,
+        outcomes: Sequence[Outcome],
+        embeddings: Embeddings,
+        chosen: Collection[str],
+        *,
+        force: bool,
+        clock: Clock,
     ) -> tuple[Report, Outcome | None]:
         former = self._former(outcomes)
         everyone = [one for one in (*outcomes, former) if one is not None and one.weights]
         opened = {one.weights: self._training.open(one.weights) for one in everyone}
-        embeddings = embed(self._patina, self._corpus.space, self._sets, self._progress)
-        raw, judged = judge(self._sets, embeddings, opened)
+        raw, judged = judge(self._basis.sets, embeddings, opened, clock.check)
         outcomes = [_with_figures(one, judged) for one in outcomes]
         former = _with_figures(former, judged) if former else None
         # What is forced by name is not measured against what was left out.
@@ -273,12 +276,12 @@ class _Run:
             force=force,
             was_forced=self._active is not None and self._active.forced,
         )
-        return self._report(outcomes, raw, former, verdict, begun), verdict.used
+        return self._report(outcomes, raw, former, verdict, clock), verdict.used
 
     def _former(self, outcomes: Sequence[Outcome]) -> Outcome | None:
         """What is in use now, where it is not among the outcomes and saw nothing of what is future now."""
         active = self._active
-        if active is None or active.split > self._split.future or any(map(self._is_active, outcomes)):
+        if active is None or active.split > self._basis.split.future or any(map(self._is_active, outcomes)):
             return None
         return Outcome(active.name, active.kind, "", weights=active.weights, dimensions=active.dimensions)
 
@@ -291,9 +294,9 @@ class _Run:
     def _in_use(self) -> Active | None:
         """What is in use now, where it can be: for this model, in the recipe, and sound."""
         active = _sound(load_active, self._state)
-        if active is None or active.name not in self._recipe.learned:
+        if active is None or active.name not in self._basis.recipe.learned:
             return None
-        if active.fingerprint != self._corpus.space.fingerprint or not self._training.is_usable(
+        if active.fingerprint != self._basis.space.fingerprint or not self._training.is_usable(
             active.weights
         ):
             return None
@@ -307,21 +310,21 @@ class _Run:
         raw: Mapping[str, Interval],
         former: Outcome | None,
         verdict: Verdict,
-        begun: float,
+        clock: Clock,
     ) -> Report:
-        history, space = self._corpus.history, self._corpus.space
+        history, space = self._basis.history, self._basis.space
         return Report(
             made=int(time.time()),
-            seconds=round(time.monotonic() - begun, 3),
+            seconds=round(clock.spent, 3),
             events_hash=history.events_hash,
-            recipe_version=self._recipe.version,
+            recipe_version=self._basis.recipe.version,
             model=space.model,
             runtime=space.runtime,
             fingerprint=space.fingerprint,
-            split=self._split.future,
+            split=self._basis.split.future,
             sessions=len(history.sessions),
-            past=self._split.sessions,
-            pairs=self._corpus.pair_total,
+            past=self._basis.split.sessions,
+            pairs=self._basis.pair_total,
             raw={name: Figure.of(figure) for name, figure in raw.items()},
             outcomes=tuple(outcomes),
             former=former,
@@ -330,6 +333,13 @@ class _Run:
             forced=verdict.forced,
             sentence=verdict.sentence,
         )
+
+    def _undecided(self, outcomes: Sequence[Outcome], sentence: str, clock: Clock) -> Report:
+        """A run without a verdict: what is in use stays."""
+        report = self._report(outcomes, {}, None, Verdict(None, False, sentence), clock)
+        if active := self._active:
+            report = replace(report, active=active.name, weights=active.weights, forced=active.forced)
+        return report
 
     def _use(self, used: Outcome | None, *, forced: bool) -> None:
         """Have this projection answer: it is named, then a sync swaps to it while the old index answers."""
@@ -340,7 +350,7 @@ class _Run:
             store_active(
                 self._state,
                 Active(
-                    used.name, used.kind, used.weights, used.dimensions, self._corpus.space.fingerprint,
+                    used.name, used.kind, used.weights, used.dimensions, self._basis.space.fingerprint,
                     gain.value, gain.low, gain.high, gain.n, self._seen_until(used), forced,
                 ),
             )  # fmt: skip
@@ -349,7 +359,7 @@ class _Run:
     def _seen_until(self, used: Outcome) -> int:
         """From when on all is future to what is used: the former was trained in an earlier run."""
         is_former = self._active is not None and self._active.weights == used.weights
-        return self._active.split if self._active is not None and is_former else self._split.future
+        return self._active.split if self._active is not None and is_former else self._basis.split.future
 
     def _keep(self, report: Report) -> Report:
         keep_report(self._state, report)
@@ -394,22 +404,6 @@ def _with_figures(one: Outcome, judged: Mapping[str, Judged]) -> Outcome:
         mrr={name: Figure.of(figure) for name, figure in found.mrr.items()},
         gains={name: Figure.of(figure) for name, figure in found.gains.items()},
     )
-
-
-def _recipe(patina: Patina) -> Recipe:
-    said = configuration(patina.repository)
-    if said.recipe is None:
-        raise SettingsError("; ".join(fault.error for fault in said.faults))
-    return said.recipe
-
-
-def _read(state: Path, space: Space, kinds: Collection[str]) -> _Corpus:
-    with Log(state, create=False) as log, log.reading() as connection:
-        answering = answering_space(log)
-        if answering is None or answering.fingerprint != space.fingerprint:
-            raise StateError("the recipe's model has not read this history yet", hint="patina sync")
-        total = counts(connection)["pairs"]
-        return _Corpus(read_history(connection), training_pairs(connection, kinds), total, space)
 
 
 @contextmanager

@@ -34,8 +34,6 @@ _SOURCES: Final[Mapping[str, tuple[str, str]]] = {
 """Source -> the units that it means, and the pairs that are taken where no pair_type is given."""
 
 _OUT: Final = 256
-_HIDDEN: Final = {"mlp": 1024}
-_USUAL_HIDDEN: Final = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +65,7 @@ def _planned(
     kind = _ANCESTORS.get(one.type, one.type)
     spec = _trainer(plugins, one, kind)
     generator = _generator(plugins, one)
-    hidden, out = _widths(recipe, one, spec.name, dimensions)
+    hidden, out = _widths(recipe, one, spec, dimensions)
     usual = TrainingSettings(hidden, out)
     settings = TrainingSettings(
         hidden, out, epochs=one.epochs or usual.epochs, batch_size=one.batch_size or usual.batch_size
@@ -109,10 +107,10 @@ def _generator(plugins: Plugins, one: ProjectionRecipe) -> PairGeneratorSpec:
     return found[wanted]
 
 
-def _widths(recipe: Recipe, one: ProjectionRecipe, kind: str, dimensions: int) -> tuple[int, int]:
+def _widths(recipe: Recipe, one: ProjectionRecipe, spec: ProjectionSpec, dimensions: int) -> tuple[int, int]:
     """(hidden, out); where the recipe does not say, no wider than the model."""
     if not one.layers:
-        return _HIDDEN.get(kind, _USUAL_HIDDEN), min(_OUT, dimensions)
+        return spec.hidden, min(_OUT, dimensions)
     *first, hidden, out = one.layers
     if first and first != [dimensions]:
         raise SettingsError(

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from types import NoneType
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from patina_hooks.errors import StateError
 from patina_hooks.files import replace_file
@@ -20,6 +21,16 @@ NONE: Final = "none"
 
 _REPORTS: Final = "reports"
 _KEPT: Final = 50
+_PLAIN: Final[Mapping[str, type | tuple[type, ...]]] = {
+    "str": str,
+    "bool": bool,
+    "int": int,
+    "float": (int, float),
+    "float | None": (int, float, NoneType),
+}
+"""What JSON gives for a field that is written so."""
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +88,8 @@ class Report:
 
     sessions, past: how many there are, and how many training saw; pairs: how many there are of all kinds.
     raw: the raw model's MRR@10 by query set; former: what was in use before, judged on the same questions.
-    active: what is in use now, "none" for the raw model; weights: their hash, "" for none; forced: against
-    the gate. sentence: all that in one.
+    active: what is in use now, "none" for the raw model; weights: their hash, "" for none; forced: what
+    is in use is so by the user's word, not by the gate's. sentence: all that in one.
     """
 
     made: int
@@ -103,19 +114,24 @@ class Report:
     def outcome(self, name: str) -> Outcome | None:
         return next((one for one in self.outcomes if one.name == name), None)
 
+    @property
+    def raw_wanted(self) -> bool:
+        """Whether the raw model answers because the user wanted it."""
+        return self.forced and not self.weights
+
     def uses(self, one: Outcome) -> bool:
         """Whether this is what answers: one of its name may have been trained anew and not be better."""
         return (self.active, self.weights) == (one.name, one.weights)
 
 
 def keep_report(state: Path, report: Report) -> Path:
-    """Keep a report; the oldest go. Gives where it lies."""
+    """Keep a report; the oldest go, and what a killed write left. Gives where it lies."""
     kept = _kept(state)
     # Two runs of one second are two reports; and the last one is the last whatever the clock says.
     number = max(report.made, int(kept[-1].stem) + 1 if kept else 0)
     path = state / PROJECTIONS_FOLDER / _REPORTS / f"{number}.json"
     replace_file(path, json.dumps(asdict(report), indent=1).encode())
-    for old in kept[: 1 - _KEPT]:
+    for old in [*kept[: 1 - _KEPT], *path.parent.glob(".*.json.*")]:
         old.unlink(missing_ok=True)
     return path
 
@@ -138,33 +154,49 @@ def _kept(state: Path) -> list[Path]:
 
 
 def _report(data: Mapping[str, object]) -> Report:
-    stored = dict(data)
-    return Report(
-        **{
-            **stored,
-            "raw": _figures(stored["raw"]),
-            "outcomes": tuple(map(_outcome, _listed(stored["outcomes"]))),
-            "former": _outcome(stored["former"]) if stored["former"] else None,
-        }  # type: ignore[arg-type]
+    return _made(
+        Report,
+        {
+            **data,
+            "raw": _figures(data["raw"]),
+            "outcomes": tuple(map(_outcome, _listed(data["outcomes"]))),
+            "former": _outcome(data["former"]) if data["former"] else None,
+        },
     )
 
 
 def _outcome(stored: object) -> Outcome:
     values = _mapping(stored)
     gain, mrr, gains = (values[name] for name in ("gain", "mrr", "gains"))
-    return Outcome(
-        **{
+    return _made(
+        Outcome,
+        {
             **values,
-            "curve": tuple(tuple(_listed(step)) for step in _listed(values["curve"])),
-            "gain": Figure(**_mapping(gain)) if gain else None,  # type: ignore[arg-type]
+            "curve": tuple(map(_step, _listed(values["curve"]))),
+            "gain": _made(Figure, _mapping(gain)) if gain else None,
             "mrr": _figures(mrr) if mrr else None,
             "gains": _figures(gains) if gains else None,
-        }
+        },
     )
 
 
 def _figures(stored: object) -> dict[str, Figure]:
-    return {name: Figure(**_mapping(one)) for name, one in _mapping(stored).items()}  # type: ignore[arg-type]
+    return {name: _made(Figure, _mapping(one)) for name, one in _mapping(stored).items()}
+
+
+def _step(stored: object) -> tuple[int, float, float | None]:
+    epoch, loss, held = _listed(stored)
+    if not (isinstance(epoch, int) and isinstance(loss, float) and isinstance(held, float | None)):
+        raise TypeError(f"{stored} where an epoch with its losses belongs")
+    return epoch, loss, held
+
+
+def _made(form: type[T], values: Mapping[str, object]) -> T:
+    """A value of this form whose plain fields are what it says. Raises TypeError, KeyError."""
+    for field in fields(form):  # type: ignore[arg-type]
+        if not isinstance(values[field.name], _PLAIN.get(str(field.type), object)):
+            raise TypeError(f"{field.name} is {values[field.name]!r}")
+    return form(**values)
 
 
 def _mapping(stored: object) -> dict[str, object]:

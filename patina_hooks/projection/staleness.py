@@ -40,7 +40,7 @@ def standing(
     active, report = load_active(state), last_report(state)
     name = active.name if active and active.weights == used else used[:16] or NONE
     stale: list[tuple[str, str]] = []
-    if recipe is not None and wanted is not None and report is not None:
+    if recipe is not None and wanted is not None and (report is not None or recipe.projections):
         planned = plan(plugins, recipe, wanted.dimensions, wanted.fingerprint)
         told = [(one.name, why_stale(one, report, events_hash, state)) for one in planned]
         stale = [(name, why) for name, why in told if why]
@@ -48,8 +48,10 @@ def standing(
 
 
 def _warnings(state: Path, recipe: Recipe | None, wanted: Space | None, used: str) -> Iterator[str]:
-    active = load_active(state)
+    active, report = load_active(state), last_report(state)
     if active is None:
+        if report is not None and report.raw_wanted:
+            yield "the raw model answers because it was asked for; patina oxidize lets the gate decide again"
         return
     if active.forced:
         yield f"{active.name} is used against the gate, because it was forced; patina oxidize --raw undoes it"

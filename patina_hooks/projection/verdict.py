@@ -31,14 +31,14 @@ def decide(outcomes: Sequence[Outcome], former: Outcome | None, *, force: bool, 
         return Verdict(used, False, f"{used.name} is used: {_better(used)}.")
     best = max(judged, key=_best, default=None)
     if force and best is not None:
-        return Verdict(best, True, f"{best.name} is used because it was forced: {_not_surely(best)}.")
+        return Verdict(best, True, f"{best.name} is used because it was forced: {_unproven(best)}.")
     if was_forced and former is not None:
         return Verdict(former, True, f"{former.name} stays in use because it was forced.")
     if best is None:
         whys = "; ".join(f"{one.name}: {one.why}" for one in outcomes if one.why)
         return Verdict(None, False, f"The raw model answers: nothing could be judged ({whys}).")
     return Verdict(
-        None, False, f"The raw model answers: the best of the others is {best.name}, {_not_surely(best)}."
+        None, False, f"The raw model answers: the best of the others is {best.name}, {_unproven(best)}."
     )
 
 
@@ -60,12 +60,13 @@ def _best(one: Outcome) -> float:
 def _better(one: Outcome) -> str:
     assert one.gain is not None  # noqa: S101 (it passed)
     questions = count(one.gain.n, "later question")
-    return f"over {questions} its MRR@10 is {signed(one.gain)} against the raw model, surely above zero"
+    return f"over {questions} its MRR@10 is {signed(one.gain)} against the raw model, all of it above zero"
 
 
-def _not_surely(one: Outcome) -> str:
+def _unproven(one: Outcome) -> str:
     if one.gain is None or one.gain.low is None:
         return "and too few sessions asked to tell"
     questions = count(one.gain.n, "later question")
-    surely = "surely worse" if one.gain.high is not None and one.gain.high < 0 else "not surely better"
-    return f"over {questions} its MRR@10 is {signed(one.gain)} against the raw model, {surely}"
+    worse = one.gain.high is not None and one.gain.high < 0
+    shown = "which is worse" if worse else "which may be chance"
+    return f"over {questions} its MRR@10 is {signed(one.gain)} against the raw model, {shown}"

@@ -38,6 +38,12 @@ def test_json_has_every_set_and_channel_with_intervals(shell: Shell) -> None:
         assert one["n"] == len(found["queries"][name])
         for channel in CHANNELS:
             assert one[channel].keys() == {"mrr", "low", "high", "ndcg", "recall"}
+        is_measured = name.startswith("commit_files")
+        assert (one["recent"]["mrr"] is not None) == is_measured
+        assert (found["paired"][name]["hybrid-recent"]["delta"] is not None) == is_measured
+        for answer in found["queries"][name].values():
+            assert answer.keys() == {"cluster", "rr", "others"}
+            assert answer["others"].keys() == {"rrf", "vector", "bm25"}
     goal = found["sets"]["goal"]
     assert 0 < goal["hybrid"]["low"] <= goal["hybrid"]["mrr"] <= goal["hybrid"]["high"] <= 1
     assert found["paired"].keys() == {*MINED, "all"}
@@ -58,7 +64,16 @@ def test_the_page_says_on_how_many_questions_and_against_what(shell: Shell) -> N
     assert [line.split()[0] for line in lines[at + 2 : at + 8]] == list(CHANNELS)
     assert ".." in lines[at + 2]
     assert "model acme-64 (onnx), projection none, first 10 answers, events " in page
-    assert "no interval: questions of fewer than ten sessions are too few to tell" in page
+    assert lines[at + 6] == "  recent      -"
+    assert "no interval: questions of fewer than ten sessions are too few to tell (commit_files_cold)" in page
+    assert "rough intervals: they rest on fewer than twenty sessions (context, commit_session, goal, " in page
+    assert "recent -: the latest session would be the right one by the way these questions are made" in page
+    (recent,) = (
+        line
+        for line in lines[lines.index("all  6 sets that weigh the same") :]
+        if line.startswith("  recent ")
+    )
+    assert recent.endswith("  in 2 sets")
 
 
 def test_only_the_sets_that_are_named(shell: Shell) -> None:
@@ -97,8 +112,10 @@ def test_a_picture(shell: Shell, tmp_path: Path) -> None:
     root = ET.parse(picture).getroot()  # noqa: S314 (just made)
     said = [text.text or "" for text in root.iter("{http://www.w3.org/2000/svg}text")]
     assert "goal (12 questions)" in said
-    assert any("acme-64" in text and "95 % intervals" in text for text in said)
-    assert [text for text in said if text in CHANNELS] == list(CHANNELS)
+    assert any(
+        "acme-64" in text and "95 % intervals, of fewer than twenty sessions in goal" in text for text in said
+    )
+    assert [text for text in said if text in CHANNELS] == [one for one in CHANNELS if one != "recent"]
     done = shell.run("eval", "--set", "goal", "--picture", str(tmp_path / "no" / "folder.svg"))
     assert done.returncode == 2
     assert "cannot be written" in done.stderr
@@ -109,10 +126,20 @@ def test_the_gate_lets_the_same_answers_pass(shell: Shell, tmp_path: Path) -> No
     baseline.write_text(shell.out("eval", "--json"))
     done = shell.invoke("eval", "--gate", str(baseline))
     assert done.exit_code == 0
-    assert "not worse: no drop of more than 0.02" in done.stdout
+    assert "goal  12 questions in both, 0 missing, 0 new\n  hybrid      not worse    +0.000" in done.stdout
+    assert "nothing is shown to be worse: no drop of more than 0.02" in done.stdout
     gate = printed(shell, "--gate", str(baseline), "--drop", "0")["gate"]
-    assert gate.keys() == {"delta", "low", "high", "n", "drop", "fell", "same_history"}
     assert (gate["delta"], gate["drop"], gate["fell"], gate["same_history"]) == (0.0, 0.0, False, True)
+    assert gate["trouble"] == ""
+    assert list(gate["sets"]) == list(MINED)
+    goal = gate["sets"]["goal"]
+    assert (goal["asked"], goal["missing"], goal["new"]) == (12, 0, 0)
+    assert goal["changes"].keys() == gate["all"].keys() == {"hybrid", "rrf", "vector", "bm25"}
+    assert goal["changes"]["vector"] == {
+        "delta": 0.0, "low": 0.0, "high": 0.0, "n": 12, "outcome": "not worse", "why": "",
+    }  # fmt: skip
+    done = shell.invoke("eval", "--set", "goal", "--gate", str(baseline))
+    assert done.exit_code == 0, "who asks for one set misses no other"
 
 
 def test_the_gate_stops_what_became_worse(shell: Shell, tmp_path: Path) -> None:
@@ -124,17 +151,50 @@ def test_the_gate_stops_what_became_worse(shell: Shell, tmp_path: Path) -> None:
     baseline.write_text(json.dumps({**then, "measured": {**then["measured"], "events_hash": "other"}}))
     done = shell.invoke("eval", "--gate", str(baseline), "--drop", "0.001")
     assert done.exit_code == 1, done.stdout
-    assert "worse: it fell by more than 0.001, and its whole interval is below zero" in done.stdout
+    assert "\n  hybrid      worse " in done.stdout
+    assert "worse: something fell by more than 0.001, and chance does not explain it" in done.stdout
     assert "the history has changed since" in done.stdout
-    assert shell.invoke("eval", "--gate", str(baseline), "--drop", "0.5").exit_code == 0
+    assert shell.invoke("eval", "--gate", str(baseline), "--drop", "0.7").exit_code == 0
     refused = shell.run("eval", "--gate", str(tmp_path / "none.json"))
     assert refused.returncode == 2
     assert "patina eval --json > baseline.json" in refused.stderr
 
 
+def test_the_gate_does_not_pass_where_it_cannot_tell(shell: Shell, tmp_path: Path) -> None:
+    then = printed(shell, "--set", "goal")
+    baseline = tmp_path / "baseline.json"
+    asked = then["queries"]["goal"]
+    others = {f"gone {number}": answer for number, answer in enumerate(asked.values())}
+    few = dict(list(asked.items())[:5])
+    baseline.write_text(json.dumps({**then, "queries": {"goal": {**few, **others}}}))
+    done = shell.run("eval", "--set", "goal", "--gate", str(baseline), "--json")
+    assert done.returncode == 2
+    assert "most of the baseline's questions are not asked any more: goal (12 of 17 questions)" in done.stderr
+    assert "patina eval --json > baseline.json" in done.stderr
+    gate = json.loads(done.stdout)["gate"]
+    assert gate["sets"]["goal"]["changes"]["hybrid"]["outcome"] == "cannot tell"
+    assert (gate["delta"], gate["n"], gate["all"]) == (None, 0, {})
+
+    of_files = printed(shell, "--set", "commit_files")["queries"]["commit_files"]
+    below = [(name, {**answer, "rr": 1.0}) for name, answer in of_files.items() if answer["rr"] < 1]
+    assert below
+    baseline.write_text(json.dumps({**then, "queries": {"commit_files": dict(below[:5])}}))
+    done = shell.run("eval", "--set", "commit_files", "--gate", str(baseline))
+    assert done.returncode == 2
+    assert "fewer than ten sessions ask: too few to tell" in done.stderr
+    assert done.stdout.endswith("cannot tell\n")
+
+    broken = {name: {**answer, "rr": float("nan")} for name, answer in few.items()}
+    baseline.write_text(json.dumps({**then, "queries": {"goal": broken}}))
+    done = shell.run("eval", "--gate", str(baseline))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "is nan, not from 0 to 1" in done.stderr
+
+
 def test_tuning_says_what_becomes_of_it(shell: Shell) -> None:
     found = json.loads(shell.out("eval", "--tune", "--json"))
-    assert found.keys() == {"weights", "split", "past", "delta", "low", "high", "n", "in_use"}
+    figures = {"delta", "low", "high", "n", "in_use"}
+    assert found.keys() == {"weights", "split", "past", "fingerprint", "projection", *figures}
     assert sum(found["weights"].values()) == pytest.approx(1, abs=1e-3)
     page = shell.out("eval", "--tune")
     assert page.startswith(f"tuned on {found['past']} questions until 20")

@@ -92,6 +92,10 @@ def test_pairs_with_texts_and_evidence(shell: Shell) -> None:
     assert goal["evidence"] == f"goals of session {SESSION}"
     assert "marmots parse by hand" in shell.out("pairs", "--kind", "commit_session")
     assert len(json.loads(shell.out("pairs", "--json", "-n", "1"))) == 1
+    refused = shell.run("pairs", "--kind", "same_modul")
+    assert refused.returncode == 2
+    assert "no generator makes pairs of the kind same_modul" in refused.stderr
+    assert "try: one of co_changed, commit_files" in refused.stderr
     shown = shell.out("pairs", "--kind", "same_module")
     assert "same_module  1.00  files of the folder src/\n  src/parse.py\n  src/tree.py\n" in shown
 

@@ -63,7 +63,7 @@ def test_listings(remembered: Place, command: str) -> None:
 
 def test_eval(remembered: Place, tmp_path: Path) -> None:
     found = printed(remembered, "eval")
-    channel, difference, measured, question, gate = documented("patina eval --json")
+    channel, difference, measured, question, gate, gated, change = documented("patina eval --json")
     assert set(found) == {"sets", "paired", "measured", "queries"}
     for one in found["sets"].values():
         assert one["n"] > 0
@@ -74,7 +74,11 @@ def test_eval(remembered: Place, tmp_path: Path) -> None:
     assert set(found["measured"]) == measured
     assert all(set(one) == question for each in found["queries"].values() for one in each.values())
     (baseline := tmp_path / "baseline.json").write_text(json.dumps(found))
-    assert set(printed(remembered, f"eval --gate {baseline}")["gate"]) == gate
+    told = printed(remembered, f"eval --gate {baseline}")["gate"]
+    assert set(told) == gate
+    assert all(set(one) == gated for one in told["sets"].values())
+    changes = [told["all"], *(one["changes"] for one in told["sets"].values())]
+    assert all(set(one) == change for each in changes for one in each.values())
 
 
 def test_eval_tune(place: Place) -> None:

@@ -6,12 +6,17 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 from support.memory import Memory, open_model
 
+from patina_hooks.api import Patina
 from patina_hooks.corpus.log import Log
 from patina_hooks.evaluation.embeddings import Embeddings, load_embeddings
 from patina_hooks.evaluation.history import History, read_history
 from patina_hooks.evaluation.query_sets import QuerySet
+from patina_hooks.projection.active import Active, keep_weights, store_active
+from patina_hooks.projection.interface import Trained
+from patina_hooks.projection.weights import described
 from patina_hooks.search.vectors import Space, answering_space
 
 TOPICS = (
@@ -98,3 +103,24 @@ def document(number: int, session: str, *, more: str = "") -> str:
         f"- It was decided that {who} {what} because of the {where}\n"
         f"- Every {where} is kept for {who}, whatever the others may say\n{more}\n"
     )
+
+
+def use_blind(patina: Patina, split: int) -> None:
+    """Have a projection answer from the next sync on, to which all texts are the same."""
+    size, state = 64, patina.repository.state
+    weights = {
+        "w1.weight": np.zeros((2, size), np.float32),
+        "w1.bias": np.ones(2, np.float32),
+        "w2.weight": np.ones((2, 2), np.float32),
+        "w2.bias": np.zeros(2, np.float32),
+    }
+    name = keep_weights(state, Trained(weights, described("mlp-2layer", weights)), "mlp")
+    with Log(state, create=False) as log:
+        space = answering_space(log)
+    assert space is not None
+    store_active(
+        state,
+        Active("blind", "mlp", name, 2, space.fingerprint, 0.1, 0.0, 0.2, 10, split, forced=True),
+    )
+    recipe = patina.repository.root / ".patina/oxidize.yaml"
+    recipe.write_text(recipe.read_text() + "projections:\n  blind: {type: mlp}\n")

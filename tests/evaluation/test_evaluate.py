@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
-from evaluation.past import Past, make_past
+from evaluation.past import Past, make_past, use_blind
 from support.memory import Memory
 
-from patina_hooks.api import Patina
-from patina_hooks.corpus.log import Log
 from patina_hooks.errors import StateError, UsageError
 from patina_hooks.evaluation.channels import CHANNELS
-from patina_hooks.evaluation.evaluate import MINED, evaluate
+from patina_hooks.evaluation.evaluate import MINED, evaluate, tune
 from patina_hooks.evaluation.results import against, as_json
-from patina_hooks.projection.active import Active, keep_weights, store_active
-from patina_hooks.projection.interface import Trained
-from patina_hooks.projection.weights import described
-from patina_hooks.search.vectors import answering_space
+from patina_hooks.projection.active import load_active, store_active
 
 
 def test_every_set_is_measured_in_every_channel(past: Past) -> None:
@@ -26,7 +21,9 @@ def test_every_set_is_measured_in_every_channel(past: Past) -> None:
     assert [one.name for one in evaluation.sets] == list(MINED)
     for one in evaluation.sets:
         assert one.n >= (4 if one.name == "commit_files_cold" else 10)
-        for channel in CHANNELS:
+        absent = [] if one.name.startswith("commit_files") else ["recent"]
+        assert one.channels == [channel for channel in CHANNELS if channel not in absent]
+        for channel in one.channels:
             figures = one.figures(channel)
             assert (figures.low is None) == (figures.high is None) == one.is_small
             assert 0 <= (figures.low or 0) <= figures.mrr <= (figures.high or 1) <= 1
@@ -47,35 +44,42 @@ def test_a_projection_changes_what_vectors_say_and_nothing_else(tmp_path: Path) 
     moment = past.memory.clock - 5 * 5 * 60
     raw = evaluate(patina, names=["context"], after=moment - 1)
     use_blind(patina, moment)
+    patina.sync()
     seen = evaluate(patina, names=["context"])
     assert (seen.measured.projection, seen.measured.after) == ("blind", moment - 1)
     before, after = raw.sets[0], seen.sets[0]
     assert after.n == before.n > 0
     assert after.figures("vector").mrr < before.figures("vector").mrr
-    for channel in ("bm25", "recent", "popularity"):
+    for channel in ("bm25", "popularity"):
         assert after.figures(channel) == before.figures(channel)
 
 
-def use_blind(patina: Patina, split: int) -> None:
-    """Have a projection answer to which all texts are the same."""
-    size, state = 64, patina.repository.state
-    weights = {
-        "w1.weight": np.zeros((2, size), np.float32),
-        "w1.bias": np.ones(2, np.float32),
-        "w2.weight": np.ones((2, 2), np.float32),
-        "w2.bias": np.zeros(2, np.float32),
-    }
-    name = keep_weights(state, Trained(weights, described("mlp-2layer", weights)), "mlp")
-    with Log(state, create=False) as log:
-        space = answering_space(log)
-    assert space is not None
-    store_active(
-        state,
-        Active("blind", "mlp", name, 2, space.fingerprint, 0.1, 0.0, 0.2, 10, split, forced=True),
-    )
-    recipe = patina.repository.root / ".patina/oxidize.yaml"
-    recipe.write_text(recipe.read_text() + "projections:\n  blind: {type: mlp}\n")
+def test_until_a_sync_has_swapped_projections_nothing_is_measured(tmp_path: Path) -> None:
+    """What is known of the one in use says nothing of the one that still answers."""
+    past = make_past(tmp_path / "repository", 4)
+    patina = past.memory.patina()
+    use_blind(patina, past.memory.clock - 5 * 5 * 60)
+    raw = evaluate(patina, names=["goal"]).measured
+    assert (raw.projection, raw.after) == ("none", None), "the raw model answers as yet"
     patina.sync()
+    assert evaluate(patina, names=["commit_files"], after=0).measured.projection == "blind"
+    active = load_active(past.memory.state)
+    assert active is not None
+    for other in (None, replace(active, weights="f" * 64, split=0)):
+        store_active(past.memory.state, other)
+        with pytest.raises(StateError, match="through a projection that is no longer in use") as raised:
+            evaluate(patina)
+        assert raised.value.hint == "patina sync"
+    with pytest.raises(StateError, match="no longer in use"):
+        tune(patina)
+
+
+def test_the_difference_to_a_baseline_is_over_the_sets_that_have_it(past: Past) -> None:
+    asked = evaluate(past.memory.patina()).asked
+    files = [one for one in asked if one.name.startswith("commit_files")]
+    assert 0 < against(asked, "recent").n == sum(one.n for one in files)
+    assert against(asked, "recent") == against(files, "recent")
+    assert against(asked, "bm25").n == sum(one.n for one in asked)
 
 
 def test_only_later_questions(past: Past) -> None:

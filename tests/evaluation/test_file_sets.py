@@ -12,7 +12,7 @@ from evaluation.seeing import CANARY, by_vectors, by_words, words_in
 from support.memory import Memory
 
 from patina_hooks.evaluation.file_sets import commit_files, commit_files_cold
-from patina_hooks.evaluation.query_sets import MOST_QUERIES, Query, QuerySet
+from patina_hooks.evaluation.query_sets import MOST_QUERIES, Query, QuerySet, Wanted
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def named(query_set: QuerySet, units: Iterable[int]) -> set[str]:
 def present(query_set: QuerySet, query: Query) -> set[str]:
     """The files that may answer it."""
     assert query.candidates is not None
-    return named(query_set, np.flatnonzero(query.candidates).tolist())
+    return named(query_set, np.flatnonzero(query.candidates.flags).tolist())
 
 
 def test_a_message_asks_for_the_paths_that_were_there(memory: Memory) -> None:
@@ -138,10 +138,21 @@ def test_a_rebased_copy_of_a_commit_counts_once(memory: Memory) -> None:
 
 def test_at_most_so_many_questions_chosen_by_hash(past: Past) -> None:
     history = past.history()
-    every, few = commit_files(history), commit_files(history, 7)
+    every, few = commit_files(history), commit_files(history, Wanted(most=7))
     assert len(every) == 2 * len(past.sessions)
     assert [query.when for query in every.queries] == sorted(query.when for query in every.queries)
     ids = [query.id for query in few.queries]
     assert ids == [query.id for query in every.queries if query.id in ids]
     assert set(ids) == set(sorted(query.id for query in every.queries)[:7])
     assert MOST_QUERIES == 300
+
+
+def test_later_questions_are_as_many_as_are_wanted(past: Past) -> None:
+    """Not what is later of those that would be chosen from all."""
+    every = commit_files(past.history())
+    moment = every.queries[len(every) // 2].when
+    later = commit_files(past.history(), Wanted(most=7, after=moment))
+    assert len(later) == 7
+    ids = sorted(query.id for query in every.queries if query.when > moment)
+    assert {query.id for query in later.queries} == set(ids[:7])
+    assert (later.units, later.pieces) == (every.units, every.pieces)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from patina_hooks.evaluation.intervals import FEWEST, Interval, interval, paired
+from patina_hooks.evaluation.intervals import FEWEST, Interval, interval, paired, student
 
 shares = st.floats(0, 1)
 questions = st.lists(st.tuples(shares, st.integers(0, 30)), min_size=1, max_size=80)
@@ -33,6 +33,41 @@ def test_the_interval_of_simulated_histories_holds_the_truth_about_95_times_of_1
         assert found.high is not None
         held += found.low <= 0.5 <= found.high
     assert 180 <= held <= 199
+
+
+def test_the_interval_of_few_sessions_does_not_miss_more_often() -> None:
+    """Unwidened it would miss about one time in ten."""
+    rng = np.random.default_rng(1)
+    names = [str(c) for c in range(FEWEST)]
+    held = 0
+    for _ in range(300):
+        found = of(rng.normal(0.5, 0.2, FEWEST).tolist(), names)
+        assert found.low is not None
+        assert found.high is not None
+        held += found.low <= 0.5 <= found.high
+    assert held >= 300 * 0.93
+
+
+@pytest.mark.parametrize(
+    ("share", "freedom", "quantile"),
+    [(0.975, 9, 2.262157), (0.995, 9, 3.249836), (0.975, 19, 2.093024), (0.975, 1_000, 1.962339)],
+)
+def test_quantiles_are_those_of_the_tables(share: float, freedom: int, quantile: float) -> None:
+    assert student(share, freedom) == pytest.approx(quantile, abs=0.002)
+    assert student(1 - share, freedom) == pytest.approx(-quantile, abs=0.002)
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.lists(shares, min_size=FEWEST, max_size=40), st.floats(0.001, 0.05))
+def test_an_interval_that_may_miss_less_often_is_no_narrower(values: list[float], error: float) -> None:
+    names = {"set": [str(c) for c in range(len(values))]}
+    usual, surer = interval({"set": values}, names), interval({"set": values}, names, error=error)
+    assert usual.value == surer.value
+    assert usual.low is not None
+    assert surer.low is not None
+    assert usual.high is not None
+    assert surer.high is not None
+    assert surer.low <= usual.low <= usual.high <= surer.high
 
 
 def test_many_questions_of_one_session_tell_no_more_than_one() -> None:

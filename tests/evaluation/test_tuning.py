@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from evaluation.past import Past, embedded, make_past
+from evaluation.past import Past, embedded, make_past, space_of, use_blind
 
-from patina_hooks.corpus.log import Log
 from patina_hooks.evaluation import evaluate
 from patina_hooks.evaluation.channels import Evidence, gather, rankings
-from patina_hooks.evaluation.intervals import Interval
 from patina_hooks.evaluation.metrics import worth_of
-from patina_hooks.evaluation.query_sets import Query, QuerySet
+from patina_hooks.evaluation.query_sets import Query, QuerySet, Wanted
 from patina_hooks.evaluation.session_sets import commit_session
-from patina_hooks.evaluation.tuning import Tuned, _answers, record, tune_on, tuned, tuned_weights
+from patina_hooks.evaluation.tuning import _answers, tune_on
 from patina_hooks.search.fusion import WEIGHTS
+from patina_hooks.search.tuned import Tuned, load_tuned, store_tuned
+from patina_hooks.search.vectors import Space
 
 UNITS = 12
+SPACE = Space("fingerprint", "acme-64", "onnx", 64, "exact")
 
 
 def simulated(good: str, *, until: int, then: str) -> tuple[QuerySet, list[Evidence]]:
@@ -44,30 +44,44 @@ def simulated(good: str, *, until: int, then: str) -> tuple[QuerySet, list[Evide
     return QuerySet("simulated", names, names, (), none, none, none, told), evidence
 
 
+def tuned(*sets: tuple[QuerySet, list[Evidence]], until: int | None = None) -> Tuned:
+    return tune_on(sets, SPACE, "hash", until=until)
+
+
 def test_a_channel_that_tells_is_given_weight() -> None:
-    found = tune_on([simulated("title", until=99, then="title")], "hash")
+    found = tuned(simulated("title", until=99, then="title"))
     assert found.weights["title"] > WEIGHTS["title"]
     assert sum(found.weights.values()) == pytest.approx(1, abs=1e-3)
-    assert (found.split, found.past, found.gain.n) == (42, 43, 17)
-    assert found.in_use
-    assert found.gain.value > 0.2
+    assert (found.split, found.past, found.n) == (42, 43, 17)
+    assert found.is_borne_out
+    assert found.delta > 0.2
 
 
 def test_what_only_the_past_bears_out_is_not_used() -> None:
-    found = tune_on([simulated("title", until=42, then="vector")], "hash")
+    found = tuned(simulated("title", until=42, then="vector"))
     assert found.weights["title"] > WEIGHTS["title"]
-    assert found.gain.value < 0
-    assert not found.in_use
+    assert found.delta < 0
+    assert not found.is_borne_out
 
 
 def test_the_future_does_not_change_what_is_tuned() -> None:
     one, other = (simulated("title", until=42, then=channel) for channel in ("vector", "session"))
-    assert tune_on([one], "hash").weights == tune_on([other], "hash").weights
+    assert tuned(one).weights == tuned(other).weights
+
+
+def test_weights_are_judged_on_what_the_projection_did_not_see_either() -> None:
+    one = simulated("title", until=99, then="title")
+    later = tuned(one, until=47)
+    assert (later.split, later.past, later.n) == (47, 48, 12)
+    earlier = tuned(one, until=20)
+    assert (earlier.split, earlier.past, earlier.n) == (42, 43, 17), "the weights saw more than it"
+    none_left = tuned(one, until=99)
+    assert (none_left.n, none_left.is_borne_out) == (0, False)
 
 
 def test_without_questions_nothing_is_tuned() -> None:
-    found = tune_on([], "hash")
-    assert (found.weights, found.in_use, found.gain.n) == (dict(WEIGHTS), False, 0)
+    found = tuned()
+    assert (found.weights, found.is_borne_out, found.n) == (dict(WEIGHTS), False, 0)
 
 
 def test_it_measures_as_evaluation_does(past: Past) -> None:
@@ -82,30 +96,50 @@ def test_it_measures_as_evaluation_does(past: Past) -> None:
         assert ours == pytest.approx(theirs)
 
 
-def test_only_weights_that_are_borne_out_are_handed_to_search(tmp_path: Path) -> None:
-    weights = {"observation": 0.2, "session": 0.2, "title": 0.2, "vector": 0.4}
-    good = Tuned(weights, 5, 70, Interval(0.1, 0.05, 0.2, 30), "hash")
-    with Log(tmp_path / "state") as log:
-        assert tuned_weights(log) is None
-        for gain in (Interval(0.1, -0.01, 0.2, 30), Interval(0.1, None, None, 3)):
-            record(log, replace(good, gain=gain))
-            assert tuned_weights(log) is None
-        record(log, replace(good, weights={"words": 0.5, "vector": 0.5}))
-        assert tuned_weights(log) is None
-        record(log, good)
-        assert tuned_weights(log) == weights
-        assert tuned(log) == good
-
-
 def test_tuned_weights_are_reported_on_what_they_were_not_tuned_on(tmp_path: Path) -> None:
     past = make_past(tmp_path / "repository", 6)
-    patina = past.memory.patina()
+    patina, state = past.memory.patina(), past.memory.state
     found = evaluate.tune(patina)
-    with Log(past.memory.state) as log:
-        assert json.loads(log.fact("weights"))["split"] == found.split
-        record(log, replace(found, gain=Interval(0.1, 0.05, 0.2, 30), weights={**WEIGHTS, "title": 0.2}))
+    assert load_tuned(state) == found
+    assert (found.fingerprint, found.projection) == (space_of(past.memory).fingerprint, "")
+    store_tuned(state, replace(found, low=0.1, weights={**WEIGHTS, "title": 0.2}))
     evaluation = evaluate.evaluate(patina, names=["commit_session"])
     assert evaluation.measured.weights["title"] == 0.2
     assert evaluation.measured.after == found.split
-    later = commit_session(past.history()).after(found.split)
+    later = commit_session(past.history(), Wanted(after=found.split))
     assert 0 < evaluation.sets[0].n == len(later) < 12
+
+
+def test_a_rebuild_forgets_no_tuned_weights(tmp_path: Path) -> None:
+    past = make_past(tmp_path / "repository", 4)
+    found = evaluate.tune(past.memory.patina())
+    past.memory.sync(full=True)
+    assert load_tuned(past.memory.state) == found
+
+
+def test_weights_follow_the_projection_through_which_they_were_tuned(tmp_path: Path) -> None:
+    past = make_past(tmp_path / "repository", 6)
+    patina, state = past.memory.patina(), past.memory.state
+    raw = replace(evaluate.tune(patina), low=0.1)
+    store_tuned(state, raw)
+    sessions = commit_session(past.history())
+    split = sessions.queries[-2].when
+    assert split > raw.split
+    use_blind(patina, split)
+    patina.sync()
+    measured = evaluate.evaluate(patina, names=["commit_session"]).measured
+    assert (measured.weights, measured.after) == (WEIGHTS, split - 1)
+    assert measured.ignored == "they were tuned for another projection"
+    seen = evaluate.tune(patina)
+    assert seen.projection == space_of(past.memory).projection
+    assert seen.split == split - 1
+    assert 0 < seen.n < raw.n
+
+
+def test_weights_of_another_space_are_ignored_and_that_is_said(tmp_path: Path) -> None:
+    past = make_past(tmp_path / "repository", 6)
+    found = evaluate.tune(past.memory.patina())
+    store_tuned(past.memory.state, replace(found, low=0.1, fingerprint="other"))
+    measured = evaluate.evaluate(past.memory.patina(), names=["goal"]).measured
+    assert (measured.weights, measured.after) == (WEIGHTS, None)
+    assert measured.ignored == "they were tuned for another model"

@@ -22,7 +22,8 @@ from patina_hooks import hookimpl
 from patina_hooks.plugins import Plugins
 from patina_hooks.types import ProjectionSpec
 
-SESSIONS = 48
+SESSIONS = 68
+PAST = 47
 BEGUN = 1_700_000_000
 DAY = 86_400
 MODEL = "version: 2\nembedding_model: acme-64\nprojections:\n"

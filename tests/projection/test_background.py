@@ -9,6 +9,7 @@ from support.memory import FAST_RECIPE, Memory
 
 from patina_hooks.projection import background
 from patina_hooks.projection.background import is_due, start_if_due
+from patina_hooks.projection.oxidize import use_raw
 from patina_hooks.projection.report import Report, keep_report, last_report
 
 SESSIONS = [f"202511{day:02d}-090000" for day in range(1, 25)]
@@ -119,6 +120,42 @@ def test_it_is_started_as_a_process_of_its_own(memory: Memory, monkeypatch: pyte
     trained(memory, pairs=pairs_of(memory), sessions=24)
     start_if_due(memory.repository, memory.root)
     assert len(started) == 1
+
+
+def test_one_that_fails_is_not_tried_again_until_there_is_more(
+    memory: Memory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A bug, or a kill: with a try at every commit, it would take the machine's time for ever."""
+    arguments = [str(memory.repository.common), str(memory.root)]
+    recipe(memory, "{train: session_end, seconds: 60}")
+
+    def breaks(*_: object, **__: object) -> Report:
+        raise RuntimeError("a bug")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("patina_hooks.projection.oxidize.oxidize", breaks)
+        assert background.main(arguments) == 0
+    assert "a bug" in (memory.state / "patina.log").read_text()
+    assert not is_due(memory.repository)
+    memory.archive("20251201-090000", decisions="chose one more")
+    memory.sync()
+    assert is_due(memory.repository)
+    assert background.main(arguments) == 0
+    assert last_report(memory.state) is not None
+    assert not is_due(memory.repository)
+    memory.archive("20251202-090000", decisions="chose another")
+    memory.sync()
+    assert is_due(memory.repository)
+
+
+def test_the_users_wish_for_the_raw_model_is_kept(memory: Memory) -> None:
+    recipe(memory, "{train: session_end}")
+    trained(memory, pairs=1, sessions=20)
+    assert is_due(memory.repository)
+    use_raw(memory.patina())
+    assert not is_due(memory.repository)
+    (warning,) = memory.patina().status().warnings
+    assert warning.startswith("the raw model answers because it was asked for")
 
 
 def test_nothing_that_is_wrong_reaches_the_worker(tmp_path: Path) -> None:

@@ -11,8 +11,9 @@ from projection.toys import unit
 from patina_hooks.corpus.observations import text_key
 from patina_hooks.evaluation.embeddings import Embeddings
 from patina_hooks.evaluation.history import Piece
+from patina_hooks.evaluation.intervals import ERROR, interval
 from patina_hooks.evaluation.query_sets import Query, QuerySet, linked
-from patina_hooks.projection.gate import QUESTIONS, SESSIONS, judge, too_little
+from patina_hooks.projection.gate import ASKERS, QUESTIONS, SESSIONS, judge, speaks, too_little
 
 if TYPE_CHECKING:
     from patina_hooks.types import Vectors
@@ -73,6 +74,36 @@ def test_a_gain_by_too_few_sessions_does_not_pass() -> None:
     assert (judged["helps"].gain.low, judged["helps"].passes) == (None, False)
 
 
+def test_a_set_that_few_sessions_ask_says_nothing() -> None:
+    assert speaks(query_set(clusters=10))
+    assert not speaks(query_set(clusters=9))
+    assert not speaks(query_set(count=0))
+
+
+def test_where_nothing_helps_chance_passes_rarely() -> None:
+    """Three candidates over histories that differ from the raw model by luck alone: skewed, as ranks are."""
+    draw = np.random.default_rng(5)
+    names = {"goal": [str(number) for number in range(ASKERS)]}
+    passed = 0
+    for _ in range(300):
+        luck = draw.choice([-1.0, -0.5, 0.0, 0.5, 1.0], (3, ASKERS), p=[0.06, 0.12, 0.64, 0.12, 0.06])
+        gains = [interval({"goal": one.tolist()}, names, error=ERROR / 3) for one in luck]
+        passed += any(one.is_above_zero for one in gains)
+    assert passed <= 300 * 0.045
+
+
+def test_the_more_candidates_the_surer_each_has_to_be() -> None:
+    alone, among = (
+        judge([query_set()], embeddings(), dict.fromkeys(names, signal_alone))[1]["helps"]
+        for names in (["helps"], ["helps", "too", "three"])
+    )
+    assert alone.gain.value == among.gain.value
+    assert alone.gain.low is not None
+    assert among.gain.low is not None
+    assert among.gain.low < alone.gain.low
+    assert among.gains == alone.gains
+
+
 def test_every_set_weighs_the_same_however_many_questions_it_has() -> None:
     sets = [query_set("goal"), query_set("context", 10)]
     raw, judged = judge(sets, embeddings(), {"helps": signal_alone})
@@ -90,11 +121,11 @@ def test_nothing_to_judge_is_no_gain() -> None:
 @pytest.mark.parametrize(
     ("sessions", "questions", "clusters", "says"),
     [
-        (SESSIONS, QUESTIONS, 10, ""),
-        (SESSIONS - 1, QUESTIONS, 10, "1 more sessions with documents"),
-        (SESSIONS, QUESTIONS - 7, 10, "7 more questions from later history"),
-        (SESSIONS, QUESTIONS, 4, "6 more later sessions that ask them"),
-        (0, 0, 1, "20 more sessions with documents, 30 more questions from later history, 10 more later"),
+        (SESSIONS, QUESTIONS, ASKERS, ""),
+        (SESSIONS - 1, QUESTIONS, ASKERS, "1 more sessions with documents"),
+        (SESSIONS, QUESTIONS - 7, ASKERS, "7 more questions from later history"),
+        (SESSIONS, QUESTIONS, 14, "6 more later sessions that ask them"),
+        (0, 0, 1, "20 more sessions with documents, 30 more questions from later history, 20 more later"),
     ],
 )
 def test_too_little_history_says_how_much_is_missing(

@@ -12,7 +12,7 @@ from projection.outcomes import outcome, report
 
 from patina_hooks.projection.lock import LOCK_FILE, lock_of, read_lock, write_lock
 
-USED = replace(outcome("used", 0.01, 0.05, 0.09), count=672, epochs=3)
+USED = replace(outcome("used", 0.01, 0.05, 0.09), count=672, epochs=3, events_hash="aa" * 32)
 PASSED = replace(outcome("passed", 0.005, 0.05, 0.09), count=672)
 REFUSED = outcome("refused", -0.1, 0.0, 0.1)
 FAILED = outcome("failed", why="no pairs")
@@ -30,20 +30,20 @@ def test_it_has_the_ancestors_fields_and_ours() -> None:
         "projection": "used",
         "projections": {
             "used": {
-                "weights_hash": "weights of used", "training_pairs": 672, "epochs_completed": 3,
-                "kind": "mlp", "verdict": "active",
+                "weights_hash": "weights of used", "events_hash": "aa" * 32, "training_pairs": 672,
+                "epochs_completed": 3, "kind": "mlp", "verdict": "active",
             },
             "passed": {
-                "weights_hash": "weights of passed", "training_pairs": 0, "epochs_completed": 0,
-                "kind": "mlp", "verdict": "passed",
+                "weights_hash": "weights of passed", "events_hash": "", "training_pairs": 0,
+                "epochs_completed": 0, "kind": "mlp", "verdict": "passed",
             },
             "refused": {
-                "weights_hash": "weights of refused", "training_pairs": 0, "epochs_completed": 0,
-                "kind": "mlp", "verdict": "refused",
+                "weights_hash": "weights of refused", "events_hash": "", "training_pairs": 0,
+                "epochs_completed": 0, "kind": "mlp", "verdict": "refused",
             },
             "failed": {
-                "weights_hash": None, "training_pairs": 0, "epochs_completed": 0, "kind": "mlp",
-                "verdict": "not trained",
+                "weights_hash": None, "events_hash": "", "training_pairs": 0, "epochs_completed": 0,
+                "kind": "mlp", "verdict": "not trained",
             },
         },
     }  # fmt: skip

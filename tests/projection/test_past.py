@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from evaluation.past import read_past as read_history_of
 from evaluation.past import space_of
-from projection.learning import MODEL, document, make_history, moment, words
+from projection.learning import MODEL, PAST, document, make_history, moment, words
 from support.memory import Memory, memory_of, open_model
 
 from patina_hooks.corpus.log import Log
@@ -35,8 +35,8 @@ OF_EVERY_KIND = MODEL + "".join(
     for kind, trainer in zip(KINDS, ["mlp", "residual"] * 4, strict=False)
 )
 CANARY = "- the quixotic zeppelin lands at noon\n- always review the zeppelin option again\n"
-LAST_OF_PAST = 32
-LATER = 40
+LAST_OF_PAST = PAST - 1
+LATER = PAST + 7
 
 
 def pairs_of(memory: Memory) -> list[TrainingPair]:
@@ -59,18 +59,18 @@ def weights_of(memory: Memory) -> dict[str, str]:
 
 def test_the_past_is_seven_tenths_of_the_sessions_and_its_end_says_when_to_stop(untrained: Memory) -> None:
     moments = split(read_history_of(untrained))
-    assert moments == Split(held=moment(28), future=moment(33), sessions=33)
+    assert moments == Split(held=moment(39), future=moment(PAST), sessions=PAST)
 
 
 def test_rows_are_what_the_past_says_and_touches_each_with_who_does(memory: Memory) -> None:
     past, _, pairs = seen(memory)
     expected: dict[bytes, set[str]] = {}
     history = read_history_of(memory)
-    for session in history.sessions[:33]:
+    for session in history.sessions[:PAST]:
         for piece in session.pieces:
             expected.setdefault(piece.key, set()).add(session.id)
     for commit in history.commits:
-        if commit.committed < moment(33):
+        if commit.committed < moment(PAST):
             for key in [piece.key for piece in commit.pieces] + [
                 text_key(path_text(p)) for p in commit.paths
             ]:
@@ -116,9 +116,9 @@ def test_pairs_are_learned_from_before_they_say_when_to_stop_and_never_later(
         return Counter(zip(of.anchors.tolist(), of.positives.tolist(), strict=True))
 
     own = [pair for pair in pairs if pair.kind == kind]
-    learned = [pair for pair in own if pair.moment < moment(28)]
-    held = [pair for pair in own if moment(28) <= pair.moment < moment(33)]
-    later = [pair for pair in own if pair.moment >= moment(33)]
+    learned = [pair for pair in own if pair.moment < moment(39)]
+    held = [pair for pair in own if moment(39) <= pair.moment < moment(PAST)]
+    later = [pair for pair in own if pair.moment >= moment(PAST)]
     assert min(len(learned), len(held), len(later)) > 0
     assert (given(task.train), given(task.held)) == (rows(learned), rows(held))
     if kind in ("same_session", "co_changed"):
@@ -168,7 +168,7 @@ def test_training_encodes_each_path_once_and_nothing_that_a_sync_did(
     memory.sync()
     first = weights_of(memory)
     assert max(Counter(encoded).values()) == 1
-    paths = {path_text(path) for number in range(33) for path in paths_of(number)}
+    paths = {path_text(path) for number in range(PAST) for path in paths_of(number)}
     assert paths <= {text for role, text in encoded if role == "passage"}
     encoded.clear()
     assert weights_of(memory) == first

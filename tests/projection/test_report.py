@@ -57,6 +57,39 @@ def test_a_damaged_report_is_said_to_be_damaged(tmp_path: Path, text: str) -> No
     assert caught.value.hint == "patina oxidize"
 
 
+@pytest.mark.parametrize(
+    ("as_kept", "as_found"),
+    [
+        ('"value": 0.1', '"value": "much"'),
+        ('"n": 90', '"n": null'),
+        ('"low": 0.05', '"low": []'),
+        ('"seconds": 1.5', '"seconds": {}'),
+        ('"count": 672', '"count": "many"'),
+        ('"sentence": ', '"sentence": 1, "said": '),
+        ("0.375", '"little"'),
+        ('"made": ', '"made": "late", "then": '),
+    ],
+)
+def test_a_report_with_a_value_of_another_type_is_damaged(
+    tmp_path: Path, as_kept: str, as_found: str
+) -> None:
+    path = keep_report(tmp_path, report(FULL))
+    text = path.read_text()
+    assert as_kept in text
+    path.write_text(text.replace(as_kept, as_found))
+    with pytest.raises(StateError, match="is damaged"):
+        last_report(tmp_path)
+
+
+def test_what_a_killed_write_left_goes_with_the_next_report(tmp_path: Path) -> None:
+    path = keep_report(tmp_path, report(FULL))
+    left = path.with_name(f".{path.name}.k1lled")
+    left.write_text("{")
+    assert last_report(tmp_path) == report(FULL)
+    keep_report(tmp_path, report())
+    assert not left.exists()
+
+
 def test_other_files_beside_reports_are_left_alone(tmp_path: Path) -> None:
     path = keep_report(tmp_path, report(FULL))
     path.with_name("notes.json").write_text("mine")

@@ -29,7 +29,7 @@ def test_the_surest_of_those_that_passed_is_used(force: bool, was_forced: bool) 
     assert (found.used, found.forced) == (SURER, False)
     assert found.sentence == (
         "surer is used: over 90 later questions its MRR@10 is +0.030 (+0.020 to +0.040) against the raw"
-        " model, surely above zero."
+        " model, all of it above zero."
     )
 
 
@@ -43,9 +43,9 @@ def test_where_none_passed_the_raw_model_answers(outcomes: tuple[Outcome, ...]) 
 def test_the_sentence_says_why_the_best_was_refused() -> None:
     assert decided(UNSURE, WORSE).sentence == (
         "The raw model answers: the best of the others is unsure, over 90 later questions its MRR@10 is"
-        " +0.060 (-0.010 to +0.130) against the raw model, not surely better."
+        " +0.060 (-0.010 to +0.130) against the raw model, which may be chance."
     )
-    assert decided(WORSE).sentence.endswith("(-0.090 to -0.010) against the raw model, surely worse.")
+    assert decided(WORSE).sentence.endswith("(-0.090 to -0.010) against the raw model, which is worse.")
     assert decided(UNTOLD).sentence.endswith("untold, and too few sessions asked to tell.")
     assert decided(FAILED).sentence.endswith("nothing could be judged (failed: no pairs).")
 

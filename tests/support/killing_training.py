@@ -54,7 +54,7 @@ def main(folder: Path) -> None:
 
 def _prepare(template: Path) -> str:
     """A run that has read all questions, and used nothing; then the recipe changes."""
-    memory = make_history(template, sessions=40, recipe=MLP)
+    memory = make_history(template, recipe=MLP)
     memory.sync()
     used = _oxidized(memory)
     assert used == ""
@@ -72,7 +72,7 @@ def _run(place: Path) -> str:
     used = _oxidized(memory)
     found = memory.snapshot()
     left = sorted(
-        str(path.relative_to(memory.state)) for path in (memory.state / "projections").rglob("*.s*")
+        str(path.relative_to(memory.state)) for path in (memory.state / "projections").rglob("*.safetensors*")
     )
     return repr((used, found.events_hash, sorted(found.vectors.items()), sorted(found.answers.items()), left))
 

@@ -1,0 +1,110 @@
+"""Weights of fusion that `patina eval --tune` found for this repository, and the space that they are for.
+
+They lie beside the projection in use and not in the log, which may be derived anew at any time. Vectors of
+another model, or seen through another projection, are worth another weight: there the usual ones are used.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from patina_hooks.errors import StateError
+from patina_hooks.files import replace_file
+from patina_hooks.projection.active import PROJECTIONS_FOLDER
+from patina_hooks.search.fusion import WEIGHTS
+
+if TYPE_CHECKING:
+    from patina_hooks.search.vectors import Space
+
+TUNED_FILE: Final = "fusion.json"
+_AGAIN: Final = "patina eval --tune"
+
+
+@dataclass(frozen=True, slots=True)
+class Tuned:
+    """Weights and the verdict on them.
+
+    fingerprint, projection: of the space that they were tuned in (see `Space`). split: questions up to this
+    moment (seconds since 1970) were tuned on, later ones judged; past: how many were tuned on.
+    delta, low, high, n: hybrid's MRR@10 with these weights minus that with the usual ones, on the later
+    questions, with its 95 % interval (None with too little to tell by), and how many those are.
+    """
+
+    weights: Mapping[str, float]
+    fingerprint: str
+    projection: str
+    events_hash: str
+    split: int
+    past: int
+    delta: float
+    low: float | None
+    high: float | None
+    n: int
+
+    @property
+    def is_borne_out(self) -> bool:
+        """Only where the whole interval of the gain is above zero."""
+        return self.low is not None and self.low > 0
+
+    def why_not(self, space: Space) -> str:
+        """Why weights that were borne out are not used in a space, "" where they are."""
+        if self.fingerprint != space.fingerprint:
+            return "they were tuned for another model"
+        return "" if self.projection == space.projection else "they were tuned for another projection"
+
+
+def load_tuned(state: Path) -> Tuned | None:
+    """What the last tuning found, None before the first. Raises `StateError` where the file is damaged."""
+    path = state / PROJECTIONS_FOLDER / TUNED_FILE
+    try:
+        return _checked(Tuned(**json.loads(path.read_bytes())))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
+        raise StateError(f"{path} is damaged: {error}", hint=_AGAIN) from error
+
+
+def store_tuned(state: Path, tuned: Tuned) -> None:
+    """Keep weights and verdict; from now on search follows them."""
+    replace_file(state / PROJECTIONS_FOLDER / TUNED_FILE, json.dumps(asdict(tuned)).encode())
+
+
+def tuned_for(state: Path, space: Space) -> tuple[Tuned | None, str]:
+    """(weights to use in a space, None for the usual ones; why those that were borne out are not used)."""
+    try:
+        tuned = load_tuned(state)
+    except StateError as error:
+        return None, str(error)
+    if tuned is None or not tuned.is_borne_out:
+        return None, ""
+    why = tuned.why_not(space)
+    return (None, why) if why else (tuned, "")
+
+
+def weights_for(state: Path, space: Space) -> Mapping[str, float]:
+    """What search fuses by in a space."""
+    tuned, _ = tuned_for(state, space)
+    return tuned.weights if tuned else WEIGHTS
+
+
+def remark(why: str) -> str:
+    """What users are told of weights that are not used."""
+    return f"the tuned weights of search are not used: {why}"
+
+
+def _checked(tuned: Tuned) -> Tuned:
+    texts = (tuned.fingerprint, tuned.projection, tuned.events_hash)
+    whole = (tuned.split, tuned.past, tuned.n)
+    ends = [end for end in (tuned.low, tuned.high) if end is not None]
+    if not all(isinstance(text, str) for text in texts) or not all(isinstance(one, int) for one in whole):
+        raise TypeError("a value is of another kind")
+    if tuned.weights.keys() != WEIGHTS.keys() or not all(0 <= one <= 1 for one in tuned.weights.values()):
+        raise ValueError(f"weights are {tuned.weights!r}")
+    if not all(math.isfinite(one) for one in (tuned.delta, *ends)):
+        raise ValueError("a figure is not finite")
+    return tuned
