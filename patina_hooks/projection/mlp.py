@@ -5,7 +5,7 @@ loss = max(0, margin + d(anchor, positive) - d(anchor, negative)),    d(a, b) = 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -23,7 +23,7 @@ from patina_hooks.projection.layers import (
     normalise_backward,
     two_layers,
 )
-from patina_hooks.projection.loop import Training
+from patina_hooks.projection.loop import Objective, Training
 from patina_hooks.projection.optimiser import Parameters
 from patina_hooks.projection.sampling import (
     Membership,
@@ -95,14 +95,21 @@ class TripletObjective:
         return Triplets(np.stack([pairs.anchors, pairs.positives, drawn]), pairs.weights).part(there)
 
 
-def train(task: TrainingTask, watch: Watch) -> Trained:
-    """Raises `TooLittleToLearn` where there are no pairs, or no text that could stand against one."""
+def train(
+    task: TrainingTask,
+    watch: Watch,
+    objective: Callable[[TrainingTask], Objective[Triplets]] = TripletObjective,
+) -> Trained:
+    """objective: with gradients of its own, where something else than numpy is to compute them.
+
+    Raises `TooLittleToLearn` where there are no pairs, or no text that could stand against one.
+    """
     settings = task.settings
     parameters = Parameters(two_layers(task.vectors.shape[1], settings.hidden, settings.out))
     generator = draws(settings.seed, 0, Purpose.WEIGHTS)
     for name in ("w1.weight", "w2.weight"):
         he_initialise(parameters.tensors[name], generator)
-    training = Training(TripletObjective(task), parameters, settings)
+    training = Training(objective(task), parameters, settings)
     stopped = training.run(watch)
     weights = training.best
     return Trained(weights, described("mlp-2layer", weights), training.steps, stopped)

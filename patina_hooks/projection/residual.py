@@ -12,7 +12,7 @@ is when sessions are searched. What shares a session or the text with the anchor
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -31,7 +31,7 @@ from patina_hooks.projection.layers import (
     normalise_backward,
     two_layers,
 )
-from patina_hooks.projection.loop import Training
+from patina_hooks.projection.loop import Objective, Training
 from patina_hooks.projection.optimiser import Parameters
 from patina_hooks.projection.sampling import Membership, Purpose, batches, counted, draws, enough
 from patina_hooks.projection.weights import described, row_products
@@ -120,14 +120,22 @@ class ContrastObjective:
         return allowed
 
 
-def train(task: TrainingTask, watch: Watch) -> Trained:
-    """Raises `TooLittleToLearn` where there are no pairs, or the texts do not differ."""
+def train(
+    task: TrainingTask,
+    watch: Watch,
+    objective: Callable[[TrainingTask, Vectors], Objective[Contrast]] = ContrastObjective,
+) -> Trained:
+    """objective: of the task and its whitened rows [n, out], with gradients of its own, where something else
+    than numpy is to compute them.
+
+    Raises `TooLittleToLearn` where there are no pairs, or the texts do not differ.
+    """
     settings = task.settings
     mean, components = whitening.fit(task.vectors, settings.out, settings.power)
     whitened = row_products(task.vectors - mean, components)
     parameters = Parameters(two_layers(len(components), settings.hidden, len(components)))
     he_initialise(parameters.tensors["w1.weight"], draws(settings.seed, 0, Purpose.WEIGHTS))
-    training = Training(ContrastObjective(task, whitened), parameters, settings)
+    training = Training(objective(task, whitened), parameters, settings)
     stopped = training.run(watch)
     weights = {"mean": mean, "components": components, **training.best}
     about = described("residual", weights) | {"power": f"{settings.power:g}"}

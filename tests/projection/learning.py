@@ -119,7 +119,7 @@ def projected_by(train: Callable[..., object], open_: Callable[..., object] | No
     module = ModuleType("odd_projection")
     vars(module).update(train=train, open=open_)
     sys.modules[module.__name__] = module
-    spec = ProjectionSpec("odd", 1, "odd_projection:train")
+    spec = ProjectionSpec("odd", 1, "odd_projection:train", hidden=96)
     if open_ is not None:
         spec = replace(spec, open="odd_projection:open")
 

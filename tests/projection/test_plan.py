@@ -163,4 +163,5 @@ def test_a_kind_of_another_plugin_is_found_by_its_full_name_too() -> None:
         recipe = parse_recipe(f"projections: {{mine: {{type: {name}}}}}\n", RECIPE_FILE)
         (one,) = plan(providers, recipe, 64, "f")
         assert (one.kind, one.train) == (name, "odd_projection:train")
+        assert widths(one) == (96, 64)
         assert providers.projection(one.kind).train == one.train

@@ -14,5 +14,5 @@ def patina_register_runtimes() -> Iterator[RuntimeSpec]:
 
 @hookimpl
 def patina_register_projections() -> Iterator[ProjectionSpec]:
-    yield ProjectionSpec("mlx-mlp", 1, "patina_mlx.training:train_mlp")
+    yield ProjectionSpec("mlx-mlp", 1, "patina_mlx.training:train_mlp", hidden=1024)
     yield ProjectionSpec("mlx-residual", 1, "patina_mlx.training:train_residual")

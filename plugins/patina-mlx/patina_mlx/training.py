@@ -10,15 +10,11 @@ from collections.abc import Callable
 
 import numpy as np
 
-from patina_hooks.projection import whitening
+from patina_hooks.projection import mlp, residual
 from patina_hooks.projection.interface import Trained, TrainingTask, Watch
-from patina_hooks.projection.layers import Tensors, he_initialise, two_layers
-from patina_hooks.projection.loop import Training
+from patina_hooks.projection.layers import Tensors
 from patina_hooks.projection.mlp import TripletObjective, Triplets
-from patina_hooks.projection.optimiser import Parameters
 from patina_hooks.projection.residual import Contrast, ContrastObjective
-from patina_hooks.projection.sampling import Purpose, draws
-from patina_hooks.projection.weights import described, row_products
 from patina_mlx.core import mx
 
 _TINY = 1e-24
@@ -46,29 +42,12 @@ class MlxContrastObjective(ContrastObjective):
 
 def train_mlp(task: TrainingTask, watch: Watch) -> Trained:
     """As `patina_hooks.projection.mlp.train`."""
-    settings = task.settings
-    parameters = Parameters(two_layers(task.vectors.shape[1], settings.hidden, settings.out))
-    generator = draws(settings.seed, 0, Purpose.WEIGHTS)
-    for name in ("w1.weight", "w2.weight"):
-        he_initialise(parameters.tensors[name], generator)
-    training = Training(MlxTripletObjective(task), parameters, settings)
-    stopped = training.run(watch)
-    weights = training.best
-    return Trained(weights, described("mlp-2layer", weights), training.steps, stopped)
+    return mlp.train(task, watch, MlxTripletObjective)
 
 
 def train_residual(task: TrainingTask, watch: Watch) -> Trained:
     """As `patina_hooks.projection.residual.train`."""
-    settings = task.settings
-    mean, components = whitening.fit(task.vectors, settings.out, settings.power)
-    whitened = row_products(task.vectors - mean, components)
-    parameters = Parameters(two_layers(len(components), settings.hidden, len(components)))
-    he_initialise(parameters.tensors["w1.weight"], draws(settings.seed, 0, Purpose.WEIGHTS))
-    training = Training(MlxContrastObjective(task, whitened), parameters, settings)
-    stopped = training.run(watch)
-    weights = {"mean": mean, "components": components, **training.best}
-    about = described("residual", weights) | {"power": f"{settings.power:g}"}
-    return Trained(weights, about, training.steps, stopped)
+    return residual.train(task, watch, MlxContrastObjective)
 
 
 def differentiate(

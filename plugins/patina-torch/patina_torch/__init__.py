@@ -15,5 +15,5 @@ def patina_register_runtimes() -> Iterator[RuntimeSpec]:
 
 @hookimpl
 def patina_register_projections() -> Iterator[ProjectionSpec]:
-    yield ProjectionSpec("torch-mlp", 1, "patina_torch.training:train_mlp")
+    yield ProjectionSpec("torch-mlp", 1, "patina_torch.training:train_mlp", hidden=1024)
     yield ProjectionSpec("torch-residual", 1, "patina_torch.training:train_residual")

@@ -6,18 +6,15 @@ loss of a batch is written down here once more, and PyTorch differentiates it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING
 
-from patina_hooks.projection import whitening
+from patina_hooks.projection import mlp, residual
 from patina_hooks.projection.interface import Trained, TrainingTask, Watch
-from patina_hooks.projection.layers import Tensors, he_initialise, two_layers
-from patina_hooks.projection.loop import Objective, Training
+from patina_hooks.projection.layers import Tensors
 from patina_hooks.projection.mlp import TripletObjective, Triplets
-from patina_hooks.projection.optimiser import Parameters
 from patina_hooks.projection.residual import Contrast, ContrastObjective
-from patina_hooks.projection.sampling import Purpose, draws
-from patina_hooks.projection.weights import described, row_products
 from patina_torch.device import chosen_place
 
 if TYPE_CHECKING:
@@ -32,68 +29,40 @@ _TINY = 1e-12
 
 def train_mlp(task: TrainingTask, watch: Watch) -> Trained:
     """As `patina_hooks.projection.mlp.train`; a device that is not there raises `ModelError`."""
-    objective = TorchTriplets(task, chosen_place().device)
-    settings = task.settings
-    parameters = Parameters(two_layers(task.vectors.shape[1], settings.hidden, settings.out))
-    generator = draws(settings.seed, 0, Purpose.WEIGHTS)
-    for name in ("w1.weight", "w2.weight"):
-        he_initialise(parameters.tensors[name], generator)
-    training = Training(objective, parameters, settings)
-    stopped = training.run(watch)
-    weights = training.best
-    return Trained(weights, described("mlp-2layer", weights), training.steps, stopped)
+    return mlp.train(task, watch, partial(TorchTriplets, device=chosen_place().device))
 
 
 def train_residual(task: TrainingTask, watch: Watch) -> Trained:
     """As `patina_hooks.projection.residual.train`; a device that is not there raises `ModelError`."""
-    settings = task.settings
-    mean, components = whitening.fit(task.vectors, settings.out, settings.power)
-    whitened = row_products(task.vectors - mean, components)
-    objective = TorchContrast(task, whitened, chosen_place().device)
-    parameters = Parameters(two_layers(len(components), settings.hidden, len(components)))
-    he_initialise(parameters.tensors["w1.weight"], draws(settings.seed, 0, Purpose.WEIGHTS))
-    training = Training(objective, parameters, settings)
-    stopped = training.run(watch)
-    weights = {"mean": mean, "components": components, **training.best}
-    about = described("residual", weights) | {"power": f"{settings.power:g}"}
-    return Trained(weights, about, training.steps, stopped)
+    return residual.train(task, watch, partial(TorchContrast, device=chosen_place().device))
 
 
-class TorchTriplets(Objective[Triplets]):
+class TorchTriplets(TripletObjective):
     """The core's triplets, learned from on a device."""
 
     def __init__(self, task: TrainingTask, device: torch.device) -> None:
-        self._core = TripletObjective(task)
-        self._rows, self._margin, self._device = _placed(task.vectors, device), task.settings.margin, device
-
-    def batches(self, epoch: int) -> Iterator[Triplets]:
-        return self._core.batches(epoch)
-
-    def held_loss(self, tensors: Tensors) -> float | None:
-        return self._core.held_loss(tensors)
+        super().__init__(task)
+        self._placed_rows, self._device = _placed(task.vectors, device), device
 
     def learn(self, tensors: Tensors, gradients: Tensors, batch: Triplets) -> float:
         import torch
 
-        x = self._rows[torch.from_numpy(batch.rows.ravel()).to(self._device)]
+        x = self._placed_rows[torch.from_numpy(batch.rows.ravel()).to(self._device)]
         weights = torch.from_numpy(batch.weights).to(self._device)
         return differentiate(
-            lambda leaves: triplet_loss(leaves, x, weights, self._margin), tensors, gradients, self._device
+            lambda leaves: triplet_loss(leaves, x, weights, self._settings.margin),
+            tensors,
+            gradients,
+            self._device,
         )
 
 
-class TorchContrast(Objective[Contrast]):
+class TorchContrast(ContrastObjective):
     """The core's batches of pairs and sessions, learned from on a device."""
 
     def __init__(self, task: TrainingTask, whitened: Vectors, device: torch.device) -> None:
-        self._core = ContrastObjective(task, whitened)
-        self._rows, self._tau, self._device = _placed(whitened, device), task.settings.tau, device
-
-    def batches(self, epoch: int) -> Iterator[Contrast]:
-        return self._core.batches(epoch)
-
-    def held_loss(self, tensors: Tensors) -> float | None:
-        return self._core.held_loss(tensors)
+        super().__init__(task, whitened)
+        self._placed_rows, self._device = _placed(whitened, device), device
 
     def learn(self, tensors: Tensors, gradients: Tensors, batch: Contrast) -> float:
         import torch
@@ -102,9 +71,9 @@ class TorchContrast(Objective[Contrast]):
             torch.from_numpy(one).to(self._device)
             for one in (batch.anchors, batch.texts, batch.allowed, batch.weights)
         )
-        u = self._rows[torch.cat([anchors, texts.ravel()])]
+        u = self._placed_rows[torch.cat([anchors, texts.ravel()])]
         return differentiate(
-            lambda leaves: contrast_loss(leaves, u, allowed, weights, self._tau),
+            lambda leaves: contrast_loss(leaves, u, allowed, weights, self._settings.tau),
             tensors,
             gradients,
             self._device,
