@@ -262,13 +262,13 @@ class Patina:
 
         Raises `UsageError` for a kind that no generator makes.
         """
-        from patina_hooks.pairs.stored import shown_pairs
+        from patina_hooks.pairs.stored import pair_kinds, shown_pairs
 
-        known = {spec.name for spec in self.plugins.pair_generators()}
-        if kind is not None and kind not in known:
-            hint = f"one of {', '.join(sorted(known))}"
-            raise UsageError(f"no generator makes pairs of the kind {kind}", hint=hint)
         with self._reading() as log:
+            known = {spec.name for spec in self.plugins.pair_generators()} | pair_kinds(log.connection).keys()
+            if kind is not None and kind not in known:
+                hint = f"one of {', '.join(sorted(known))}"
+                raise UsageError(f"no generator makes pairs of the kind {kind}", hint=hint)
             return shown_pairs(log.connection, kind, limit)
 
     def gc(self) -> Freed:

@@ -8,6 +8,7 @@ import pytest
 from support.memory import Memory
 
 from patina_hooks.corpus.observations import text_key
+from patina_hooks.errors import UsageError
 from patina_hooks.pairs.sides import path_text
 from patina_hooks.pairs.stored import TrainingPair, training_pairs
 
@@ -114,7 +115,8 @@ def test_pairs_are_shown_newest_first(memory: Memory) -> None:
     (goal, *_) = memory.patina().pairs(kind="goal_observation", limit=1)
     assert (goal.session, goal.commit, goal.anchor) == (FIRST, None, "parse")
     assert goal.evidence == f"goals of session {FIRST}"
-    assert memory.patina().pairs(kind="no such kind") == []
+    with pytest.raises(UsageError, match="no generator makes pairs of the kind no such kind"):
+        memory.patina().pairs(kind="no such kind")
 
 
 def test_a_pair_from_a_message_names_its_commit(memory: Memory) -> None:
