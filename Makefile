@@ -7,9 +7,11 @@ UV := $(shell command -v uv 2>/dev/null)
 BIN := .venv/bin
 
 PACKAGES := . plugins/patina-onnx plugins/patina-minilm
-MORE := $(addprefix plugins/patina-,mlx bge e5 nomic qwen3 olmo)
+MORE := $(addprefix plugins/patina-,mlx bge e5 nomic qwen3 olmo remote usearch)
 TORCH_PLUGIN := plugins/patina-torch
+# Its model serves many tests; the other examples are installed by their own tests alone.
 EXAMPLE := examples/patina-acme
+EXAMPLES := $(addprefix examples/patina-,acme diary house static)
 PROJECTS := $(addsuffix /pyproject.toml,$(PACKAGES) $(MORE) $(EXAMPLE))
 # The plain name may bring gigabytes of CUDA along; set TORCH to what suits the machine.
 TORCH ?= torch==2.13.0
@@ -49,7 +51,7 @@ types: .venv/dev
 
 build: .venv/dev
 	rm -rf dist
-	for package in $(PACKAGES) $(MORE) $(TORCH_PLUGIN) $(EXAMPLE); do $(BIN)/python -m build --outdir dist $$package || exit; done
+	for package in $(PACKAGES) $(MORE) $(TORCH_PLUGIN) $(EXAMPLES); do $(BIN)/python -m build --outdir dist $$package || exit; done
 
 bench: .venv/dev
 	$(BIN)/python -m benchmarks

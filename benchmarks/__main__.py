@@ -25,6 +25,8 @@ GROUPS = {
     "size": "sizes",
     "training": "training",
     "pairs": "pairs",
+    "vectors": "nearest",
+    "runtimes": "runtimes",
 }
 
 

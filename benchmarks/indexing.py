@@ -1,6 +1,8 @@
 """The first index: our whole way from texts to an index, against raw onnxruntime + tokenizers.
 
-python -m benchmarks.indexing ours|raw REPOSITORY      one measure; prints its peak of memory as JSON
+python -m benchmarks.indexing HOW REPOSITORY      one measure; prints its peak of memory as JSON
+
+HOW: ours, or how many padded tokens raw onnxruntime is given a run.
 """
 
 from __future__ import annotations
@@ -22,7 +24,8 @@ if TYPE_CHECKING:
 
     from patina_hooks.api import Patina
 
-_ROUNDS, _TEXTS, _RUN_TOKENS = 9, 400, 512
+_ROUNDS, _TEXTS = 9, 400
+_OURS, _RUNS = "ours", ("256", "512")
 _GROUP = "the first index"
 
 
@@ -33,13 +36,18 @@ def measure(workshop: Workshop) -> Iterator[Row]:
     """
     root = workshop.copy(workshop.history, "unfinished")
     with opened(root) as patina:
-        took = medians({"ours": _ours(patina), "raw": _raw(patina)}, _ROUNDS)
-    speed = {way: _TEXTS / taken * 1000 for way, taken in took.items()}
-    raw = "raw onnxruntime + tokenizers"
+        took = medians({how: _contender(how, patina) for how in (_OURS, *_RUNS)}, _ROUNDS)
+    speed = {how: _TEXTS / taken * 1000 for how, taken in took.items()}
+    best = max(_RUNS, key=speed.__getitem__)
+    raw = f"raw onnxruntime + tokenizers, {best} tokens a run"
     what = f"{_TEXTS:,} texts encoded, cached and indexed"
-    yield Row(_GROUP, what, speed["ours"], "texts/s", speed["raw"], raw, Bound(0.9, least=True))
-    peaks = {way: child("indexing", way, str(root))["megabytes"] for way in ("ours", "raw")}
-    yield Row(_GROUP, "peak memory of that, model included", peaks["ours"], "MB", peaks["raw"], raw)
+    yield Row(_GROUP, what, speed[_OURS], "texts/s", speed[best], raw, Bound(0.9, least=True))
+    peaks = {how: child("indexing", how, str(root))["megabytes"] for how in (_OURS, best)}
+    yield Row(_GROUP, "peak memory of that, model included", peaks[_OURS], "MB", peaks[best], raw)
+
+
+def _contender(how: str, patina: Patina) -> Callable[[], float]:
+    return _ours(patina) if how == _OURS else _raw(patina, int(how))
 
 
 def _ours(patina: Patina) -> Callable[[], float]:
@@ -59,8 +67,8 @@ def _ours(patina: Patina) -> Callable[[], float]:
     return index
 
 
-def _raw(patina: Patina) -> Callable[[], float]:
-    """Tokenizing all texts at once, sorting them by length, and running 512 padded tokens a run."""
+def _raw(patina: Patina, tokens: int) -> Callable[[], float]:
+    """Tokenizing all texts at once, sorting them by length, and running so many padded tokens a run."""
     import onnxruntime
     from tokenizers import BertWordPieceTokenizer
 
@@ -81,7 +89,7 @@ def _raw(patina: Patina) -> Callable[[], float]:
         encoded = sorted((one.ids for one in tokenizer.encode_batch(texts)), key=len)
         while encoded:
             size = 1
-            while size < len(encoded) and (size + 1) * len(encoded[size]) <= _RUN_TOKENS:
+            while size < len(encoded) and (size + 1) * len(encoded[size]) <= tokens:
                 size += 1
             session.run(None, _feed(encoded[:size]))
             encoded = encoded[size:]
@@ -123,5 +131,5 @@ def _texts(state: Path, keys: list[bytes]) -> list[str]:
 
 if __name__ == "__main__":
     with opened(Path(sys.argv[2])) as patina:
-        {"ours": _ours, "raw": _raw}[sys.argv[1]](patina)()
+        _contender(sys.argv[1], patina)()
     print(json.dumps({"megabytes": peak_megabytes()}))

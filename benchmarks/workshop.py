@@ -75,6 +75,13 @@ class Workshop:
         """One ten times as long, with its memory."""
         return self._remembered("longer", LENGTHENED)
 
+    def place(self, name: str) -> Path:
+        """An empty folder; what was in it from before goes."""
+        place = self._folder / "places" / name
+        shutil.rmtree(place, ignore_errors=True)
+        place.mkdir(parents=True)
+        return place
+
     def copy(self, root: Path, name: str) -> Path:
         """A copy of its own; one of that name from before goes."""
         place = self._folder / "copies" / name
@@ -166,6 +173,15 @@ def live_texts(patina: Patina) -> list[bytes]:
     ask = "SELECT key FROM text WHERE live > 0 ORDER BY dated DESC, key"
     with closing(Log(patina.repository.state)) as log:
         return [row[0] for row in log.connection.execute(ask)]
+
+
+def texts_of(root: Path, count: int) -> list[str]:
+    """So many of all its texts, drawn: in the order of their hashes."""
+    from patina_hooks.corpus.log import Log
+
+    ask = "SELECT min(text) FROM observation WHERE live GROUP BY text_key ORDER BY text_key LIMIT ?"
+    with opened(root) as patina, closing(Log(patina.repository.state)) as log:
+        return [row[0] for row in log.connection.execute(ask, (count,))]
 
 
 def drawn(count: int, dimensions: int) -> Vectors:

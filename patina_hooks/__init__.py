@@ -19,6 +19,16 @@ if TYPE_CHECKING:
     from patina_hooks.api import Patina, Status, open
     from patina_hooks.errors import PatinaError
     from patina_hooks.hookspecs import hookimpl
+    from patina_hooks.model_types import (
+        HubFile,
+        LocalFile,
+        ModelSpec,
+        PackageFile,
+        RuntimeSpec,
+        TextModel,
+        TokenModel,
+        Tokens,
+    )
     from patina_hooks.models.hub import hub_runtimes
     from patina_hooks.projection.report import Outcome, Report
     from patina_hooks.search.scry import Hit, Query
@@ -31,25 +41,18 @@ if TYPE_CHECKING:
         Extraction,
         ExtractorSpec,
         Fault,
-        HubFile,
         IndexBackendSpec,
         IndexStats,
-        LocalFile,
-        ModelSpec,
         ModuleUnit,
         Observation,
         Omission,
-        PackageFile,
         Pair,
         PairGeneratorSpec,
         PluginInfo,
         ProjectionSpec,
         Recorded,
-        RuntimeSpec,
         Session,
         SessionUnit,
-        TokenModel,
-        Tokens,
         VectorIndex,
     )
 
@@ -61,6 +64,19 @@ _HOME = {
     "hookimpl": "hookspecs",
     "hub_runtimes": "models.hub",
     "Hit": "search.scry",
+    **dict.fromkeys(
+        (
+            "HubFile",
+            "LocalFile",
+            "ModelSpec",
+            "PackageFile",
+            "RuntimeSpec",
+            "TextModel",
+            "TokenModel",
+            "Tokens",
+        ),
+        "model_types",
+    ),
     "Outcome": "projection.report",
     "Query": "search.scry",
     "Report": "projection.report",
@@ -99,6 +115,7 @@ __all__ = [
     "Session",
     "SessionUnit",
     "Status",
+    "TextModel",
     "TokenModel",
     "Tokens",
     "VectorIndex",

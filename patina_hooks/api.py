@@ -10,7 +10,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,7 +18,14 @@ from typing import TYPE_CHECKING
 from patina_hooks.configuration import configuration
 from patina_hooks.corpus.facts import counts, events_hash, skipped
 from patina_hooks.corpus.log import LOG_FILE, Event, Log, name_text
-from patina_hooks.errors import IndexDamaged, PatinaError, PluginError, StateError, UsageError
+from patina_hooks.errors import (
+    IndexDamaged,
+    PatinaError,
+    PluginError,
+    SettingsError,
+    StateError,
+    UsageError,
+)
 from patina_hooks.files import make_private, size_of
 from patina_hooks.git import spool
 from patina_hooks.git.lock import SyncLock
@@ -28,7 +35,7 @@ from patina_hooks.plugins import Plugins
 from patina_hooks.search.opening import Opening, open_space
 from patina_hooks.search.scry import Hit, Mode, Query, Units, scry
 from patina_hooks.search.tuned import remark, tuned_for, weights_for
-from patina_hooks.search.vectors import Space, answering_space, wanted_space
+from patina_hooks.search.vectors import Space, answering_space, projected_space, wanted_space
 from patina_hooks.sync import Progress, SyncReport, kept_faults, synchronise
 from patina_hooks.types import Fault
 from patina_hooks.worker import SYNC_LOCK
@@ -53,11 +60,12 @@ class Status:
 
     events_hash: see `patina_hooks.corpus.facts`. pending: texts that the vector index does not hold yet.
     cut: texts that are longer than the model reads; their beginnings have a vector.
-    model, runtime: what answers now, "" before the first vectors. projection: "none" where the raw model
-    answers. stale: (projection, why) of what `patina oxidize` would train again; warnings: of a projection
-    that is in use against the gate, or cannot be used, and of tuned weights that are not used. synced:
-    seconds since 1970 of the last sync, None before the first. bytes: the state on disk. skipped: (what, why)
-    of what was not read. pair_kinds: kind -> its pairs' count, weight and time range.
+    model, runtime: what answers now, "" before the first vectors. variant: what the user's settings changed
+    of the runtime's vectors, see `RuntimeSpec`. projection: "none" where the raw model answers. stale:
+    (projection, why) of what `patina oxidize` would train again; warnings: of a projection that is in use
+    against the gate, or cannot be used, and of tuned weights that are not used. synced: seconds since 1970 of
+    the last sync, None before the first. bytes: the state on disk. skipped: (what, why) of what was not
+    read. pair_kinds: kind -> its pairs' count, weight and time range.
     """
 
     events_hash: str
@@ -73,6 +81,7 @@ class Status:
     truncated: int
     model: str
     runtime: str
+    variant: str
     projection: str
     stale: tuple[tuple[str, str], ...]
     warnings: tuple[str, ...]
@@ -96,6 +105,7 @@ class Patina:
         self._given = plugins or (opening.plugins if opening else None)
         self._opening = opening
         self._encoders: dict[Space, Encoder] = {}
+        self._failed: dict[Space, PluginError] = {}
         self._index: tuple[Space, str, Near] | None = None
         self._log: tuple[int, Log] | None = None
         self._units = Units()
@@ -117,6 +127,7 @@ class Patina:
             self._opening.wait()
             self._opening = None
         self._encoders.clear()
+        self._failed.clear()
         self._index = None
 
     @cached_property
@@ -138,9 +149,11 @@ class Patina:
         full: derive everything anew but for the cached embeddings.
         quick: see `patina_hooks.sync.synchronise`; the commands that answer do so.
         most: embed nothing now where more texts than this wait (`SyncReport.pending` says how many).
+        A model that could not be opened is tried anew.
         Raises `StateError` where the state folder cannot be written.
         """
         self._close_log()  # a damaged one is moved away
+        self._failed.clear()
         make_private(self.repository.state)
         lock = SyncLock(self.repository.state / SYNC_LOCK)
         if not lock.acquire(wait):
@@ -217,9 +230,10 @@ class Patina:
                 events_hash=events,
                 model=space.model if space else "",
                 runtime=space.runtime if space else "",
+                variant=space.variant if space else "",
                 projection=stands.name,
                 stale=stands.stale,
-                warnings=(*stands.warnings, *self._ignored(space)),
+                warnings=tuple(f"{what}; {command}" for what, command in self._warnings(stands, space)),
                 pair_kinds=pair_kinds(log.connection),
                 cut=self._cut(log, space) if space else 0,
                 synced=int(synced) if synced else None,
@@ -239,12 +253,13 @@ class Patina:
             wanted = wanted_space(self.plugins, recipe) if recipe else None
             return standing(self.plugins, recipe, self.repository.state, events, wanted, used)
         except PatinaError as error:
-            return Standing(used[:16] or "none", (), (str(error),))
+            return Standing(used[:16] or "none", (), ((str(error), error.hint or "patina doctor"),))
 
-    def _ignored(self, space: Space | None) -> list[str]:
-        """What is to be said of tuned weights that search does not use."""
-        why = tuned_for(self.repository.state, space)[1] if space else ""
-        return [f"{remark(why)}; patina eval --tune"] if why else []
+    def _warnings(self, stands: Standing, space: Space | None) -> Iterator[tuple[str, str]]:
+        """What is to be said of what is in use, with the command that changes it."""
+        yield from stands.warnings
+        if space and (why := tuned_for(self.repository.state, space)[1]):
+            yield remark(why), "patina eval --tune"
 
     def _cut(self, log: Log, space: Space) -> int:
         """How many live texts the model did not read to their ends."""
@@ -272,7 +287,11 @@ class Patina:
             return shown_pairs(log.connection, kind, limit)
 
     def gc(self) -> Freed:
-        """Free what no live ref needs. Raises `StateError` while another process writes for a minute."""
+        """Free what no live ref needs. Raises `StateError` while another process writes for a minute.
+
+        Where nobody can tell what the recipe asks for (a plugin is away, a name is wrong), what other models
+        made stays: a change of models may be half done. `Freed.kept` says why.
+        """
         from patina_hooks.gc import collect
 
         lock = SyncLock(self.repository.state / SYNC_LOCK)
@@ -280,9 +299,21 @@ class Patina:
             raise StateError("another patina is at work", hint="try again in a while")
         try:
             with Log(self.repository.state) as log:
-                return collect(log, self.repository.state)
+                try:
+                    wanted = self._wanted()
+                except PatinaError as error:
+                    return replace(collect(log, self.repository.state, None), kept=str(error))
+                return collect(log, self.repository.state, wanted)
         finally:
             lock.release()
+
+    def _wanted(self) -> Space:
+        """The space that the recipe asks for. Raises `PatinaError` where that cannot be told now."""
+        said = configuration(self.repository)
+        if said.recipe is None:
+            raise SettingsError("; ".join(fault.error for fault in said.faults))
+        wanted = wanted_space(self.plugins, said.recipe)
+        return projected_space(wanted, self.plugins, said.recipe, self.repository.state)[0]
 
     def _ask(self, log: Log, query: Query, only: Allowed) -> list[Hit]:
         """Words and vectors together. Raises `IndexDamaged` or `PluginError` where vectors cannot be had."""
@@ -337,9 +368,16 @@ class Patina:
         return self._index[2]
 
     def _encoder(self, space: Space) -> Encoder:
+        """A model that cannot be opened may take long to say so (a server that stalls): once is enough."""
+        if space in self._failed:
+            raise self._failed[space]
         if space not in self._encoders:
-            early = self._opening.encoder(space) if self._opening else None
-            self._encoders[space] = early or open_space(self.plugins, space)
+            try:
+                early = self._opening.encoder(space) if self._opening else None
+                self._encoders[space] = early or open_space(self.plugins, space)
+            except PluginError as error:
+                self._failed[space] = error
+                raise
         return self._encoders[space]
 
     @contextmanager

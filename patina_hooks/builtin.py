@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from patina_hooks.hookspecs import hookimpl
+from patina_hooks.model_types import ModelSpec
 from patina_hooks.types import (
     ExtractorSpec,
     IndexBackendSpec,
-    ModelSpec,
     PairGeneratorSpec,
     PairUnitKind,
     ProjectionSpec,
@@ -55,3 +55,4 @@ def patina_register_projections() -> Iterator[ProjectionSpec]:
 @hookimpl
 def patina_register_index_backends() -> Iterator[IndexBackendSpec]:
     yield IndexBackendSpec("exact", "patina_hooks.search.exact:ExactIndex")
+    yield IndexBackendSpec("short", "patina_hooks.search.short:ShortIndex", approximate=True, short=256)

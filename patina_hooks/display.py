@@ -28,8 +28,10 @@ def count(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
-def size(number: int) -> str:
-    """Bytes as a person reads them, in decimal units."""
+def size(number: int | None) -> str:
+    """Bytes as a person reads them, in decimal units; None: nobody knows how many."""
+    if number is None:
+        return "? MB"
     value = float(number)
     for unit in ("B", "kB", "MB", "GB"):
         if value < 1000 or unit == "GB":

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import re
 import sqlite3
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from patina_hooks.configuration import configuration
 from patina_hooks.corpus.log import Log
@@ -16,21 +16,28 @@ from patina_hooks.errors import IndexDamaged, PatinaError
 from patina_hooks.files import refuse_links
 from patina_hooks.git.repository import Repository
 from patina_hooks.plugins import Plugins
+from patina_hooks.recipe import DEFAULT_INDEX, RECIPE_FILE, Reading
+
+if TYPE_CHECKING:
+    from patina_hooks.search.recall import Recall
 
 Level = Literal["ok", "warning", "fault"]
 _LOG_TAIL = 20_000
 _OLDEST_GIT = (2, 31)
+_LEAST_RECALL = 0.9
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What one check saw. why: the reason, "" where all is well; fix: the next command to type."""
+    """What one check saw. why: the reason, "" where all is well; fix: the next command to type; figures: what
+    was measured, by name."""
 
     check: str
     level: Level
     what: str
     why: str = ""
     fix: str = ""
+    figures: Mapping[str, float] = field(default_factory=dict)
 
 
 def examine(repository: Repository, plugins: Plugins) -> list[Finding]:
@@ -129,9 +136,8 @@ def _log(repository: Repository, plugins: Plugins) -> Iterator[Finding]:
         from patina_hooks.sync import kept_faults
 
         for fault in kept_faults(log):
-            yield Finding(
-                "log", "fault", f"{fault.plugin}: {fault.where}", fault.error, "patina log --kind fault"
-            )
+            fix = fault.hint or "patina log --kind fault"
+            yield Finding("log", "fault", f"{fault.plugin}: {fault.where}", fault.error, fix)
         pending = counts(log.connection)["pending"]
         if pending:
             why = "they are found by their words, not yet by their meaning"
@@ -139,6 +145,7 @@ def _log(repository: Repository, plugins: Plugins) -> Iterator[Finding]:
 
 
 def _vectors(repository: Repository, plugins: Plugins) -> Iterator[Finding]:
+    from patina_hooks.search.recall import sample_recall
     from patina_hooks.search.vectors import answering_space
 
     if not repository.state.is_dir():
@@ -162,6 +169,25 @@ def _vectors(repository: Repository, plugins: Plugins) -> Iterator[Finding]:
             yield Finding(
                 "vectors", "ok", f"{stats.rows:,} vectors in {stats.files} files, every byte as written"
             )
+        if plugins.index_backend(space.index).approximate:
+            yield from _recall(sample_recall(plugins, repository.state, space, index))
+
+
+def _recall(recall: Recall | None) -> Iterator[Finding]:
+    from patina_hooks.search.recall import LIMIT
+
+    if recall is None:
+        return
+    what = (
+        f"the index finds {recall.found:.1%} of the {LIMIT} nearest that an exact scan finds"
+        f" ({recall.questions} stored texts asked, {recall.rows:,} vectors)"
+    )
+    figures = {f"recall@{LIMIT}": recall.found, "questions": recall.questions, "vectors": recall.rows}
+    if recall.found >= _LEAST_RECALL:
+        yield Finding("recall", "ok", what, figures=figures)
+    else:
+        fix = f"write in {RECIPE_FILE}: index: {DEFAULT_INDEX}"
+        yield Finding("recall", "warning", what, "answers by meaning are missed", fix, figures)
 
 
 def _projection(repository: Repository, plugins: Plugins) -> Iterator[Finding]:
@@ -182,8 +208,8 @@ def _projection(repository: Repository, plugins: Plugins) -> Iterator[Finding]:
         open_weights(repository.state, plugins, active.weights)
     stands = standing(plugins, recipe, repository.state, events, wanted_space(plugins, recipe), used)
     yield Finding("projection", "ok", f"in use: {stands.name}")
-    for warning in stands.warnings:
-        yield Finding("projection", "warning", warning, fix="patina oxidize")
+    for warning, command in stands.warnings:
+        yield Finding("projection", "warning", warning, fix=command)
     for name, why in stands.stale:
         # A history goes on: that is no mistake, and a projection that helped goes on helping.
         level: Level = "ok" if "history" in why else "warning"
@@ -220,12 +246,20 @@ def _model(repository: Repository, plugins: Plugins) -> Iterator[Finding]:
     # Opens the model: only here.
     from patina_hooks.testing.contract import run_contract
 
-    results = run_contract(plugins, recipe.model, recipe.runtime)
+    results = run_contract(plugins, recipe.model, recipe.runtime, reading=recipe.reading)
     failed = [result for result in results if not result.passed]
+    name = f"{recipe.model}{_read_with(recipe.reading)}"
     if not failed:
-        yield Finding("model", "ok", f"{recipe.model}: {len(results)} contract checks pass")
+        yield Finding("model", "ok", f"{name}: {len(results)} contract checks pass")
     for result in failed:
-        yield Finding("model", "fault", f"{recipe.model}: {result.name}", result.detail, "patina plugins")
+        fix = result.hint or "patina plugins"
+        yield Finding("model", "fault", f"{name}: {result.name}", result.detail, fix)
+
+
+def _read_with(reading: Reading) -> str:
+    """What a recipe says of how its model is read: " (truncate: 256)", "" where that is nothing."""
+    said = [f"{key}: {value}" for key, value in asdict(reading).items() if value is not None]
+    return f" ({', '.join(said)})" if said else ""
 
 
 def _plugins(repository: Repository, plugins: Plugins) -> Iterator[Finding]:

@@ -69,7 +69,7 @@ def size_of(folder: Path) -> int:
     return total
 
 
-def replace_file(path: Path, data: bytes) -> os.stat_result:
+def replace_file(path: Path, data: bytes | bytearray) -> os.stat_result:
     """Write to a temporary name beside `path`, fsync, replace. Gives the status of the new file.
 
     Raises OSError with nothing changed; the folder is made where it is absent.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Set
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,21 +11,29 @@ from pathlib import Path
 from patina_hooks.corpus.log import Log
 from patina_hooks.files import size_of
 from patina_hooks.models.cache import EmbeddingCache
-from patina_hooks.search.vectors import VECTORS_FOLDER, answering_space
+from patina_hooks.search.vectors import VECTORS_FOLDER, Space, answering_space
 
 
 @dataclass(frozen=True, slots=True)
 class Freed:
-    """How much went; bytes on disk."""
+    """How much went; bytes on disk.
+
+    kept: why what other models made stays, "" where it went.
+    """
 
     observations: int
     embeddings: int
     bytes: int
+    kept: str = ""
 
 
-def collect(log: Log, state: Path) -> Freed:
+def collect(log: Log, state: Path, wanted: Space | None) -> Freed:
     """Drop observations of objects that no document holds, embeddings of texts that nobody says, and the
-    vectors and embeddings of models that do not answer. The caller holds the sync lock."""
+    vectors and embeddings that no recipe needs. The caller holds the sync lock.
+
+    wanted: what the recipe asks for: where that does not answer yet, it may be half made. None where nobody
+        can tell what that is: then the vectors and embeddings of every model stay.
+    """
     before = size_of(state)
     with log.writing() as connection:
         observations = connection.execute(
@@ -40,9 +49,14 @@ def collect(log: Log, state: Path) -> Freed:
     space = answering_space(log)
     if space is not None:
         with closing(EmbeddingCache(state, space.fingerprint)) as cache:
-            embeddings = cache.keep_only(said)
-        for folder in (state / VECTORS_FOLDER).glob("*"):
-            if folder != space.folder(state):
-                shutil.rmtree(folder)
+            embeddings = cache.keep_only(said, [wanted.fingerprint] if wanted else None)
+        if wanted:
+            _drop_vectors(state, {space.folder(state), wanted.folder(state)})
     log.compact()
     return Freed(observations, embeddings, max(0, before - size_of(state)))
+
+
+def _drop_vectors(state: Path, needed: Set[Path]) -> None:
+    for folder in (state / VECTORS_FOLDER).glob("*"):
+        if folder not in needed:
+            shutil.rmtree(folder)

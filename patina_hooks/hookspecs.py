@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 import pluggy
 
 if TYPE_CHECKING:
+    from patina_hooks.model_types import ModelSpec, RuntimeSpec
     from patina_hooks.projection.report import Outcome, Report
     from patina_hooks.types import (
         CommandSpec,
@@ -26,12 +27,10 @@ if TYPE_CHECKING:
         Document,
         ExtractorSpec,
         IndexBackendSpec,
-        ModelSpec,
         Pair,
         PairGeneratorSpec,
         ProjectionSpec,
         Recorded,
-        RuntimeSpec,
         Session,
     )
 
@@ -193,6 +192,8 @@ def patina_session_ended(session: Session, commits: Sequence[Commit]) -> None:
 @hookspec
 def patina_commit_recorded(commit: Commit, documents: Sequence[Document]) -> None:
     """A commit is new to the log, with the documents that it brought (its message is the first).
+
+    Commits are told of oldest first; of sessions before them that they began, after them that they ended.
 
     >>> from patina_hooks import hookimpl
     >>> @hookimpl

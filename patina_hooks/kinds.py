@@ -7,15 +7,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar
 
-from patina_hooks.types import (
-    CommandSpec,
-    ExtractorSpec,
-    IndexBackendSpec,
-    ModelSpec,
-    PairGeneratorSpec,
-    ProjectionSpec,
-    RuntimeSpec,
-)
+from patina_hooks.model_types import ModelSpec, RuntimeSpec
+from patina_hooks.types import CommandSpec, ExtractorSpec, IndexBackendSpec, PairGeneratorSpec, ProjectionSpec
 
 S = TypeVar(
     "S",

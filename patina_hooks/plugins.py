@@ -40,16 +40,15 @@ from patina_hooks.kinds import (
     shown,
     wrong_with,
 )
+from patina_hooks.model_types import ModelSpec, RuntimeSpec
 from patina_hooks.types import (
     CommandSpec,
     ExtractorSpec,
     Fault,
     IndexBackendSpec,
-    ModelSpec,
     PairGeneratorSpec,
     PluginInfo,
     ProjectionSpec,
-    RuntimeSpec,
 )
 
 if TYPE_CHECKING:
@@ -149,7 +148,9 @@ class Plugins:
         for kind in KINDS:
             self._registry(kind)
         return [
-            PluginInfo(name, self.version(name), self._provided_by(name), self.faults_of(name))
+            PluginInfo(
+                name, self.version(name), self._provided_by(name), self.faults_of(name), self._heard_by(name)
+            )
             for name in sorted(self._distributions)
         ]
 
@@ -277,6 +278,10 @@ class Plugins:
             for kind in KINDS
         }
         return {plural: names for plural, names in provided.items() if names}
+
+    def _heard_by(self, name: str) -> tuple[str, ...]:
+        events = sorted(self._known - {kind.hook for kind in KINDS})
+        return tuple(event for event in events if name in dict(self._implementations(event)))
 
     # --- registering ---
 

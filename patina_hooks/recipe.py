@@ -2,8 +2,9 @@
 
     version: 2
     embedding_model: minilm-l6-v2
-    runtime: auto                  # auto | onnx | mlx | torch, or another runtime plugin's name
-    index: exact                   # exact, or another index plugin's name
+    runtime: auto                  # auto | onnx | mlx | torch | onnx/int8, or another runtime plugin's name;
+                                   # where several provide it: patina-onnx/onnx, patina-onnx/onnx/int8
+    index: exact                   # exact | short | usearch, or another index plugin's name
 
     projections:                   # what `patina oxidize` learns; without this, all built-in kinds
       semantic:
@@ -31,13 +32,14 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from patina_hooks.errors import SettingsError
 from patina_hooks.files import plain_file
-from patina_hooks.types import Pooling
+from patina_hooks.model_types import Pooling
 
 if TYPE_CHECKING:
     import yaml
 
 RECIPE_FILE = ".patina/oxidize.yaml"
 DEFAULT_MODEL = "minilm-l6-v2"
+DEFAULT_INDEX = "exact"
 DEFAULT_TEXT = f"""\
 # What this repository is read with. `patina plugins` lists what can be named here.
 version: 2
@@ -53,8 +55,12 @@ BUILTIN_KINDS = ("whitening", "mlp", "residual")
 _SIZE_CAP = 64 * 1024
 _Said = dict[str, tuple[Any, int]]  # key -> its value, and the line where it is said first
 _MOST_DIGITS = 9
+_MOST_PROJECTIONS = 32
+_WIDEST = 16_384
 _FRACTION = re.compile(r"[0-9]{0,9}\.[0-9]{0,9}")
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}(?:/[A-Za-z0-9][A-Za-z0-9._-]{0,63})?")
+_STEP = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
+_NAME = re.compile(rf"{_STEP}(?:/{_STEP})?")
+_RUNTIME = re.compile(rf"{_STEP}(?:/{_STEP}){{0,2}}")  # PLUGIN/NAME/PRECISION
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,15 +110,19 @@ class Background:
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """Names that the installed plugins resolve; a name never brings code or weights."""
+    """Names that the installed plugins resolve; a name never brings code or weights.
+
+    lines: where its keys stand, but for those of projections and background.
+    """
 
     version: int = 2
     model: str = DEFAULT_MODEL
     runtime: str = "auto"
-    index: str = "exact"
+    index: str = DEFAULT_INDEX
     reading: Reading = Reading()
     projections: tuple[ProjectionRecipe, ...] = ()
     background: Background = Background()
+    lines: Mapping[str, int] = field(default_factory=dict, compare=False)
 
     @property
     def learned(self) -> tuple[str, ...]:
@@ -143,14 +153,16 @@ def parse_recipe(text: str, where: str) -> Recipe:
     values = _values(entries, where, "", _TOP)
     said = {key: (values[key], _line(entries[key])) for key in _READING if key in values}
     learned = _projections(projections, where, said) if projections else ()
+    lines = {key: _line(node) for key, node in entries.items()} | {key: at for key, (_, at) in said.items()}
     return Recipe(
         version=values.get("version", 2),
         model=values.get("embedding_model", DEFAULT_MODEL),
         runtime=values.get("runtime", "auto"),
-        index=values.get("index", "exact"),
+        index=values.get("index", DEFAULT_INDEX),
         reading=Reading(**{key: value for key, (value, _) in said.items()}),
         projections=learned,
         background=_background(background, where) if background else Background(),
+        lines=lines,
     )
 
 
@@ -161,6 +173,11 @@ def _background(node: yaml.Node, where: str) -> Background:
 
 def _projections(node: yaml.Node, where: str, said: _Said) -> tuple[ProjectionRecipe, ...]:
     named = _entries(node, where, "projections", None)
+    if len(named) > _MOST_PROJECTIONS:
+        raise SettingsError(
+            f"{where}:{_line(node)}: projections has {len(named)} entries,"
+            f" expected {_MOST_PROJECTIONS} at most; remove some"
+        )
     return tuple(_projection(name, entry, where, said) for name, entry in named.items())
 
 
@@ -211,20 +228,28 @@ def _is_name(value: object) -> bool:
     return isinstance(value, str) and _NAME.fullmatch(value) is not None
 
 
-def _is_positive(value: object) -> bool:
-    return isinstance(value, int) and value > 0
+def _is_runtime(value: object) -> bool:
+    return isinstance(value, str) and _RUNTIME.fullmatch(value) is not None
+
+
+def _is_width(value: object) -> bool:
+    return isinstance(value, int) and 0 < value <= _WIDEST
 
 
 def _are_layers(value: object) -> bool:
-    return isinstance(value, tuple) and len(value) in (2, 3) and all(map(_is_positive, value))
+    return isinstance(value, tuple) and len(value) in (2, 3) and all(map(_is_width, value))
 
 
 def _installed(example: str) -> _Key:
     return _Key("the name of an installed one", example, _is_name)
 
 
-def _number(example: str) -> _Key:
-    return _Key("a positive whole number", example, _is_positive)
+def _number(example: str, most: int) -> _Key:
+    return _Key(
+        f"a whole number from 1 to {most}",
+        example,
+        lambda value: isinstance(value, int) and 0 < value <= most,
+    )
 
 
 _READING = {
@@ -237,18 +262,18 @@ _READING = {
         f"one of: {', '.join(get_args(Pooling))}", "mean", lambda value: value in get_args(Pooling)
     ),
     "extraction_layer": _Key("a whole number", "-1", lambda value: isinstance(value, int)),
-    "truncate": _number("256"),
+    "truncate": _number("256", _WIDEST),
 }
 _TRAINING = {
     "source": _Key("the name of a source", "sessions", _is_name),
     "pair_type": _Key("the name of a kind of pairs", "same_session", _is_name),
-    "epochs": _number("10"),
-    "batch_size": _number("32"),
+    "epochs": _number("10", 10_000),
+    "batch_size": _number("32", 4_096),
 }
 _GROUP = _Key("`key: value` lines", "{}", lambda _: False)
 _PROJECTION = {
     "type": _Key("the name of a kind of projection", "residual", _is_name),
-    "layers": _Key("2 or 3 positive whole numbers", "[1024, 256]", _are_layers),
+    "layers": _Key(f"2 or 3 whole numbers from 1 to {_WIDEST}", "[1024, 256]", _are_layers),
     "epochs": _TRAINING["epochs"],
     "batch_size": _TRAINING["batch_size"],
     "training": _GROUP,
@@ -265,13 +290,13 @@ _BACKGROUND = {
         "0.2",
         lambda value: isinstance(value, (int, float)) and 0 < value < 1000,
     ),
-    "seconds": _number("300"),
+    "seconds": _number("300", 1_000_000),
 }
 _TOP = {
     "version": _Key("1 or 2", "2", lambda value: value in (1, 2)),
     "embedding_model": _installed(DEFAULT_MODEL),
-    "runtime": _installed("auto"),
-    "index": _installed("exact"),
+    "runtime": _Key("the name of an installed one", "auto", _is_runtime),
+    "index": _installed(DEFAULT_INDEX),
     "projections": _GROUP,
     "background": _GROUP,
     **_READING,

@@ -76,7 +76,8 @@ def runtime_settings(runtime: str, usual: Mapping[str, Value]) -> dict[str, Valu
         if name not in usual:
             raise SettingsError(f"{where}: unknown key {key!r}; known here: {', '.join(sorted(usual))}")
         if type(value) is not type(usual[name]):
-            raise SettingsError(f"{where}: {key} is {value!r}: expected such as {usual[name]!r}")
+            # Not the value: it may be a key that stands in the wrong place.
+            raise SettingsError(f"{where}: {key} is no {type(usual[name]).__name__}, such as {usual[name]!r}")
     return {**usual, **table}
 
 

@@ -9,14 +9,15 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from patina_hooks.configuration import configuration
+from patina_hooks.corpus.facts import counts
 from patina_hooks.corpus.log import Log, set_aside
 from patina_hooks.corpus.observations import Changed, Extractors
 from patina_hooks.corpus.reconcile import Reconciled, reconcile
@@ -28,7 +29,7 @@ from patina_hooks.plugins import Plugins
 from patina_hooks.recipe import Recipe
 from patina_hooks.search.vectors import Embedded, Space, VectorUpdate, projected_space, wanted_space
 from patina_hooks.settings import Settings
-from patina_hooks.types import Document, Fault
+from patina_hooks.types import Commit, Document, Fault
 
 if TYPE_CHECKING:
     from patina_hooks.models.encoding import Encoder
@@ -43,7 +44,10 @@ _MOST_FAULTS = 100
 @dataclass(frozen=True, slots=True)
 class SyncReport:
     """What a sync did. cut: texts embedded that are longer than the model reads; seconds: wall time;
-    faults: what did not work while the rest went on."""
+    faults: what did not work while the rest went on.
+
+    pending: texts without a vector; postponed: whether they only wait because there were more than asked for.
+    """
 
     commits: int
     gone: int
@@ -55,6 +59,7 @@ class SyncReport:
     indexed: int
     cut: int
     pending: int
+    postponed: bool
     seconds: float
     faults: tuple[Fault, ...]
 
@@ -67,6 +72,7 @@ class _Run:
     mishaps: list[Fault] = field(default_factory=list)
     paired: Extracted = field(default_factory=Extracted)
     embedded: Embedded = field(default_factory=Embedded)
+    postponed: bool = False
 
 
 def synchronise(
@@ -189,12 +195,15 @@ def _vectors(
         try:
             space, project = projected_space(space, plugins, recipe, repository.state)
         except (StateError, PluginError) as error:
-            run.faults.append(Fault("patina-hooks", "projection", f"{error}; the raw model answers"))
+            told = f"{error}; the raw model answers"
+            run.faults.append(Fault("patina-hooks", "projection", told, error.hint))
         update = VectorUpdate(log, repository.state, plugins, space, open_model, show, project)
         run.embedded = update.run(most=most)
     except PluginError as error:
-        run.faults.append(Fault("patina-hooks", f"model {recipe.model}", str(error)))
+        run.faults.append(Fault("patina-hooks", f"model {recipe.model}", str(error), error.hint))
+        run.embedded.pending = counts(log.connection)["pending"]
         return
+    run.postponed = run.embedded.pending > 0
     if run.embedded.rebuilt:
         logger.warning("the vector index was rebuilt: %s", run.embedded.rebuilt)
     if run.embedded.added or run.embedded.removed:
@@ -211,14 +220,15 @@ def _tell(repository: Repository, log: Log, plugins: Plugins, reconciled: Reconc
     for before, after in reconciled.sessions:
         if after and before is None:
             run.mishaps += plugins.notify("patina_session_started", session=after)
+    for commit in _oldest_first(known):
+        document = Document("commit", commit.oid, commit.message)
+        run.mishaps += plugins.notify("patina_commit_recorded", commit=commit, documents=[document])
+    for before, after in reconciled.sessions:
         if after and after.state == "ended" and (before is None or before.state != "ended"):
             oids = commits_of(log.connection, after.id)
             known |= {one.oid: one for one in repository.commits([oid for oid in oids if oid not in known])}
             commits = [known[oid] for oid in oids if oid in known]
             run.mishaps += plugins.notify("patina_session_ended", session=after, commits=commits)
-    for commit in reconciled.commits:
-        document = Document("commit", commit.oid, commit.message)
-        run.mishaps += plugins.notify("patina_commit_recorded", commit=commit, documents=[document])
     changed = reconciled.changed
     if changed.added or changed.removed:
         run.mishaps += plugins.notify(
@@ -226,6 +236,25 @@ def _tell(repository: Repository, log: Log, plugins: Plugins, reconciled: Reconc
         )
     if run.paired.pairs:
         run.mishaps += plugins.notify("patina_pairs_extracted", pairs=run.paired.pairs)
+
+
+def _oldest_first(commits: Mapping[str, Commit]) -> Iterator[Commit]:
+    """By time of commit; where clocks were wrong, still each after its parents."""
+    # Where somebody listens: a cold question imports this module too.
+    from graphlib import TopologicalSorter
+    from heapq import heappop, heappush
+
+    sorter = TopologicalSorter(
+        {commit.oid: [oid for oid in commit.parents if oid in commits] for commit in commits.values()}
+    )
+    sorter.prepare()
+    waiting: list[tuple[int, str]] = []
+    while sorter.is_active():
+        for oid in sorter.get_ready():
+            heappush(waiting, (commits[oid].committed, oid))
+        _, first = heappop(waiting)
+        yield commits[first]
+        sorter.done(first)
 
 
 def _leave_no_trace(log: Log, settings: Settings) -> None:
@@ -243,7 +272,7 @@ def _keep_faults(log: Log, run: _Run, *, called: bool | int) -> None:
     with log.writing():
         for name, faults in kept.items():
             distinct = list(dict.fromkeys(faults))[:_MOST_FAULTS]
-            stored = json.dumps([[fault.plugin, fault.where, fault.error] for fault in distinct])
+            stored = json.dumps([astuple(fault) for fault in distinct])
             if log.fact(name, "[]") != stored:
                 log.remember(name, stored)
                 log.record("fault", [(fault.plugin, f"{fault.where}: {fault.error}") for fault in distinct])
@@ -268,6 +297,7 @@ def _report(reconciled: Reconciled, run: _Run, seconds: float) -> SyncReport:
         indexed=run.embedded.added,
         cut=run.embedded.cut,
         pending=run.embedded.pending,
+        postponed=run.postponed,
         seconds=seconds,
         faults=tuple(dict.fromkeys((*run.faults, *run.mishaps))),
     )

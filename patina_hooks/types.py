@@ -6,11 +6,9 @@ does so as "package.module:callable", which is opened on first use.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal, Protocol, get_args
+from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,9 +18,6 @@ if TYPE_CHECKING:
     Keys = NDArray[np.void]
 
 DocumentKind = Literal["session", "commit"]
-Pooling = Literal["mean", "cls", "last"]
-MatryoshkaNorm = Literal["l2", "layer"]
-Role = Literal["query", "passage"]
 PairUnitKind = Literal["session", "commit", "module"]
 
 
@@ -169,178 +164,6 @@ class Pair:
     evidence: str
 
 
-# --- models and runtimes ------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class PackageFile:
-    """A file that an installed distribution carries.
-
-    It is found through the distribution's record, without importing it. `path` is relative to the
-    distribution's root ("acme_model/model.onnx"). With `sha256` the file must have that hash.
-    """
-
-    distribution: str
-    path: str
-    sha256: str | None = None
-
-
-_STEP: Final = r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,127}"
-_REPOSITORY: Final = re.compile(rf"{_STEP}(?:/{_STEP})?")
-_REVISION: Final = re.compile(_STEP)
-_INNER_PATH: Final = re.compile(rf"{_STEP}(?:/{_STEP}){{0,7}}")
-
-
-@dataclass(frozen=True, slots=True)
-class HubFile:
-    """A file of a model hub. `patina models pull` fetches it; nothing else ever does.
-
-    repository: "owner/name"; path: in the repository, of letters, digits and "_.+-", no step beginning with
-        a dot; revision: a branch, tag or commit without "/".
-    sha256: "" where it is not known. Then the hash, and the commit that `revision` was, are recorded at the
-        first pull, and a file that differs later is refused.
-    size: in bytes, 0 where it is not known.
-    """
-
-    repository: str
-    path: str
-    revision: str = "main"
-    sha256: str = ""
-    size: int = 0
-
-    def __post_init__(self) -> None:
-        fields = ((self.repository, _REPOSITORY), (self.path, _INNER_PATH), (self.revision, _REVISION))
-        for value, form in fields:
-            if not form.fullmatch(value):
-                raise ValueError(f"{value!r} is no repository, path or revision of a hub")
-
-
-@dataclass(frozen=True, slots=True)
-class LocalFile:
-    """A file of the user's own, by its absolute path. With `sha256` it must have that hash."""
-
-    path: Path
-    sha256: str = ""
-
-    def __post_init__(self) -> None:
-        if not self.path.is_absolute():
-            raise ValueError(f"{str(self.path)!r} is not an absolute path")
-
-
-ModelFile = PackageFile | HubFile | LocalFile
-
-
-@dataclass(frozen=True, slots=True)
-class ModelSpec:
-    """A model: its weights and how to use them.
-
-    runtimes: runtime name -> role -> file. The onnx runtime wants the roles "model" (what is opened;
-        external data lies beside it, under roles of its own) and "tokenizer" (a tokenizer.json, or a
-        WordPiece vocab.txt); torch and mlx want "model" (safetensors; further parts are "model.2",
-        "model.3", ...), "config" (config.json) and "tokenizer".
-    dimensions: width of the model's token vectors, and length of a vector unless `truncate` says less.
-    max_tokens: longest input including special tokens; what is longer is cut and recorded.
-    pooling: how token vectors become one: mean over real tokens, first token, or last real token.
-    layer: whose token vectors those are: -1 the last hidden layer as the model gives it (after its last
-        norm), another number that of the hidden states, 0 the embeddings, negative from the end.
-    query_prefix, passage_prefix: put before every text of that role; "{task}" in them stands for `task`.
-    task: what questions are for, as the model's authors put it; a recipe's `instruction` goes before it.
-    matryoshka: lengths, in order and below `dimensions`, at which a vector may be cut off.
-    matryoshka_norm: what comes before the cut: nothing ("l2": the norm is taken after it, as always) or
-        a layer norm without weights over all dimensions ("layer").
-    truncate: the length to cut vectors to, 0 for none; one of `matryoshka`.
-    batch_invariant: False where a text's vector depends on its batch (dynamically quantised weights);
-        such a model runs one text at a time.
-    parameters: how many weights there are, 0 where that is not known.
-    languages: codes of those that it was trained for, "mul" for very many, () where that is not known.
-    """
-
-    name: str
-    dimensions: int
-    runtimes: Mapping[str, Mapping[str, ModelFile]]
-    max_tokens: int = 512
-    pooling: Pooling = "mean"
-    layer: int = -1
-    query_prefix: str = ""
-    passage_prefix: str = ""
-    task: str = ""
-    matryoshka: Sequence[int] = ()
-    matryoshka_norm: MatryoshkaNorm = "l2"
-    truncate: int = 0
-    licence: str = ""
-    revision: str = ""
-    batch_invariant: bool = True
-    description: str = ""
-    parameters: int = 0
-    languages: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        if not self.name or "/" in self.name or self.name != self.name.strip():
-            raise ValueError(f"model name {self.name!r}: wants a non-empty name without '/' or outer spaces")
-        ends = (*self.matryoshka[:1], *self.matryoshka[-1:])
-        rules = (
-            (self.dimensions >= 1, f"dimensions must be at least 1, not {self.dimensions}"),
-            (self.max_tokens >= 3, f"max_tokens must be at least 3, not {self.max_tokens}"),
-            (self.pooling in get_args(Pooling), f"pooling must be mean, cls or last, not {self.pooling!r}"),
-            (
-                self.matryoshka_norm in get_args(MatryoshkaNorm),
-                f"matryoshka_norm must be l2 or layer, not {self.matryoshka_norm!r}",
-            ),
-            (
-                all(0 < length < self.dimensions for length in ends),
-                f"matryoshka must be lengths below {self.dimensions}, in order, not {self.matryoshka}",
-            ),
-            (
-                not self.truncate or self.truncate in self.matryoshka,
-                f"truncate must be one of the matryoshka lengths, not {self.truncate}",
-            ),
-        )
-        for holds, otherwise in rules:
-            if not holds:
-                raise ValueError(f"model {self.name}: {otherwise}")
-
-    @property
-    def width(self) -> int:
-        """The length of a vector: `truncate`, or all `dimensions`."""
-        return self.truncate or self.dimensions
-
-
-@dataclass(frozen=True, slots=True)
-class Tokens:
-    """A tokenized text: ids with special tokens, after truncation; `cut` tokens were left out."""
-
-    ids: Sequence[int]
-    cut: int = 0
-
-
-class TokenModel(Protocol):
-    """What a runtime opens: tokens in, token vectors out. Prefixes, batching, pooling and
-    normalisation are the core's, the same for every runtime (`patina_hooks.models.encoding`)."""
-
-    def tokenize(self, texts: Sequence[str], max_tokens: int) -> list[Tokens]:
-        """Ids of each text with special tokens, cut to `max_tokens`, unpadded."""
-        ...
-
-    def forward(self, ids: NDArray[np.int64], mask: NDArray[np.int64]) -> Vectors:
-        """Token vectors [b, s, d], float32, of right-padded ids [b, s] with mask [b, s] (1 = real)."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class RuntimeSpec:
-    """What runs a model. `opener(model: ModelSpec, files: Mapping[str, Path]) -> TokenModel`.
-
-    modules: what must be importable for it to run here; looked up, not imported, to say why not.
-    concurrent: whether `TokenModel.forward` may be called from several threads at once, each call on a
-        processor of its own; then batches are run side by side.
-    """
-
-    name: str
-    opener: str
-    modules: tuple[str, ...] = ()
-    concurrent: bool = False
-
-
 # --- what else plugins provide ------------------------------------------------------------------
 
 
@@ -439,10 +262,18 @@ class ProjectionSpec:
 
 @dataclass(frozen=True, slots=True)
 class IndexBackendSpec:
-    """`opener(folder: Path, dimensions: int, fingerprint: str) -> VectorIndex`."""
+    """`opener(folder: Path, dimensions: int, fingerprint: str) -> VectorIndex`.
+
+    approximate: whether a search may miss some of the best; `patina doctor` then samples how many it finds.
+    short: for an index that looks at the first dimensions before it looks at all, how many those are at
+        least: it takes only models whose vectors may be cut, and its opener is given `short=LENGTH` as well,
+        the smallest Matryoshka length from there on.
+    """
 
     name: str
     opener: str
+    approximate: bool = False
+    short: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -465,10 +296,12 @@ class IndexStats:
 
 
 class VectorIndex(Protocol):
-    """Vectors by 16-byte key, searched by inner product. Writes are atomic: all of a call, or none."""
+    """Unit (or zero) vectors by 16-byte key, searched by inner product. Writes are atomic: all of a call, or
+    none. `patina_hooks.testing.index_contract` checks what is said here.
+    """
 
     def upsert(self, keys: Sequence[bytes], vectors: Vectors) -> None:
-        """Add or replace; keys n x 16 bytes, vectors [n, d] float32."""
+        """Add or replace; keys n x 16 bytes, vectors [n, d] float32; the last one of a key counts."""
         ...
 
     def remove(self, keys: Sequence[bytes]) -> None:
@@ -500,21 +333,23 @@ class VectorIndex(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """A plugin, or a part of one, that does not work; the others go on."""
+    """A plugin, or a part of one, that does not work; the others go on. hint: the next command to type."""
 
     plugin: str
     where: str
     error: str
+    hint: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class PluginInfo:
-    """One row of `patina plugins`. provides: kind ("models", "runtimes", ...) -> names."""
+    """One row of `patina plugins`.
+
+    provides: kind ("models", "runtimes", ...) -> names; hears: the event hooks that it implements.
+    """
 
     name: str
     version: str
     provides: Mapping[str, tuple[str, ...]]
     faults: tuple[Fault, ...]
-
-
-ModelFiles = Mapping[str, Path]
+    hears: tuple[str, ...] = ()

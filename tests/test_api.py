@@ -10,8 +10,9 @@ from support.history import excerpt_folder
 from support.memory import Memory
 
 import patina_hooks
-from patina_hooks.errors import NotARepository, StateError
+from patina_hooks.errors import ModelError, NotARepository, StateError
 from patina_hooks.git.lock import SyncLock
+from patina_hooks.models.encoding import Encoder
 from patina_hooks.search.opening import Opening
 from patina_hooks.worker import SYNC_LOCK
 
@@ -98,6 +99,32 @@ def test_a_model_that_is_being_opened_is_waited_for_and_used(memory: Memory) -> 
     with patina_hooks.Patina(memory.repository, opening=opening) as patina:
         assert len(patina.search("marmots")) == 1
         assert list(patina._encoders.values()) == [opening.encoder(*patina._encoders)]
+
+
+@pytest.mark.parametrize("early", [True, False])
+def test_a_model_that_cannot_be_opened_is_waited_for_once(
+    memory: Memory, monkeypatch: pytest.MonkeyPatch, early: bool
+) -> None:
+    memory.sync()
+    memory.commit("feed them again")
+    tried = []
+
+    def stalls(*_: object, **__: object) -> Encoder:
+        tried.append(1)
+        raise ModelError("the server said nothing for 60 s")
+
+    monkeypatch.setattr("patina_hooks.search.opening.open_encoder", stalls)
+    opening = Opening(memory.root) if early else None
+    with patina_hooks.Patina(memory.repository, opening=opening) as patina:
+        report = patina.sync()
+        assert report is not None
+        assert ["the server said nothing" in fault.error for fault in report.faults] == [True]
+        said: list[str] = []
+        assert len(patina.search("feed them", on_fault=said.append)) == 2
+        assert said == ["answering by words alone: the server said nothing for 60 s"]
+        assert tried == [1]
+        patina.sync()
+        assert len(tried) == 1 + (not early), "a notebook's next sync tries anew"
 
 
 def test_opening_where_nothing_is_recorded_opens_nothing(tmp_path: Path) -> None:

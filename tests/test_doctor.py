@@ -17,7 +17,9 @@ from patina_hooks.git import spool
 from patina_hooks.git.hooks import EVENTS, install
 from patina_hooks.git.repository import Repository
 from patina_hooks.git.stub import by_hand
+from patina_hooks.model_types import ModelSpec
 from patina_hooks.plugins import Plugins
+from patina_hooks.testing import CHECKS
 
 
 @pytest.fixture
@@ -191,7 +193,7 @@ def test_the_command_prints_and_ends_by_the_worst(memory: Memory) -> None:
     assert done.returncode == 1
     assert "FAULT recipe     .patina/oxidize.yaml:1: unknown key 'modle'" in done.stdout
     listed = json.loads(shell.run("doctor", "--json").stdout)
-    assert listed[0].keys() == {"check", "level", "what", "why", "fix"}
+    assert listed[0].keys() == {"check", "level", "what", "why", "fix", "figures"}
     memory.write(".patina/oxidize.yaml", FAST_RECIPE)
 
 
@@ -213,3 +215,63 @@ def test_a_linked_work_tree_is_read_with_the_configuration_of_the_main_one(memor
     memory.write(".patina/oxidize.yaml", "modle: x\n", at=linked)
     levels = {one.check: one.level for one in examine(Repository.open(linked), plugins())}
     assert (levels["settings"], levels["recipe"]) == ("fault", "ok")
+
+
+class Cut:
+    """acme-64, whose vectors may be cut off."""
+
+    @hookimpl
+    def patina_register_models(self) -> list[ModelSpec]:
+        files = plugins().model("acme-64").runtimes
+        return [ModelSpec("cut-64", 64, runtimes=files, max_tokens=128, matryoshka=(16,))]
+
+
+def test_the_model_is_checked_as_the_recipe_reads_it(memory: Memory) -> None:
+    providers = Plugins.load()
+    providers.register(Cut(), "cut")
+    recipe = "embedding_model: cut-64\n"
+    memory.write(".patina/oxidize.yaml", f"{recipe}truncate: 16\npooling: cls\n")
+    (found,) = findings(memory, providers)["model"]
+    assert (found.level, found.what) == (
+        "ok",
+        f"cut-64 (pooling: cls, truncate: 16): {len(CHECKS)} contract checks pass",
+    )
+    memory.write(".patina/oxidize.yaml", f"{recipe}extraction_layer: 3\n")
+    (found,) = findings(memory, providers)["model"]
+    assert (found.level, found.what) == ("fault", "cut-64 (extraction_layer: 3): opens")
+    assert "extraction_layer is 3, expected -1" in found.why
+
+
+def test_an_index_that_may_miss_some_says_how_many_it_finds(memory: Memory) -> None:
+    from support.small_graphs import NAME, providers
+
+    decisions = tuple(f"decision {number} on marmots" for number in range(130))
+    memory.archive("20251101-090000", decisions=decisions)
+    memory.write(".patina/oxidize.yaml", f"{FAST_RECIPE}index: {NAME}\n")
+    memory.sync(providers=providers())
+    assert list((memory.state / "vectors").glob("*/*.usearch"))
+    (finding,) = findings(memory, providers())["recall"]
+    assert (finding.level, finding.why) == ("ok", "")
+    assert "% of the 10 nearest that an exact scan finds (32 stored texts asked, 13" in finding.what
+    assert finding.figures["recall@10"] == pytest.approx(1, abs=0.1)
+    assert (finding.figures["questions"], finding.figures["vectors"] > 130) == (32, True)
+
+
+def test_an_index_that_misses_many_is_told_of_with_the_fix(
+    memory: Memory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from patina_usearch.index import GraphIndex
+    from support.small_graphs import NAME, providers
+
+    decisions = tuple(f"decision {number} on marmots" for number in range(130))
+    memory.archive("20251101-090000", decisions=decisions)
+    memory.write(".patina/oxidize.yaml", f"{FAST_RECIPE}index: {NAME}\n")
+    memory.sync(providers=providers())
+    search = GraphIndex.search
+    monkeypatch.setattr(GraphIndex, "search", lambda self, query, limit: search(self, -query, limit))
+    (finding,) = findings(memory, providers())["recall"]
+    assert (finding.level, finding.fix) == ("warning", "write in .patina/oxidize.yaml: index: exact")
+
+
+def test_an_exact_index_needs_no_sample(memory: Memory) -> None:
+    assert "recall" not in findings(memory)

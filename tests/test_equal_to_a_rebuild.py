@@ -341,7 +341,7 @@ class Rebuild(RuleBasedStateMachine):
         self.memory.sync()
         log = Log(self.memory.state)
         try:
-            gc.collect(log, self.memory.state)
+            gc.collect(log, self.memory.state, answering_space(log))
         finally:
             log.close()
 

@@ -7,7 +7,7 @@ import inspect
 from pathlib import Path
 
 import patina_hooks
-from patina_hooks import hookspecs, types
+from patina_hooks import hookspecs, model_types, types
 
 
 def test_all_is_sorted_and_each_name_opens() -> None:
@@ -27,8 +27,9 @@ def test_all_is_what_type_checkers_see() -> None:
 def test_every_value_and_protocol_of_plugins_is_offered() -> None:
     own = {
         name
-        for name, value in vars(types).items()
-        if inspect.isclass(value) and value.__module__ == types.__name__
+        for module in (types, model_types)
+        for name, value in vars(module).items()
+        if inspect.isclass(value) and value.__module__ == module.__name__
     }
     assert own <= set(patina_hooks.__all__)
     hooks = [value for name, value in vars(hookspecs).items() if name.startswith("patina_")]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from support.memory import Memory
+from support.shell import Shell
 
 from patina_hooks.gc import Freed
 
@@ -71,3 +72,11 @@ def test_nothing_is_there_to_free(tmp_path: Path) -> None:
     memory = Memory.make(tmp_path / "repository")
     memory.sync()
     assert memory.patina().gc().observations == 0
+
+
+def test_what_is_kept_because_of_a_wrong_name_is_said(memory: Memory) -> None:
+    memory.write(".patina/oxidize.yaml", "embedding_model: no-such-model\n")
+    result = Shell(memory.root).invoke("gc")
+    assert (result.exit_code, result.stdout.startswith("freed ")) == (0, True)
+    assert "what other models made was kept" in result.stderr
+    assert "no model is named 'no-such-model'" in result.stderr

@@ -19,8 +19,9 @@ from patina_hooks.commands.plugins import as_lines, plugins_command
 from patina_hooks.errors import PluginError
 from patina_hooks.hookspecs import hookimpl
 from patina_hooks.kinds import KINDS
+from patina_hooks.model_types import ModelSpec, RuntimeSpec
 from patina_hooks.plugins import Plugins, open_callable
-from patina_hooks.types import ExtractorSpec, Fault, ModelSpec, PluginInfo, RuntimeSpec
+from patina_hooks.types import ExtractorSpec, Fault, PluginInfo
 
 
 @pytest.fixture
@@ -401,6 +402,7 @@ def test_the_command_lists_plugins_as_json_and_ends_well_also_with_faults(site: 
         "name": "patina-good",
         "version": "1.0",
         "provides": {"models": ["good-8"]},
+        "hears": [],
         "faults": [],
     }
     (fault,) = listed["patina-bad"]["faults"]
@@ -414,6 +416,17 @@ def test_the_command_shows_a_table(site: Site) -> None:
     assert done.exit_code == 0
     (row,) = [line for line in done.stdout.splitlines() if line.startswith("patina-good")]
     assert row.split() == ["patina-good", "1.0", "models:", "good-8"]
+
+
+def test_what_a_plugin_hears_is_shown(site: Site) -> None:
+    code = "from patina_hooks import hookimpl\n@hookimpl\ndef patina_session_ended(session): pass\n"
+    site.add("patina-ear", files={"ear.py": code}, entry_points={"patina-ear": "ear"})
+    table = CliRunner().invoke(plugins_command).stdout.splitlines()
+    (row,) = [line for line in table if line.startswith("patina-ear")]
+    assert row.split() == ["patina-ear", "1.0", "hears:", "session_ended"]
+    listed = {one["name"]: one for one in json.loads(CliRunner().invoke(plugins_command, "--json").stdout)}
+    assert listed["patina-ear"]["hears"] == ["patina_session_ended"]
+    assert listed["patina-hooks"]["hears"] == []
 
 
 def test_nothing_that_a_plugin_says_reaches_the_terminal_raw() -> None:

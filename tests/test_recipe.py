@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.memory import plugins
 
-from patina_hooks.errors import SettingsError
+from patina_hooks.errors import PluginError, SettingsError
 from patina_hooks.recipe import (
     DEFAULT_MODEL,
     DEFAULT_TEXT,
@@ -20,6 +21,7 @@ from patina_hooks.recipe import (
     load_recipe,
     parse_recipe,
 )
+from patina_hooks.search.vectors import wanted_space
 
 VERSION_1 = """\
 version: 1
@@ -124,19 +126,34 @@ def test_every_dialect_is_read(text: str, recipe: Recipe) -> None:
         (
             LEARNED + "    layers: [256]\n",
             3,
-            "layers is [256], expected 2 or 3 positive whole numbers; write:",
+            "layers is [256], expected 2 or 3 whole numbers from 1 to 16384; write:",
         ),
-        (LEARNED + "    layers: [1, 2, 3, 4]\n", 3, "expected 2 or 3 positive whole numbers"),
-        (LEARNED + "    layers: [1024, 0]\n", 3, "expected 2 or 3 positive whole numbers"),
+        (LEARNED + "    layers: [1, 2, 3, 4]\n", 3, "expected 2 or 3 whole numbers from 1 to 16384"),
+        (LEARNED + "    layers: [1024, 0]\n", 3, "expected 2 or 3 whole numbers from 1 to 16384"),
         (LEARNED + "    layers: [1024, wide]\n", 3, "layers is [1024, 'wide'], expected 2 or 3"),
-        (LEARNED + "    layers: 256\n", 3, "layers is 256, expected 2 or 3 positive whole numbers"),
+        (
+            LEARNED + "    layers: [20000, 256]\n",
+            3,
+            "layers is [20000, 256], expected 2 or 3 whole numbers from",
+        ),
+        (
+            LEARNED + "    batch_size: 100000\n",
+            3,
+            "batch_size is 100000, expected a whole number from 1 to 4096",
+        ),
+        (
+            "projections:\n" + "".join(f"  p{number}: {{}}\n" for number in range(33)),
+            2,
+            "projections has 33 entries, expected 32 at most",
+        ),
+        (LEARNED + "    layers: 256\n", 3, "layers is 256, expected 2 or 3 whole numbers from 1 to 16384"),
         (
             LEARNED + "    epochs: many\n",
             3,
-            "epochs is 'many', expected a positive whole number; write: epochs",
+            "epochs is 'many', expected a whole number from 1 to 10000; write: epochs",
         ),
-        (LEARNED + "    epochs: -1\n", 3, "epochs is -1, expected a positive whole number"),
-        (LEARNED + "    batch_size: " + "9" * 5000 + "\n", 3, "expected a positive whole number"),
+        (LEARNED + "    epochs: -1\n", 3, "epochs is -1, expected a whole number from 1 to 10000"),
+        (LEARNED + "    batch_size: " + "9" * 5000 + "\n", 3, "expected a whole number from 1 to 4096"),
         (LEARNED + "    epochs: 1\n    training: {epochs: 2}\n", 4, "'epochs' is given twice"),
         (
             LEARNED + "    pooling: last\npooling: mean\n",
@@ -149,7 +166,7 @@ def test_every_dialect_is_read(text: str, recipe: Recipe) -> None:
         ("projections: {../x: {}}\n", 1, "'../x' is no name for a projection"),
         ("projections: {a: {}, a: {}}\n", 1, "'a' is given twice"),
         ("extraction_layer: last\n", 1, "extraction_layer is 'last', expected a whole number"),
-        ("truncate: 0\n", 1, "truncate is 0, expected a positive whole number"),
+        ("truncate: 0\n", 1, "truncate is 0, expected a whole number from 1 to 16384"),
         ("version: 2\nembedding_model: &x acme\n", 2, "anchors and aliases are not read"),
         ("version: 2\nembedding_model: *x\n", 2, "anchors and aliases are not read"),
         ("version: 2\nembedding_model: !!python/object/apply:os.system [id]\n", 2, "is not read"),
@@ -196,3 +213,29 @@ def test_a_folder_that_is_a_link_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "root").mkdir()
     (tmp_path / "root/.patina").symlink_to(tmp_path / "outside")
     assert load_recipe(tmp_path / "root") == Recipe()
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("version: 2\nembedding_model: nope\n", ":2: no model is named 'nope'"),
+        ("embedding_model: minilm-l6-v2\n\nruntime: nope\n", ":3: no runtime is named 'nope'"),
+        ("version: 2\nruntime: auto\nindex: nope\n", ":3: no index backend is named 'nope'"),
+        ("embedding_model: minilm-l6-v2\ntruncate: 100\n", ":2: truncate is 100, expected 384"),
+        ("instruction: Find it\n", ":1: instruction is 'Find it', expected none"),
+        ("projections:\n  one: {extraction_layer: 9}\n", ":2: extraction_layer is 9, expected -1"),
+    ],
+)
+def test_what_plugins_cannot_do_is_said_at_its_line(text: str, says: str) -> None:
+    with pytest.raises(PluginError) as caught:
+        wanted_space(plugins(), parse_recipe(text, RECIPE_FILE))
+    assert f"{RECIPE_FILE}{says}" in str(caught.value)
+
+
+@pytest.mark.parametrize("runtime", ["onnx", "onnx/int8", "patina-onnx/onnx", "patina-onnx/onnx/int8"])
+def test_a_runtime_is_named_with_its_plugin_and_a_precision_or_without(runtime: str) -> None:
+    assert parse_recipe(f"runtime: {runtime}\n", "recipe").runtime == runtime
+    with pytest.raises(SettingsError, match="recipe:1: runtime is 'a/b/c/d', expected the name"):
+        parse_recipe("runtime: a/b/c/d\n", "recipe")
+    with pytest.raises(SettingsError, match="recipe:1: embedding_model is 'a/b/c', expected the name"):
+        parse_recipe("embedding_model: a/b/c\n", "recipe")

@@ -14,9 +14,9 @@ from patina_hooks.display import clean_line, size
 from patina_hooks.errors import UsageError
 
 if TYPE_CHECKING:
+    from patina_hooks.model_types import ModelSpec
     from patina_hooks.models.export.export import Export
     from patina_hooks.models.export.graph import Precision
-    from patina_hooks.types import ModelSpec
 
 
 @click.command("export")

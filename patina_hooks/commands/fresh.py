@@ -12,6 +12,7 @@ from patina_hooks.errors import StateError
 
 if TYPE_CHECKING:
     from patina_hooks.api import Patina
+    from patina_hooks.types import Fault
 
 QUICK = 64
 """Texts that a command embeds itself; more are the worker's."""
@@ -51,10 +52,17 @@ def freshen(patina: Patina) -> None:
     except StateError as error:
         say(f"answering from what was recorded: {error}")
         return
-    if report is None or report.pending:
+    if report is None or report.postponed:
         from patina_hooks.worker import wake
 
         wake(patina.repository.common, patina.repository.root)
+
+
+def say_fault(fault: Fault) -> None:
+    """What does not work, and what to type next, on stderr."""
+    say(f"{fault.plugin}: {fault.where}: {fault.error}")
+    if fault.hint:
+        click.echo(f"  try: {clean(fault.hint)}", err=True)
 
 
 def say(message: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from patina_hooks.commands.fresh import opened
+from patina_hooks.commands.fresh import opened, say
 from patina_hooks.display import count, size
 
 
@@ -14,6 +14,8 @@ def gc_command() -> None:
     with opened() as patina:
         patina.sync()
         freed = patina.gc()
+    if freed.kept:
+        say(f"what other models made was kept: what the recipe asks for cannot be told now: {freed.kept}")
     click.echo(
         f"freed {count(freed.observations, 'observation')}, {count(freed.embeddings, 'embedding')},"
         f" {size(freed.bytes)}"

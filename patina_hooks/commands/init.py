@@ -6,13 +6,14 @@ from pathlib import Path
 
 import click
 
-from patina_hooks.commands.fresh import opened, say
+from patina_hooks.commands.fresh import opened, say, say_fault
 from patina_hooks.commands.install import installed
 from patina_hooks.commands.progress import progress_bar
 from patina_hooks.commands.sync import summary
 from patina_hooks.files import replace_file
 from patina_hooks.git.hooks import install
 from patina_hooks.git.repository import Repository
+from patina_hooks.models.choice import running_elsewhere
 from patina_hooks.recipe import DEFAULT_TEXT, RECIPE_FILE, load_recipe
 from patina_hooks.sessions.workspace import Workspace
 
@@ -33,6 +34,9 @@ def init_command(no_hooks: bool, no_sync: bool) -> None:
             click.echo(f"wrote {RECIPE_FILE} (commit it: the team shares one recipe)")
         if ignore_local(patina.repository):
             click.echo(f"wrote {IGNORE_FILE} (commit it too)")
+        runtime = load_recipe(root).runtime.rpartition("/")[2]
+        if runtime in running_elsewhere(patina.plugins):
+            say(f"the recipe says runtime: {runtime}: texts are sent to the server that your settings name")
         if not no_hooks:
             for line in installed(install(patina.repository)):
                 click.echo(line)
@@ -42,7 +46,7 @@ def init_command(no_hooks: bool, no_sync: bool) -> None:
             if report is not None:
                 click.echo(f"read {summary(report)}")
                 for fault in report.faults:
-                    say(f"{fault.plugin}: {fault.where}: {fault.error}")
+                    say_fault(fault)
     click.echo('ask it something: patina scry "why did we ..."')
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,40 +14,51 @@ from patina_hooks.display import clean, clean_line, count, size
 from patina_hooks.errors import ModelError
 
 if TYPE_CHECKING:
+    from patina_hooks.model_types import ModelFile, ModelSpec, Pooling
     from patina_hooks.models.recommend import Recommendation
-    from patina_hooks.models.registry import ModelState
+    from patina_hooks.models.registry import FilesState, ModelState
     from patina_hooks.plugins import Plugins
-    from patina_hooks.types import ModelFile, ModelSpec, Pooling
 
 _as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
 _runtime = click.option("--runtime", default="auto", metavar="NAME", help="Not the one that auto takes.")
 
 
+_ELSEWHERE = {
+    "compare": (
+        "patina_hooks.commands.compare:compare_command",
+        "Measure models on this repository's history.",
+    ),
+    "export": ("patina_hooks.commands.export:export_command", "Write a model as ONNX, and prove it."),
+}
+"""Commands with a module of their own, opened when they are called: `module:attribute` and short help."""
+
+
 class _Group(click.Group):
-    """`export` stands in a module of its own, opened when it is called."""
+    """Its own commands, and those of `_ELSEWHERE`."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return [*self.commands, "export"]
+        return [*self.commands, *_ELSEWHERE]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name == "export":
-            from patina_hooks.commands.export import export_command
-
-            return export_command
-        return self.commands.get(cmd_name)
+        if cmd_name not in _ELSEWHERE:
+            return self.commands.get(cmd_name)
+        module, _, attribute = _ELSEWHERE[cmd_name][0].partition(":")
+        command = getattr(import_module(module), attribute)
+        assert isinstance(command, click.Command)  # noqa: S101 (the table says so)
+        return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         rows = [(name, command.get_short_help_str(80)) for name, command in self.commands.items()]
         with formatter.section("Commands"):
-            formatter.write_dl([*rows, ("export", "Write a model as ONNX, and prove it against its source.")])
+            formatter.write_dl([*rows, *((name, text) for name, (_, text) in _ELSEWHERE.items())])
 
 
 @click.group("models", cls=_Group)
 def models_command() -> None:
     """Which models there are; pull, check, add and choose them.
 
-    A repository names one in its recipe, .patina/oxidize.yaml, as `embedding_model`. Nothing but `pull` goes
-    to the network.
+    A repository names one in its recipe, .patina/oxidize.yaml, as `embedding_model`. Only `pull` goes to the
+    network; a runtime that is a server of yours is asked where you name it.
     """
 
 
@@ -160,26 +172,36 @@ def verify_command(names: Sequence[str], as_json: bool) -> None:
 
 
 def _checked(plugins: Plugins, names: Sequence[str]) -> Iterator[dict[str, str]]:
-    """One a file; without names, models that have none here are passed over."""
+    """One a file and hash that it must have; without names, models that have none here are passed over."""
     chosen = [plugins.model(name) for name in names] or plugins.models()
-    seen: set[str] = set()
+    seen: set[tuple[str, str]] = set()
     for spec in chosen:
         for runtime, files in spec.runtimes.items():
             for role, file in files.items():
-                told = {"model": spec.name, "runtime": runtime, "role": role, **_check(file)}
-                if told["path"] not in seen and (told["path"] or names):
-                    yield told
-                seen |= {told["path"]} - {""}
+                path, expected = _here(file)
+                if (path, expected) not in seen and (path or names):
+                    told = _check(file, path, expected)
+                    yield {"model": spec.name, "runtime": runtime, "role": role, **told}
+                if path:
+                    seen.add((path, expected))
 
 
-def _check(file: ModelFile) -> dict[str, str]:
-    from patina_hooks.models.weights import expected_hash, locate, verified
+def _here(file: ModelFile) -> tuple[str, str]:
+    """Where it lies and the sha256 that it must have, each "" where there is none."""
+    from patina_hooks.models.weights import expected_hash, locate
 
-    path = ""
     try:
-        path = str(locate(file))
+        return str(locate(file)), expected_hash(file)
+    except ModelError:
+        return "", ""
+
+
+def _check(file: ModelFile, path: str, expected: str) -> dict[str, str]:
+    from patina_hooks.models.weights import verified
+
+    try:
         verified(file, anew=True)
-        state = "as it should be" if expected_hash(file) else "here; nobody said what its hash must be"
+        state = "as it should be" if expected else "here; nobody said what its hash must be"
     except ModelError as error:
         return {"path": path, "state": "altered" if path else "absent", "error": str(error)}
     return {"path": path, "state": state, "error": ""}
@@ -199,9 +221,11 @@ def _check(file: ModelFile) -> dict[str, str]:
 @_as_json
 def add_command(folder: Path, name: str | None, pooling: Pooling | None, as_json: bool) -> None:
     """Describe a model of your own in models.toml, by what its folder says of it."""
-    from patina_hooks.models.folder import add_model, as_toml, describe_folder
+    from patina_hooks.models.folder import add_model, as_toml, describe_folder, refuse_taken
 
-    spec = describe_folder(folder, name or folder.resolve().name.lower(), pooling)
+    name = name or folder.resolve().name.lower()
+    refuse_taken(_plugins(), name)
+    spec = describe_folder(folder, name, pooling)
     path = add_model(spec)
     if as_json:
         from patina_hooks.models.registry import as_details
@@ -236,9 +260,11 @@ def _table(states: Iterable[ModelState]) -> str:
         spec = one.spec
         rows.append((
             spec.name, str(spec.dimensions), str(spec.max_tokens), ",".join(spec.languages) or "-",
-            spec.licence or "-", one.runtime or "-", size(one.bytes) if one.bytes else "-",
+            spec.licence or "-", one.runtime or "-", size(one.bytes) if one.runtime else "-",
             _standing(one),
         ))  # fmt: skip
+        for other in one.by_name:
+            rows.append(("", "", "", "", "", other.runtime, size(other.bytes), _files(spec, other)))
     widths = [max(len(clean_line(row[column])) for row in rows) for column in range(len(rows[0]))]
     lines = (
         "  ".join(f"{clean_line(cell):<{width}}" for cell, width in zip(row, widths, strict=True))
@@ -247,9 +273,19 @@ def _table(states: Iterable[ModelState]) -> str:
     return "\n".join(line.rstrip() for line in lines)
 
 
+_SAID = {"pull": "not pulled", "absent": "its files are absent"}
+
+
 def _standing(state: ModelState) -> str:
-    what = {"pull": "not pulled", "absent": "its files are absent"}.get(state.state, state.state)
+    what = _SAID.get(state.state, state.state)
     return f"{what}: {state.remedy}" if state.remedy else what
+
+
+def _files(spec: ModelSpec, files: FilesState) -> str:
+    from patina_hooks.models.weights import pull_command
+
+    what = _SAID.get(files.state, files.state)
+    return f"{what}: {pull_command(spec, files.runtime)}" if files.state == "pull" else what
 
 
 def _page(told: dict[str, Any]) -> Iterator[str]:
@@ -263,19 +299,24 @@ def _page(told: dict[str, Any]) -> Iterator[str]:
             yield f"  {key.replace('_', ' '):<16}{clean_line(f'{text:,}' if isinstance(text, int) else text)}"
     for file in told["files"]:
         where = clean_line(file["path"] or "not here")
-        yield f"  {file['runtime'] + ' ' + file['role']:<16}{clean_line(file['source'])}"
-        yield f"  {'':<16}{where}{'  ' + size(file['bytes']) if file['bytes'] else ''}"
+        whose = f"{file['runtime']} {file['role']}"
+        yield f"  {clean_line(whose):<{max(16, len(whose) + 1)}}{clean_line(file['source'])}"
+        yield f"  {'':<16}{where}  {size(file['bytes'])}"
 
 
 def _reasons(told: dict[str, Any]) -> Iterator[str]:
     chosen = told["runtime"]
     not_by = "any runtime" if told["wanted"] == "auto" else clean_line(told["wanted"])
     yield f"{clean_line(told['model'])}: {chosen or f'cannot be run by {not_by}'} ({told['platform']})"
+    width = max([8, *(len(one["runtime"]) + 1 for one in told["runtimes"])])
     for one in told["runtimes"]:
         mark = "*" if one["runtime"] == chosen else " "
-        yield f"{mark} {clean_line(one['runtime']):<8}{clean_line(one['reason'])}"
+        held = "" if one["bytes"] == 0 else f" ({size(one['bytes'])})"
+        yield f"{mark} {clean_line(one['runtime']):<{width}}{clean_line(one['reason'])}{held}"
         if one["remedy"]:
-            yield f"{'':<10}{clean_line(one['remedy'])}"
+            yield f"{'':<{width + 2}}{clean_line(one['remedy'])}"
+    if told["variant"]:
+        yield f"your settings have it compute in {clean_line(told['variant'])}: its vectors are kept apart"
 
 
 def _recommended(found: Recommendation) -> Iterator[str]:

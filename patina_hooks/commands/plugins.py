@@ -22,12 +22,13 @@ def plugins_command(as_json: bool) -> None:
 
 
 def as_document(infos: Iterable[PluginInfo]) -> str:
-    """A JSON list of objects with `name`, `version`, `provides` and `faults`."""
+    """A JSON list of objects with `name`, `version`, `provides`, `hears` and `faults`."""
     listed = [
         {
             "name": info.name,
             "version": info.version,
             "provides": {kind: list(names) for kind, names in info.provides.items()},
+            "hears": list(info.hears),
             "faults": [{"where": fault.where, "error": fault.error} for fault in info.faults],
         }
         for info in infos
@@ -46,6 +47,8 @@ def as_lines(infos: Iterable[PluginInfo]) -> Iterator[str]:
             f"{kind.replace('_', ' ')}: {', '.join(clean_line(name) for name in provided)}"
             for kind, provided in info.provides.items()
         ]
+        if info.hears:
+            rows.append(f"hears: {', '.join(event.removeprefix('patina_') for event in info.hears)}")
         yield f"{head}  {rows[0] if rows else 'provides nothing'}".rstrip()
         yield from (f"{'':{len(head)}}  {row}" for row in rows[1:])
         for fault in info.faults:

@@ -30,6 +30,8 @@ def progress_bar() -> Iterator[Callable[[str, int, int], None]]:
             )
             bars[stage].render_progress()
         bars[stage].update(done - bars[stage].pos)
+        if done >= total:  # what is said next stands on a line of its own
+            _finish(bars)
 
     try:
         yield show

@@ -11,6 +11,7 @@ import click
 from patina_hooks.api import Status
 from patina_hooks.commands.fresh import freshen, opened
 from patina_hooks.display import clean_line, count, size
+from patina_hooks.types import Fault
 
 _SHOWN = 5
 
@@ -33,7 +34,7 @@ def _page(status: Status) -> str:
         ("observations", f"{status.observations:,} ({count(status.pending, 'text')} pending)"),
         ("pairs", _pairs(status)),
         *([("cut", f"{count(status.cut, 'text')} longer than the model reads")] if status.cut else []),
-        ("model", f"{clean_line(status.model) or 'none yet'} (runtime {status.runtime or 'none yet'})"),
+        ("model", f"{clean_line(status.model) or 'none yet'} (runtime {_runtime(status)})"),
         ("projection", clean_line(status.projection)),
         ("on disk", size(status.bytes)),
         ("synced", _ago(status.synced)),
@@ -49,8 +50,17 @@ def _page(status: Status) -> str:
         )
     lines += _list("warning", [clean_line(warning) for warning in status.warnings])
     lines += _list("not read", [f"{clean_line(what)}: {clean_line(why)}" for what, why in status.skipped])
-    faults = [f"{f.plugin}: {clean_line(f.where)}: {clean_line(f.error)}" for f in status.faults]
-    return "\n".join(lines + _list("at fault", faults))
+    return "\n".join(lines + _list("at fault", [_fault(one) for one in status.faults]))
+
+
+def _fault(fault: Fault) -> str:
+    told = clean_line(f"{fault.plugin}: {fault.where}: {fault.error}")
+    return f"{told}\n    try: {clean_line(fault.hint)}" if fault.hint else told
+
+
+def _runtime(status: Status) -> str:
+    said = [one for one in (status.runtime, status.variant) if one]
+    return clean_line(", ".join(said)) or "none yet"
 
 
 def _pairs(status: Status) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from patina_hooks.commands.fresh import opened, say
+from patina_hooks.commands.fresh import opened, say_fault
 from patina_hooks.commands.progress import progress_bar
 from patina_hooks.display import count
 from patina_hooks.sync import SyncReport
@@ -19,7 +19,7 @@ def sync_command(full: bool) -> None:
     if report is not None:
         click.echo(summary(report))
         for fault in report.faults:
-            say(f"{fault.plugin}: {fault.where}: {fault.error}")
+            say_fault(fault)
 
 
 def summary(report: SyncReport) -> str:
@@ -34,8 +34,12 @@ def summary(report: SyncReport) -> str:
             (report.removed, count(report.removed, "observation") + " out"),
             (report.encoded, count(report.encoded, "text") + " embedded"),
             (report.cut, f"{report.cut:,} longer than the model reads"),
-            (report.pending, count(report.pending, "text") + " pending"),
+            (report.pending, count(report.pending, "text") + _pending(report)),
         )
         if number
     ]
     return f"{', '.join(parts) or 'nothing new'} ({report.seconds:.2f} s)"
+
+
+def _pending(report: SyncReport) -> str:
+    return " pending" if report.postponed else " pending, without a vector until the model can be had"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
@@ -117,10 +118,11 @@ class _Reconciler:
         old = load_tips(self._db, self._log.fact("tags"), self._log.fact("stamp of tags"))
         work_trees = tuple(self._repository.work_trees())
         own = [tree.path for tree in work_trees if self._repository.owns(tree.path)]
-        stamps = {root: places.stamp_of_drafts(root, self._folder, self._drafts_of(root)) for root in own}
-        moved_trees = [root for root in own if not self._is_still(root, stamps[root])]
-        listings = places.Listings(self._folder, begin=moved_trees)
+        stamps, listings = self._look_at(own)
         tips = read_tips(self._repository, old, work_trees, quick=self._quick)
+        if tips.listing != old.listing or not tips.listing:
+            # A session may have ended since: where its tag was seen, its document has to be.
+            stamps, listings = self._look_at(own)
         packs = self._packs()
         again = self._cut_off(packs)
         graph = self._graph(old, tips, again)
@@ -365,6 +367,12 @@ class _Reconciler:
 
     # --- drafts ---------------------------------------------------------------------------------
 
+    def _look_at(self, roots: list[Path]) -> tuple[dict[Path, str], places.Listings]:
+        """A stamp of each work tree, and listings begun where that is not what the last look left."""
+        stamps = {root: places.stamp_of_drafts(root, self._folder, self._drafts_of(root)) for root in roots}
+        moved = [root for root in roots if not self._is_still(root, stamps[root])]
+        return stamps, places.Listings(self._folder, begin=moved)
+
     def _drafts(self, stamps: Mapping[Path, str], listings: places.Listings) -> None:
         rows = self._db.execute(
             "SELECT kind, oid, path, work_tree, session FROM document WHERE work_tree != ''"
@@ -419,6 +427,9 @@ class _Reconciler:
         found: dict[tuple[str, str, str], Blob | None] = {}
         for path in files.paths:
             read = places.read_draft(root, path, self._repository.object_format)
+            if not read and not os.path.lexists(root / path):
+                # Moved meanwhile, as the document of a session that ends.
+                return self._drafts_in(root, stamp, places.listing(root, self._folder), have)
             if read and not any(self._is_document(blob.oid) for blob in read):
                 found[read[0].oid, name_text(path), tree] = read[0]
         return found

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, Literal, get_args
 import numpy as np
 
 from patina_hooks.evaluation.metrics import NOT_FOUND, best
-from patina_hooks.evaluation.nearness import Nearness
+from patina_hooks.evaluation.nearness import Near, Nearness
 from patina_hooks.evaluation.wording import CANDIDATES, Found, wording_of
 from patina_hooks.search.fusion import fuse
 
@@ -48,15 +48,29 @@ class Evidence:
 
 def gather(query_set: QuerySet, schema: Sequence[str], embeddings: Embeddings) -> Iterator[Evidence]:
     """The evidence of each question of a set, in its order. schema: see `History`."""
-    nearness = Nearness(query_set, embeddings)
+    return (evidence for (evidence,) in gather_side_by_side(query_set, schema, [embeddings]))
+
+
+def gather_side_by_side(
+    query_set: QuerySet, schema: Sequence[str], embeddings: Sequence[Embeddings]
+) -> Iterator[list[Evidence]]:
+    """For each question the evidence by each of several vectors; words, which are most of the work, are asked
+    once."""
+    seen = [Nearness(query_set, one) for one in embeddings]
     with closing(wording_of(query_set, schema)) as wording:
-        for query, near in nearness.each():
+        for asked in zip(*(nearness.each() for nearness in seen), strict=True):
+            query = asked[0][0]
             found = wording.ask(query)
-            if query_set.rolling:
-                found["vector"] = _found(near.units)
-            else:
-                found["vector"] = nearness.units_of(query, best(near.texts, CANDIDATES), near)
-            yield Evidence(query, found, near.units)
+            yield [
+                Evidence(query, {**found, "vector": _by_vector(query_set, query, nearness, near)}, near.units)
+                for nearness, (_, near) in zip(seen, asked, strict=True)
+            ]
+
+
+def _by_vector(query_set: QuerySet, query: Query, nearness: Nearness, near: Near) -> Found:
+    if query_set.rolling:
+        return _found(near.units)
+    return nearness.units_of(query, best(near.texts, CANDIDATES), near)
 
 
 def rankings(query_set: QuerySet, evidence: Evidence, weights: Mapping[str, float]) -> dict[str, Scores]:

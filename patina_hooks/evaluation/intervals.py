@@ -30,6 +30,9 @@ ERROR: Final = 0.05
 """How often an interval may miss what it speaks of."""
 
 _DRAWS: Final = 4_000
+_TOLD: Final = 10
+"""Draws beyond an end, below which they do not tell where it is."""
+
 _AT_ONCE: Final = 2_000_000  # counts in memory
 _SEED: Final = 0
 
@@ -81,9 +84,9 @@ def interval(
         rows = [places[cluster] for cluster in clusters[name]]
         np.add.at(sums[:, column], rows, np.asarray(values[name], np.float64))
         np.add.at(counts[:, column], rows, 1.0)
-    tail = _expanded(error / 2, len(known))
-    low, high = np.quantile(_draw(sums, counts), [tail, 1 - tail])
-    return Interval(value, float(low), float(high), n)
+    fewest = max(FEWEST, int((counts > 0).sum(axis=0).min()))
+    low, high = _ends(value, _draw(sums, counts), error / 2, fewest)
+    return Interval(value, low, high, n)
 
 
 def paired(
@@ -97,6 +100,17 @@ def paired(
     difference, question by question."""
     differences = {name: np.subtract(first[name], second[name]).tolist() for name in first}
     return interval(differences, clusters, error=error)
+
+
+def _ends(value: float, draws: Values, tail: float, clusters: int) -> tuple[float, float]:
+    """clusters: of the set that has fewest, whose luck is the most of it."""
+    share = _expanded(tail, clusters)
+    low, high = np.quantile(draws, [share, 1 - share])
+    if share * len(draws) < _TOLD:
+        # So far out there are too few draws to tell: Student's interval, where it is the wider one.
+        wide = student(1 - tail, clusters - 1) * sqrt(clusters / (clusters - 1)) * float(draws.std())
+        low, high = min(low, value - wide), max(high, value + wide)
+    return float(low), float(high)
 
 
 def _expanded(tail: float, clusters: int) -> float:

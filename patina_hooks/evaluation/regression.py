@@ -192,7 +192,7 @@ def _trouble(sets: Sequence[SetVerdict], together: Mapping[Reading, Change], aft
     if gone := [f"{one.name} {_lost(one)}" for one in sets if one.is_gone]:
         learned = "; what projection or weights have learned from is not asked" if after is not None else ""
         return f"most of the baseline's questions are not asked any more: {', '.join(gone)}{learned}"
-    if together and together["hybrid"].why == TOO_FEW:
+    if any(change.why == TOO_FEW for change in together.values()):
         return "nobody can tell whether answers became worse: " + TOO_FEW
     return ""
 

@@ -85,15 +85,23 @@ class EmbeddingCache:
             vectors[row] = np.frombuffer(found[0], "<f2")
         return vectors
 
-    def keep_only(self, keys: Collection[bytes]) -> int:
-        """Drop every embedding of other fingerprints and of other texts; gives how many went."""
+    def keep_only(self, keys: Collection[bytes], others: Collection[str] | None = ()) -> int:
+        """Drop every embedding of other texts, and of other fingerprints but `others`, which None keeps all;
+        gives how many went."""
+        spaces = [str(self._space)]
         with self._sound(), self.connection:
             self.connection.execute("CREATE TEMP TABLE kept (key BLOB PRIMARY KEY)")
             self.connection.executemany("INSERT OR IGNORE INTO kept VALUES (?)", [(key,) for key in keys])
+            ask = "SELECT id FROM space WHERE fingerprint = ?"
+            for one in others or ():
+                spaces += [str(row[0]) for row in self.connection.execute(ask, (one,))]
+            if others is None:
+                spaces = [str(row[0]) for row in self.connection.execute("SELECT id FROM space")]
+            kept = ", ".join(spaces)
             dropped = self.connection.execute(
-                "DELETE FROM embedding WHERE space != ? OR key NOT IN (SELECT key FROM kept)", (self._space,)
+                f"DELETE FROM embedding WHERE space NOT IN ({kept}) OR key NOT IN (SELECT key FROM kept)"
             ).rowcount
-            self.connection.execute("DELETE FROM space WHERE id != ?", (self._space,))
+            self.connection.execute(f"DELETE FROM space WHERE id NOT IN ({kept})")
             self.connection.execute("DROP TABLE kept")
         self.connection.execute("VACUUM")
         return dropped
@@ -122,6 +130,26 @@ def cut_keys(folder: Path, fingerprint: str) -> list[bytes]:
     with suppress(sqlite3.DatabaseError), closing(connect_to_read(path)) as connection:
         return [row[0] for row in connection.execute(ask, (fingerprint,))]
     return []
+
+
+def read_embeddings(
+    folder: Path, fingerprint: str, keys: Sequence[bytes], dimensions: int
+) -> tuple[list[bytes], Vectors]:
+    """Those of `keys` that are embedded, and their vectors [n, d] float32. Changes nothing."""
+    import numpy as np
+
+    ask = (
+        "SELECT vector FROM embedding WHERE space = (SELECT id FROM space WHERE fingerprint = ?) AND key = ?"
+    )
+    path, found = folder / CACHE_FILE, {}
+    if path.is_file():
+        with closing(connect_to_read(path)) as connection:
+            for key in keys:
+                row = connection.execute(ask, (fingerprint, key)).fetchone()
+                if row and len(row[0]) == 2 * dimensions:
+                    found[key] = row[0]
+    vectors = np.frombuffer(b"".join(found.values()), "<f2").reshape(len(found), dimensions)
+    return list(found), vectors.astype(np.float32)
 
 
 def _open(path: Path) -> sqlite3.Connection:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from patina_hooks.errors import ModelError, PatinaError
-from patina_hooks.types import HubFile
+from patina_hooks.model_types import HubFile
 
 if TYPE_CHECKING:
     from huggingface_hub import HfFileMetadata

@@ -3,7 +3,8 @@
 Texts are cleaned, prefixed, deduplicated, tokenized and cut; sorted by length and run in batches of at
 most `RUN_TOKENS` padded tokens (padding is the cost, so neighbours of one length share a run), padded on
 the right, pooled over their true lengths, cut off where the spec says so, and normalised. A text's vector
-does not depend on its company.
+does not depend on its company. A runtime that pools where it runs is given cleaned, prefixed texts, and its
+vectors are cut off and normalised; what it makes of their company is its own.
 """
 
 from __future__ import annotations
@@ -11,15 +12,15 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
 
-from patina_hooks.errors import ModelError, PluginError
-from patina_hooks.models.choice import AUTO, RuntimeChoice, runtime_for
+from patina_hooks.errors import ModelError, PatinaError, PluginError
+from patina_hooks.model_types import Gives, ModelSpec, Pooling, Role, TextModel, TokenModel, Tokens
+from patina_hooks.models.choice import AUTO, RuntimeChoice, provider_of, runtime_for
 from patina_hooks.models.fingerprint import fingerprint_of
-from patina_hooks.models.reading import prefix_of, read_as
+from patina_hooks.models.reading import prefix_of, read_as, run_by, run_elsewhere
 from patina_hooks.models.weights import file_hashes, model_files
 from patina_hooks.plugins import open_callable
-from patina_hooks.types import ModelSpec, Pooling, Role, TokenModel, Tokens
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,10 +30,14 @@ if TYPE_CHECKING:
     from patina_hooks.recipe import Reading
     from patina_hooks.types import Vectors
 
+P = ParamSpec("P")
+T = TypeVar("T")
+
 _MOST_PROCESSORS: Final = 4
 
-RUN_TOKENS: Final = 512
-"""Padded tokens a run, where a single text is not longer: above it, padding costs more than it saves."""
+RUN_TOKENS: Final = 256
+"""Padded tokens a run, where a single text is not longer: above it, padding and what no longer fits into a
+processor's cache cost more than is saved."""
 
 LAYER_NORM_EPSILON: Final = 1e-5
 """That of torch's layer_norm, with which Matryoshka models of this kind are trained."""
@@ -40,7 +45,8 @@ LAYER_NORM_EPSILON: Final = 1e-5
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Encoded:
-    """vectors [n, d] float32 of unit norm, in the order of the texts; cut: tokens left out of each.
+    """vectors [n, d] float32 of unit norm, in the order of the texts; cut: tokens left out of each, as far as
+    the runtime tells.
 
     A text that has no tokens at all has the zero vector, which is like nothing.
     """
@@ -57,7 +63,7 @@ class Encoder:
         spec: ModelSpec,
         runtime: RuntimeChoice,
         fingerprint: str,
-        model: TokenModel,
+        opened: TokenModel | TextModel,
         *,
         workers: int = 1,
     ) -> None:
@@ -65,9 +71,22 @@ class Encoder:
         self.spec = spec
         self._workers = workers
         self.runtime = runtime.runtime
+        self.variant = runtime.variant
         self.reason = runtime.reason
         self.fingerprint = fingerprint
-        self.model = model
+        self.opened = opened
+
+    @property
+    def gives(self) -> Gives:
+        """Whether the runtime gives vectors of tokens, which are pooled here, or of whole texts."""
+        return "texts" if isinstance(self.opened, TextModel) else "tokens"
+
+    @property
+    def model(self) -> TokenModel:
+        """What gives the vectors of tokens; `ModelError` where the runtime gives those of texts."""
+        if isinstance(self.opened, TextModel):
+            raise ModelError(f"the runtime {self.runtime} gives no vectors of tokens")
+        return self.opened
 
     @property
     def dimensions(self) -> int:
@@ -76,20 +95,40 @@ class Encoder:
 
     def encode(self, texts: Sequence[str], *, role: Role) -> Encoded:
         """The vectors of `texts`, each with the prefix of `role`; equal texts are run once."""
+        prepared = [prepare(self.spec, text, role) for text in texts]
+        places = {text: place for place, text in enumerate(dict.fromkeys(prepared))}
+        if isinstance(self.opened, TextModel):
+            vectors, cut = self._pooled_there(self.opened, list(places))
+        else:
+            vectors, cut = self._pooled_here(self.opened, list(places))
+        order = [places[text] for text in prepared]
+        return Encoded(vectors[order], tuple(cut[place] for place in order))
+
+    def _pooled_there(self, model: TextModel, texts: Sequence[str]) -> tuple[Vectors, list[int]]:
+        import numpy as np
+
+        vectors = np.zeros((len(texts), self.dimensions), dtype=np.float32)
+        said = [place for place, text in enumerate(texts) if text]
+        if said:
+            found = self._ask(model.embed_texts, [texts[place] for place in said])
+            expected = (len(said), self.spec.dimensions)
+            if found.shape != expected:
+                raise ModelError(f"model {self.spec.name} gave vectors {found.shape}, not {expected}")
+            vectors[said] = normalise(cut_off(found, self.spec), self.spec.name)
+        return vectors, [0] * len(texts)
+
+    def _pooled_here(self, model: TokenModel, texts: Sequence[str]) -> tuple[Vectors, list[int]]:
         # numpy takes 0.1 s to import: only when something is encoded.
         import numpy as np
 
-        prepared = [prepare(self.spec, text, role) for text in texts]
-        places = {text: place for place, text in enumerate(dict.fromkeys(prepared))}
-        tokens = self.model.tokenize(list(places), self.spec.max_tokens)
+        tokens = self._ask(model.tokenize, texts, self.spec.max_tokens)
         vectors = np.zeros((len(tokens), self.dimensions), dtype=np.float32)
         most = RUN_TOKENS if self.spec.batch_invariant else 0
         batches = list(runs([len(one.ids) for one in tokens], most))
         each = [[tokens[place] for place in batch] for batch in batches]
         for batch, made in zip(batches, self._run_all(each), strict=True):
             vectors[batch] = made
-        order = [places[text] for text in prepared]
-        return Encoded(vectors[order], tuple(tokens[place].cut for place in order))
+        return vectors, [one.cut for one in tokens]
 
     def _run_all(self, batches: Sequence[Sequence[Tokens]]) -> Iterable[Vectors]:
         """Side by side where that helps: one question is one batch, and wakes no threads."""
@@ -102,12 +141,22 @@ class Encoder:
 
     def _run(self, batch: Sequence[Tokens]) -> Vectors:
         ids, mask = pad(batch)
-        hidden = self.model.forward(ids, mask)
+        hidden = self._ask(self.model.forward, ids, mask)
         expected = (*ids.shape, self.spec.dimensions)
         if hidden.shape != expected:
             raise ModelError(f"model {self.spec.name} gave token vectors {hidden.shape}, not {expected}")
         pooled = pool(hidden, [len(one.ids) for one in batch], self.spec.pooling)
         return normalise(cut_off(pooled, self.spec), self.spec.name)
+
+    def _ask(self, function: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
+        """Call a function of the runtime's: what it raises is a fault of the model, and no bug of ours."""
+        try:
+            return function(*arguments, **named)
+        except PluginError:
+            raise
+        except Exception as error:
+            what = f"the runtime {self.runtime} failed to run model {self.spec.name}: {_said(error)}"
+            raise ModelError(what, hint=_hint(error) or "patina doctor") from error
 
 
 def open_encoder(
@@ -125,21 +174,33 @@ def open_encoder(
     Raises `PluginError` for an unknown or ambiguous name, `ModelError` where the model cannot be run
     here: no usable runtime, a file absent or altered, or what the runtime says.
     """
-    spec = _spec(plugins, model, reading)
-    choice = runtime_for(plugins, spec, runtime)
+    spec, choice = choose(plugins, model, runtime, reading=reading)
     files = model_files(spec, choice.runtime)
     if ready:
         ready()
-    how = plugins.runtime(choice.runtime)
+    how = plugins.runtime(provider_of(spec, choice.runtime))
     opener = open_callable(how.opener)
     try:
-        opened: TokenModel = opener(spec, files)
+        opened: TokenModel | TextModel = opener(spec, files)
     except PluginError:
         raise
     except Exception as error:
-        raise ModelError(f"the runtime {choice.runtime} cannot open model {spec.name}: {error}") from error
-    fingerprint = fingerprint_of(spec, file_hashes(spec, choice.runtime))
-    return Encoder(spec, choice, fingerprint, opened, workers=processors() if how.concurrent else 1)
+        what = f"the runtime {choice.runtime} cannot open model {spec.name}: {error}"
+        raise ModelError(what, hint=_hint(error)) from error
+    fingerprint = identify(spec, choice)
+    encoder = Encoder(spec, choice, fingerprint, opened, workers=processors() if how.concurrent else 1)
+    if encoder.gives != how.gives:
+        raise ModelError(f"the runtime {how.name} opened what gives {encoder.gives}, and said {how.gives}")
+    return encoder
+
+
+def _said(error: Exception) -> str:
+    """An error of ours speaks for itself; an engine's may say nothing but its name (MemoryError)."""
+    return str(error) if isinstance(error, PatinaError) else f"{type(error).__name__}: {error}".rstrip(": ")
+
+
+def _hint(error: Exception) -> str:
+    return error.hint if isinstance(error, PatinaError) else ""
 
 
 def processors() -> int:
@@ -148,17 +209,22 @@ def processors() -> int:
     return min(usable, _MOST_PROCESSORS)
 
 
-def fingerprint_for(
+def choose(
     plugins: Plugins, model: str, runtime: str = AUTO, *, reading: Reading | None = None
-) -> str:
-    """The fingerprint that `open_encoder` would give, without opening the model."""
-    spec = _spec(plugins, model, reading)
-    return fingerprint_of(spec, file_hashes(spec, runtime_for(plugins, spec, runtime).runtime))
-
-
-def _spec(plugins: Plugins, model: str, reading: Reading | None) -> ModelSpec:
+) -> tuple[ModelSpec, RuntimeChoice]:
+    """A model by name, as it is read and run, and what runs it here. Raises as `open_encoder`."""
     spec = plugins.model(model)
-    return read_as(spec, reading) if reading else spec
+    spec = read_as(spec, reading) if reading else spec
+    choice = runtime_for(plugins, spec, runtime)
+    how = plugins.runtime(provider_of(spec, choice.runtime))
+    if how.gives == "texts":
+        return run_elsewhere(spec, how.name, reading), choice
+    return run_by(spec, choice.runtime), choice
+
+
+def identify(spec: ModelSpec, choice: RuntimeChoice) -> str:
+    """The fingerprint of what `choose` found, without opening it. Raises as `file_hashes`."""
+    return fingerprint_of(spec, file_hashes(spec, choice.runtime), choice.variant)
 
 
 def prepare(spec: ModelSpec, text: str, role: Role) -> str:

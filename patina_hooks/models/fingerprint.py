@@ -1,7 +1,11 @@
 """The fingerprint of an encoder: a hash of everything that changes a vector, and of nothing else.
 
-Two encoders with one fingerprint give the same vectors, so their embeddings may share a cache; where it
-changes, everything is embedded anew. It is computed without opening the model.
+Two encoders with one fingerprint may share a cache of embeddings; where it changes, everything is embedded
+anew. In one runtime they give the same vectors. The runtime itself is not in it, so that a team may use
+several: two that read the same files agree to about 1e-6 in every value, and one that differs by more
+(another precision, files read in another way) must say so by its `RuntimeSpec.variant`.
+
+It is computed without opening the model.
 """
 
 from __future__ import annotations
@@ -11,8 +15,8 @@ import json
 from collections.abc import Mapping
 from typing import Final
 
+from patina_hooks.model_types import ModelSpec
 from patina_hooks.models.reading import prefix_of
-from patina_hooks.types import ModelSpec
 
 TEXT_RULES: Final = "1"
 """The version of `clean` in `patina_hooks.models.encoding`: raise it when that changes."""
@@ -21,8 +25,11 @@ NORMALISATION: Final = "l2"
 LAST_LAYER: Final = -1
 
 
-def fingerprint_of(spec: ModelSpec, hashes: Mapping[str, str]) -> str:
-    """32 hex digits over `spec` and the sha256 of its files by role (`weights.file_hashes`)."""
+def fingerprint_of(spec: ModelSpec, hashes: Mapping[str, str], variant: str = "") -> str:
+    """32 hex digits over `spec` and the sha256 of its files by role (`weights.file_hashes`).
+
+    variant: what the user's settings change of the runtime's vectors, see `RuntimeChoice.variant`.
+    """
     facts = {
         "model": spec.name,
         "revision": spec.revision,
@@ -36,6 +43,7 @@ def fingerprint_of(spec: ModelSpec, hashes: Mapping[str, str]) -> str:
         "batch_invariant": spec.batch_invariant,
         "text_rules": TEXT_RULES,
         **_uncommon(spec),
+        **({"variant": variant} if variant else {}),
     }
     canonical = json.dumps(facts, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode("ascii")).hexdigest()[:32]

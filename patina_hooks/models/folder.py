@@ -10,16 +10,21 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import fields
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from patina_hooks.errors import ModelError, SettingsError
 from patina_hooks.files import replace_file
+from patina_hooks.model_types import LocalFile, ModelSpec, Pooling
 from patina_hooks.models.user import parse_models, user_models_file
-from patina_hooks.models.weights import sha256_of
-from patina_hooks.types import LocalFile, ModelSpec, Pooling
+from patina_hooks.models.weights import is_there, sha256_of
+from patina_hooks.plugins import BUILTIN
+
+if TYPE_CHECKING:
+    from patina_hooks.plugins import Plugins
 
 ARCHITECTURES: Final = ("bert", "nomic_bert", "qwen3", "olmo3")
 """Those that the runtimes of safetensors know, as config.json calls them."""
@@ -42,10 +47,13 @@ _OPTIONAL: Final = (
     "description",
     "parameters",
     "languages",
+    "one_by_one",
 )
 """Keys that an entry has where they are not as usual, in this order."""
 _KNOWN_MODULES: Final = ("Transformer", "Pooling", "Normalize")
 _LONGEST: Final = 8192
+_ONNX: Final = re.compile(r"model(?:_([A-Za-z0-9][A-Za-z0-9._-]{0,31}))?\.onnx")
+_BY_BATCH: Final = (b"DynamicQuantizeLinear", b"DynamicQuantizeMatMul")
 _PASSAGE_PROMPTS: Final = ("document", "passage", "corpus")
 
 
@@ -59,12 +67,18 @@ def describe_folder(folder: Path, name: str, pooling: Pooling | None = None) -> 
     if config is None:
         raise ModelError(f"{folder} has no config.json: it is no model's folder")
     _refuse_unknown_modules(folder)
-    prompts = (_json(folder, "config_sentence_transformers.json") or {}).get("prompts") or {}
+    prompts = _prompts(folder)
     try:
+        runtimes = _runtimes(folder, config)
         return ModelSpec(
             name=name,
             dimensions=_number(config, "hidden_size", "n_embd", "dim"),
-            runtimes=_runtimes(folder, config),
+            runtimes=runtimes,
+            one_by_one=tuple(
+                runtime
+                for runtime, files in runtimes.items()
+                if runtime.startswith("onnx") and _quantises_batches(files["model"])
+            ),
             max_tokens=_max_tokens(folder, config),
             pooling=pooling or _pooling(folder),
             query_prefix=str(prompts.get("query") or ""),
@@ -72,6 +86,17 @@ def describe_folder(folder: Path, name: str, pooling: Pooling | None = None) -> 
         )
     except ValueError as error:
         raise ModelError(f"{folder}: {error}") from error
+
+
+def refuse_taken(plugins: Plugins, name: str) -> None:
+    """`ModelError` where a plugin has a model of that name; models.toml `add_model` looks at itself."""
+    for info in plugins.info():
+        if info.name != BUILTIN and name in info.provides.get("models", ()):
+            raise ModelError(
+                f"the plugin {info.name} has a model {name} already; with two of one name, a recipe that says"
+                " it could mean either",
+                hint="add it under another name: --name OTHER",
+            )
 
 
 def add_model(spec: ModelSpec) -> Path:
@@ -97,7 +122,7 @@ def as_toml(spec: ModelSpec) -> str:
     lines.append(f"pooling = {_text(spec.pooling)}")
     lines += [f"{key} = {_value(getattr(spec, key))}" for key in _OPTIONAL if _differs(spec, key)]
     for runtime, files in spec.runtimes.items():
-        lines += ["", f"[{_key(spec.name)}.files.{runtime}]"]
+        lines += ["", f"[{_key(spec.name)}.files.{_key(runtime)}]"]
         for role, file in files.items():
             assert isinstance(file, LocalFile)  # noqa: S101 (describe_folder makes no others)
             path = f"path = {_text(str(file.path))}, sha256 = {_text(file.sha256)}"
@@ -114,6 +139,14 @@ def _refuse_unknown_modules(folder: Path) -> None:
     for kind in kinds:
         if kind not in _KNOWN_MODULES:
             raise ModelError(f"{folder}/modules.json asks for {kind}, which patina does not do")
+
+
+def _prompts(folder: Path) -> Mapping[str, object]:
+    file = "config_sentence_transformers.json"
+    prompts = (_json(folder, file) or {}).get("prompts") or {}
+    if not isinstance(prompts, dict):
+        raise ModelError(f"{folder}/{file} is not what it should be: its prompts are no texts by name")
+    return prompts
 
 
 def _pooling(folder: Path) -> Pooling:
@@ -157,8 +190,8 @@ def _runtimes(folder: Path, config: Mapping[str, Any]) -> dict[str, dict[str, Lo
     if tokenizer is None:
         raise ModelError(f"{folder} has neither tokenizer.json nor vocab.txt")
     runtimes: dict[str, dict[str, Path]] = {}
-    if onnx := next((one for one in _onnx_places(folder) if one.is_file()), None):
-        runtimes["onnx"] = {"model": onnx, **_external_data(onnx), "tokenizer": tokenizer}
+    for name, onnx in _onnx_files(folder).items():
+        runtimes[name] = {"model": onnx, **_external_data(onnx), "tokenizer": tokenizer}
     weights = _weights(folder)
     if weights and config.get("model_type") in ARCHITECTURES:
         files = {**weights, "config": folder / "config.json", "tokenizer": tokenizer}
@@ -177,13 +210,30 @@ def _runtimes(folder: Path, config: Mapping[str, Any]) -> dict[str, dict[str, Lo
     }
 
 
-def _onnx_places(folder: Path) -> Iterator[Path]:
-    yield from (folder / "model.onnx", folder / "onnx/model.onnx")
+def _onnx_files(folder: Path) -> dict[str, Path]:
+    """What a recipe calls it -> the file: "model_fp16.onnx" is onnx/fp16, as hubs have it."""
+    found = {}
+    for inner in (folder / "onnx", folder):  # what lies at the top goes first
+        for path in sorted(inner.glob("model*.onnx")):
+            if (match := _ONNX.fullmatch(path.name)) and is_there(path):
+                found[f"onnx/{match[1]}" if match[1] else "onnx"] = path
+    return dict(zip(("onnx",), found.values(), strict=True)) if len(found) == 1 else found
+
+
+def _quantises_batches(file: LocalFile) -> bool:
+    """Whether an ONNX file's graph has an operator that quantises by what is in the batch.
+
+    Operators stand in the file by name; large weights may follow, so it is mapped, not read.
+    """
+    with file.path.open("rb") as stream, mmap(stream.fileno(), 0, access=ACCESS_READ) as content:
+        return any(content.find(name) >= 0 for name in _BY_BATCH)
 
 
 def _external_data(model: Path) -> dict[str, Path]:
     beside = sorted(
-        path for path in model.parent.iterdir() if re.fullmatch(rf"{model.name}[._]data(_\d+)?", path.name)
+        path
+        for path in model.parent.iterdir()
+        if re.fullmatch(rf"{model.name}[._]data(_\d+)?", path.name) and is_there(path)
     )
     return {f"data.{number}": path for number, path in enumerate(beside, 1)}
 
@@ -191,20 +241,28 @@ def _external_data(model: Path) -> dict[str, Path]:
 def _weights(folder: Path) -> dict[str, Path]:
     """The safetensors as roles: model, model.2, model.3 ..."""
     index = _json(folder, "model.safetensors.index.json")
-    names = (
-        ["model.safetensors"] if index is None else sorted(set(dict(index.get("weight_map", {})).values()))
-    )
-    for name in names:
-        if Path(name).name != name:
-            raise ModelError(f"{folder}/model.safetensors.index.json names a file elsewhere: {name!r}")
+    names = ["model.safetensors"] if index is None else _named_weights(folder, index)
     paths = [folder / name for name in names]
-    if index is not None and (absent := [path.name for path in paths if not path.is_file()]):
+    if index is not None and (absent := [path.name for path in paths if not is_there(path)]):
         raise ModelError(f"{folder} lacks {', '.join(absent)}, which its index of weights names")
     return {
         "model" if number == 1 else f"model.{number}": path
         for number, path in enumerate(paths, 1)
-        if path.is_file()
+        if is_there(path)
     }
+
+
+def _named_weights(folder: Path, index: Mapping[str, Any]) -> list[str]:
+    named = index.get("weight_map", {})
+    if not isinstance(named, dict) or not all(isinstance(name, str) for name in named.values()):
+        raise ModelError(
+            f"{folder}/model.safetensors.index.json is not what it should be: its weight_map names no files"
+        )
+    names = sorted(set(named.values()))
+    for name in names:
+        if Path(name).name != name:
+            raise ModelError(f"{folder}/model.safetensors.index.json names a file elsewhere: {name!r}")
+    return names
 
 
 def _json(folder: Path, name: str, kind: type = dict) -> Any:  # noqa: ANN401 (JSON is what it is)
@@ -213,7 +271,7 @@ def _json(folder: Path, name: str, kind: type = dict) -> Any:  # noqa: ANN401 (J
         return None
     try:
         found = json.loads(path.read_bytes())
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ModelError(f"{path} cannot be read: {error}") from error
     if not isinstance(found, kind):
         raise ModelError(f"{path} is not what it should be: a JSON {kind.__name__}")

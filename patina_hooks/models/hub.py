@@ -15,13 +15,16 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 from patina_hooks.errors import ModelError
 from patina_hooks.files import plain_file, replace_file
-from patina_hooks.types import HubFile
+from patina_hooks.model_types import HubFile
 
 RECORD: Final = ".patina.json"
+_NO_PATHS: Final[Mapping[str, str]] = MappingProxyType({})
+_NONE_KNOWN: Final[Mapping[str, tuple[str, int]]] = MappingProxyType({})
 
 
 def hub_runtimes(
@@ -29,23 +32,30 @@ def hub_runtimes(
     *,
     weights: Sequence[str] = ("model.safetensors",),
     onnx: str = "",
+    precisions: Mapping[str, str] = _NO_PATHS,
     revision: str = "main",
+    known: Mapping[str, tuple[str, int]] = _NONE_KNOWN,
 ) -> dict[str, dict[str, HubFile]]:
     """The files of a model's repository as hubs usually have them, for the runtimes that open them.
 
     weights: safetensors, in order, for torch and mlx, beside config.json and tokenizer.json. onnx: the ONNX
-    file of token vectors, with all its weights in it, "" where there is none.
+    file of token vectors, with all its weights in it, "" where there is none; precisions: further ones, by
+    the name of their precision ("int8"). known: path -> sha256 and bytes, "" and 0 where they are not.
     """
 
     def file(path: str) -> HubFile:
-        return HubFile(repository, path, revision)
+        sha256, size = known.get(path, ("", 0))
+        return HubFile(repository, path, revision, sha256, size)
 
     parts = {
         "model" if number == 1 else f"model.{number}": file(path) for number, path in enumerate(weights, 1)
     }
     safetensors = {**parts, "config": file("config.json"), "tokenizer": file("tokenizer.json")}
-    graph = {"onnx": {"model": file(onnx), "tokenizer": file("tokenizer.json")}} if onnx else {}
-    return {**graph, "torch": safetensors, "mlx": safetensors}
+    named = {**({"onnx": onnx} if onnx else {}), **{f"onnx/{key}": path for key, path in precisions.items()}}
+    graphs = {
+        name: {"model": file(path), "tokenizer": file("tokenizer.json")} for name, path in named.items()
+    }
+    return {**graphs, "torch": safetensors, "mlx": safetensors}
 
 
 class PullNeeded(ModelError):

@@ -14,7 +14,7 @@ from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from pathlib import Path, PurePosixPath
 
 from patina_hooks.errors import ModelError
-from patina_hooks.types import PackageFile
+from patina_hooks.model_types import PackageFile
 
 
 def packaged(file: PackageFile) -> Path:

@@ -20,6 +20,7 @@ from patina_hooks.display import size
 from patina_hooks.errors import ModelError, StateError
 from patina_hooks.files import size_of
 from patina_hooks.git.lock import SyncLock
+from patina_hooks.model_types import HubFile, ModelSpec
 from patina_hooks.models.download import Source, fetch, find_source, require_hub
 from patina_hooks.models.hub import (
     RECORD,
@@ -30,7 +31,6 @@ from patina_hooks.models.hub import (
     write_record,
 )
 from patina_hooks.models.weights import listed, locate, sha256_of, verified
-from patina_hooks.types import HubFile, ModelSpec
 
 _INCOMING: Final = ".incoming"
 _SPARE: Final = 64 << 20
@@ -62,8 +62,7 @@ def pull(spec: ModelSpec, runtime: str, say: Callable[[str], None] = lambda _: N
         sources = _sources(missing)
         _make_room(sources)
         for source in sources:
-            told = f" ({size(source.size)})" if source.size else ""
-            say(f"{source.file.repository}/{source.file.path}{told}")
+            say(f"{source.file.repository}/{source.file.path} ({size(source.size or None)})")
             _take_in(source)
     fetched = sum(read_record(file).files[file.path].size for file in missing)
     return Pulled(tuple(file.path for file in missing), present, fetched)
@@ -126,8 +125,9 @@ def _make_room(sources: Sequence[Source]) -> None:
     here = sum(part.stat().st_size for part in map(_part, sources) if part.is_file())
     needed, free = sum(one.size for one in sources) - here, shutil.disk_usage(folder).free
     if needed + _SPARE > free:
+        least = "" if all(one.size for one in sources) else "at least "
         raise ModelError(
-            f"{size(needed)} are to be fetched and {size(free)} are free in {folder}",
+            f"{least}{size(needed)} are to be fetched and {size(free)} are free in {folder}",
             hint="patina models list, then patina models remove NAME",
         )
 

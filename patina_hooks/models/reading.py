@@ -6,11 +6,14 @@ of no recipe.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from patina_hooks.errors import ModelError
-from patina_hooks.types import ModelSpec, Role
+from patina_hooks.model_types import ModelSpec, Role
+from patina_hooks.models.choice import files_for
+from patina_hooks.types import IndexBackendSpec
 
 if TYPE_CHECKING:
     from patina_hooks.recipe import Reading
@@ -43,6 +46,32 @@ def read_as(spec: ModelSpec, reading: Reading) -> ModelSpec:
     return spec
 
 
+def run_by(spec: ModelSpec, runtime: str) -> ModelSpec:
+    """`spec` as its files for a runtime, named as a recipe does, want it run."""
+    return replace(spec, batch_invariant=False) if files_for(spec, runtime) in spec.one_by_one else spec
+
+
+def run_elsewhere(spec: ModelSpec, runtime: str, reading: Reading | None) -> ModelSpec:
+    """`spec` as a runtime has it that pools where it runs, and opens no files here.
+
+    `ModelError` where `reading` would have it pool or look into layers.
+    """
+    asked = {"pooling": reading.pooling, "extraction_layer": reading.extraction_layer} if reading else {}
+    for key, value in asked.items():
+        if value is not None:
+            raise ModelError(
+                f"{key} is {value!r}, expected none: the runtime {runtime} gives whole vectors, pooled where"
+                " it runs; remove the line, and have that done there"
+            )
+    return replace(spec, runtimes={**spec.runtimes, runtime: {}}, batch_invariant=False)
+
+
+def with_runtimes(spec: ModelSpec, wanted: Callable[[str], bool]) -> ModelSpec:
+    """`spec` with those of its runtimes whose name is wanted."""
+    runtimes = {name: files for name, files in spec.runtimes.items() if wanted(name)}
+    return replace(spec, runtimes=runtimes, one_by_one=tuple(filter(wanted, spec.one_by_one)))
+
+
 def _instructed(spec: ModelSpec, instruction: str) -> ModelSpec:
     if not takes_task(spec):
         raise ModelError(
@@ -54,13 +83,13 @@ def _instructed(spec: ModelSpec, instruction: str) -> ModelSpec:
 
 def _from_layer(spec: ModelSpec, layer: int) -> ModelSpec:
     """An ONNX file gives the one layer that it was written for."""
-    runtimes = {name: files for name, files in spec.runtimes.items() if name != _ONE_LAYER}
-    if spec.runtimes and not runtimes:
+    others = with_runtimes(spec, lambda name: name.partition("/")[0] != _ONE_LAYER)
+    if spec.runtimes and not others.runtimes:
         raise ModelError(
             f"extraction_layer is {layer}, expected {spec.layer}: {spec.name} has only an ONNX file, which"
             f" gives one layer alone; write: extraction_layer: {spec.layer}"
         )
-    return replace(spec, layer=layer, runtimes=runtimes)
+    return replace(others, layer=layer)
 
 
 def _cut_off(spec: ModelSpec, length: int) -> ModelSpec:
@@ -73,6 +102,22 @@ def _cut_off(spec: ModelSpec, length: int) -> ModelSpec:
     raise ModelError(
         f"truncate is {length}, expected {lengths_in_words(spec)}, which {spec.name} was trained for;"
         f" write: truncate: {nearest}"
+    )
+
+
+def short_length(spec: ModelSpec, index: IndexBackendSpec) -> int:
+    """How many first dimensions `index` looks at before it looks at all, 0 where it always looks at all.
+
+    Raises `ModelError` where vectors of this model cannot be cut, or are short already.
+    """
+    if not index.short:
+        return 0
+    lengths = [length for length in spec.matryoshka if index.short <= length < spec.width]
+    if lengths:
+        return min(lengths)
+    raise ModelError(
+        f"index is {index.name!r}, expected one that looks at whole vectors: {spec.name} has {spec.width}"
+        f" dimensions, and was trained for no length from {index.short} to there; write: index: exact"
     )
 
 

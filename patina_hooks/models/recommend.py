@@ -1,8 +1,8 @@
 """Which installed model suits this machine and these languages: a rule of thumb that says its reasons.
 
-What a model is worth on a repository only that repository's own history tells (`patina eval`): the rule keeps
-to what is known beforehand. Weights have to fit beside everything else, and a text has to be embedded in
-well under a second, or a first sync takes days.
+What a model is worth on a repository only that repository's own history tells (`patina models compare`): the
+rule keeps to what is known beforehand. Weights have to fit beside everything else, and a text has to be
+embedded in well under a second, or a first sync takes days.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from patina_hooks.display import size
+from patina_hooks.model_types import ModelSpec
 from patina_hooks.models.choice import APPLE_SILICON, installed_runtimes, this_platform
 from patina_hooks.models.registry import ModelState, state_of
-from patina_hooks.types import ModelSpec
+from patina_hooks.recipe import DEFAULT_MODEL
 
 if TYPE_CHECKING:
     from patina_hooks.plugins import Plugins
@@ -124,4 +125,11 @@ def _millions(spec: ModelSpec) -> str:
 def _steps(state: ModelState) -> tuple[str, ...]:
     pull = (state.remedy,) if state.state == "pull" else ()
     write = f"write to .patina/oxidize.yaml: embedding_model: {state.spec.name}"
-    return (*pull, write, "patina sync", "patina eval   # before and after: does it help here?")
+    return (*pull, _compare(state.spec.name), write, "patina sync")
+
+
+def _compare(model: str) -> str:
+    """Whether it is worth its cost only the repository's own history tells."""
+    if model == DEFAULT_MODEL:
+        return f"patina models compare {model} OTHER   # would another find more here?"
+    return f"patina models compare {DEFAULT_MODEL} {model}   # does it find more here?"

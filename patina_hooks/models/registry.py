@@ -5,20 +5,35 @@ Nothing is opened, hashed or imported for it.
 
 from __future__ import annotations
 
+import re
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
-from patina_hooks.errors import ModelError
-from patina_hooks.models.choice import AUTO, Weighed, installed_runtimes, this_platform, weigh
+from patina_hooks.errors import ModelError, PluginError
+from patina_hooks.model_types import HubFile, LocalFile, ModelFile, ModelSpec, PackageFile
+from patina_hooks.models.choice import (
+    AUTO,
+    Weighed,
+    files_for,
+    installed_runtimes,
+    may_be_taken,
+    running_elsewhere,
+    runtime_for,
+    this_platform,
+    weigh,
+)
 from patina_hooks.models.hub import read_record
 from patina_hooks.models.reading import lengths_in_words
 from patina_hooks.models.weights import expected_hash, locate
-from patina_hooks.types import HubFile, LocalFile, ModelFile, ModelSpec, PackageFile
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from patina_hooks.plugins import Plugins
+
+_COMMIT: Final = re.compile(r"([0-9a-f]{12})[0-9a-f]{28}")
+_SHORT: Final = r"\1"
 
 State = Literal["ready", "pull", "absent", "no runtime"]
 
@@ -27,15 +42,24 @@ State = Literal["ready", "pull", "absent", "no runtime"]
 class FileState:
     """One file of a model. source: where it comes from, in words; path: where it lies, "" where it does not.
 
-    bytes: 0 where they are not known; sha256: that it must have, "" where nobody said so.
+    bytes: None where they are not known; sha256: that it must have, "" where nobody said so.
     """
 
     role: str
     source: str
     path: str
-    bytes: int
+    bytes: int | None
     sha256: str
     from_hub: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FilesState:
+    """How a model's files for one of its runtimes stand; bytes: None where those of one are not known."""
+
+    runtime: str
+    state: State
+    bytes: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,14 +69,22 @@ class ModelState:
     runtime: what "auto" means here, "" where nothing can run it; weighed: why, for every runtime.
     state: "ready", or what is in the way: files must be pulled, files that cannot be pulled are absent, or no
         runtime can run it.
-    bytes: of the files for that runtime, as far as they are known.
+    bytes: of the files for that runtime, None where there is none, or those of a file are not known.
+    offers: how the files stand for everything in `spec.runtimes`, by name.
     """
 
     spec: ModelSpec
     runtime: str
     weighed: tuple[Weighed, ...]
     state: State
-    bytes: int
+    bytes: int | None
+    offers: tuple[FilesState, ...]
+
+    @property
+    def by_name(self) -> tuple[FilesState, ...]:
+        """What can run here too, once a recipe names it: files of other precisions."""
+        named = {one.runtime for one in self.weighed if one.by_name}
+        return tuple(one for one in self.offers if one.runtime in named)
 
     @property
     def remedy(self) -> str:
@@ -75,15 +107,20 @@ def state_of(
 ) -> ModelState:
     """How one model stands. installed: as `patina_hooks.models.choice.weigh` takes it."""
     weighed = tuple(weigh(spec, installed, platform or this_platform()))
-    runtime = next((one.runtime for one in weighed if one.usable), "")
-    files = file_states(spec, runtime) if runtime else []
+    runtime = next((one.runtime for one in weighed if may_be_taken(one)), "")
+    offers = tuple(_files_state(spec, name) for name in sorted(spec.runtimes))
+    taken = next((one for one in offers if one.runtime == runtime), FilesState("", "no runtime", None))
+    return ModelState(spec, runtime, weighed, taken.state, taken.bytes, offers)
+
+
+def _files_state(spec: ModelSpec, runtime: str) -> FilesState:
+    files = file_states(spec, runtime)
     absent = [file for file in files if not file.path]
     state: State = "ready"
-    if not runtime:
-        state = "no runtime"
-    elif absent:
+    if absent:
         state = "pull" if all(file.from_hub for file in absent) else "absent"
-    return ModelState(spec, runtime, weighed, state, sum(file.bytes for file in files))
+    known = [file.bytes for file in files if file.bytes is not None]
+    return FilesState(runtime, state, sum(known) if len(known) == len(files) else None)
 
 
 def file_states(spec: ModelSpec, runtime: str) -> list[FileState]:
@@ -92,12 +129,13 @@ def file_states(spec: ModelSpec, runtime: str) -> list[FileState]:
 
 
 def _file_state(role: str, file: ModelFile) -> FileState:
+    size: int | None
     try:
         path = locate(file)
         where, size = str(path), path.stat().st_size
     except (ModelError, OSError):
         known = read_record(file).files.get(file.path) if isinstance(file, HubFile) else None
-        where, size = "", known.size if known else getattr(file, "size", 0)
+        where, size = "", known.size if known else getattr(file, "size", 0) or None
     try:
         digest = expected_hash(file)
     except ModelError:
@@ -110,9 +148,10 @@ def source_of(file: ModelFile) -> str:
     if isinstance(file, PackageFile):
         return f"{file.path} of the package {file.distribution}"
     if isinstance(file, LocalFile):
-        return "a file of yours"
-    commit = read_record(file).commit[:12]
-    return f"{file.path} of {file.repository} at {file.revision}" + (f" ({commit})" if commit else "")
+        return f"a file of yours, {file.path}"
+    commit = read_record(file).commit
+    which = f" ({commit[:12]})" if commit and commit != file.revision else ""
+    return f"{file.path} of {file.repository} at {_COMMIT.sub(_SHORT, file.revision)}{which}"
 
 
 def as_object(state: ModelState) -> dict[str, object]:
@@ -129,9 +168,10 @@ def as_object(state: ModelState) -> dict[str, object]:
         "parameters": spec.parameters or None,
         "licence": spec.licence,
         "runtimes": sorted(spec.runtimes),
+        "sizes": {one.runtime: one.bytes for one in state.offers},
         "runtime": state.runtime or None,
         "state": state.state,
-        "bytes": state.bytes or None,
+        "bytes": state.bytes,
         "remedy": state.remedy or None,
     }
 
@@ -147,29 +187,41 @@ def as_details(state: ModelState) -> dict[str, object]:
         "task": spec.task,
         "matryoshka_norm": spec.matryoshka_norm,
         "batch_invariant": spec.batch_invariant,
+        "one_by_one": list(spec.one_by_one),
         "files": [
             {"runtime": runtime, "role": file.role, "source": file.source, "path": file.path or None,
-             "bytes": file.bytes or None, "sha256": file.sha256 or None}
+             "bytes": file.bytes, "sha256": file.sha256 or None}
             for runtime in sorted(spec.runtimes)
             for file in file_states(spec, runtime)
         ],
     }  # fmt: skip
 
 
+def _without_plugin(plugins: Plugins, spec: ModelSpec, runtime: str) -> str:
+    """As `weigh` names it: the key of the model's files, or else the runtime's own name."""
+    files = files_for(spec, runtime)
+    return files if files in spec.runtimes else plugins.runtime(runtime).name
+
+
 def decision(plugins: Plugins, spec: ModelSpec, wanted: str = AUTO) -> dict[str, object]:
     """What `patina models explain` prints: which runtime `wanted` means here, and why no other.
 
-    `runtime` is None where none can run, or the wanted one cannot.
+    `runtime` is None where none can run, or the wanted one cannot; `variant` is what the user's settings
+    change of its vectors.
     """
-    weighed = weigh(spec, installed_runtimes(plugins), this_platform())
-    fitting = (one.runtime for one in weighed if one.usable and wanted in (AUTO, one.runtime))
+    weighed = weigh(spec, installed_runtimes(plugins), this_platform(), elsewhere=running_elsewhere(plugins))
+    choice = None
+    with suppress(PluginError):
+        choice = runtime_for(plugins, spec, wanted)
     return {
         "model": spec.name,
         "platform": this_platform(),
         "wanted": wanted,
-        "runtime": next(fitting, None),
+        "runtime": _without_plugin(plugins, spec, choice.runtime) if choice else None,
+        "variant": choice.variant if choice else "",
         "runtimes": [
-            {"runtime": one.runtime, "usable": one.usable, "reason": one.reason, "remedy": one.remedy or None}
+            {"runtime": one.runtime, "usable": one.usable, "reason": one.reason, "remedy": one.remedy or None,
+             "bytes": _files_state(spec, one.runtime).bytes if one.runtime in spec.runtimes else 0}
             for one in weighed
         ],
-    }
+    }  # fmt: skip

@@ -15,6 +15,13 @@
     [acme-768.files.torch]                    # or files of a hub, for `patina models pull`
     model = {repository = "me/acme", path = "model.safetensors", revision = "main"}
 
+    [acme-768.files."onnx/int8"]              # of another precision: a recipe says `runtime: onnx/int8`
+    model = "/home/me/acme/model_int8.onnx"
+    tokenizer = "/home/me/acme/tokenizer.json"
+
+With one_by_one = ["onnx/int8"] above its files, texts are run one by one there, as weights that are quantised
+dynamically ask for.
+
 The keys are the fields of `ModelSpec`. It is the user's file: nothing in a repository is ever read like this.
 """
 
@@ -27,7 +34,15 @@ from pathlib import Path
 from typing import Any, Final, get_args
 
 from patina_hooks.errors import SettingsError
-from patina_hooks.types import HubFile, LocalFile, MatryoshkaNorm, ModelFile, ModelSpec, Pooling
+from patina_hooks.model_types import (
+    MOST_DIMENSIONS,
+    HubFile,
+    LocalFile,
+    MatryoshkaNorm,
+    ModelFile,
+    ModelSpec,
+    Pooling,
+)
 
 _SIZE_CAP: Final = 256 * 1024
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -65,7 +80,7 @@ def parse_models(text: str, where: str) -> Iterator[ModelSpec]:
 
     try:
         tables = tomli.loads(text)
-    except tomli.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # also of a number, or a nest of lists, without end
         line = re.search(r"line (\d+)", str(error))
         raise SettingsError(f"{where}:{line[1] if line else 1}: {error}") from error
     wrong: list[str] = []
@@ -97,10 +112,19 @@ def _lengths(value: object) -> bool:
     return isinstance(value, list) and all(map(_whole, value))
 
 
+def _texts(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(one, str) for one in value)
+
+
 _TEXT: Final = _Key("a text", '"..."', lambda value: isinstance(value, str))
 _NUMBER: Final = _Key("a positive whole number", "768", lambda value: _whole(value) and value > 0)
+_DIMENSIONS: Final = _Key(
+    f"a whole number from 1 to {MOST_DIMENSIONS}",
+    "768",
+    lambda value: _whole(value) and 0 < value <= MOST_DIMENSIONS,
+)
 _KEYS: Final[Mapping[str, _Key]] = {
-    "dimensions": _NUMBER,
+    "dimensions": _DIMENSIONS,
     "max_tokens": _Key("a whole number above 2", "512", lambda value: _whole(value) and value > 2),
     "pooling": _Key("one of: mean, cls, last", '"mean"', lambda value: value in get_args(Pooling)),
     "layer": _Key("a whole number", "-1", _whole),
@@ -114,11 +138,8 @@ _KEYS: Final[Mapping[str, _Key]] = {
     "batch_invariant": _Key("true or false", "true", lambda value: isinstance(value, bool)),
     "description": _TEXT,
     "parameters": _NUMBER,
-    "languages": _Key(
-        "a list of language codes",
-        '["en"]',
-        lambda value: isinstance(value, list) and all(isinstance(one, str) for one in value),
-    ),
+    "languages": _Key("a list of language codes", '["en"]', _texts),
+    "one_by_one": _Key("a list of names that files have here", '["onnx/int8"]', _texts),
     "files": _Key(
         "tables of files, one a runtime",
         '{onnx = {model = "/...", tokenizer = "/..."}}',
@@ -146,9 +167,10 @@ class _Entry:
                 raise self._wrong(self.name, f"{self.name} has no {key}; write: {example}")
         values = {key: value for key, value in table.items() if key != "files"}
         if "matryoshka" in values:
-            values["matryoshka"] = _as_lengths(values["matryoshka"], table["dimensions"])
-        if "languages" in values:
-            values["languages"] = tuple(values["languages"])
+            values["matryoshka"] = self._lengths(values["matryoshka"], table["dimensions"])
+        for key in ("languages", "one_by_one"):
+            if key in values:
+                values[key] = tuple(values[key])
         files = {runtime: self._files(runtime, roles) for runtime, roles in table["files"].items()}
         try:
             return ModelSpec(name=self.name, runtimes=files, **values)
@@ -166,6 +188,17 @@ class _Entry:
                 f"{self.name}.{key} is {value!r}, expected {known_key.expected};"
                 f" write: {key} = {known_key.example}",
             )
+
+    def _lengths(self, value: list[int] | dict[str, int], dimensions: int) -> tuple[int, ...] | range:
+        if not isinstance(value, dict):
+            return tuple(sorted(value, reverse=True))
+        if not 0 < value["from"] < dimensions:
+            raise self._wrong(
+                "matryoshka",
+                f"{self.name}.matryoshka begins at {value['from']}, expected a length from 1 to below the"
+                f" dimensions, {dimensions}; write: matryoshka = {{from = {max(1, dimensions // 2)}}}",
+            )
+        return range(value["from"], dimensions)
 
     def _files(self, runtime: str, roles: Mapping[str, object]) -> dict[str, ModelFile]:
         return {role: self._file(f"files.{runtime}.{role}", role, value) for role, value in roles.items()}
@@ -193,12 +226,6 @@ class _Entry:
         own = re.compile(rf"\s*[\"']?{re.escape(key)}[\"']?\s*=")
         found = (number for number, line in enumerate(lines[start:], start) if own.match(line))
         return next(found, start) + 1
-
-
-def _as_lengths(value: list[int] | dict[str, int], dimensions: int) -> tuple[int, ...] | range:
-    if isinstance(value, dict):
-        return range(value["from"], dimensions)
-    return tuple(sorted(value, reverse=True))
 
 
 def _is_file(value: object) -> bool:

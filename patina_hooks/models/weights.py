@@ -14,12 +14,13 @@ from pathlib import Path
 
 from patina_hooks.errors import ModelError
 from patina_hooks.files import replace_file
+from patina_hooks.model_types import HubFile, LocalFile, ModelFile, ModelSpec, PackageFile
+from patina_hooks.models.choice import files_for
 from patina_hooks.models.hub import PullNeeded, pulled, recorded_hash
 from patina_hooks.models.packages import packaged, reinstall
-from patina_hooks.types import HubFile, LocalFile, ModelFile, ModelSpec, PackageFile
 
 _BLOCK = 1 << 20
-_ORIGIN = {PackageFile: "published", HubFile: "pulled", LocalFile: "named in models.toml"}
+_ORIGIN = {PackageFile: "published", HubFile: "pulled", LocalFile: "named"}
 
 
 def model_files(spec: ModelSpec, runtime: str) -> dict[str, Path]:
@@ -44,11 +45,12 @@ def file_hashes(spec: ModelSpec, runtime: str) -> dict[str, str]:
 
 
 def listed(spec: ModelSpec, runtime: str) -> Mapping[str, ModelFile]:
-    """Role -> file for `runtime`; `ModelError` where the model has none."""
-    if runtime not in spec.runtimes:
+    """Role -> file for `runtime`, a name as a recipe has it; `ModelError` where the model has none."""
+    files = spec.runtimes.get(files_for(spec, runtime))
+    if files is None:
         names = ", ".join(sorted(spec.runtimes)) or "none"
         raise ModelError(f"model {spec.name} has no files for the runtime {runtime}; it has: {names}")
-    return spec.runtimes[runtime]
+    return files
 
 
 def verified(file: ModelFile, *, anew: bool = False) -> Path:
@@ -82,10 +84,21 @@ def locate(file: ModelFile) -> Path:
     if isinstance(file, HubFile):
         return pulled(file)
     if isinstance(file, LocalFile):
-        if not file.path.is_file():
-            raise ModelError(f"{file.path} is absent", hint="put it back, or correct models.toml")
+        if not is_there(file.path):
+            raise ModelError(
+                f"{file.path} is absent",
+                hint="put it there, or correct its path in models.toml, unless a plugin names it",
+            )
         return file.path
     return packaged(file)
+
+
+def is_there(path: Path) -> bool:
+    """Whether a regular file lies there, or a link leads to one; a path that no file can have is none."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
 
 
 @contextmanager

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 PROJECTIONS_FOLDER = "projections"
 _ACTIVE = "active.json"
+_RAW = "raw"
 _TRIED = 4
 _NEAR_ONE = 1e-3
 
@@ -74,6 +75,20 @@ def store_active(state: Path, active: Active | None) -> None:
         path.unlink(missing_ok=True)
     else:
         replace_file(path, json.dumps(asdict(active)).encode())
+
+
+def is_raw_wanted(state: Path) -> bool:
+    """Whether the user wants the raw model to answer, until they let the gate decide again."""
+    return (state / PROJECTIONS_FOLDER / _RAW).exists()
+
+
+def want_raw(state: Path, wanted: bool) -> None:
+    """Keep that wish, or drop it."""
+    path = state / PROJECTIONS_FOLDER / _RAW
+    if wanted:
+        replace_file(path, b"")
+    else:
+        path.unlink(missing_ok=True)
 
 
 def keep_weights(

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -20,7 +21,7 @@ from patina_hooks.corpus.facts import counts
 from patina_hooks.corpus.log import Log
 from patina_hooks.errors import PatinaError, StateError
 from patina_hooks.files import replace_file
-from patina_hooks.projection.active import PROJECTIONS_FOLDER
+from patina_hooks.projection.active import PROJECTIONS_FOLDER, is_raw_wanted
 from patina_hooks.projection.report import Report, last_report
 from patina_hooks.worker import detach, logged, open_repository, start
 
@@ -53,9 +54,9 @@ def is_due(repository: Repository) -> bool:
         return False
     told, held, pending = _now(repository)
     last = _last(repository.state)
-    if pending or told < FEWEST_SESSIONS or (last is not None and last.raw_wanted):
+    if pending or told < FEWEST_SESSIONS or is_raw_wanted(repository.state):
         return False
-    seen = _failed(repository.state) or _seen(last)
+    seen = _seen(last, _begun(repository.state))
     if seen is None:
         return True
     sessions, pairs = seen
@@ -71,7 +72,11 @@ def _now(repository: Repository) -> tuple[int, int, int]:
         return int(connection.execute(_TOLD).fetchone()[0]), now["pairs"], now["pending"]
 
 
-def _seen(last: Report | None) -> tuple[int, int] | None:
+def _seen(last: Report | None, begun: tuple[int, int, int] | None) -> tuple[int, int] | None:
+    """(sessions, pairs) that the last training saw, or that there were when one began that left no report: it
+    would fail again at every commit. None before the first."""
+    if begun is not None and (last is None or last.made < begun[0]):
+        return begun[1:]
     return (last.sessions, last.pairs) if last else None
 
 
@@ -82,12 +87,11 @@ def _last(state: Path) -> Report | None:
     return None
 
 
-def _failed(state: Path) -> tuple[int, int] | None:
-    """(sessions, pairs) that there were when a training began that left no report, None without any: it
-    would fail again at every commit. What cannot be read is as if it never was."""
+def _begun(state: Path) -> tuple[int, int, int] | None:
+    """When the last training by itself began, with so many sessions and pairs; None before the first."""
     with suppress(OSError, ValueError):
-        sessions, pairs = (state / PROJECTIONS_FOLDER / _BEGUN).read_text().split()
-        return int(sessions), int(pairs)
+        moment, sessions, pairs = (state / PROJECTIONS_FOLDER / _BEGUN).read_text().split()
+        return int(moment), int(sessions), int(pairs)
     return None
 
 
@@ -108,12 +112,10 @@ def _train(repository: Repository) -> None:
 
     recipe = configuration(repository).recipe
     if recipe is not None and is_due(repository):
-        begun = repository.state / PROJECTIONS_FOLDER / _BEGUN
         sessions, pairs, _ = _now(repository)
-        begun.parent.mkdir(exist_ok=True)
-        replace_file(begun, f"{sessions} {pairs}".encode())
+        begun = f"{int(time.time())} {sessions} {pairs}"
+        replace_file(repository.state / PROJECTIONS_FOLDER / _BEGUN, begun.encode())
         report = oxidize(Patina(repository), seconds=float(recipe.background.seconds))
-        begun.unlink()
         logging.getLogger(_MODULE).info("trained in %.0f s: %s", report.seconds, report.sentence)
 
 

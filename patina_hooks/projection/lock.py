@@ -33,6 +33,7 @@ def lock_of(report: Report) -> dict[str, object]:
         "built_at": datetime.fromtimestamp(report.made, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
         "model_fingerprint": report.fingerprint,
         "runtime": report.runtime,
+        "variant": report.variant,
         "projection": report.active,
         "projections": {one.name: _entry(one, report) for one in report.outcomes},
     }

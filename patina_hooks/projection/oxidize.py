@@ -24,8 +24,10 @@ from patina_hooks.projection.active import (
     PROJECTIONS_FOLDER,
     Active,
     free_weights,
+    is_raw_wanted,
     load_active,
     store_active,
+    want_raw,
 )
 from patina_hooks.projection.basis import read_basis
 from patina_hooks.projection.clock import Clock, OutOfTime
@@ -113,13 +115,14 @@ def use_raw(patina: Patina) -> Report | None:
     """
     state = patina.repository.state
     with _alone(state):
+        want_raw(state, True)
         store_active(state, None)
         patina.sync(quick=True)
         last = _sound(last_report, state)
         if last is None:
             return None
         said = "The raw model answers: it was asked for (patina oxidize --raw)."
-        report = replace(last, made=int(time.time()), active=NONE, weights="", forced=True, sentence=said)
+        report = replace(last, made=int(time.time()), active=NONE, weights="", forced=False, sentence=said)
         keep_report(state, report)
         return report
 
@@ -201,7 +204,7 @@ class _Run:
         """Whether the last run came to a verdict, and what it decided is what answers."""
         is_judged = all(one.gain is not None for one in report.outcomes if one.weights)
         answers = self._active.weights if self._active else ""
-        return is_judged and not report.raw_wanted and answers == report.weights
+        return is_judged and not is_raw_wanted(self._state) and answers == report.weights
 
     def _before(self, one: Planned) -> Outcome:
         """What the last run made of a projection that is not trained now."""
@@ -221,14 +224,23 @@ class _Run:
     def _train(self, stale: Sequence[Planned], clock: Clock) -> dict[str, Outcome]:
         if not stale:
             return {}
-        basis, left = self._basis, clock.left()
+        left = clock.left()
         learning = Clock(None if left is None else left * _LEARNING)
-        past = read_past(basis.history, basis.split, basis.pairs, self._state, basis.space, self._encoder)
+        # Read for each kind of pairs by itself: what one projection learns from is no business of another's.
+        pasts = {kind: self._past(kind, clock) for kind in sorted({one.pairs for one in stale})}
         found = {}
         for waiting, one in zip(range(len(stale), 0, -1), stale, strict=True):
             left = learning.left()
-            found[one.name] = self._train_one(one, past, None if left is None else left / waiting)
+            share = None if left is None else left / waiting
+            found[one.name] = self._train_one(one, pasts[one.pairs], share)
         return found
+
+    def _past(self, kind: str, clock: Clock) -> Past:
+        basis = self._basis
+        pairs = [pair for pair in basis.pairs if pair.kind == kind]
+        return read_past(
+            basis.history, basis.split, pairs, self._state, basis.space, self._encoder, clock.check
+        )
 
     def _train_one(self, one: Planned, past: Past, seconds: float | None) -> Outcome:
         settings = replace(one.settings, seconds=seconds)
@@ -320,6 +332,7 @@ class _Run:
             recipe_version=self._basis.recipe.version,
             model=space.model,
             runtime=space.runtime,
+            variant=space.variant,
             fingerprint=space.fingerprint,
             split=self._basis.split.future,
             sessions=len(history.sessions),
@@ -343,6 +356,7 @@ class _Run:
 
     def _use(self, used: Outcome | None, *, forced: bool) -> None:
         """Have this projection answer: it is named, then a sync swaps to it while the old index answers."""
+        want_raw(self._state, False)
         if used is None:
             store_active(self._state, None)
         else:

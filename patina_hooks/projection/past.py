@@ -24,7 +24,7 @@ from patina_hooks.projection.interface import PairRows, TrainingSettings, Traini
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from patina_hooks.evaluation.history import History
+    from patina_hooks.evaluation.history import History, PastCommit
     from patina_hooks.models.encoding import Encoder
     from patina_hooks.pairs.stored import TrainingPair
     from patina_hooks.search.vectors import Space
@@ -34,6 +34,9 @@ PAST: Final = 0.7
 
 _LEARNED_FROM: Final = 0.85
 """The share of the past's sessions whose pairs are learned from; those of the rest say when to stop."""
+
+
+_AT_ONCE: Final = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +72,12 @@ def read_past(
     state: Path,
     space: Space,
     open_encoder: Callable[[], Encoder],
+    check: Callable[[], None] = lambda: None,
 ) -> Past:
     """The texts of the past with their vectors, from the cache; only a path is ever encoded here, once.
 
-    pairs: all that will be trained with. Raises `StateError` where texts are not embedded yet.
+    pairs: those of one kind, that will be trained with. check: called between paths that are encoded; it may
+    raise, and those that were are kept. Raises `StateError` where texts are not embedded yet.
     """
     groups: dict[bytes, set[int]] = {}
     for number, key in _said(history, moments):
@@ -82,7 +87,7 @@ def read_past(
     groups |= {key: touched[path] for key, path in paths.items() if path in touched}
     keys = sorted(groups)
     with closing(EmbeddingCache(state, space.fingerprint)) as cache:
-        _embed_paths(cache, {key: path for key, path in paths.items() if key in groups}, open_encoder)
+        _embed_paths(cache, {key: paths[key] for key in paths.keys() & groups.keys()}, open_encoder, check)
         if missing := cache.missing(keys):
             raise StateError(
                 f"{len(missing):,} of {len(keys):,} texts have no vector yet", hint="patina sync"
@@ -127,15 +132,16 @@ def digest_of(task: TrainingTask, digest: str) -> str:
 
 
 def _said(history: History, moments: Split) -> Iterator[tuple[int, bytes]]:
-    """(who, text key): sessions by number, commits by that of their session or one of their own."""
+    """(who, text key): sessions by number, commits by those of all sessions that hold them, or one of their
+    own."""
     numbers = {session.id: number for number, session in enumerate(history.sessions)}
     for session in history.sessions:
         if session.started < moments.future:
             yield from ((numbers[session.id], piece.key) for piece in session.pieces)
     for number, commit in enumerate(history.commits, len(numbers)):
         if commit.committed < moments.future:
-            own = numbers.get(commit.session or "", number)
-            yield from ((own, piece.key) for piece in commit.pieces)
+            for own in _holders(commit, numbers, number):
+                yield from ((own, piece.key) for piece in commit.pieces)
 
 
 def _touched(history: History, moments: Split, paths: Collection[str]) -> dict[str, set[int]]:
@@ -145,8 +151,12 @@ def _touched(history: History, moments: Split, paths: Collection[str]) -> dict[s
     for number, commit in enumerate(history.commits, len(numbers)):
         if commit.committed < moments.future:
             for path in commit.paths.keys() & paths:
-                found.setdefault(path, set()).add(numbers.get(commit.session or "", number))
+                found.setdefault(path, set()).update(_holders(commit, numbers, number))
     return found
+
+
+def _holders(commit: PastCommit, numbers: Mapping[str, int], own: int) -> list[int]:
+    return [numbers[session] for session in commit.ranges if session in numbers] or [own]
 
 
 def _paths(pairs: Collection[TrainingPair]) -> Iterator[tuple[bytes, str]]:
@@ -158,9 +168,16 @@ def _paths(pairs: Collection[TrainingPair]) -> Iterator[tuple[bytes, str]]:
 
 
 def _embed_paths(
-    cache: EmbeddingCache, paths: Mapping[bytes, str], open_encoder: Callable[[], Encoder]
+    cache: EmbeddingCache,
+    paths: Mapping[bytes, str],
+    open_encoder: Callable[[], Encoder],
+    check: Callable[[], None],
 ) -> None:
     missing = cache.missing(sorted(paths))
-    if missing:
-        encoded = open_encoder().encode([path_text(paths[key]) for key in missing], role="passage")
-        cache.put(missing, encoded.vectors, encoded.cut)
+    encoder = open_encoder() if missing else None
+    for start in range(0, len(missing), _AT_ONCE):
+        check()
+        chunk = missing[start : start + _AT_ONCE]
+        if encoder is not None:
+            encoded = encoder.encode([path_text(paths[key]) for key in chunk], role="passage")
+            cache.put(chunk, encoded.vectors, encoded.cut)

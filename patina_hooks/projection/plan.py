@@ -34,6 +34,8 @@ _SOURCES: Final[Mapping[str, tuple[str, str]]] = {
 """Source -> the units that it means, and the pairs that are taken where no pair_type is given."""
 
 _OUT: Final = 256
+_MOST_WEIGHTS: Final = 1 << 26
+"""Training holds them five times."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +114,11 @@ def _widths(recipe: Recipe, one: ProjectionRecipe, spec: ProjectionSpec, dimensi
     if not one.layers:
         return spec.hidden, min(_OUT, dimensions)
     *first, hidden, out = one.layers
+    if hidden * (dimensions + out) > _MOST_WEIGHTS:
+        raise SettingsError(
+            f"{_place(one, 'layers')} is {list(one.layers)}, expected no more than {_MOST_WEIGHTS:,} weights"
+            f" on the {dimensions} dimensions of {recipe.model}; write: layers: [1024, 256]"
+        )
     if first and first != [dimensions]:
         raise SettingsError(
             f"{_place(one, 'layers')} is {list(one.layers)}, but the model"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
+from datetime import datetime, timezone
 from pathlib import Path
 from types import NoneType
 from typing import TYPE_CHECKING, Final, TypeVar
@@ -86,10 +87,11 @@ class Outcome:
 class Report:
     """One run. made: seconds since 1970; split: the moment from which on history was the future.
 
+    variant: what the user's settings changed of the runtime's vectors, "" for nothing.
     sessions, past: how many there are, and how many training saw; pairs: how many there are of all kinds.
     raw: the raw model's MRR@10 by query set; former: what was in use before, judged on the same questions.
-    active: what is in use now, "none" for the raw model; weights: their hash, "" for none; forced: what
-    is in use is so by the user's word, not by the gate's. sentence: all that in one.
+    active: what is in use now, "none" for the raw model; weights: their hash, "" for none; forced: against
+    the gate. sentence: all that in one.
     """
 
     made: int
@@ -98,6 +100,7 @@ class Report:
     recipe_version: int
     model: str
     runtime: str
+    variant: str
     fingerprint: str
     split: int
     sessions: int
@@ -113,11 +116,6 @@ class Report:
 
     def outcome(self, name: str) -> Outcome | None:
         return next((one for one in self.outcomes if one.name == name), None)
-
-    @property
-    def raw_wanted(self) -> bool:
-        """Whether the raw model answers because the user wanted it."""
-        return self.forced and not self.weights
 
     def uses(self, one: Outcome) -> bool:
         """Whether this is what answers: one of its name may have been trained anew and not be better."""
@@ -143,7 +141,7 @@ def last_report(state: Path) -> Report | None:
         return None
     try:
         return _report(json.loads(paths[-1].read_bytes()))
-    except (OSError, ValueError, TypeError, LookupError, RecursionError) as error:
+    except (OSError, ValueError, TypeError, LookupError, OverflowError, RecursionError) as error:
         raise StateError(f"{paths[-1]} is damaged: {error}", hint="patina oxidize") from error
 
 
@@ -154,7 +152,7 @@ def _kept(state: Path) -> list[Path]:
 
 
 def _report(data: Mapping[str, object]) -> Report:
-    return _made(
+    report = _made(
         Report,
         {
             **data,
@@ -163,6 +161,12 @@ def _report(data: Mapping[str, object]) -> Report:
             "former": _outcome(data["former"]) if data["former"] else None,
         },
     )
+    for one in (*report.outcomes, *([report.former] if report.former else [])):
+        for figures in (one.mrr, one.gains):
+            if figures is not None and figures.keys() != report.raw.keys():
+                raise ValueError(f"{one.name} was judged by other query sets")
+    datetime.fromtimestamp(report.made, timezone.utc)
+    return report
 
 
 def _outcome(stored: object) -> Outcome:

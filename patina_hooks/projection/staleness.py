@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from patina_hooks.projection.active import load_active, weights_file
+from patina_hooks.projection.active import is_raw_wanted, load_active, weights_file
 from patina_hooks.projection.interface import OUT_OF_TIME
 from patina_hooks.projection.plan import plan
 from patina_hooks.projection.report import NONE, Report, last_report
@@ -22,11 +22,12 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True)
 class Standing:
     """What is in use, and what is to be said of it. name: "none" for the raw model; stale: (projection, why)
-    of what `patina oxidize` would train again; warnings: what is in use against the gate, or cannot be."""
+    of what `patina oxidize` would train again; warnings: (what, the command that changes it) of what is in
+    use against the gate, or cannot be."""
 
     name: str
     stale: tuple[tuple[str, str], ...]
-    warnings: tuple[str, ...]
+    warnings: tuple[tuple[str, str], ...]
 
 
 def standing(
@@ -47,20 +48,25 @@ def standing(
     return Standing(name, tuple(stale), tuple(_warnings(state, recipe, wanted, used)))
 
 
-def _warnings(state: Path, recipe: Recipe | None, wanted: Space | None, used: str) -> Iterator[str]:
-    active, report = load_active(state), last_report(state)
+def _warnings(
+    state: Path, recipe: Recipe | None, wanted: Space | None, used: str
+) -> Iterator[tuple[str, str]]:
+    active = load_active(state)
     if active is None:
-        if report is not None and report.raw_wanted:
-            yield "the raw model answers because it was asked for; patina oxidize lets the gate decide again"
+        if is_raw_wanted(state):
+            yield "the raw model answers, because it was asked for", "patina oxidize"
         return
     if active.forced:
-        yield f"{active.name} is used against the gate, because it was forced; patina oxidize --raw undoes it"
+        yield f"{active.name} is used against the gate, because it was forced", "patina oxidize --raw"
     if recipe is not None and active.name not in recipe.learned:
-        yield f"the recipe names no projection {active.name} any more: the raw model answers"
+        yield (
+            f"the recipe names no projection {active.name} any more: the raw model answers",
+            "patina oxidize",
+        )
     elif wanted is not None and active.fingerprint != wanted.fingerprint:
-        yield f"{active.name} was learned for another model: the raw model answers until patina oxidize"
+        yield f"{active.name} was learned for another model: the raw model answers", "patina oxidize"
     elif active.weights != used:
-        yield f"{active.name} does not answer yet: patina sync"
+        yield f"{active.name} does not answer yet", "patina sync"
 
 
 def why_stale(one: Planned, report: Report | None, events_hash: str, state: Path) -> str:

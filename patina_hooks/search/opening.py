@@ -14,8 +14,9 @@ from pathlib import Path
 from threading import Event, Thread
 
 from patina_hooks.corpus.log import Log
-from patina_hooks.errors import IndexDamaged, PatinaError
+from patina_hooks.errors import IndexDamaged, PatinaError, PluginError
 from patina_hooks.git.discovery import find_work_tree
+from patina_hooks.models.choice import provider_of
 from patina_hooks.models.encoding import Encoder, open_encoder
 from patina_hooks.plugins import Plugins
 from patina_hooks.search.vectors import Space, answering_space
@@ -26,12 +27,14 @@ _STATE_FOLDER = "patina"
 class Opening:
     """The answering model of the repository around a folder, being opened in a thread.
 
-    What goes wrong is left for the caller to meet, with its message, when it opens the model itself.
+    A model that cannot be opened is told to the caller that asks for it. What else goes wrong is left for the
+    caller to meet, with its message, when it opens the model itself.
     """
 
     def __init__(self, folder: Path) -> None:
         self.plugins = Plugins.load()
         self._encoder: Encoder | None = None
+        self._failed: PluginError | None = None
         self._thread: Thread | None = None
         self._space: Space | None = None
         with suppress(PatinaError, ImportError, OSError, ValueError):
@@ -40,9 +43,16 @@ class Opening:
                 self._begin(self._space)
 
     def encoder(self, space: Space) -> Encoder | None:
-        """The model of this space once it is open, None where another was opened, or none could be."""
+        """The model of this space once it is open, None where another was opened.
+
+        Raises `PluginError` where this one could not be: to try again could take as long again.
+        """
         self.wait()
-        return self._encoder if self._space == space else None
+        if self._space != space:
+            return None
+        if self._failed:
+            raise self._failed
+        return self._encoder
 
     def wait(self) -> None:
         """The interpreter must not end while a thread is in the midst of a runtime's own code."""
@@ -56,14 +66,19 @@ class Opening:
         try:
             # Here and not in the thread, which checks the model's files meanwhile: of two imports at once,
             # one may get half a module.
-            for module in self.plugins.runtime(space.runtime).modules:
+            runtime = provider_of(self.plugins.model(space.model), space.runtime)
+            for module in self.plugins.runtime(runtime).modules:
                 import_module(module)
         finally:
             imported.set()
 
     def _open(self, space: Space, imported: Event) -> None:
-        with suppress(PatinaError):
+        try:
             self._encoder = open_space(self.plugins, space, ready=imported.wait)
+        except PluginError as error:
+            self._failed = error
+        except PatinaError:
+            pass
 
 
 def open_space(plugins: Plugins, space: Space, *, ready: Callable[[], object] | None = None) -> Encoder:

@@ -10,17 +10,17 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from patina_hooks.corpus.log import Log
-from patina_hooks.errors import IndexDamaged
+from patina_hooks.errors import IndexDamaged, PluginError
 from patina_hooks.models.cache import EmbeddingCache
 from patina_hooks.plugins import Plugins, open_callable
 from patina_hooks.projection.active import load_active, open_weights
-from patina_hooks.recipe import Reading, Recipe
+from patina_hooks.recipe import DEFAULT_INDEX, RECIPE_FILE, Reading, Recipe
 
 if TYPE_CHECKING:
     from patina_hooks.models.encoding import Encoder
@@ -39,7 +39,8 @@ class Space:
     """Where vectors live and what made them. dimensions: of the model's own, read as `reading` says.
 
     projection: the hash of the weights that they were projected with, "" for the model's own; projected: the
-    dimensions after that.
+    dimensions after that. variant: what the user's settings changed of the runtime's vectors. short: the
+    length of the short vectors that the index looks at first, 0 where it does not.
     """
 
     fingerprint: str
@@ -50,12 +51,15 @@ class Space:
     projection: str = ""
     projected: int = 0
     reading: Reading = field(default_factory=Reading)
+    variant: str = ""
+    short: int = 0
 
     def open(self, plugins: Plugins, state: Path) -> VectorIndex:
         """Raises `IndexDamaged`, or `PluginError` where the index plugin is gone."""
         opener = open_callable(plugins.index_backend(self.index).opener)
         mark = f"{self.fingerprint} {self.projection}" if self.projection else self.fingerprint
-        index: VectorIndex = opener(self.folder(state), self.projected or self.dimensions, mark)
+        short = {"short": self.short} if self.short else {}
+        index: VectorIndex = opener(self.folder(state), self.projected or self.dimensions, mark, **short)
         return index
 
     def open_projection(self, plugins: Plugins, state: Path) -> Project | None:
@@ -78,26 +82,55 @@ def answering_space(log: Log) -> Space | None:
 
 def wanted_space(plugins: Plugins, recipe: Recipe) -> Space:
     """The space that the recipe asks for. Raises `PluginError` or `ModelError` where it cannot be had."""
-    from patina_hooks.models.choice import runtime_for
-    from patina_hooks.models.encoding import fingerprint_for
-    from patina_hooks.models.reading import read_as
+    from patina_hooks.models.encoding import choose, identify
+    from patina_hooks.models.reading import short_length
 
-    reading = recipe.reading
-    spec = read_as(plugins.model(recipe.model), reading)
-    runtime = runtime_for(plugins, spec, recipe.runtime).runtime
-    fingerprint = fingerprint_for(plugins, recipe.model, runtime, reading=reading)
-    return Space(fingerprint, recipe.model, runtime, spec.width, recipe.index, reading=reading)
+    with _said_at(recipe, "runtime" if "runtime" in recipe.lines else "embedding_model"):
+        with _said_at(recipe, "embedding_model"):
+            plugins.model(recipe.model)
+        spec, choice = choose(plugins, recipe.model, recipe.runtime, reading=recipe.reading)
+        fingerprint = identify(spec, choice)
+    with _said_at(recipe, "index"):
+        short = short_length(spec, plugins.index_backend(recipe.index))
+    return Space(
+        fingerprint,
+        recipe.model,
+        choice.runtime,
+        spec.width,
+        recipe.index,
+        reading=recipe.reading,
+        variant=choice.variant,
+        short=short,
+    )
+
+
+@contextmanager
+def _said_at(recipe: Recipe, key: str) -> Iterator[None]:
+    """An error about a key of the recipe, or the one that it begins with, says where that stands."""
+    try:
+        yield
+    except PluginError as error:
+        message = str(error)
+        line = recipe.lines.get(message.partition(" ")[0], recipe.lines.get(key))
+        if line is None or message.startswith(RECIPE_FILE):
+            raise
+        raise type(error)(f"{RECIPE_FILE}:{line}: {message}", hint=error.hint) from error
 
 
 def projected_space(
     space: Space, plugins: Plugins, recipe: Recipe, state: Path
 ) -> tuple[Space, Project | None]:
     """The same space seen through the projection in use, where there is one for this model and the recipe
-    still names it. Raises `StateError` or `PluginError` where it cannot be opened."""
+    still names it. Raises `StateError` or `PluginError` where it cannot be opened.
+
+    What a projection gives is short already, and cannot be cut as the model's own may: an index that would do
+    so makes room for the exact one."""
     active = load_active(state)
     if active is None or active.fingerprint != space.fingerprint or active.name not in recipe.learned:
         return space, None
     seen = replace(space, projection=active.weights, projected=active.dimensions)
+    if seen.short:
+        seen = replace(seen, index=DEFAULT_INDEX, short=0)
     return seen, seen.open_projection(plugins, state)
 
 
@@ -269,14 +302,13 @@ class VectorUpdate:
             self._db.execute("UPDATE text SET indexed = (live > 0)")
             self._log.remember("generation", str(index.stats().generation))
             self._log.remember("space", json.dumps(asdict(self._space)))
-        self._free_other_projections()
+        self._free_other_spaces()
 
-    def _free_other_projections(self) -> None:
-        """What was learned before is made again from the cache, if ever; other models' vectors stay for a
-        switch back, until `patina gc`."""
+    def _free_other_spaces(self) -> None:
+        """What was learned before, or kept in another kind of index, is made again from the cache, if ever;
+        other models' vectors stay for a switch back, until `patina gc`."""
         own = self._space.folder(self._state)
-        raw = replace(self._space, projection="").folder(self._state)
-        for folder in own.parent.glob(f"{raw.name}*"):
+        for folder in own.parent.glob(f"{self._space.fingerprint}-*"):
             if folder != own:
                 shutil.rmtree(folder, ignore_errors=True)
 

@@ -17,12 +17,14 @@ from typing import Any
 import pytest
 from support.hub import Hub, served
 from support.marked import ROOT
+from support.memory import Memory
 from support.shell import PATINA, Shell
 from support.twins import make_twin
 
 from patina_hooks.errors import ModelError
 from patina_hooks.models.hub import models_folder
 from patina_hooks.models.user import user_models_file
+from patina_hooks.settings import user_file
 
 WEIGHTS = bytes(range(256)) * 1_000
 MODEL = """\
@@ -112,8 +114,98 @@ def test_one_model_is_shown_with_its_files(anywhere: Shell) -> None:
 def test_the_decision_is_explained(anywhere: Shell) -> None:
     assert "* onnx" in anywhere.out("models", "explain", "minilm-l6-v2")
     told = json.loads(anywhere.out("models", "explain", "minilm-l6-v2", "--json"))
-    assert set(told) | {"usable", "reason", "remedy"} == documented("explain NAME")
-    assert told["runtime"] == "onnx"
+    assert set(told) | {"usable", "reason", "remedy", "bytes"} == documented("explain NAME")
+    assert (told["runtime"], told["variant"]) == ("onnx", "")
+    assert told["runtimes"][0]["bytes"] > 20_000_000
+
+
+def test_files_of_another_precision_are_listed_explained_and_pulled_by_name(
+    anywhere: Shell, hub: Hub
+) -> None:
+    user_models_file().write_text(
+        MODEL
+        + """\
+[acme-both]
+dimensions = 64
+one_by_one = ["onnx/int8"]
+[acme-both.files.onnx]
+model = {repository = "acme/acme", path = "onnx/model.onnx", size = 256000}
+tokenizer = {repository = "acme/acme", path = "tokenizer.json", size = 2}
+[acme-both.files."onnx/int8"]
+model = {repository = "acme/acme", path = "onnx/model_int8.onnx", size = 64000}
+tokenizer = {repository = "acme/acme", path = "tokenizer.json", size = 2}
+"""
+    )
+    hub.add("acme/acme", "onnx/model_int8.onnx", WEIGHTS[:64_000])
+    rows = anywhere.out("models", "list").splitlines()
+    place = next(number for number, row in enumerate(rows) if row.startswith("acme-both"))
+    assert rows[place + 1].split(None, 3)[:3] == ["onnx/int8", "64.0", "kB"]
+    assert rows[place + 1].endswith("not pulled: patina models pull acme-both --runtime onnx/int8")
+    (told,) = (
+        one for one in json.loads(anywhere.out("models", "list", "--json")) if one["name"] == "acme-both"
+    )
+    assert (told["runtimes"], told["runtime"]) == (["onnx", "onnx/int8"], "onnx")
+    assert told["sizes"] == {"onnx": 256_002, "onnx/int8": 64_002}
+
+    asked = anywhere.out("models", "explain", "acme-both", "--runtime", "onnx/int8")
+    assert "* onnx/int8 can run where a recipe says: runtime: onnx/int8 (64.0 kB)" in asked
+    assert "* onnx " in anywhere.out("models", "explain", "acme-both")
+
+    pulled = anywhere.invoke("models", "pull", "acme-both", "--runtime", "onnx/int8", "--json")
+    assert json.loads(pulled.stdout)["fetched"] == ["onnx/model_int8.onnx", "tokenizer.json"]
+    rows = anywhere.out("models", "list").splitlines()
+    assert rows[place].endswith("not pulled: patina models pull acme-both")
+    assert rows[place + 1].endswith("ready")
+    verified = json.loads(anywhere.out("models", "verify", "--json"))
+    assert {(one["model"], one["runtime"]) for one in verified} >= {("acme-both", "onnx/int8")}
+    assert "freed" in anywhere.out("models", "remove", "acme-both")
+    assert not list(models_folder().rglob("*.onnx"))
+
+
+@pytest.mark.parametrize("wanted", ["patina-onnx/onnx", "onnx"])
+def test_a_runtime_may_be_asked_for_by_its_plugin(anywhere: Shell, wanted: str) -> None:
+    asked = anywhere.out("models", "explain", "minilm-l6-v2", "--runtime", wanted)
+    assert asked.startswith("minilm-l6-v2: onnx (")
+    assert "\n* onnx " in asked
+
+
+def test_a_size_that_nobody_knows_is_shown_as_unknown(anywhere: Shell, hub: Hub) -> None:
+    user_models_file().write_text(
+        """\
+[acme-some]
+dimensions = 64
+[acme-some.files.onnx]
+model = {repository = "acme/acme", path = "onnx/model.onnx"}
+tokenizer = {repository = "acme/acme", path = "tokenizer.json", size = 2}
+"""
+    )
+    (row,) = (line for line in anywhere.out("models", "list").splitlines() if line.startswith("acme-some"))
+    assert re.search(r" onnx +\? MB +not pulled", row)
+    shown = anywhere.out("models", "show", "acme-some")
+    assert re.findall(r"not here  (.*)", shown) == ["? MB", "2 B"]
+    explained = anywhere.out("models", "explain", "acme-some")
+    assert "(? MB)" in explained
+    told = json.loads(anywhere.out("models", "show", "acme-some", "--json"))
+    assert (told["bytes"], told["sizes"]) == (None, {"onnx": None})
+    assert [file["bytes"] for file in told["files"]] == [None, 2]
+    told = json.loads(anywhere.out("models", "explain", "acme-some", "--json"))
+    sizes = {one["runtime"]: one["bytes"] for one in told["runtimes"]}
+    assert sizes["onnx"] is None
+    assert set(sizes.values()) <= {None, 0}, "it has no files for others"
+
+    anywhere.run("models", "pull", "acme-some")
+    assert json.loads(anywhere.out("models", "show", "acme-some", "--json"))["bytes"] == len(WEIGHTS) + 2
+
+
+def test_what_settings_change_of_vectors_is_explained(anywhere: Shell, tmp_path: Path) -> None:
+    make_twin("bert", tmp_path / "twin")
+    folder = str(tmp_path / "twin")
+    assert anywhere.run("models", "add", "--from-folder", folder, "--pooling", "cls").returncode == 0
+    user_file().write_text('[runtime.mlx]\ndtype = "bfloat16"\n')
+    told = anywhere.out("models", "explain", "twin", "--runtime", "mlx")
+    assert "your settings have it compute in bfloat16: its vectors are kept apart" in told
+    explained = json.loads(anywhere.out("models", "explain", "twin", "--runtime", "mlx", "--json"))
+    assert explained["variant"] == "bfloat16"
 
 
 def test_a_runtime_that_cannot_run_fails_with_why(anywhere: Shell) -> None:
@@ -173,6 +265,27 @@ def test_pull_show_verify_remove(anywhere: Shell, hub: Hub) -> None:
     assert freed["bytes"] == len(WEIGHTS)
     assert (models_folder() / "acme/acme/main/tokenizer.json").is_file(), "acme-twice has the same tokenizer"
     assert hub.asked == []
+
+
+def test_a_file_of_two_models_is_verified_by_the_one_that_knows_its_hash(
+    anywhere: Shell, tmp_path: Path
+) -> None:
+    file = tmp_path / "tokenizer.json"
+    file.write_text("{}")
+    models = "".join(
+        f'[{name}]\ndimensions = 64\n[{name}.files.onnx]\ntokenizer = {{path = "{file}"{known}}}\n'
+        for name, known in (
+            ("a-trusts", ""), ("b-pins", f', sha256 = "{"0" * 64}"'), ("c-pins", f', sha256 = "{"0" * 64}"')
+        )
+    )  # fmt: skip
+    user_models_file().write_text(models)
+    done = anywhere.run("models", "verify", "--json")
+    checked = [one for one in json.loads(done.stdout) if one["path"] == str(file)]
+    assert [(one["model"], one["state"]) for one in checked] == [
+        ("a-trusts", "here; nobody said what its hash must be"),
+        ("b-pins", "altered"),
+    ]
+    assert done.returncode == 1
 
 
 def test_a_pull_tells_programs_what_it_did(anywhere: Shell, hub: Hub) -> None:
@@ -258,6 +371,17 @@ def test_a_model_in_a_folder_is_added_and_listed(anywhere: Shell, tmp_path: Path
     assert "has a model twin-bert already" in again.stderr
 
 
+def test_a_name_that_a_plugin_has_is_refused(anywhere: Shell, tmp_path: Path) -> None:
+    make_twin("bert", tmp_path / "minilm-l6-v2")
+    add = ("models", "add", "--from-folder", str(tmp_path / "minilm-l6-v2"), "--pooling", "cls")
+    done = anywhere.run(*add)
+    assert done.returncode == 1
+    assert "the plugin patina-minilm has a model minilm-l6-v2 already" in done.stderr
+    assert "--name OTHER" in done.stderr
+    assert user_models_file().read_text() == MODEL
+    assert anywhere.run(*add, "--name", "mine").returncode == 0
+
+
 def test_a_recommendation_has_reasons_for_and_against(anywhere: Shell) -> None:
     told = json.loads(anywhere.out("models", "recommend", "--json"))
     assert set(told) == documented("recommend")
@@ -266,3 +390,36 @@ def test_a_recommendation_has_reasons_for_and_against(anywhere: Shell) -> None:
     assert set(reasons) == {one["name"] for one in listed}
     assert all(reasons.values())
     assert f"embedding_model: {told['model']}" in anywhere.out("models", "recommend")
+
+
+# --- naming one in a recipe -------------------------------------------------------------------------
+
+
+def test_a_model_that_is_not_here_yet_is_told_with_what_brings_it(tmp_path: Path) -> None:
+    memory = Memory.make(tmp_path / "repository")
+    memory.write(".patina/oxidize.yaml", "embedding_model: acme-hub\n")
+    memory.commit("one")
+    memory.commit("two")
+    shell, pull = Shell(memory.root), "patina models pull acme-hub --runtime onnx"
+    synced = shell.invoke("sync")
+    assert "2 texts pending, without a vector until the model can be had" in synced.stdout
+    assert f"was not pulled yet\n  try: {pull}\n" in synced.stderr
+    page = shell.invoke("status")
+    assert f"was not pulled yet\n    try: {pull}" in page.stdout
+    (fault,) = json.loads(shell.invoke("status", "--json").stdout)["faults"]
+    assert fault["hint"] == pull
+    findings = json.loads(shell.invoke("doctor", "--json").stdout)
+    assert pull in [one["fix"] for one in findings if one["check"] == "log"]
+
+
+def test_no_worker_is_woken_for_texts_that_it_could_not_embed_either(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    memory = Memory.make(tmp_path / "repository")
+    memory.write(".patina/oxidize.yaml", "embedding_model: acme-hub\n")
+    memory.commit("one")
+    memory.sync()
+    woken: list[object] = []
+    monkeypatch.setattr("patina_hooks.worker.wake", lambda *what: woken.append(what))
+    Shell(memory.root).invoke("status")
+    assert woken == []

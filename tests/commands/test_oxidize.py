@@ -142,9 +142,7 @@ def test_the_raw_model_answers_again_when_it_is_asked_to(shell: Shell, memory: M
     assert shell.out("oxidize", "--raw") == "The raw model answers.\n"
     status = json.loads(shell.out("status", "--json"))
     assert status["projection"] == "none"
-    assert [said.partition(";")[0] for said in status["warnings"]] == [
-        "the raw model answers because it was asked for",
-    ]  # fmt: skip
+    assert status["warnings"] == ["the raw model answers, because it was asked for; patina oxidize"]
     assert "The raw model answers: it was asked for" in shell.out("oxidize", "--report")
     assert (read_lock(memory.root) or {})["projection"] == "none"
     assert len(list((memory.state / "vectors").iterdir())) == 1

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 from support.memory import Memory, session_document
+from support.shell import Shell
 
+from patina_hooks.corpus import places, reconcile
 from patina_hooks.corpus.facts import events_hash
 from patina_hooks.corpus.observations import TITLE_CAP
 from patina_hooks.git.repository import Repository
@@ -215,3 +217,30 @@ def test_names_that_look_like_two_are_another_history(memory: Memory) -> None:
             return events_hash(log)
 
     assert seen(("1", "a.md"), ("2", "b.md")) != seen(("2", "a.md 1\ndocument b.md"))
+
+
+@pytest.mark.parametrize("moment", ["read_tips", "read_draft"])
+def test_a_session_that_ends_during_a_look_keeps_its_title(
+    memory: Memory, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    """Its end may be told of at once, and is told of once."""
+    shell = Shell(memory.root)
+    shell.out("session", "start", "look for marmots")
+    memory.sync()
+    active = memory.root / ".patina/local/active-session.md"
+    active.write_text(f"{active.read_text()}\n")
+    place = reconcile if moment == "read_tips" else places
+    usual = getattr(place, moment)
+    ended: list[int] = []
+
+    def meanwhile(*arguments: object, **named: object) -> object:
+        if not ended:
+            ended.append(shell.run("session", "end", env={"PATINA_SKIP": "1"}).returncode)
+        return usual(*arguments, **named)
+
+    monkeypatch.setattr(place, moment, meanwhile)
+    memory.sync()
+    assert ended == [0]
+    with memory.log() as log:
+        (title,) = log.execute("SELECT title FROM session WHERE id != ?", (FIRST,)).fetchone()
+    assert title == "look for marmots"

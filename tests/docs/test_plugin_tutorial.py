@@ -5,17 +5,19 @@ from __future__ import annotations
 import doctest
 import inspect
 import re
-import subprocess
-import sys
+import shlex
+import shutil
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args, get_origin, get_type_hints
 
 import pytest
 from support.distributions import Site, importable
-from support.excerpt import Place, clean_environment
-from support.marked import ROOT, files, marked
-from support.memory import Memory
+from support.environments import make_environment
+from support.excerpt import Place
+from support.marked import ROOT, Block, marked
+from support.memory import Memory, plugins
 
 from patina_hooks import hookspecs, types
 from patina_hooks.plugins import Plugins
@@ -55,6 +57,7 @@ def test_event_hooks_bring_what_their_signatures_say(tmp_path: Path) -> None:
     )
     site = Site(tmp_path / "site")
     site.add("ear", files={"ear.py": RECORDER + "\n".join(functions)}, entry_points={"ear": "ear"})
+    plugins()  # those of all tests, loaded while the ear cannot be found
     memory = Memory.make(tmp_path / "repository")
     memory.commit("begin")
     with importable(site.folder), memory.session("20251101-093000"):
@@ -69,7 +72,12 @@ def test_event_hooks_bring_what_their_signatures_say(tmp_path: Path) -> None:
 
         heard = list(ear.heard)
     assert providers.faults == ()
-    assert {name for name, _ in heard} == set(EVENTS) - TRAINING
+    names = [name for name, _ in heard]
+    assert set(names) == set(EVENTS) - TRAINING
+    told = [values["commit"].subject for name, values in heard if name == "patina_commit_recorded"]
+    assert told[:2] == ["begin", "Store vectors in a file"]
+    begun, ended = names.index("patina_session_started"), names.index("patina_session_ended")
+    assert begun < names.index("patina_commit_recorded") < ended
     for name, values in heard:
         hints = get_type_hints(HOOKS[name], {**vars(types), "Sequence": Sequence})
         for argument, value in values.items():
@@ -80,45 +88,80 @@ def test_event_hooks_bring_what_their_signatures_say(tmp_path: Path) -> None:
                 assert isinstance(value, wanted), (name, argument)
 
 
-@pytest.fixture
-def installed(tmp_path: Path) -> Site:
-    """The tutorial's two packages as pip would leave them."""
-    content = files(DOCUMENT)
-    points = dict(re.findall(r"^(patina-\w+) = \"(\w+)\"$", content.pop("entry points"), re.M))
-    assert list(points) == ["patina-hash", "patina-tickets"]
-    site = Site(tmp_path / "site")
-    for name, module in points.items():
-        own = {path: code for path, code in content.items() if path.startswith(f"{module}/")}
-        site.add(name, files=own, entry_points={name: module})
-    (site.folder / "test_hash.py").write_text(content["test_hash.py"])
-    return site
+# --- the tutorial -------------------------------------------------------------------------------
 
 
-def test_the_tutorials_runtime_holds_the_contract(installed: Site) -> None:
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_hash.py"]
-    environment = {**clean_environment(), "PYTHONPATH": str(installed.folder)}
-    done = subprocess.run(
-        command, cwd=installed.folder, env=environment, capture_output=True, text=True, check=False
+@dataclass(slots=True)
+class Reader:
+    """Somebody who types what the document says, in one terminal, from an empty folder."""
+
+    place: Place
+    folder: Path
+    screen: str = ""
+
+    def follow(self, block: Block) -> None:
+        kind, _, name = block.mark.partition(": ")
+        {"run": self.type, "file": self.write, "python": self.try_out, "prints": self.see}[kind](
+            block.code, name
+        )
+
+    def type(self, commands: str, _: str) -> None:
+        said = self.place.run(f"cd {shlex.quote(str(self.folder))}\n{commands}pwd")
+        self.screen, _, folder = said.removesuffix("\n").rpartition("\n")
+        self.folder = Path(folder)
+
+    def write(self, code: str, path: str) -> None:
+        (self.folder / path).write_text(code, "utf-8")
+
+    def try_out(self, code: str, _: str) -> None:
+        self.place.run(["python", "-c", code])
+
+    def see(self, lines: str, _: str) -> None:
+        """Each of the lines stands in what was printed last, in their order; columns may be wider."""
+        rest = " ".join(self.screen.split())
+        for line in lines.splitlines():
+            wanted = " ".join(line.split())
+            assert wanted in rest, f"{line!r} is not in\n{self.screen}"
+            rest = rest.partition(wanted)[2]
+
+
+def test_it_works_when_it_is_typed_in(tmp_path: Path) -> None:
+    place = make_environment(tmp_path / "environment", tmp_path / "work")
+    (tmp_path / "home").mkdir()
+    name = {"GIT_AUTHOR_NAME": "Me", "GIT_COMMITTER_NAME": "Me", "EMAIL": "me@example.org"}
+    place = Place(place.root, {**place.environment, **name, "HOME": str(tmp_path / "home")})
+    blocks = marked(DOCUMENT)
+    assert {block.language for block in blocks if block.mark == "run"} == {"sh"}
+    reader = Reader(place, place.root)
+    try:
+        for block in blocks:
+            reader.follow(block)
+    finally:
+        Place(place.root / "try").settle()
+    assert {path.name for path in place.root.iterdir()} == {"patina-mine", "patina-tickets", "try"}
+    for package in ("mine", "tickets"):
+        code = f"import patina_{package}; print(patina_{package}.__file__)"
+        where = Path(place.run(["python", "-c", code]).strip())
+        assert where.is_relative_to(tmp_path / "environment")  # as the wheel has it
+
+
+def test_a_clone_installs_what_the_first_command_asks_for(tmp_path: Path) -> None:
+    command = "pip install . ./plugins/patina-onnx ./plugins/patina-minilm"
+    assert all(
+        f"`{command}`" in (ROOT / document).read_text("utf-8") for document in (DOCUMENT, "CONTRIBUTING.md")
     )
-    assert done.returncode == 0, done.stdout
-    assert re.search(r"^1\d passed", done.stdout, re.M), done.stdout
+    clone = tmp_path / "clone"
+    packages = shutil.ignore_patterns(".*", "__pycache__", "dist", "tests", "benchmarks")
+    shutil.copytree(ROOT, clone, ignore=packages)
+    place = make_environment(tmp_path / "environment", clone)
+    place.run(command)
+    place = Place(tmp_path, place.environment)
+    for module in ("patina_hooks", "patina_onnx", "patina_minilm"):
+        where = place.run(["python", "-c", f"import {module}; print({module}.__file__)"]).strip()
+        assert Path(where).is_relative_to(tmp_path / "environment")
+    assert "patina-minilm" in place.run("patina plugins")
 
 
-def test_the_tutorials_plugins_work_together(installed: Site, place: Place) -> None:
-    plugged = Place(place.root, {**place.environment, "PYTHONPATH": str(installed.folder)})
-    (block,) = (block for block in marked(DOCUMENT) if block.mark == "run")
-    said = plugged.run(block.code)
-    place.settle()
-    assert re.search(r"patina-hash .*models: hash-64\n +runtimes: hash", said)
-    found = plugged.run("patina tickets")
-    assert re.search(r"^[0-9a-f]{10} #42: Close #42, the ticket for plugins$", found, re.M)
-    diary = (Path(place.environment["HOME"]) / "sessions.txt").read_text()
-    assert re.search(r"^\d{8}-\d{6} #42: try the plugin: 0 commits$", diary, re.M)
-
-
-def test_the_tutorials_model_answers_in_a_repository(installed: Site, place: Place) -> None:
-    plugged = Place(place.root, {**place.environment, "PYTHONPATH": str(installed.folder)})
-    (place.root / ".patina/oxidize.yaml").write_text("version: 2\nembedding_model: hash-64\n")
-    plugged.run("patina sync")
-    assert '"model": "hash-64"' in plugged.run("patina status --json")
-    assert "Immutable Index" in plugged.run("patina scry --mode vector -n 1 'USearch Immutable Index Error'")
+def test_no_command_or_file_of_it_is_left_untried() -> None:
+    fences = re.findall(r"^```(\w+)$", (ROOT / DOCUMENT).read_text("utf-8"), re.M)
+    assert [block.language for block in marked(DOCUMENT)] == fences

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from patina_hooks.errors import UsageError
 from patina_hooks.evaluation.channels import CHANNELS, READING
+from patina_hooks.evaluation.intervals import FEWEST
 from patina_hooks.evaluation.metrics import Worth
 from patina_hooks.evaluation.regression import GONE, TOO_FEW, UNSURE, Verdict, compare, read_baseline
 from patina_hooks.evaluation.results import Answer, Evaluation, Measured, SetResult, as_json
@@ -100,6 +101,14 @@ def test_too_few_sessions_that_fell_are_no_silent_pass(tmp_path: Path) -> None:
     assert "fewer than ten sessions" in found.trouble
 
 
+def test_nor_is_another_channel_that_fell(tmp_path: Path) -> None:
+    """Words may still cover for vectors that are gone."""
+    then, now = (evaluated(result("goal", [1.0] * 9, vector=rr)) for rr in (1.0, 0.0))
+    found = since(tmp_path, then, now)
+    assert found.sets[0].changes["hybrid"].outcome == "not worse"
+    assert "fewer than ten sessions" in found.trouble
+
+
 def test_where_no_answer_fell_nobody_has_to_guess(tmp_path: Path) -> None:
     found = since(tmp_path, evaluated(result("goal", [0.5] * 3)), evaluated(result("goal", [0.5, 1.0, 0.5])))
     assert outcomes(found) == {"goal": "not worse"}
@@ -176,6 +185,17 @@ def test_chance_alone_seldom_fails_a_build_of_many_comparisons(tmp_path: Path) -
     ]
     assert sum(singly) >= 3
     assert not any(build.fell for build in builds)
+
+
+def test_nor_does_it_where_few_sessions_ask(tmp_path: Path) -> None:
+    """So far out in the tails too few draws lie to tell; by those alone, one build of six would fail."""
+    rng = np.random.default_rng(7)
+    fell = 0
+    for _ in range(60):
+        luck = rng.normal(0.5, 0.12, (2, 6, FEWEST, len(CHANNELS))).clip(0, 1)
+        then, now = (evaluated(*(varied(str(n), ranks) for n, ranks in enumerate(sets))) for sets in luck)
+        fell += since(tmp_path, then, now).fell
+    assert fell <= 3
 
 
 def varied(name: str, ranks: NDArray[np.float64]) -> SetResult:

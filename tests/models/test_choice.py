@@ -1,14 +1,23 @@
 from __future__ import annotations
 
+import sys
 from types import SimpleNamespace
 
 import pytest
 
-from patina_hooks.errors import ModelError, PluginError
+from patina_hooks.errors import ModelError, PluginError, SettingsError
 from patina_hooks.hookspecs import hookimpl
-from patina_hooks.models.choice import choose_runtime, missing_modules, runtime_for, weigh
+from patina_hooks.model_types import ModelSpec, RuntimeSpec
+from patina_hooks.models.choice import (
+    choose_runtime,
+    files_for,
+    may_be_taken,
+    missing_modules,
+    provider_of,
+    runtime_for,
+    weigh,
+)
 from patina_hooks.plugins import Plugins
-from patina_hooks.types import ModelSpec, RuntimeSpec
 
 ALL = ("mlx", "onnx", "torch", "zeta", "alpha")
 
@@ -76,6 +85,69 @@ def test_without_any_it_says_why_of_each_and_what_mends_it() -> None:
     assert "patina models explain acme" in caught.value.hint
 
 
+def test_files_of_another_precision_run_by_name_alone() -> None:
+    weighed = weigh(model("onnx", "onnx/int8", "mlx/4bit", "torch"), here("onnx", "mlx"), "linux")
+    assert [(one.runtime, one.usable, one.by_name, one.remedy) for one in weighed] == [
+        ("onnx", True, False, ""),
+        ("onnx/int8", True, True, ""),
+        ("torch", False, False, "pip install patina-torch"),
+        ("mlx/4bit", True, True, ""),
+    ]
+    assert [may_be_taken(one) for one in weighed] == [True, False, False, False]
+    assert [may_be_taken(one, "mlx/4bit") for one in weighed] == [False, False, False, True]
+    assert weighed[0].reason == "the first of onnx, torch that can run here (linux)"
+    assert weighed[3].reason == "can run where a recipe says: runtime: mlx/4bit"
+    with pytest.raises(ModelError, match="mlx/4bit: can run where a recipe says: runtime: mlx/4bit"):
+        choose_runtime(model("mlx/4bit"), here("mlx"), "darwin-arm64")
+
+
+@pytest.mark.parametrize(
+    ("wanted", "files", "provider"),
+    [
+        ("here", "here", "here"),
+        ("here/int8", "here/int8", "here"),
+        ("acme/here", "here", "acme/here"),
+        ("acme/here/int8", "here/int8", "acme/here"),
+        ("gone", "gone", "gone"),
+    ],
+)
+def test_a_name_may_say_plugin_runtime_and_precision(wanted: str, files: str, provider: str) -> None:
+    spec = model("here", "here/int8")
+    assert (files_for(spec, wanted), provider_of(spec, wanted)) == (files, provider)
+
+
+@pytest.mark.parametrize("wanted", ["here/int8", "acme/here/int8", "acme/here"])
+def test_a_precision_that_was_asked_for_is_run(plugins: Plugins, wanted: str) -> None:
+    assert runtime_for(plugins, model("here", "here/int8"), wanted).runtime == wanted
+
+
+def test_a_precision_that_the_model_lacks_is_said_with_those_it_has(plugins: Plugins) -> None:
+    with pytest.raises(ModelError, match="no files for the runtime here/fp8; it has: here, here/int8"):
+        runtime_for(plugins, model("here", "here/int8"), "here/fp8")
+
+
+def test_what_settings_change_of_vectors_is_asked_of_the_runtime(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "acme_settings", SimpleNamespace(said=said, wrong=wrong))
+    specs = [
+        RuntimeSpec("here", "acme:open", variant="acme_settings:said"),
+        RuntimeSpec("slip", "acme:open", variant="acme_settings:wrong"),
+    ]
+    found = Plugins()
+    found.register(SimpleNamespace(patina_register_runtimes=hookimpl(lambda: specs)), "acme")
+    assert runtime_for(found, model("here")).variant == "acme in bfloat16"
+    assert runtime_for(found, model("here"), "here").variant == "acme in bfloat16"
+    with pytest.raises(ModelError, match=r"the runtime slip cannot be used: config\.toml:1: no"):
+        runtime_for(found, model("slip"))
+
+
+def said(spec: ModelSpec) -> str:
+    return f"{spec.name} in bfloat16"
+
+
+def wrong(spec: ModelSpec) -> str:
+    raise SettingsError("config.toml:1: no")
+
+
 @pytest.fixture
 def plugins() -> Plugins:
     specs = [
@@ -105,8 +177,6 @@ def test_a_runtime_that_was_asked_for_runs_or_says_why_not(plugins: Plugins) -> 
 
 
 def test_looking_for_modules_does_not_import_them() -> None:
-    import sys
-
     sys.modules.pop("wave", None)
     assert missing_modules(RuntimeSpec("x", "a:b", modules=("wave",))) == ()
     assert "wave" not in sys.modules

@@ -10,21 +10,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from patina_hooks.errors import ModelError, PluginError
+from patina_hooks.errors import ModelError, PluginError, SettingsError
 from patina_hooks.hookspecs import hookimpl
+from patina_hooks.model_types import ModelSpec, Pooling, Role, RuntimeSpec, Tokens
 from patina_hooks.models.choice import RuntimeChoice
 from patina_hooks.models.encoding import (
-    RUN_TOKENS,
     Encoder,
+    choose,
     clean,
-    fingerprint_for,
+    identify,
     normalise,
     open_encoder,
     pool,
     runs,
 )
 from patina_hooks.plugins import Plugins
-from patina_hooks.types import ModelSpec, Pooling, Role, RuntimeSpec, Tokens
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -143,7 +143,7 @@ def test_runs_hold_every_text_with_tokens_once_within_the_cap(lengths: list[int]
 
 
 def test_runs_are_filled() -> None:
-    assert [len(run) for run in runs([16] * 70, RUN_TOKENS)] == [32, 32, 6]
+    assert [len(run) for run in runs([16] * 70, 512)] == [32, 32, 6]
 
 
 @pytest.mark.parametrize(
@@ -211,11 +211,11 @@ def test_opening_by_name_says_what_was_opened_and_why() -> None:
     opened = open_encoder(provided(), "words")
     assert (opened.spec.name, opened.runtime, opened.dimensions) == ("words", "words", DIMENSIONS)
     assert "can run here" in opened.reason
-    assert opened.fingerprint == fingerprint_for(provided(), "acme/words")
+    assert opened.fingerprint == identify(*choose(provided(), "acme/words"))
 
 
 def test_the_fingerprint_needs_no_opening() -> None:
-    assert len(fingerprint_for(provided(revision="broken"), "words")) == 32
+    assert len(identify(*choose(provided(revision="broken"), "words"))) == 32
 
 
 def test_what_a_runtime_raises_is_said_with_model_and_runtime() -> None:
@@ -240,3 +240,47 @@ def test_batches_side_by_side_give_what_one_after_the_other_gives() -> None:
     expected, found = (each.encode(texts, role="passage") for each in (one, four))
     assert np.array_equal(expected.vectors, found.vectors)
     assert expected.cut == found.cut
+
+
+class Engine(WordModel):
+    """What goes wrong in an engine's own code, where it is asked for."""
+
+    def __init__(self, where: str, error: Exception) -> None:
+        super().__init__()
+        setattr(self, where, self.fail)
+        self.error = error
+
+    def fail(self, *_: object) -> None:
+        raise self.error
+
+
+class Server:
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+    def embed_texts(self, texts: Sequence[str]) -> Vectors:
+        raise self.error
+
+
+@pytest.mark.parametrize("where", ["tokenize", "forward", "embed_texts"])
+@pytest.mark.parametrize(
+    ("error", "said", "hint"),
+    [
+        (RuntimeError("CUDA out of memory"), "RuntimeError: CUDA out of memory", "patina doctor"),
+        (MemoryError(), "MemoryError", "patina doctor"),
+        (SettingsError("no key", hint="write it"), "no key", "write it"),
+    ],
+)
+def test_what_an_engine_raises_at_work_is_a_fault_of_its_model(
+    where: str, error: Exception, said: str, hint: str
+) -> None:
+    model = Server(error) if where == "embed_texts" else Engine(where, error)
+    with pytest.raises(ModelError, match=f"^the runtime words failed to run model words: {said}") as caught:
+        Encoder(SPEC, RuntimeChoice("words", ""), "f" * 32, model).encode(["alpha"], role="passage")
+    assert caught.value.hint == hint
+
+
+def test_what_a_model_itself_says_is_passed_on() -> None:
+    model = Engine("forward", ModelError("the server is away", hint="start it"))
+    with pytest.raises(ModelError, match=r"^the server is away$"):
+        Encoder(SPEC, RuntimeChoice("words", ""), "f" * 32, model).encode(["alpha"], role="passage")

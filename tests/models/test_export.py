@@ -20,12 +20,12 @@ from support.exporting import LEAST, Change, encoder, expected, export, likeness
 from support.twins import ARCHITECTURES, TEXTS, Architecture, make_twin
 
 from patina_hooks.errors import ModelError
+from patina_hooks.model_types import Pooling, TokenModel, Tokens
 from patina_hooks.models.encoding import pad
 from patina_hooks.models.export.graph import PRECISIONS, Precision, quantise
 from patina_hooks.models.export.prove import invariance
 from patina_hooks.models.export.rotation import rotation
 from patina_hooks.models.export.write import export_onnx
-from patina_hooks.types import Pooling, TokenModel, Tokens
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

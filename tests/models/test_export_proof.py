@@ -19,7 +19,8 @@ from support.twins import ARCHITECTURES, Architecture, Twin, make_twin
 from patina_hooks import hookimpl
 from patina_hooks.commands.export import export_command
 from patina_hooks.errors import ModelError, UsageError
-from patina_hooks.models.export.export import Export, export_model
+from patina_hooks.model_types import LocalFile, ModelSpec
+from patina_hooks.models.export.export import Export, export_model, source_runtime
 from patina_hooks.models.export.graph import Precision
 from patina_hooks.models.export.prove import TOP, agree, cosine, nearest, overlap
 from patina_hooks.models.export.texts import TEXTS
@@ -28,7 +29,6 @@ from patina_hooks.models.folder import add_model
 from patina_hooks.models.user import parse_models, user_models
 from patina_hooks.models.weights import model_files
 from patina_hooks.plugins import Plugins
-from patina_hooks.types import LocalFile, ModelSpec
 
 EVERY = pytest.mark.parametrize("architecture", ARCHITECTURES)
 EXPORT = "patina_hooks.models.export.export.export_onnx"
@@ -226,3 +226,9 @@ def test_the_command_for_programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert said["files"]["model"] == str(tmp_path / "out" / "model.onnx")
     assert said["proof"]["agreement"]["least"] > LEAST["fp32"]
     assert (said["precision"], said["layer"], said["layers"]) == ("fp32", 3, 3)
+
+
+def test_the_usual_files_are_the_source_and_not_packed_ones(tmp_path: Path) -> None:
+    files = make_twin("bert", tmp_path).spec("mlx").runtimes["mlx"]
+    spec = ModelSpec("mine", 32, runtimes={"mlx/4bit": files, "torch": files, "onnx": {}})
+    assert source_runtime(spec) == "torch"

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from patina_hooks.model_types import ModelSpec, PackageFile
 from patina_hooks.models import fingerprint as module
 from patina_hooks.models.fingerprint import fingerprint_of
-from patina_hooks.types import ModelSpec, PackageFile
 
 FILE = PackageFile("acme", "acme/model.onnx", sha256="0" * 64)
 SPEC = ModelSpec("acme-64", dimensions=64, runtimes={"onnx": {"model": FILE}})
@@ -34,6 +34,7 @@ CHANGES_NOTHING: dict[str, Any] = {
     "languages": ("en",),
     "matryoshka": (32, 16),
     "runtimes": {"onnx": {"model": FILE}, "mlx": {"model": FILE}},
+    "one_by_one": ("onnx",),  # what a recipe takes is asked for by `run_by`
 }
 
 
@@ -90,6 +91,12 @@ def test_files_that_change_places_change_it() -> None:
 def test_the_order_and_case_of_hashes_do_not_matter() -> None:
     turned = {role: digest.upper() for role, digest in reversed(HASHES.items())}
     assert fingerprint_of(SPEC, turned) == fingerprint_of(SPEC, HASHES)
+
+
+def test_what_settings_change_of_a_runtimes_vectors_changes_it() -> None:
+    fingerprints = {fingerprint_of(SPEC, HASHES, variant) for variant in ("", "bfloat16", "float16")}
+    assert len(fingerprints) == 3
+    assert fingerprint_of(SPEC, HASHES, "") == fingerprint_of(SPEC, HASHES)
 
 
 @pytest.mark.parametrize("rule", ["TEXT_RULES", "NORMALISATION"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -10,10 +11,14 @@ import pytest
 from support.twins import ARCHITECTURES, Architecture, make_twin
 
 from patina_hooks.errors import ModelError, SettingsError
+from patina_hooks.model_types import LocalFile, ModelSpec
+from patina_hooks.models.encoding import open_encoder
+from patina_hooks.models.export.write import export_onnx
 from patina_hooks.models.folder import add_model, describe_folder
 from patina_hooks.models.user import user_models, user_models_file
 from patina_hooks.models.weights import model_files
-from patina_hooks.types import LocalFile, ModelSpec
+from patina_hooks.plugins import Plugins
+from patina_hooks.testing import run_contract
 
 MODULES = [
     {"type": f"sentence_transformers.models.{kind}", "path": path}
@@ -65,7 +70,7 @@ def test_every_architecture_in_both_forms(architecture: Architecture, saved: boo
 def test_a_file_that_changes_later_is_refused(folder: Path) -> None:
     spec = describe_folder(folder, "mine")
     (folder / "config.json").write_text("{}")
-    with pytest.raises(ModelError, match=r"config\.json is not the file that was named in models\.toml"):
+    with pytest.raises(ModelError, match=r"config\.json is not the file that was named:"):
         model_files(spec, "mlx")
 
 
@@ -90,8 +95,37 @@ def test_an_onnx_file_with_its_data_and_shards(folder: Path) -> None:
         "model": "model.onnx", "data.1": "model.onnx_data", "data.2": "model.onnx_data_1",
         "tokenizer": "tokenizer.json",
     }  # fmt: skip
+    assert names["onnx/fp16"] == {"model": "model_fp16.onnx", "tokenizer": "tokenizer.json"}
     assert names["torch"]["model"] == "model-1-of-2.safetensors"
     assert names["torch"]["model.2"] == "model-2-of-2.safetensors"
+
+
+def test_an_onnx_file_of_whatever_name_is_the_usual_one_where_there_is_no_other(folder: Path) -> None:
+    (folder / "model_quantized.onnx").write_bytes(b"x")
+    assert set(describe_folder(folder, "mine").runtimes) == {"onnx", "torch", "mlx"}
+
+
+def test_an_onnx_file_that_quantises_by_batch_is_found_out(folder: Path) -> None:
+    """By onnxruntime's own quantiser, from a file of ours; and what is written of it is read again."""
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    (folder / "onnx").mkdir()
+    export_onnx(
+        folder / "config.json", [folder / "model.safetensors"], folder / "onnx/model.onnx", "fp32", -1
+    )
+    dynamic = folder / "onnx/model_int8.onnx"
+    quantize_dynamic(folder / "onnx/model.onnx", dynamic, weight_type=QuantType.QInt8)
+    spec = describe_folder(folder, "mine")
+    assert set(spec.runtimes) == {"onnx", "onnx/int8", "torch", "mlx"}
+    assert spec.one_by_one == ("onnx/int8",)
+    add_model(spec)
+    assert list(user_models()) == [spec]
+    plugins = Plugins.load()
+    whole, alone = (open_encoder(plugins, "mine", name) for name in ("onnx", "onnx/int8"))
+    assert (whole.spec.batch_invariant, alone.spec.batch_invariant) == (True, False)
+    assert whole.fingerprint != alone.fingerprint
+    failed = [one for one in run_contract(plugins, "mine", "onnx/int8") if not one.passed]
+    assert not failed, "one text at a time, it holds what any model must"
 
 
 def test_quantised_weights_are_mlx_s_alone(folder: Path) -> None:
@@ -119,6 +153,10 @@ TWO = {"pooling_mode_cls_token": True, "pooling_mode_mean_tokens": True}
         ("model.safetensors", None, "nothing that a runtime opens"),
         ("model.safetensors.index.json", {"weight_map": {"a": "../b"}}, "names a file elsewhere: '../b'"),
         ("model.safetensors.index.json", {"weight_map": {"a": "b"}}, "lacks b, which its index"),
+        ("model.safetensors.index.json", {"weight_map": ["b"]}, "its weight_map names no files"),
+        ("model.safetensors.index.json", {"weight_map": {"a": 5}}, "its weight_map names no files"),
+        ("model.safetensors.index.json", {"weight_map": {"a": "b" * 5_000}}, "which its index of weights"),
+        ("config_sentence_transformers.json", {"prompts": ["query: "]}, "its prompts are no texts by name"),
         ("tokenizer.json", None, "has neither tokenizer.json nor vocab.txt"),
     ],
 )
@@ -130,6 +168,26 @@ def test_what_cannot_be_taken_is_said(folder: Path, name: str, content: object, 
     with pytest.raises(ModelError) as caught:
         describe_folder(folder, "mine")
     assert said in str(caught.value)
+
+
+def test_json_that_is_nested_without_end_cannot_be_read(folder: Path) -> None:
+    (folder / "config.json").write_text('{"hidden_size": ' + "[" * 200_000)
+    with pytest.raises(ModelError, match=r"config\.json cannot be read"):
+        describe_folder(folder, "mine")
+
+
+def test_what_is_no_file_is_never_read(folder: Path) -> None:
+    """A pipe that nobody writes to, and a device without end: reading either would never be over."""
+    (folder / "onnx").mkdir()
+    os.mkfifo(folder / "model_pipe.onnx")
+    os.mkfifo(folder / "onnx/model.onnx_data")
+    (folder / "model_zero.onnx").symlink_to("/dev/zero")
+    kept = folder / "kept-elsewhere"
+    kept.write_bytes(b"x")
+    (folder / "onnx/model.onnx").symlink_to(kept)  # a hub's cache lays out a model like this
+    spec = describe_folder(folder, "mine")
+    assert set(spec.runtimes) == {"onnx", "torch", "mlx"}
+    assert set(spec.runtimes["onnx"]) == {"model", "tokenizer"}
 
 
 def test_a_newer_word_for_pooling(folder: Path) -> None:

@@ -19,6 +19,7 @@ from patina_hooks.api import Patina
 from patina_hooks.corpus.log import Log
 from patina_hooks.errors import ModelError
 from patina_hooks.hookspecs import hookimpl
+from patina_hooks.model_types import LocalFile, MatryoshkaNorm, ModelFile, ModelSpec, Tokens
 from patina_hooks.models.choice import RuntimeChoice
 from patina_hooks.models.encoding import Encoder, cut_off, open_encoder
 from patina_hooks.models.reading import lengths_in_words, prefix_of, read_as
@@ -26,7 +27,6 @@ from patina_hooks.plugins import Plugins
 from patina_hooks.recipe import Reading, Recipe
 from patina_hooks.search.vectors import Space, answering_space, wanted_space
 from patina_hooks.sync import synchronise
-from patina_hooks.types import LocalFile, MatryoshkaNorm, ModelFile, ModelSpec, Tokens
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

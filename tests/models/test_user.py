@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from patina_hooks.errors import SettingsError
+from patina_hooks.model_types import HubFile, LocalFile, ModelSpec
 from patina_hooks.models.user import parse_models, user_models, user_models_file
 from patina_hooks.plugins import Plugins
-from patina_hooks.types import HubFile, LocalFile, ModelSpec
 
 WHOLE = """\
 [acme-768]
@@ -29,6 +29,7 @@ batch_invariant = false
 description = "ours"
 parameters = 1000
 languages = ["en", "de"]
+one_by_one = ["onnx/int8"]
 
 [acme-768.files.onnx]
 model = "/acme/model.onnx"
@@ -36,6 +37,9 @@ tokenizer = {path = "/acme/tokenizer.json", sha256 = "%s"}
 
 [acme-768.files.torch]
 model = {repository = "acme/acme", path = "model.safetensors", revision = "v2", size = 12}
+
+[acme-768.files."onnx/int8"]
+model = "/acme/model_int8.onnx"
 """ % ("ab" * 32)
 
 LEAST = '[{name}]\ndimensions = 8\nfiles.onnx.model = "/x"\n'
@@ -47,13 +51,14 @@ def test_every_field_is_read() -> None:
         "acme-768", dimensions=768, max_tokens=128, pooling="last", layer=-2, query_prefix="query: {task}",
         passage_prefix="passage: ", task="find it", matryoshka=(512, 128), matryoshka_norm="layer",
         licence="MIT", revision="2", batch_invariant=False, description="ours", parameters=1000,
-        languages=("en", "de"),
+        languages=("en", "de"), one_by_one=("onnx/int8",),
         runtimes={
             "onnx": {
                 "model": LocalFile(Path("/acme/model.onnx")),
                 "tokenizer": LocalFile(Path("/acme/tokenizer.json"), "ab" * 32),
             },
             "torch": {"model": HubFile("acme/acme", "model.safetensors", "v2", size=12)},
+            "onnx/int8": {"model": LocalFile(Path("/acme/model_int8.onnx"))},
         },
     )  # fmt: skip
 
@@ -74,13 +79,33 @@ def test_a_path_may_begin_at_home(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         ("[x]\nfiles = {}\n", 1, "x has no dimensions; write: dimensions = 768"),
         ("[x]\ndimensions = 8\n", 1, "x has no files; write: files = {onnx = "),
-        ("[x]\ndimensions = 0\n", 2, "x.dimensions is 0, expected a positive whole number; write: "),
+        ("[x]\ndimensions = 0\n", 2, "x.dimensions is 0, expected a whole number from 1 to 65536; write: "),
         ('[a]\n[x]\n\npooling = "avg"\n', 4, "x.pooling is 'avg', expected one of: mean, cls, last; write: "),
         ("[x]\nmatryoshka = 3\n", 2, "x.matryoshka is 3, expected lengths below the dimensions"),
         ("[x]\nbatch_invariant = 1\n", 2, "x.batch_invariant is 1, expected true or false"),
+        ('[x]\none_by_one = "onnx"\n', 2, "x.one_by_one is 'onnx', expected a list of names"),
+        (LEAST.format(name="x") + 'one_by_one = ["onnx/int8"]\n', 1, "one_by_one must be some of onnx, not"),
+        (
+            '[x]\ndimensions = 8\n[x.files."a/b/c"]\nmodel = "/x"\n',
+            1,
+            "named as onnx or onnx/int8, not a/b/c",
+        ),
         ("[x]\nmodle = 1\n", 2, "unknown key x.modle; expected one of: dimensions, max_tokens"),
         ("[x]\ntruncate = 8\n", 2, "unknown key x.truncate"),
         (LEAST.format(name="x") + "matryoshka = [9]\n", 1, "matryoshka must be lengths below 8"),
+        (
+            "[x]\ndimensions = 768\nmatryoshka = {from = 5000}\nfiles.onnx.model = '/x'\n",
+            3,
+            "x.matryoshka begins at 5000, expected a length from 1 to below the dimensions, 768; write: ",
+        ),
+        ("[x]\ndimensions = 8\nmatryoshka = {from = 0}\nfiles.a.b = '/x'\n", 3, "x.matryoshka begins at 0"),
+        (
+            f"[x]\ndimensions = {'9' * 20}\nmatryoshka = {{from = 1}}\nfiles.onnx.model = '/x'\n",
+            2,
+            "expected a whole number from 1 to 65536; write: dimensions = 768",
+        ),
+        (f"x = {'[' * 100_000}\n", 1, ""),
+        (f"x = {'9' * 5_000}\n", 1, ""),
         ("x = 1\n", 1, "[x] is no table of a model"),
         ('["a/b"]\ndimensions = 8\n', 1, "[a/b] is no table of a model"),
         ('[x]\ndimensions = 8\n[x.files.onnx]\nmodel = "model.onnx"\n', 4, "is not an absolute path"),

@@ -10,9 +10,9 @@ import pytest
 from support.distributions import Site, importable, write
 
 from patina_hooks.errors import ModelError
+from patina_hooks.model_types import LocalFile, ModelSpec, PackageFile
 from patina_hooks.models import weights
 from patina_hooks.models.weights import file_hashes, locate, model_files, sha256_of, verified
-from patina_hooks.types import ModelSpec, PackageFile
 
 CONTENT = b"weights"
 HASH = hashlib.sha256(CONTENT).hexdigest()
@@ -144,3 +144,9 @@ def test_a_file_is_read_once_and_again_when_it_changed(site: Site, monkeypatch: 
     for nonsense in (b"{", b"[]", b'{"x": 1}'):
         cache.write_bytes(nonsense)
         assert file_hashes(spec, "onnx") != {"model": HASH}
+
+
+@pytest.mark.parametrize("name", ["x" * 5_000, "nul\0inside"])
+def test_a_path_that_no_file_can_have_is_absent(name: str) -> None:
+    with pytest.raises(ModelError, match="is absent"):
+        locate(LocalFile(Path("/", name)))

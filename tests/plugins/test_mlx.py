@@ -17,10 +17,10 @@ from support.distributions import Site, importable
 from support.parity import encoder_of, likeness, spec_of, vectors_of
 from support.twins import ARCHITECTURES, TEXTS, Architecture, Twin, make_twin
 
+from patina_hooks.model_types import Pooling, Tokens
 from patina_hooks.models.encoding import Encoder
 from patina_hooks.plugins import Plugins
 from patina_hooks.testing import CHECKS, run_contract
-from patina_hooks.types import Pooling, Tokens
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

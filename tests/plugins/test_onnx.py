@@ -12,11 +12,11 @@ from patina_onnx.runtime import open_model
 from support import onnx_files as make
 
 from patina_hooks.errors import ModelError, SettingsError
+from patina_hooks.model_types import ModelSpec, TokenModel
 from patina_hooks.models.choice import RuntimeChoice
 from patina_hooks.models.encoding import Encoder
 from patina_hooks.plugins import Plugins
 from patina_hooks.settings import user_file
-from patina_hooks.types import ModelSpec, TokenModel
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -180,7 +180,7 @@ def test_a_provider_that_does_not_start_is_told_of(caplog: pytest.LogCaptureFixt
         ('providers = ["gpu"]', "'gpu': expected some of cpu, coreml, cuda, directml"),
         ("providers = [1]", "1: expected some of"),
         ("providers = [[]]", r"\[\]: expected some of"),
-        ('providers = "cuda"', "providers is 'cuda'"),
+        ('providers = "cuda"', "providers is no list"),
         ("device = 1", "unknown key 'runtime.onnx.device'"),
     ],
 )

@@ -19,7 +19,7 @@ def report(*outcomes: Outcome, made: int = 1_700_000_000, active: str = "none", 
     """A run with these outcomes."""
     return Report(
         made=made, seconds=1.5, events_hash="ee" * 32, recipe_version=2, model="acme-64", runtime="onnx",
-        fingerprint="ff" * 32, split=1_699_000_000, sessions=48, past=33, pairs=700,
+        variant="bfloat16", fingerprint="ff" * 32, split=1_699_000_000, sessions=48, past=33, pairs=700,
         raw={"goal": Figure(0.25, 0.125, 0.5, 15)}, outcomes=outcomes, former=None, active=active,
         weights=weights, forced=False, sentence="The raw model answers.",
     )  # fmt: skip

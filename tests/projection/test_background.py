@@ -42,8 +42,8 @@ def trained(memory: Memory, *, pairs: int, sessions: int) -> None:
         memory.state,
         Report(
             made=1, seconds=1.0, events_hash="", recipe_version=2, model="acme-64", runtime="onnx",
-            fingerprint="", split=0, sessions=sessions, past=0, pairs=pairs, raw={}, outcomes=(), former=None,
-            active="none", weights="", forced=False, sentence="",
+            variant="", fingerprint="", split=0, sessions=sessions, past=0, pairs=pairs, raw={}, outcomes=(),
+            former=None, active="none", weights="", forced=False, sentence="",
         ),
     )  # fmt: skip
 
@@ -155,7 +155,23 @@ def test_the_users_wish_for_the_raw_model_is_kept(memory: Memory) -> None:
     use_raw(memory.patina())
     assert not is_due(memory.repository)
     (warning,) = memory.patina().status().warnings
-    assert warning.startswith("the raw model answers because it was asked for")
+    assert warning == "the raw model answers, because it was asked for; patina oxidize"
+
+
+def test_the_users_wish_is_kept_before_the_first_training_too(memory: Memory) -> None:
+    recipe(memory, "{train: session_end}")
+    assert use_raw(memory.patina()) is None
+    assert not is_due(memory.repository)
+
+
+def test_a_training_by_hand_counts_after_one_that_failed(memory: Memory) -> None:
+    recipe(memory, "{train: session_end}")
+    begun = memory.state / "projections" / "begun"
+    begun.parent.mkdir(exist_ok=True)
+    begun.write_text("0 10 10")
+    assert is_due(memory.repository)
+    trained(memory, pairs=pairs_of(memory), sessions=24)
+    assert not is_due(memory.repository)
 
 
 def test_nothing_that_is_wrong_reaches_the_worker(tmp_path: Path) -> None:

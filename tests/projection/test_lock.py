@@ -27,6 +27,7 @@ def test_it_has_the_ancestors_fields_and_ours() -> None:
         "built_at": "2023-11-14T22:13:20Z",
         "model_fingerprint": "ff" * 32,
         "runtime": "onnx",
+        "variant": "bfloat16",
         "projection": "used",
         "projections": {
             "used": {

@@ -296,6 +296,21 @@ def test_what_was_trained_when_time_ran_out_is_judged_by_the_next_run(
     assert (again.active, again.weights) == ("mine", named(found).weights)
 
 
+def test_what_one_projection_learns_does_not_depend_on_the_others(memory: Memory) -> None:
+    """Or a recipe that was edited would have other weights than the same one in a new clone."""
+    both = MODEL + (
+        "  mine: {type: whitening, layers: [32, 24]}\n"
+        "  files: {type: residual, layers: [32, 24], training: {pair_type: commit_files, epochs: 1}}\n"
+    )
+    asks_for(memory, WHITENING)
+    alone = named(run(memory)).weights
+    asks_for(memory, both)
+    grown = {one.name: one.weights for one in run(memory).outcomes}
+    again = {one.name: one.weights for one in run(memory, full=True).outcomes}
+    assert grown == again
+    assert grown["mine"] == alone
+
+
 def test_of_two_runs_at_once_the_second_is_told(memory: Memory) -> None:
     told: list[str] = []
 

@@ -17,6 +17,7 @@ from support.memory import Memory, memory_of, open_model
 from patina_hooks.corpus.log import Log
 from patina_hooks.corpus.observations import text_key
 from patina_hooks.errors import StateError
+from patina_hooks.model_types import Role
 from patina_hooks.models.cache import EmbeddingCache
 from patina_hooks.models.encoding import Encoder
 from patina_hooks.pairs.sides import path_text
@@ -24,7 +25,6 @@ from patina_hooks.pairs.stored import TrainingPair, training_pairs
 from patina_hooks.projection.interface import PairRows, TrainingSettings
 from patina_hooks.projection.oxidize import oxidize
 from patina_hooks.projection.past import Past, Split, read_past, split, task_of
-from patina_hooks.types import Role
 
 KINDS = (
     "same_session", "goal_observation", "commit_session", "context_session", "co_changed", "commit_files",
@@ -85,6 +85,32 @@ def test_rows_are_what_the_past_says_and_touches_each_with_who_does(memory: Memo
             by_number.setdefault(next(iter(past.groups[row])), set()).update(expected[key])
     assert all(len(names) == 1 for names in by_number.values())
     assert np.allclose(np.linalg.norm(past.vectors, axis=1), 1, atol=1e-6)
+
+
+def test_a_commit_belongs_to_every_session_that_holds_it(tmp_path: Path) -> None:
+    """A text of the outer session is no stranger to a commit that was made in the inner one."""
+    memory = Memory.make(tmp_path / "repository")
+    memory.write(".patina/oxidize.yaml", MODEL + "  mine: {type: whitening}\n")
+    memory.commit("begin")
+    outer, inner, later = "20251101-090000", "20251101-100000", "20251102-090000"
+    with memory.session(outer):
+        memory.commit("tie the hawser")
+        with memory.session(inner):
+            memory.commit("grease the capstan", {"deck/capstan.py": "1"})
+    for session, said in ((outer, "chose hemp"), (inner, "chose tallow"), (later, "chose later")):
+        memory.archive(session, decisions=said)
+    memory.sync()
+    history, space = read_history_of(memory), space_of(memory)
+    after_all = Split(held=0, future=2_000_000_000, sessions=3)
+    pairs = pairs_of(memory)
+    past = read_past(history, after_all, pairs, memory.state, space, lambda: open_model(space))
+    told, hemp, tallow = (
+        past.groups[past.rows[text_key(text)]]
+        for text in ("grease the capstan", "chose hemp", "chose tallow")
+    )
+    assert told >= hemp | tallow
+    touched = past.groups[past.rows[text_key(path_text("deck/capstan.py"))]]
+    assert touched >= hemp | tallow
 
 
 def paths_of(number: int) -> list[str]:

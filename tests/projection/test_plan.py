@@ -42,6 +42,14 @@ def test_layers_without_the_input_fit_a_model_of_any_width(dimensions: int) -> N
     assert widths(only(ONE + "    type: residual\n", dimensions)) == (512, min(256, dimensions))
 
 
+def test_layers_that_no_memory_holds_are_refused() -> None:
+    said = refused(ONE + "    type: mlp\n    layers: [16384, 16384]\n", SettingsError)
+    assert said == (
+        f"{RECIPE_FILE}:6: projections.semantic.layers is [16384, 16384], expected no more than 67,108,864"
+        " weights on the 384 dimensions of acme-64; write: layers: [1024, 256]"
+    )
+
+
 @pytest.mark.parametrize("dimensions", [64, 384, 1024, 2560, 4096])
 def test_an_input_that_contradicts_the_model_is_refused_with_the_corrected_line(dimensions: int) -> None:
     said = refused(ONE + "    type: mlp\n    layers: [768, 1024, 256]\n", SettingsError, dimensions)

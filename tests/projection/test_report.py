@@ -23,7 +23,7 @@ FULL = Outcome(
     [
         report(),
         report(FULL, outcome("failed", why="no pairs"), active="mine", weights="ab" * 32),
-        replace(report(FULL), former=FULL, raw={}),
+        replace(report(FULL), former=FULL),
     ],
 )
 def test_a_report_is_shown_again_as_it_was(tmp_path: Path, kept: object) -> None:
@@ -68,6 +68,8 @@ def test_a_damaged_report_is_said_to_be_damaged(tmp_path: Path, text: str) -> No
         ('"sentence": ', '"sentence": 1, "said": '),
         ("0.375", '"little"'),
         ('"made": ', '"made": "late", "then": '),
+        ('"made": 1', '"made": 1' + "0" * 30),
+        ('"raw": {', '"raw": {"other": {"value": 0.5, "low": null, "high": null, "n": 3}, '),
     ],
 )
 def test_a_report_with_a_value_of_another_type_is_damaged(

@@ -14,7 +14,9 @@ _TESTS = Path(__file__).parents[1]
 
 
 @pytest.mark.parametrize(
-    ("scenario", "least"), [("first", 40), ("incremental", 40)], ids=["a first sync", "a later sync"]
+    ("scenario", "least"),
+    [("first", 40), ("incremental", 40), ("switch", 25)],
+    ids=["a first sync", "a later sync", "a switch to other vectors"],
 )
 def test_a_killed_sync_is_made_good_by_the_next(scenario: str, least: int, tmp_path: Path) -> None:
     done = subprocess.run(

@@ -19,7 +19,7 @@ from patina_hooks.api import Patina
 from patina_hooks.corpus.log import Log
 from patina_hooks.doctor import examine
 from patina_hooks.errors import ModelError
-from patina_hooks.models.encoding import Encoder
+from patina_hooks.models.encoding import Encoder, open_encoder
 from patina_hooks.plugins import Plugins
 from patina_hooks.search.vectors import Space
 from patina_hooks.sync import SyncReport, synchronise
@@ -277,5 +277,29 @@ def test_a_model_that_cannot_be_opened_leaves_the_words(memory: Memory, error: E
     assert pending > 0
     hits = Patina(memory.repository, sound_plugins()).search("chose sqlite", mode="lexical")
     assert hits
+    memory.sync()
+    assert memory.snapshot() == memory.rebuilt()
+
+
+def test_an_engine_that_fails_at_work_is_a_fault_and_leaves_the_words(
+    memory: Memory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> None:
+        raise RuntimeError("CUDA out of memory")
+
+    with Patina(memory.repository, sound_plugins()) as patina:
+        encoder = open_encoder(sound_plugins(), "acme-64")
+        monkeypatch.setattr(encoder.model, "forward", fails)
+        monkeypatch.setattr("patina_hooks.search.opening.open_encoder", lambda *_, **__: encoder)
+        report = patina.sync()
+        assert report is not None
+        (fault,) = report.faults
+        assert fault.where == "model acme-64"
+        assert "failed to run model acme-64: RuntimeError: CUDA out of memory" in fault.error
+        assert report.pending > 0
+        said: list[str] = []
+        assert patina.search("chose sqlite", on_fault=said.append)
+        assert "CUDA out of memory" in said[0]
+    monkeypatch.undo()
     memory.sync()
     assert memory.snapshot() == memory.rebuilt()

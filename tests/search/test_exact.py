@@ -6,7 +6,8 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
+import zlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,18 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from support.dictionary import (
+    DIMENSIONS,
+    KEYS,
+    ROWS,
+    SETTINGS,
+    VECTOR,
+    LikeADictionary,
+    Row,
+    expected,
+    found,
+    upsert,
+)
 
 from patina_hooks.errors import IndexDamaged
 from patina_hooks.files import replace_file
@@ -23,99 +35,21 @@ from patina_hooks.search.exact import ExactIndex
 if TYPE_CHECKING:
     from patina_hooks.types import Vectors
 
-DIMENSIONS = 4
-# Some keys end in NUL bytes: a byte string of numpy's drops them.
-KEYS = [bytes([n]) + bytes(15) for n in range(8)] + [b"\0" * 15 + bytes([n]) for n in range(1, 9)]
-# Eighths: products and sums are exact, whichever rows share a file.
-VECTOR = st.lists(st.integers(-8, 8), min_size=DIMENSIONS, max_size=DIMENSIONS).map(
-    lambda values: tuple(value / 8 for value in values)
-)
-ROWS = st.dictionaries(st.sampled_from(KEYS), VECTOR, max_size=8)
-Row = tuple[float, ...]
-
 
 def open_index(folder: Path, dimensions: int = DIMENSIONS, fingerprint: str = "f") -> ExactIndex:
     return ExactIndex(folder, dimensions, fingerprint)
 
 
-def upsert(index: ExactIndex, rows: Mapping[bytes, Row]) -> None:
-    index.upsert(list(rows), np.array(list(rows.values()), np.float32).reshape(len(rows), DIMENSIONS))
+class ExactIsLikeADictionary(LikeADictionary):
+    def opener(self, folder: Path) -> ExactIndex:
+        return open_index(folder)
 
-
-def expected(
-    model: Mapping[bytes, Row], query: Row, limit: int, allowed: frozenset[bytes] | None
-) -> list[tuple[bytes, float]]:
-    scores = [
-        (key, round(sum(a * b for a, b in zip(row, query, strict=True)), 5))
-        for key, row in model.items()
-        if allowed is None or key in allowed
-    ]
-    return sorted(scores, key=lambda pair: (-pair[1], pair[0]))[:limit]
-
-
-def found(
-    index: ExactIndex, query: Row, limit: int, allowed: frozenset[bytes] | None = None
-) -> list[tuple[bytes, float]]:
-    hits = index.search(np.array(query, np.float32), limit, allowed)
-    return [(key, round(score, 5)) for key, score in hits]
-
-
-class LikeADictionary(RuleBasedStateMachine):
-    def __init__(self) -> None:
-        super().__init__()
-        self.folder = Path(tempfile.mkdtemp(prefix="patina-test-"))
-        self.index = open_index(self.folder)
-        self.model: dict[bytes, Row] = {}
-        self.generation = 0
-
-    def teardown(self) -> None:
-        shutil.rmtree(self.folder)
-
-    @rule(rows=ROWS)
-    def upsert(self, rows: dict[bytes, Row]) -> None:
-        upsert(self.index, rows)
-        self.model.update(rows)
-
-    @rule(keys=st.lists(st.sampled_from(KEYS), max_size=6))
-    def remove(self, keys: list[bytes]) -> None:
-        self.index.remove(keys)
-        for key in keys:
-            self.model.pop(key, None)
-
-    @rule(rows=ROWS)
-    def rebuild(self, rows: dict[bytes, Row]) -> None:
-        vectors = np.array(list(rows.values()), np.float32).reshape(len(rows), DIMENSIONS)
-        self.index.rebuild(list(rows), vectors)
-        self.model = dict(rows)
-
-    @rule()
-    def reopen(self) -> None:
-        self.index = open_index(self.folder)
-
-    @rule(
-        query=VECTOR,
-        limit=st.integers(0, 20),
-        allowed=st.none() | st.frozensets(st.sampled_from([*KEYS, b"never stored here"[:16]])),
-    )
-    def search(self, query: Row, limit: int, allowed: frozenset[bytes] | None) -> None:
+    def agrees(self, query: Row, limit: int, allowed: frozenset[bytes] | None) -> None:
         assert found(self.index, query, limit, allowed) == expected(self.model, query, limit, allowed)
 
-    @invariant()
-    def what_it_says_of_itself(self) -> None:
-        stats = self.index.stats()
-        files = sorted(path for path in self.folder.iterdir() if path.suffix == ".vectors")
-        assert self.index.keys() == self.model.keys()
-        assert stats.rows == len(self.model)
-        assert (stats.files, stats.bytes) == (len(files), sum(path.stat().st_size for path in files))
-        assert stats.generation >= self.generation
-        self.generation = stats.generation
-        self.index.verify()
 
-
-TestLikeADictionary = LikeADictionary.TestCase
-TestLikeADictionary.settings = settings(
-    max_examples=40, stateful_step_count=20, deadline=None, suppress_health_check=list(HealthCheck)
-)
+TestLikeADictionary = ExactIsLikeADictionary.TestCase
+TestLikeADictionary.settings = SETTINGS
 
 
 @settings(deadline=None, max_examples=30)
@@ -152,7 +86,8 @@ def test_a_write_costs_in_proportion_to_itself(tmp_path: Path, monkeypatch: pyte
         written.append(len(data))
         return replace_file(path, data)
 
-    monkeypatch.setattr("patina_hooks.search.exact.replace_file", counted)
+    for module in ("segments", "manifest"):
+        monkeypatch.setattr(f"patina_hooks.search.{module}.replace_file", counted)
     index.upsert([b"one".ljust(16)], vectors[:1])
     assert len(written) == 2
     assert sum(written) < 2_000
@@ -252,6 +187,23 @@ def test_damage_is_seen_when_the_index_is_opened(folder: Path, harm: Callable[[P
     assert caught.value.hint == "patina sync"
 
 
+@pytest.mark.parametrize(
+    "said",
+    [{"rows": 0}, {"rows": "12"}, {"rows": 1.5}, {"dead": [12]}, {"dead": [-1]}, {"dead": [0.5]}, {"dead": 3},
+     {"file": "/dev/zero"}, {"file": "../index"}, {"file": 1}, {"more": 1}, {"companion": {"file": "x"}}],
+)  # fmt: skip
+def test_a_manifest_that_fits_itself_but_no_index_is_damage(folder: Path, said: dict[str, object]) -> None:
+    """As a stranger could write it."""
+    path = folder / "manifest.json"
+    content = json.loads(path.read_bytes())
+    del content["crc"]
+    content["segments"][-1].update(said)
+    crc = zlib.crc32(json.dumps(content).encode())
+    path.write_text(json.dumps({**content, "crc": crc}))
+    with pytest.raises(IndexDamaged):
+        use(folder)
+
+
 @settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(where=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7), data=st.data())
 def test_no_flipped_bit_goes_unseen(folder: Path, where: float, bit: int, data: st.DataObject) -> None:
@@ -301,7 +253,7 @@ def test_a_write_that_fails_leaves_what_was(folder: Path, monkeypatch: pytest.Mo
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr("patina_hooks.search.exact.replace_file", full)
+        patch.setattr("patina_hooks.search.segments.replace_file", full)
         with pytest.raises(OSError, match="No space"):
             upsert(index, {KEYS[0]: (0.0, 0.0, 0.0, 0.0)})
     assert found(index, (1.0, 0.0, 0.0, 0.0), 20) == before

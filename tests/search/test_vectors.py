@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from support.memory import FAST_RECIPE, Memory, open_model, plugins
+from support.memory import FAST_RECIPE, Memory, memory_of, open_model, plugins
 
 from patina_hooks import ModelSpec, PackageFile, hookimpl
+from patina_hooks.model_types import Role
 from patina_hooks.models.cache import cut_keys
 from patina_hooks.models.encoding import Encoded, Encoder, open_encoder
 from patina_hooks.plugins import Plugins
@@ -18,7 +19,6 @@ from patina_hooks.search import vectors
 from patina_hooks.search.exact import ExactIndex
 from patina_hooks.search.vectors import Space, answering_space
 from patina_hooks.sync import SyncReport, synchronise
-from patina_hooks.types import Role
 
 SESSION = "20251101-090000"
 
@@ -174,7 +174,7 @@ def test_another_model_answers_only_once_it_is_whole(
     assert sorted([*killed.texts, *rest.texts]) == sorted(["begin", *(f"text number {n}" for n in range(10))])
     assert space_of(memory).model == "twin-64"
     assert len(list((memory.state / "vectors").iterdir())) == 2
-    memory.patina().gc()
+    memory_of(memory.repository, twin).gc()
     assert [path.name for path in (memory.state / "vectors").iterdir()] == [
         f"{space_of(memory).fingerprint}-exact"
     ]

@@ -21,7 +21,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from support.memory import Memory, plugins
+from support.memory import FAST_RECIPE, Memory, plugins
 
 from patina_hooks.corpus import log
 from patina_hooks.git import spool
@@ -76,7 +76,19 @@ def _incremental(memory: Memory) -> None:
     _meanwhile(memory)
 
 
-SCENARIOS: dict[str, Callable[[Memory], None]] = {"first": _first, "incremental": _incremental}
+def _switch(memory: Memory) -> None:
+    """The recipe asks for other vectors; a text comes too."""
+    _before(memory)
+    memory.sync()
+    memory.commit("parse the tree anew")
+    memory.write(".patina/oxidize.yaml", f"{FAST_RECIPE}pooling: cls\n")
+
+
+SCENARIOS: dict[str, Callable[[Memory], None]] = {
+    "first": _first,
+    "incremental": _incremental,
+    "switch": _switch,
+}
 
 
 def main(scenario: str, folder: Path) -> None:

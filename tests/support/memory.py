@@ -21,6 +21,7 @@ from patina_hooks.models.encoding import Encoder, open_encoder
 from patina_hooks.pairs.stored import TrainingPair, training_pairs
 from patina_hooks.plugins import Plugins
 from patina_hooks.projection.active import PROJECTIONS_FOLDER
+from patina_hooks.recipe import Reading
 from patina_hooks.search.vectors import Space, answering_space
 from patina_hooks.sync import SyncReport, synchronise
 
@@ -34,12 +35,12 @@ def plugins() -> Plugins:
 
 
 @cache
-def opened(model: str, runtime: str) -> Encoder:
-    return open_encoder(plugins(), model, runtime)
+def opened(model: str, runtime: str, reading: Reading) -> Encoder:
+    return open_encoder(plugins(), model, runtime, reading=reading)
 
 
 def open_model(space: Space) -> Encoder:
-    return opened(space.model, space.runtime)
+    return opened(space.model, space.runtime, space.reading)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,8 @@
 """Tiny twins: models of each architecture with seeded random weights, in the files that real ones come in.
 
-A twin has a thousand tokens and some sixty thousand weights, drawn so that different texts have clearly
-different vectors: with the usual small initialisation all texts look alike, and a parity test proves nothing.
+A twin has a thousand tokens and, unless its size is named, some sixty thousand weights, drawn so that
+different texts have clearly different vectors: with the usual small initialisation all texts look alike, and
+a parity test proves nothing.
 Names of tensors and keys of config.json are those of the published models:
 
     bert        BAAI/bge-small-en-v1.5: no prefix, with a pooler and position ids
@@ -24,7 +25,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import numpy as np
 from safetensors.numpy import save_file
 
-from patina_hooks.types import LocalFile, ModelSpec
+from patina_hooks.model_types import LocalFile, ModelSpec
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 Architecture = Literal["bert", "nomic_bert", "qwen3", "olmo3"]
 ARCHITECTURES: Final[tuple[Architecture, ...]] = ("bert", "nomic_bert", "qwen3", "olmo3")
 DIMENSIONS: Final = 32
+LAYERS: Final = 3
 MAX_TOKENS: Final = 48
 
 TEXTS: Final = (
@@ -71,6 +73,15 @@ _WORDS: Final = (
 
 
 @dataclass(frozen=True, slots=True)
+class _Shape:
+    """positions: the longest text in tokens, 0 for that of the twin's architecture."""
+
+    dimensions: int
+    layers: int
+    positions: int
+
+
+@dataclass(frozen=True, slots=True)
 class Twin:
     """The files of a twin. dimensions: of its token vectors; layers: how many it has."""
 
@@ -79,7 +90,7 @@ class Twin:
     weights: Path
     tokenizer: Path
     dimensions: int = DIMENSIONS
-    layers: int = 3
+    layers: int = LAYERS
     files: Mapping[str, Path] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -97,16 +108,31 @@ class Twin:
         )
 
 
-def make_twin(architecture: Architecture, folder: Path, *, as_saved_by_transformers: bool = False) -> Twin:
-    """Write config.json, model.safetensors and tokenizer.json; the same bytes each time."""
+def make_twin(
+    architecture: Architecture,
+    folder: Path,
+    *,
+    dimensions: int = DIMENSIONS,
+    layers: int = LAYERS,
+    positions: int = 0,
+    as_saved_by_transformers: bool = False,
+) -> Twin:
+    """Write config.json, model.safetensors and tokenizer.json; the same bytes each time.
+
+    positions: the longest text in tokens, where it is to be more than the usual 64 of a bert.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    twin = Twin(architecture, folder / "config.json", folder / "model.safetensors", folder / "tokenizer.json")
-    config = _CONFIGS[architecture](twin.layers)
+    config_file, weights, tokenizer_file = (
+        folder / name for name in ("config.json", "model.safetensors", "tokenizer.json")
+    )
+    twin = Twin(architecture, config_file, weights, tokenizer_file, dimensions, layers)
+    shape = _Shape(dimensions, layers, positions)
+    config = _CONFIGS[architecture](shape)
     if as_saved_by_transformers:
         config = _SAVED.get(architecture, dict)(config)
     twin.config.write_text(json.dumps({"model_type": architecture, **config}, indent=2))
     draw = _Draw(np.random.default_rng(ARCHITECTURES.index(architecture)))
-    save_file(_TENSORS[architecture](draw, twin.layers), twin.weights, metadata={"format": "pt"})
+    save_file(_TENSORS[architecture](draw, shape), twin.weights, metadata={"format": "pt"})
     tokenizer = _word_pieces() if architecture in ("bert", "nomic_bert") else _byte_pairs(architecture)
     tokenizer.save(str(twin.tokenizer))
     return twin
@@ -115,18 +141,18 @@ def make_twin(architecture: Architecture, folder: Path, *, as_saved_by_transform
 # --- config.json ----------------------------------------------------------------------------------
 
 
-def _bert_config(layers: int) -> dict[str, object]:
+def _bert_config(shape: _Shape) -> dict[str, object]:
     return {
         "architectures": ["BertModel"],
         "attention_probs_dropout_prob": 0.1,
         "hidden_act": "gelu",
         "hidden_dropout_prob": 0.1,
-        "hidden_size": DIMENSIONS,
+        "hidden_size": shape.dimensions,
         "intermediate_size": _INNER,
         "layer_norm_eps": 1e-12,
-        "max_position_embeddings": 64,
+        "max_position_embeddings": shape.positions or 64,
         "num_attention_heads": _HEADS,
-        "num_hidden_layers": layers,
+        "num_hidden_layers": shape.layers,
         "pad_token_id": 0,
         "position_embedding_type": "absolute",
         "type_vocab_size": 2,
@@ -134,7 +160,7 @@ def _bert_config(layers: int) -> dict[str, object]:
     }
 
 
-def _nomic_config(layers: int) -> dict[str, object]:
+def _nomic_config(shape: _Shape) -> dict[str, object]:
     return {
         "architectures": ["NomicBertModel"],
         "activation_function": "swiglu",
@@ -142,14 +168,14 @@ def _nomic_config(layers: int) -> dict[str, object]:
         "causal": False,
         "embd_pdrop": 0.0,
         "layer_norm_epsilon": 1e-12,
-        "max_trained_positions": 64,
+        "max_trained_positions": shape.positions or 64,
         "mlp_fc1_bias": False,
         "mlp_fc2_bias": False,
-        "n_embd": DIMENSIONS,
+        "n_embd": shape.dimensions,
         "n_head": _HEADS,
         "n_inner": _INNER,
-        "n_layer": layers,
-        "n_positions": 64,
+        "n_layer": shape.layers,
+        "n_positions": shape.positions or 64,
         "prenorm": False,
         "qkv_proj_bias": False,
         "resid_pdrop": 0.0,
@@ -167,7 +193,7 @@ def _nomic_config(layers: int) -> dict[str, object]:
 def _nomic_saved(config: Mapping[str, Any]) -> dict[str, object]:
     return {
         "architectures": ["NomicBertModel"],
-        "head_dim": DIMENSIONS // _HEADS,
+        "head_dim": config["n_embd"] // _HEADS,
         "hidden_act": "silu",
         "hidden_size": config["n_embd"],
         "intermediate_size": config["n_inner"],
@@ -181,7 +207,7 @@ def _nomic_saved(config: Mapping[str, Any]) -> dict[str, object]:
     }
 
 
-def _qwen_config(layers: int) -> dict[str, object]:
+def _qwen_config(shape: _Shape) -> dict[str, object]:
     return {
         "architectures": ["Qwen3ForCausalLM"],
         "attention_bias": False,
@@ -190,12 +216,12 @@ def _qwen_config(layers: int) -> dict[str, object]:
         "eos_token_id": 0,
         "head_dim": 12,
         "hidden_act": "silu",
-        "hidden_size": DIMENSIONS,
+        "hidden_size": shape.dimensions,
         "intermediate_size": _INNER,
-        "max_position_embeddings": 256,
-        "max_window_layers": layers,
+        "max_position_embeddings": shape.positions or 256,
+        "max_window_layers": shape.layers,
         "num_attention_heads": _HEADS,
-        "num_hidden_layers": layers,
+        "num_hidden_layers": shape.layers,
         "num_key_value_heads": 2,
         "rms_norm_eps": 1e-6,
         "rope_scaling": None,
@@ -213,19 +239,22 @@ def _qwen_saved(config: Mapping[str, Any]) -> dict[str, object]:
     return {**saved, "rope_parameters": {"rope_theta": config["rope_theta"], "rope_type": "default"}}
 
 
-def _olmo_config(layers: int) -> dict[str, object]:
+_OLMO_LAYERS: Final = ("sliding_attention", "sliding_attention", "full_attention")
+
+
+def _olmo_config(shape: _Shape) -> dict[str, object]:
     return {
         "architectures": ["Olmo3ForCausalLM"],
         "attention_bias": False,
         "attention_dropout": 0.0,
         "eos_token_id": 0,
         "hidden_act": "silu",
-        "hidden_size": DIMENSIONS,
+        "hidden_size": shape.dimensions,
         "intermediate_size": _INNER,
-        "layer_types": ["sliding_attention", "sliding_attention", "full_attention"][:layers],
-        "max_position_embeddings": 128,
+        "layer_types": [_OLMO_LAYERS[layer % 3] for layer in range(shape.layers)],
+        "max_position_embeddings": shape.positions or 128,
         "num_attention_heads": _HEADS,
-        "num_hidden_layers": layers,
+        "num_hidden_layers": shape.layers,
         "num_key_value_heads": 2,
         "pad_token_id": 1,
         "rms_norm_eps": 1e-6,
@@ -286,16 +315,16 @@ class _Draw:
         return {f"{name}.weight": self.matrix(out, into, scale), f"{name}.bias": self.normal(out, scale=0.1)}
 
 
-def _bert_tensors(draw: _Draw, layers: int) -> Tensors:
-    d = DIMENSIONS
+def _bert_tensors(draw: _Draw, shape: _Shape) -> Tensors:
+    d, positions = shape.dimensions, shape.positions or 64
     tensors: Tensors = {
         "embeddings.word_embeddings.weight": draw.normal(_VOCABULARY, d),
-        "embeddings.position_embeddings.weight": draw.normal(64, d, scale=0.5),
+        "embeddings.position_embeddings.weight": draw.normal(positions, d, scale=0.5),
         "embeddings.token_type_embeddings.weight": draw.normal(2, d, scale=0.5),
-        "embeddings.position_ids": np.arange(64)[None],
+        "embeddings.position_ids": np.arange(positions)[None],
         **draw.layer_norm("embeddings.LayerNorm", d),
     }
-    for layer in range(layers):
+    for layer in range(shape.layers):
         at = f"encoder.layer.{layer}"
         tensors |= draw.linear(f"{at}.attention.self.query", d, d, scale=2)
         tensors |= draw.linear(f"{at}.attention.self.key", d, d, scale=2)
@@ -308,14 +337,14 @@ def _bert_tensors(draw: _Draw, layers: int) -> Tensors:
     return tensors | draw.linear("pooler.dense", d, d)
 
 
-def _nomic_tensors(draw: _Draw, layers: int) -> Tensors:
-    d = DIMENSIONS
+def _nomic_tensors(draw: _Draw, shape: _Shape) -> Tensors:
+    d = shape.dimensions
     tensors: Tensors = {
         "embeddings.word_embeddings.weight": draw.normal(_VOCABULARY, d),
         "embeddings.token_type_embeddings.weight": draw.normal(2, d, scale=0.5),
         **draw.layer_norm("emb_ln", d),
     }
-    for layer in range(layers):
+    for layer in range(shape.layers):
         at = f"encoder.layers.{layer}"
         qkv = [draw.matrix(d, d, scale=2), draw.matrix(d, d, scale=2), draw.matrix(d, d)]
         tensors[f"{at}.attn.Wqkv.weight"] = np.concatenate(qkv)
@@ -328,11 +357,11 @@ def _nomic_tensors(draw: _Draw, layers: int) -> Tensors:
 
 
 def _decoder_tensors(
-    draw: _Draw, layers: int, prefix: str, head: int, norms: Sequence[str], q_norm: int, k_norm: int
+    draw: _Draw, shape: _Shape, prefix: str, head: int, norms: Sequence[str], q_norm: int, k_norm: int
 ) -> Tensors:
-    d, kv = DIMENSIONS, 2 * head
+    d, kv = shape.dimensions, 2 * head
     tensors: Tensors = {f"{prefix}embed_tokens.weight": draw.normal(_VOCABULARY, d)}
-    for layer in range(layers):
+    for layer in range(shape.layers):
         at = f"{prefix}layers.{layer}"
         tensors[f"{at}.self_attn.q_proj.weight"] = draw.matrix(_HEADS * head, d, scale=2)
         tensors[f"{at}.self_attn.k_proj.weight"] = draw.matrix(kv, d, scale=2)
@@ -347,15 +376,15 @@ def _decoder_tensors(
     return tensors | {f"{prefix}norm.weight": draw.norm(d)}
 
 
-def _qwen_tensors(draw: _Draw, layers: int) -> Tensors:
+def _qwen_tensors(draw: _Draw, shape: _Shape) -> Tensors:
     norms = ("input_layernorm", "post_attention_layernorm")
-    return _decoder_tensors(draw, layers, "", 12, norms, q_norm=12, k_norm=12)
+    return _decoder_tensors(draw, shape, "", 12, norms, q_norm=12, k_norm=12)
 
 
-def _olmo_tensors(draw: _Draw, layers: int) -> Tensors:
-    norms, head = ("post_attention_layernorm", "post_feedforward_layernorm"), DIMENSIONS // _HEADS
-    tensors = _decoder_tensors(draw, layers, "model.", head, norms, q_norm=_HEADS * head, k_norm=2 * head)
-    return tensors | {"lm_head.weight": draw.matrix(_VOCABULARY, DIMENSIONS)}
+def _olmo_tensors(draw: _Draw, shape: _Shape) -> Tensors:
+    norms, head = ("post_attention_layernorm", "post_feedforward_layernorm"), shape.dimensions // _HEADS
+    tensors = _decoder_tensors(draw, shape, "model.", head, norms, q_norm=_HEADS * head, k_norm=2 * head)
+    return tensors | {"lm_head.weight": draw.matrix(_VOCABULARY, shape.dimensions)}
 
 
 _TENSORS: Final = {

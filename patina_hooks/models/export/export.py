@@ -9,16 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from patina_hooks.errors import ModelError
+from patina_hooks.model_types import LocalFile, ModelSpec
 from patina_hooks.models.choice import runtime_for
-from patina_hooks.models.encoding import Encoder
+from patina_hooks.models.encoding import Encoder, identify
 from patina_hooks.models.export.card import card
 from patina_hooks.models.export.graph import Precision
 from patina_hooks.models.export.prove import ONNX, Agreement, Proof, open_source, prove
 from patina_hooks.models.export.write import Exported, export_onnx
-from patina_hooks.models.fingerprint import fingerprint_of
 from patina_hooks.models.weights import file_hashes, model_files, sha256_of
 from patina_hooks.plugins import open_callable
-from patina_hooks.types import LocalFile, ModelSpec
 
 if TYPE_CHECKING:
     from patina_hooks.plugins import Plugins
@@ -67,8 +66,8 @@ def export_model(
 
 def source_runtime(spec: ModelSpec) -> str:
     """Whose files are safetensors with a config.json; `ModelError` where the model has none such."""
-    for runtime, files in spec.runtimes.items():
-        if {"model", "config", "tokenizer"} <= set(files):
+    for runtime in sorted(spec.runtimes, key=lambda name: "/" in name):  # the usual files before packed ones
+        if {"model", "config", "tokenizer"} <= set(spec.runtimes[runtime]):
             return runtime
     listed = ", ".join(sorted(spec.runtimes)) or "none"
     raise ModelError(
@@ -98,7 +97,7 @@ def _export(
     if exported.data:
         written["data"] = exported.data
     own_files = {role: LocalFile(path.absolute(), sha256_of(path)) for role, path in written.items()}
-    own = replace(spec, runtimes={ONNX: own_files})
+    own = replace(spec, runtimes={ONNX: own_files}, one_by_one=(), batch_invariant=True)
     say("comparing its vectors with the source's")
     proof = prove(_opened(plugins, own), *open_source(plugins, spec))
     _refuse_what_differs(spec, precision, proof.agreement)
@@ -116,7 +115,7 @@ def _shards(files: Mapping[str, Path]) -> list[Path]:
 def _opened(plugins: Plugins, spec: ModelSpec) -> Encoder:
     choice = runtime_for(plugins, spec, ONNX)
     model = open_callable(plugins.runtime(ONNX).opener)(spec, model_files(spec, ONNX))
-    return Encoder(spec, choice, fingerprint_of(spec, file_hashes(spec, ONNX)), model)
+    return Encoder(spec, choice, identify(spec, choice), model)
 
 
 def _refuse_what_differs(spec: ModelSpec, precision: Precision, agreement: Agreement | None) -> None:

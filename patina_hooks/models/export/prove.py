@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from patina_hooks.errors import PatinaError
+from patina_hooks.model_types import ModelSpec, Role
 from patina_hooks.models.choice import runtime_for
 from patina_hooks.models.encoding import Encoder, open_encoder
 from patina_hooks.models.export.texts import TEXTS
-from patina_hooks.models.reading import prefix_of
-from patina_hooks.types import ModelSpec, Role
+from patina_hooks.models.reading import prefix_of, with_runtimes
 
 if TYPE_CHECKING:
     from patina_hooks.plugins import Plugins
@@ -123,7 +123,7 @@ def open_source(plugins: Plugins, spec: ModelSpec) -> tuple[Encoder | None, str]
 
     Or None, and why.
     """
-    others = replace(spec, runtimes={name: files for name, files in spec.runtimes.items() if name != ONNX})
+    others = with_runtimes(spec, lambda name: name.partition("/")[0] != ONNX)
     try:
         return open_encoder(plugins, spec.name, runtime_for(plugins, others).runtime), ""
     except PatinaError as error:

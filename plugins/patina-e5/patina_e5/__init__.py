@@ -12,7 +12,13 @@ def patina_register_models() -> Iterator[ModelSpec]:
     yield ModelSpec(
         "e5-base-v2",
         dimensions=768,
-        runtimes=hub_runtimes("intfloat/e5-base-v2", onnx="onnx/model.onnx"),
+        runtimes=hub_runtimes(
+            "intfloat/e5-base-v2",
+            onnx="onnx/model.onnx",
+            precisions={"int8": "onnx/model_qint8_avx512_vnni.onnx"},
+            revision="f52bf8ec8c7124536f0efb74aca902b2995e5bcd",
+        ),
+        one_by_one=("onnx/int8",),
         max_tokens=512,
         pooling="mean",
         query_prefix="query: ",

@@ -9,7 +9,12 @@ from patina_hooks import ProjectionSpec, RuntimeSpec, hookimpl
 
 @hookimpl
 def patina_register_runtimes() -> Iterator[RuntimeSpec]:
-    yield RuntimeSpec("mlx", opener="patina_mlx.runtime:open_model", modules=("mlx", "tokenizers"))
+    yield RuntimeSpec(
+        "mlx",
+        opener="patina_mlx.runtime:open_model",
+        modules=("mlx", "tokenizers"),
+        variant="patina_mlx.precision:variant",
+    )
 
 
 @hookimpl

@@ -80,8 +80,11 @@ _LAYOUTS: Final[Mapping[str, Layout]] = {
 
 
 class Encoder:
-    """A model's layers. hidden states are counted as transformers does: 0 the embeddings, n what layer n
-    gives, the last one after the model's last norm."""
+    """A model's layers. width: of a token vector.
+
+    Hidden states are counted as transformers does: 0 the embeddings, n what layer n gives, the last one after
+    the model's last norm.
+    """
 
     def __init__(self, config: Config, tensors: Tensors, layer: int) -> None:
         """layer: which hidden state to give. Raises `ModelError` where the model has no such state, or the
@@ -90,6 +93,7 @@ class Encoder:
             raise ModelError(
                 f"there is no hidden layer {layer}: the model has {config.layers + 1}, counted from 0"
             )
+        self.width = config.hidden
         self._embed = _embedding(config, tensors)
         layers = [_layer(config, tensors, at) for at in range(config.layers)]
         norm: Step | None = None if "bert" in config.architecture else _norm(config, tensors, "norm")

@@ -10,4 +10,10 @@ from patina_hooks import RuntimeSpec, hookimpl
 @hookimpl
 def patina_register_runtimes() -> Iterator[RuntimeSpec]:
     modules = ("onnxruntime", "tokenizers")
-    yield RuntimeSpec("onnx", opener="patina_onnx.runtime:open_model", modules=modules, concurrent=True)
+    yield RuntimeSpec(
+        "onnx",
+        opener="patina_onnx.runtime:open_model",
+        modules=modules,
+        concurrent=True,
+        variant="patina_onnx.providers:variant",
+    )

@@ -7,21 +7,28 @@ providers = ["cuda", "cpu"]     # the first that is here; the usual: ["cpu"]
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Collection, Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from patina_hooks.errors import SettingsError
 from patina_hooks.settings import runtime_settings
 
+if TYPE_CHECKING:
+    from patina_hooks.model_types import ModelSpec
+
 CPU: Final = "CPUExecutionProvider"
 DIRECTML: Final = "DmlExecutionProvider"
+_COREML: Final = "coreml"
 _PROVIDERS: Final = {
     "cpu": CPU,
-    "coreml": "CoreMLExecutionProvider",
+    _COREML: "CoreMLExecutionProvider",
     "cuda": "CUDAExecutionProvider",
     "directml": DIRECTML,
 }
 _USUAL: Final = ["cpu"]
+OPTIONS: Final = {"CUDAExecutionProvider": {"use_tf32": "0"}}
+"""Float32 as everywhere: TF32, which CUDA would take, has three digits."""
 _PACKAGES: Final = {"cuda": "onnxruntime-gpu", "directml": "onnxruntime-directml"}
 
 # Under the core's name, so that the worker's log has it; a terminal has it on stderr.
@@ -40,6 +47,17 @@ def chosen_providers(available: Collection[str]) -> list[str]:
         package = f": pip install {_PACKAGES[name]}" if name in _PACKAGES else ""
         _log.warning("the onnx runtime has no provider %s here, only %s%s", name, there, package)
     return list(dict.fromkeys([*(_PROVIDERS[name] for name in names if name not in absent), CPU]))
+
+
+def variant(model: ModelSpec) -> str:
+    """ "coreml" where that computes, in half the digits as it may: `RuntimeSpec.variant`.
+
+    It does where it is wanted on a Mac (every build for one has it), and not after the CPU, which takes all.
+    Other providers compute as the CPU does. Raises `SettingsError`.
+    """
+    names, system = wanted_providers(), str(sys.platform)
+    first = names[: names.index("cpu")] if "cpu" in names else names
+    return _COREML if system == "darwin" and _COREML in first else ""
 
 
 def tell_of_fallback(wanted: Sequence[str], used: Sequence[str]) -> None:

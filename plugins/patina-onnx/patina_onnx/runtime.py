@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from patina_hooks.errors import ModelError
+from patina_hooks.model_types import ModelFiles, ModelSpec, Tokens
 from patina_hooks.models.tokenizer import TextTokenizer, open_tokenizer
-from patina_hooks.types import ModelFiles, ModelSpec, Tokens
 from patina_onnx.external import refuse_foreign_data
-from patina_onnx.providers import DIRECTML, chosen_providers, tell_of_fallback
+from patina_onnx.providers import DIRECTML, OPTIONS, chosen_providers, tell_of_fallback
 
 if TYPE_CHECKING:
     import numpy as np
@@ -110,7 +110,8 @@ def _session(path: str) -> InferenceSession:
     if DIRECTML in providers:
         options.enable_mem_pattern = False  # as DirectML wants it
     try:
-        session = onnxruntime.InferenceSession(path, options, providers=providers)
+        chosen = [(name, OPTIONS.get(name, {})) for name in providers]
+        session = onnxruntime.InferenceSession(path, options, providers=chosen)
     except Exception as error:  # ONNX Runtime's exceptions have no common base but this
         raise ModelError(f"ONNX Runtime cannot open {path}: {error}") from error
     tell_of_fallback(providers, session.get_providers())

@@ -10,7 +10,13 @@ from patina_hooks import ProjectionSpec, RuntimeSpec, hookimpl
 @hookimpl
 def patina_register_runtimes() -> Iterator[RuntimeSpec]:
     modules = ("torch", "transformers", "safetensors", "tokenizers")
-    yield RuntimeSpec("torch", opener="patina_torch.runtime:open_model", modules=modules)
+    yield RuntimeSpec(
+        "torch",
+        opener="patina_torch.runtime:open_model",
+        modules=modules,
+        concurrent=True,
+        variant="patina_torch.device:variant",
+    )
 
 
 @hookimpl

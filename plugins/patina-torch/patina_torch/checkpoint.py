@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from patina_hooks.errors import ModelError
+from patina_torch.packing import ATTENTION, register
 
 if TYPE_CHECKING:
     import torch
@@ -53,12 +54,16 @@ _NOMIC_MUST: Final[Mapping[str, object]] = {
 
 
 def open_network(config: Path, weights: list[Path], dtype: torch.dtype) -> PreTrainedModel:
-    """The base model, ready to run on the processor. Raises `ModelError` that names file and reason."""
+    """The base model, ready to run packed texts (`packing`) on the processor.
+
+    Raises `ModelError` that names file and reason.
+    """
     # 2 s to import: only when a model is opened.
     import transformers
 
     name, said = _read_config(config)
     tensors = _read_tensors(weights)
+    register()
     kind: type[PreTrainedModel] = getattr(transformers, f"{name}Model")
     with _quiet():
         try:
@@ -67,7 +72,7 @@ def open_network(config: Path, weights: list[Path], dtype: torch.dtype) -> PreTr
                 config=_config(getattr(transformers, f"{name}Config"), said),
                 state_dict=tensors,
                 dtype=dtype,
-                attn_implementation="sdpa",
+                attn_implementation=ATTENTION,
                 local_files_only=True,
                 use_safetensors=True,
                 output_loading_info=True,
@@ -107,8 +112,8 @@ def _nomic(path: Path, said: Mapping[str, Any]) -> dict[str, Any]:
 def _config(kind: type[PreTrainedConfig], said: Mapping[str, Any]) -> PreTrainedConfig:
     from transformers import PreTrainedConfig
 
-    common = {one.name for one in fields(PreTrainedConfig)}  # type: ignore[arg-type, unused-ignore]
-    own = {one.name for one in fields(kind)} - common | _OLD_ROPE  # type: ignore[arg-type, unused-ignore]
+    common = {one.name for one in fields(PreTrainedConfig)}
+    own = {one.name for one in fields(kind)} - common | _OLD_ROPE
     return kind(**{key: value for key, value in said.items() if key in own})
 
 

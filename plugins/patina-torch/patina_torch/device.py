@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-import os
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from patina_hooks.errors import ModelError, SettingsError
+from patina_hooks.models.encoding import processors
 from patina_hooks.settings import runtime_settings
 
 if TYPE_CHECKING:
     import torch
 
+    from patina_hooks.model_types import ModelSpec
+
 _USUAL: Final[dict[str, str | int]] = {"device": "auto", "dtype": "float32", "threads": 0}
 _DTYPES: Final = ("float32", "bfloat16", "float16")
 _DEVICE: Final = re.compile(r"auto|cpu|mps|cuda(:\d{1,3})?")
-_MOST_THREADS: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,21 +39,29 @@ def chosen_place() -> Place:
     import torch
 
     said = runtime_settings("torch", _USUAL)
-    device, dtype, threads = str(said["device"]), str(said["dtype"]), int(said["threads"])
+    device, dtype, threads = str(said["device"]), _dtype(said), int(said["threads"])
     if not _DEVICE.fullmatch(device):
         raise SettingsError(f"runtime.torch.device is {device!r}: expected auto, cpu, cuda, cuda:1 or mps")
-    if dtype not in _DTYPES:
-        raise SettingsError(f"runtime.torch.dtype is {dtype!r}: expected one of {', '.join(_DTYPES)}")
     if threads < 0:
         raise SettingsError(f"runtime.torch.threads is {threads}: expected 0 (choose) or more")
     there = _device(device)
-    return Place(there, getattr(torch, dtype), threads or usual_threads() if there.type == "cpu" else 1)
+    return Place(there, getattr(torch, dtype), threads or processors() if there.type == "cpu" else 1)
 
 
-def usual_threads() -> int:
-    """As many as this process may use, up to four: short texts gain nothing from more."""
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(usable, _MOST_THREADS)
+def variant(model: ModelSpec) -> str:
+    """The precision of weights, where it is not the usual one: `RuntimeSpec.variant`.
+
+    Raises `SettingsError`. A device is not in it: all of them compute in that precision.
+    """
+    dtype = _dtype(runtime_settings("torch", _USUAL))
+    return "" if dtype == _USUAL["dtype"] else dtype
+
+
+def _dtype(said: Mapping[str, str | int]) -> str:
+    dtype = str(said["dtype"])
+    if dtype not in _DTYPES:
+        raise SettingsError(f"runtime.torch.dtype is {dtype!r}: expected one of {', '.join(_DTYPES)}")
+    return dtype
 
 
 def _device(name: str) -> torch.device:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from patina_hooks.errors import ModelError
+from patina_hooks.model_types import ModelFiles, ModelSpec, Tokens
 from patina_hooks.models.tokenizer import TextTokenizer, open_tokenizer
-from patina_hooks.types import ModelFiles, ModelSpec, Tokens
 from patina_torch.checkpoint import open_network
 from patina_torch.device import chosen_place
+from patina_torch.packing import Packed, pack
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
 _ROLES: Final = ("model", "config", "tokenizer")
 _LAST: Final = -1
-_FEWEST_TOKENS: Final = 16
-"""In one run: fewer go through kernels that round otherwise than those for many."""
 
 
 def open_model(model: ModelSpec, files: ModelFiles) -> TorchModel:
@@ -51,9 +49,9 @@ def open_model(model: ModelSpec, files: ModelFiles) -> TorchModel:
 class TorchModel:
     """A `TokenModel`: a base model of transformers, whose hidden states are the token vectors.
 
-    A text's vectors are the same, bit for bit, in any company: only rows of one length run together, without
-    padding, and each run has one thread of its own. Where there is padding, or several threads share a run,
-    sums are taken in an order that depends on the other rows. On a GPU this cannot be promised.
+    A text's vectors are the same, bit for bit, in any company: texts run together without padding, and each
+    run has one thread of its own. Where there is padding, or several threads share a run, sums are taken in
+    an order that depends on the other rows. On a GPU this cannot be promised.
     """
 
     def __init__(self, network: PreTrainedModel, tokenizer: TextTokenizer, layer: int, threads: int) -> None:
@@ -64,7 +62,6 @@ class TorchModel:
         self._tokenizer = tokenizer
         self._layer = layer
         self._more = {"use_cache": False} if hasattr(network.config, "use_cache") else {}
-        self._threads = threads
         # PyTorch keeps the number for each thread apart, so that the caller's stays as it is.
         self._pool = ThreadPoolExecutor(threads, "patina-torch", torch.set_num_threads, (1,))
 
@@ -76,36 +73,29 @@ class TorchModel:
         """Token vectors [b, s, d], float32, whatever the precision of the weights; zeros where mask is 0."""
         import numpy as np
 
-        lengths = mask.sum(axis=1)
         vectors = np.zeros((*ids.shape, self._network.config.hidden_size), dtype=np.float32)
-
-        def run(rows: NDArray[np.intp]) -> None:
-            length = lengths[rows[0]]
-            vectors[rows, :length] = self._run(ids[rows, :length])
-
-        deque(self._pool.map(run, self._runs(lengths)), maxlen=0)
+        packed = pack(ids, mask)
+        if len(packed.rows):
+            vectors[packed.rows, packed.columns] = self._pool.submit(self._run, packed).result()
         return vectors
 
-    def _runs(self, lengths: NDArray[np.int64]) -> list[NDArray[np.intp]]:
-        """Rows of one length, the longest run first; in parts where there are fewer lengths than threads."""
-        import numpy as np
-
-        runs = [np.flatnonzero(lengths == length) for length in np.unique(lengths[lengths > 0])]
-        if len(runs) < self._threads:
-            runs = [part for rows in runs for part in np.array_split(rows, min(self._threads, len(rows)))]
-        return sorted(runs, key=lambda rows: -len(rows) * int(lengths[rows[0]]))
-
-    def _run(self, ids: NDArray[np.int64]) -> Vectors:
-        """Token vectors of ids [b, s] without padding."""
-        import numpy as np
+    def _run(self, packed: Packed) -> Vectors:
+        """Token vectors [u, d] of the packed texts, end to end."""
         import torch
 
-        copies = -(-_FEWEST_TOKENS // ids.size)
-        inputs = torch.from_numpy(np.tile(ids, (copies, 1))).to(self._network.device)
+        ids, positions = (
+            torch.from_numpy(one).to(self._network.device) for one in (packed.ids, packed.positions)
+        )
         with torch.inference_mode():
-            given = self._network(input_ids=inputs, output_hidden_states=self._layer != _LAST, **self._more)
+            given = self._network(
+                input_ids=ids,
+                position_ids=positions,
+                groups=packed.groups,
+                output_hidden_states=self._layer != _LAST,
+                **self._more,
+            )
             hidden = given.last_hidden_state if self._layer == _LAST else given.hidden_states[self._layer]
-            vectors: Vectors = hidden[: len(ids)].float().cpu().numpy()
+            vectors: Vectors = hidden[0, : len(packed.rows)].float().cpu().numpy()
         return vectors
 
 

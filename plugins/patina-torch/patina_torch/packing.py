@@ -1,0 +1,110 @@
+"""Texts of different lengths in one run without padding: laid end to end, each looking at itself alone.
+
+All that a layer does but attention, it does to each token by itself, so the tokens of all texts go through
+its matrices as one batch. Attention is computed for the texts of one length at a time. It is given to
+transformers as an attention function of its own, the way that inference servers do it: such a function is
+handed no mask, and what the caller passes to the network's `forward` reaches it by name.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+    from numpy.typing import NDArray
+
+ATTENTION: Final = "patina_packed"
+"""The name of `attend` among transformers' attention functions."""
+
+_FEWEST_TOKENS: Final = 16
+"""In one run: fewer go through kernels that round otherwise than those for many."""
+
+Group = tuple[int, int]
+"""So many texts of one length that lie side by side, and that length."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Packed:
+    """Texts end to end, in the order of their lengths.
+
+    ids, positions: [1, t], each text's positions counted from 0; groups: of neighbours with one length, t
+    tokens together, with what fills a short run up; rows, columns: [u], where the first u of them come from.
+    """
+
+    ids: NDArray[np.int64]
+    positions: NDArray[np.int64]
+    groups: tuple[Group, ...]
+    rows: NDArray[np.intp]
+    columns: NDArray[np.intp]
+
+
+def pack(ids: NDArray[np.int64], mask: NDArray[np.int64]) -> Packed:
+    """Rows [b, s] that are padded on the right, without their padding."""
+    import numpy as np
+
+    lengths = mask.sum(axis=1)
+    order = np.argsort(lengths, kind="stable")
+    rows = np.repeat(order, lengths[order])
+    columns = np.concatenate([np.arange(length) for length in lengths[order]])
+    groups = [(count, length) for length, count in sorted(Counter(lengths.tolist()).items()) if length]
+    filling = max(_FEWEST_TOKENS - len(rows), 0)
+    if filling:
+        groups.append((1, filling))
+    return Packed(
+        ids=np.concatenate([ids[rows, columns], np.zeros(filling, np.int64)])[None],
+        positions=np.concatenate([columns, np.arange(filling)])[None],
+        groups=tuple(groups),
+        rows=rows,
+        columns=columns,
+    )
+
+
+def register() -> None:
+    """Make `attend` known to transformers; again is harmless."""
+    from transformers import AttentionInterface
+
+    AttentionInterface.register(ATTENTION, attend)
+
+
+def attend(
+    module: torch.nn.Module,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attention_mask: torch.Tensor | None,
+    *,
+    groups: Sequence[Group],
+    scaling: float | None = None,
+    sliding_window: int | None = None,
+    **_: Any,  # noqa: ANN401  (what transformers tells every attention function)
+) -> tuple[torch.Tensor, None]:
+    """What each token sees of its own text: [1, t, h, d] of queries, keys and values [1, h, t, d]."""
+    import torch
+    from transformers.integrations.sdpa_attention import sdpa_attention_forward
+
+    seen, at = [], 0
+    for count, length in groups:
+        parts = [
+            one[0, :, at : at + count * length].unflatten(1, (count, length)).transpose(0, 1)
+            for one in (query, key, value)
+        ]
+        mask = _window(length, sliding_window, query.device)
+        given, _weights = sdpa_attention_forward(module, *parts, mask, scaling=scaling)
+        seen.append(given.flatten(0, 1))
+        at += count * length
+    return torch.cat(seen)[None], None
+
+
+def _window(length: int, window: int | None, device: torch.device) -> torch.Tensor | None:
+    """Which tokens [s, s] see which, where that is less than all; None where the module itself says it."""
+    import torch
+
+    if window is None or length <= window:
+        return None
+    back = torch.arange(length, device=device)[:, None] - torch.arange(length, device=device)
+    return (back >= 0) & (back < window)

@@ -1,0 +1,118 @@
+"""The index "usearch": HNSW graphs propose rows, and their whole vectors score them.
+
+From 50,000 vectors on, a large segment has a graph beside it (HNSW, Malkov and Yashunin, arXiv:1603.09320,
+by usearch). Small segments, which is what was written lately, are scanned exactly until enough of them have
+come together to be merged into one that is worth a graph; rows that were removed or replaced are dead until
+then. Below 50,000 vectors no graph is asked, and this is the exact index.
+
+- Every score is the exact scan's: a graph only says which rows are worth a look. What it may do is miss one.
+- A graph follows from its segment alone: rows in the order of their keys, added by one thread, levels drawn
+  from usearch's fixed seed. It is int8, which takes half the file and time of float16 and, scored by whole
+  vectors, finds as much; and products of integers do not depend on the processor's way of adding.
+- Which rows share a segment follows from how they came to be there, and so does which of them a graph
+  misses. Two indexes of the same vectors agree on every score, and mostly, not surely, on all rows.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from patina_hooks.search.exact import Found, ranked, scan, score
+from patina_hooks.search.segments import Piece, SegmentedIndex
+from patina_usearch.library import Index
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from patina_hooks.types import Keys, Vectors
+
+_LINKS, _LOOKED_AT_TO_ADD = 16, 128
+_CHUNK = 4_096
+_TIMES = 2
+"""How many rows a graph proposes for each that is asked for."""
+
+
+class GraphIndex(SegmentedIndex[Index]):
+    """A `VectorIndex` over unit vectors.
+
+    least: vectors from which on graphs are asked; piece: rows from which on a segment has one; proposals: how
+    many rows a graph proposes, at least.
+    """
+
+    suffix = ".usearch"
+    native = True
+
+    def __init__(
+        self,
+        folder: Path,
+        dimensions: int,
+        fingerprint: str,
+        *,
+        least: int = 50_000,
+        piece: int = 16_384,
+        proposals: int = 200,
+    ) -> None:
+        """Raises `IndexDamaged` where manifest or files are not what was written."""
+        self._least, self._piece_rows, self._proposals = least, piece, proposals
+        super().__init__(folder, dimensions, fingerprint)
+
+    def search(
+        self, query: Vectors, limit: int, allowed: frozenset[bytes] | None = None
+    ) -> list[tuple[bytes, float]]:
+        look = self._near if self._alive >= self._least else scan
+        return ranked([pair for piece in self._pieces(allowed) for pair in look(piece, query, limit)], limit)
+
+    def _near(self, piece: Piece[Index], query: Vectors, limit: int) -> Found:
+        """The best of what the graph proposes; of all rows, where it would have to propose many of them."""
+        rows, usable = len(piece.usable), int(piece.usable.sum())
+        # usearch knows no filter: it is asked for more, by as much as will be dropped.
+        most = max(self._proposals, _TIMES * limit) * rows // max(usable, 1)
+        if piece.companion is None or most > rows // 8:
+            return scan(piece, query, limit)
+        proposed = _proposed(piece.companion, query, most)
+        proposed = proposed[piece.usable[proposed]]
+        if len(proposed) < min(limit, usable):
+            return scan(piece, query, limit)
+        return score(piece, proposed, query, limit)
+
+    def _is_due(self, rows: int, alive: int) -> bool:
+        return alive >= self._least and rows >= self._piece_rows
+
+    def _make_companion(self, keys: Keys, vectors: Vectors) -> bytes | bytearray:
+        graph = self._graph()
+        # One thread: with two, the same rows make another graph each time.
+        graph.add(np.arange(len(vectors)), _codes(vectors), threads=1)
+        return graph.save() or b""
+
+    def _map_companion(self, path: Path, rows: int) -> Index:
+        graph = self._graph()
+        graph.view(path)
+        if len(graph) != rows:
+            raise ValueError(f"it has {len(graph)} rows, not {rows}")
+        return graph
+
+    def _graph(self) -> Index:
+        return Index(
+            ndim=self._dimensions, metric="cos", dtype="i8", connectivity=_LINKS,
+            expansion_add=_LOOKED_AT_TO_ADD, enable_key_lookups=False,
+        )  # fmt: skip
+
+
+def _proposed(graph: Index, query: Vectors, most: int) -> NDArray[np.intp]:
+    """The rows [<= most] that the graph takes for the nearest; it looks at no fewer than it is asked for."""
+    found = graph.search(_codes(query[np.newaxis])[0], most, threads=1)
+    return np.asarray(found.keys, np.intp)
+
+
+def _codes(vectors: Vectors) -> NDArray[np.int8]:
+    """Rows [n, d] as int8, each scaled by its own largest value: the cosine does not see the scale, and long
+    vectors, whose values are small, keep as many steps as short ones."""
+    codes = np.empty(vectors.shape, np.int8)
+    for at in range(0, len(vectors), _CHUNK):  # whole, the steps between would be twice the segment
+        some = vectors[at : at + _CHUNK]
+        largest = np.abs(some).max(axis=1, keepdims=True)
+        codes[at : at + _CHUNK] = np.rint(some * (127 / np.where(largest == 0, 1, largest)))
+    return codes

@@ -1,0 +1,234 @@
+"""A recipe that asks for other vectors: of another runtime, precision or length, or computed otherwise.
+
+They are made beside the old ones, which answer until the new ones are whole; a kill costs what was not yet
+written; going back costs nothing, until `patina gc` frees what no recipe needs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import closing, suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from support.exporting import export
+from support.memory import Memory
+from support.twins import make_twin
+
+from patina_hooks import hookimpl
+from patina_hooks.api import Patina
+from patina_hooks.corpus.log import Log
+from patina_hooks.model_types import LocalFile, ModelFile, Role
+from patina_hooks.models.encoding import Encoded, Encoder, open_encoder
+from patina_hooks.plugins import Plugins
+from patina_hooks.search import vectors
+from patina_hooks.search.vectors import Space, answering_space
+from patina_hooks.settings import user_file
+from patina_hooks.sync import SyncReport, synchronise
+
+TEXTS = ["begin", *(f"text number {number}" for number in range(10))]
+ONE = "embedding_model: several\nruntime: onnx\n"
+SWITCHES = {
+    "runtime": "embedding_model: several\nruntime: mlx\n",
+    "precision": "embedding_model: several\nruntime: onnx/int8\n",
+    "length": f"{ONE}truncate: 16\n",
+    "pooling": f"{ONE}pooling: cls\n",
+}
+
+
+class Killed(BaseException):
+    """Nothing in between catches it."""
+
+
+@dataclass
+class Worker:
+    """A sync's model, which counts the texts that it reads and dies before it has read more than `most`."""
+
+    plugins: Plugins
+    most: int | None = None
+    texts: list[str] = field(default_factory=list)
+
+    def sync(self, memory: Memory) -> SyncReport:
+        return synchronise(memory.repository, plugins=self.plugins, open_model=self._opened)
+
+    def _opened(self, space: Space) -> Encoder:
+        encoder = open_encoder(self.plugins, space.model, space.runtime, reading=space.reading)
+        encode = encoder.encode
+
+        def counted(texts: Sequence[str], *, role: Role) -> Encoded:
+            if self.most is not None and len(self.texts) + len(texts) > self.most:
+                raise Killed
+            self.texts += texts
+            return encode(texts, role=role)
+
+        encoder.encode = counted  # type: ignore[method-assign]
+        return encoder
+
+
+@pytest.fixture(scope="module")
+def plugins(tmp_path_factory: pytest.TempPathFactory) -> Plugins:
+    """One model with files for two runtimes, and of two precisions for one of them."""
+    folder = tmp_path_factory.mktemp("several")
+    twin = make_twin("bert", folder / "twin")
+    tokenizer = LocalFile(twin.tokenizer.absolute())
+    graphs = {"onnx": export(twin, folder, "fp32"), "onnx/int8": export(twin, folder, "int8")}
+    files: dict[str, dict[str, ModelFile]] = {
+        name: {"model": LocalFile(path.absolute()), "tokenizer": tokenizer} for name, path in graphs.items()
+    }
+    files["mlx"] = {role: LocalFile(path.absolute()) for role, path in twin.files.items()}
+    spec = replace(twin.spec("mlx"), name="several", runtimes=files, matryoshka=(16,))
+    found = Plugins.load()
+    found.register(SimpleNamespace(patina_register_models=hookimpl(lambda: [spec])), "several")
+    return found
+
+
+@pytest.fixture
+def memory(tmp_path: Path, plugins: Plugins, monkeypatch: pytest.MonkeyPatch) -> Memory:
+    monkeypatch.setattr(vectors, "_CHUNK", 4)
+    memory = Memory.make(tmp_path / "repository")
+    memory.write(".patina/oxidize.yaml", ONE)
+    for text in TEXTS:
+        memory.commit(text)
+    assert Worker(plugins).sync(memory).faults == ()
+    return memory
+
+
+def space_of(memory: Memory) -> Space:
+    with closing(Log(memory.state, create=False)) as log:
+        space = answering_space(log)
+    assert space is not None
+    return space
+
+
+def answers(memory: Memory, plugins: Plugins) -> list[tuple[str, float]]:
+    with Patina(memory.repository, plugins) as patina:
+        return [(hit.text, hit.score) for hit in patina.search("text number 3", mode="vector")]
+
+
+def folders(memory: Memory) -> set[str]:
+    return {path.name for path in (memory.state / "vectors").iterdir()}
+
+
+@pytest.mark.parametrize("what", SWITCHES)
+def test_the_old_vectors_answer_until_the_new_ones_are_whole(
+    memory: Memory, plugins: Plugins, what: str
+) -> None:
+    before, old = answers(memory, plugins), space_of(memory)
+    memory.write(".patina/oxidize.yaml", SWITCHES[what])
+    killed = Worker(plugins, most=6)
+    with pytest.raises(Killed):
+        killed.sync(memory)
+    assert space_of(memory) == old
+    assert answers(memory, plugins) == before
+    with Patina(memory.repository, plugins) as patina:
+        assert patina.gc().embeddings == 0, "the recipe needs both: one answers, one is half made"
+    rest = Worker(plugins)
+    report = rest.sync(memory)
+    assert (report.faults, report.pending) == ((), 0)
+    assert sorted([*killed.texts, *rest.texts]) == sorted(TEXTS), "each text once, killed or not"
+    new = space_of(memory)
+    assert new.fingerprint != old.fingerprint
+    assert folders(memory) == {f"{old.fingerprint}-exact", f"{new.fingerprint}-exact"}
+    after = answers(memory, plugins)
+    assert after[0][0] == "text number 3"
+    same = [text for text, _ in after] == [text for text, _ in before] and [
+        score for _, score in after
+    ] == pytest.approx([score for _, score in before], abs=1e-4)
+    assert same == (what == "runtime"), "the same weights give the same answers in either"
+
+
+@pytest.mark.parametrize("what", SWITCHES)
+def test_the_way_back_costs_nothing_until_gc_has_freed_it(
+    memory: Memory, plugins: Plugins, what: str
+) -> None:
+    before = answers(memory, plugins)
+    for recipe in (SWITCHES[what], ONE):
+        memory.write(".patina/oxidize.yaml", recipe)
+        worker = Worker(plugins)
+        worker.sync(memory)
+    assert worker.texts == []
+    assert answers(memory, plugins) == before
+    with Patina(memory.repository, plugins) as patina:
+        assert patina.gc().embeddings == len(TEXTS)
+    assert folders(memory) == {f"{space_of(memory).fingerprint}-exact"}
+    memory.write(".patina/oxidize.yaml", SWITCHES[what])
+    again = Worker(plugins)
+    again.sync(memory)
+    assert sorted(again.texts) == sorted(TEXTS)
+
+
+def test_a_setting_that_halves_digits_makes_vectors_of_its_own(memory: Memory, plugins: Plugins) -> None:
+    memory.write(".patina/oxidize.yaml", SWITCHES["runtime"])
+    Worker(plugins).sync(memory)
+    whole = space_of(memory)
+    user_file().parent.mkdir(parents=True, exist_ok=True)
+    user_file().write_text('[runtime.mlx]\ndtype = "bfloat16"\n')
+    killed = Worker(plugins, most=6)
+    with suppress(Killed):
+        killed.sync(memory)
+    assert space_of(memory) == whole
+    rest = Worker(plugins)
+    rest.sync(memory)
+    assert sorted([*killed.texts, *rest.texts]) == sorted(TEXTS)
+    half = space_of(memory)
+    assert (whole.variant, half.variant) == ("", "bfloat16")
+    assert half.fingerprint != whole.fingerprint
+    with Patina(memory.repository, plugins) as patina:
+        status = patina.status()
+    assert (status.model, status.runtime, status.variant) == ("several", "mlx", "bfloat16")
+    user_file().unlink()
+    back = Worker(plugins)
+    back.sync(memory)
+    assert (back.texts, space_of(memory)) == ([], whole)
+
+
+def test_a_precision_that_the_model_lacks_leaves_the_old_vectors_and_says_why(
+    memory: Memory, plugins: Plugins
+) -> None:
+    before, old = answers(memory, plugins), space_of(memory)
+    memory.write(".patina/oxidize.yaml", "embedding_model: several\nruntime: onnx/int4\n")
+    report = Worker(plugins).sync(memory)
+    (fault,) = report.faults
+    assert "has no files for the runtime onnx/int4; it has: mlx, onnx, onnx/int8" in fault.error
+    assert (space_of(memory), answers(memory, plugins)) == (old, before)
+
+
+@pytest.mark.parametrize(
+    "recipe", ["embedding_model: sevral\n", "runtime: onnx/int4\n", "embedding_model: {\n"]
+)
+def test_gc_keeps_what_is_half_made_where_it_cannot_tell_what_is_wanted(
+    memory: Memory, plugins: Plugins, recipe: str
+) -> None:
+    memory.write(".patina/oxidize.yaml", SWITCHES["precision"])
+    killed = Worker(plugins, most=6)
+    with pytest.raises(Killed):
+        killed.sync(memory)
+    before = folders(memory)
+    memory.write(".patina/oxidize.yaml", recipe)
+    with Patina(memory.repository, plugins) as patina:
+        freed = patina.gc()
+    assert freed.embeddings == 0
+    assert freed.kept
+    assert folders(memory) == before
+    memory.write(".patina/oxidize.yaml", SWITCHES["precision"])
+    rest = Worker(plugins)
+    rest.sync(memory)
+    assert sorted([*killed.texts, *rest.texts]) == sorted(TEXTS), "no text was read twice"
+    memory.write(".patina/oxidize.yaml", ONE)
+    with Patina(memory.repository, plugins) as patina:
+        assert patina.gc().kept == ""
+
+
+def test_a_runtime_named_with_its_plugin_and_a_precision_has_the_same_vectors(
+    memory: Memory, plugins: Plugins
+) -> None:
+    memory.write(".patina/oxidize.yaml", SWITCHES["precision"])
+    Worker(plugins).sync(memory)
+    short = space_of(memory)
+    memory.write(".patina/oxidize.yaml", "embedding_model: several\nruntime: patina-onnx/onnx/int8\n")
+    worker = Worker(plugins)
+    assert worker.sync(memory).faults == ()
+    assert (worker.texts, space_of(memory)) == ([], replace(short, runtime="patina-onnx/onnx/int8"))
+    assert answers(memory, plugins)[0][0] == "text number 3"
