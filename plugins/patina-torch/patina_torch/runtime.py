@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 _ROLES: Final = ("model", "config", "tokenizer")
 _LAST: Final = -1
+_TRIED: Final = (1, 2, 3, 5, 5, 9, 17, 24, 31, 40)
+"""Lengths of texts, in tokens, that a model is tried with."""
 
 
 def open_model(model: ModelSpec, files: ModelFiles) -> TorchModel:
@@ -51,7 +53,8 @@ class TorchModel:
 
     A text's vectors are the same, bit for bit, in any company: texts run together without padding, and each
     run has one thread of its own. Where there is padding, or several threads share a run, sums are taken in
-    an order that depends on the other rows. On a GPU this cannot be promised.
+    an order that depends on the other rows. On some processors they are so in any case: that is tried when a
+    model is opened, and there each text runs alone. On a GPU nothing of this can be promised.
     """
 
     def __init__(self, network: PreTrainedModel, tokenizer: TextTokenizer, layer: int, threads: int) -> None:
@@ -64,6 +67,7 @@ class TorchModel:
         self._more = {"use_cache": False} if hasattr(network.config, "use_cache") else {}
         # PyTorch keeps the number for each thread apart, so that the caller's stays as it is.
         self._pool = ThreadPoolExecutor(threads, "patina-torch", torch.set_num_threads, (1,))
+        self._together = self._network.device.type != "cpu" or self._is_same_in_company()
 
     def tokenize(self, texts: Sequence[str], max_tokens: int) -> list[Tokens]:
         """Ids with special tokens, cut to `max_tokens`, unpadded."""
@@ -74,10 +78,26 @@ class TorchModel:
         import numpy as np
 
         vectors = np.zeros((*ids.shape, self._network.config.hidden_size), dtype=np.float32)
-        packed = pack(ids, mask)
-        if len(packed.rows):
-            vectors[packed.rows, packed.columns] = self._pool.submit(self._run, packed).result()
+        step = len(ids) if self._together else 1
+        parts = [slice(start, start + step) for start in range(0, len(ids), max(step, 1))]
+        packed = [pack(ids[part], mask[part]) for part in parts]
+        runs = [(part, one) for part, one in zip(parts, packed, strict=True) if len(one.rows)]
+        found = self._pool.map(self._run, [one for _, one in runs])
+        for (part, one), made in zip(runs, found, strict=True):
+            vectors[part][one.rows, one.columns] = made
         return vectors
+
+    def _is_same_in_company(self) -> bool:
+        """Whether this processor's products round a row in one way, however many rows there are."""
+        import numpy as np
+
+        most = max(_TRIED)
+        mask = np.array([np.arange(most) < length for length in _TRIED], np.int64)
+        ids = mask * np.arange(1, most + 1) % self._network.config.vocab_size
+        self._together = True
+        together = self.forward(ids, mask)
+        alone = [self.forward(ids[[row]], mask[[row]])[0] for row in range(len(_TRIED))]
+        return bool(np.array_equal(together, np.stack(alone)))
 
     def _run(self, packed: Packed) -> Vectors:
         """Token vectors [u, d] of the packed texts, end to end."""
