@@ -4,7 +4,7 @@ Every candidate answers the same questions, mined from what came after its train
 What counts is the paired difference of reciprocal ranks, question by question, with its interval over
 sessions (`patina_hooks.evaluation.intervals`): its lower end has to be above zero. The best of several is
 chosen by the questions that it is judged on, so each interval may miss that much less often (Bonferroni): of
-a hundred repositories where nothing helps, two or three are to see anything pass.
+a hundred repositories where nothing helps, about three see anything pass.
 """
 
 from __future__ import annotations
