@@ -71,7 +71,8 @@ def _pairs(status: Status) -> str:
         time.strftime("%Y-%m-%d", time.gmtime(moment))
         for moment in (min(kind.since for kind in kinds), max(kind.until for kind in kinds))
     )
-    return f"{status.pairs:,} of {count(len(kinds), 'kind')}, {since} to {until}"
+    weight = sum(kind.weight for kind in kinds)
+    return f"{status.pairs:,} of {count(len(kinds), 'kind')}, weighing {weight:,.0f}, {since} to {until}"
 
 
 def _list(title: str, items: list[str]) -> list[str]:

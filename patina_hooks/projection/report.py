@@ -21,7 +21,6 @@ NONE: Final = "none"
 """What is said in place of a projection's name where the raw model answers."""
 
 _REPORTS: Final = "reports"
-_KEPT: Final = 50
 _PLAIN: Final[Mapping[str, type | tuple[type, ...]]] = {
     "str": str,
     "bool": bool,
@@ -123,14 +122,14 @@ class Report:
 
 
 def keep_report(state: Path, report: Report) -> Path:
-    """Keep a report; the oldest go, and what a killed write left. Gives where it lies."""
+    """Keep a report beside those of all earlier runs; what a killed write left goes. Gives where it lies."""
     kept = _kept(state)
     # Two runs of one second are two reports; and the last one is the last whatever the clock says.
     number = max(report.made, int(kept[-1].stem) + 1 if kept else 0)
     path = state / PROJECTIONS_FOLDER / _REPORTS / f"{number}.json"
     replace_file(path, json.dumps(asdict(report), indent=1).encode())
-    for old in [*kept[: 1 - _KEPT], *path.parent.glob(".*.json.*")]:
-        old.unlink(missing_ok=True)
+    for left in path.parent.glob(".*.json.*"):
+        left.unlink(missing_ok=True)
     return path
 
 

@@ -107,7 +107,9 @@ def test_status_says_what_pairs_there_are(shell: Shell) -> None:
     changed = kinds["co_changed"]
     assert (changed["count"], changed["weight"]) == (2, 2.0)
     assert changed["since"] == changed["until"] > 1_600_000_000
-    assert f"pairs         {status['pairs']} of 5 kinds, 2023-11-14 to 2023-11-14\n" in shell.out("status")
+    weight = sum(kind["weight"] for kind in kinds.values())
+    said = f"{status['pairs']} of 5 kinds, weighing {weight:.0f}, 2023-11-14 to 2023-11-14"
+    assert f"pairs         {said}\n" in shell.out("status")
 
 
 def test_gc_says_what_it_freed(memory: Memory, shell: Shell) -> None:
