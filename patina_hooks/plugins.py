@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import threading
 import traceback
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -80,6 +81,7 @@ class Plugins:
         self._distributions: dict[str, str | None] = {}
         self._faults: list[Fault] = []
         self._registries: dict[str, tuple[_Provided[Any], ...]] = {}
+        self._filling = threading.RLock()  # a model is opened in a thread beside the one that reconciles
 
     @classmethod
     def load(cls, *, disabled: Collection[str] | None = None, strict: bool | None = None) -> Plugins:
@@ -286,14 +288,15 @@ class Plugins:
     # --- registering ---
 
     def _registry(self, kind: Kind[S]) -> tuple[_Provided[S], ...]:
-        if kind.hook not in self._registries:
-            self._registries[kind.hook] = ()  # a hook that asks for its own kind gets nothing, not a loop
-            self._registries[kind.hook] = tuple(
-                _Provided(plugin, spec)
-                for plugin, implementation in self._implementations(kind.hook)
-                for spec in self._specs(plugin, kind, implementation.function)
-            )
-        return cast("tuple[_Provided[S], ...]", self._registries[kind.hook])
+        with self._filling:
+            if kind.hook not in self._registries:
+                self._registries[kind.hook] = ()  # a hook that asks for its own kind gets nothing, not a loop
+                self._registries[kind.hook] = tuple(
+                    _Provided(plugin, spec)
+                    for plugin, implementation in self._implementations(kind.hook)
+                    for spec in self._specs(plugin, kind, implementation.function)
+                )
+            return cast("tuple[_Provided[S], ...]", self._registries[kind.hook])
 
     def _specs(self, plugin: str, kind: Kind[S], hook: Callable[[], object]) -> Iterator[S]:
         seen: set[str] = set()

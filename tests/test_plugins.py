@@ -5,6 +5,7 @@ import itertools
 import json
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -258,6 +259,29 @@ def test_register_hooks_are_called_once_and_only_when_asked() -> None:
         plugins.model("a-8")
         plugins.info()
     assert calls == [1]
+
+
+def test_a_thread_that_asks_while_another_registers_gets_all_of_it() -> None:
+    plugins = Plugins.load(disabled=["*"])
+    asked = threading.Event()
+
+    def slowly() -> Iterator[ModelSpec]:
+        yield model("first")
+        other.start()
+        asked.wait(0.2)  # ends at once where the other thread did not wait for us
+        yield model("second")
+
+    found: list[tuple[str, ...]] = []
+
+    def ask() -> None:
+        found.append(tuple(spec.name for spec in plugins.models()))
+        asked.set()
+
+    other = threading.Thread(target=ask)
+    plugins.register(models_plugin(slowly), "slow")
+    assert [spec.name for spec in plugins.models()] == ["first", "second"]
+    other.join()
+    assert found == [("first", "second")]
 
 
 def test_strict_mode_raises_what_a_register_hook_gives_wrong() -> None:

@@ -60,14 +60,14 @@ class Opening:
             self._thread.join()
 
     def _begin(self, space: Space) -> None:
+        runtime = self.plugins.runtime(provider_of(self.plugins.model(space.model), space.runtime))
         imported = Event()
         self._thread = Thread(target=self._open, args=[space, imported], daemon=True)
         self._thread.start()
         try:
             # Here and not in the thread, which checks the model's files meanwhile: of two imports at once,
             # one may get half a module.
-            runtime = provider_of(self.plugins.model(space.model), space.runtime)
-            for module in self.plugins.runtime(runtime).modules:
+            for module in runtime.modules:
                 import_module(module)
         finally:
             imported.set()
