@@ -13,6 +13,7 @@ def patina_register_runtimes() -> Iterator[RuntimeSpec]:
         "mlx",
         opener="patina_mlx.runtime:open_model",
         modules=("mlx", "tokenizers"),
+        concurrent=True,
         variant="patina_mlx.precision:variant",
     )
 

@@ -1,4 +1,4 @@
-"""BERT, NomicBERT, Qwen3 and OLMo 3 in plain mlx: ids of one text in, token vectors out.
+"""BERT, NomicBERT, Qwen3 and OLMo 3 in plain mlx: ids in, token vectors out.
 
 The formulas are those of transformers' `modeling_bert`, `modeling_nomic_bert`, `modeling_qwen3` and
 `modeling_olmo3`. The four differ in where a layer has its norms, and in the names of its tensors:
@@ -21,6 +21,8 @@ from patina_mlx.core import mx
 from patina_mlx.tensors import Linear, Tensors
 
 Step = Callable[[mx.array], mx.array]
+Layer = Callable[[mx.array, "mx.array | None"], mx.array]
+"""Of token vectors [b, s, d], and which of them are seen: see `Encoder`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +82,7 @@ _LAYOUTS: Final[Mapping[str, Layout]] = {
 
 
 class Encoder:
-    """A model's layers. width: of a token vector.
+    """A model's layers. width: of a token vector; bidirectional: every token looks at all others.
 
     Hidden states are counted as transformers does: 0 the embeddings, n what layer n gives, the last one after
     the model's last norm.
@@ -94,21 +96,29 @@ class Encoder:
                 f"there is no hidden layer {layer}: the model has {config.layers + 1}, counted from 0"
             )
         self.width = config.hidden
+        self.bidirectional = "bert" in config.architecture
         self._embed = _embedding(config, tensors)
         layers = [_layer(config, tensors, at) for at in range(config.layers)]
-        norm: Step | None = None if "bert" in config.architecture else _norm(config, tensors, "norm")
+        norm: Step | None = None if self.bidirectional else _norm(config, tensors, "norm")
         tensors.finish()
         count = layer % (config.layers + 1)
-        self._steps = layers[:count]
-        if norm and count == config.layers:
-            self._steps.append(norm)
+        self._layers = layers[:count]
+        self._norm = norm if count == config.layers else None
 
-    def __call__(self, ids: mx.array) -> mx.array:
-        """Token vectors [1, s, d] of the ids [1, s] of one text."""
+    def __call__(self, ids: mx.array, seen: mx.array | None = None) -> mx.array:
+        """Token vectors [b, s, d] of the ids [b, s] of texts, padded on the right.
+
+        seen: bool [b, s], which ids are no padding; a model that only looks back needs none.
+        """
+        x = self.begin(ids, seen)
+        for layer in self._layers[1:]:
+            x = layer(x, _as_keys(seen))
+        return self._norm(x) if self._norm else x
+
+    def begin(self, ids: mx.array, seen: mx.array | None = None) -> mx.array:
+        """What the first layer gives, if there is any: all others are of its shape."""
         x = self._embed(ids)
-        for step in self._steps:
-            x = step(x)
-        return x
+        return self._layers[0](x, _as_keys(seen)) if self._layers else x
 
     @property
     def vocabulary(self) -> int:
@@ -137,7 +147,8 @@ class _BertEmbedding(_Embedding):
     def __call__(self, ids: mx.array) -> mx.array:
         x = super().__call__(ids) + self._type
         if self._positions:
-            x = x + self._positions.take(mx.arange(ids.shape[1]))
+            # What fills a text up may reach beyond the last position, and mlx reads whatever lies there.
+            x = x + self._positions.take(mx.minimum(mx.arange(ids.shape[1]), self._positions.rows - 1))
         return self._norm(x)
 
 
@@ -147,7 +158,11 @@ def _embedding(config: Config, tensors: Tensors) -> _Embedding:
     return _Embedding(tensors, "embed_tokens")
 
 
-def _layer(config: Config, tensors: Tensors, at: int) -> Step:
+def _as_keys(seen: mx.array | None) -> mx.array | None:
+    return None if seen is None else seen[:, None, None]
+
+
+def _layer(config: Config, tensors: Tensors, at: int) -> Layer:
     layout = _LAYOUTS[config.architecture]
     name = layout.layer.format(at)
     attend = _Attention(config, tensors, layout, name, at)
@@ -155,17 +170,17 @@ def _layer(config: Config, tensors: Tensors, at: int) -> Step:
     first = _norm(config, tensors, name + layout.first_norm)
     second = _norm(config, tensors, name + layout.second_norm)
 
-    def step(x: mx.array) -> mx.array:
+    def layer(x: mx.array, seen: mx.array | None) -> mx.array:
         if layout.norms == "before":
-            x = x + attend(first(x))
+            x = x + attend(first(x), seen)
             return x + feed(second(x))
         if layout.norms == "after":
-            x = first(x + attend(x))
+            x = first(x + attend(x, seen))
             return second(x + feed(x))
-        x = x + first(attend(x))
+        x = x + first(attend(x, seen))
         return x + second(feed(x))
 
-    return step
+    return layer
 
 
 class _Attention:
@@ -187,7 +202,7 @@ class _Attention:
         # Queries and keys are each multiplied by the strength, so their products are by its square.
         self._scale = (rope.strength**2 if rope else 1) / sqrt(config.head_width)
 
-    def __call__(self, x: mx.array) -> mx.array:
+    def __call__(self, x: mx.array, seen: mx.array | None) -> mx.array:
         query, key = self._query(x), self._key(x)
         if self._norms and not self._norm_heads:
             query, key = self._norms[0](query), self._norms[1](key)
@@ -196,10 +211,9 @@ class _Attention:
             query, key = self._norms[0](query), self._norms[1](key)
         query, key = self._turn(query), self._turn(key)
         value = self._split(self._value(x), self._kv_heads)
-        seen = mx.fast.scaled_dot_product_attention(
-            query, key, value, scale=self._scale, mask=self._mask(x.shape[1])
-        )
-        return self._out(seen.transpose(0, 2, 1, 3).reshape(*x.shape[:2], -1))
+        mask = self._mask(x.shape[1]) if self._causal else seen
+        y = mx.fast.scaled_dot_product_attention(query, key, value, scale=self._scale, mask=mask)
+        return self._out(y.transpose(0, 2, 1, 3).reshape(*x.shape[:2], -1))
 
     def _split(self, x: mx.array, heads: int) -> mx.array:
         return x.reshape(*x.shape[:2], heads, self._width).transpose(0, 2, 1, 3)
@@ -211,11 +225,11 @@ class _Attention:
             x, self._width, traditional=False, base=None, scale=1.0, offset=0, freqs=self._periods
         )
 
-    def _mask(self, length: int) -> mx.array | str | None:
-        if self._causal and self._window and length > self._window:
+    def _mask(self, length: int) -> mx.array | str:
+        if self._window and length > self._window:
             back = mx.arange(length)[:, None] - mx.arange(length)
             return (back >= 0) & (back < self._window)
-        return "causal" if self._causal else None
+        return "causal"
 
 
 class _FeedForward:

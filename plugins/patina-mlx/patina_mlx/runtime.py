@@ -12,6 +12,7 @@ from patina_hooks.errors import ModelError
 from patina_hooks.model_types import ModelFiles, ModelSpec, Tokens
 from patina_hooks.models.encoding import processors
 from patina_hooks.models.tokenizer import TextTokenizer, open_tokenizer
+from patina_mlx.company import block_of, mask_of, runs
 from patina_mlx.config import read_config
 from patina_mlx.core import mx
 from patina_mlx.encoder import Encoder
@@ -45,7 +46,7 @@ def open_model(model: ModelSpec, files: ModelFiles) -> MlxModel:
 
 
 class MlxModel:
-    """A `TokenModel`."""
+    """A `TokenModel`, for several threads at once."""
 
     def __init__(self, name: str, encoder: Encoder, tokenizer: TextTokenizer) -> None:
         """Raises `ModelError` where the shapes of tensors do not fit each other."""
@@ -53,9 +54,10 @@ class MlxModel:
         self._name = name
         self._encoder = encoder
         self._tokenizer = tokenizer
-        self._threads = processors() if mx.default_device() == mx.Device(mx.cpu) else 1
+        self._block = block_of(encoder)
+        threads = processors() if mx.default_device() == mx.Device(mx.cpu) else 1
         # mlx has a queue of work for each thread, so these stay for as long as the model does.
-        self._pool = ThreadPoolExecutor(self._threads, "patina-mlx")
+        self._pool = ThreadPoolExecutor(threads, "patina-mlx")
 
     def tokenize(self, texts: Sequence[str], max_tokens: int) -> list[Tokens]:
         """Ids with special tokens, cut to `max_tokens`, unpadded."""
@@ -64,25 +66,26 @@ class MlxModel:
     def forward(self, ids: NDArray[np.int64], mask: NDArray[np.int64]) -> Vectors:
         """Token vectors [b, s, d], float32; zeros where the mask is.
 
-        Each text runs alone, without its padding: matrix products are faster for many texts, but their last
-        bits depend on how many there are, and a text's vector must not. On a processor they run side by side.
+        A text's are the same, bit for bit, in any company: see `patina_mlx.company`.
         """
         if int(ids.max()) >= self._encoder.vocabulary:
             raise ModelError(
                 f"model {self._name}: its tokenizer gives the id {ids.max()}, but its weights know"
                 f" {self._encoder.vocabulary} ids"
             )
-        texts = [row[:length] for row, length in zip(ids, mask.sum(axis=1), strict=True)]
+        return self._pool.submit(self._forward, ids, mask).result()
+
+    def _forward(self, ids: NDArray[np.int64], mask: NDArray[np.int64]) -> Vectors:
+        lengths = mask.sum(axis=1).tolist()
         hidden = np.zeros((*ids.shape, self._encoder.width), np.float32)
-
-        def run(places: range) -> None:
-            given = [self._encoder(mx.array(texts[at][None].astype(np.int32))) for at in places]
-            vectors = [one.astype(mx.float32) for one in given]
-            mx.eval(vectors)
-            for at, one in zip(places, vectors, strict=True):
-                hidden[at, : len(texts[at])] = np.asarray(one[0])
-
-        list(self._pool.map(run, [range(at, len(texts), self._threads) for at in range(self._threads)]))
+        for filled, places in runs(lengths, self._block):
+            true = [lengths[place] for place in places]
+            given = np.zeros((len(places), filled), np.int32)
+            given[:, : ids.shape[1]] = ids[places, :filled]
+            shown = mask_of(self._encoder, self._block, true, filled)
+            vectors = np.asarray(self._encoder(mx.array(given), shown).astype(mx.float32))
+            for row, (place, length) in enumerate(zip(places, true, strict=True)):
+                hidden[place, :length] = vectors[row, :length]
         return hidden
 
 
