@@ -20,7 +20,8 @@ from patina_hooks.configuration import configuration
 from patina_hooks.corpus.facts import counts
 from patina_hooks.corpus.log import Log, set_aside
 from patina_hooks.corpus.observations import Changed, Extractors
-from patina_hooks.corpus.reconcile import Reconciled, reconcile
+from patina_hooks.corpus.outcome import Reconciled
+from patina_hooks.corpus.reconcile import reconcile
 from patina_hooks.corpus.timeline import commits_of
 from patina_hooks.errors import LogDamaged, PluginError, StateError
 from patina_hooks.git.repository import Repository

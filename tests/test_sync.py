@@ -12,7 +12,8 @@ from support.memory import FAST_RECIPE, Memory
 
 from patina_hooks import hookimpl
 from patina_hooks import sync as sync_module
-from patina_hooks.corpus.reconcile import Reconciled, reconcile
+from patina_hooks.corpus.outcome import Reconciled
+from patina_hooks.corpus.reconcile import reconcile
 from patina_hooks.plugins import Plugins
 from patina_hooks.types import Commit, Document, Pair, Recorded, Session
 

@@ -7,6 +7,7 @@ and `patina sync` looks at everything.
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -40,3 +41,8 @@ def stamp_of_tags(common: Path) -> str:
     if (common / "reftable").exists():
         return ""
     return stamp([common / "packed-refs", common / "refs" / "tags"])
+
+
+def digest(text: str) -> str:
+    """What is kept of a stamp, or of any list of names, to compare it with a later one."""
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()

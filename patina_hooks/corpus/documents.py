@@ -1,0 +1,174 @@
+"""Documents of the log: what extractors read in them, where they lie, when they come and when they leave."""
+
+from __future__ import annotations
+
+import json
+
+from patina_hooks.corpus import places
+from patina_hooks.corpus.log import Log
+from patina_hooks.corpus.observations import (
+    Extractors,
+    Place,
+    add_document,
+    failed_places,
+    forget_failed,
+    forget_skipped,
+    forget_sources,
+    missing_sources,
+    outdated_places,
+    remove_document,
+    renew_documents,
+    store_source,
+)
+from patina_hooks.corpus.outcome import Progress, Reconciled
+from patina_hooks.corpus.units import mark_commits
+from patina_hooks.git.repository import DOCUMENT_CAP, Blob, Repository
+from patina_hooks.types import Document
+
+_MOST_FAILURES = 20  # that a sync bears before it leaves what else failed before to the next
+
+
+class Documents:
+    """The documents of one log, for a reconcile that holds it for writing; what it changes is in `result`."""
+
+    def __init__(
+        self,
+        repository: Repository,
+        log: Log,
+        extractors: Extractors,
+        folder: str,
+        progress: Progress,
+        result: Reconciled,
+    ) -> None:
+        """folder: where session documents are archived, from the root of a work tree."""
+        self._repository = repository
+        self._log = log
+        self._db = log.connection
+        self._extractors = extractors
+        self._folder = folder
+        self._progress = progress
+        self._result = result
+
+    def renew(self) -> None:
+        """The extractors changed: what those that left have found goes, those that came read everything."""
+        outdated = outdated_places(self._db, self._extractors)
+        for place in outdated:
+            if place.work_tree:
+                self.take_out(place)
+        self._db.execute("DELETE FROM fact WHERE name LIKE 'files %'")
+        self._read_again([place for place in outdated if not place.work_tree])
+        forget_sources(self._db, self._extractors)
+        if self._extractors.redact:
+            self._log.rewrite(self._extractors.redacted)
+        self._result.dirty |= {row[0] for row in self._db.execute("SELECT id FROM session")}
+
+    def retry(self) -> None:
+        """What an extractor failed on is tried again, in case that what it lacked is there now."""
+        waiting, failures = failed_places(self._db), 0
+        while waiting and failures < _MOST_FAILURES:
+            batch, waiting = waiting[:_MOST_FAILURES], waiting[_MOST_FAILURES:]
+            before = len(self._extractors.faults)
+            forget_failed(self._db, [place.oid for place in batch])
+            self._read_again(batch)
+            failures += len(self._extractors.faults) - before
+            self._result.retried = True
+
+    def _read_again(self, places: list[Place]) -> None:
+        """Have documents that stay where they are say what the extractors in force make of them."""
+        commits = [place.oid for place in places if place.kind == "commit"]
+        self._extract_commits(commits)
+        mark_commits(self._db, commits)
+        self._extract_blobs({place.oid: place.path for place in places if place.kind == "session"})
+        for oid in dict.fromkeys(place.oid for place in places):
+            renew_documents(self._db, self._extractors, oid, self._result.changed)
+        ask = (
+            "SELECT sc.session FROM session_commit sc JOIN commits c ON c.id = sc.commit_id WHERE c.oid = ?1"
+            " UNION SELECT session FROM document WHERE oid = ?1 AND session IS NOT NULL"
+        )
+        for place in places:
+            self._result.dirty |= {row[0] for row in self._db.execute(ask, (place.oid,))}
+
+    def update(self, commits: set[str]) -> None:
+        """Make the log's documents those that lie in the trees of these commits."""
+        trees = places.trees_of(self._repository, commits, self._folder)
+        key = " ".join([self._folder, *sorted(trees)])
+        arrived = self._arrived()
+        if key == self._log.fact("trees") and not arrived:
+            return
+        rows = self._db.execute(
+            "SELECT kind, oid, path, work_tree, session FROM document"
+            " WHERE kind = 'session' AND work_tree = ''"
+        )
+        have = {Place(*row) for row in rows}
+        want = places.places_in(self._repository, trees, self._folder)
+        stay = {place for place in have & want if place.oid not in arrived}
+        for place in sorted(have - stay, key=_order):
+            self.take_out(place)
+        forget_skipped(self._db, arrived)
+        fresh = sorted(want - stay, key=_order)
+        self._extract_blobs({place.oid: place.path for place in fresh})
+        for place in fresh:
+            self.put_in(place)
+        self._log.remember("trees", key)
+
+    def _arrived(self) -> set[str]:
+        """Documents that a partial clone lacked when they were read, and that were fetched since."""
+        rows = self._db.execute(
+            "SELECT DISTINCT oid FROM source WHERE skipped != '' AND skipped = ?", (places.ABSENT,)
+        )
+        return {oid for oid, here in self._repository.exists([row[0] for row in rows]).items() if here}
+
+    def _extract_commits(self, oids: list[str]) -> None:
+        wanted = missing_sources(self._db, self._extractors, "commit", oids)
+        for commit in self._repository.commits(wanted):
+            store_source(self._db, self._extractors, Document("commit", commit.oid, commit.message))
+
+    def _extract_blobs(self, paths: dict[str, str]) -> None:
+        """Extract session documents that some extractor in force has not read; oid -> path."""
+        wanted = missing_sources(self._db, self._extractors, "session", paths)
+        for done, blob in enumerate(self._repository.blobs(wanted, DOCUMENT_CAP), 1):
+            if reason := self.extract(blob):
+                self._log.record("skipped", [(paths[blob.oid], reason)])
+            self._progress("reading documents", done, len(wanted))
+
+    def extract(self, blob: Blob) -> str:
+        """Read one session document; gives why it cannot be, "" where it can."""
+        reason = places.reason_to_skip(blob)
+        text = "" if reason else (blob.data or b"").decode("utf-8", "replace")
+        store_source(self._db, self._extractors, Document("session", blob.oid, text), reason)
+        return reason
+
+    def put_in(self, place: Place) -> None:
+        session = place.session or self._stated_session(place)
+        add_document(
+            self._db,
+            self._extractors,
+            Place(place.kind, place.oid, place.path, place.work_tree, session),
+            self._result.changed,
+        )
+        self._log.record("document", [(place.path, place.oid)])
+        if session:
+            self._result.dirty.add(session)
+
+    def take_out(self, place: Place) -> None:
+        remove_document(self._db, place, self._result.changed)
+        self._log.record("left", [(place.path, place.oid)])
+        if place.session:
+            self._result.dirty.add(place.session)
+
+    def _stated_session(self, place: Place) -> str | None:
+        """The id that a document gives itself, where its name gives none (a draft)."""
+        if not place.work_tree:
+            return None
+        rows = self._db.execute("SELECT fields FROM source WHERE oid = ? ORDER BY extractor", (place.oid,))
+        stated = (str(json.loads(row[0]).get("id", "")) for row in rows)
+        return next((found for text in stated if (found := places.session_of(text))), None)
+
+    def has(self, oid: str) -> bool:
+        """Whether a ref holds this object, as a document or as a commit."""
+        ask = "SELECT 1 FROM document WHERE oid = ? AND work_tree = ''"
+        return self._db.execute(ask, (oid,)).fetchone() is not None
+
+
+def _order(place: Place) -> tuple[str, str, str]:
+    return (place.work_tree, place.path, place.oid)

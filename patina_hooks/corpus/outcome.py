@@ -1,0 +1,35 @@
+"""What a reconcile changed, for those who come after it, and who is told meanwhile how far it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from patina_hooks.corpus.observations import Changed
+from patina_hooks.types import Commit, Session
+
+Progress = Callable[[str, int, int], None]
+"""(what is being done, how many are done, of how many)."""
+
+
+@dataclass(slots=True)
+class Reconciled:
+    """What one reconcile changed. sessions: (before, after) of each session that was derived anew.
+
+    read: how many commits are new; commits: those, where somebody wants to hear of them (`keep`).
+    """
+
+    keep: bool = True
+    read: int = 0
+    commits: list[Commit] = field(default_factory=list)
+    gone: int = 0
+    sessions: list[tuple[Session | None, Session | None]] = field(default_factory=list)
+    changed: Changed = field(default_factory=Changed)
+    dirty: set[str] = field(default_factory=set)
+    retried: bool = False
+
+    @property
+    def anything(self) -> bool:
+        """Whether there was anything to do, for plugins too."""
+        changed = self.changed.came or self.changed.went
+        return bool(self.read or self.gone or self.dirty or changed or self.retried)
