@@ -16,7 +16,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from patina_hooks.api import Patina, Status, open
+    from patina_hooks.api import Patina, open
     from patina_hooks.errors import PatinaError
     from patina_hooks.hookspecs import hookimpl
     from patina_hooks.model_types import (
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from patina_hooks.models.hub import hub_runtimes
     from patina_hooks.projection.report import Outcome, Report
     from patina_hooks.search.scry import Hit, Query
+    from patina_hooks.status import Status
     from patina_hooks.types import (
         Change,
         CommandSpec,
@@ -58,7 +59,7 @@ if TYPE_CHECKING:
 
 _HOME = {
     "Patina": "api",
-    "Status": "api",
+    "Status": "status",
     "open": "api",
     "PatinaError": "errors",
     "hookimpl": "hookspecs",

@@ -8,15 +8,15 @@ with patina_hooks.open(".") as patina:
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache, cached_property
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from patina_hooks.configuration import configuration
-from patina_hooks.corpus.facts import counts, events_hash, skipped
 from patina_hooks.corpus.log import LOG_FILE, Event, Log, name_text
 from patina_hooks.errors import (
     IndexDamaged,
@@ -26,18 +26,16 @@ from patina_hooks.errors import (
     StateError,
     UsageError,
 )
-from patina_hooks.files import make_private, size_of
+from patina_hooks.files import make_private
 from patina_hooks.git import spool
 from patina_hooks.git.lock import SyncLock
 from patina_hooks.git.repository import Repository
-from patina_hooks.models.cache import cut_keys
 from patina_hooks.plugins import Plugins
 from patina_hooks.search.opening import Opening, open_space
 from patina_hooks.search.scry import Hit, Mode, Query, Units, scry
-from patina_hooks.search.tuned import remark, tuned_for, weights_for
+from patina_hooks.search.tuned import weights_for
 from patina_hooks.search.vectors import Space, answering_space, projected_space, wanted_space
-from patina_hooks.sync import Progress, SyncReport, kept_faults, synchronise
-from patina_hooks.types import Fault
+from patina_hooks.sync import TURN_SECONDS, Progress, SyncReport, synchronise
 from patina_hooks.worker import SYNC_LOCK
 
 if TYPE_CHECKING:
@@ -45,54 +43,17 @@ if TYPE_CHECKING:
 
     from patina_hooks.gc import Freed
     from patina_hooks.models.encoding import Encoder
-    from patina_hooks.pairs.stored import PairKind, ShownPair
-    from patina_hooks.projection.staleness import Standing
+    from patina_hooks.pairs.stored import ShownPair
     from patina_hooks.search.filters import Allowed
     from patina_hooks.search.related import Related
+    from patina_hooks.status import Status
     from patina_hooks.types import Vectors
 
     Near = Callable[[Vectors, int, frozenset[bytes] | None], list[tuple[bytes, float]]]
 
 
-@dataclass(frozen=True, slots=True)
-class Status:
-    """What is indexed and how stale it is.
-
-    events_hash: see `patina_hooks.corpus.facts`. pending: texts that the vector index does not hold yet.
-    cut: texts that are longer than the model reads; their beginnings have a vector.
-    model, runtime: what answers now, "" before the first vectors. variant: what the user's settings changed
-    of the runtime's vectors, see `RuntimeSpec`. projection: "none" where the raw model answers. stale:
-    (projection, why) of what `patina oxidize` would train again; warnings: of a projection that is in use
-    against the gate, or cannot be used, and of tuned weights that are not used. synced: seconds since 1970 of
-    the last sync, None before the first. bytes: the state on disk. skipped: (what, why) of what was not
-    read. pair_kinds: kind -> its pairs' count, weight and time range.
-    """
-
-    events_hash: str
-    sessions: int
-    commits: int
-    documents: int
-    drafts: int
-    observations: int
-    pairs: int
-    pair_kinds: Mapping[str, PairKind]
-    pending: int
-    cut: int
-    truncated: int
-    model: str
-    runtime: str
-    variant: str
-    projection: str
-    stale: tuple[tuple[str, str], ...]
-    warnings: tuple[str, ...]
-    synced: int | None
-    bytes: int
-    skipped: tuple[tuple[str, str], ...]
-    faults: tuple[Fault, ...]
-
-
 class Patina:
-    """One repository's memory. Not for several threads at once.
+    """One repository's memory, for any thread, but not for several at once.
 
     What a question does not need is imported by the method that does: a cold one waits for every import.
     """
@@ -155,14 +116,26 @@ class Patina:
         self._close_log()  # a damaged one is moved away
         self._failed.clear()
         make_private(self.repository.state)
+        report = self._turn(full, quick, most, wait, progress)
+        while report and report.postponed and most is None:
+            show = _going_on(progress, report.indexed)
+            later = self._turn(full=False, quick=True, most=None, wait=wait, progress=show)
+            if later is None:
+                return report
+            report = report.then(later)
+        return report
+
+    def _turn(
+        self, full: bool, quick: bool, most: int | None, wait: float | None, progress: Progress | None
+    ) -> SyncReport | None:
         lock = SyncLock(self.repository.state / SYNC_LOCK)
         if not lock.acquire(wait):
             return None
         try:
             noted = spool.read(self.repository.state)
             report = synchronise(
-                self.repository, full=full, quick=quick, most=most, plugins=self.plugins,
-                open_model=self._encoder, progress=progress,
+                self.repository, full=full, quick=quick, most=most, seconds=TURN_SECONDS,
+                plugins=self.plugins, open_model=self._encoder, progress=progress,
             )  # fmt: skip
             with suppress(OSError):  # what stays unmarked is looked at once more
                 spool.mark(self.repository.state, noted.end)
@@ -176,115 +149,99 @@ class Patina:
         *,
         limit: int = 10,
         mode: Mode = "hybrid",
-        kinds: tuple[str, ...] = (),
+        kinds: str | Iterable[str] = (),
         session: str | None = None,
-        since: int | None = None,
-        until: int | None = None,
+        since: float | None = None,
+        until: float | None = None,
         ref: str | None = None,
-        path: str | None = None,
+        path: str | PathLike[str] | None = None,
         on_fault: Callable[[str], None] | None = None,
     ) -> list[Hit]:
-        """The best observation of each session or commit, best first.
+        """The best observation of each session or commit, best first; [] where nothing is found.
+
+        limit: 1 or more. mode: "hybrid" (words and vectors), "vector" or "lexical".
+        Filters, which hold together: kinds: observations of these kinds, or of the one ("decision").
+        session: its document and its commits; the id, or how that one alone begins. since, until: seconds
+        since 1970, `until` excluded; a document that tells no time is in neither. ref: what a branch, tag or
+        commit reaches. path: commits that touched a file or folder, and their sessions; relative to the
+        root of the work tree, or absolute.
 
         Answers from what the last sync left; where vectors cannot be had, words alone answer and `on_fault`
-        is told why (mode "vector" raises instead). Raises `StateError` before the first sync.
+        is told why (mode "vector" raises instead). Raises `UsageError` for an argument that can mean nothing
+        here (an unknown kind, session, ref or mode, a path outside), `StateError` before the first sync.
         """
-        from patina_hooks.search.filters import allowed
+        from patina_hooks.search.arguments import checked_query
 
-        text, kinds = name_text(text), tuple(map(name_text, kinds))
-        session = name_text(session) if session else None
-        query = Query(text, limit, mode, kinds, session, since, until, ref, path)
-        with self._reading() as log:
-            only = allowed(
-                log.connection, self.repository, kinds=kinds, session=session, since=since, until=until,
-                ref=ref, path=path, folder=log.fact("folder"),
-            )  # fmt: skip
-            if mode == "lexical":
-                return scry(log.connection, query, only, None, units=self._units)
+        query = checked_query(
+            self.repository.root, text, limit=limit, mode=mode, kinds=kinds, session=session, since=since,
+            until=until, ref=ref, path=path,
+        )  # fmt: skip
+        try:
             try:
-                return self._ask(log, query, only)
-            except (PluginError, IndexDamaged) as error:
-                if mode == "vector":
-                    raise
-                if on_fault:
-                    on_fault(f"answering by words alone: {error}")
-                return scry(log.connection, query, only, None, units=self._units)
+                return self._found(query)
+            except IndexDamaged:
+                # Since our view of the log, a sync may have merged files, or have had another index answer.
+                self._index = None
+                return self._found(query)
+        except (PluginError, IndexDamaged) as error:
+            if mode == "vector":
+                raise
+            if on_fault:
+                on_fault(f"answering by words alone: {error}")
+            return self._found(replace(query, mode="lexical"))
 
-    def related(self, path: str, *, limit: int = 10) -> Related:
-        """What changed together with a file, and which sessions touched it."""
+    def related(self, path: str | PathLike[str], *, limit: int = 10) -> Related:
+        """What changed together with a file, and which sessions touched it; at most `limit` of each.
+
+        path: relative to the root of the work tree, or absolute; the file need not be there any more.
+        Raises `UsageError` for a path that no recorded commit touched, `StateError` before the first sync.
+        """
+        from patina_hooks.search.arguments import checked_limit, from_root
         from patina_hooks.search.related import related
 
         with self._reading() as log:
-            return related(log.connection, path, limit)
+            return related(log.connection, from_root(self.repository.root, path), checked_limit(limit))
 
     def status(self) -> Status:
         """Counts, staleness and faults. Raises `StateError` before the first sync."""
-        from patina_hooks.pairs.stored import pair_kinds
+        # What plans and reports need is no question's business.
+        from patina_hooks.status import status_of
 
         with self._reading() as log:
-            space = answering_space(log)
-            synced = log.fact("synced")
-            events = events_hash(log.connection)
-            stands = self._standing(space, events)
-            return Status(
-                events_hash=events,
-                model=space.model if space else "",
-                runtime=space.runtime if space else "",
-                variant=space.variant if space else "",
-                projection=stands.name,
-                stale=stands.stale,
-                warnings=tuple(f"{what}; {command}" for what, command in self._warnings(stands, space)),
-                pair_kinds=pair_kinds(log.connection),
-                cut=self._cut(log, space) if space else 0,
-                synced=int(synced) if synced else None,
-                bytes=size_of(self.repository.state),
-                skipped=tuple((what, why) for what, why in skipped(log.connection)),
-                faults=tuple(dict.fromkeys([*kept_faults(log), *self.plugins.faults])),
-                **counts(log.connection),
-            )
+            return status_of(log, self.repository, self.plugins)
 
-    def _standing(self, space: Space | None, events: str) -> Standing:
-        """How projections stand; what hinders telling is among the faults of a sync."""
-        # What plans and reports need is no question's business.
-        from patina_hooks.projection.staleness import Standing, standing
-
-        recipe, used = configuration(self.repository).recipe, space.projection if space else ""
-        try:
-            wanted = wanted_space(self.plugins, recipe) if recipe else None
-            return standing(self.plugins, recipe, self.repository.state, events, wanted, used)
-        except PatinaError as error:
-            return Standing(used[:16] or "none", (), ((str(error), error.hint or "patina doctor"),))
-
-    def _warnings(self, stands: Standing, space: Space | None) -> Iterator[tuple[str, str]]:
-        """What is to be said of what is in use, with the command that changes it."""
-        yield from stands.warnings
-        if space and (why := tuned_for(self.repository.state, space)[1]):
-            yield remark(why), "patina eval --tune"
-
-    def _cut(self, log: Log, space: Space) -> int:
-        """How many live texts the model did not read to their ends."""
-        ask = "SELECT count(*) FROM text WHERE key = ? AND live > 0"
-        keys = cut_keys(self.repository.state, space.fingerprint)
-        return sum(log.connection.execute(ask, (key,)).fetchone()[0] for key in keys)
+    def has_head(self) -> bool:
+        """Whether the commit that is checked out here is recorded; True while there is none."""
+        head = self.repository.head()
+        with self._reading() as log:
+            ask = "SELECT 1 FROM commits WHERE oid = ?"
+            return head is None or log.connection.execute(ask, (head,)).fetchone() is not None
 
     def events(self, *, limit: int = 20, kind: str | None = None) -> list[Event]:
-        """What was recorded, newest first."""
+        """What was recorded, newest first; of one kind, if it is named (docs/json.md lists them).
+
+        Raises `UsageError` for a limit below 1, `StateError` before the first sync.
+        """
+        from patina_hooks.search.arguments import checked_limit
+
         with self._reading() as log:
-            return log.events(limit, name_text(kind) if kind else None)
+            return log.events(checked_limit(limit), name_text(kind) if kind else None)
 
     def pairs(self, *, kind: str | None = None, limit: int = 10) -> list[ShownPair]:
         """Training pairs with their texts and evidence, of the newest session, commit or folder first.
 
-        Raises `UsageError` for a kind that no generator makes.
+        Raises `UsageError` for a kind that no generator makes or a limit below 1, `StateError` before the
+        first sync.
         """
         from patina_hooks.pairs.stored import pair_kinds, shown_pairs
+        from patina_hooks.search.arguments import checked_limit
 
         with self._reading() as log:
             known = {spec.name for spec in self.plugins.pair_generators()} | pair_kinds(log.connection).keys()
             if kind is not None and kind not in known:
                 hint = f"one of {', '.join(sorted(known))}"
                 raise UsageError(f"no generator makes pairs of the kind {kind}", hint=hint)
-            return shown_pairs(log.connection, kind, limit)
+            return shown_pairs(log.connection, kind, checked_limit(limit))
 
     def gc(self) -> Freed:
         """Free what no live ref needs. Raises `StateError` while another process writes for a minute.
@@ -315,6 +272,16 @@ class Patina:
         wanted = wanted_space(self.plugins, said.recipe)
         return projected_space(wanted, self.plugins, said.recipe, self.repository.state)[0]
 
+    def _found(self, query: Query) -> list[Hit]:
+        """The hits, by one view of the log. Raises as `_ask` does."""
+        from patina_hooks.search.filters import allowed
+
+        with self._reading() as log:
+            only = allowed(log.connection, self.repository, query, log.fact("folder"))
+            if query.mode == "lexical":
+                return scry(log.connection, query, only, None, units=self._units)
+            return self._ask(log, query, only)
+
     def _ask(self, log: Log, query: Query, only: Allowed) -> list[Hit]:
         """Words and vectors together. Raises `IndexDamaged` or `PluginError` where vectors cannot be had."""
         space = answering_space(log)
@@ -327,12 +294,7 @@ class Patina:
             return search(encode(), limit, texts)
 
         weights = weights_for(self.repository.state, space)
-        try:
-            return scry(log.connection, query, only, nearest, weights, self._units)
-        except IndexDamaged:
-            # A sync may have merged files between our reading of its manifest and of them.
-            self._index = None
-            return scry(log.connection, query, only, nearest, weights, self._units)
+        return scry(log.connection, query, only, nearest, weights, self._units)
 
     def _encoding(self, space: Space, query: Query) -> Callable[[], Vectors]:
         """Gives the question's vector when it is needed: words are asked meanwhile.
@@ -356,9 +318,11 @@ class Patina:
     def _open_index(self, log: Log, space: Space) -> Near:
         """The search of the index as the last sync left it, for a model's own vector [d]; it stays open from
         one question to the next."""
-        generation = log.fact("generation")
+        generation = log.fact("generation", "0")
         if self._index is None or self._index[:2] != (space, generation):
             index = space.open(self.plugins, self.repository.state)
+            if index.stats().generation < int(generation):
+                raise IndexDamaged("the vectors are older than the log, or gone", hint="patina sync")
             project = space.open_projection(self.plugins, self.repository.state)
 
             def search(query: Vectors, most: int, only: frozenset[bytes] | None) -> list[tuple[bytes, float]]:
@@ -402,6 +366,15 @@ class Patina:
             self._log[1].close()
             self._log = None
             self._units = Units()
+
+
+def _going_on(progress: Progress | None, before: int) -> Progress | None:
+    """Counts on from what earlier turns have embedded."""
+    if progress is None:
+        return None
+    return lambda stage, done, total: progress(
+        stage, *((done + before, total + before) if stage == "embedding" else (done, total))
+    )
 
 
 def open(path: str | Path = ".") -> Patina:

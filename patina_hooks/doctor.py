@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 from patina_hooks.configuration import configuration
 from patina_hooks.corpus.log import Log
-from patina_hooks.errors import IndexDamaged, PatinaError
+from patina_hooks.errors import IndexDamaged, PatinaError, StateError
 from patina_hooks.files import refuse_links
 from patina_hooks.git.repository import Repository
 from patina_hooks.plugins import Plugins
@@ -49,6 +49,7 @@ def examine(repository: Repository, plugins: Plugins) -> list[Finding]:
         _hooks,
         _state,
         _log,
+        _embeddings,
         _vectors,
         _projection,
         _fusion,
@@ -144,6 +145,17 @@ def _log(repository: Repository, plugins: Plugins) -> Iterator[Finding]:
             yield Finding("log", "warning", f"{pending:,} texts are not embedded yet", why, "patina sync")
 
 
+def _embeddings(repository: Repository, plugins: Plugins) -> Iterator[Finding]:
+    from patina_hooks.models.cache import check_embeddings
+
+    if not repository.state.is_dir():
+        return
+    many = check_embeddings(repository.state)
+    yield Finding(
+        "embeddings", "ok", f"{many:,} are kept, the database is sound" if many else "none are kept"
+    )
+
+
 def _vectors(repository: Repository, plugins: Plugins) -> Iterator[Finding]:
     from patina_hooks.search.recall import sample_recall
     from patina_hooks.search.vectors import answering_space
@@ -170,12 +182,19 @@ def _vectors(repository: Repository, plugins: Plugins) -> Iterator[Finding]:
                 "vectors", "ok", f"{stats.rows:,} vectors in {stats.files} files, every byte as written"
             )
         if plugins.index_backend(space.index).approximate:
-            yield from _recall(sample_recall(plugins, repository.state, space, index))
+            yield from _recall(lambda: sample_recall(plugins, repository.state, space, index))
 
 
-def _recall(recall: Recall | None) -> Iterator[Finding]:
+def _recall(sample: Callable[[], Recall | None]) -> Iterator[Finding]:
     from patina_hooks.search.recall import LIMIT
 
+    try:
+        recall = sample()
+    except StateError as error:
+        level: Level = "fault" if isinstance(error, IndexDamaged) else "warning"
+        what = "how much the index finds cannot be sampled"
+        yield Finding("recall", level, what, str(error), error.hint)
+        return
     if recall is None:
         return
     what = (

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
 import stat
 import tempfile
 from contextlib import suppress
@@ -57,6 +58,16 @@ def refuse_links(folder: Path) -> None:
     for path in chain([folder], inside):
         if path.is_symlink():
             raise StateError(f"{path} is a link, which is not followed", hint=f"rm {shlex.quote(str(path))}")
+
+
+def remove(path: Path) -> None:
+    """Take away what stands at `path`, if anything: a file, a link, a folder with all that is in it; or the
+    file that stands in the place of its folder. Raises OSError."""
+    path = path.parent if path.parent.is_file() else path
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def size_of(folder: Path) -> int:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Set
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 from patina_hooks.corpus.log import Log
-from patina_hooks.files import size_of
+from patina_hooks.files import remove, size_of
 from patina_hooks.models.cache import EmbeddingCache
 from patina_hooks.search.vectors import VECTORS_FOLDER, Space, answering_space
 
@@ -57,6 +56,6 @@ def collect(log: Log, state: Path, wanted: Space | None) -> Freed:
 
 
 def _drop_vectors(state: Path, needed: Set[Path]) -> None:
-    for folder in (state / VECTORS_FOLDER).glob("*"):
-        if folder not in needed:
-            shutil.rmtree(folder)
+    for path in (state / VECTORS_FOLDER).glob("*"):
+        if path not in needed:
+            remove(path)

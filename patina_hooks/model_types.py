@@ -65,6 +65,8 @@ class HubFile:
         for value, form in fields:
             if not form.fullmatch(value):
                 raise ValueError(f"{value!r} is no repository, path or revision of a hub")
+        if self.size < 0:
+            raise ValueError(f"size must be in bytes, or 0, not {self.size}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,8 +220,9 @@ class RuntimeSpec:
     variant: `variant(model: ModelSpec) -> str`, for a runtime whose vectors may differ by more than about
         1e-6 in a value from those that others make of the same files: because the user's settings say so
         (another precision), or because it reads the files in another way. A short word for how they do, ""
-        as long as they do not. It is part of the fingerprint; the runtime's name is not, so that vectors of
-        all runtimes share a cache. It is asked for at every sync, so it imports nothing heavy.
+        as long as they do not. Such a word is part of the fingerprint, with the runtime's name: two that
+        both halve digits do not agree either. Without one neither is, so that vectors of all runtimes share
+        a cache. It is asked for at every sync, so it imports nothing heavy.
     concurrent: whether `TokenModel.forward` may be called from several threads at once, each call on a
         processor of its own; then batches are run side by side.
     """

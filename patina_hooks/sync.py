@@ -11,7 +11,8 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import astuple, dataclass, field
+from dataclasses import astuple, dataclass, field, fields, replace
+from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -40,6 +41,9 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 Progress = Callable[[str, int, int], None]
 _MOST_FAULTS = 100
+TURN_SECONDS = 5.0
+"""Of embedding, after which who has more to embed lets go of the lock and begins the next sync: what was
+committed meanwhile is found by its words, while a large model reads for hours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +51,8 @@ class SyncReport:
     """What a sync did. cut: texts embedded that are longer than the model reads; seconds: wall time;
     faults: what did not work while the rest went on.
 
-    pending: texts without a vector; postponed: whether they only wait because there were more than asked for.
+    pending: texts without a vector; postponed: whether they only wait because there were more than asked for,
+    or the time was up.
     """
 
     commits: int
@@ -63,6 +68,21 @@ class SyncReport:
     postponed: bool
     seconds: float
     faults: tuple[Fault, ...]
+
+    def then(self, later: SyncReport) -> SyncReport:
+        """What this sync and the one that went on from it did together."""
+        state = {"pending", "postponed", "faults"}
+        counted = [one.name for one in fields(self) if one.name not in state]
+        both = {name: getattr(self, name) + getattr(later, name) for name in counted}
+        return replace(later, faults=tuple(dict.fromkeys((*self.faults, *later.faults))), **both)
+
+
+@dataclass(frozen=True, slots=True)
+class _Limits:
+    """Of embedding: see `synchronise`."""
+
+    most: int | None
+    seconds: float | None
 
 
 @dataclass(slots=True)
@@ -83,6 +103,7 @@ def synchronise(
     full: bool = False,
     quick: bool = False,
     most: int | None = None,
+    seconds: float | None = None,
     plugins: Plugins | None = None,
     open_model: OpenModel | None = None,
     progress: Progress | None = None,
@@ -94,18 +115,20 @@ def synchronise(
     quick: what git and its hooks bring, and new documents; not what was written in place into an archived
         document within the hour (see `patina_hooks.corpus.stamps`).
     most: embed nothing now where more texts than this wait; the report says how many are pending.
+    seconds: embed for about so long, and leave the rest to the next sync, see `TURN_SECONDS`.
     open_model: gives the encoder of a space, for a caller that has one open already.
     progress: called as (stage, done, total). Raises `StateError` where the state cannot be written.
     """
     plugins = plugins or Plugins.load()
-    open_model, show = open_model or _opener(plugins), progress or (lambda *_: None)
+    open_model, show = open_model or open_once(plugins), progress or (lambda *_: None)
+    limits = _Limits(most, seconds)
     try:
-        return _synchronise(repository, _Run(), background, full, quick, most, plugins, open_model, show)
+        return _synchronise(repository, _Run(), background, full, quick, limits, plugins, open_model, show)
     except LogDamaged as damage:
         # All but the times at which things were recorded can be derived again.
         set_aside(repository.state)
         run = _Run([Fault("patina-hooks", "log", f"{damage}; it was set aside and begun anew")])
-        return _synchronise(repository, run, background, full, quick, most, plugins, open_model, show)
+        return _synchronise(repository, run, background, full, quick, limits, plugins, open_model, show)
 
 
 def _synchronise(
@@ -114,7 +137,7 @@ def _synchronise(
     background: bool,
     full: bool,
     quick: bool,
-    most: int | None,
+    limits: _Limits,
     plugins: Plugins,
     open_model: OpenModel,
     show: Progress,
@@ -133,7 +156,7 @@ def _synchronise(
         _pairs(log, plugins, run)
         _tell(repository, log, plugins, reconciled, run)
         if said.recipe is not None:
-            _vectors(repository, log, plugins, said.recipe, run, open_model, most, show)
+            _vectors(repository, log, plugins, said.recipe, run, open_model, limits, show)
         _leave_no_trace(log, said.settings)
         run.faults += plugins.faults
         _keep_faults(log, run, called=reconciled.anything or run.embedded.added or run.embedded.removed)
@@ -164,7 +187,9 @@ def _wanted(plugins: Plugins) -> Reconciled:
 def _begin_anew(log: Log) -> None:
     log.check()
     with log.writing():
+        space = log.fact("space")
         log.empty()
+        log.remember("space", space)  # which answers until the recipe's own is whole
 
 
 def _pairs(log: Log, plugins: Plugins, run: _Run) -> None:
@@ -172,7 +197,10 @@ def _pairs(log: Log, plugins: Plugins, run: _Run) -> None:
     run.mishaps += run.paired.faults
 
 
-def _opener(plugins: Plugins) -> OpenModel:
+def open_once(plugins: Plugins) -> OpenModel:
+    """Opens the model of a space, and gives the same one for as long as that space is asked for."""
+
+    @lru_cache(maxsize=1)
     def opened(space: Space) -> Encoder:
         from patina_hooks.models.encoding import open_encoder
 
@@ -188,9 +216,10 @@ def _vectors(
     recipe: Recipe,
     run: _Run,
     open_model: OpenModel,
-    most: int | None,
+    limits: _Limits,
     show: Progress,
 ) -> None:
+    where = f"model {recipe.model}"
     try:
         space, project = wanted_space(plugins, recipe), None
         try:
@@ -199,12 +228,14 @@ def _vectors(
             told = f"{error}; the raw model answers"
             run.faults.append(Fault("patina-hooks", "projection", told, error.hint))
         update = VectorUpdate(log, repository.state, plugins, space, open_model, show, project)
-        run.embedded = update.run(most=most)
+        run.embedded = update.run(most=limits.most, seconds=limits.seconds)
     except PluginError as error:
-        run.faults.append(Fault("patina-hooks", f"model {recipe.model}", str(error), error.hint))
+        run.faults.append(Fault("patina-hooks", where, str(error), error.hint))
         run.embedded.pending = counts(log.connection)["pending"]
         return
     run.postponed = run.embedded.pending > 0
+    if run.embedded.untried:  # whether the model can be had by now, nobody knows
+        run.faults += [fault for fault in kept_faults(log) if fault.where == where]
     if run.embedded.rebuilt:
         logger.warning("the vector index was rebuilt: %s", run.embedded.rebuilt)
     if run.embedded.added or run.embedded.removed:

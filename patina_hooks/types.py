@@ -93,11 +93,18 @@ class Observation:
 
 @dataclass(frozen=True, slots=True)
 class Omission:
-    """Lines first..last (1-based, inclusive) that end in no observation, and the named reason."""
+    """Lines first..last (1-based, inclusive) that end in no observation, and the named reason.
+
+    reason: in words; only `TOO_MANY` means that something is missing, and the user is told of those lines.
+    """
 
     first: int
     last: int
     reason: str
+
+
+TOO_MANY = "too many observations"
+"""The reason to omit the rest of a document that holds more than an extractor gives."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,7 +39,8 @@ _NICENESS = 10
 # Where the user keeps git's configuration is not a matter of one repository; all other GIT_* are.
 _KEPT = ("GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM")
 
-Synchronise = Callable[["Repository"], None]
+Synchronise = Callable[["Repository"], "bool | None"]
+"""Brings the memory in line; True where something is left for another turn."""
 
 
 def start_worker(common: Path, work_tree: Path) -> None:
@@ -94,7 +95,7 @@ def main(arguments: list[str], synchronise: Synchronise | None = None) -> int:
             if not lock.acquire():
                 break
             try:
-                done = logged(state, lambda: _work(common, work_tree, synchronise or _synchronise))
+                done = logged(state, lambda: _work(common, work_tree, synchronise))
             finally:
                 lock.release()
             # A hook that fired while we were busy found the lock taken, and its own worker went away.
@@ -118,7 +119,7 @@ def wait_until_quiet(
     return True
 
 
-def _work(common: Path, work_tree: Path, synchronise: Synchronise) -> None:
+def _work(common: Path, work_tree: Path, synchronise: Synchronise | None) -> None:
     # From here on it may cost: GitPython alone takes 70 ms, and most workers of a burst never get here.
     import logging
 
@@ -130,19 +131,19 @@ def _work(common: Path, work_tree: Path, synchronise: Synchronise) -> None:
     seconds = configuration(repository).settings.defer_seconds
     if not wait_until_quiet(repository.in_progress, seconds):
         log.warning("a rebase, am or cherry-pick is still under way: going on without waiting for its end")
-    again = True
+    again, synchronise = True, synchronise or _turns()
     while again:
         reading = spool.read(state)
         lock = SyncLock(state / SYNC_LOCK)
         if not lock.acquire(wait=_SYNC_WAIT_SECONDS):
             raise StateError("another patina has been writing for an hour", hint="patina doctor")
         try:
-            synchronise(repository)
+            left = synchronise(repository)
             spool.mark(state, reading.end)
-            again = spool.truncate(state)
+            again = spool.truncate(state) or bool(left)
         finally:
             lock.release()
-        log.info("in step after %s", _events(reading.events))
+        log.info("%s after %s", "more to embed" if left else "in step", _events(reading.events))
     from patina_hooks.projection.background import start_if_due
 
     start_if_due(repository, work_tree)
@@ -160,10 +161,25 @@ def open_repository(common: Path, work_tree: Path) -> Repository:
     raise NotARepository(f"no work tree of {common} is left at {work_tree}")
 
 
-def _synchronise(repository: Repository) -> None:
-    from patina_hooks.sync import synchronise
+def _turns() -> Synchronise:
+    """Turns of a sync that embed with one model, opened once."""
+    from patina_hooks.plugins import Plugins
+    from patina_hooks.sync import TURN_SECONDS, open_once, synchronise
 
-    synchronise(repository, background=True, quick=True)
+    plugins = Plugins.load()
+    open_model = open_once(plugins)
+
+    def turn(repository: Repository) -> bool:
+        return synchronise(
+            repository,
+            background=True,
+            quick=True,
+            seconds=TURN_SECONDS,
+            plugins=plugins,
+            open_model=open_model,
+        ).postponed
+
+    return turn
 
 
 def _events(events: tuple[spool.Event, ...]) -> str:

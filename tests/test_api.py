@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 from support.history import excerpt_folder
 from support.memory import Memory
 
 import patina_hooks
-from patina_hooks.errors import ModelError, NotARepository, StateError
+from patina_hooks.errors import ModelError, NotARepository, StateError, UsageError
 from patina_hooks.git.lock import SyncLock
 from patina_hooks.models.encoding import Encoder
 from patina_hooks.search.opening import Opening
@@ -56,6 +60,65 @@ def test_before_the_first_sync(memory: Memory, ask: str) -> None:
     arguments = ("x",) if ask in ("search", "related") else ()
     with pytest.raises(StateError, match="nothing is recorded yet"):
         getattr(memory.patina(), ask)(*arguments)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"mode": "bogus"}, {"limit": 0}, {"limit": -1}, {"limit": 2.5}, {"limit": "3"}, {"limit": 1 << 63},
+     {"kinds": "decisions"}, {"kinds": (1,)}, {"ref": "nowhere"},
+     {"session": "nonsense"}, {"session": 20251101},
+     {"since": datetime(2025, 11, 23, tzinfo=timezone.utc)}, {"until": "2025-11-23"}, {"since": float("nan")},
+     {"until": float("inf")}, {"since": 1e30}, {"path": "/etc/passwd"}, {"path": "../elsewhere"},
+     {"text": None}, {"text": "\ud800"}],
+    ids=repr,
+)  # fmt: skip
+def test_an_argument_that_can_mean_nothing_is_refused(memory: Memory, wrong: dict[str, Any]) -> None:
+    memory.sync()
+    with pytest.raises(UsageError):
+        memory.patina().search(**{"text": "marmots", **wrong})
+
+
+def test_no_listing_takes_a_limit_below_one(memory: Memory) -> None:
+    memory.sync()
+    patina = memory.patina()
+    for ask in (patina.events, patina.pairs, lambda limit: patina.related("marmots.py", limit=limit)):
+        with pytest.raises(UsageError, match="expected a whole number of 1 or more"):
+            ask(limit=-1)
+
+
+def test_numbers_of_numpy_are_numbers(memory: Memory) -> None:
+    memory.sync()
+    patina = memory.patina()
+    since: Any = np.int64(patina.search("marmots")[0].when or 0)
+    found = patina.search("marmots", limit=np.arange(4)[3], since=since, until=since + np.float64(0.5))
+    assert [hit.text for hit in found] == ["feed the marmots"]
+
+
+@pytest.mark.parametrize(
+    "path", ["src", "src/", "./src", "src/../src/parse.py", Path("src/parse.py")], ids=str
+)
+def test_a_path_is_meant_from_the_root_or_is_absolute(
+    memory: Memory, path: str | Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    memory.commit("teach marmots to parse", {"src/parse.py": "1"})
+    memory.sync()
+    monkeypatch.chdir(memory.root / "src")
+    for given in (path, memory.root / path):
+        hits = memory.patina().search("marmots", path=given)
+        assert [hit.text for hit in hits] == ["teach marmots to parse"]
+    assert memory.patina().related(memory.root / "src/parse.py").path == "src/parse.py"
+    assert memory.patina().related("./src/parse.py").commits == 1
+
+
+def test_threads_may_take_turns(memory: Memory) -> None:
+    with patina_hooks.open(memory.root) as patina, ThreadPoolExecutor(1) as other:
+        patina.sync()
+        assert len(patina.search("marmots")) == 1
+        assert len(other.submit(patina.search, "marmots").result()) == 1
+        memory.commit("more marmots")
+        other.submit(patina.sync).result()
+        assert len(patina.search("marmots")) == 2
+        assert patina.status().commits == 2
 
 
 def test_another_process_at_work_is_waited_for_or_left_alone(memory: Memory) -> None:

@@ -89,6 +89,16 @@ def vectors_with_a_flipped_bit(memory: Memory) -> None:
     os.utime(segment, ns=(before.st_atime_ns, before.st_mtime_ns))
 
 
+def embeddings_that_are_no_database(memory: Memory) -> None:
+    (memory.state / "embeddings.db").write_bytes(b"something else" * 1_000)
+
+
+def embeddings_that_are_a_folder(memory: Memory) -> None:
+    for path in memory.state.glob("embeddings.db*"):
+        path.unlink()
+    (memory.state / "embeddings.db").mkdir()
+
+
 def texts_that_wait(memory: Memory) -> None:
     memory.commit("not embedded yet")
     memory.sync(most=0)
@@ -126,6 +136,8 @@ FAULTS: list[tuple[Callable[[Memory], None], str, str, str, str]] = [
     (log_that_is_no_database, "log", "fault", "log.db is damaged", "patina sync"),
     (vectors_cut_off, "vectors", "fault", "not what was written", "patina sync"),
     (vectors_with_a_flipped_bit, "vectors", "fault", "not what was written", "patina sync"),
+    (embeddings_that_are_no_database, "embeddings", "fault", "embeddings.db is damaged", "embeddings.db"),
+    (embeddings_that_are_a_folder, "embeddings", "fault", "embeddings.db is a folder", "patina sync"),
     (texts_that_wait, "log", "warning", "1 texts are not embedded yet", "patina sync"),
     (events_that_wait, "worker", "warning", "events wait for the worker", "patina sync"),
     (worker_that_failed, "worker", "warning", "ERROR no luck", "patina sync"),
@@ -136,8 +148,8 @@ def test_all_is_well(memory: Memory) -> None:
     found = findings(memory)
     assert {one.level for every in found.values() for one in every} == {"ok"}
     assert found.keys() == {
-        "git", "settings", "recipe", "hooks", "state", "log", "vectors", "projection", "fusion", "model",
-        "plugins", "worker",
+        "git", "settings", "recipe", "hooks", "state", "log", "embeddings", "vectors", "projection", "fusion",
+        "model", "plugins", "worker",
     }  # fmt: skip
 
 
@@ -242,15 +254,22 @@ def test_the_model_is_checked_as_the_recipe_reads_it(memory: Memory) -> None:
     assert "extraction_layer is 3, expected -1" in found.why
 
 
-def test_an_index_that_may_miss_some_says_how_many_it_finds(memory: Memory) -> None:
+@pytest.fixture
+def graphs(memory: Memory) -> Memory:
+    """A memory whose index may miss some."""
     from support.small_graphs import NAME, providers
 
-    decisions = tuple(f"decision {number} on marmots" for number in range(130))
-    memory.archive("20251101-090000", decisions=decisions)
+    memory.archive("20251101-090000", decisions=tuple(f"decision {n} on marmots" for n in range(130)))
     memory.write(".patina/oxidize.yaml", f"{FAST_RECIPE}index: {NAME}\n")
     memory.sync(providers=providers())
-    assert list((memory.state / "vectors").glob("*/*.usearch"))
-    (finding,) = findings(memory, providers())["recall"]
+    return memory
+
+
+def test_an_index_that_may_miss_some_says_how_many_it_finds(graphs: Memory) -> None:
+    from support.small_graphs import providers
+
+    assert list((graphs.state / "vectors").glob("*/*.usearch"))
+    (finding,) = findings(graphs, providers())["recall"]
     assert (finding.level, finding.why) == ("ok", "")
     assert "% of the 10 nearest that an exact scan finds (32 stored texts asked, 13" in finding.what
     assert finding.figures["recall@10"] == pytest.approx(1, abs=0.1)
@@ -258,19 +277,46 @@ def test_an_index_that_may_miss_some_says_how_many_it_finds(memory: Memory) -> N
 
 
 def test_an_index_that_misses_many_is_told_of_with_the_fix(
-    memory: Memory, monkeypatch: pytest.MonkeyPatch
+    graphs: Memory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from patina_usearch.index import GraphIndex
-    from support.small_graphs import NAME, providers
+    from support.small_graphs import providers
 
-    decisions = tuple(f"decision {number} on marmots" for number in range(130))
-    memory.archive("20251101-090000", decisions=decisions)
-    memory.write(".patina/oxidize.yaml", f"{FAST_RECIPE}index: {NAME}\n")
-    memory.sync(providers=providers())
     search = GraphIndex.search
     monkeypatch.setattr(GraphIndex, "search", lambda self, query, limit: search(self, -query, limit))
-    (finding,) = findings(memory, providers())["recall"]
+    (finding,) = findings(graphs, providers())["recall"]
     assert (finding.level, finding.fix) == ("warning", "write in .patina/oxidize.yaml: index: exact")
+
+
+def test_a_text_is_not_its_own_neighbour(graphs: Memory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An index that gives back nothing but what it was asked with finds nothing."""
+    from patina_usearch.index import GraphIndex
+    from support.small_graphs import providers
+
+    search = GraphIndex.search
+    monkeypatch.setattr(GraphIndex, "search", lambda self, query, limit: search(self, query, 1))
+    (finding,) = findings(graphs, providers())["recall"]
+    assert finding.figures["recall@10"] < 0.05, "with itself it would be a tenth"
+
+
+def test_where_embeddings_are_gone_no_figure_is_shown(graphs: Memory) -> None:
+    """Against those that came since, an index would look better than it is."""
+    from support.small_graphs import providers
+
+    for path in graphs.state.glob("embeddings.db*"):
+        path.unlink()
+    for more in (None, "one more text", "and one more"):
+        if more:
+            graphs.commit(more)
+            graphs.sync(providers=providers())
+        (finding,) = findings(graphs, providers())["recall"]
+        assert (finding.level, finding.figures) == ("warning", {})
+        assert "embeddings.db does not hold every text that the index does" in finding.why
+        assert finding.fix == "patina sync --full"
+    assert [one.level for one in findings(graphs, providers())["vectors"]] == ["ok"]
+    graphs.sync(full=True, providers=providers())
+    (finding,) = findings(graphs, providers())["recall"]
+    assert finding.level == "ok"
 
 
 def test_an_exact_index_needs_no_sample(memory: Memory) -> None:

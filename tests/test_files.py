@@ -9,7 +9,7 @@ import pytest
 
 from patina_hooks.corpus.log import Log
 from patina_hooks.errors import StateError
-from patina_hooks.files import make_private
+from patina_hooks.files import make_private, remove
 from patina_hooks.git import spool
 from patina_hooks.git.lock import SyncLock
 
@@ -51,3 +51,17 @@ def test_neither_lock_nor_spool_follows_a_link(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="spool"):
         spool.append(tmp_path, spool.Event("post-commit"))
     assert not target.exists()
+
+
+def test_what_stands_there_is_taken_away_and_nothing_else(tmp_path: Path) -> None:
+    kept, folder = tmp_path / "kept", tmp_path / "folder"
+    kept.mkdir()
+    (kept / "file").touch()
+    (folder / "deep").mkdir(parents=True)
+    (tmp_path / "file").touch()
+    (tmp_path / "link").symlink_to(kept)
+    for name in ("folder", "file", "link", "absent"):
+        remove(tmp_path / name)
+    assert [path.name for path in tmp_path.iterdir()] == ["kept"]
+    remove(kept / "file" / "in the way")
+    assert list(kept.iterdir()) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -64,3 +65,17 @@ def test_outside_of_any_repository_nothing_happens(sandbox: Sandbox) -> None:
     (outside / ".git").write_text("gitdir: ../nowhere\n")
     assert noted(outside, sandbox.root / ".git") == ""
     assert [path.name for path in outside.iterdir()] == [".git"]
+
+
+@pytest.mark.parametrize("closed", [0, 1, 2])
+def test_a_stream_that_git_has_closed_is_not_noticed(sandbox: Sandbox, closed: int) -> None:
+    streams = {stream: subprocess.PIPE for stream in (1, 2) if stream != closed}
+    state = sandbox.root / ".git/patina"
+    state.mkdir(mode=0o700)
+    with SyncLock(state / WORKER_LOCK):
+        done = subprocess.run(
+            [sys.executable, "-c", _COMMAND.replace("main", "run")], cwd=sandbox.root, check=False,
+            stdout=streams.get(1), stderr=streams.get(2), preexec_fn=lambda: os.close(closed),
+        )  # fmt: skip
+    assert (done.returncode, done.stdout or b"", done.stderr or b"") == (0, b"", b"")
+    assert (state / "spool").read_text() == "post-merge 0\n"

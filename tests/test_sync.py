@@ -8,13 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.memory import FAST_RECIPE, Memory
+from support.memory import FAST_RECIPE, Memory, plugins
 
 from patina_hooks import hookimpl
 from patina_hooks import sync as sync_module
 from patina_hooks.corpus.outcome import Reconciled
 from patina_hooks.corpus.reconcile import reconcile
+from patina_hooks.errors import ModelError
+from patina_hooks.models.encoding import Encoder
 from patina_hooks.plugins import Plugins
+from patina_hooks.search.vectors import Space
+from patina_hooks.sync import synchronise
 from patina_hooks.types import Commit, Document, Pair, Recorded, Session
 
 SESSION = "20251101-090000"
@@ -272,6 +276,59 @@ def test_a_full_sync_derives_anew_and_embeds_nothing_again(memory: Memory) -> No
     before = memory.snapshot()
     report = memory.sync(full=True)
     assert (report.commits, report.encoded) == (2, 0)
+    assert memory.snapshot() == before
+
+
+def test_what_is_wrong_with_a_model_is_said_until_it_was_tried_again(memory: Memory) -> None:
+    memory.archive(SESSION, decisions=tuple(f"decision number {n}" for n in range(20)))
+    memory.sync()
+    memory.write(".patina/oxidize.yaml", "embedding_model: minilm-l6-v2\nruntime: onnx\n")
+
+    def fails(space: Space) -> Encoder:
+        raise ModelError(f"{space.model} cannot be opened")
+
+    report = synchronise(memory.repository, plugins=plugins(), open_model=fails)
+    (fault,) = report.faults
+    assert fault.error == "minilm-l6-v2 cannot be opened"
+    assert memory.sync(most=5).faults == (fault,), "it was not tried"
+    assert memory.patina().status().faults == (fault,)
+    memory.write(".patina/oxidize.yaml", FAST_RECIPE)
+    assert memory.sync(most=5).faults == ()
+
+
+def test_a_sync_goes_on_in_turns_and_looks_at_git_in_each(
+    memory: Memory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("patina_hooks.api.TURN_SECONDS", 0.0)
+    monkeypatch.setattr("patina_hooks.search.vectors._FIRST_CHUNK", 2)
+    monkeypatch.setattr("patina_hooks.search.vectors._CHUNK", 2)
+    for number in range(5):
+        memory.commit(f"text number {number}")
+    shown: list[tuple[int, int]] = []
+
+    def show(stage: str, done: int, total: int) -> None:
+        if stage == "embedding":
+            shown.append((done, total))
+            if len(shown) == 1:
+                memory.commit("a marmot came meanwhile")
+
+    with memory.patina() as patina:
+        report = patina.sync(progress=show)
+        assert report is not None
+        assert (report.commits, report.encoded, report.indexed, report.pending) == (6, 6, 6, 0)
+        assert not report.postponed
+        assert shown == [(2, 5), (4, 6), (6, 6)]
+        hits = patina.search("a marmot came meanwhile", mode="vector")
+        assert (len(hits), hits[0].text) == (7, "a marmot came meanwhile")
+
+
+def test_a_full_sync_reads_again_what_the_cache_has_lost(memory: Memory) -> None:
+    memory.archive(SESSION, decisions="chose sqlite over files")
+    memory.sync()
+    before = memory.snapshot()
+    (memory.state / "embeddings.db").unlink()
+    assert memory.sync().encoded == 0
+    assert memory.sync(full=True).encoded == len(before.vectors)
     assert memory.snapshot() == before
 
 

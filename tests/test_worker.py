@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+import select
 import stat
 import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from support.memory import Memory
 from support.sandbox import Recorder, Sandbox, make_sandbox
 
 from patina_hooks import worker
@@ -23,6 +27,9 @@ from patina_hooks.git.hooks import install
 from patina_hooks.git.lock import SyncLock
 from patina_hooks.git.repository import Repository
 from patina_hooks.git.spool import Event
+from patina_hooks.models import encoding
+from patina_hooks.models.encoding import Encoder
+from patina_hooks.plugins import Plugins
 
 
 @pytest.fixture
@@ -51,6 +58,39 @@ def test_one_pass_deals_with_all_that_is_noted(sandbox: Sandbox, state: Path) ->
     assert seen == [sandbox.root]
     assert spool.pending(state) == 0
     assert "in step after 5 post-commit" in (state / "patina.log").read_text()
+
+
+def test_it_goes_on_while_something_is_left(sandbox: Sandbox, state: Path) -> None:
+    spool.append(state, Event("post-commit"))
+    left = [True, True, False]
+    assert run(sandbox, lambda _: left.pop(0)) == 0
+    assert left == []
+    said = (state / "patina.log").read_text()
+    assert said.index("more to embed after 1 post-commit") < said.index("in step after")
+
+
+def test_its_turns_have_one_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each reconciles anew; to open a large model takes minutes."""
+    memory = Memory.make(tmp_path / "repository")
+    monkeypatch.setattr("patina_hooks.sync.TURN_SECONDS", 0.0)
+    monkeypatch.setattr("patina_hooks.search.vectors._CHUNK", 2)
+    monkeypatch.setattr("patina_hooks.search.vectors._FIRST_CHUNK", 2)
+    opened: list[str] = []
+    really = encoding.open_encoder
+
+    def counted(plugins: Plugins, model: str, *about: Any, **more: Any) -> Encoder:  # noqa: ANN401
+        opened.append(model)
+        return really(plugins, model, *about, **more)
+
+    monkeypatch.setattr(encoding, "open_encoder", counted)
+    for number in range(5):
+        memory.commit(f"text number {number}")
+    make_private(memory.state)
+    assert worker.main([str(memory.root / ".git"), str(memory.root)]) == 0
+    said = (memory.state / "patina.log").read_text()
+    assert said.count("more to embed after") == 2
+    assert memory.patina().status().pending == 0
+    assert len(opened) == 1
 
 
 def test_an_event_that_could_not_be_noted_gets_a_pass(sandbox: Sandbox, state: Path) -> None:
@@ -229,8 +269,14 @@ def test_a_rebase_that_takes_too_long_is_not_waited_for(
 _PROBE = """\
 import json, os, sys
 from pathlib import Path
+from types import SimpleNamespace
 
-def synchronise(repository, *, background, quick):
+TURN_SECONDS = 5.0
+
+def open_once(plugins):
+    return None
+
+def synchronise(repository, *, background, **_):
     umask = os.umask(0o077)
     os.umask(umask)
     facts = {
@@ -245,6 +291,7 @@ def synchronise(repository, *, background, quick):
     }
     print("nobody reads this")
     Path(os.environ["PROBE"]).write_text(json.dumps(facts) + "\\n")
+    return SimpleNamespace(postponed=False)
 """
 
 
@@ -298,6 +345,24 @@ def test_started_by_a_commit_it_writes_for_its_owner_alone(
         assert stat.S_IMODE((state / "patina.log").stat().st_mode) == 0o600
         assert stat.S_IMODE((state / worker.SYNC_LOCK).stat().st_mode) == 0o600
         assert spool.pending(state) == 0
+
+
+def test_a_file_that_no_shell_can_name_is_not_kept_open(
+    sandbox: Sandbox, probe: Recorder, state: Path
+) -> None:
+    """A caller that handed git its 12 reads the end of it while the worker is still at work."""
+    install(Repository.open(sandbox.root), sys.executable)
+    read, write = os.pipe()
+    high = fcntl.fcntl(write, fcntl.F_DUPFD, 12)
+    commit = ["git", "commit", "-q", "--allow-empty", "-m", "x"]
+    subprocess.run(commit, cwd=sandbox.root, pass_fds=[high], check=True)
+    os.close(write)
+    os.close(high)
+    ready, _, _ = select.select([read], [], [], 60)
+    assert ready
+    assert os.read(read, 1) == b""
+    os.close(read)
+    assert probe.text()  # for which the worker has waited
 
 
 def test_four_work_trees_that_commit_at_once(sandbox: Sandbox, state: Path, probe: Recorder) -> None:

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
+from typing import Literal, TextIO
 
 import click
 
@@ -39,6 +40,8 @@ _COMMANDS = {
 
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+_SHUT = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG)
+"""What a user's folder may answer; where a file is named, it is no bug of ours."""
 
 
 class _ReaderGone(Exception):
@@ -65,7 +68,9 @@ class _Commands(click.Group):
 
     def invoke(self, ctx: click.Context) -> object:
         with _a_reader_may_go():
-            return super().invoke(ctx)
+            done = super().invoke(ctx)
+            sys.stdout.flush()  # a plugin's command may have used print: what hinders it is told here
+            return done
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return [*_COMMANDS, *(name for name in _plugin_commands() if name not in _COMMANDS)]
@@ -122,6 +127,7 @@ def run() -> None:
 
 def main() -> None:
     """Run, and turn every outcome into an exit code (as `SystemExit`) and a clear line."""
+    _fill_streams()
     try:
         code = patina.main(standalone_mode=False)
     except click.exceptions.Exit as error:
@@ -138,15 +144,50 @@ def main() -> None:
     except PatinaError as error:
         code = _say(error)
     except OSError as error:
-        code = _say(_full(error)) if error.errno in _FULL else _report(error)
+        code = _of_disk(error)
     except Exception as error:
         code = _report(error)
     sys.exit(code if isinstance(code, int) else 0)
 
 
+def _fill_streams() -> None:
+    """Where the caller has closed stdin, stdout or stderr (`>&-`), read and print nothing instead.
+
+    Python has None for such a stream, and the next file that is opened would take its number.
+    """
+    while (handle := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(handle)
+    sys.stdin = sys.stdin or _stream(0, "r")
+    sys.stdout = sys.stdout or _stream(1, "w")
+    sys.stderr = sys.stderr or _stream(2, "w")
+
+
+def _stream(number: int, mode: Literal["r", "w"]) -> TextIO:
+    return open(number, mode, encoding="utf-8", errors="backslashreplace", closefd=False)
+
+
 def _close_stdout() -> None:
     """Keep Python from complaining again, at exit, of what it could not write."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _of_disk(error: OSError) -> int:
+    if error.errno in _FULL:
+        return _say(_full(error))
+    if error.errno in _SHUT and error.filename is not None:
+        return _say(_shut(error))
+    return _report(error)
+
+
+def _shut(error: OSError) -> PatinaError:
+    """A place that cannot be read or written as it is; the hint looks at what there is of it."""
+    import shlex
+    from pathlib import Path
+
+    place = Path(str(error.filename))
+    there = next((one for one in (place, *place.parents) if os.path.lexists(one)), place)
+    return StateError(f"{place} cannot be used: {error.strerror}", hint=f"ls -ld {shlex.quote(str(there))}")
 
 
 def _full(error: OSError) -> PatinaError:

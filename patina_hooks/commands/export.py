@@ -11,10 +11,8 @@ from typing import TYPE_CHECKING
 import click
 
 from patina_hooks.display import clean_line, size
-from patina_hooks.errors import UsageError
 
 if TYPE_CHECKING:
-    from patina_hooks.model_types import ModelSpec
     from patina_hooks.models.export.export import Export
     from patina_hooks.models.export.graph import Precision
 
@@ -34,32 +32,18 @@ def export_command(
     name: str, target: str, precision: Precision, output: Path | None, added_as: str | None, as_json: bool
 ) -> None:
     """Write a model's safetensors as an ONNX file, prove it against its source, and describe it in a card."""
+    from patina_hooks.models.entry import add_model, refuse_name
     from patina_hooks.models.export.export import export_model
-    from patina_hooks.models.folder import add_model
     from patina_hooks.plugins import Plugins
 
     plugins = Plugins.load()
     if added_as:
-        _refuse_name(added_as, plugins.model(name))
+        refuse_name(plugins, added_as, "--as")  # before minutes are spent on the export
     folder = (output or Path(f"{name.rpartition('/')[2]}-{target}-{precision}")).absolute()
     export = export_model(plugins, name, folder, precision, lambda step: click.echo(step, err=True))
     if added_as:
         click.echo(f"{added_as} is listed in {add_model(replace(export.spec, name=added_as))}", err=True)
     click.echo(json.dumps(as_object(export)) if as_json else "\n".join(_lines(export)))
-
-
-def _refuse_name(name: str, spec: ModelSpec) -> None:
-    """Before minutes are spent on the export."""
-    from patina_hooks.models.user import user_models, user_models_file
-
-    try:
-        replace(spec, name=name)
-    except ValueError as error:
-        raise UsageError(str(error)) from error
-    if any(model.name == name for model in user_models()):
-        raise UsageError(
-            f"{user_models_file()} has a model {name} already", hint="choose another name for --as"
-        )
 
 
 def as_object(export: Export) -> dict[str, object]:

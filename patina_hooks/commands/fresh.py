@@ -52,6 +52,8 @@ def freshen(patina: Patina) -> None:
     except StateError as error:
         say(f"answering from what was recorded: {error}")
         return
+    if report is None and not patina.has_head():
+        say("another patina is at work, and has not come to the newest commit yet")
     if report is None or report.postponed:
         from patina_hooks.worker import wake
 

@@ -43,12 +43,25 @@ def uninstall_command() -> None:
     from patina_hooks.git.repository import Repository
 
     repository = Repository.open(Path.cwd())
-    left = [hook for hook in uninstall(repository).hooks if hook.way not in ("absent", "by hand")]
-    for hook in left:
-        click.echo(clean(f"{hook.event:16}{_WAYS[hook.way]} still; its end mark is gone, remove it by hand"))
+    left = list(_left(uninstall(repository)))
+    for line in left:
+        click.echo(clean(line))
     if not left:
         click.echo("The hooks are removed.")
     click.echo(clean(f"What was remembered stays in {repository.state}; remove that folder to forget it."))
+
+
+def _left(installation: Installation) -> Iterator[str]:
+    """What only the user can remove, line by line: their own line, or a block that lost its end."""
+    from patina_hooks.git.stub import by_hand
+
+    for hook in installation.hooks:
+        place = installation.folder / hook.event
+        if hook.way == "by hand" and not hook.note:
+            yield f"{hook.event:16}{_WAYS[hook.way]} still; take this line out of {place}:"
+            yield f"  {by_hand(hook.event)}"
+        elif hook.way not in ("absent", "by hand"):
+            yield f"{hook.event:16}{_WAYS[hook.way]} still; its end mark is gone, remove it by hand"
 
 
 def installed(installation: Installation) -> Iterator[str]:

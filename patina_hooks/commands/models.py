@@ -159,7 +159,7 @@ def remove_command(name: str, as_json: bool) -> None:
 @click.argument("names", nargs=-1, metavar="[NAME]...")
 @_as_json
 def verify_command(names: Sequence[str], as_json: bool) -> None:
-    """Read the files of models whole and compare their hashes: all that are here, or those named."""
+    """Read the files of models whole and compare their hashes: of all that are here, or of those named."""
     checked = list(_checked(_plugins(), names))
     if as_json:
         click.echo(json.dumps(checked, indent=2))
@@ -167,23 +167,34 @@ def verify_command(names: Sequence[str], as_json: bool) -> None:
         click.echo("\n".join(clean_line(one["error"] or f"{one['path']}: {one['state']}") for one in checked))
     wrong = [one for one in checked if one["error"]]
     if wrong:
-        hint = f"patina models pull {wrong[0]['model']} --runtime {wrong[0]['runtime']}"
-        raise ModelError(f"{count(len(wrong), 'file')} of {len(checked)} cannot be used", hint=hint)
+        raise ModelError(
+            f"{count(len(wrong), 'file')} of {len(checked)} cannot be used", hint=wrong[0]["hint"]
+        )
 
 
 def _checked(plugins: Plugins, names: Sequence[str]) -> Iterator[dict[str, str]]:
-    """One a file and hash that it must have; without names, models that have none here are passed over."""
+    """One a file and hash that it must have; without names, what never came here is passed over."""
     chosen = [plugins.model(name) for name in names] or plugins.models()
-    seen: set[tuple[str, str]] = set()
+    seen: set[object] = set()
     for spec in chosen:
         for runtime, files in spec.runtimes.items():
+            here = {role: _here(file) for role, file in files.items()}
+            partly = any(path for path, _ in here.values())
             for role, file in files.items():
-                path, expected = _here(file)
-                if (path, expected) not in seen and (path or names):
-                    told = _check(file, path, expected)
+                path, expected = here[role]
+                one = (path, expected) if path else file
+                if one not in seen and (names or path or (partly and _came(file))):
+                    told = _check(spec, runtime, file, path, expected)
                     yield {"model": spec.name, "runtime": runtime, "role": role, **told}
-                if path:
-                    seen.add((path, expected))
+                    seen.add(one)
+
+
+def _came(file: ModelFile) -> bool:
+    """Whether an absent file was here once, or is to be: one of a hub is not, as long as nobody pulled it."""
+    from patina_hooks.model_types import HubFile
+    from patina_hooks.models.hub import read_record
+
+    return not isinstance(file, HubFile) or file.path in read_record(file).files
 
 
 def _here(file: ModelFile) -> tuple[str, str]:
@@ -196,15 +207,18 @@ def _here(file: ModelFile) -> tuple[str, str]:
         return "", ""
 
 
-def _check(file: ModelFile, path: str, expected: str) -> dict[str, str]:
-    from patina_hooks.models.weights import verified
+def _check(spec: ModelSpec, runtime: str, file: ModelFile, path: str, expected: str) -> dict[str, str]:
+    from patina_hooks.models.hub import PullNeeded
+    from patina_hooks.models.weights import pull_command, verified
 
     try:
         verified(file, anew=True)
-        state = "as it should be" if expected else "here; nobody said what its hash must be"
     except ModelError as error:
-        return {"path": path, "state": "altered" if path else "absent", "error": str(error)}
-    return {"path": path, "state": state, "error": ""}
+        hint = pull_command(spec, runtime) if isinstance(error, PullNeeded) else error.hint
+        state = "altered" if path else "absent"
+        return {"path": path, "state": state, "error": str(error), "hint": hint}
+    state = "as it should be" if expected else "here; nobody said what its hash must be"
+    return {"path": path, "state": state, "error": "", "hint": ""}
 
 
 # --- add, recommend ---------------------------------------------------------------------------------
@@ -221,10 +235,11 @@ def _check(file: ModelFile, path: str, expected: str) -> dict[str, str]:
 @_as_json
 def add_command(folder: Path, name: str | None, pooling: Pooling | None, as_json: bool) -> None:
     """Describe a model of your own in models.toml, by what its folder says of it."""
-    from patina_hooks.models.folder import add_model, as_toml, describe_folder, refuse_taken
+    from patina_hooks.models.entry import add_model, as_toml, refuse_name
+    from patina_hooks.models.folder import describe_folder
 
     name = name or folder.resolve().name.lower()
-    refuse_taken(_plugins(), name)
+    refuse_name(_plugins(), name, "--name")
     spec = describe_folder(folder, name, pooling)
     path = add_model(spec)
     if as_json:

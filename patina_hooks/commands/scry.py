@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import textwrap
 from dataclasses import asdict
@@ -18,7 +17,6 @@ from patina_hooks.display import clean, clean_line, count
 from patina_hooks.errors import UsageError
 
 if TYPE_CHECKING:
-    from patina_hooks.api import Patina
     from patina_hooks.search.related import Related
     from patina_hooks.search.scry import Hit, Mode
 
@@ -29,9 +27,9 @@ _LINES = 3
 @click.argument("query", nargs=-1)
 @click.option("-n", "limit", type=click.IntRange(1, 200), default=5, show_default=True, help="How many hits.")
 @click.option("--kind", "kinds", multiple=True, help="Only this kind of observation (may be repeated).")
-@click.option("--session", help="Only this session.")
-@click.option("--since", metavar="DATE", help="Only what is from this day on (YYYY-MM-DD).")
-@click.option("--until", metavar="DATE", help="Only what is before this day (YYYY-MM-DD).")
+@click.option("--session", metavar="ID", help="Only this session; ID may be the beginning of one.")
+@click.option("--since", metavar="DATE", help="Only what is dated from this day on (YYYY-MM-DD).")
+@click.option("--until", metavar="DATE", help="Only what is dated before this day (YYYY-MM-DD).")
 @click.option("--ref", metavar="REV", help="Only what this branch, tag or commit reaches.")
 @click.option("--path", help="Only commits that touched this path, and their sessions.")
 @click.option("--file", "file", metavar="PATH", help="What changed together with a file; no query.")
@@ -56,15 +54,17 @@ def scry_command(
     text = " ".join(query).strip()
     if bool(text) == bool(file):
         raise UsageError("give either a question or --file PATH", hint='patina scry "why did we ..."')
+    if file and any((kinds, session, since, until, ref, path, mode != "hybrid")):
+        raise UsageError("--file goes with -n and --json alone", hint="patina scry --file PATH")
     first, last = _day(since), _day(until)
     with opened(to_ask=not file and mode != "lexical") as patina:
         freshen(patina)
         if file:
-            _print_related(patina.related(_from_root(patina, file), limit=limit), as_json)
+            _print_related(patina.related(Path.cwd() / file, limit=limit), as_json)
             return
         hits = patina.search(
             text, limit=limit, mode=mode, kinds=kinds, session=session, since=first, until=last,
-            ref=ref, path=path and _from_root(patina, path), on_fault=say,
+            ref=ref, path=Path.cwd() / path if path else None, on_fault=say,
         )  # fmt: skip
     if as_json:
         click.echo(json.dumps({"query": text, "mode": mode, "hits": [asdict(hit) for hit in hits]}))
@@ -72,17 +72,6 @@ def scry_command(
         click.echo("\n\n".join(_entry(number, hit) for number, hit in enumerate(hits, 1)))
     else:
         say(f"nothing was found for {clean_line(text)!r}")
-
-
-def _from_root(patina: Patina, path: str) -> str:
-    """A path as the log names it, from one that is meant from the current folder; it need not exist."""
-    from patina_hooks.corpus.log import name_text
-
-    root = patina.repository.root
-    inside = Path(os.path.relpath(Path.cwd() / path, root))
-    if os.pardir in inside.parts:
-        raise UsageError(f"{path!r} is outside of this repository, {root}")
-    return name_text(inside.as_posix()) if inside.parts else ""
 
 
 def _day(text: str | None) -> int | None:
@@ -97,7 +86,7 @@ def _day(text: str | None) -> int | None:
 
 def _entry(number: int, hit: Hit) -> str:
     """Four parts: what session or commit, the text, where it stands, and why it was found."""
-    width = min(shutil.get_terminal_size().columns, 100)
+    width = max(20, min(shutil.get_terminal_size().columns, 100))
     head = clean_line(hit.title) or (
         f"commit {hit.commit[:10]}" if hit.commit else clean_line(hit.path or "")
     )

@@ -42,7 +42,9 @@ def start_command(title: str, adapter: str | None, as_json: bool) -> None:
     session, left = started.session, started.abandoned
     if left:
         _say(f"session {left.id} was unfinished: ended as abandoned, its document is {left.path}")
-    if started.uncommitted:
+    if started.uncommitted is None:
+        _say("git cannot tell here whether all is committed: the start tag is HEAD, without what is not")
+    elif started.uncommitted:
         files = count(started.uncommitted, "tracked file")
         _say(f"{files} with uncommitted changes: the start tag is HEAD, without them")
     if started.cut:

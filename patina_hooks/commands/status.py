@@ -8,9 +8,9 @@ from dataclasses import asdict
 
 import click
 
-from patina_hooks.api import Status
 from patina_hooks.commands.fresh import freshen, opened
 from patina_hooks.display import clean_line, count, size
+from patina_hooks.status import Status
 from patina_hooks.types import Fault
 
 _SHOWN = 5

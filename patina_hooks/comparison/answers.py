@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from patina_hooks.errors import StateError
 from patina_hooks.evaluation.channels import gather_side_by_side, rankings
 from patina_hooks.evaluation.metrics import worth_of
 from patina_hooks.evaluation.results import Answer, SetResult
@@ -36,7 +34,7 @@ def waiting(state: Path, space: Space, sets: Iterable[QuerySet]) -> dict[bytes, 
     """The texts, by key, that must be embedded before this space can answer these sets; in the order of their
     keys, hashes, so that every part of them has about the same mixture of lengths."""
     texts = {piece.key: piece.text for one in sets for piece in one.pieces}
-    with _cache(state, space) as cache:
+    with closing(EmbeddingCache(state, space.fingerprint)) as cache:
         return {key: texts[key] for key in cache.missing(sorted(texts))}
 
 
@@ -55,7 +53,7 @@ def embed(
         return
     encoder = open_encoder()
     size = min(_MOST, max(_FEWEST, int(per_second * _SECONDS)))
-    with _cache(state, space) as cache:
+    with closing(EmbeddingCache(state, space.fingerprint)) as cache:
         for start in range(0, len(keys), size):
             chunk = keys[start : start + size]
             encoded = encoder.encode([texts[key] for key in chunk], role="passage")
@@ -93,12 +91,3 @@ def _answer(query_set: QuerySet, evidence: Evidence) -> Answer:
     query = evidence.query
     worths = {channel: worth_of(ranked[channel], query.relevant) for channel in CHANNELS}
     return Answer(query.id, query.cluster, worths)
-
-
-@contextmanager
-def _cache(state: Path, space: Space) -> Iterator[EmbeddingCache]:
-    try:
-        with closing(EmbeddingCache(state, space.fingerprint)) as cache:
-            yield cache
-    except sqlite3.OperationalError as error:
-        raise StateError(f"{state} cannot be used: {error}", hint="patina doctor") from error

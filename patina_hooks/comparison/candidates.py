@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Final
 
 from patina_hooks.configuration import configuration
 from patina_hooks.errors import PluginError, UsageError
-from patina_hooks.models.choice import AUTO
+from patina_hooks.models.choice import provider_of
+from patina_hooks.models.encoding import choose
 from patina_hooks.models.weights import model_files
-from patina_hooks.recipe import Reading, Recipe
+from patina_hooks.recipe import Recipe
 from patina_hooks.search.vectors import Space, wanted_space
 
 if TYPE_CHECKING:
@@ -42,18 +43,29 @@ def candidates(patina: Patina, names: Sequence[str], runtime: str = "") -> list[
 
     The model of the repository's recipe is read as that says, in its runtime; any other in its own way, in
     the one that "auto" takes. Raises `PluginError` for a name that no plugin provides, `UsageError` where
-    two mean the same; a model that cannot run here is no error.
+    nothing stands beside an @ or two mean the same; a model that cannot run here is no error.
     """
     # Vectors are read from the cache: the index does not matter, nor whether its plugin is here.
     recipe = replace(configuration(patina.repository).recipe or Recipe(), index=Recipe().index)
     plugins, found = patina.plugins, []
     for name in names:
-        model, _, own = name.rpartition(_IN) if _IN in name else (name, "", "")
+        model, own = _parts(name)
         spec = plugins.model(model)
         wanted = _wanted(recipe, plugins, spec, model)
         found.append(_candidate(plugins, name, spec, _in_runtime(wanted, own or runtime)))
-    _refuse_twins(found)
+    _refuse_twins(plugins, found)
     return found
+
+
+def _parts(name: str) -> tuple[str, str]:
+    """Its model, and its runtime or ""."""
+    model, between, runtime = name.rpartition(_IN) if _IN in name else (name, "", "")
+    if between and not (model and runtime):
+        raise UsageError(
+            f"{name!r} names no {'runtime' if model else 'model'}: expected MODEL or MODEL@RUNTIME",
+            hint=f"patina models explain {model}" if model else "patina models list",
+        )
+    return model, runtime
 
 
 def _wanted(recipe: Recipe, plugins: Plugins, spec: ModelSpec, model: str) -> Recipe:
@@ -61,26 +73,36 @@ def _wanted(recipe: Recipe, plugins: Plugins, spec: ModelSpec, model: str) -> Re
         is_the_recipes = plugins.model(recipe.model) is spec
     except PluginError:
         is_the_recipes = False
-    return recipe if is_the_recipes else replace(recipe, model=model, runtime=AUTO, reading=Reading())
+    return recipe if is_the_recipes else Recipe(model=model)
 
 
 def _in_runtime(recipe: Recipe, runtime: str) -> Recipe:
-    return replace(recipe, runtime=runtime) if runtime else recipe
+    """What is asked for here stands in no line of the recipe."""
+    if not runtime:
+        return recipe
+    lines = {key: line for key, line in recipe.lines.items() if key not in ("runtime", "embedding_model")}
+    return replace(recipe, runtime=runtime, lines=lines)
 
 
 def _candidate(plugins: Plugins, name: str, spec: ModelSpec, recipe: Recipe) -> Candidate:
     try:
         space = wanted_space(plugins, recipe)
-        paths = set(model_files(spec, space.runtime).values())
+        # As it is run: for a runtime that runs elsewhere the model itself lists no files, not even none.
+        run, _ = choose(plugins, recipe.model, recipe.runtime, reading=recipe.reading)
+        paths = set(model_files(run, space.runtime).values())
     except PluginError as error:
         return Candidate(name, spec, None, error=str(error), remedy=error.hint)
     return Candidate(name, spec, space, sum(path.stat().st_size for path in paths))
 
 
-def _refuse_twins(found: Sequence[Candidate]) -> None:
+def _refuse_twins(plugins: Plugins, found: Sequence[Candidate]) -> None:
+    """What opens them is compared: a runtime may be named with its plugin or without."""
     seen: dict[object, str] = {}
     for one in found:
-        same = (one.space.fingerprint, one.space.runtime) if one.space else one.name
+        same: object = one.name
+        if one.space:
+            runtime = plugins.runtime(provider_of(one.spec, one.space.runtime))
+            same = (one.space.fingerprint, runtime.opener)
         if same in seen:
             raise UsageError(
                 f"{seen[same]} and {one.name} are the same model in the same runtime",

@@ -80,7 +80,10 @@ def in_words(difference: Interval) -> str:
 
 
 def _speed(comparison: Comparison, row: Row) -> str:
-    ratio = comparison.ratio(row, "texts_per_second")
+    """Beside the row that the sentence names."""
+    named = row.agreement.to if row.agreement else ""
+    beside = next((one for one in comparison.rows if one.name == named), None)
+    ratio = comparison.ratio(row, "texts_per_second", beside)
     if ratio is None:
         return "how fast it reads is not known"
     if 1 / _AS_FAST < ratio < _AS_FAST:

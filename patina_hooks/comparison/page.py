@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 from patina_hooks.comparison.answers import CHANNELS
@@ -18,7 +18,12 @@ if TYPE_CHECKING:
 
 _NAMES: Final = {"mrr": f"MRR@{CUTOFF}", "ndcg": f"nDCG@{CUTOFF}", "recall": f"recall@{CUTOFF}"}
 _LONGEST: Final = 20  # characters of a label in a picture
+_GAP: Final = "..."
+_LAST: Final = (8, 9, 7, 10, 6, 11, 5, 12, 4, 13, 3, 14)
+"""How many of them are a long name's last ones: the first number that does."""
+
 _Table = list[Sequence[str]]
+_Labels = Mapping[str, str]
 
 
 def page(comparison: Comparison) -> Iterator[str]:
@@ -142,38 +147,40 @@ def _aligned(table: _Table) -> Iterator[str]:
 
 def picture(comparison: Comparison) -> str:
     """An SVG picture: what each model finds, how much more than the first, and what it costs."""
-    return stacked([*_answers_drawn(comparison), *_costs_drawn(comparison)])
+    labels = _labels([row.name for row in comparison.measured])
+    return stacked([*_answers_drawn(comparison, labels), *_costs_drawn(comparison, labels)])
 
 
-def _answers_drawn(comparison: Comparison) -> Iterator[str]:
+def _answers_drawn(comparison: Comparison, labels: _Labels) -> Iterator[str]:
     reference = comparison.reference
     if reference is None or not comparison.questions:
         return
     about = f"{comparison.asked}, 95 % intervals, events {comparison.events_hash[:16]}"
-    means = [
-        Group(told, tuple(_bar(row, comparison.figure(row, channel, "mrr")) for row in comparison.answered))
-        for channel, told in (("hybrid", "hybrid: what search answers"), ("vector", "vectors alone"))
-    ]
+    means = []
+    for channel, told in (("hybrid", "hybrid: what search answers"), ("vector", "vectors alone")):
+        figures = ((row, comparison.figure(row, channel, "mrr")) for row in comparison.answered)
+        means.append(Group(told, tuple(_bar(labels, row, figure) for row, figure in figures)))
     yield bars(f"{_NAMES['mrr']} over all questions", means, note=about)
     if len(comparison.answered) > 1:
         title = f"{_NAMES['mrr']} of hybrid, beside {reference.name}"
-        yield bars(title, [*_gains_drawn(comparison, reference)], note=f"{about}; above zero: finds more")
+        gains = [*_gains_drawn(comparison, reference, labels)]
+        yield bars(title, gains, note=f"{about}; above zero: finds more")
 
 
-def _gains_drawn(comparison: Comparison, reference: Row) -> Iterator[Group]:
+def _gains_drawn(comparison: Comparison, reference: Row, labels: _Labels) -> Iterator[Group]:
     """By set. The reference stands first in the first group: so a model has one colour in all pictures."""
-    first = [Bar(_label(reference), 0.0)]
+    first = [Bar(labels[reference.name], 0.0)]
     for name in (ALL, *comparison.sets):
         gains = ((row, comparison.difference(row, "hybrid", "mrr", name)) for row in comparison.answered)
-        yield Group(name, (*first, *(_bar(row, gain) for row, gain in gains if gain)))
+        yield Group(name, (*first, *(_bar(labels, row, gain) for row, gain in gains if gain)))
         first = []
 
 
-def _bar(row: Row, figure: Interval) -> Bar:
-    return Bar(_label(row), figure.value, figure.low, figure.high)
+def _bar(labels: _Labels, row: Row, figure: Interval) -> Bar:
+    return Bar(labels[row.name], figure.value, figure.low, figure.high)
 
 
-def _costs_drawn(comparison: Comparison) -> Iterator[str]:
+def _costs_drawn(comparison: Comparison, labels: _Labels) -> Iterator[str]:
     """All of them so that less is better; those with answers first, so that they keep their colours."""
     ordered = sorted(comparison.measured, key=lambda row: not row.sets)
     timed = [(row, row.speed) for row in ordered if row.speed]
@@ -183,11 +190,22 @@ def _costs_drawn(comparison: Comparison) -> Iterator[str]:
         ("Peak memory, gigabytes", [(row, one.memory / 1e9) for row, one in timed if one.memory]),
     ):
         if costs:
-            drawn = Group("", tuple(Bar(_label(row), value) for row, value in costs))
+            drawn = Group("", tuple(Bar(labels[row.name], value) for row, value in costs))
             yield bars(title, [drawn], note="less is better; medians on this machine")
 
 
-def _label(row: Row) -> str:
-    """A picture has little room, and two names may have the same beginning."""
-    name = clean_line(row.name)
-    return name if len(name) <= _LONGEST else f"{name[: _LONGEST - 11]}...{name[-8:]}"
+def _labels(names: Sequence[str]) -> _Labels:
+    """Name -> label, no two alike: a picture has little room, and a colour goes by its label.
+
+    Long names lose the middle, such a one that they stay apart; where none is, they are numbered.
+    """
+    for last in _LAST:
+        labels = {name: _label(clean_line(name), last) for name in names}
+        if len(set(labels.values())) == len(labels):
+            return labels
+    return {name: _label(f"{place} {clean_line(name)}", _LAST[0]) for place, name in enumerate(names, 1)}
+
+
+def _label(name: str, last: int) -> str:
+    first = _LONGEST - len(_GAP) - last
+    return name if len(name) <= _LONGEST else f"{name[:first]}{_GAP}{name[-last:]}"

@@ -130,11 +130,11 @@ class Comparison:
         own, other = row.values(channel, metric, names), reference.values(channel, metric, names)
         return paired(own, other, self._clusters(row, name), error=error)
 
-    def ratio(self, row: Row, cost: str) -> float | None:
-        """A cost divided by that of the reference, None where either is not known."""
-        own = row.cost(cost)
-        other = self.reference.cost(cost) if self.reference else None
-        return own / other if own is not None and other else None
+    def ratio(self, row: Row, cost: str, beside: Row | None = None) -> float | None:
+        """A cost divided by that of another row, or else of the reference; None where either is not known."""
+        other = beside or self.reference
+        own, its = row.cost(cost), other.cost(cost) if other else None
+        return own / its if own is not None and its else None
 
     def _names(self, name: str) -> list[str]:
         return self.judged if name == ALL else [name]

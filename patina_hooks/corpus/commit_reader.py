@@ -7,12 +7,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 
 from patina_hooks.corpus.markdown import Block, Line, blocks, item_pieces, numbered, pieces, unquoted
-from patina_hooks.types import Document, Extraction, Observation, Omission
+from patina_hooks.corpus.session_labels import says_more
+from patina_hooks.types import TOO_MANY, Document, Extraction, Observation, Omission
 
 MAX_OBSERVATIONS = 1_000
 """More than this many observations of one message are left out, with one omission that says so."""
 
 _BODY_WEIGHT = 0.5
+_LABEL_WEIGHT = 0.25
 _TRAILER = re.compile(r"(?:[a-z]+(?:-[a-z]+)*-by|cc|change-id|reviewed-on|git-svn-id): ?\S", re.IGNORECASE)
 _GENERATED = re.compile(r"\W{0,4}generated (?:with|by) ", re.IGNORECASE)
 _LONGEST_LABEL = 4  # words
@@ -21,9 +23,9 @@ _LONGEST_LABEL = 4  # words
 def read_commit(document: Document) -> Extraction:
     """The observations of a commit message; its title is the subject.
 
-    Kinds: commit (the subject, weight 1) and body (weight 0.5). Trailers that name people or tools
-    (`Co-Authored-By`, `Change-Id`, ...) say nothing about the change and are omitted; trailers that do
-    (`Fixes`, `BREAKING CHANGE`) are part of the body.
+    Kinds: commit (the subject, weight 1) and body (weight 0.5; a label or heading in it that has words of its
+    own: 0.25). Trailers that name people or tools (`Co-Authored-By`, `Change-Id`, ...) say nothing about the
+    change and are omitted; trailers that do (`Fixes`, `BREAKING CHANGE`) are part of the body.
     """
     lines = numbered(document.text)
     start = next((at for at, line in enumerate(lines) if line.text.strip()), len(lines))
@@ -37,7 +39,7 @@ def read_commit(document: Document) -> Extraction:
             observations.append(part)
         else:
             omissions = [omission for omission in omissions if omission.last < part.line]
-            omissions.append(Omission(part.line, lines[-1].number, "too many observations"))
+            omissions.append(Omission(part.line, lines[-1].number, TOO_MANY))
             break
     return Extraction(tuple(observations), subject[0].text.strip() if subject else "", {}, tuple(omissions))
 
@@ -55,7 +57,11 @@ def _body(lines: Sequence[Line]) -> Iterator[Observation | Omission]:
         for block in blocks(run):
             if (name := _label(block)) is not None:
                 section = name
-                yield Omission(block.lines[0].number, block.lines[-1].number, "label")
+                if says_more(name):
+                    found = pieces([Line(block.lines[0].number, name)])
+                    yield from (Observation("body", text, line, "", _LABEL_WEIGHT) for line, text in found)
+                else:
+                    yield Omission(block.lines[0].number, block.lines[-1].number, "label")
             elif block.kind == "rule" or (block.kind in ("item", "quote") and not _has_text(block)):
                 yield Omission(block.lines[0].number, block.lines[-1].number, "markup without text")
             else:

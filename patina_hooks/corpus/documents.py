@@ -23,7 +23,7 @@ from patina_hooks.corpus.observations import (
 from patina_hooks.corpus.outcome import Progress, Reconciled
 from patina_hooks.corpus.units import mark_commits
 from patina_hooks.git.repository import DOCUMENT_CAP, Blob, Repository
-from patina_hooks.types import Document
+from patina_hooks.types import Commit, Document
 
 _MOST_FAILURES = 20  # that a sync bears before it leaves what else failed before to the next
 
@@ -121,7 +121,13 @@ class Documents:
     def _extract_commits(self, oids: list[str]) -> None:
         wanted = missing_sources(self._db, self._extractors, "commit", oids)
         for commit in self._repository.commits(wanted):
-            store_source(self._db, self._extractors, Document("commit", commit.oid, commit.message))
+            self.extract_message(commit)
+
+    def extract_message(self, commit: Commit) -> None:
+        """Read a commit's message."""
+        message = Document("commit", commit.oid, commit.message)
+        if unread := store_source(self._db, self._extractors, message):
+            self._log.record("skipped", [(commit.oid, unread)])
 
     def _extract_blobs(self, paths: dict[str, str]) -> None:
         """Extract session documents that some extractor in force has not read; oid -> path."""
@@ -132,11 +138,11 @@ class Documents:
             self._progress("reading documents", done, len(wanted))
 
     def extract(self, blob: Blob) -> str:
-        """Read one session document; gives why it cannot be, "" where it can."""
+        """Read one session document; gives why it cannot be, or not to its end, "" where it can."""
         reason = places.reason_to_skip(blob)
         text = "" if reason else (blob.data or b"").decode("utf-8", "replace")
-        store_source(self._db, self._extractors, Document("session", blob.oid, text), reason)
-        return reason
+        unread = store_source(self._db, self._extractors, Document("session", blob.oid, text), reason)
+        return reason or unread
 
     def put_in(self, place: Place) -> None:
         session = place.session or self._stated_session(place)

@@ -44,10 +44,11 @@ def counts(connection: sqlite3.Connection) -> Mapping[str, int]:
 
 
 def skipped(connection: sqlite3.Connection) -> list[tuple[str, str]]:
-    """(what, why) of every session tag and document that is live but was not read."""
-    return connection.execute(
-        "SELECT name, skipped FROM tip WHERE skipped != '' UNION"
-        " SELECT coalesce(nullif(d.path, ''), d.oid), s.skipped FROM source s"
-        " JOIN document d ON d.oid = s.oid WHERE s.skipped != ''"
-        " ORDER BY 1"
-    ).fetchall()
+    """(what, why) of every session tag and document that is live but was not read, or not to its end."""
+    of_documents = (
+        f" UNION SELECT coalesce(nullif(d.path, ''), d.oid), s.{why} FROM source s"
+        f" JOIN document d ON d.oid = s.oid WHERE s.{why} != ''"
+        for why in ("skipped", "unread")
+    )
+    of_tags = "SELECT name, skipped FROM tip WHERE skipped != ''"
+    return connection.execute(f"{of_tags}{''.join(of_documents)} ORDER BY 1, 2").fetchall()

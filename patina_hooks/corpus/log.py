@@ -18,7 +18,7 @@ from patina_hooks.errors import LogDamaged, StateError
 from patina_hooks.files import make_private, refuse_links
 
 LOG_FILE = "log.db"
-_VERSION = 2
+_VERSION = 3
 _BUSY_MS = 30_000
 
 _EVENTS = """
@@ -51,11 +51,13 @@ _DERIVED = {
         work_tree TEXT NOT NULL, session TEXT, title TEXT NOT NULL, UNIQUE (oid, path, work_tree))""",
     "document_by_session": "CREATE INDEX document_by_session ON document (session)",
     "document_draft": "CREATE INDEX document_draft ON document (work_tree) WHERE work_tree != ''",
-    # What one version of one extractor made of one object: the cache of observations.
+    # What one version of one extractor made of one object: the cache of observations. skipped: why it could
+    # not be read at all; unread: which lines it left out that are missed now. Both are '' for most.
     "source": """CREATE TABLE source (
         id INTEGER PRIMARY KEY, oid TEXT NOT NULL, extractor TEXT NOT NULL, title TEXT NOT NULL,
-        fields TEXT NOT NULL, skipped TEXT NOT NULL, UNIQUE (oid, extractor))""",
+        fields TEXT NOT NULL, skipped TEXT NOT NULL, unread TEXT NOT NULL, UNIQUE (oid, extractor))""",
     "source_skipped": "CREATE INDEX source_skipped ON source (skipped) WHERE skipped != ''",
+    "source_unread": "CREATE INDEX source_unread ON source (unread) WHERE unread != ''",
     "observation": """CREATE TABLE observation (
         id INTEGER PRIMARY KEY, source_id INTEGER NOT NULL REFERENCES source ON DELETE CASCADE,
         key BLOB NOT NULL, kind TEXT NOT NULL, text TEXT NOT NULL, line INTEGER NOT NULL,
@@ -254,7 +256,8 @@ def name_text(name: str) -> str:
 
 
 def connect(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, isolation_level=None, timeout=_BUSY_MS / 1000)
+    # Threads may take turns on one connection: which of them asks is the caller's business.
+    connection = sqlite3.connect(path, isolation_level=None, timeout=_BUSY_MS / 1000, check_same_thread=False)
     try:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
@@ -274,7 +277,7 @@ def connect_to_read(path: Path) -> sqlite3.Connection:
         # No room, or no permission, for the two files that WAL needs beside the database: it is read as it
         # stands. What the last writer closed is complete.
         unchanging = f"{path.absolute().as_uri()}?mode=ro&immutable=1"
-        return sqlite3.connect(unchanging, uri=True, isolation_level=None)
+        return sqlite3.connect(unchanging, uri=True, isolation_level=None, check_same_thread=False)
 
 
 def _damaged(path: Path, error: BaseException | None) -> StateError:

@@ -16,6 +16,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 
+from patina_hooks.corpus.extraction import checked, unread
 from patina_hooks.corpus.words import with_parts
 from patina_hooks.plugins import Plugins, open_callable
 from patina_hooks.types import Document, DocumentKind, Extraction, ExtractorSpec, Fault, Observation, Recorded
@@ -51,7 +52,7 @@ class Extractors:
         try:
             if spec.name not in self._opened:
                 self._opened[spec.name] = open_callable(spec.extract)
-            return self._redacted(_checked(self._opened[spec.name](document))), ""
+            return self._redacted(checked(self._opened[spec.name](document))), ""
         except (Exception, SystemExit) as error:
             said = f"{type(error).__name__}: {error}"
             self.faults.append(Fault(spec.name, f"{document.kind} {document.oid}", said))
@@ -104,22 +105,30 @@ def text_key(text: str) -> bytes:
 
 def store_source(
     connection: sqlite3.Connection, extractors: Extractors, document: Document, skipped: str = ""
-) -> None:
-    """Extract one object with each extractor that reads its kind and has not yet."""
+) -> str:
+    """Extract one object with each extractor that reads its kind and has not yet.
+
+    skipped: why it cannot be read at all. Gives which of its lines were left out by one that reads it now.
+    """
+    left_out: list[str] = []
     for tag, spec in extractors.tags(document.kind).items():
         known = "SELECT 1 FROM source WHERE oid = ? AND extractor = ?"
         if connection.execute(known, (document.oid, tag)).fetchone():
             continue
         found, reason = (Extraction(()), skipped) if skipped else extractors.extract(spec, document)
-        row = (document.oid, tag, _storable(found.title[:TITLE_CAP]), json.dumps(dict(found.fields)), reason)
+        title, fields = _storable(found.title[:TITLE_CAP]), json.dumps(dict(found.fields))
+        missed = unread(found)
         source = connection.execute(
-            "INSERT INTO source (oid, extractor, title, fields, skipped) VALUES (?, ?, ?, ?, ?)", row
+            "INSERT INTO source (oid, extractor, title, fields, skipped, unread) VALUES (?, ?, ?, ?, ?, ?)",
+            (document.oid, tag, title, fields, reason, missed),
         ).lastrowid
         connection.executemany(
             "INSERT INTO observation (source_id, key, kind, text, line, section, weight, text_key)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             [(source, *row) for row in _rows(document.oid, spec.name, found)],
         )
+        left_out += [missed] if missed else []
+    return "; ".join(dict.fromkeys(left_out))
 
 
 def forget_sources(connection: sqlite3.Connection, extractors: Extractors) -> None:
@@ -321,29 +330,6 @@ def _words_of(connection: sqlite3.Connection, oid: str, title: str) -> tuple[str
         (oid,),
     )
     return with_parts(title), with_parts("\n".join(row[0] for row in texts))
-
-
-def _checked(found: object) -> Extraction:
-    """What an extractor gave, if that is what it promised: it may be anybody's. Raises TypeError."""
-    if not isinstance(found, Extraction):
-        raise TypeError(f"gave a value of type {type(found).__name__}; wants Extraction")
-    observations = tuple(found.observations)
-    if not all(_is_sound(one) for one in observations):
-        raise TypeError("gave an observation whose kind, text, line, section or weight is none")
-    stated = {str(name): str(value) for name, value in found.fields.items()}
-    return Extraction(observations, str(found.title), stated, found.omissions)
-
-
-def _is_sound(one: object) -> bool:
-    return (
-        isinstance(one, Observation)
-        and all(isinstance(text, str) for text in (one.kind, one.text, one.section))
-        and one.kind.isprintable()
-        and isinstance(one.line, int)
-        and 0 <= one.line < 1 << 31
-        and isinstance(one.weight, (int, float))
-        and 0 <= one.weight <= 1
-    )
 
 
 def _rows(oid: str, extractor: str, found: Extraction) -> Iterable[tuple[object, ...]]:

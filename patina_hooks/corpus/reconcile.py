@@ -19,7 +19,6 @@ from patina_hooks.corpus.observations import (
     Place,
     add_document,
     remove_document,
-    store_source,
 )
 from patina_hooks.corpus.outcome import Progress, Reconciled
 from patina_hooks.corpus.stamps import digest
@@ -36,7 +35,7 @@ from patina_hooks.corpus.tips import (
 from patina_hooks.corpus.units import mark_commits, mark_modules, mark_sessions
 from patina_hooks.git.repository import Repository
 from patina_hooks.settings import Settings
-from patina_hooks.types import Commit, Document
+from patina_hooks.types import Commit
 
 _BATCH = 1_000
 
@@ -201,7 +200,7 @@ class _Reconciler:
         )
         mark_modules(self._db, number)
         mark_commits(self._db, [commit.oid])
-        store_source(self._db, self._extractors, Document("commit", commit.oid, commit.message))
+        self._documents.extract_message(commit)
         if not self._documents.has(commit.oid):
             add_document(self._db, self._extractors, Place("commit", commit.oid), self._result.changed)
 

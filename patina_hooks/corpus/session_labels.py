@@ -75,11 +75,21 @@ _WHOLE = {
 }
 """Words that name a kind only when they stand alone: "Next", but not "Next.js"."""
 
+_USUAL = frozenset(
+    {
+        *("and", "the", "this", "during", "period", "session", "context", "reasoning", "solution"),
+        *("solutions", "made", "taken", "faced", "observed", "captured", "encountered", "identified"),
+    }
+)
+"""Words after those of a kind that every document has: "Challenges Faced and Solutions"."""
+
+_WORD = re.compile(r"[^\W\d_]+")
 _LONGEST_PHRASE = max(phrase.count(" ") + 1 for phrase in _LEADING)
 _CLOCK = re.compile(r"(?<![\d:])\d{1,2}:\d{2}")
 _TIME = re.compile(r"\[?~?\d{1,2}:\d{2}(?::\d{2})?(?:\s{0,3}[-\u2013]\s{0,3}~?\d{1,2}:\d{2})?\]?(?!\S)")
 _BOILERPLATE = re.compile(
-    r"(?:session start|session end|(?:final )?update|note)(?:\s*[\[(].*)?$", re.IGNORECASE
+    r"(?:session start|session end|(?:final )?update|note)\s*(?:\[[^\s\]]*\]|\(covering [^)]*\))?$",
+    re.IGNORECASE,
 )
 
 
@@ -97,14 +107,27 @@ class Entry(NamedTuple):
 
 def kind_of(name: str) -> str | None:
     """The kind that a heading or label names, None for a name that says nothing of kinds."""
-    words = re.findall(r"[a-z]+", name.partition("(")[0].lower())
-    while len(words) > 1 and words[0] in _QUALIFIERS:
-        del words[0]
-    whole = _WHOLE.get(" ".join(words))
-    if whole:
-        return whole
-    leading = (" ".join(words[:count]) for count in range(_LONGEST_PHRASE, 0, -1))
-    return next((_LEADING[phrase] for phrase in leading if phrase in _LEADING), None)
+    return _told_apart(name)[0]
+
+
+def says_more(name: str) -> bool:
+    """Whether a heading or label has words of its own, beside those that name a kind."""
+    kind, words = _told_apart(name)
+    return kind is None or not _USUAL.issuperset(words)
+
+
+def _told_apart(name: str) -> tuple[str | None, list[str]]:
+    """The kind that a name begins with, None for none, and the words that are left."""
+    outside, _, inside = name.lower().partition("(")
+    words, more = _WORD.findall(outside), _WORD.findall(inside)
+    first = next((at for at, word in enumerate(words[:-1]) if word not in _QUALIFIERS), len(words) - 1)
+    words = words[max(first, 0) :]
+    if whole := _WHOLE.get(" ".join(words)):
+        return whole, more
+    for count in range(_LONGEST_PHRASE, 0, -1):
+        if kind := _LEADING.get(" ".join(words[:count])):
+            return kind, [*words[count:], *more]
+    return None, [*words, *more]
 
 
 def timed_entry(title: str) -> Entry | None:
@@ -117,7 +140,7 @@ def timed_entry(title: str) -> Entry | None:
     if not said:
         return Entry(last, None, "")
     kind = "note" if re.match(r"note\b", said, re.IGNORECASE) else kind_of(said) or "activity"
-    tool_wrote = _BOILERPLATE.match(said) or kind == "prompt"
+    tool_wrote = _BOILERPLATE.match(said) or (kind == "prompt" and not says_more(said))
     return Entry(last, kind, "" if tool_wrote else said)
 
 

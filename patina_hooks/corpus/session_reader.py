@@ -2,7 +2,7 @@
 
 A state machine over blocks. Its state is small: the open headings, the label in force, and a heading or
 label that has nothing below it yet. It knows the documents that this project writes and their ancestors;
-whatever it does not know it keeps as text.
+whatever it does not know it keeps as text: headings and labels too, where they have words of their own.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from patina_hooks.corpus.session_fields import (
     is_counter,
     start_line,
 )
-from patina_hooks.corpus.session_labels import is_session_start, kind_of, timed_entry
-from patina_hooks.types import Document, Extraction, Observation, Omission
+from patina_hooks.corpus.session_labels import Entry, is_session_start, kind_of, says_more, timed_entry
+from patina_hooks.types import TOO_MANY, Document, Extraction, Observation, Omission
 
 MAX_OBSERVATIONS = 5_000
 """More than this many observations of one document are left out, with one omission that says so."""
@@ -61,13 +61,13 @@ class _Scope(NamedTuple):
 
 
 class _Pending(NamedTuple):
-    """A heading or label that is kept as an observation if nothing comes to stand under it."""
+    """A heading or label with words of its own: text of less weight, or, if nothing comes to stand under it,
+    an observation of this kind. section: what it stands under itself."""
 
     line: Line
-    text: str
     kind: str
     level: int
-    reason: str
+    section: str
 
 
 class _Full(Exception):
@@ -80,6 +80,7 @@ class _Full(Exception):
 
 _LABEL_LEVEL = 7  # a label stands below headings of every level
 _CONTENT_LEVEL = 8
+_HEADING_WEIGHT = 0.75  # what stands below tells more
 _LONGEST_BARE_LABEL = 4  # words; a longer line that opens like a label is a sentence
 
 
@@ -105,7 +106,7 @@ class _Reader:
             self._settle(level=1)
         except _Full as full:
             self.omissions = [omission for omission in self.omissions if omission.last < full.line]
-            self.omissions.append(Omission(full.line, lines[-1].number, "too many observations"))
+            self.omissions.append(Omission(full.line, lines[-1].number, TOO_MANY))
 
     # --- one method a kind of block -----------------------------------------------------------------
 
@@ -140,21 +141,27 @@ class _Reader:
             self._sections.pop()
         title, entry, kind = block.text, timed_entry(block.text), kind_of(block.text)
         if self.title is None and entry is None and (block.level == 1 or kind is None):
-            self.title = title.removeprefix("Session:").strip()
+            self.title = _plain(title)
             self._sections.append(_Section(block.level, title, None))
             self._omit("title", block.lines)
             return
-        self._in_head = False
+        self._in_head, above = False, self._sections[-1].title
         self._sections.append(_Section(block.level, title, entry.kind if entry else kind))
         if entry:
-            self.fields["last_activity"] = entry.time
-        if entry and entry.said:
-            self._emit(self._kind(), pieces([Line(block.lines[0].number, entry.said)]))
-            self._omit("time", block.lines)
-        elif entry or kind or not title or is_classification(title):
+            self._timed(block, entry)
+        elif _plain(title) in ("", self.title) or is_classification(title) or not says_more(title):
             self._omit("heading", block.lines)
+        elif self._section_kind() == "context":
+            self._context = [Line(block.lines[0].number, title)]
         else:
-            self._pending = _Pending(block.lines[0], title, self._kind(), block.level, "heading")
+            said = Line(block.lines[0].number, title)
+            self._pending = _Pending(said, self._kind(), block.level, above)
+
+    def _timed(self, block: Block, entry: Entry) -> None:
+        self.fields["last_activity"] = entry.time
+        if entry.said:
+            self._emit(self._kind(), pieces([Line(block.lines[0].number, entry.said)]))
+        self._omit("time" if entry.said else "heading", block.lines)
 
     def _left_out(self, block: Block) -> None:
         if block.kind == "rule":
@@ -183,9 +190,9 @@ class _Reader:
     def _label(self, block: Block, name: str, text: str) -> None:
         if self._in_head and text and self._take_head_field(block, name, text):
             return
-        kind = kind_of(name)
-        if kind is None and text:
-            self._statement(block, name, until_blank=True)
+        kind, more = kind_of(name), says_more(name)
+        if text and (kind is None or more):
+            self._statement(block, name, kind, until_blank=kind is None)
             return
         self._settle(_LABEL_LEVEL)
         self._scope = None
@@ -194,10 +201,11 @@ class _Reader:
             first = Line(block.lines[0].number, text)
             self._emit(self._kind(), pieces([first, *_trimmed(block.lines[1:])]))
             self._omit("label", block.lines[:1])
-        elif kind or is_counted(name):
+        elif is_counted(name) or not more:
             self._omit("label", block.lines)
         else:
-            self._pending = _Pending(block.lines[0], name, self._kind(), _LABEL_LEVEL, "label")
+            said = Line(block.lines[0].number, name)
+            self._pending = _Pending(said, self._kind(), _LABEL_LEVEL, self._sections[-1].title)
 
     def _bold(self, block: Block) -> None:
         """A line that is bold as a whole: a label without its colon, or a statement."""
@@ -205,13 +213,13 @@ class _Reader:
         if kind_of(name) and (text or len(name.split()) <= _LONGEST_BARE_LABEL):
             self._label(block, name, text)
         else:
-            self._statement(block, block.name, until_blank=False)
+            self._statement(block, block.name, None, until_blank=False)
 
-    def _statement(self, block: Block, name: str, until_blank: bool) -> None:
-        """Bold words that name no kind say something themselves: they stay in the text."""
+    def _statement(self, block: Block, name: str, kind: str | None, until_blank: bool) -> None:
+        """Bold words that do more than name a kind say something themselves: they stay in the text."""
         if self._after_blank:
             self._scope = None
-        kind = self._kind()
+        kind = kind or self._kind()
         self._emit(kind, pieces(_trimmed(block.lines)))
         self._scope = _Scope(name, kind, until_blank)
 
@@ -303,19 +311,22 @@ class _Reader:
         pending, self._pending = self._pending, None
         if pending is None:
             return
+        found = pieces([pending.line])
         if pending.level < level:
-            self._add_omission(pending.reason, pending.line.number, pending.line.number)
+            self._emit("text", found, pending.section, _HEADING_WEIGHT)
         else:
-            self._emit(pending.kind, pieces([Line(pending.line.number, pending.text)]))
+            self._emit(pending.kind, found, pending.section)
 
-    def _emit(self, kind: str, found: Iterable[tuple[int, str]], section: str | None = None) -> None:
+    def _emit(
+        self, kind: str, found: Iterable[tuple[int, str]], section: str | None = None, weight: float = 1.0
+    ) -> None:
         if section is None:
             section = self._scope.name if self._scope else self._sections[-1].title
         for line, text in found:
             self._settle(_CONTENT_LEVEL)
             if len(self.observations) == MAX_OBSERVATIONS:
                 raise _Full(line)
-            self.observations.append(Observation(kind, text, line, section))
+            self.observations.append(Observation(kind, text, line, section, weight))
 
     def _omit(self, reason: str, lines: Sequence[Line]) -> None:
         self._settle(_CONTENT_LEVEL)
@@ -332,6 +343,10 @@ class _Reader:
 
 def _whole(block: Block) -> str:
     return "\n".join([block.text, *(line.text for line in block.lines[1:])]).strip()
+
+
+def _plain(title: str) -> str:
+    return title.removeprefix("Session:").strip()
 
 
 def _trimmed(lines: Iterable[Line]) -> list[Line]:

@@ -6,7 +6,6 @@ another way than a passage; `patina gc` drops it, and the next evaluation encode
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -60,18 +59,15 @@ def load_embeddings(
     passages = sorted({piece.key for one in sets for piece in one.pieces})
     questions = {text_key(query.text): query.text for one in sets for query in one.queries}
     asked = sorted(questions)
-    try:
-        with closing(EmbeddingCache(state, space.fingerprint)) as cache:
-            if missing := cache.missing(passages):
-                raise StateError(
-                    f"{len(missing):,} of {len(passages):,} texts have no vector yet", hint="patina sync"
-                )
-            said = cache.get(passages, space.dimensions)
-        with closing(EmbeddingCache(state, f"{space.fingerprint} query")) as cache:
-            _encode(cache, asked, questions, open_encoder, progress)
-            return Embeddings(said, _rows(passages), cache.get(asked, space.dimensions), _rows(asked))
-    except sqlite3.OperationalError as error:
-        raise StateError(f"{state} cannot be used: {error}", hint="patina doctor") from error
+    with closing(EmbeddingCache(state, space.fingerprint)) as cache:
+        if missing := cache.missing(passages):
+            raise StateError(
+                f"{len(missing):,} of {len(passages):,} texts have no vector yet", hint="patina sync --full"
+            )
+        said = cache.get(passages, space.dimensions)
+    with closing(EmbeddingCache(state, f"{space.fingerprint} query")) as cache:
+        _encode(cache, asked, questions, open_encoder, progress)
+        return Embeddings(said, _rows(passages), cache.get(asked, space.dimensions), _rows(asked))
 
 
 def _encode(

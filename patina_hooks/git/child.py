@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from git.cmd import Git
 
 _HARDENED_CONFIG = {
+    "advice.graftFileDeprecated": "false",
     "core.fsmonitor": "false",
     "core.hooksPath": os.devnull,
     "core.sshCommand": "false",
@@ -43,6 +44,7 @@ _HARDENED_CONFIG = {
 }
 _HARDENED = {
     "GIT_ALLOW_PROTOCOL": "none",
+    "GIT_GRAFT_FILE": os.devnull,  # like replace refs: one clone's other parents for commits that all share
     "GIT_NO_LAZY_FETCH": "1",
     "GIT_NO_REPLACE_OBJECTS": "1",
     "GIT_OPTIONAL_LOCKS": "0",

@@ -17,6 +17,7 @@ _IN_PROGRESS = ("rebase-merge", "rebase-apply", "sequencer")
 DOCUMENT_CAP = 8 << 20
 """Bytes of a document; a larger one is not read."""
 _TREE_CAP = 64 << 20  # bytes: a folder of about a million documents
+_PLACES = ("--show-toplevel", "--git-dir", "--git-common-dir", "--show-object-format")
 _AT_ONCE = 1_000  # commits that one git child is asked for
 
 
@@ -80,15 +81,15 @@ class Repository:
     @classmethod
     def open(cls, path: Path) -> Repository:
         """Raises `NotARepository` with git's own words where there is none, or git refuses it."""
-        done = ChildGit(path).run(
-            "rev-parse", "--path-format=absolute", "--show-toplevel", "--git-dir", "--git-common-dir",
-            "--show-object-format",
-        )  # fmt: skip
+        git = ChildGit(path)
+        done = git.run("rev-parse", "--path-format=absolute", *_PLACES)
         # Not splitlines(): a folder's name may hold what Unicode takes for the end of a line.
         found = done.out.decode("utf-8", "surrogateescape").removesuffix("\n").split("\n")
-        if done.code or len(found) != 4:
-            why = done.err.partition("\n")[0] or "git gave no answer"
-            raise NotARepository(f"no git work tree at {path}: {why}", hint=_hint_for(done.err))
+        if done.code:
+            why, hint = _why_not(done.err)
+            raise NotARepository(f"no git work tree at {path}: {why}", hint=hint)
+        if len(found) != len(_PLACES):  # a folder's name holds the end of a line
+            found = [git.text("rev-parse", "--path-format=absolute", place) for place in _PLACES]
         root, git_dir, common, object_format = found
         return cls(Path(root), Path(git_dir), Path(common), object_format)
 
@@ -359,12 +360,15 @@ def names_in(listing: bytes) -> list[tuple[str, str]]:
     return [(name, oid) for oid, _, name in pairs]
 
 
-def _hint_for(error: str) -> str:
+def _why_not(error: str) -> tuple[str, str]:
+    """Why git gives no work tree, and what to do about it."""
+    if "safe.bareRepository" in error:  # our own setting, which the user need not know of
+        why = "this is a bare repository, or a repository's own folder"
+        return why, "run this inside a work tree; git worktree add FOLDER makes one"
+    why = error.partition("\n")[0] or "git gave no answer"
     if "dubious ownership" in error:
-        return (
-            "git does not trust this folder's owner; its message above names the setting (see git help safe)"
-        )
-    return "run this inside a git work tree, or make one with: git init"
+        return why, "git does not trust this folder's owner; see git help safe, safe.directory"
+    return why, "run this inside a git work tree, or make one with: git init"
 
 
 def _tag_date(tag: bytes | None) -> int | None:

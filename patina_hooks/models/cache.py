@@ -7,6 +7,7 @@ whether a text was embedded today or a year ago.
 
 from __future__ import annotations
 
+import shlex
 import sqlite3
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
@@ -14,8 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from patina_hooks.corpus.log import connect, connect_to_read
-from patina_hooks.errors import IndexDamaged
-from patina_hooks.files import make_private
+from patina_hooks.errors import IndexDamaged, StateError
+from patina_hooks.files import make_private, remove
 
 if TYPE_CHECKING:
     from patina_hooks.types import Vectors
@@ -34,19 +35,15 @@ class EmbeddingCache:
     """Embeddings under one fingerprint.
 
     A damaged file is removed, since everything in it can be made again: on opening, a new one is begun at
-    once; later `IndexDamaged` says that it has to be opened again.
+    once; later `IndexDamaged` says that it has to be opened again. Every use raises `StateError` where the
+    file cannot be read or written.
     """
 
     def __init__(self, folder: Path, fingerprint: str) -> None:
         make_private(folder)
         self._path = folder / CACHE_FILE
-        try:
-            self.connection = _open(self._path)
-        except sqlite3.DatabaseError as error:
-            if not _is_damage(error):
-                raise
-            _remove(self._path)
-            self.connection = _open(self._path)
+        with _named(self._path):
+            self.connection = _begin(self._path)
         with self._sound(), self.connection:
             self.connection.execute("INSERT OR IGNORE INTO space (fingerprint) VALUES (?)", (fingerprint,))
             ask = "SELECT id FROM space WHERE fingerprint = ?"
@@ -103,19 +100,19 @@ class EmbeddingCache:
             ).rowcount
             self.connection.execute(f"DELETE FROM space WHERE id NOT IN ({kept})")
             self.connection.execute("DROP TABLE kept")
-        self.connection.execute("VACUUM")
+        with self._sound():
+            self.connection.execute("VACUUM")
         return dropped
 
     @contextmanager
     def _sound(self) -> Iterator[None]:
         try:
-            yield
-        except sqlite3.DatabaseError as error:
-            if not _is_damage(error):
-                raise
+            with _named(self._path):
+                yield
+        except IndexDamaged as damage:
             self.close()
             _remove(self._path)
-            raise IndexDamaged(f"{self._path} was damaged: {error}", hint="patina sync") from error
+            raise IndexDamaged(str(damage), hint="patina sync") from damage
 
 
 def cut_keys(folder: Path, fingerprint: str) -> list[bytes]:
@@ -135,7 +132,10 @@ def cut_keys(folder: Path, fingerprint: str) -> list[bytes]:
 def read_embeddings(
     folder: Path, fingerprint: str, keys: Sequence[bytes], dimensions: int
 ) -> tuple[list[bytes], Vectors]:
-    """Those of `keys` that are embedded, and their vectors [n, d] float32. Changes nothing."""
+    """Those of `keys` that are embedded, and their vectors [n, d] float32. Changes nothing.
+
+    Raises `StateError` where the file cannot be read, `IndexDamaged` where it is damaged.
+    """
     import numpy as np
 
     ask = (
@@ -143,13 +143,56 @@ def read_embeddings(
     )
     path, found = folder / CACHE_FILE, {}
     if path.is_file():
-        with closing(connect_to_read(path)) as connection:
+        with _named(path), closing(connect_to_read(path)) as connection:
             for key in keys:
                 row = connection.execute(ask, (fingerprint, key)).fetchone()
                 if row and len(row[0]) == 2 * dimensions:
                     found[key] = row[0]
     vectors = np.frombuffer(b"".join(found.values()), "<f2").reshape(len(found), dimensions)
     return list(found), vectors.astype(np.float32)
+
+
+def check_embeddings(folder: Path) -> int:
+    """Read every page; gives how many embeddings there are, of all models. Changes nothing.
+
+    Raises as `read_embeddings`.
+    """
+    path = folder / CACHE_FILE
+    if path.is_dir():
+        raise IndexDamaged(f"{path} is a folder", hint="patina sync")
+    if not path.is_file():
+        return 0
+    with _named(path), closing(connect_to_read(path)) as connection:
+        said = [str(row[0]) for row in connection.execute("PRAGMA quick_check(5)")]
+        if said != ["ok"]:
+            raise sqlite3.DatabaseError("; ".join(said))
+        return int(connection.execute("SELECT count(*) FROM embedding").fetchone()[0])
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """What SQLite raises is said of this file: a caller has the log open, and would take it for the log's."""
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        if _is_damage(error):
+            hint = f"rm {shlex.quote(str(path))}*"  # a sync looks only at what it needs
+            raise IndexDamaged(f"{path} is damaged: {error}", hint=hint) from error
+        if isinstance(error, sqlite3.OperationalError):
+            hint = "patina sync" if "no such table" in str(error) else "patina doctor"
+            raise StateError(f"{path} cannot be used: {error}", hint=hint) from error
+        raise
+
+
+def _begin(path: Path) -> sqlite3.Connection:
+    """Open the file, or a new one in the place of what is none."""
+    try:
+        return _open(path)
+    except sqlite3.DatabaseError as error:
+        if not (_is_damage(error) or path.is_dir()):
+            raise
+    _remove(path)
+    return _open(path)
 
 
 def _open(path: Path) -> sqlite3.Connection:
@@ -171,4 +214,4 @@ def _is_damage(error: sqlite3.DatabaseError) -> bool:
 def _remove(path: Path) -> None:
     """With its journal: a new database would take what stands there for its own."""
     for suffix in ("", "-wal", "-shm"):
-        path.with_name(path.name + suffix).unlink(missing_ok=True)
+        remove(path.with_name(path.name + suffix))

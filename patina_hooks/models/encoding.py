@@ -224,7 +224,10 @@ def choose(
 
 def identify(spec: ModelSpec, choice: RuntimeChoice) -> str:
     """The fingerprint of what `choose` found, without opening it. Raises as `file_hashes`."""
-    return fingerprint_of(spec, file_hashes(spec, choice.runtime), choice.variant)
+    # Two runtimes may use one word: in half the digits they do not agree as they do in all.
+    runtime = provider_of(spec, choice.runtime).rpartition("/")[2]
+    variant = f"{runtime} {choice.variant}" if choice.variant else ""
+    return fingerprint_of(spec, file_hashes(spec, choice.runtime), variant)
 
 
 def prepare(spec: ModelSpec, text: str, role: Role) -> str:

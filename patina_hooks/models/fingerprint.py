@@ -3,7 +3,8 @@
 Two encoders with one fingerprint may share a cache of embeddings; where it changes, everything is embedded
 anew. In one runtime they give the same vectors. The runtime itself is not in it, so that a team may use
 several: two that read the same files agree to about 1e-6 in every value, and one that differs by more
-(another precision, files read in another way) must say so by its `RuntimeSpec.variant`.
+(another precision, files read in another way) must say so by its `RuntimeSpec.variant`, which keeps its
+vectors apart from every other runtime's.
 
 It is computed without opening the model.
 """
@@ -28,7 +29,8 @@ LAST_LAYER: Final = -1
 def fingerprint_of(spec: ModelSpec, hashes: Mapping[str, str], variant: str = "") -> str:
     """32 hex digits over `spec` and the sha256 of its files by role (`weights.file_hashes`).
 
-    variant: what the user's settings change of the runtime's vectors, see `RuntimeChoice.variant`.
+    variant: the runtime's name and what the user's settings change of its vectors (`RuntimeChoice.variant`),
+        "" where they change nothing.
     """
     facts = {
         "model": spec.name,

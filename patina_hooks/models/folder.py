@@ -1,9 +1,9 @@
-"""A model in a folder, as it is downloaded or trained, described for `models.toml`.
+"""A model in a folder, as it is downloaded or trained, described.
 
-Read are config.json, and what sentence-transformers (https://www.sbert.net) writes beside it: modules.json,
-1_Pooling/config.json, sentence_bert_config.json and config_sentence_transformers.json. What they ask for and
-patina does not do (a dense layer after pooling, a prompt that is not pooled) is refused: vectors would
-differ from those of the model's authors, silently.
+Read are config.json and tokenizer_config.json, and what sentence-transformers (https://www.sbert.net) writes
+beside them: modules.json, 1_Pooling/config.json, sentence_bert_config.json and
+config_sentence_transformers.json. What they ask for and patina does not do (a dense layer after pooling, a
+prompt that is not pooled) is refused: vectors would differ from those of the model's authors, silently.
 """
 
 from __future__ import annotations
@@ -11,20 +11,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import fields
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-from patina_hooks.errors import ModelError, SettingsError
-from patina_hooks.files import replace_file
+from patina_hooks.errors import ModelError
 from patina_hooks.model_types import LocalFile, ModelSpec, Pooling
-from patina_hooks.models.user import parse_models, user_models_file
 from patina_hooks.models.weights import is_there, sha256_of
-from patina_hooks.plugins import BUILTIN
-
-if TYPE_CHECKING:
-    from patina_hooks.plugins import Plugins
 
 ARCHITECTURES: Final = ("bert", "nomic_bert", "qwen3", "olmo3")
 """Those that the runtimes of safetensors know, as config.json calls them."""
@@ -34,24 +27,16 @@ _POOLING: Final[Mapping[str, Pooling]] = {
     "pooling_mode_lasttoken": "last",
 }
 _POOLING_NAMES: Final[Mapping[str, Pooling]] = {"cls": "cls", "mean": "mean", "lasttoken": "last"}
-_OPTIONAL: Final = (
-    "layer",
-    "query_prefix",
-    "passage_prefix",
-    "task",
-    "matryoshka",
-    "matryoshka_norm",
-    "licence",
-    "revision",
-    "batch_invariant",
-    "description",
-    "parameters",
-    "languages",
-    "one_by_one",
-)
-"""Keys that an entry has where they are not as usual, in this order."""
-_KNOWN_MODULES: Final = ("Transformer", "Pooling", "Normalize")
+_MODULES: Final = ("Transformer", "Pooling", "Normalize")
+"""What patina does, in this order; the last ones may be left out."""
+_POSITIONS: Final = ("max_position_embeddings", "n_positions", "max_trained_positions")
 _LONGEST: Final = 8192
+_VOCABULARY: Final[Mapping[str, tuple[object, ...]]] = {
+    "do_lower_case": (True,),
+    "strip_accents": (True, None),
+    "tokenize_chinese_chars": (True,),
+}
+"""Keys of tokenizer_config.json -> what they may say of a vocab.txt, as `open_tokenizer` reads one."""
 _ONNX: Final = re.compile(r"model(?:_([A-Za-z0-9][A-Za-z0-9._-]{0,31}))?\.onnx")
 _BY_BATCH: Final = (b"DynamicQuantizeLinear", b"DynamicQuantizeMatMul")
 _PASSAGE_PROMPTS: Final = ("document", "passage", "corpus")
@@ -66,8 +51,9 @@ def describe_folder(folder: Path, name: str, pooling: Pooling | None = None) -> 
     config = _json(folder, "config.json")
     if config is None:
         raise ModelError(f"{folder} has no config.json: it is no model's folder")
-    _refuse_unknown_modules(folder)
-    prompts = _prompts(folder)
+    pooled_in = _pooling_folder(folder)
+    _refuse_lower_casing(folder)
+    query_prefix, passage_prefix = _prefixes(folder)
     try:
         runtimes = _runtimes(folder, config)
         return ModelSpec(
@@ -80,115 +66,125 @@ def describe_folder(folder: Path, name: str, pooling: Pooling | None = None) -> 
                 if runtime.startswith("onnx") and _quantises_batches(files["model"])
             ),
             max_tokens=_max_tokens(folder, config),
-            pooling=pooling or _pooling(folder),
-            query_prefix=str(prompts.get("query") or ""),
-            passage_prefix=str(next((prompts[key] for key in _PASSAGE_PROMPTS if prompts.get(key)), "")),
+            pooling=pooling or _pooling(folder, pooled_in),
+            query_prefix=query_prefix,
+            passage_prefix=passage_prefix,
         )
     except ValueError as error:
         raise ModelError(f"{folder}: {error}") from error
 
 
-def refuse_taken(plugins: Plugins, name: str) -> None:
-    """`ModelError` where a plugin has a model of that name; models.toml `add_model` looks at itself."""
-    for info in plugins.info():
-        if info.name != BUILTIN and name in info.provides.get("models", ()):
-            raise ModelError(
-                f"the plugin {info.name} has a model {name} already; with two of one name, a recipe that says"
-                " it could mean either",
-                hint="add it under another name: --name OTHER",
-            )
-
-
-def add_model(spec: ModelSpec) -> Path:
-    """Write the model to the end of models.toml; where that is. `SettingsError` where it has the name."""
-    path = user_models_file()
-    try:
-        before = path.read_text("utf-8") if path.is_file() else ""
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path}: cannot be read: {error}") from error
-    if any(known.name == spec.name for known in parse_models(before, str(path))):
-        raise SettingsError(f"{path} has a model {spec.name} already", hint="choose another --name")
-    after = f"{before.rstrip()}\n\n{as_toml(spec)}".lstrip()
-    written = next(one for one in parse_models(after, str(path)) if one.name == spec.name)
-    if written != spec:
-        raise SettingsError(f"the model {spec.name} cannot be written to {path} as it is")
-    replace_file(path, after.encode())
-    return path
-
-
-def as_toml(spec: ModelSpec) -> str:
-    """The entry of a model whose files are the user's own."""
-    lines = [f"[{_key(spec.name)}]", f"dimensions = {spec.dimensions}", f"max_tokens = {spec.max_tokens}"]
-    lines.append(f"pooling = {_text(spec.pooling)}")
-    lines += [f"{key} = {_value(getattr(spec, key))}" for key in _OPTIONAL if _differs(spec, key)]
-    for runtime, files in spec.runtimes.items():
-        lines += ["", f"[{_key(spec.name)}.files.{_key(runtime)}]"]
-        for role, file in files.items():
-            assert isinstance(file, LocalFile)  # noqa: S101 (describe_folder makes no others)
-            path = f"path = {_text(str(file.path))}, sha256 = {_text(file.sha256)}"
-            lines.append(f"{_key(role)} = {{{path}}}")
-    return "\n".join(lines) + "\n"
-
-
 # --- what the files say -----------------------------------------------------------------------------
 
 
-def _refuse_unknown_modules(folder: Path) -> None:
-    modules = _json(folder, "modules.json", list) or []
-    kinds = [str(one.get("type", "")).rpartition(".")[2] for one in modules if isinstance(one, dict)]
-    for kind in kinds:
-        if kind not in _KNOWN_MODULES:
-            raise ModelError(f"{folder}/modules.json asks for {kind}, which patina does not do")
+def _pooling_folder(folder: Path) -> str:
+    """Where the folder says how to pool; `ModelError` where it asks for more than that and a norm."""
+    modules = _json(folder, "modules.json", list)
+    if not modules:
+        return "1_Pooling"
+    if not all(map(_is_module, modules)):
+        raise ModelError(f"{folder}/modules.json is not what it should be: modules, each with type and path")
+    kinds = tuple(one["type"].rpartition(".")[2] for one in modules)
+    if kinds != _MODULES[: len(kinds)]:
+        odd = [kind for kind in kinds if kind not in _MODULES] or kinds
+        raise ModelError(f"{folder}/modules.json asks for {', '.join(odd)}, which patina does not do")
+    own, pooling, *_ = [one["path"] for one in modules] + ["1_Pooling"]
+    if own or pooling in ("", "..") or Path(pooling).name != pooling:
+        raise ModelError(
+            f"{folder}/modules.json has a Transformer in {own!r} and its Pooling in {pooling!r}: patina looks"
+            " for the first in the folder itself, for the other in a folder right below"
+        )
+    return str(pooling)
 
 
-def _prompts(folder: Path) -> Mapping[str, object]:
+def _is_module(one: object) -> bool:
+    return isinstance(one, dict) and all(isinstance(one.get(key), str) for key in ("type", "path"))
+
+
+def _prefixes(folder: Path) -> tuple[str, str]:
+    """Of queries and of passages."""
     file = "config_sentence_transformers.json"
-    prompts = (_json(folder, file) or {}).get("prompts") or {}
-    if not isinstance(prompts, dict):
+    told = _json(folder, file) or {}
+    prompts = told.get("prompts") or {}
+    if not isinstance(prompts, dict) or not all(isinstance(text, str) for text in prompts.values()):
         raise ModelError(f"{folder}/{file} is not what it should be: its prompts are no texts by name")
-    return prompts
+    of_passages = [prompts[key] for key in _PASSAGE_PROMPTS if key in prompts]
+    if (usual := told.get("default_prompt_name")) is not None and not ("query" in prompts and of_passages):
+        raise ModelError(
+            f"{folder}/{file} has a default_prompt_name, {usual!r}, for texts that no prompt names: patina"
+            " puts prompts before queries and passages alone",
+            hint=f"say there what both are to have, as prompts named query and {_PASSAGE_PROMPTS[0]}",
+        )
+    return prompts.get("query", ""), next(filter(None, of_passages), "")
 
 
-def _pooling(folder: Path) -> Pooling:
-    told = _json(folder, "1_Pooling/config.json")
+def _refuse_lower_casing(folder: Path) -> None:
+    """Of whole texts, before the tokenizer; most tokenizers that lower-case do so themselves."""
+    file = "sentence_bert_config.json"
+    if (_json(folder, file) or {}).get("do_lower_case"):
+        raise ModelError(
+            f"{folder}/{file} asks for do_lower_case, which patina does not do",
+            hint="where the tokenizer lower-cases by itself, set it to false there",
+        )
+
+
+def _pooling(folder: Path, inner: str) -> Pooling:
+    told = _json(folder, f"{inner}/config.json")
     if told is None:
         raise ModelError(
-            f"{folder} does not say how to pool: it has no 1_Pooling/config.json",
+            f"{folder} does not say how to pool: it has no {inner}/config.json",
             hint="--pooling mean|cls|last",
         )
     if told.get("include_prompt") is False:
         raise ModelError(
-            f"{folder}/1_Pooling asks to leave the prompt out of pooling, which patina does not do"
+            f"{folder}/{inner} asks to leave the prompt out of pooling, which patina does not do"
         )
     modes = [mode for key, mode in _POOLING.items() if told.get(key)]
     if (named := _POOLING_NAMES.get(str(told.get("pooling_mode")))) is not None:
         modes.append(named)
     others = [key for key, value in told.items() if key.startswith("pooling_mode_") and value is True]
     if len(set(modes)) != 1 or len(others) > 1:
-        raise ModelError(f"{folder}/1_Pooling asks for a pooling that patina does not do: {others or told}")
+        raise ModelError(f"{folder}/{inner} asks for a pooling that patina does not do: {others or told}")
     return modes[0]
 
 
 def _max_tokens(folder: Path, config: Mapping[str, Any]) -> int:
-    told = _json(folder, "sentence_bert_config.json") or {}
-    if isinstance(told.get("max_seq_length"), int):
-        return int(told["max_seq_length"])
-    return min(_number(config, "max_position_embeddings", "n_positions", "max_trained_positions"), _LONGEST)
+    """As sentence-transformers takes it, and never more than the model has positions."""
+    told = (_json(folder, "sentence_bert_config.json") or {}).get("max_seq_length")
+    if isinstance(told, int):
+        return min([told, *_numbers(config, *_POSITIONS)[:1]])
+    longest = _numbers(_json(folder, "tokenizer_config.json") or {}, "model_max_length")
+    return min(_number(config, *_POSITIONS), *longest, _LONGEST)
 
 
 def _number(config: Mapping[str, Any], *keys: str) -> int:
-    for key in keys:
-        if isinstance(config.get(key), int):
-            return int(config[key])
+    for number in _numbers(config, *keys):
+        return number
     raise ModelError(f"config.json has none of {', '.join(keys)}")
 
 
-def _runtimes(folder: Path, config: Mapping[str, Any]) -> dict[str, dict[str, LocalFile]]:
-    tokenizer = next(
-        (folder / one for one in ("tokenizer.json", "vocab.txt") if (folder / one).is_file()), None
-    )
-    if tokenizer is None:
+def _numbers(config: Mapping[str, Any], *keys: str) -> list[int]:
+    return [config[key] for key in keys if isinstance(config.get(key), int)]
+
+
+def _tokenizer(folder: Path) -> Path:
+    if is_there(path := folder / "tokenizer.json"):
+        return path
+    if not is_there(path := folder / "vocab.txt"):
         raise ModelError(f"{folder} has neither tokenizer.json nor vocab.txt")
+    told = _json(folder, "tokenizer_config.json") or {}
+    for key, may_be in _VOCABULARY.items():
+        if key in told and told[key] not in may_be:
+            raise ModelError(
+                f"{folder}/tokenizer_config.json says {key}: {json.dumps(told[key])}, and patina reads a"
+                " vocab.txt in lower case and without accents",
+                hint="put its tokenizer.json there, which transformers' AutoTokenizer writes",
+            )
+    return path
+
+
+def _runtimes(folder: Path, config: Mapping[str, Any]) -> dict[str, dict[str, LocalFile]]:
+    tokenizer = _tokenizer(folder)
     runtimes: dict[str, dict[str, Path]] = {}
     for name, onnx in _onnx_files(folder).items():
         runtimes[name] = {"model": onnx, **_external_data(onnx), "tokenizer": tokenizer}
@@ -203,11 +199,17 @@ def _runtimes(folder: Path, config: Mapping[str, Any]) -> dict[str, dict[str, Lo
             f"{folder} has nothing that a runtime opens: neither model.onnx, nor safetensors of one of"
             f" {', '.join(ARCHITECTURES)} (this is {config.get('model_type')!r})"
         )
-    hashes = {path: sha256_of(path) for files in runtimes.values() for path in files.values()}
+    hashes = {path: _hash(path) for files in runtimes.values() for path in files.values()}
     return {
         name: {role: LocalFile(path, hashes[path]) for role, path in files.items()}
         for name, files in runtimes.items()
     }
+
+
+def _hash(path: Path) -> str:
+    if not path.stat().st_size:
+        raise ModelError(f"{path} is empty", hint="fetch or write it again")
+    return sha256_of(path)
 
 
 def _onnx_files(folder: Path) -> dict[str, Path]:
@@ -276,31 +278,3 @@ def _json(folder: Path, name: str, kind: type = dict) -> Any:  # noqa: ANN401 (J
     if not isinstance(found, kind):
         raise ModelError(f"{path} is not what it should be: a JSON {kind.__name__}")
     return found
-
-
-# --- TOML -------------------------------------------------------------------------------------------
-
-
-def _differs(spec: ModelSpec, key: str) -> bool:
-    """Whether the model says other than what holds where it says nothing."""
-    usual = next(field.default for field in fields(ModelSpec) if field.name == key)
-    return bool(getattr(spec, key) != usual)
-
-
-def _value(value: object) -> str:
-    if isinstance(value, range):
-        return f"{{from = {value.start}}}"
-    if isinstance(value, tuple | list):
-        return f"[{', '.join(map(_value, value))}]"
-    if isinstance(value, bool):
-        return str(value).lower()
-    return _text(value) if isinstance(value, str) else str(value)
-
-
-def _text(value: str) -> str:
-    """A basic string: JSON's escapes are TOML's, but for DEL, which JSON leaves as it is."""
-    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007F")
-
-
-def _key(name: str) -> str:
-    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else _text(name)

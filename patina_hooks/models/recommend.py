@@ -8,6 +8,7 @@ embedded in well under a second, or a first sync takes days.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -60,7 +61,11 @@ class Recommendation:
 
 
 def recommend(plugins: Plugins, machine: Machine, languages: Sequence[str]) -> Recommendation:
-    """The largest model that suits, among those installed; of two as large, the first by name."""
+    """The largest model that suits, among those installed; of two as large, the first by name.
+
+    languages: codes as people write them: "en", "EN", "en-US" and "en_US.UTF-8" are one.
+    """
+    languages = tuple(dict.fromkeys(map(_language, languages)))
     installed = installed_runtimes(plugins)
     states = [state_of(spec, installed, machine.platform) for spec in plugins.models()]
     against = {id(one): _against(one, machine, languages) for one in states}
@@ -86,9 +91,15 @@ def this_machine() -> Machine:
     return Machine(platform, memory, gpu=platform == APPLE_SILICON)
 
 
+def _language(code: str) -> str:
+    """The language of a code, without script and region: no model says more of itself."""
+    return re.split("[-_.]", code.strip().lower())[0]
+
+
 def _against(state: ModelState, machine: Machine, languages: Sequence[str]) -> str:
     spec = state.spec
-    missing = [one for one in languages if one not in spec.languages and MANY not in spec.languages]
+    known = {_language(one) for one in spec.languages}
+    missing = [one for one in languages if one not in known and MANY not in known]
     most = _MOST_WITH_GPU if machine.gpu else _MOST_WITHOUT_GPU
     if not state.runtime:
         return "no installed runtime can run it"

@@ -44,8 +44,9 @@ from patina_hooks.model_types import (
     Pooling,
 )
 
+NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+"""That of an entry."""
 _SIZE_CAP: Final = 256 * 1024
-_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _ROLE: Final = re.compile(r"[a-z][a-z0-9._-]{0,63}")
 _SHA256: Final = re.compile(r"[0-9A-Fa-f]{64}")
 _FILE_KEYS: Final = frozenset({"repository", "path", "revision", "sha256", "size"})
@@ -157,7 +158,7 @@ class _Entry:
     name: str
 
     def spec(self, table: object) -> ModelSpec:
-        if not _NAME.fullmatch(self.name) or not isinstance(table, dict):
+        if not NAME.fullmatch(self.name) or not isinstance(table, dict):
             raise self._wrong(self.name, f"[{self.name}] is no table of a model; write: [acme-768]")
         for key, value in table.items():
             self._check(key, value)
@@ -231,6 +232,6 @@ class _Entry:
 def _is_file(value: object) -> bool:
     if not isinstance(value, dict) or not value.keys() <= _FILE_KEYS or "path" not in value:
         return False
-    if not all(isinstance(one, int if key == "size" else str) for key, one in value.items()):
+    if not all(_whole(one) if key == "size" else isinstance(one, str) for key, one in value.items()):
         return False
     return "sha256" not in value or _SHA256.fullmatch(value["sha256"]) is not None

@@ -90,7 +90,7 @@ def read_past(
         _embed_paths(cache, {key: paths[key] for key in paths.keys() & groups.keys()}, open_encoder, check)
         if missing := cache.missing(keys):
             raise StateError(
-                f"{len(missing):,} of {len(keys):,} texts have no vector yet", hint="patina sync"
+                f"{len(missing):,} of {len(keys):,} texts have no vector yet", hint="patina sync --full"
             )
         vectors = cache.get(keys, space.dimensions)
     # Kept in float16, a row is no unit vector any more to the last bit; training expects one.

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 MANIFEST: Final = "manifest.json"
 _KEY_BYTES = 32
+_MOST_ROWS = (1 << 32) - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +103,9 @@ class Manifest:
             return cls(int(data["generation"]), tuple(_segment(**s) for s in data["segments"]))
         except FileNotFoundError:
             return cls()
-        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        except (
+            OSError, ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError,
+        ) as error:  # fmt: skip
             raise IndexDamaged(f"{folder / MANIFEST}: {error}", hint="patina sync") from error
 
     def write(self, folder: Path) -> None:
@@ -132,14 +135,17 @@ def _segment(
     rows: int, dead: Sequence[int], companion: dict[str, object] | None = None, **facts: object
 ) -> Segment:
     """From JSON. Raises TypeError or ValueError where it is something else."""
-    if not isinstance(rows, int) or rows < 1:
+    if not isinstance(rows, int) or not 1 <= rows <= _MOST_ROWS:
         raise ValueError(f"{rows!r} is no number of rows")
     if not all(isinstance(row, int) and 0 <= row < rows for row in dead):
         raise ValueError("rows are dead that are not there")
     beside = Companion(**companion) if companion else None  # type: ignore[arg-type]
     segment = Segment(**facts, rows=rows, dead=tuple(dead), companion=beside)  # type: ignore[arg-type]
-    if any(Path(file.file).name != file.file for file in segment.files):
+    names = [file.file for file in segment.files]
+    if any(Path(name).name != name for name in names):
         raise ValueError("a file is named that lies elsewhere")
+    if not all(name.isascii() and name.isprintable() for name in names):
+        raise ValueError("a file is named that no system can have")
     return segment
 
 

@@ -6,16 +6,16 @@ filled from.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from patina_hooks.models.cache import read_embeddings
+from patina_hooks.errors import StateError
+from patina_hooks.models.cache import CACHE_FILE, read_embeddings
 from patina_hooks.plugins import Plugins
 
 if TYPE_CHECKING:
-    from patina_hooks.search.vectors import Space
+    from patina_hooks.search.vectors import Project, Space
     from patina_hooks.types import VectorIndex, Vectors
 
 LIMIT = 10
@@ -38,19 +38,23 @@ def sample_recall(plugins: Plugins, state: Path, space: Space, index: VectorInde
     """Ask for the neighbours of some stored texts, the same each time while the texts are; a text is not its
     own neighbour. None where there are no two vectors. Changes nothing.
 
-    Raises `IndexDamaged` or `PluginError` as opening an index does.
+    Raises `StateError` where embeddings cannot be read or are not kept any more: against fewer than all, an
+    index would look better than it is. `IndexDamaged` or `PluginError` as opening an index does.
     """
     import numpy as np
 
     keys = sorted(index.keys())
-    drawn = np.random.default_rng(0).permutation(len(keys))[:_QUESTIONS]
-    asked, questions = next(_stored(plugins, state, space, [keys[i] for i in sorted(drawn)]), ([], None))
-    if len(keys) < 2 or questions is None or not asked:
+    if len(keys) < 2:
         return None
+    drawn = np.random.default_rng(0).permutation(len(keys))[:_QUESTIONS]
+    asked = [keys[i] for i in sorted(drawn)]
+    project = space.open_projection(plugins, state)
+    questions = _embedded(state, space, project, asked)
     nearest = np.full((len(asked), LIMIT), -np.inf, np.float32)
-    for some, vectors in _stored(plugins, state, space, keys):
+    for start in range(0, len(keys), _CHUNK):
+        some = keys[start : start + _CHUNK]
         at = {key: row for row, key in enumerate(some)}
-        scores = questions @ vectors.T
+        scores = questions @ _embedded(state, space, project, some).T
         for row, key in enumerate(asked):
             if key in at:
                 scores[row, at[key]] = -np.inf
@@ -68,13 +72,10 @@ def _share(index: VectorIndex, key: bytes, question: Vectors, true: list[float])
     return sum(score > min(true) - _NEAR for score in found) / len(true)
 
 
-def _stored(
-    plugins: Plugins, state: Path, space: Space, keys: list[bytes]
-) -> Iterator[tuple[list[bytes], Vectors]]:
-    """Keys and vectors [n, d] of the space, in chunks, as embedded; what is not cached is left out."""
-    project = space.open_projection(plugins, state)
-    for start in range(0, len(keys), _CHUNK):
-        some = keys[start : start + _CHUNK]
-        found, vectors = read_embeddings(state, space.fingerprint, some, space.dimensions)
-        if found:
-            yield found, project(vectors) if project else vectors
+def _embedded(state: Path, space: Space, project: Project | None, keys: list[bytes]) -> Vectors:
+    """Their vectors [n, d] of the space, as embedded. Raises `StateError` where one is not kept."""
+    found, vectors = read_embeddings(state, space.fingerprint, keys, space.dimensions)
+    if len(found) < len(keys):
+        what = f"{state / CACHE_FILE} does not hold every text that the index does"
+        raise StateError(what, hint="patina sync --full")
+    return project(vectors) if project else vectors

@@ -32,8 +32,9 @@ _PLACES = "FROM observation o JOIN source s ON s.id = o.source_id JOIN document 
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A question. kinds: only observations of these; since, until: seconds since 1970, until excluded;
-    ref: only what a revision reaches; path: only what touched it, or anything under it."""
+    """A question. kinds: only observations of these; session: its id, or how that one alone begins; since,
+    until: seconds since 1970, until excluded; ref: only what a revision reaches; path: only what touched it,
+    from the root, or anything under it."""
 
     text: str
     limit: int = 10

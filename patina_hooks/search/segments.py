@@ -9,8 +9,8 @@ Segment file: 64-byte header (magic, version, dimensions, rows, CRC-32 of the re
 x 16-byte keys, sorted, then rows x dimensions float32, little-endian. A kind of index may keep one more file
 beside a segment, its companion, which follows from that segment alone (a graph, short vectors). On opening, a
 file that is untouched since it was written is trusted, any other is read against its checksum first. A
-companion that native code would believe is opened only where this machine made it; else it is left aside,
-as if it were not there yet, and the next write makes it anew.
+companion that native code would believe is opened only where this machine made it, and where that code can
+read it; else it is left aside, as if it were not there yet, and the next write makes it anew.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 import numpy as np
 
 from patina_hooks.errors import IndexDamaged
-from patina_hooks.files import replace_file
+from patina_hooks.files import remove, replace_file
 from patina_hooks.search.manifest import MANIFEST, Companion, Manifest, Segment, own_key
 from patina_hooks.types import IndexStats
 
@@ -212,7 +212,7 @@ class SegmentedIndex(ABC, Generic[C]):
         named = {MANIFEST, *(file.file for segment in accompanied for file in segment.files)}
         for path in self._folder.iterdir():
             if path.name not in named:
-                path.unlink(missing_ok=True)
+                remove(path)
 
     def _merged(self, segments: list[Segment]) -> list[Segment]:
         """Each segment more than twice as large as those before it, none with a fifth of its rows dead."""
@@ -247,7 +247,10 @@ class SegmentedIndex(ABC, Generic[C]):
         return Segment(name, stat.st_size, Segment.time(stat), stat.st_ino, len(keys))
 
     def _accompanied(self, segment: Segment, alive: int) -> Segment:
-        """The segment with its companion, where one is due; one that it has stays while the segment does."""
+        """The segment with its companion, where one is due; one that can be opened stays while the segment
+        does."""
+        if self.native and self._beside(segment) is None:
+            segment = replace(segment, companion=None)
         if segment.companion or not self._is_due(segment.rows, alive):
             return segment
         key = own_key() if self.native else b""
@@ -284,7 +287,11 @@ class SegmentedIndex(ABC, Generic[C]):
         return one
 
     def _beside(self, segment: Segment) -> C | None:
-        """The companion, opened; one of another kind of index is passed over by a kind that has none."""
+        """The companion, opened; one of another kind of index is passed over by a kind that has none.
+
+        None for one that native code refuses to read, of another version's format: the segment is scanned
+        until the next write makes it anew.
+        """
         if segment.companion is None or not self.suffix:
             return None
         name = segment.companion.file
@@ -292,6 +299,8 @@ class SegmentedIndex(ABC, Generic[C]):
             try:
                 self._companions[name] = self._map_companion(self._folder / name, segment.rows)
             except (OSError, ValueError, RuntimeError) as error:
+                if self.native:
+                    return None
                 raise IndexDamaged(f"{self._folder / name}: {error}", hint="patina sync") from error
         return self._companions[name]
 

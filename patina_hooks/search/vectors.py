@@ -8,7 +8,8 @@ new one, in one transaction.
 from __future__ import annotations
 
 import json
-import shutil
+import math
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field, replace
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from patina_hooks.corpus.log import Log
 from patina_hooks.errors import IndexDamaged, PluginError
+from patina_hooks.files import remove
 from patina_hooks.models.cache import EmbeddingCache
 from patina_hooks.plugins import Plugins, open_callable
 from patina_hooks.projection.active import load_active, open_weights
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
 VECTORS_FOLDER = "vectors"
 _FIRST_CHUNK = 256
 _CHUNK = 1_024
+_FIRST_PIECE = 32
+_PIECE_SECONDS = 2.0
 Progress = Callable[[str, int, int], None]
 Project = Callable[["Vectors"], "Vectors"]
 """Unit vectors [n, d] -> unit vectors [n, d']: a `patina_hooks.projection.interface.Projection`."""
@@ -137,10 +141,11 @@ def projected_space(
 @dataclass(slots=True)
 class Embedded:
     """What bringing the vectors in line did. encoded: texts that a model had to read; pending: texts
-    that were left for later."""
+    that were left for later; untried: none of them was begun."""
 
     encoded: int = 0
     pending: int = 0
+    untried: bool = False
     added: int = 0
     removed: int = 0
     cut: int = 0
@@ -173,21 +178,25 @@ class VectorUpdate:
         self._project = project
         self._progress = progress
         self._result = Embedded()
+        self._piece = _FIRST_PIECE
+        self._end = math.inf
 
-    def run(self, *, most: int | None = None) -> Embedded:
-        """most: leave it all for later where more texts than this wait for a model."""
+    def run(self, *, most: int | None = None, seconds: float | None = None) -> Embedded:
+        """most: leave it all for later where more texts than this wait for a model; seconds: leave for later
+        what is not done after about so long."""
         if most is not None:
             answers = answering_space(self._log) == self._space
             waiting = self._count("live > 0 AND indexed = 0" if answers else "live > 0")
             if waiting > most:
-                self._result.pending = waiting
+                self._result.pending, self._result.untried = waiting, True
                 return self._result
+        self._end = math.inf if seconds is None else time.monotonic() + seconds
         try:
             self._bring_in_line()
         except IndexDamaged as damage:
             # A page of the cache, which begins anew, or a file that was altered while we worked.
             self._result.rebuilt = str(damage)
-            shutil.rmtree(self._space.folder(self._state), ignore_errors=True)
+            remove(self._space.folder(self._state))
             self._bring_in_line()
         return self._result
 
@@ -195,14 +204,15 @@ class VectorUpdate:
         with closing(EmbeddingCache(self._state, self._space.fingerprint)) as cache:
             index = self._open_index()
             answering = answering_space(self._log)
-            if answering is None:
+            unseen = not self._log.fact("verified")
+            if unseen:
                 index.verify()  # what was there before is looked at whole, once
+            if answering is None:
                 self._answer()  # a first index answers with what it has
-                self._compare(index)
-            elif answering != self._space:
-                self._fill(index, cache)
-            elif self._is_stale(index):
-                self._compare(index)
+            elif answering != self._space and not self._fill(index, cache):
+                return
+            if unseen or self._is_stale(index):
+                self._compare(index, cache)
             self._follow(index, cache)
 
     # --- the usual case: what is missing, what is left over ---------------------------------------
@@ -210,17 +220,21 @@ class VectorUpdate:
     def _follow(self, index: VectorIndex, cache: EmbeddingCache) -> None:
         total, done = self._count("live > 0 AND indexed = 0"), 0
         for keys in self._missing():
-            self._embed(keys, cache)
-            index.upsert(keys, self._vectors(keys, cache))
-            self._mark(index, [(1, key) for key in keys])
-            self._result.added += len(keys)
-            done += len(keys)
+            added = self._add(keys, index, cache)
+            self._mark(index, [(1, key) for key in added])
+            done += len(added)
             self._progress("embedding", done, total)
+            if self._is_late():
+                break
+        self._result.pending = total - done
         left = [row[0] for row in self._db.execute("SELECT key FROM text WHERE live = 0")]
         if left:
             index.remove(left)
             self._mark(index, [(0, key) for key in left], forget=True)
             self._result.removed += len(left)
+
+    def _is_late(self) -> bool:
+        return time.monotonic() > self._end
 
     def _missing(self) -> Iterator[list[bytes]]:
         """Texts without a vector, newest first, in chunks: small ones first, so that answers come early."""
@@ -229,22 +243,43 @@ class VectorUpdate:
             yield keys
             size = _CHUNK
 
+    def _add(self, keys: list[bytes], index: VectorIndex, cache: EmbeddingCache) -> list[bytes]:
+        """Add texts to the index; gives those that there was time for."""
+        added = self._embed(keys, cache)
+        if added:
+            index.upsert(added, self._vectors(added, cache))
+            self._result.added += len(added)
+        return added
+
     def _newest(self, limit: int) -> list[bytes]:
         rows = self._db.execute(
             "SELECT key FROM text WHERE live > 0 AND indexed = 0 ORDER BY dated DESC, key LIMIT ?", (limit,)
         )
         return [row[0] for row in rows]
 
-    def _embed(self, keys: list[bytes], cache: EmbeddingCache) -> None:
+    def _embed(self, keys: list[bytes], cache: EmbeddingCache) -> list[bytes]:
+        """Have the model read what the cache does not hold; gives the texts that have an embedding then.
+
+        A model of gigabytes reads one text a second, a small one hundreds: in pieces of about two seconds,
+        each kept at once.
+        """
         missing = cache.missing(keys)
-        if not missing:
-            return
+        while missing and not (self._result.encoded and self._is_late()):
+            piece, missing = missing[: self._piece], missing[self._piece :]
+            begun = time.monotonic()
+            self._encode(piece, cache)
+            rate = len(piece) / max(time.monotonic() - begun, 1e-3)
+            self._piece = max(min(int(rate * _PIECE_SECONDS), _CHUNK), 1)
+        lacking = set(missing)
+        return [key for key in keys if key not in lacking]
+
+    def _encode(self, keys: list[bytes], cache: EmbeddingCache) -> None:
         ask = "SELECT text FROM observation WHERE text_key = ? AND live LIMIT 1"
-        texts = [str(self._db.execute(ask, (key,)).fetchone()[0]) for key in missing]
+        texts = [str(self._db.execute(ask, (key,)).fetchone()[0]) for key in keys]
         self._encoder = self._encoder or self._open_encoder(self._space)
         encoded = self._encoder.encode(texts, role="passage")
-        cache.put(missing, encoded.vectors, encoded.cut)
-        self._result.encoded += len(missing)
+        cache.put(keys, encoded.vectors, encoded.cut)
+        self._result.encoded += len(keys)
         self._result.cut += sum(1 for cut in encoded.cut if cut)
 
     def _vectors(self, keys: list[bytes], cache: EmbeddingCache) -> Vectors:
@@ -269,7 +304,7 @@ class VectorUpdate:
             index.stats()
         except IndexDamaged as damage:
             self._result.rebuilt = str(damage)
-            shutil.rmtree(self._space.folder(self._state), ignore_errors=True)
+            remove(self._space.folder(self._state))
             index = self._space.open(self._plugins, self._state)
         return index
 
@@ -277,32 +312,42 @@ class VectorUpdate:
         """A write that was killed between files and log, or files of another day: compare, do not trust."""
         return self._log.fact("generation", "0") != str(index.stats().generation)
 
-    def _compare(self, index: VectorIndex) -> None:
+    def _compare(self, index: VectorIndex, cache: EmbeddingCache) -> None:
+        """What the index holds and the cache does not was read for a cache that is gone: it is read again."""
         have = index.keys()
         known = {row[0]: row[1:] for row in self._db.execute("SELECT key, live, indexed FROM text")}
         index.remove(sorted(key for key in have if key not in known))
+        have = have.difference(cache.missing(sorted(have)))
         changes = [(int(key in have), key) for key, (_, indexed) in known.items() if (key in have) != indexed]
         self._mark(index, changes)
+        with self._log.writing():
+            self._log.remember("verified", "yes")
 
-    def _fill(self, index: VectorIndex, cache: EmbeddingCache) -> None:
-        """Everything that lives, in a space that does not answer yet; goes on where it was interrupted."""
+    def _fill(self, index: VectorIndex, cache: EmbeddingCache) -> bool:
+        """Everything that lives, in a space that does not answer yet; goes on where it was interrupted.
+
+        Gives whether there was time for all of it: then this space answers.
+        """
         live = [
             row[0] for row in self._db.execute("SELECT key FROM text WHERE live > 0 ORDER BY dated DESC, key")
         ]
         have = index.keys()
         index.remove(sorted(have.difference(live)))
-        todo = [key for key in live if key not in have]
+        todo, done = [key for key in live if key not in have], 0
         for start in range(0, len(todo), _CHUNK):
-            keys = todo[start : start + _CHUNK]
-            self._embed(keys, cache)
-            index.upsert(keys, self._vectors(keys, cache))
-            self._result.added += len(keys)
-            self._progress("embedding", start + len(keys), len(todo))
+            done += len(self._add(todo[start : start + _CHUNK], index, cache))
+            self._progress("embedding", done, len(todo))
+            if self._is_late():
+                break
+        self._result.pending = len(todo) - done
+        if self._result.pending:
+            return False
         with self._log.writing():
             self._db.execute("UPDATE text SET indexed = (live > 0)")
             self._log.remember("generation", str(index.stats().generation))
             self._log.remember("space", json.dumps(asdict(self._space)))
         self._free_other_spaces()
+        return True
 
     def _free_other_spaces(self) -> None:
         """What was learned before, or kept in another kind of index, is made again from the cache, if ever;
@@ -310,7 +355,7 @@ class VectorUpdate:
         own = self._space.folder(self._state)
         for folder in own.parent.glob(f"{self._space.fingerprint}-*"):
             if folder != own:
-                shutil.rmtree(folder, ignore_errors=True)
+                remove(folder)
 
     def _answer(self) -> None:
         with self._log.writing():

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
+
 from patina_hooks.errors import SessionError
 from patina_hooks.git.repository import Repository
+
+_UNFINISHED = ("MERGE_HEAD", "CHERRY_PICK_HEAD")
 
 
 def commit_document(repository: Repository, path: str, session: str, title: str) -> str:
@@ -24,5 +28,16 @@ def commit_document(repository: Repository, path: str, session: str, title: str)
         git.run("--literal-pathspecs", "rm", "--quiet", "--cached", "--", path)
     raise SessionError(
         f"session {session} is ended, but its document is not committed: {done.err or 'git commit failed'}",
-        hint=f"git add {path} && git commit --only {path}",
+        hint=_hint(repository, path),
     )
+
+
+def _hint(repository: Repository, path: str) -> str:
+    """The commands that commit it, where git takes them: an ignored file is to be forced upon it, and in the
+    midst of a merge nothing is committed alone."""
+    quoted = shlex.quote(path)
+    force = "--force " if repository.git.run("check-ignore", "--quiet", "--", path).code == 0 else ""
+    commands = f"git add {force}{quoted} && git commit --only {quoted}"
+    if any((repository.git_dir / name).exists() for name in _UNFINISHED):
+        return f"finish what `git status` says is under way, then: {commands}"
+    return commands

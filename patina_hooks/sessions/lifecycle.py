@@ -41,12 +41,13 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """A started session. abandoned: the unfinished one that was ended for it. uncommitted: paths that
-    differed from HEAD at the start. cut: the title was too long and its rest was left out."""
+    """A started session. abandoned: the unfinished one that was ended for it. uncommitted: how many paths
+    differed from HEAD at the start, None where git cannot tell. cut: the title was too long and its rest
+    was left out."""
 
     session: Header
     abandoned: Ended | None
-    uncommitted: int
+    uncommitted: int | None
     cut: bool
 
 

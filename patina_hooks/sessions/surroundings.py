@@ -46,20 +46,21 @@ def check_branch_policy(repository: Repository) -> None:
         )
 
 
-def uncommitted(repository: Repository) -> int:
-    """How many tracked paths differ from HEAD.
+def uncommitted(repository: Repository) -> int | None:
+    """How many tracked paths differ from HEAD, None where git cannot tell.
 
     Only `status` can tell a touched file from a changed one, and it may run clean filters that the
-    repository's configuration names: they are switched off one by one.
+    repository's configuration names: they are switched off one by one, also those that are required
+    (git-lfs). A touched file of such a filter counts as changed.
     """
     names = repository.git.run(
-        "config", "--null", "--name-only", "--get-regexp", r"^filter\..*\.(clean|process)$"
+        "config", "--null", "--name-only", "--get-regexp", r"^filter\..*\.(clean|process|required)$"
     )
     keys = {name for name in names.out.decode("utf-8", "surrogateescape").split("\0") if name}
     if any("=" in key for key in keys):
-        return 0  # git cannot be told to leave such a filter out
-    off = [part for key in sorted(keys) for part in ("-c", f"{key}=")]
+        return None  # git cannot be told to leave such a filter out
+    off = [part for key in sorted(keys) for part in ("-c", f"{key}=")]  # an empty `required` is a no
     records = repository.git.run(
         *off, "status", "--porcelain", "-z", "--no-renames", "--untracked-files=no", "--ignore-submodules=all"
     )
-    return records.out.count(b"\0") if records.code == 0 else 0
+    return records.out.count(b"\0") if records.code == 0 else None

@@ -92,7 +92,11 @@ def create_tag(repository: Repository, name: TagName, commit: str, title: str) -
             f"the tag {name} cannot be made: git does not know who you are",
             hint='git config user.name "Your Name"\n      git config user.email you@example.com',
         )
-    raise SessionError(f"the tag {name} cannot be made: {done.err or f'git tag ended with {done.code}'}")
+    (there,) = repository.names([name.ref])
+    raise SessionError(
+        f"the tag {name} cannot be made: {done.err or f'git tag ended with {done.code}'}",
+        hint=f"git tag --delete {name}" if there else "",
+    )
 
 
 def delete_tag(repository: Repository, name: TagName, commit: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import resource
 import shutil
@@ -24,6 +25,8 @@ from support.twins import make_twin
 from patina_hooks.errors import ModelError
 from patina_hooks.models.hub import models_folder
 from patina_hooks.models.user import user_models_file
+from patina_hooks.models.weights import model_files
+from patina_hooks.plugins import Plugins
 from patina_hooks.settings import user_file
 
 WEIGHTS = bytes(range(256)) * 1_000
@@ -69,6 +72,12 @@ def anywhere(tmp_path: Path) -> Shell:
 
 def named(listed: list[dict[str, Any]], name: str) -> dict[str, Any]:
     return next(one for one in listed if one["name"] == name)
+
+
+def added(shell: Shell, folder: Path) -> None:
+    """A model of the user's own, under its folder's name."""
+    make_twin("bert", folder)
+    assert shell.run("models", "add", "--from-folder", str(folder), "--pooling", "cls").returncode == 0
 
 
 def documented(command: str) -> set[str]:
@@ -288,6 +297,57 @@ def test_a_file_of_two_models_is_verified_by_the_one_that_knows_its_hash(
     assert done.returncode == 1
 
 
+def test_a_file_that_is_gone_is_found_by_who_names_no_model(anywhere: Shell, tmp_path: Path) -> None:
+    added(anywhere, tmp_path / "twin")
+    (tmp_path / "twin/tokenizer.json").unlink()
+    done = anywhere.run("models", "verify", "--json")
+    wrong = [one for one in json.loads(done.stdout) if one["error"]]
+    assert [(one["model"], one["role"], one["state"]) for one in wrong] == [("twin", "tokenizer", "absent")]
+    assert done.returncode == 1
+    assert wrong[0]["hint"].startswith("put it there, or correct its path in models.toml")
+    assert f"try: {wrong[0]['hint']}" in done.stderr
+    shutil.rmtree(tmp_path / "twin")
+    assert anywhere.run("models", "verify").returncode == 0, "nothing of it is here"
+
+
+def test_a_pulled_file_that_is_gone_is_found_too(anywhere: Shell, hub: Hub) -> None:
+    anywhere.run("models", "pull", "acme-hub")
+    (models_folder() / "acme/acme/main/onnx/model.onnx").unlink()
+    done = anywhere.run("models", "verify")
+    assert done.returncode == 1
+    assert "onnx/model.onnx of acme/acme was not pulled yet" in done.stdout
+    assert "try: patina models pull acme-hub --runtime onnx" in done.stderr
+
+
+def test_a_file_is_read_anew_however_unchanged_it_looks(anywhere: Shell, tmp_path: Path) -> None:
+    added(anywhere, tmp_path / "twin")
+    weights = tmp_path / "twin/model.safetensors"
+    model_files(Plugins.load().model("twin"), "mlx")  # by now its size and time are known
+    before = weights.stat()
+    with weights.open("r+b") as file:
+        file.seek(-1, os.SEEK_END)
+        last = file.read(1)
+        file.seek(-1, os.SEEK_END)
+        file.write(bytes([last[0] ^ 1]))
+    os.utime(weights, ns=(before.st_atime_ns, before.st_mtime_ns))
+    done = anywhere.run("models", "verify", "twin")
+    assert done.returncode == 1
+    assert "model.safetensors is not the file that was named" in done.stdout
+    assert "try: put the file back, or add it anew" in done.stderr
+
+
+def test_a_file_of_several_runtimes_counts_once(anywhere: Shell) -> None:
+    tokenizer = 'tokenizer = {repository = "acme/acme", path = "tokenizer.json"}\n'
+    user_models_file().write_text(
+        "[acme-both]\ndimensions = 64\n"
+        f"[acme-both.files.onnx]\n{tokenizer}"
+        f'[acme-both.files."onnx/int8"]\n{tokenizer}'
+    )
+    done = anywhere.run("models", "verify", "acme-both")
+    assert done.stdout == "tokenizer.json of acme/acme was not pulled yet\n"
+    assert "1 file of 1 cannot be used" in done.stderr
+
+
 def test_a_pull_tells_programs_what_it_did(anywhere: Shell, hub: Hub) -> None:
     done = anywhere.run("models", "pull", "acme-hub", "--runtime", "onnx", "--json")
     told = json.loads(done.stdout)
@@ -382,6 +442,35 @@ def test_a_name_that_a_plugin_has_is_refused(anywhere: Shell, tmp_path: Path) ->
     assert anywhere.run(*add, "--name", "mine").returncode == 0
 
 
+def test_a_folder_whose_name_no_entry_can_have(anywhere: Shell, tmp_path: Path) -> None:
+    make_twin("bert", tmp_path / "My Model (v2)")
+    add = ("models", "add", "--from-folder", str(tmp_path / "My Model (v2)"), "--pooling", "cls")
+    done = anywhere.run(*add)
+    assert done.returncode == 2
+    assert "'my model (v2)' cannot be the name of a model" in done.stderr
+    assert "try: --name my-model-v2" in done.stderr
+    assert user_models_file().read_text() == MODEL
+    assert anywhere.run(*add, "--name", "my-model-v2").returncode == 0
+
+
+def test_a_place_where_nothing_can_be_written_is_no_bug(anywhere: Shell, hub: Hub, tmp_path: Path) -> None:
+    added(anywhere, tmp_path / "twin")
+    (tmp_path / "file").write_text("in the way")
+    inside = str(tmp_path / "file/inside")
+    for command in (
+        anywhere.run("models", "export", "twin", "--output", inside),
+        anywhere.run("models", "export", "twin", "--output", str(tmp_path / ("a" * 300))),
+        anywhere.run("models", "pull", "acme-hub", env={"XDG_DATA_HOME": inside}),
+        anywhere.run(
+            "models", "add", "--from-folder", str(tmp_path / "twin"), "--pooling", "cls", "--name", "b",
+            env={"XDG_CONFIG_HOME": inside},
+        ),
+    ):  # fmt: skip
+        assert command.returncode == 1, command.stderr
+        assert str(tmp_path) in command.stderr
+        assert "bug" not in command.stderr
+
+
 def test_a_recommendation_has_reasons_for_and_against(anywhere: Shell) -> None:
     told = json.loads(anywhere.out("models", "recommend", "--json"))
     assert set(told) == documented("recommend")
@@ -390,6 +479,20 @@ def test_a_recommendation_has_reasons_for_and_against(anywhere: Shell) -> None:
     assert set(reasons) == {one["name"] for one in listed}
     assert all(reasons.values())
     assert f"embedding_model: {told['model']}" in anywhere.out("models", "recommend")
+
+
+@pytest.mark.parametrize(
+    ("code", "written"),
+    [("en", "EN"), ("en", "en-US"), ("en", "en_US.UTF-8"), ("de", "de-AT"), ("pt", "pt-BR"), ("pt", "PT")],
+)
+def test_a_language_is_known_however_it_is_written(anywhere: Shell, code: str, written: str) -> None:
+    user_models_file().write_text(
+        MODEL.replace('["en"]', '["en", "pt-BR"]').replace("64000", "150_000_000").split("[acme-twice]")[0]
+    )
+    told = anywhere.out("models", "recommend", "--language", code)
+    assert anywhere.out("models", "recommend", "--language", written) == told
+    assert f"knows {code} " in told or "knows many languages" in told
+    assert ("not acme-hub: it was not trained for" in told) == (code == "de")
 
 
 # --- naming one in a recipe -------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import pty
@@ -60,6 +61,9 @@ def test_before_init(tmp_path: Path, arguments: tuple[str, ...]) -> None:
     "arguments",
     [("nonsense",), ("scry",), ("scry", "x", "--mode", "magic"), ("scry", "x", "-n", "0"), ("log", "-n", "x"),
      ("scry", "x", "--since", "yesterday"), ("scry", "x", "--ref", "nowhere"), ("scry", "--file", "nowhere"),
+     ("scry", "x", "--kind", "decisions"), ("scry", "x", "--session", "nonsense"),
+     ("scry", "--file", "README.md", "--kind", "decision"),
+     ("scry", "--file", "README.md", "--since", "2025-01-01"),
      ("scry", "x", "--file", "README.md"), ("sync", "--nonsense"), ("session", "start")],
     ids=" ".join,
 )  # fmt: skip
@@ -83,6 +87,26 @@ def test_a_bug_says_where_its_traceback_is(memory: Memory, tmp_path: Path) -> No
     assert "this is a bug: ZeroDivisionError: one by [2Jnought" in done.stderr
     place = Path(done.stderr.rpartition("the traceback is in ")[2].strip())
     assert "ZeroDivisionError" in place.read_text()
+
+
+@pytest.mark.parametrize("place", ["", "/nowhere/a file"])
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EPERM, errno.EROFS])
+def test_a_folder_that_is_shut_is_no_bug_where_it_is_named(
+    memory: Memory, tmp_path: Path, number: int, place: str
+) -> None:
+    error = f"OSError({number}, 'shut'{f', {place!r}' if place else ''})"
+    code = (
+        "from patina_hooks import commands; from patina_hooks.api import Patina\n"
+        f"def refused(self): raise {error}\n"
+        "Patina.status = refused; commands.main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, "status"], cwd=memory.root, capture_output=True, text=True, check=False,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (1 if place else 3, "")
+    if place:
+        assert done.stderr == f"patina: {place} cannot be used: shut\n  try: ls -ld /\n"
 
 
 def test_ctrl_c_ends_with_130(memory: Memory, tmp_path: Path) -> None:
@@ -219,6 +243,20 @@ def test_no_command_starts_a_worker_where_hooks_would_not(
     assert len(calls) == 2 * started
 
 
+def test_a_commit_that_another_process_has_not_come_to_is_no_silent_gap(
+    memory: Memory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATINA_SKIP", "1")
+    with SyncLock(memory.state / worker.SYNC_LOCK):
+        assert "another patina" not in Shell(memory.root).invoke("scry", "marmots").stderr
+        memory.commit("zebras cross the road")
+        done = Shell(memory.root).invoke("scry", "zebras", "--mode", "lexical")
+        assert "has not come to the newest commit yet" in done.stderr
+    done = Shell(memory.root).invoke("scry", "zebras", "--mode", "lexical")
+    assert "zebras cross the road" in done.stdout
+    assert "another patina" not in done.stderr
+
+
 def test_a_worker_that_cannot_be_started_is_no_failure(
     memory: Memory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -228,3 +266,49 @@ def test_a_worker_that_cannot_be_started_is_no_failure(
     monkeypatch.setattr(worker, "start_worker", refuse)
     with SyncLock(memory.state / worker.SYNC_LOCK):
         assert Shell(memory.root).invoke("status").exit_code == 0
+
+
+@pytest.mark.parametrize("closed", [(0,), (1,), (2,), (0, 1, 2)], ids=str)
+@pytest.mark.parametrize("arguments", [("scry", "marmots"), ("status",), ("--help",)], ids=" ".join)
+def test_a_stream_that_is_closed_is_no_failure(
+    shell: Shell, closed: tuple[int, ...], arguments: tuple[str, ...]
+) -> None:
+    def close() -> None:
+        for number in closed:
+            os.close(number)
+
+    streams = {stream: subprocess.PIPE for stream in (1, 2) if stream not in closed}
+    done = subprocess.run(
+        [sys.executable, "-c", "from patina_hooks.commands import run; run()", *arguments],
+        cwd=shell.folder, check=False, stdout=streams.get(1), stderr=streams.get(2),
+        preexec_fn=close,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr or b"") == (0, b"")
+    assert bool(done.stdout) == (1 not in closed)
+
+
+def test_a_usage_that_nobody_can_be_told_of_is_still_one(shell: Shell) -> None:
+    done = subprocess.run(
+        [*PATINA, "nonsense"], cwd=shell.folder, check=False, preexec_fn=lambda: os.closerange(0, 3)
+    )
+    assert done.returncode == 2
+
+
+@pytest.mark.parametrize("entry", ["main", "run"])
+def test_what_a_plugin_prints_to_a_full_disk_is_told(tmp_path: Path, entry: str) -> None:
+    (tmp_path / "loud.py").write_text(
+        "import click\nfrom patina_hooks import CommandSpec, hookimpl\n\n\n"
+        "@click.command('shout')\ndef shout():\n    print('hello')\n\n\n"
+        "@hookimpl\ndef patina_register_commands():\n    yield CommandSpec('shout', 'x', 'loud:shout')\n"
+    )
+    site = Site(tmp_path / "site")
+    site.add("patina-loud", files={}, entry_points={"loud": "loud"})
+    path = f"{site.folder}{os.pathsep}{tmp_path}"
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", f"from patina_hooks.commands import {entry}; {entry}()", "shout"],
+            cwd=tmp_path, stdout=full, stderr=subprocess.PIPE, text=True, check=False,
+            env={**os.environ, "PYTHONPATH": path, "PYTHONUNBUFFERED": ""},
+        )  # fmt: skip
+    assert done.stderr == "patina: the output cannot be written: No space left on device\n  try: df -h\n"
+    assert done.returncode == 1

@@ -137,3 +137,15 @@ def test_a_read_only_state_still_answers(shell: Shell, monkeypatch: pytest.Monke
     done = shell.invoke("scry", "marmots parse by hand")
     assert "marmots parse by hand" in done.stdout
     assert done.stderr.startswith("patina: answering from what was recorded: ")
+
+
+@pytest.mark.parametrize("columns", ["1", "5", "80"])
+def test_a_terminal_may_be_narrow(shell: Shell, columns: str) -> None:
+    done = shell.run("scry", "marmots", "parse", "by", "hand", env={"COLUMNS": columns})
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "hand" in done.stdout
+
+
+def test_a_session_may_be_named_by_its_beginning(shell: Shell) -> None:
+    found = json.loads(shell.out("scry", "marmots", "--session", SESSION[:8], "--kind", "commit", "--json"))
+    assert [hit["session"] for hit in found["hits"]] == [SESSION]

@@ -34,9 +34,9 @@ def row(
     return Row(Candidate(name, spec, space, 1_000), speed, (SetResult("goal", answers),) if answers else ())
 
 
-def shared(name: str, to: str, least: float = 1.0) -> Row:
+def shared(name: str, to: str, least: float = 1.0, *, rate: float = 100.0) -> Row:
     """One that has the same files as another, in another runtime."""
-    return replace(row(name, []), agreement=Agreement(to, least, mean=1.0, overlap=1.0, texts=200))
+    return replace(row(name, [], rate=rate), agreement=Agreement(to, least, mean=1.0, overlap=1.0, texts=200))
 
 
 def failed(name: str) -> Row:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from support.memory import Memory
 
 from patina_hooks.api import Patina
-from patina_hooks.comparison.agreement import agree
+from patina_hooks.comparison.agreement import Agreement, agree
 from patina_hooks.comparison.candidates import candidates
 from patina_hooks.comparison.compare import compare
 from patina_hooks.comparison.conclusion import conclude
@@ -106,6 +106,11 @@ def test_one_text_that_differs_is_enough() -> None:
     assert found.mean == pytest.approx(1 - 2 / 40)
     assert not found.holds
     assert 0.8 < found.overlap < 1
+
+
+@pytest.mark.parametrize(("least", "holds"), [(0.9989, False), (0.9991, True)])
+def test_less_than_a_thousandth_is_what_last_digits_make(least: float, holds: bool) -> None:
+    assert Agreement("a", least, mean=1.0, overlap=1.0, texts=200).holds is holds
 
 
 def test_a_text_without_tokens_is_the_same_everywhere() -> None:

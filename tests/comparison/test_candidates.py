@@ -57,7 +57,40 @@ def test_a_name_that_nobody_knows_is_one(past: Past) -> None:
 
 
 @pytest.mark.parametrize(
-    "names", [["acme-64", "acme-64@onnx"], ["e5-base-v2", "e5-base-v2"], ["acme-64", "patina-acme/acme-64"]]
+    ("name", "lacks"),
+    [("acme-64@", "runtime"), ("@onnx", "model"), ("@", "model"), ("acme-64@onnx@", "runtime")],
+)
+def test_what_stands_beside_nothing_is_no_name(past: Past, name: str, lacks: str) -> None:
+    with pytest.raises(UsageError, match=f"^'{name}' names no {lacks}: expected MODEL or MODEL@RUNTIME"):
+        candidates(past.memory.patina(), ["minilm-l6-v2", name])
+
+
+def test_a_line_of_the_recipe_is_named_only_for_what_it_says(tmp_path: Path) -> None:
+    memory = Memory.make(tmp_path / "repository")
+    memory.write(".patina/oxidize.yaml", "version: 2\nembedding_model: acme-64\nruntime: abacus\n")
+    patina = memory.patina()
+    (its,) = candidates(patina, ["acme-64"])
+    assert its.error.startswith(".patina/oxidize.yaml:3: no runtime is named 'abacus'")
+    asked = candidates(patina, ["acme-64@sextant", "minilm-l6-v2@sextant"])
+    assert [one.error.partition(" (")[0] for one in asked] == ["no runtime is named 'sextant'"] * 2
+
+
+def test_the_index_of_the_recipe_does_not_matter(tmp_path: Path) -> None:
+    """What is compared is read from the cache, so that an index whose plugin is absent stands in no way."""
+    memory = Memory.make(tmp_path / "repository")
+    memory.write(".patina/oxidize.yaml", "version: 2\nembedding_model: acme-64\nindex: nowhere\n")
+    (one,) = candidates(memory.patina(), ["acme-64"])
+    assert (one.error, one.space is None) == ("", False)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["acme-64", "acme-64@onnx"],
+        ["acme-64", "acme-64@patina-onnx/onnx"],
+        ["e5-base-v2", "e5-base-v2"],
+        ["acme-64", "patina-acme/acme-64"],
+    ],
 )
 def test_twice_the_same_is_nothing_to_compare(past: Past, names: list[str]) -> None:
     with pytest.raises(UsageError, match="are the same model in the same runtime"):

@@ -6,11 +6,13 @@ from pathlib import Path
 
 import pytest
 from evaluation.past import Past
+from support.embedding_server import serving, use
 from support.memory import Memory
 
 from patina_hooks.api import Patina
 from patina_hooks.comparison.candidates import candidates
 from patina_hooks.comparison.compare import about, compare
+from patina_hooks.comparison.conclusion import conclude
 from patina_hooks.comparison.results import ALL
 from patina_hooks.errors import StateError
 from patina_hooks.plugins import Plugins
@@ -39,6 +41,47 @@ def test_a_model_that_fails_late_is_a_row_too(past: Past, bag: None) -> None:
     assert stages["measuring speed"] == (100, 100)
     assert stages["embedding bag-32"] == (ran.embedded, ran.embedded)
     assert stages["measuring answers"] == (sum(made.sets.values()), sum(made.sets.values()))
+
+
+@pytest.mark.parametrize(("names", "runtime"), [(["acme-64@remote"], ""), (["acme-64"], "remote")])
+def test_a_model_that_runs_elsewhere_is_compared(past: Past, names: list[str], runtime: str) -> None:
+    """It is another model there, whatever its name: not a word of its files, and answers of its own."""
+    patina = past.memory.patina()
+    with serving() as server:
+        use(server)
+        made = compare(patina, candidates(patina, ["acme-64@onnx", *names], runtime))
+        asked = set(server.texts())
+    here, there = made.rows
+    assert (there.error, there.agreement, there.candidate.bytes) == ("", None, 0)
+    assert there.candidate.space
+    assert (there.candidate.space.runtime, there.speed is None) == ("remote", False)
+    assert there.sets
+    assert {piece for piece in asked if "marmots" in piece}
+    assert made.answered == [here, there]
+    assert "acme-64@onnx" in conclude(made)[0]
+
+
+def test_the_recipes_model_that_runs_elsewhere_is_compared(tmp_path: Path) -> None:
+    memory = Memory.make(tmp_path / "repository")
+    memory.write(".patina/oxidize.yaml", "version: 2\nembedding_model: acme-64\nruntime: remote\n")
+    memory.commit("begin with marmots")
+    with serving() as server:
+        use(server)
+        memory.sync()
+        patina = memory.patina()
+        (row,) = compare(patina, candidates(patina, ["acme-64"])).rows
+    assert row.error == ""
+    assert row.candidate.space is not None
+    assert row.candidate.space.runtime == "remote"
+
+
+def test_a_server_that_is_gone_is_a_row(past: Past) -> None:
+    with serving() as gone:
+        use(gone)
+    patina = past.memory.patina()
+    (one,) = candidates(patina, ["acme-64@remote"])
+    assert one.space is None
+    assert "cannot be reached" in one.error
 
 
 def test_what_is_asked_once_more_is_no_further_evidence(past: Past) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from comparison.compared import comparison, failed, row
+from comparison.compared import comparison, failed, row, shared
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -104,6 +104,15 @@ def test_more_or_less_is_said_only_where_the_interval_is_on_one_side(
     assert told.startswith("b finds less") == gain.is_below_zero
     if len(set(second.sets[0].clusters)) < 10:
         assert told.startswith("It cannot be told")
+
+
+def test_a_speed_is_beside_the_row_that_the_sentence_names() -> None:
+    made = comparison(row("a", FAIR), row("b", FAIR, rate=10.0), shared("b@mlx", "b", rate=40.0))
+    slower, faster = conclude(made)
+    assert slower.endswith("; it is 10 times slower.")
+    assert faster.startswith("b@mlx shares its vectors with b by fingerprint: ")
+    assert faster.endswith("; it is 4.0 times faster.")
+    assert made.ratio(made.rows[2], "texts_per_second") == 0.4
 
 
 @pytest.mark.parametrize(("rate", "told"), [(124.0, "about as fast"), (126.0, "1.3 times faster")])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from xml.etree import ElementTree as ET
 
+import pytest
 from comparison.compared import comparison, failed, row, shared
 
 from patina_hooks.comparison.page import page, picture
@@ -67,6 +68,25 @@ def test_a_model_has_one_colour_in_all_pictures() -> None:
             colours.setdefault(label, set()).add(colour)
     assert [len(each) for each in colours.values()] == [1, 1, 1, 1]
     assert all("..." in label for label in list(colours)[1:3])
+
+
+@pytest.mark.parametrize(
+    ("names", "labels"),
+    [
+        (
+            [f"qwen3-embedding-{size}@mlx/4bit" for size in ("0.6b", "4b", "8b")],
+            ["qwen3-...6b@mlx/4bit", "qwen3-...4b@mlx/4bit", "qwen3-...8b@mlx/4bit"],
+        ),
+        ([f"{middle:-^60}" for middle in "abc"], [f"{place} -------...--------" for place in (1, 2, 3)]),
+        (["a", "a\u202e", "a-name-of-more-than-twenty"], ["1 a", "2 a", "3 a-name-...n-twenty"]),
+    ],
+)
+def test_what_is_drawn_has_a_label_and_a_colour_of_its_own(names: list[str], labels: list[str]) -> None:
+    root = ET.fromstring(picture(comparison(*(row(name, VALUES) for name in names))))  # noqa: S314 (just made)
+    for one in list(root.iter(f"{SVG}svg"))[-3:]:
+        drawn = [text.text or "" for text in one.iter(f"{SVG}text") if text.get("text-anchor") == "end"]
+        colours = {bar.get("fill") for bar in one.iter(f"{SVG}rect") if bar.get("fill") != "white"}
+        assert (drawn, len(colours)) == (labels, 3)
 
 
 def test_without_questions_costs_are_drawn_all_the_same() -> None:

@@ -251,6 +251,63 @@ def test_only_what_some_extractor_has_not_read_is_missing(log: Log) -> None:
         assert missing_sources(connection, more, "session", ["a" * 40]) == ["a" * 40]
 
 
+# --- what is found of a document, and what is not ---
+
+
+HEADINGS = (
+    "# Session: headings\n\n### Why Quetzalcoatl segfaults\n\n#### On drop\nBecause of the order.\n\n"
+    "**Xylophone findings:**\n- one\n\n## Key Decisions about Zugzwang\n\n**Rationale:**\n- it is fast\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("word", "said", "line"),
+    [
+        ("Quetzalcoatl", "Why Quetzalcoatl segfaults", 3),
+        ("Xylophone", "Xylophone findings", 8),
+        ("Zugzwang", "Key Decisions about Zugzwang", 11),
+        ("Frobnication", "Frobnication", 3),
+    ],
+)
+def test_a_word_that_stands_only_in_a_heading_or_label_is_found(
+    memory: Memory, word: str, said: str, line: int
+) -> None:
+    memory.commit("work\n\nFrobnication:\n- one\n", {DOCUMENT: HEADINGS})
+    memory.archive("20251102-090000", decisions="chose numpy")
+    memory.sync()
+    (hit,) = memory.patina().search(word, mode="lexical")
+    assert (hit.text, hit.line) == (said, line)
+    assert text_key(said) in memory.snapshot().vectors
+    assert memory.snapshot() == memory.rebuilt()
+
+
+def many(count: int) -> str:
+    return "# Session: many\n\n" + "".join(f"- bullet number {number}\n" for number in range(count))
+
+
+def test_what_there_was_no_room_for_is_told(memory: Memory) -> None:
+    """In a document, a draft and a message: by status, and by the log when it was met."""
+    draft = ".patina/local/active-session.md"
+    memory.write(draft, many(5_003))
+    oid = memory.commit(many(1_200), {DOCUMENT: many(6_000)})
+    memory.sync()
+    told = [
+        (draft, "lines 5,003 to 5,006: too many observations"),
+        (oid, "lines 1,002 to 1,202: too many observations"),
+        (DOCUMENT, "lines 5,003 to 6,003: too many observations"),
+    ]
+    assert sorted(memory.patina().status().skipped) == sorted(told)
+    skipped = [(event.subject, event.detail) for event in memory.patina().events(kind="skipped")]
+    assert sorted(skipped) == sorted(told[1:])
+    memory.sync()
+    assert len(memory.patina().events(kind="skipped")) == 2
+    memory.sync(full=True)
+    assert sorted(memory.patina().status().skipped) == sorted(told)
+    memory.commit("shorter", {DOCUMENT: many(5_000)})
+    memory.sync()
+    assert sorted(memory.patina().status().skipped) == sorted(told[:2])
+
+
 # --- redaction ---
 
 

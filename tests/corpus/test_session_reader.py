@@ -23,6 +23,21 @@ CORPORA = [pytest.param(corpus, id=corpus.name) for corpus in corpora()]
 FIRST_MATCH = {"excerpt": (32, 3, 61), "history": (1015, 108, 1807)}
 LATER = "20251123-104727.md"
 
+# What headings and labels of tools and templates say, in any document.
+USUAL = set(
+    re.findall(
+        r"\w+",
+        """
+        accomplishments achievement achievements actions activity and architectural architecture blockers
+        captured challenges classification claude completed context core covering critical decision
+        decisions design discussion during end faced final for future git goal goals identified insight
+        insights key learned lessons log made major next note notes observed original pattern patterns
+        period previous problem reasoning recommendations request session since solutions start steps
+        technical this update user work
+        """,
+    )
+)
+
 MARKUP = re.compile(r"^[ \t>]*(?:[-*+]|\d{1,9}[.)])?[ \t]+(?:\[[ xX]\])?", re.MULTILINE)
 
 
@@ -111,6 +126,24 @@ def test_every_line_ends_in_an_observation_or_a_named_omission(corpus: Corpus) -
 
 
 @pytest.mark.parametrize("corpus", CORPORA)
+def test_headings_and_labels_leave_out_only_words_that_every_document_has(corpus: Corpus) -> None:
+    lost: dict[str, set[str]] = {}
+    for path in corpus.all:
+        extraction = read_file(path)
+        lines = path.read_text("utf-8").split("\n")
+        said = {item.line: item.text for item in extraction.observations}
+        for omission in extraction.omissions:
+            for number in range(omission.first, omission.last + 1):
+                if omission.reason in ("heading", "label") and not re.search(r"\[\S+\]", lines[number - 1]):
+                    words = re.findall(r"\w+", lines[number - 1])
+                    lost.setdefault(path.name, set()).update(
+                        {word.lower() for word in words if not word.isdecimal()}
+                        - set(re.findall(r"\w+", said.get(number, "").lower()))
+                    )
+    assert {name: words - USUAL for name, words in lost.items() if words - USUAL} == {}
+
+
+@pytest.mark.parametrize("corpus", CORPORA)
 def test_observations_are_in_order_trimmed_and_of_a_readable_size(corpus: Corpus) -> None:
     for path in corpus.all:
         observations = read_file(path).observations
@@ -190,7 +223,7 @@ def test_a_summary_of_prompts_tells_user_and_assistant_apart() -> None:
 )
 def test_a_heading_or_label_gives_its_items_a_kind(label: str, kind: str) -> None:
     extraction = read(f"# Session: x\n\n## Activity Log\n\n{label}\n- one thing\n\n1) another thing\n")
-    assert [(item.kind, item.text) for item in extraction.observations] == [
+    assert [(item.kind, item.text) for item in extraction.observations if item.weight == 1] == [
         (kind, "one thing"),
         (kind, "another thing"),
     ]
@@ -222,15 +255,77 @@ def test_an_unknown_label_ends_the_known_one() -> None:
 def test_an_unknown_label_with_text_is_the_section_up_to_the_next_blank_line() -> None:
     text = "# Session: x\n\n## Plan\n**Solution**: a lock\n- an item\n\n- another\n"
     assert [(item.section, item.text) for item in read(text).observations] == [
+        ("Session: x", "Plan"),
         ("Plan", "**Solution**: a lock"),
         ("Solution", "an item"),
         ("Plan", "another"),
     ]
 
 
-def test_a_heading_or_label_with_nothing_below_is_kept_itself() -> None:
-    text = "# Session: x\n\n## Rewrote the parser\n\n## Then\n\n**Only words:**\n\n### Deeper\n\ntext\n"
-    assert [item.text for item in read(text).observations] == ["Rewrote the parser", "Only words", "text"]
+def test_a_heading_or_label_is_text_of_less_weight_than_what_stands_below_it() -> None:
+    text = (
+        "# Session: x\n\n## Key Decisions\n\n### Rewrote the parser\n\n### Then\n\n**Only words:**\n\n"
+        "#### Deeper\n\ntext\n"
+    )
+    assert [(item.kind, item.text, item.section, item.weight) for item in read(text).observations] == [
+        ("decision", "Rewrote the parser", "Key Decisions", 1.0),
+        ("text", "Then", "Key Decisions", 0.75),
+        ("decision", "Only words", "Then", 1.0),
+        ("text", "Deeper", "Then", 0.75),
+        ("decision", "text", "Deeper", 1.0),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("line", "kept"),
+    [
+        ("## Why it fails on drop", [("text", "Why it fails on drop")]),
+        ("## Solution", [("text", "Solution")]),
+        ("**Odd findings:**", [("text", "Odd findings")]),
+        ("## Decision: split the parser", [("text", "Decision: split the parser")]),
+        ("### Insights for 2.0 (and 設計)", [("text", "Insights for 2.0 (and 設計)")]),
+        ("**Decision: split it**", [("decision", "split it")]),
+        ("**Decision on locks:** one", [("decision", "**Decision on locks:** one")]),
+        ("**Decision on locks: one file**", [("decision", "**Decision on locks: one file**")]),
+        ("### 10:30 - Update (the lock order)", [("activity", "Update (the lock order)")]),
+        ("### 10:30 - Note [on the parser]", [("note", "Note [on the parser]")]),
+        ("### 10:30 - User request for speed", [("prompt", "User request for speed")]),
+        ("**Key Decision:** one", [("decision", "one")]),
+        ("**Challenges faced and solutions:**", []),
+        ("## Key Decisions & Reasoning", []),
+        ("### 10:30 - Update [main@0123abc]", []),
+        ("### 10:30 - Final Update (covering since 09:00)", []),
+        ("## A title", []),
+    ],
+)
+def test_a_heading_or_label_is_kept_for_its_own_words(line: str, kept: list[tuple[str, str]]) -> None:
+    extraction = read(f"# Session: A title\n\nabove\n\n{line}\n\nbelow\n")
+    said = [(item.kind, item.text) for item in extraction.observations]
+    assert said[0] == ("text", "above")
+    assert said[-1][1] == "below"
+    assert said[1:-1] == kept
+
+
+def test_a_heading_that_names_a_kind_and_has_nothing_below_is_of_that_kind() -> None:
+    extraction = read("# Session: x\n\n## Decision: split it\n\n**Pattern for locks:**\n\n## Pattern\n")
+    assert [(item.kind, item.text) for item in extraction.observations] == [
+        ("text", "Decision: split it"),
+        ("pattern", "Pattern for locks"),
+    ]
+
+
+def test_a_heading_in_the_summary_of_the_session_before_is_part_of_it() -> None:
+    text = "# Session: x\n\n## Previous Session Context\nWe began.\n\n### The cache\nIt moved.\n\n## Goals\n"
+    assert [(item.kind, item.text, item.line) for item in read(text).observations] == [
+        ("context", "We began.", 4),
+        ("context", "The cache\nIt moved.", 6),
+    ]
+
+
+def test_a_first_heading_below_front_matter_with_another_title_is_kept() -> None:
+    head = "---\nid: 20260102-030405\ntitle: Stated\n---\n\n"
+    assert found(read(f"{head}# Another\n\nwords\n"), "text") == ["Another", "words"]
+    assert found(read(f"{head}# Session: Stated\n\nwords\n"), "text") == ["words"]
 
 
 def test_a_timed_heading_that_tells_something_is_an_activity() -> None:
@@ -273,7 +368,7 @@ def test_a_goal_that_is_not_the_title_stays_a_goal() -> None:
 
 def test_counters_outside_git_activity_are_kept() -> None:
     extraction = read("# Session: x\n\n**Results:**\n- Files changed: all of them, it took an hour\n")
-    assert found(extraction, "text") == ["Files changed: all of them, it took an hour"]
+    assert found(extraction, "text") == ["Results", "Files changed: all of them, it took an hour"]
 
 
 @pytest.mark.parametrize(
@@ -475,6 +570,7 @@ def test_no_text_is_refused(text: str) -> None:
         pytest.param("word and more " * 750_000, id="10 MB line"),
         pytest.param("x" * 10_000_000, id="10 MB word"),
         pytest.param("## a\n\n" * 100_000, id="headings"),
+        pytest.param("## x\n## " + "key " * 2_000_000, id="one long heading"),
         pytest.param("```a\n## h\n~~~b\n" * 50_000, id="fences never closed"),
         pytest.param(
             "".join("`" * (3 + n % 9) + "a\n## h\n" for n in range(50_000)), id="longer and longer fences"

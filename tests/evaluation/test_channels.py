@@ -139,7 +139,7 @@ def test_texts_without_vectors_are_an_error_that_says_what_to_type(past: Past, t
     space = space_of(past.memory)
     with pytest.raises(StateError, match="have no vector yet") as raised:
         load_embeddings(tmp_path, space, [found], lambda: open_model(space))
-    assert raised.value.hint == "patina sync"
+    assert raised.value.hint == "patina sync --full"
 
 
 def test_gc_lets_go_of_questions_alone(tmp_path: Path) -> None:

@@ -82,9 +82,9 @@ def test_the_show(tmp_path: Path) -> None:
     for answer, words in zip(answers, expected, strict=True):
         assert words in answer
     bill = done.stdout.split("What it cost\n")[1]
-    assert re.search(r"^first index +[\d.]+ s for 1,3\d\d texts", bill, re.M)
+    assert re.search(r"^first index +[\d.]+ s for 1,4\d\d texts", bill, re.M)
     assert re.search(r"^git commit +[\d.]+ ms without our hook, [\d.]+ ms with it", bill, re.M)
-    assert re.search(r"^memory +1,3\d\d observations in \d\.\d MB, in \.git/patina$", bill, re.M)
+    assert re.search(r"^memory +1,4\d\d observations in \d\.\d MB, in \.git/patina$", bill, re.M)
     assert re.search(r"^model +minilm-l6-v2, 23\.\d MB", bill, re.M)
 
     place = Place(folder / "repository")

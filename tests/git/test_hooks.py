@@ -467,3 +467,21 @@ def test_a_block_comes_out_as_it_went_in(lines: list[bytes], newline: bool) -> N
     first, end, rest = content.partition(b"\n")
     assert stub.without_block(first + end + stub.block("post-commit") + rest) == content
     assert not stub.is_ours_alone(first + end + stub.block("post-commit") + rest, "post-commit")
+
+
+def test_a_line_that_was_added_by_hand_is_named_when_the_rest_is_removed(
+    sandbox: Sandbox, repository: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(sandbox.root)
+    sandbox.out("config", "core.hooksPath", ".husky")
+    sandbox.write(".husky/post-commit", f"#!/bin/sh\n{stub.by_hand('post-commit')}\n", 0o755)
+    sandbox.out("add", ".husky")
+    install(repository)
+    said = CliRunner().invoke(uninstall_command).output.splitlines()
+    assert said[:2] == [
+        f"post-commit     by your hand still; take this line out of {sandbox.root}/.husky/post-commit:",
+        f"  {stub.by_hand('post-commit')}",
+    ]
+    assert "The hooks are removed." not in said
+    sandbox.write(".husky/post-commit", "#!/bin/sh\n", 0o755)
+    assert "The hooks are removed." in CliRunner().invoke(uninstall_command).output.splitlines()

@@ -170,8 +170,21 @@ def test_work_trees_share_the_state(memory: Memory, tmp_path: Path) -> None:
 
 def test_a_bare_repository_has_no_work_tree(tmp_path: Path, memory: Memory) -> None:
     memory.git("init", "-q", "--bare", str(tmp_path / "bare"))
-    with pytest.raises(NotARepository):
-        Repository.open(tmp_path / "bare")
+    for place in (tmp_path / "bare", memory.root / ".git"):
+        with pytest.raises(NotARepository, match="bare repository, or a repository's own folder") as caught:
+            Repository.open(place)
+        assert "safe.bareRepository" not in str(caught.value)
+        assert "git worktree add FOLDER" in caught.value.hint
+
+
+def test_a_folder_with_the_end_of_a_line_in_its_name(tmp_path: Path) -> None:
+    memory = Memory.make(tmp_path / "a\nb" / "reposi\ntory")
+    memory.archive("20251101-090000", decisions="keep sqlite")
+    assert memory.repository.root == memory.root
+    assert memory.repository.common == memory.root / ".git"
+    memory.sync()
+    assert memory.snapshot() == memory.rebuilt()
+    assert memory.patina().search("keep sqlite")[0].session == "20251101-090000"
 
 
 def test_a_rebase_under_way_is_seen_from_every_work_tree(memory: Memory, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from patina_hooks.errors import IndexDamaged
+from patina_hooks.errors import IndexDamaged, StateError
 from patina_hooks.models.cache import CACHE_FILE, EmbeddingCache, cut_keys
 
 if TYPE_CHECKING:
@@ -109,7 +109,10 @@ def test_damage_found_later_says_so_and_the_next_opening_begins_anew(tmp_path: P
     data = bytearray(path.read_bytes())
     data[4096 * 3 :] = b"\xff" * (len(data) - 4096 * 3)
     path.write_bytes(data)
-    with closing(EmbeddingCache(tmp_path, "f")) as cache, pytest.raises(IndexDamaged, match="was damaged"):
+    with (
+        closing(EmbeddingCache(tmp_path, "f")) as cache,
+        pytest.raises(IndexDamaged, match=r"embeddings\.db is damaged"),
+    ):
         cache.get(cache.missing(KEYS) or KEYS, 64)
     with closing(EmbeddingCache(tmp_path, "f")) as cache:
         assert cache.missing(KEYS) == KEYS
@@ -119,7 +122,7 @@ def test_a_lock_is_no_damage(tmp_path: Path) -> None:
     with closing(EmbeddingCache(tmp_path, "f")) as cache, closing(EmbeddingCache(tmp_path, "f")) as other:
         cache.connection.execute("PRAGMA busy_timeout = 0")
         other.connection.execute("BEGIN IMMEDIATE")
-        with pytest.raises(sqlite3.OperationalError, match="locked"):
+        with pytest.raises(StateError, match=r"embeddings\.db cannot be used: database is locked"):
             cache.put(KEYS[:1], vectors(1), [0])
         other.connection.rollback()
         cache.put(KEYS[:1], vectors(1), [0])

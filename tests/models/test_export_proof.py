@@ -18,14 +18,14 @@ from support.twins import ARCHITECTURES, Architecture, Twin, make_twin
 
 from patina_hooks import hookimpl
 from patina_hooks.commands.export import export_command
-from patina_hooks.errors import ModelError, UsageError
+from patina_hooks.errors import ModelError, PatinaError
 from patina_hooks.model_types import LocalFile, ModelSpec
+from patina_hooks.models.entry import add_model
 from patina_hooks.models.export.export import Export, export_model, source_runtime
 from patina_hooks.models.export.graph import Precision
 from patina_hooks.models.export.prove import TOP, agree, cosine, nearest, overlap
 from patina_hooks.models.export.texts import TEXTS
 from patina_hooks.models.export.write import Exported, export_onnx
-from patina_hooks.models.folder import add_model
 from patina_hooks.models.user import parse_models, user_models
 from patina_hooks.models.weights import model_files
 from patina_hooks.plugins import Plugins
@@ -202,7 +202,15 @@ def test_the_command_says_what_was_proven(tmp_path: Path, monkeypatch: pytest.Mo
     assert [model.name for model in user_models()] == ["mine"]
 
 
-@pytest.mark.parametrize(("name", "why"), [("mine", "has a model mine already"), ("a/b", "'/'")])
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("mine", "has a model mine already"),
+        ("a/b", "'a/b' cannot be the name of a model"),
+        ("my model", "'my model' cannot be the name of a model"),
+        ("minilm-l6-v2", "the plugin patina-minilm has a model minilm-l6-v2 already"),
+    ],
+)
 def test_a_name_that_cannot_be_listed_is_refused_before_anything_is_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, why: str
 ) -> None:
@@ -213,7 +221,7 @@ def test_a_name_that_cannot_be_listed_is_refused_before_anything_is_written(
     monkeypatch.setattr(Plugins, "load", lambda: plugins)
     arguments = ["twin-bert", "--output", str(tmp_path / "out"), "--as", name]
     result = CliRunner().invoke(export_command, arguments)
-    assert isinstance(result.exception, UsageError)
+    assert isinstance(result.exception, PatinaError)
     assert why in str(result.exception)
     assert not (tmp_path / "out").exists()
 

@@ -13,8 +13,9 @@ from support.twins import ARCHITECTURES, Architecture, make_twin
 from patina_hooks.errors import ModelError, SettingsError
 from patina_hooks.model_types import LocalFile, ModelSpec
 from patina_hooks.models.encoding import open_encoder
+from patina_hooks.models.entry import add_model
 from patina_hooks.models.export.write import export_onnx
-from patina_hooks.models.folder import add_model, describe_folder
+from patina_hooks.models.folder import describe_folder
 from patina_hooks.models.user import user_models, user_models_file
 from patina_hooks.models.weights import model_files
 from patina_hooks.plugins import Plugins
@@ -135,6 +136,10 @@ def test_quantised_weights_are_mlx_s_alone(folder: Path) -> None:
 
 
 DENSE = [*MODULES, {"type": "sentence_transformers.models.Dense", "path": "3_Dense"}]
+TWICE = [*MODULES[:2], {**MODULES[1], "path": "2_Pooling"}]
+INNER = [{**MODULES[0], "path": "0_Transformer"}, *MODULES[1:]]
+OUTER = [MODULES[0], {**MODULES[1], "path": ".."}]
+USUAL = {"prompts": {"query": "query: "}, "default_prompt_name": "query"}
 TWO = {"pooling_mode_cls_token": True, "pooling_mode_mean_tokens": True}
 
 
@@ -146,6 +151,15 @@ TWO = {"pooling_mode_cls_token": True, "pooling_mode_mean_tokens": True}
         ("config.json", {"model_type": "t5", "hidden_size": 8}, "nothing that a runtime opens"),
         ("modules.json", DENSE, "asks for Dense, which patina does not do"),
         ("modules.json", {}, "is not what it should be: a JSON list"),
+        ("modules.json", TWICE, "asks for Transformer, Pooling, Pooling, which patina does not do"),
+        ("modules.json", MODULES[1:], "asks for Pooling, Normalize, which patina does not do"),
+        ("modules.json", ["x", 3], "is not what it should be: modules, each with type and path"),
+        ("modules.json", INNER, "has a Transformer in '0_Transformer'"),
+        ("modules.json", OUTER, "its Pooling in '..'"),
+        ("sentence_bert_config.json", {"do_lower_case": True}, "json asks for do_lower_case, which patina"),
+        ("config_sentence_transformers.json", USUAL, "has a default_prompt_name, 'query', for texts that"),
+        ("config_sentence_transformers.json", {"default_prompt_name": "base"}, "has a default_prompt_name"),
+        ("config_sentence_transformers.json", {"prompts": {"query": 5}}, "its prompts are no texts by name"),
         ("1_Pooling/config.json", None, "does not say how to pool"),
         ("1_Pooling/config.json", TWO, "asks for a pooling that patina does not do"),
         ("1_Pooling/config.json", {"pooling_mode_max_tokens": True}, "asks for a pooling that patina does"),
@@ -168,6 +182,66 @@ def test_what_cannot_be_taken_is_said(folder: Path, name: str, content: object, 
     with pytest.raises(ModelError) as caught:
         describe_folder(folder, "mine")
     assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("told", "said"),
+    [
+        ({"do_lower_case": False}, "says do_lower_case: false"),
+        ({"do_lower_case": True, "strip_accents": False}, "says strip_accents: false"),
+        ({"tokenize_chinese_chars": False}, "says tokenize_chinese_chars: false"),
+        ({"do_lower_case": True, "strip_accents": None, "tokenizer_class": "BertTokenizer"}, ""),
+        ({}, ""),
+    ],
+)
+def test_a_vocabulary_is_taken_where_it_is_read_as_its_folder_says(
+    folder: Path, told: object, said: str
+) -> None:
+    put(folder, "tokenizer_config.json", told)
+    describe_folder(folder, "mine")  # a tokenizer.json says how it reads by itself
+    (folder / "tokenizer.json").rename(folder / "vocab.txt")
+    if said:
+        with pytest.raises(ModelError, match=f"tokenizer_config.json {said}") as caught:
+            describe_folder(folder, "mine")
+        assert "tokenizer.json" in caught.value.hint
+    else:
+        files = model_files(describe_folder(folder, "mine"), "torch")
+        assert files["tokenizer"] == folder / "vocab.txt"
+
+
+@pytest.mark.parametrize("usual", [None, "document"])
+def test_a_usual_prompt_is_no_matter_where_queries_and_passages_have_their_own(
+    folder: Path, usual: str | None
+) -> None:
+    prompts = {"query": "", "document": "", "passage": "passage: "}
+    put(folder, "config_sentence_transformers.json", {"prompts": prompts, "default_prompt_name": usual})
+    spec = describe_folder(folder, "mine")
+    assert (spec.query_prefix, spec.passage_prefix) == ("", "passage: ")
+
+
+@pytest.mark.parametrize(
+    ("longest", "of_tokenizer", "expected"),
+    [(40, 20, 40), (512, 20, 64), (None, 20, 20), (None, 10**30, 64), (None, None, 64)],
+)
+def test_no_text_is_longer_than_the_model_has_positions(
+    folder: Path, longest: int | None, of_tokenizer: int | None, expected: int
+) -> None:
+    put(folder, "sentence_bert_config.json", {"max_seq_length": longest})
+    put(folder, "tokenizer_config.json", {"model_max_length": of_tokenizer})
+    assert describe_folder(folder, "mine").max_tokens == expected
+
+
+def test_the_pooling_is_read_where_the_modules_have_it(folder: Path) -> None:
+    put(folder, "modules.json", [MODULES[0], {**MODULES[1], "path": "pooled"}])
+    put(folder, "pooled/config.json", {"pooling_mode_mean_tokens": True})
+    assert describe_folder(folder, "mine").pooling == "mean"
+
+
+@pytest.mark.parametrize("name", ["model.onnx", "model.safetensors", "tokenizer.json"])
+def test_an_empty_file_is_named(folder: Path, name: str) -> None:
+    (folder / name).write_bytes(b"")
+    with pytest.raises(ModelError, match=f"{name} is empty"):
+        describe_folder(folder, "mine")
 
 
 def test_json_that_is_nested_without_end_cannot_be_read(folder: Path) -> None:

@@ -116,6 +116,16 @@ def test_a_path_may_begin_at_home(monkeypatch: pytest.MonkeyPatch) -> None:
             4,
             "'../c' is no repository, path or revision of a hub",
         ),
+        (
+            '[x]\ndimensions = 8\n[x.files.onnx]\nmodel = {repository = "a/b", path = "c", size = -5}\n',
+            4,
+            "size must be in bytes, or 0, not -5",
+        ),
+        (
+            '[x]\ndimensions = 8\n[x.files.onnx]\nmodel = {repository = "a/b", path = "c", size = true}\n',
+            4,
+            "expected an absolute path, or",
+        ),
         ("[x\n", 1, "Expected"),
     ],
 )

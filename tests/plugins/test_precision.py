@@ -108,6 +108,9 @@ def test_one_file_of_two_runtimes_has_one_fingerprint_and_each_precision_its_own
     told = {name: identify(*choose(plugins, several.name, name)) for name in several.runtimes}
     assert told["mlx"] == told["twice"]
     assert len(set(told.values())) == 3
+    say('[runtime.mlx]\ndtype = "bfloat16"\n')
+    halves = {identify(*choose(plugins, several.name, name)) for name in ("mlx", "twice")}
+    assert len(halves) == 2, "one word for both, but what they round is their own"
 
 
 def _twice() -> list[object]:
@@ -126,7 +129,11 @@ def test_torch_shares_vectors_with_mlx_unless_it_halves_digits(twin: Twin) -> No
     assert shared == identify(*choose(plugins, spec.name, "mlx"))
     say('[runtime.torch]\ndtype = "bfloat16"\n')
     assert of_torch(spec) == "bfloat16"
-    assert open_encoder(plugins, spec.name, "torch").fingerprint != shared
+    half = open_encoder(plugins, spec.name, "torch").fingerprint
+    assert half != shared
+    say('[runtime.torch]\ndtype = "bfloat16"\n[runtime.mlx]\ndtype = "bfloat16"\n')
+    others = identify(*choose(plugins, spec.name, "mlx"))
+    assert others not in (half, shared), "in half the digits the two agree to two or three of them"
     say('[runtime.torch]\ndtype = "int4"\n')
     with pytest.raises(
         ModelError, match=r"torch cannot be used: .*expected one of float32, bfloat16, float16"

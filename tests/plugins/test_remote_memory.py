@@ -14,8 +14,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from patina_remote import canaries
-from patina_remote.runtime import variant
-from support.embedding_server import Asked, EmbeddingServer, Reply, serving
+from patina_remote.canaries import Canaries
+from patina_remote.runtime import ServedModel, variant
+from patina_remote.server import configured
+from support.embedding_server import Asked, EmbeddingServer, Reply, serving, use
 from support.memory import Memory
 from support.shell import Shell
 
@@ -37,14 +39,6 @@ RECIPE = "version: 2\nembedding_model: acme-64\nruntime: remote\n"
 SAID = ("sqlite keeps the log", "marmots sleep in winter", "the parser reads a tree")
 KEY = "sk-not-to-be-seen"
 SPEC = ModelSpec("acme-64", dimensions=64, runtimes={})
-
-
-def use(server: EmbeddingServer, **values: object) -> None:
-    """Write the user's settings."""
-    told = {"url": server.url, "model": "acme", "timeout": 20, "retries": 0, **values}
-    user_file().parent.mkdir(parents=True, exist_ok=True)
-    lines = (f"{name} = {json.dumps(value)}" for name, value in told.items())
-    user_file().write_text("[runtime.remote]\n" + "\n".join(lines) + "\n")
 
 
 @pytest.fixture
@@ -211,8 +205,9 @@ def test_a_server_that_was_never_there_is_a_fault_and_no_more(memory: Memory, pl
 
 
 def test_a_sync_that_is_cut_off_keeps_what_it_has_and_goes_on(
-    memory: Memory, server: EmbeddingServer, plugins: Plugins
+    memory: Memory, server: EmbeddingServer, plugins: Plugins, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("patina_hooks.search.vectors._FIRST_PIECE", 256)
     sync(memory, plugins)
     memory.archive("20251103-160000", decisions=tuple(f"decision number {number}" for number in range(300)))
     use(server, batch=129)
@@ -390,6 +385,26 @@ def test_one_canary_is_enough() -> None:
     found[1] = [1, 1, 1, 2]
     assert canaries.likeness(found, kept) < 0.9
     assert canaries.likeness(found, kept[:, :3]) == -1
+
+
+@pytest.mark.parametrize("size", [3e38, 1e-42])
+def test_canaries_of_any_size_are_told_apart(size: float, server: EmbeddingServer) -> None:
+    """Their products are beyond what float32 holds."""
+    drawn = np.random.default_rng(1).uniform(0.5, 1, (2, len(canaries.TEXTS), 64))
+    signs = np.random.default_rng(2).choice([-1, 1], drawn.shape)
+    these, those = (drawn * signs * size).astype(np.float32)
+    served = ServedModel(configured(), Canaries.of(these))
+    served.recognise(these)
+    with pytest.raises(ModelError, match="it runs another model by that name"):
+        served.recognise(those)
+
+
+@pytest.mark.parametrize("asked", [[], ["a text"]], ids=["all", "the one beside a text"])
+def test_what_is_kept_and_is_no_number_is_like_nothing(server: EmbeddingServer, asked: list[str]) -> None:
+    spoilt = np.full((len(canaries.TEXTS), server.dimensions), np.nan, dtype=np.float32)
+    with pytest.raises(ModelError, match="it runs another model by that name"):
+        ServedModel(configured(), Canaries.of(spoilt)).embed_texts(asked)
+    assert len(server.asked) == 1
 
 
 def test_a_server_may_move(memory: Memory, server: EmbeddingServer, plugins: Plugins) -> None:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import socket
+import subprocess
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import pytest
@@ -17,6 +21,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import load_file, save_file
 from support.distributions import Site, importable
+from support.marked import ROOT
 from support.parity import encoder_of, likeness, spec_of, vectors_of
 from support.twins import ARCHITECTURES, TEXTS, Architecture, Twin, make_twin
 
@@ -30,7 +35,9 @@ from patina_hooks.testing import CHECKS, run_contract
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+    from patina_torch.runtime import TorchModel
 
+    from patina_hooks.models.tokenizer import TextTokenizer
     from patina_hooks.types import Vectors
 
     Golden = Mapping[str, NDArray[np.float32]]
@@ -128,6 +135,60 @@ def test_a_vector_is_the_same_bit_for_bit_in_any_batch_and_order(
     assert np.array_equal(together, np.stack([alone[text] for text in texts]))
 
 
+def test_so_it_is_on_a_processor_that_rounds_a_row_by_how_many_there_are() -> None:
+    """As products of Intel's library do where they are to be the same on every processor."""
+    test = f"{__file__}::{test_a_vector_is_the_same_bit_for_bit_in_any_batch_and_order.__name__}"
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-m", "torch", "-p", "no:cacheprovider", test],
+        cwd=ROOT, env={**os.environ, "MKL_CBWR": "COMPATIBLE"}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize(
+    ("error", "runs"),
+    [
+        (lambda places, _: places * 0, 1),
+        (lambda places, _: places % 6, 3),
+        (lambda places, count: (places >= count // 8 * 8) * 1, 3),
+        (lambda places, count: places * 0 + count, 3),
+    ],
+    ids=["by nothing", "by sixes", "what is left of eights", "by how many there are"],
+)
+def test_texts_run_together_only_where_that_changes_no_bit(
+    error: Callable[[NDArray[np.int64], int], NDArray[np.int64]], runs: int
+) -> None:
+    model, asked = rounding(error)
+    asked.clear()
+    mask = (np.arange(30) < np.array([[30], [3], [17]])).astype(np.int64)
+    ids = mask * np.arange(1, 91).reshape(3, 30)
+    together = model.forward(ids, mask)
+    assert len(asked) == runs
+    alone = [model.forward(ids[[row]], mask[[row]])[0] for row in range(3)]
+    assert np.array_equal(together, np.stack(alone))
+
+
+def rounding(error: Callable[[NDArray[np.int64], int], NDArray[np.int64]]) -> tuple[TorchModel, list[int]]:
+    """A model whose token vectors are their ids, but for an error by place in a run and by its length; and
+    the lengths of its runs."""
+    import torch
+    from patina_torch.runtime import TorchModel
+
+    asked: list[int] = []
+
+    class Network(torch.nn.Module):  # type: ignore[misc]
+        config = SimpleNamespace(hidden_size=1, vocab_size=1_000)
+        device = torch.device("cpu")
+
+        def forward(self, input_ids: torch.Tensor, **_: object) -> SimpleNamespace:
+            count = input_ids.shape[1]
+            asked.append(count)
+            errors = torch.from_numpy(error(np.arange(count), count))
+            return SimpleNamespace(last_hidden_state=(input_ids + errors)[..., None])
+
+    return TorchModel(Network(), cast("TextTokenizer", None), layer=-1, threads=1, most=48), asked
+
+
 @EVERY
 def test_token_vectors_do_not_depend_on_how_many_rows_there_are(
     architecture: Architecture, twins: Twins
@@ -220,6 +281,25 @@ def test_layers_that_the_model_does_not_have(twin: Twin) -> None:
     for layer in (4, -5):
         with pytest.raises(ModelError, match=f"has the hidden states 0 to 3, and no layer {layer}"):
             opened(twin, layer=layer)
+
+
+@pytest.mark.parametrize("positions", [8, 32])
+def test_a_model_of_few_positions(positions: int, tmp_path: Path) -> None:
+    encoder = opened(make_twin("bert", tmp_path, positions=positions), max_tokens=positions)
+    together = encoder.encode(TEXTS, role="passage")
+    assert max(together.cut) > 0
+    alone = np.concatenate([encoder.encode([text], role="passage").vectors for text in TEXTS])
+    assert np.array_equal(together.vectors, alone)
+
+
+def test_texts_that_are_longer_than_the_table_of_positions_are_refused_at_once(
+    twin: Twin, tmp_path: Path
+) -> None:
+    with pytest.raises(ModelError, match="is to take 65 tokens, but has 64 positions"):
+        opened(twin, max_tokens=65)
+    assert opened(twin, max_tokens=64)
+    rotary = opened(make_twin("nomic_bert", tmp_path / "rotary"), max_tokens=100)
+    assert rotary.encode(["word " * 200], role="passage").cut[0] > 0
 
 
 # --- files --------------------------------------------------------------------------------------

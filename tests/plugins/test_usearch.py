@@ -295,14 +295,50 @@ def test_a_copied_graph_is_still_this_machine_s(
     assert not graphs(keyless)
 
 
-def test_a_graph_of_another_make_is_damage(
-    index: GraphIndex, rows: Rows, monkeypatch: pytest.MonkeyPatch
+def test_a_graph_of_another_make_is_left_aside_until_the_next_write(
+    index: GraphIndex, rows: Rows, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Written whole, but by a usearch that this one does not understand."""
-    monkeypatch.setattr(GraphIndex, "_make_companion", lambda *_: b"a graph of another day" * 100)
-    index.upsert(*arrays(drawn(range(MANY, 3 * MANY), LENGTH)))
-    with pytest.raises(IndexDamaged, match=r"\.usearch: "):
-        open_graphs(index._folder).search(questions(rows)[0], 10)
+    whole, exact = graphs(index), ExactIndex(tmp_path / "exact", LENGTH, "f")
+    exact.rebuild(*arrays(rows))
+    with monkeypatch.context() as patch:
+        patch.setattr(GraphIndex, "_make_companion", lambda *_: b"a graph of another day" * 100)
+        index.rebuild(*arrays(rows))
+    theirs = open_graphs(index._folder)
+    theirs.verify()
+    for question in questions(rows):
+        assert theirs.search(question, 10) == exact.search(question, 10)
+    theirs.upsert(*arrays(drawn(range(MANY, MANY + 1), LENGTH)))
+    assert graphs(theirs) == whole
+    assert open_graphs(index._folder).stats().files == 3
+
+
+@pytest.mark.parametrize("place", [0, 7, 100])
+def test_what_lies_near_many_equal_vectors_is_found(rows: Rows, tmp_path: Path, place: int) -> None:
+    """In a graph, the equal ones would all be each other's neighbours, and many a neighbour nobody's."""
+    keys, vectors = arrays(rows)
+    equal = {key(MANY + number): vectors[place] for number in range(300)}
+    index = open_graphs(tmp_path / "graphs")
+    index.upsert(*arrays({**rows, **equal}))
+    assert len(graphs(index)) == 1
+    near = np.argsort(-(vectors @ vectors[place]))[1:101]
+    assert all(keys[row] in dict(index.search(vectors[row], 60)) for row in near)
+    index.remove([keys[place]])
+    found = [one for one, _ in index.search(vectors[place], 20)]
+    assert found == sorted(equal)[:20], "the one of them that the graph knows is dead"
+
+
+def test_where_a_graph_proposes_too_few_that_are_allowed_all_are_looked_at(tmp_path: Path) -> None:
+    """The allowed lie far from the question, and a graph that knows no filter proposes none of them."""
+    index = open_graphs(tmp_path / "graphs")
+    many = drawn(range(6_000), LENGTH)
+    index.upsert(*arrays(many))
+    keys, vectors = arrays(many)
+    far = np.argsort(vectors @ vectors[0])[:900]
+    allowed = frozenset(keys[place] for place in far)
+    exact = ExactIndex(tmp_path / "exact", LENGTH, "f")
+    exact.rebuild(keys, vectors)
+    assert index.search(vectors[0], 10, allowed) == exact.search(vectors[0], 10, allowed)
 
 
 def test_zero_vectors_and_questions_score_zero(index: GraphIndex, rows: Rows) -> None:

@@ -206,4 +206,4 @@ def test_texts_without_vectors_are_for_a_sync(memory: Memory) -> None:
         cache.keep_only([])
     with pytest.raises(StateError, match=r"\d+ of \d+ texts have no vector yet") as caught:
         seen(memory)
-    assert caught.value.hint == "patina sync"
+    assert caught.value.hint == "patina sync --full"

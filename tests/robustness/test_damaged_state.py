@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -64,6 +65,11 @@ def a_folder(path: Path) -> None:
     path.mkdir()
 
 
+def a_file(path: Path) -> None:
+    shutil.rmtree(path)
+    path.write_text("a file")
+
+
 def scrambled_pages(path: Path) -> None:
     """The header stays, all other pages do not: the file opens, and the first look into it fails."""
     data = path.read_bytes()
@@ -112,6 +118,14 @@ def is_said(error: BaseException | None) -> bool:
 
 def vector_file(memory: Memory) -> Path:
     return max((memory.state / "vectors").rglob("*.vectors"), key=lambda path: path.stat().st_size)
+
+
+def vectors_folder(memory: Memory) -> Path:
+    return memory.state / "vectors"
+
+
+def index_folder(memory: Memory) -> Path:
+    return vector_file(memory).parent
 
 
 def manifest(memory: Memory) -> Path:
@@ -188,7 +202,12 @@ def test_a_sound_but_scrambled_event_table_is_found_by_the_doctor_and_mended(mem
 # --- embeddings -------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("damage", [truncated, cut_in_the_header, emptied, garbage, removed, scrambled_pages])
+EMBEDDING_DAMAGES = [
+    truncated, cut_in_the_header, emptied, garbage, removed, scrambled_pages, a_folder,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("damage", EMBEDDING_DAMAGES)
 def test_damaged_embeddings_are_made_again(memory: Memory, damage: Damage) -> None:
     damage(memory.state / "embeddings.db")
     memory.commit("one more text, why sqlite", {"a": "b"})
@@ -199,15 +218,34 @@ def test_damaged_embeddings_are_made_again(memory: Memory, damage: Damage) -> No
     assert memory.snapshot() == memory.rebuilt()
 
 
+@pytest.mark.parametrize("damage", [cut_in_the_header, garbage, scrambled_pages, a_folder])
+def test_the_doctor_says_which_file_is_damaged(memory: Memory, damage: Damage) -> None:
+    damage(memory.state / "embeddings.db")
+    findings = examine(memory.repository, plugins())
+    (fault,) = [one for one in findings if one.level == "fault"]
+    assert fault.check == "embeddings"
+    assert str(memory.state / "embeddings.db") in fault.what
+    if fault.fix == "patina sync":
+        memory.sync()
+    else:
+        subprocess.run(["sh", "-c", fault.fix], check=True)
+    assert all(one.level != "fault" for one in examine(memory.repository, plugins()))
+
+
 # --- vectors ----------------------------------------------------------------------------------------
 
 VECTOR_DAMAGES = [truncated, cut_in_the_header, emptied, garbage, flipped, removed, a_folder, grown]
 
 
-@pytest.mark.parametrize("damage", VECTOR_DAMAGES)
-@pytest.mark.parametrize("which", [vector_file, manifest])
+@pytest.mark.parametrize(
+    ("which", "damage"),
+    [
+        *((which, damage) for which in (vector_file, manifest) for damage in VECTOR_DAMAGES),
+        *((which, a_file) for which in (vectors_folder, index_folder)),
+    ],
+)
 def test_damaged_vectors_are_made_again(
-    memory: Memory, damage: Damage, which: Callable[[Memory], Path], monkeypatch: pytest.MonkeyPatch
+    memory: Memory, which: Callable[[Memory], Path], damage: Damage
 ) -> None:
     before = memory.snapshot()
     damage(which(memory))

@@ -321,3 +321,23 @@ def test_tags_that_move_go_or_are_packed(memory: Memory) -> None:
     whole(memory)
     assert rows(memory, "SELECT state FROM session") == [("open",)]
     assert rows(memory, "SELECT * FROM session_commit") == []
+
+
+def test_grafts_of_one_clone_are_not_followed(memory: Memory) -> None:
+    """Parents that `.git/info/grafts` makes up are in no other clone, and may change without a ref."""
+    first = memory.git("rev-parse", "HEAD")
+    for name in ("two", "three", "four"):
+        memory.commit(name, {f"{name}.py": "x", "shared.py": name})
+    memory.sync()
+    before = memory.snapshot()
+    memory.write(".git/info/grafts", f"{memory.git('rev-parse', 'HEAD')} {first}\n")
+    memory.sync()
+    assert memory.snapshot() == memory.rebuilt() == before
+    memory.commit("five", {"five.py": "x"})
+    whole(memory)
+    assert {"two", "three"} <= texts(memory)
+
+
+def test_no_advice_about_grafts_is_taken_for_an_error(memory: Memory) -> None:
+    memory.write(".git/info/grafts", f"{memory.git('rev-parse', 'HEAD')}\n")
+    assert memory.repository.git.run("rev-list", "--all").err == ""

@@ -29,6 +29,7 @@ from patina_hooks.types import (
     Extraction,
     ExtractorSpec,
     Observation,
+    Omission,
     Pair,
     PairGeneratorSpec,
     Recorded,
@@ -160,13 +161,17 @@ def odd_observation(document: Document) -> object:
     return Extraction((Observation("kind", None, 1 << 70),))  # type: ignore[arg-type]
 
 
+def odd_omission(document: Document) -> object:
+    return Extraction((), omissions=(Omission(1, "9", "too many observations"),))  # type: ignore[arg-type]
+
+
 def hostile_kind(document: Document) -> object:
     return Extraction((Observation("\x1b[31m", "text", 1),))
 
 
 @pytest.mark.parametrize(
     "function",
-    [raises, leaves, nothing, rubbish, odd_observation, hostile_kind],
+    [raises, leaves, nothing, rubbish, odd_observation, odd_omission, hostile_kind],
     ids=lambda one: one.__name__,
 )
 def test_an_extractor_that_fails_leaves_the_others_to_their_work(

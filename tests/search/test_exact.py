@@ -167,6 +167,10 @@ def manifest_other_json(folder: Path) -> None:
     (folder / "manifest.json").write_text("[]")
 
 
+def manifest_too_deep(folder: Path) -> None:
+    (folder / "manifest.json").write_text("[" * 200_000)
+
+
 def manifest_edited(folder: Path) -> None:
     path = folder / "manifest.json"
     data = json.loads(path.read_bytes())
@@ -177,7 +181,7 @@ def manifest_edited(folder: Path) -> None:
 @pytest.mark.parametrize(
     "harm",
     [truncate, cut_to_a_stub, empty, lengthen, remove, swap, manifest_of_another_day, manifest_no_json,
-     manifest_other_json, manifest_edited],
+     manifest_other_json, manifest_too_deep, manifest_edited],
 )  # fmt: skip
 def test_damage_is_seen_when_the_index_is_opened(folder: Path, harm: Callable[[Path], None]) -> None:
     use(folder)
@@ -190,14 +194,16 @@ def test_damage_is_seen_when_the_index_is_opened(folder: Path, harm: Callable[[P
 @pytest.mark.parametrize(
     "said",
     [{"rows": 0}, {"rows": "12"}, {"rows": 1.5}, {"dead": [12]}, {"dead": [-1]}, {"dead": [0.5]}, {"dead": 3},
-     {"file": "/dev/zero"}, {"file": "../index"}, {"file": 1}, {"more": 1}, {"companion": {"file": "x"}}],
+     {"rows": 1 << 70}, {"file": "/dev/zero"}, {"file": "../index"}, {"file": 1}, {"file": "a\0"},
+     {"file": "\ud800"}, {"more": 1}, {"companion": {"file": "x"}},
+     {"generation": float("inf")}],
 )  # fmt: skip
 def test_a_manifest_that_fits_itself_but_no_index_is_damage(folder: Path, said: dict[str, object]) -> None:
     """As a stranger could write it."""
     path = folder / "manifest.json"
     content = json.loads(path.read_bytes())
     del content["crc"]
-    content["segments"][-1].update(said)
+    (content if "generation" in said else content["segments"][-1]).update(said)
     crc = zlib.crc32(json.dumps(content).encode())
     path.write_text(json.dumps({**content, "crc": crc}))
     with pytest.raises(IndexDamaged):
@@ -263,6 +269,7 @@ def test_a_write_that_fails_leaves_what_was(folder: Path, monkeypatch: pytest.Mo
 def test_left_overs_of_a_killed_write_go_with_the_next(folder: Path) -> None:
     (folder / "dead.vectors").write_bytes(b"half a segment")
     (folder / ".manifest.json.tmp").write_bytes(b"half a manifest")
+    (folder / "a folder").mkdir()
     upsert(open_index(folder), {KEYS[0]: (0.0, 0.0, 0.0, 0.0)})
     assert {path.suffix for path in folder.iterdir()} == {".vectors", ".json"}
     assert not (folder / "dead.vectors").exists()

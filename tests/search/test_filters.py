@@ -5,9 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from support.marked import ROOT
 from support.memory import Memory
 
+from patina_hooks.corpus.session_labels import _LEADING, _WHOLE
 from patina_hooks.errors import UsageError
+from patina_hooks.search.filters import KINDS
 from patina_hooks.search.scry import Hit
 
 OLD, NEW = "20251101-090000", "20251102-100000"
@@ -20,6 +23,7 @@ def memory(tmp_path_factory: pytest.TempPathFactory) -> Memory:
     with memory.session(OLD):
         memory.commit("teach marmots to parse", {"src/parse.py": "1"})
     memory.archive(OLD, title="marmots parse", decisions="marmots are parsed by hand")
+    memory.commit("undated marmots", {"layer/sessions/free.md": "# Marmots\nmarmots keep no calendar\n"})
     memory.git("switch", "-q", "-c", "side")
     with memory.session(NEW):
         memory.commit("store marmots", {"src/store/db.py": "1", "srcs": "1"})
@@ -47,13 +51,38 @@ def test_kinds(memory: Memory) -> None:
     assert texts(memory, kinds=("pattern",)) == {"marmots first"}
     assert texts(memory, kinds=("decision",)) == {"marmots are parsed by hand", "marmots live in sqlite"}
     assert texts(memory, kinds=("decision", "pattern")) >= {"marmots are parsed by hand", "marmots first"}
-    assert texts(memory, kinds=("no-such-kind",)) == set()
+    assert texts(memory, kinds=["pattern"]) == texts(memory, kinds="pattern") == {"marmots first"}
+    assert texts(memory, kinds="challenge") == set()
+
+
+def test_a_kind_that_nothing_has_is_refused_and_the_others_are_named(memory: Memory) -> None:
+    with pytest.raises(UsageError, match="no observation is a 'decisions'") as caught:
+        texts(memory, kinds=("pattern", "decisions"))
+    assert caught.value.hint.startswith("one of decision, pattern, ")
+
+
+def test_the_kinds_that_are_known_are_those_of_the_reader_and_of_the_documentation(memory: Memory) -> None:
+    row = next(row for row in (ROOT / "docs/json.md").read_text("utf-8").splitlines() if "| `kind`" in row)
+    assert row.split("| ")[2].startswith(", ".join(KINDS) + ", or a plugin's own")
+    assert {str(kind) for kind in [*_LEADING.values(), *_WHOLE.values()]} <= set(KINDS)
+    with memory.log() as log:
+        assert {row[0] for row in log.execute("SELECT DISTINCT kind FROM observation")} <= set(KINDS)
 
 
 def test_a_session_has_its_document_and_its_commits(memory: Memory) -> None:
     assert texts(memory, session=OLD, kinds=("commit",)) == {"teach marmots to parse"}
     assert texts(memory, session=OLD, kinds=("decision",)) == {"marmots are parsed by hand"}
-    assert texts(memory, session="20200101-000000") == set()
+    assert texts(memory, session=OLD[:8], kinds=("decision",)) == {"marmots are parsed by hand"}
+
+
+@pytest.mark.parametrize(
+    ("session", "why"),
+    [("20200101-000000", "no session '20200101-000000' is recorded"), ("%", "no session '%' is recorded"),
+     ("202511", f"2 sessions begin with '202511': {OLD}, {NEW}")],
+)  # fmt: skip
+def test_a_session_that_is_not_one_is_refused(memory: Memory, session: str, why: str) -> None:
+    with pytest.raises(UsageError, match=why):
+        texts(memory, session=session)
 
 
 def test_a_session_without_tags_has_its_commits_by_time(tmp_path: Path) -> None:
@@ -77,6 +106,14 @@ def test_times_are_from_inclusive_until_exclusive(memory: Memory) -> None:
     assert texts(memory, since=stamp, until=stamp) == set()
     assert "feed the marmots" not in texts(memory, until=stamp)
     assert "begin with marmots" in texts(memory, until=stamp)
+    assert texts(memory, since=stamp - 0.5, until=stamp + 0.5) == {"feed the marmots"}
+
+
+def test_what_tells_no_time_is_neither_before_nor_after(memory: Memory) -> None:
+    undated = "marmots keep no calendar"
+    assert undated in texts(memory)
+    assert undated not in texts(memory, since=0)
+    assert undated not in texts(memory, until=1 << 40)
 
 
 def test_a_ref_has_what_it_reaches(memory: Memory) -> None:

@@ -50,8 +50,10 @@ class Worker:
     most: int | None = None
     texts: list[str] = field(default_factory=list)
 
-    def sync(self, memory: Memory) -> SyncReport:
-        return synchronise(memory.repository, plugins=self.plugins, open_model=self._opened)
+    def sync(self, memory: Memory, *, full: bool = False, seconds: float | None = None) -> SyncReport:
+        return synchronise(
+            memory.repository, full=full, seconds=seconds, plugins=self.plugins, open_model=self._opened
+        )
 
     def _opened(self, space: Space) -> Encoder:
         encoder = open_encoder(self.plugins, space.model, space.runtime, reading=space.reading)
@@ -122,8 +124,12 @@ def test_the_old_vectors_answer_until_the_new_ones_are_whole(
         killed.sync(memory)
     assert space_of(memory) == old
     assert answers(memory, plugins) == before
+    half_made = folders(memory)
+    assert len(half_made) == 2
+    (memory.state / "vectors" / ".DS_Store").touch()
     with Patina(memory.repository, plugins) as patina:
         assert patina.gc().embeddings == 0, "the recipe needs both: one answers, one is half made"
+    assert folders(memory) == half_made, "and nobody needs what a file manager leaves there"
     rest = Worker(plugins)
     report = rest.sync(memory)
     assert (report.faults, report.pending) == ((), 0)
@@ -137,6 +143,64 @@ def test_the_old_vectors_answer_until_the_new_ones_are_whole(
         score for _, score in after
     ] == pytest.approx([score for _, score in before], abs=1e-4)
     assert same == (what == "runtime"), "the same weights give the same answers in either"
+
+
+def test_what_is_committed_while_a_large_model_reads_is_found_by_its_words(
+    memory: Memory, plugins: Plugins
+) -> None:
+    old = space_of(memory)
+    memory.write(".patina/oxidize.yaml", SWITCHES["runtime"])
+    worker, turns = Worker(plugins), 0
+    while (report := worker.sync(memory, seconds=0)).postponed:
+        turns += 1
+        assert report.pending > 0
+        assert (space_of(memory), report.faults) == (old, ())
+        memory.commit(f"a marmot of turn {turns}")
+        with Patina(memory.repository, plugins) as patina:
+            assert len(patina.search("marmot", limit=50, mode="lexical")) == turns - 1
+            assert patina.search("text number 3", mode="vector")[0].text == "text number 3"
+            (warning,) = patina.status().warnings
+            assert warning == (
+                "the recipe asks for several in mlx: several in onnx answers until its vectors are whole;"
+                " patina sync"
+            )
+    assert turns == 3, "four texts a turn, of eleven and those that came"
+    assert sorted(worker.texts) == sorted([*TEXTS, *(f"a marmot of turn {turn}" for turn in (1, 2, 3))])
+    with Patina(memory.repository, plugins) as patina:
+        assert len(patina.search("marmot of turn", mode="vector", limit=50)) == len(worker.texts)
+        assert patina.status().warnings == ()
+
+
+def test_all_that_was_there_answers_while_a_full_sync_makes_other_vectors(
+    memory: Memory, plugins: Plugins
+) -> None:
+    before, old = answers(memory, plugins), space_of(memory)
+    memory.write(".patina/oxidize.yaml", SWITCHES["runtime"])
+    with pytest.raises(Killed):
+        Worker(plugins, most=6).sync(memory, full=True)
+    assert (space_of(memory), answers(memory, plugins)) == (old, before)
+    Worker(plugins).sync(memory)
+    assert space_of(memory).runtime == "mlx"
+
+
+def test_a_question_beside_a_change_of_index_is_answered_by_the_new_one(
+    memory: Memory, plugins: Plugins, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Patina(memory.repository, plugins) as patina:
+        opened = patina._encoder
+
+        def and_meanwhile(space: Space) -> Encoder:
+            if space.index == "exact":
+                memory.write(".patina/oxidize.yaml", f"{ONE}index: usearch\n")
+                Worker(plugins).sync(memory)
+            return opened(space)
+
+        monkeypatch.setattr(patina, "_encoder", and_meanwhile)
+        said: list[str] = []
+        hits = patina.search("text number 3", on_fault=said.append)
+    assert (hits[0].text, said) == ("text number 3", [])
+    assert "vector" in hits[0].channels
+    assert space_of(memory).index == "usearch"
 
 
 @pytest.mark.parametrize("what", SWITCHES)
@@ -157,6 +221,25 @@ def test_the_way_back_costs_nothing_until_gc_has_freed_it(
     again = Worker(plugins)
     again.sync(memory)
     assert sorted(again.texts) == sorted(TEXTS)
+
+
+def test_what_left_while_another_model_answered_is_not_back_with_the_old_one(
+    memory: Memory, plugins: Plugins
+) -> None:
+    memory.git("switch", "-q", "-c", "side")
+    memory.commit("only on the side")
+    Worker(plugins).sync(memory)
+    memory.write(".patina/oxidize.yaml", SWITCHES["pooling"])
+    Worker(plugins).sync(memory)
+    memory.git("switch", "-q", "main")
+    memory.git("branch", "-q", "-D", "side")
+    Worker(plugins).sync(memory)
+    memory.write(".patina/oxidize.yaml", ONE)
+    Worker(plugins).sync(memory)
+    with memory.log() as log:
+        live = {row[0] for row in log.execute("SELECT key FROM text WHERE live > 0")}
+    assert len(live) == len(TEXTS)
+    assert space_of(memory).open(plugins, memory.state).keys() == live
 
 
 def test_a_setting_that_halves_digits_makes_vectors_of_its_own(memory: Memory, plugins: Plugins) -> None:

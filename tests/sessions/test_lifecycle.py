@@ -159,6 +159,27 @@ def test_no_filter_of_the_repository_runs(bench: Workbench, tmp_path: Path) -> N
     assert not ran.exists()
 
 
+def test_a_filter_that_is_required_hides_no_change(bench: Workbench, tmp_path: Path) -> None:
+    """As git-lfs sets it up, and one that is required but cleans nothing."""
+    ran = tmp_path / "ran"
+    bench.commit("attributes", {".gitattributes": "*.bin filter=lfs\n*.raw filter=odd\n"})
+    bench.commit("files", {"a.bin": "x", "b.raw": "x", "plain": "x"})
+    bench.git("config", "filter.lfs.clean", f"touch '{ran}'; cat")
+    for name in ("lfs", "odd"):
+        bench.git("config", f"filter.{name}.required", "true")
+    for path in ("a.bin", "b.raw"):  # touched: only their content can tell
+        os.utime(bench.root / path, (1, 1))
+    (bench.root / "plain").write_text("changed")
+    assert sessions.start(bench.repository, "x").uncommitted == 1
+    assert not ran.exists()
+
+
+def test_a_filter_that_cannot_be_left_out_leaves_the_count_unknown(bench: Workbench) -> None:
+    bench.git("config", "filter.a=b.clean", "cat")
+    (bench.root / "readme").write_text("changed")
+    assert sessions.start(bench.repository, "x").uncommitted is None
+
+
 def test_a_detached_head_is_named(bench: Workbench) -> None:
     short = bench.git("rev-parse", "--short", "HEAD")
     bench.git("checkout", "-q", "--detach")
@@ -244,6 +265,17 @@ def test_an_end_tag_that_is_there_already_says_where_the_session_ended(bench: Wo
     assert ended.numbers is not None
     assert ended.numbers.commits == 1
     assert bench.git("tag", "-n1", "-l", END).endswith("by hand")
+
+
+def test_an_end_tag_that_marks_no_commit_says_how_to_go_on(bench: Workbench) -> None:
+    sessions.start(bench.repository, "x", now=NOON)
+    bench.git("tag", "-a", "-m", "by hand", END, "HEAD^{tree}")
+    for command in (lambda: sessions.end(bench.repository), lambda: sessions.start(bench.repository, "y")):
+        with pytest.raises(SessionError, match="already exists") as caught:
+            command()
+        assert caught.value.hint == f"git tag --delete {END}"
+    bench.git(*caught.value.hint.split()[1:])
+    assert sessions.end(bench.repository).id == NOON_ID
 
 
 # --- neither tag nor document -------------------------------------------------------------------------
@@ -432,6 +464,33 @@ def test_a_hook_that_refuses_the_commit_leaves_the_session_ended_and_the_index_a
         f"?? layer/sessions/{NOON_ID}.md",
     ]
     assert bench.tags() == [END, START]
+
+
+def test_an_ignored_document_is_committed_as_the_hint_says(bench: Workbench) -> None:
+    bench.commit("ignore", {".gitignore": "layer/\n"})
+    sessions.start(bench.repository, "x", now=NOON)
+    with pytest.raises(SessionError, match="is ended, but its document is not committed") as caught:
+        sessions.end(bench.repository, commit=True)
+    subprocess.run(["sh", "-c", f"{caught.value.hint} -q -m x"], cwd=bench.root, check=True)
+    assert bench.git("show", "--format=", "--name-only", "HEAD") == f"layer/sessions/{NOON_ID}.md"
+
+
+@pytest.mark.parametrize("what", ["merge", "cherry-pick"])
+def test_in_the_midst_of_a_merge_the_hint_is_to_finish_it(bench: Workbench, what: str) -> None:
+    bench.git("switch", "-q", "-c", "side")
+    bench.commit("side", {"readme": "side"})
+    bench.git("switch", "-q", "main")
+    bench.commit("main", {"readme": "main"})
+    sessions.start(bench.repository, "x", now=NOON)
+    subprocess.run(["git", what, "side"], cwd=bench.root, check=False, capture_output=True)
+    bench.git("add", "readme")
+    with pytest.raises(SessionError, match=f"partial commit during a {what}") as caught:
+        sessions.end(bench.repository, commit=True)
+    assert caught.value.hint.startswith("finish what `git status` says is under way, then: git add ")
+    bench.git("commit", "-q", "-m", "done")
+    command = caught.value.hint.partition("then: ")[2]
+    subprocess.run(["sh", "-c", f"{command} -q -m x"], cwd=bench.root, check=True)
+    assert bench.git("status", "--porcelain") == ""
 
 
 def test_hooks_may_use_session_commands_themselves(bench: Workbench) -> None:

@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from patina_hooks.settings import user_file
+
 if TYPE_CHECKING:
     from patina_hooks.types import Vectors
 
@@ -129,6 +131,14 @@ def serving(*, tls: bool = False, protocol: str = "HTTP/1.1") -> Iterator[Embedd
         httpd.shutdown()
         thread.join()
         httpd.server_close()
+
+
+def use(server: EmbeddingServer, **values: object) -> None:
+    """Write the user's settings: the runtime "remote" asks this server."""
+    told = {"url": server.url, "model": "acme", "timeout": 20, "retries": 0, **values}
+    user_file().parent.mkdir(parents=True, exist_ok=True)
+    lines = (f"{name} = {json.dumps(value)}" for name, value in told.items())
+    user_file().write_text("[runtime.remote]\n" + "\n".join(lines) + "\n")
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -7,10 +7,10 @@ from dataclasses import replace
 from importlib.metadata import version
 
 from patina_hooks.model_types import ModelSpec
+from patina_hooks.models.entry import as_toml
 from patina_hooks.models.export.graph import OPSET
 from patina_hooks.models.export.prove import TOP, Agreement, Proof
 from patina_hooks.models.export.write import Exported
-from patina_hooks.models.folder import as_toml
 
 _WEIGHTS = {
     "fp32": "float32",

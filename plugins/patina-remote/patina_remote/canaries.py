@@ -124,8 +124,9 @@ def likeness(these: Vectors, those: Vectors) -> float:
 
     if these.shape != those.shape:
         return -1.0
-    norms = np.linalg.norm(these, axis=1) * np.linalg.norm(those, axis=1)
-    return float(((these * those).sum(axis=1) / np.where(norms == 0, 1, norms)).min())
+    one, other = (vectors.astype(np.float64) for vectors in (these, those))  # no product is too large for it
+    norms = np.linalg.norm(one, axis=1) * np.linalg.norm(other, axis=1)
+    return float(((one * other).sum(axis=1) / np.where(norms == 0, 1, norms)).min())
 
 
 def _texts_hash() -> str:

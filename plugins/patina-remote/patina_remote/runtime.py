@@ -69,14 +69,14 @@ class ServedModel:
     def recognise(self, found: Vectors) -> None:
         """Raises `ModelError` where what all canaries gave is of another model."""
         alike = canaries.likeness(found, self._known.vectors)
-        if alike <= canaries.ALIKE:
+        if not alike > canaries.ALIKE:  # nor where it is no number
             raise another_model(self._server, alike)
 
     def _beside_a_canary(self, connection: Connection, texts: Sequence[str]) -> Vectors:
         found = _ask(connection, self._server, [*texts, canaries.TEXTS[canaries.BESIDE]])
         known = self._known.vectors[canaries.BESIDE, None]
         alike = canaries.likeness(found[-1:], known)
-        if alike <= canaries.ALIKE_BESIDE:
+        if not alike > canaries.ALIKE_BESIDE:
             raise another_model(self._server, alike)
         return found[:-1]
 

@@ -83,6 +83,12 @@ def open_network(config: Path, weights: list[Path], dtype: torch.dtype) -> PreTr
     return network
 
 
+def positions(network: PreTrainedModel) -> int | None:
+    """Rows of its table of positions, None where positions are rotated and texts may be of any length."""
+    config = network.config
+    return int(config.max_position_embeddings) if config.model_type == "bert" else None
+
+
 def _read_config(path: Path) -> tuple[str, dict[str, Any]]:
     """The name of transformers' classes for the architecture, and what the config says."""
     try:

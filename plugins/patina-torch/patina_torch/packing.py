@@ -33,7 +33,8 @@ class Packed:
     """Texts end to end, in the order of their lengths.
 
     ids, positions: [1, t], each text's positions counted from 0; groups: of neighbours with one length, t
-    tokens together, with what fills a short run up; rows, columns: [u], where the first u of them come from.
+    tokens together, with what fills a short run up, all at position 0; rows, columns: [u], where the first u
+    of them come from.
     """
 
     ids: NDArray[np.int64]
@@ -57,7 +58,7 @@ def pack(ids: NDArray[np.int64], mask: NDArray[np.int64]) -> Packed:
         groups.append((1, filling))
     return Packed(
         ids=np.concatenate([ids[rows, columns], np.zeros(filling, np.int64)])[None],
-        positions=np.concatenate([columns, np.arange(filling)])[None],
+        positions=np.concatenate([columns, np.zeros(filling, np.int64)])[None],
         groups=tuple(groups),
         rows=rows,
         columns=columns,

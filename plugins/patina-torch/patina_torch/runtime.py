@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from patina_hooks.errors import ModelError
 from patina_hooks.model_types import ModelFiles, ModelSpec, Tokens
 from patina_hooks.models.tokenizer import TextTokenizer, open_tokenizer
-from patina_torch.checkpoint import open_network
+from patina_torch.checkpoint import open_network, positions
 from patina_torch.device import chosen_place
 from patina_torch.packing import Packed, pack
 
@@ -24,14 +24,15 @@ if TYPE_CHECKING:
 _ROLES: Final = ("model", "config", "tokenizer")
 _LAST: Final = -1
 _TRIED: Final = (1, 2, 3, 5, 5, 9, 17, 24, 31, 40)
-"""Lengths of texts, in tokens, that a model is tried with."""
+"""Lengths of texts, in tokens, that a model is tried with, as far as it takes them."""
 
 
 def open_model(model: ModelSpec, files: ModelFiles) -> TorchModel:
     """Open the roles "model" (with "model.2", ...), "config" and "tokenizer".
 
-    Raises `ModelError` where one is absent or cannot be used, the model has no such `layer`, or the device
-    of the user's settings is not there; `SettingsError` where they mean nothing.
+    Raises `ModelError` where one is absent or cannot be used, the model has no such `layer` or fewer
+    positions than `max_tokens`, or the device of the user's settings is not there; `SettingsError` where
+    they mean nothing.
     """
     if absent := sorted(set(_ROLES) - set(files)):
         raise ModelError(f"model {model.name} gives the torch runtime no file for {', '.join(absent)}")
@@ -39,13 +40,9 @@ def open_model(model: ModelSpec, files: ModelFiles) -> TorchModel:
     tokenizer = open_tokenizer(files["tokenizer"])
     place = chosen_place()
     network = open_network(files["config"], weights, place.dtype)
-    layers = network.config.num_hidden_layers
-    if not -layers - 1 <= model.layer <= layers:
-        raise ModelError(
-            f"model {model.name} has the hidden states 0 to {layers}, and no layer {model.layer}"
-        )
+    _refuse_beyond(model, network)
     network.to(place.device)
-    return TorchModel(network, tokenizer, model.layer, place.threads)
+    return TorchModel(network, tokenizer, model.layer, place.threads, model.max_tokens)
 
 
 class TorchModel:
@@ -57,8 +54,10 @@ class TorchModel:
     model is opened, and there each text runs alone. On a GPU nothing of this can be promised.
     """
 
-    def __init__(self, network: PreTrainedModel, tokenizer: TextTokenizer, layer: int, threads: int) -> None:
-        """threads: runs at the same time, 1 on a GPU."""
+    def __init__(
+        self, network: PreTrainedModel, tokenizer: TextTokenizer, layer: int, threads: int, most: int
+    ) -> None:
+        """threads: runs at the same time, 1 on a GPU; most: tokens of the longest text."""
         import torch
 
         self._network = network.eval()
@@ -67,7 +66,7 @@ class TorchModel:
         self._more = {"use_cache": False} if hasattr(network.config, "use_cache") else {}
         # PyTorch keeps the number for each thread apart, so that the caller's stays as it is.
         self._pool = ThreadPoolExecutor(threads, "patina-torch", torch.set_num_threads, (1,))
-        self._together = self._network.device.type != "cpu" or self._is_same_in_company()
+        self._together = self._network.device.type != "cpu" or self._is_same_in_company(most)
 
     def tokenize(self, texts: Sequence[str], max_tokens: int) -> list[Tokens]:
         """Ids with special tokens, cut to `max_tokens`, unpadded."""
@@ -87,13 +86,13 @@ class TorchModel:
             vectors[part][one.rows, one.columns] = made
         return vectors
 
-    def _is_same_in_company(self) -> bool:
+    def _is_same_in_company(self, most: int) -> bool:
         """Whether this processor's products round a row in one way, however many rows there are."""
         import numpy as np
 
-        most = max(_TRIED)
-        mask = np.array([np.arange(most) < length for length in _TRIED], np.int64)
-        ids = mask * np.arange(1, most + 1) % self._network.config.vocab_size
+        places = np.arange(min(max(_TRIED), most))
+        mask = np.array([places < length for length in _TRIED], np.int64)
+        ids = mask * (places + 1) % self._network.config.vocab_size
         self._together = True
         together = self.forward(ids, mask)
         alone = [self.forward(ids[[row]], mask[[row]])[0] for row in range(len(_TRIED))]
@@ -117,6 +116,17 @@ class TorchModel:
             hidden = given.last_hidden_state if self._layer == _LAST else given.hidden_states[self._layer]
             vectors: Vectors = hidden[0, : len(packed.rows)].float().cpu().numpy()
         return vectors
+
+
+def _refuse_beyond(model: ModelSpec, network: PreTrainedModel) -> None:
+    """Where the model is said to have more layers or positions than there are."""
+    layers, most = network.config.num_hidden_layers, positions(network)
+    if not -layers - 1 <= model.layer <= layers:
+        raise ModelError(
+            f"model {model.name} has the hidden states 0 to {layers}, and no layer {model.layer}"
+        )
+    if most is not None and model.max_tokens > most:
+        raise ModelError(f"model {model.name} is to take {model.max_tokens} tokens, but has {most} positions")
 
 
 def _weights(files: ModelFiles) -> list[Path]:

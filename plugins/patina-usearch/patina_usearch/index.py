@@ -9,12 +9,17 @@ then. Below 50,000 vectors no graph is asked, and this is the exact index.
 - A graph follows from its segment alone: rows in the order of their keys, added by one thread, levels drawn
   from usearch's fixed seed. It is int8, which takes half the file and time of float16 and, scored by whole
   vectors, finds as much; and products of integers do not depend on the processor's way of adding.
+- Of rows whose int8 values are the same the graph holds the first; with it go the others, which are listed
+  behind the graph in its file. In the graph, some hundred would all be each other's neighbours, and what lies
+  near them would have no way in.
 - Which rows share a segment follows from how they came to be there, and so does which of them a graph
   misses. Two indexes of the same vectors agree on every score, and mostly, not surely, on all rows.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,7 +32,10 @@ from patina_usearch.library import Index
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from patina_hooks.search.segments import Rows
     from patina_hooks.types import Keys, Vectors
+
+    Codes = NDArray[np.int8]
 
 _LINKS, _LOOKED_AT_TO_ADD = 16, 128
 _CHUNK = 4_096
@@ -35,7 +43,23 @@ _TIMES = 2
 """How many rows a graph proposes for each that is asked for."""
 
 
-class GraphIndex(SegmentedIndex[Index]):
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """What a companion is opened as. index: of the rows that differ, by row; others [m]: the rows that are
+    not in it; first [m]: for each of them the one in it that has the same values."""
+
+    index: Index
+    first: Rows
+    others: Rows
+
+    def nearest(self, query: Vectors, most: int) -> Rows:
+        """The rows that it takes for the nearest, at most so many that differ; it looks at no fewer."""
+        found = self.index.search(_codes(query[np.newaxis])[0], most, threads=1)
+        rows = np.asarray(found.keys, np.intp)
+        return np.concatenate([rows, self.others[np.isin(self.first, rows)]])
+
+
+class GraphIndex(SegmentedIndex[Graph]):
     """A `VectorIndex` over unit vectors.
 
     least: vectors from which on graphs are asked; piece: rows from which on a segment has one; proposals: how
@@ -65,14 +89,14 @@ class GraphIndex(SegmentedIndex[Index]):
         look = self._near if self._alive >= self._least else scan
         return ranked([pair for piece in self._pieces(allowed) for pair in look(piece, query, limit)], limit)
 
-    def _near(self, piece: Piece[Index], query: Vectors, limit: int) -> Found:
+    def _near(self, piece: Piece[Graph], query: Vectors, limit: int) -> Found:
         """The best of what the graph proposes; of all rows, where it would have to propose many of them."""
         rows, usable = len(piece.usable), int(piece.usable.sum())
         # usearch knows no filter: it is asked for more, by as much as will be dropped.
         most = max(self._proposals, _TIMES * limit) * rows // max(usable, 1)
         if piece.companion is None or most > rows // 8:
             return scan(piece, query, limit)
-        proposed = _proposed(piece.companion, query, most)
+        proposed = piece.companion.nearest(query, most)
         proposed = proposed[piece.usable[proposed]]
         if len(proposed) < min(limit, usable):
             return scan(piece, query, limit)
@@ -82,17 +106,25 @@ class GraphIndex(SegmentedIndex[Index]):
         return alive >= self._least and rows >= self._piece_rows
 
     def _make_companion(self, keys: Keys, vectors: Vectors) -> bytes | bytearray:
+        codes = _codes(vectors)
+        first = _first_of_equals(codes)
+        differ = first == np.arange(len(codes))
         graph = self._graph()
         # One thread: with two, the same rows make another graph each time.
-        graph.add(np.arange(len(vectors)), _codes(vectors), threads=1)
-        return graph.save() or b""
+        graph.add(np.flatnonzero(differ), codes if differ.all() else codes[differ], threads=1)
+        others = np.stack([first[~differ], np.flatnonzero(~differ)]).astype("<u4")
+        data = graph.save() or b""
+        data += others.tobytes()
+        return data
 
-    def _map_companion(self, path: Path, rows: int) -> Index:
+    def _map_companion(self, path: Path, rows: int) -> Graph:
         graph = self._graph()
         graph.view(path)
-        if len(graph) != rows:
+        many = rows - len(graph)
+        if many < 0:
             raise ValueError(f"it has {len(graph)} rows, not {rows}")
-        return graph
+        others = np.fromfile(path, "<u4", offset=path.stat().st_size - 2 * 4 * many).reshape(2, many)
+        return Graph(graph, *others.astype(np.intp))
 
     def _graph(self) -> Index:
         return Index(
@@ -101,13 +133,14 @@ class GraphIndex(SegmentedIndex[Index]):
         )  # fmt: skip
 
 
-def _proposed(graph: Index, query: Vectors, most: int) -> NDArray[np.intp]:
-    """The rows [<= most] that the graph takes for the nearest; it looks at no fewer than it is asked for."""
-    found = graph.search(_codes(query[np.newaxis])[0], most, threads=1)
-    return np.asarray(found.keys, np.intp)
+def _first_of_equals(codes: Codes) -> Rows:
+    """For each row [n, d] the first that has the same values, itself where none before it has."""
+    seen: dict[bytes, int] = {}
+    hashes = (blake2b(row, digest_size=16).digest() for row in codes)
+    return np.fromiter((seen.setdefault(one, at) for at, one in enumerate(hashes)), np.intp, len(codes))
 
 
-def _codes(vectors: Vectors) -> NDArray[np.int8]:
+def _codes(vectors: Vectors) -> Codes:
     """Rows [n, d] as int8, each scaled by its own largest value: the cosine does not see the scale, and long
     vectors, whose values are small, keep as many steps as short ones."""
     codes = np.empty(vectors.shape, np.int8)

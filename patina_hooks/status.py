@@ -1,0 +1,111 @@
+"""Status: what is indexed, how stale it is, and what is to be said of what answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from patina_hooks.configuration import configuration
+from patina_hooks.corpus.facts import counts, events_hash, skipped
+from patina_hooks.corpus.log import Log
+from patina_hooks.errors import PatinaError
+from patina_hooks.files import size_of
+from patina_hooks.git.repository import Repository
+from patina_hooks.models.cache import cut_keys
+from patina_hooks.pairs.stored import PairKind, pair_kinds
+from patina_hooks.plugins import Plugins
+from patina_hooks.projection.staleness import Standing, standing
+from patina_hooks.search.tuned import remark, tuned_for
+from patina_hooks.search.vectors import Space, answering_space, wanted_space
+from patina_hooks.sync import kept_faults
+from patina_hooks.types import Fault
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What is indexed and how stale it is.
+
+    events_hash: see `patina_hooks.corpus.facts`. pending: texts that the vector index does not hold yet.
+    cut: texts that are longer than the model reads; their beginnings have a vector.
+    model, runtime: what answers now, "" before the first vectors. variant: what the user's settings changed
+    of the runtime's vectors, see `RuntimeSpec`. projection: "none" where the raw model answers. stale:
+    (projection, why) of what `patina oxidize` would train again; warnings: of a projection that is in use
+    against the gate, or cannot be used, and of tuned weights that are not used. synced: seconds since 1970 of
+    the last sync, None before the first. bytes: the state on disk. skipped: (what, why) of what was not
+    read, or not to its end. pair_kinds: kind -> its pairs' count, weight and time range.
+    """
+
+    events_hash: str
+    sessions: int
+    commits: int
+    documents: int
+    drafts: int
+    observations: int
+    pairs: int
+    pair_kinds: Mapping[str, PairKind]
+    pending: int
+    cut: int
+    truncated: int
+    model: str
+    runtime: str
+    variant: str
+    projection: str
+    stale: tuple[tuple[str, str], ...]
+    warnings: tuple[str, ...]
+    synced: int | None
+    bytes: int
+    skipped: tuple[tuple[str, str], ...]
+    faults: tuple[Fault, ...]
+
+
+def status_of(log: Log, repository: Repository, plugins: Plugins) -> Status:
+    """The status of one view of the log."""
+    space = answering_space(log)
+    synced = log.fact("synced")
+    events = events_hash(log.connection)
+    stands = _standing(repository, plugins, space, events)
+    warnings = [*stands.warnings, *_of_weights(repository, space)]
+    return Status(
+        events_hash=events,
+        model=space.model if space else "",
+        runtime=space.runtime if space else "",
+        variant=space.variant if space else "",
+        projection=stands.name,
+        stale=stands.stale,
+        warnings=tuple(f"{what}; {command}" for what, command in warnings),
+        pair_kinds=pair_kinds(log.connection),
+        cut=_cut(log, repository, space) if space else 0,
+        synced=int(synced) if synced else None,
+        bytes=size_of(repository.state),
+        skipped=tuple((what, why) for what, why in skipped(log.connection)),
+        faults=tuple(dict.fromkeys([*kept_faults(log), *plugins.faults])),
+        **counts(log.connection),
+    )
+
+
+def _standing(repository: Repository, plugins: Plugins, space: Space | None, events: str) -> Standing:
+    """How projections, and a switch of models, stand; what hinders telling is among the faults of a sync."""
+    recipe, used = configuration(repository).recipe, space.projection if space else ""
+    try:
+        wanted = wanted_space(plugins, recipe) if recipe else None
+        stands = standing(plugins, recipe, repository.state, events, wanted, used)
+    except PatinaError as error:
+        return Standing(used[:16] or "none", (), ((str(error), error.hint or "patina doctor"),))
+    if space and wanted and wanted.fingerprint != space.fingerprint:
+        asked = f"the recipe asks for {wanted.model} in {wanted.runtime}"
+        told = f"{asked}: {space.model} in {space.runtime} answers until its vectors are whole"
+        return replace(stands, warnings=(*stands.warnings, (told, "patina sync")))
+    return stands
+
+
+def _of_weights(repository: Repository, space: Space | None) -> Iterator[tuple[str, str]]:
+    """What is to be said of tuned weights of search, with the command that changes it."""
+    if space and (why := tuned_for(repository.state, space)[1]):
+        yield remark(why), "patina eval --tune"
+
+
+def _cut(log: Log, repository: Repository, space: Space) -> int:
+    """How many live texts the model did not read to their ends."""
+    ask = "SELECT count(*) FROM text WHERE key = ? AND live > 0"
+    keys = cut_keys(repository.state, space.fingerprint)
+    return sum(log.connection.execute(ask, (key,)).fetchone()[0] for key in keys)
