@@ -17,7 +17,7 @@ from patina_hooks.models.encoding import Encoder
 from patina_hooks.search.vectors import Space
 from patina_hooks.sync import synchronise
 
-_ROUNDS = 25
+_ROUNDS = 51
 Change = Callable[[Path, int], None]
 _GROUP = "a sync, plugins loaded and model open"
 
