@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
+import weakref
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -131,6 +132,8 @@ class Log:
                 raise StateError(f"nothing is recorded yet in {folder}", hint="patina init")
         try:
             self.connection = connect(self.path) if create else connect_to_read(self.path)
+            # A notebook drops a memory that it never closed.
+            weakref.finalize(self, self.connection.close)
             if create:
                 self._prepare()
         except sqlite3.DatabaseError as error:
