@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from patina_hooks.configuration import configuration
-from patina_hooks.corpus.log import LOG_FILE, Event, Log, name_text
+from patina_hooks.corpus.log import LOG_FILE, Event, Log
 from patina_hooks.errors import (
     IndexDamaged,
     PatinaError,
@@ -66,7 +66,7 @@ class Patina:
         self._given = plugins or (opening.plugins if opening else None)
         self._opening = opening
         self._encoders: dict[Space, Encoder] = {}
-        self._failed: dict[Space, PluginError] = {}
+        self._failed: dict[Space, PluginError | IndexDamaged] = {}
         self._index: tuple[Space, str, Near] | None = None
         self._log: tuple[int, Log] | None = None
         self._units = Units()
@@ -128,7 +128,7 @@ class Patina:
     def _turn(
         self, full: bool, quick: bool, most: int | None, wait: float | None, progress: Progress | None
     ) -> SyncReport | None:
-        lock = SyncLock(self.repository.state / SYNC_LOCK)
+        lock, left = SyncLock(self.repository.state / SYNC_LOCK), False
         if not lock.acquire(wait):
             return None
         try:
@@ -139,9 +139,10 @@ class Patina:
             )  # fmt: skip
             with suppress(OSError):  # what stays unmarked is looked at once more
                 spool.mark(self.repository.state, noted.end)
+            left = report.postponed and most is None
             return report
         finally:
-            lock.release()
+            lock.release(give_way=left)
 
     def search(
         self,
@@ -222,10 +223,10 @@ class Patina:
 
         Raises `UsageError` for a limit below 1, `StateError` before the first sync.
         """
-        from patina_hooks.search.arguments import checked_limit
+        from patina_hooks.search.arguments import checked_limit, checked_text
 
         with self._reading() as log:
-            return log.events(checked_limit(limit), name_text(kind) if kind else None)
+            return log.events(checked_limit(limit), checked_text("kind", kind) if kind else None)
 
     def pairs(self, *, kind: str | None = None, limit: int = 10) -> list[ShownPair]:
         """Training pairs with their texts and evidence, of the newest session, commit or folder first.
@@ -339,7 +340,7 @@ class Patina:
             try:
                 early = self._opening.encoder(space) if self._opening else None
                 self._encoders[space] = early or open_space(self.plugins, space)
-            except PluginError as error:
+            except (PluginError, IndexDamaged) as error:
                 self._failed[space] = error
                 raise
         return self._encoders[space]

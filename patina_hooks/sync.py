@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 Progress = Callable[[str, int, int], None]
 _MOST_FAULTS = 100
+_EMBEDDED = "patina_embeddings_updated"
 TURN_SECONDS = 5.0
 """Of embedding, after which who has more to embed lets go of the lock and begins the next sync: what was
 committed meanwhile is found by its words, while a large model reads for hours."""
@@ -159,9 +160,9 @@ def _synchronise(
             _vectors(repository, log, plugins, said.recipe, run, open_model, limits, show)
         _leave_no_trace(log, said.settings)
         run.faults += plugins.faults
-        _keep_faults(log, run, called=reconciled.anything or run.embedded.added or run.embedded.removed)
+        _keep_faults(log, run, reconciled.anything)
         if background:
-            for fault in (*run.faults, *run.mishaps):
+            for fault in dict.fromkeys((*run.faults, *run.mishaps)):
                 logger.warning("%s: %s: %s", fault.plugin, fault.where, fault.error)
         return _report(reconciled, run, time.perf_counter() - begun)
 
@@ -240,7 +241,7 @@ def _vectors(
         logger.warning("the vector index was rebuilt: %s", run.embedded.rebuilt)
     if run.embedded.added or run.embedded.removed:
         run.mishaps += plugins.notify(
-            "patina_embeddings_updated",
+            _EMBEDDED,
             model=recipe.model,
             added=run.embedded.added,
             removed=run.embedded.removed,
@@ -298,11 +299,13 @@ def _leave_no_trace(log: Log, settings: Settings) -> None:
             log.remember("redaction", rules)
 
 
-def _keep_faults(log: Log, run: _Run, *, called: bool | int) -> None:
-    """called: whether plugins had anything to do; if not, their last mishaps stay to be seen."""
-    kept = {"faults": run.faults, **({"mishaps": run.mishaps} if called else {})}
+def _keep_faults(log: Log, run: _Run, reconciled: bool) -> None:
+    """reconciled: whether plugins had anything of git's to read; what did not call them leaves their last
+    mishaps to be seen. A turn that only embeds is no reason to forget those of the one before."""
+    done = {True: run.embedded.added + run.embedded.removed > 0, False: reconciled}
+    before = [fault for fault in _stored(log, "mishaps") if not done[fault.where == _EMBEDDED]]
     with log.writing():
-        for name, faults in kept.items():
+        for name, faults in (("faults", run.faults), ("mishaps", [*before, *run.mishaps])):
             distinct = list(dict.fromkeys(faults))[:_MOST_FAULTS]
             stored = json.dumps([astuple(fault) for fault in distinct])
             if log.fact(name, "[]") != stored:
@@ -313,8 +316,11 @@ def _keep_faults(log: Log, run: _Run, *, called: bool | int) -> None:
 
 def kept_faults(log: Log) -> list[Fault]:
     """What was at fault in the last sync, and in the last one that had anything to do."""
-    stored = [json.loads(log.fact(name, "[]")) for name in ("faults", "mishaps")]
-    return [Fault(*fault) for faults in stored for fault in faults]
+    return [fault for name in ("faults", "mishaps") for fault in _stored(log, name)]
+
+
+def _stored(log: Log, name: str) -> list[Fault]:
+    return [Fault(*fault) for fault in json.loads(log.fact(name, "[]"))]
 
 
 def _report(reconciled: Reconciled, run: _Run, seconds: float) -> SyncReport:

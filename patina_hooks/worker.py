@@ -129,20 +129,22 @@ def _work(common: Path, work_tree: Path, synchronise: Synchronise | None) -> Non
     state = common / _STATE_FOLDER
     repository = open_repository(common, work_tree)
     seconds = configuration(repository).settings.defer_seconds
-    if not wait_until_quiet(repository.in_progress, seconds):
-        log.warning("a rebase, am or cherry-pick is still under way: going on without waiting for its end")
-    again, synchronise = True, synchronise or _turns()
+    again, left, patient, synchronise = True, False, True, synchronise or _turns()
     while again:
+        if patient or not repository.in_progress():
+            patient = wait_until_quiet(repository.in_progress, seconds)
+            if not patient:
+                log.warning("a rebase, am or cherry-pick is still under way: not waiting for its end")
         reading = spool.read(state)
         lock = SyncLock(state / SYNC_LOCK)
         if not lock.acquire(wait=_SYNC_WAIT_SECONDS):
             raise StateError("another patina has been writing for an hour", hint="patina doctor")
         try:
-            left = synchronise(repository)
+            left = bool(synchronise(repository))
             spool.mark(state, reading.end)
-            again = spool.truncate(state) or bool(left)
+            again = spool.truncate(state) or left
         finally:
-            lock.release()
+            lock.release(give_way=left)
         log.info("%s after %s", "more to embed" if left else "in step", _events(reading.events))
     from patina_hooks.projection.background import start_if_due
 

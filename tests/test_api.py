@@ -16,7 +16,7 @@ from support.memory import Memory
 import patina_hooks
 from patina_hooks.errors import ModelError, NotARepository, StateError, UsageError
 from patina_hooks.git.lock import SyncLock
-from patina_hooks.models.encoding import Encoder
+from patina_hooks.models.encoding import Encoder, open_encoder
 from patina_hooks.search.opening import Opening
 from patina_hooks.worker import SYNC_LOCK
 
@@ -69,6 +69,7 @@ def test_before_the_first_sync(memory: Memory, ask: str) -> None:
      {"session": "nonsense"}, {"session": 20251101},
      {"since": datetime(2025, 11, 23, tzinfo=timezone.utc)}, {"until": "2025-11-23"}, {"since": float("nan")},
      {"until": float("inf")}, {"since": 1e30}, {"path": "/etc/passwd"}, {"path": "../elsewhere"},
+     {"path": 5}, {"path": "a\0b"}, {"kinds": 5}, {"kinds": None}, {"ref": "HEAD\0"},
      {"text": None}, {"text": "\ud800"}],
     ids=repr,
 )  # fmt: skip
@@ -76,6 +77,13 @@ def test_an_argument_that_can_mean_nothing_is_refused(memory: Memory, wrong: dic
     memory.sync()
     with pytest.raises(UsageError):
         memory.patina().search(**{"text": "marmots", **wrong})
+
+
+def test_a_path_may_lead_through_a_link_to_the_repository(memory: Memory, tmp_path: Path) -> None:
+    memory.sync()
+    (tmp_path / "link").symlink_to(memory.root)
+    hits = memory.patina().search("marmots", path=tmp_path / "link" / "marmots.py")
+    assert [hit.text for hit in hits] == ["feed the marmots"]
 
 
 def test_no_listing_takes_a_limit_below_one(memory: Memory) -> None:
@@ -188,6 +196,31 @@ def test_a_model_that_cannot_be_opened_is_waited_for_once(
         assert tried == [1]
         patina.sync()
         assert len(tried) == 1 + (not early), "a notebook's next sync tries anew"
+
+
+@pytest.mark.parametrize("early", [True, False])
+def test_another_model_than_the_one_that_is_indexed_is_opened_once(
+    memory: Memory, monkeypatch: pytest.MonkeyPatch, early: bool
+) -> None:
+    memory.sync()
+    opened: list[Encoder] = []
+
+    def another(*about: Any, **more: Any) -> Encoder:  # noqa: ANN401
+        encoder = open_encoder(*about, **more)
+        encoder.fingerprint = "another"
+        opened.append(encoder)
+        return encoder
+
+    monkeypatch.setattr("patina_hooks.search.opening.open_encoder", another)
+    opening = Opening(memory.root) if early else None
+    with patina_hooks.Patina(memory.repository, opening=opening) as patina:
+        for _ in range(2):
+            said: list[str] = []
+            assert len(patina.search("marmots", on_fault=said.append)) == 1
+            assert said == [
+                "answering by words alone: the installed model differs from the one that is indexed"
+            ]
+    assert len(opened) == 1
 
 
 def test_opening_where_nothing_is_recorded_opens_nothing(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from support.memory import FAST_RECIPE, Memory, plugins
 
 from patina_hooks import hookimpl
 from patina_hooks import sync as sync_module
+from patina_hooks.api import Patina
 from patina_hooks.corpus.outcome import Reconciled
 from patina_hooks.corpus.reconcile import reconcile
 from patina_hooks.errors import ModelError
@@ -302,6 +303,7 @@ def test_a_sync_goes_on_in_turns_and_looks_at_git_in_each(
     monkeypatch.setattr("patina_hooks.api.TURN_SECONDS", 0.0)
     monkeypatch.setattr("patina_hooks.search.vectors._FIRST_CHUNK", 2)
     monkeypatch.setattr("patina_hooks.search.vectors._CHUNK", 2)
+    monkeypatch.setattr("patina_hooks.search.vectors._FIRST_PIECE", 2)
     for number in range(5):
         memory.commit(f"text number {number}")
     shown: list[tuple[int, int]] = []
@@ -320,6 +322,35 @@ def test_a_sync_goes_on_in_turns_and_looks_at_git_in_each(
         assert shown == [(2, 5), (4, 6), (6, 6)]
         hits = patina.search("a marmot came meanwhile", mode="vector")
         assert (len(hits), hits[0].text) == (7, "a marmot came meanwhile")
+
+
+def test_what_a_plugin_did_wrong_in_the_first_turn_is_still_seen_after_the_last(
+    memory: Memory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("patina_hooks.api.TURN_SECONDS", 0.0)
+    monkeypatch.setattr("patina_hooks.search.vectors._FIRST_CHUNK", 2)
+    for number in range(5):
+        memory.commit(f"text number {number}")
+    heard: list[int] = []
+
+    class Clumsy:
+        @hookimpl
+        def patina_commit_recorded(self) -> None:
+            raise ValueError("out of cheese")
+
+        @hookimpl
+        def patina_embeddings_updated(self, added: int) -> None:
+            heard.append(added)
+            if len(heard) == 1:
+                raise ValueError("out of milk")
+
+    providers = Plugins.load()
+    providers.register(Clumsy(), "clumsy")
+    with Patina(memory.repository, providers) as patina:
+        patina.sync()
+        assert len(heard) > 1
+        wrong = [fault.error for fault in patina.status().faults]
+    assert [said.splitlines()[0] for said in wrong] == ["ValueError: out of cheese"]
 
 
 def test_a_full_sync_reads_again_what_the_cache_has_lost(memory: Memory) -> None:

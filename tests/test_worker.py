@@ -9,7 +9,7 @@ import select
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -69,12 +69,36 @@ def test_it_goes_on_while_something_is_left(sandbox: Sandbox, state: Path) -> No
     assert said.index("more to embed after 1 post-commit") < said.index("in step after")
 
 
+def test_a_rebase_that_begins_between_its_turns_is_waited_for(
+    sandbox: Sandbox, state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rebase = sandbox.root / ".git/rebase-merge"
+    seen: list[str] = []
+
+    def wait(busy: Callable[[], bool], limit: float) -> bool:
+        seen.append("waits" if busy() else "is quiet")
+        if busy():
+            rebase.rmdir()
+        return True
+
+    def turn(_: Repository) -> bool:
+        seen.append("turn")
+        if len(seen) < 3:
+            rebase.mkdir()
+        return len(seen) < 3
+
+    monkeypatch.setattr(worker, "wait_until_quiet", wait)
+    run(sandbox, turn)
+    assert seen == ["is quiet", "turn", "waits", "turn"]
+
+
 def test_its_turns_have_one_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each reconciles anew; to open a large model takes minutes."""
     memory = Memory.make(tmp_path / "repository")
     monkeypatch.setattr("patina_hooks.sync.TURN_SECONDS", 0.0)
     monkeypatch.setattr("patina_hooks.search.vectors._CHUNK", 2)
     monkeypatch.setattr("patina_hooks.search.vectors._FIRST_CHUNK", 2)
+    monkeypatch.setattr("patina_hooks.search.vectors._FIRST_PIECE", 2)
     opened: list[str] = []
     really = encoding.open_encoder
 
@@ -119,11 +143,11 @@ def test_an_event_at_the_last_moment_is_not_left_lying(
     passes: list[str] = []
     release = SyncLock.release
 
-    def late(lock: SyncLock) -> None:
+    def late(lock: SyncLock, *, give_way: bool = False) -> None:
         if lock.path.name == worker.WORKER_LOCK and len(passes) == 1:
             spool.append(state, Event("post-commit"))
             assert run(sandbox, lambda _: passes.append("the other")) == 0
-        release(lock)
+        release(lock, give_way=give_way)
 
     monkeypatch.setattr(SyncLock, "release", late)
     run(sandbox, lambda _: passes.append("the first"))

@@ -40,7 +40,10 @@ _COMMANDS = {
 
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
-_SHUT = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG)
+_SHUT = (
+    *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.ELOOP),
+    errno.ENAMETOOLONG,
+)
 """What a user's folder may answer; where a file is named, it is no bug of ours."""
 
 

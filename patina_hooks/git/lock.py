@@ -50,12 +50,17 @@ class SyncLock:
         self._handle = handle
         return True
 
-    def release(self) -> None:
-        """Let go; nothing happens where it is not held."""
+    def release(self, *, give_way: bool = False) -> None:
+        """Let go; nothing happens where it is not held.
+
+        give_way: return only when all who wait for it have had a look, for one who will want it again.
+        """
         if self._handle is not None:
             _free(self._handle)
             os.close(self._handle)
             self._handle = None
+            if give_way:
+                time.sleep(2 * _POLL_SECONDS)
 
     def __enter__(self) -> SyncLock:
         self.acquire(wait=None)

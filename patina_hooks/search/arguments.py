@@ -42,15 +42,17 @@ def checked_query(
     if mode not in get_args(Mode):
         raise UsageError(f"there is no mode {mode!r}", hint=f"one of {', '.join(get_args(Mode))}")
     named = [kinds] if isinstance(kinds, str) else kinds
+    if not isinstance(named, Iterable):
+        raise UsageError(f"kinds is {kinds!r}; expected a kind, or several")
     return Query(
-        text=_text("the question", text),
+        text=checked_text("the question", text),
         limit=checked_limit(limit),
         mode=mode,
-        kinds=tuple(_text("a kind", kind) for kind in named),
-        session=_text("session", session) if session else None,
+        kinds=tuple(checked_text("a kind", kind) for kind in named),
+        session=checked_text("session", session) if session else None,
         since=_moment("since", since),
         until=_moment("until", until),
-        ref=_string("ref", ref) if ref else None,
+        ref=_for_the_system("ref", ref) if ref else None,
         path=from_root(root, path) if path else None,
     )
 
@@ -71,10 +73,13 @@ def from_root(root: Path, path: str | os.PathLike[str]) -> str:
 
     Raises `UsageError` where it lies outside of the root.
     """
-    inside = Path(os.path.relpath(root / _string("path", os.fspath(path)), root))
-    if os.pardir in inside.parts:
-        raise UsageError(f"{os.fspath(path)!r} is outside of this repository, {root}")
-    return name_text(inside.as_posix()) if inside.parts else ""
+    given = root / _for_the_system("path", os.fspath(path) if isinstance(path, os.PathLike) else path)
+    # Absolute ones may lead to the root through a link; what is below it may be a link itself.
+    for place in (given, Path(os.path.realpath(given.parent), given.name)):
+        inside = Path(os.path.relpath(place, root))
+        if os.pardir not in inside.parts:
+            return name_text(inside.as_posix()) if inside.parts else ""
+    raise UsageError(f"{os.fspath(path)!r} is outside of this repository, {root}")
 
 
 def _string(what: str, given: object) -> str:
@@ -87,8 +92,16 @@ def _string(what: str, given: object) -> str:
     return given
 
 
-def _text(what: str, given: object) -> str:
-    """As the log writes names."""
+def _for_the_system(what: str, given: object) -> str:
+    """A string that may be an argument of git, or lead to a file."""
+    text = _string(what, given)
+    if "\0" in text:
+        raise UsageError(f"{what} is {given!r}; no such name can hold a NUL")
+    return text
+
+
+def checked_text(what: str, given: object) -> str:
+    """A string as the log writes names. Raises `UsageError`."""
     return name_text(_string(what, given))
 
 

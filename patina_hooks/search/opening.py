@@ -34,7 +34,7 @@ class Opening:
     def __init__(self, folder: Path) -> None:
         self.plugins = Plugins.load()
         self._encoder: Encoder | None = None
-        self._failed: PluginError | None = None
+        self._failed: PluginError | IndexDamaged | None = None
         self._thread: Thread | None = None
         self._space: Space | None = None
         with suppress(PatinaError, ImportError, OSError, ValueError):
@@ -45,7 +45,7 @@ class Opening:
     def encoder(self, space: Space) -> Encoder | None:
         """The model of this space once it is open, None where another was opened.
 
-        Raises `PluginError` where this one could not be: to try again could take as long again.
+        Raises `PluginError` or `IndexDamaged` where this one could not be: to try again could take as long.
         """
         self.wait()
         if self._space != space:
@@ -75,7 +75,7 @@ class Opening:
     def _open(self, space: Space, imported: Event) -> None:
         try:
             self._encoder = open_space(self.plugins, space, ready=imported.wait)
-        except PluginError as error:
+        except (PluginError, IndexDamaged) as error:
             self._failed = error
         except PatinaError:
             pass

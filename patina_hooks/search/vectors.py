@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 VECTORS_FOLDER = "vectors"
 _FIRST_CHUNK = 256
 _CHUNK = 1_024
-_FIRST_PIECE = 32
+_FIRST_PIECE = 1
 _PIECE_SECONDS = 2.0
 Progress = Callable[[str, int, int], None]
 Project = Callable[["Vectors"], "Vectors"]

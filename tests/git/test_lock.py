@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -58,6 +59,20 @@ def test_waiting_ends_when_the_holder_lets_go(tmp_path: Path) -> None:
     waiting.join(60)
     assert got == [True]
     second.release()
+
+
+def test_who_takes_it_again_and_again_lets_others_have_it(tmp_path: Path) -> None:
+    ours, theirs, turns = SyncLock(tmp_path / "lock"), SyncLock(tmp_path / "lock"), 0
+    with ours, ThreadPoolExecutor(1) as other:
+        got = other.submit(theirs.acquire, 60)
+        while not got.done() and turns < 100:
+            turns += 1
+            ours.release(give_way=True)
+            if not ours.acquire():
+                break
+        assert turns < 100
+        assert got.result()
+    theirs.release()
 
 
 def test_with_holds_it_and_lets_go_after_an_error(tmp_path: Path) -> None:

@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
+from typing import TYPE_CHECKING
 
 import pytest
 from support.exporting import export
@@ -27,6 +29,9 @@ from patina_hooks.search import vectors
 from patina_hooks.search.vectors import Space, answering_space
 from patina_hooks.settings import user_file
 from patina_hooks.sync import SyncReport, synchronise
+
+if TYPE_CHECKING:
+    from patina_hooks.api import Near
 
 TEXTS = ["begin", *(f"text number {number}" for number in range(10))]
 ONE = "embedding_model: several\nruntime: onnx\n"
@@ -146,8 +151,9 @@ def test_the_old_vectors_answer_until_the_new_ones_are_whole(
 
 
 def test_what_is_committed_while_a_large_model_reads_is_found_by_its_words(
-    memory: Memory, plugins: Plugins
+    memory: Memory, plugins: Plugins, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(vectors, "_FIRST_PIECE", 4)
     old = space_of(memory)
     memory.write(".patina/oxidize.yaml", SWITCHES["runtime"])
     worker, turns = Worker(plugins), 0
@@ -187,20 +193,54 @@ def test_a_question_beside_a_change_of_index_is_answered_by_the_new_one(
     memory: Memory, plugins: Plugins, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with Patina(memory.repository, plugins) as patina:
-        opened = patina._encoder
+        opened = patina._open_index
 
-        def and_meanwhile(space: Space) -> Encoder:
+        def but_before(log: Log, space: Space) -> Near:
             if space.index == "exact":
                 memory.write(".patina/oxidize.yaml", f"{ONE}index: usearch\n")
                 Worker(plugins).sync(memory)
-            return opened(space)
+                assert folders(memory) == {f"{space.fingerprint}-usearch"}
+            return opened(log, space)
 
-        monkeypatch.setattr(patina, "_encoder", and_meanwhile)
+        monkeypatch.setattr(patina, "_open_index", but_before)
         said: list[str] = []
         hits = patina.search("text number 3", on_fault=said.append)
     assert (hits[0].text, said) == ("text number 3", [])
     assert "vector" in hits[0].channels
     assert space_of(memory).index == "usearch"
+
+
+def test_a_model_of_gigabytes_reads_for_seconds_at_a_time(
+    memory: Memory, plugins: Plugins, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In each turn anew: what it has read is kept, and whoever waits for the lock gets it."""
+    monkeypatch.setattr(vectors, "_CHUNK", 1_024)
+    now, read = 0.0, []
+    worker = Worker(plugins)
+    opened = worker._opened
+
+    def slow(space: Space) -> Encoder:
+        encoder = opened(space)
+        encode = encoder.encode
+
+        def at_one_a_second(texts: Sequence[str], *, role: Role) -> Encoded:
+            nonlocal now
+            now += len(texts)
+            read.append(len(texts))
+            return encode(texts, role=role)
+
+        encoder.encode = at_one_a_second  # type: ignore[method-assign]
+        return encoder
+
+    monkeypatch.setattr(worker, "_opened", slow)
+    monkeypatch.setattr("patina_hooks.search.vectors.time.monotonic", lambda: now)
+    memory.write(".patina/oxidize.yaml", SWITCHES["runtime"])
+    turns = [0.0]
+    while worker.sync(memory, seconds=5).postponed:
+        turns.append(now)
+    assert sum(read) == len(TEXTS)
+    assert max(read) <= 2
+    assert all(5 < later - before <= 7 for before, later in pairwise(turns))
 
 
 @pytest.mark.parametrize("what", SWITCHES)
