@@ -82,11 +82,11 @@ class Documents:
         for oid in dict.fromkeys(place.oid for place in places):
             renew_documents(self._db, self._extractors, oid, self._result.changed)
         ask = (
-            "SELECT sc.session FROM session_commit sc JOIN commits c ON c.id = sc.commit_id WHERE c.oid = ?1"
-            " UNION SELECT session FROM document WHERE oid = ?1 AND session IS NOT NULL"
+            "SELECT sc.session FROM session_commit sc JOIN commits c ON c.id = sc.commit_id WHERE c.oid = ?"
+            " UNION SELECT session FROM document WHERE oid = ? AND session IS NOT NULL"
         )
         for place in places:
-            self._result.dirty |= {row[0] for row in self._db.execute(ask, (place.oid,))}
+            self._result.dirty |= {row[0] for row in self._db.execute(ask, (place.oid, place.oid))}
 
     def update(self, commits: set[str]) -> None:
         """Make the log's documents those that lie in the trees of these commits."""

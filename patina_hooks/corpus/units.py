@@ -17,10 +17,10 @@ def mark_sessions(connection: sqlite3.Connection, sessions: Iterable[str]) -> No
     looks back on it or did so until now."""
     for session in sessions:
         connection.execute(
-            "INSERT INTO unit (reads, name, stale) SELECT 'session', ?1, 1 UNION SELECT 'session', session, 1"
-            " FROM (SELECT session FROM document WHERE session > ?1 AND work_tree = ''"
+            "INSERT INTO unit (reads, name, stale) SELECT 'session', ?, 1 UNION SELECT 'session', session, 1"
+            " FROM (SELECT session FROM document WHERE session > ? AND work_tree = ''"
             f" ORDER BY session LIMIT 1) WHERE true {_MARK}",
-            (session,),
+            (session, session),
         )
 
 
@@ -36,7 +36,7 @@ def mark_modules(connection: sqlite3.Connection, commit: int) -> None:
     changes just written, or about to go, it marks where a path comes to life or leaves it."""
     connection.execute(
         "INSERT INTO unit (reads, name, stale) SELECT DISTINCT 'module', p.folder, 1"
-        " FROM change h JOIN path p ON p.id = h.path_id WHERE h.commit_id = ?1 AND NOT EXISTS"
-        f" (SELECT 1 FROM change o WHERE o.path_id = h.path_id AND o.commit_id != ?1) {_MARK}",
-        (commit,),
+        " FROM change h JOIN path p ON p.id = h.path_id WHERE h.commit_id = ? AND NOT EXISTS"
+        f" (SELECT 1 FROM change o WHERE o.path_id = h.path_id AND o.commit_id != ?) {_MARK}",
+        (commit, commit),
     )

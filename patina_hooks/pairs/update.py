@@ -113,9 +113,9 @@ def _settle(connection: sqlite3.Connection, known: _Known, specs: Mapping[str, P
             connection.execute("DELETE FROM generator WHERE id = ?", (number,))
         elif (spec.version, spec.evidence) != (version, evidence):
             connection.execute(
-                "UPDATE generator SET reached = iif(version = ?1, reached, 0), version = ?1, evidence = ?2"
-                " WHERE id = ?3",
-                (spec.version, spec.evidence, number),
+                "UPDATE generator SET reached = iif(version = ?, reached, 0), version = ?, evidence = ?"
+                " WHERE id = ?",
+                (spec.version, spec.version, spec.evidence, number),
             )
     connection.executemany(
         "INSERT OR IGNORE INTO generator (name, version, reads, evidence, reached) VALUES (?, ?, ?, ?, 0)",
