@@ -36,8 +36,8 @@ def patina_register_models() -> Iterator[ModelSpec]:
 
 @hookimpl
 def patina_register_extractors() -> Iterator[ExtractorSpec]:
-    yield ExtractorSpec("session", 2, "session", "patina_hooks.corpus.session_reader:read_session")
-    yield ExtractorSpec("commit", 2, "commit", "patina_hooks.corpus.commit_reader:read_commit")
+    yield ExtractorSpec("session", 3, "session", "patina_hooks.corpus.session_reader:read_session")
+    yield ExtractorSpec("commit", 3, "commit", "patina_hooks.corpus.commit_reader:read_commit")
 
 
 @hookimpl

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ from support.memory import FAST_RECIPE, Memory, plugins
 from patina_hooks import hookimpl
 from patina_hooks import sync as sync_module
 from patina_hooks.api import Patina
+from patina_hooks.corpus.log import LOG_FILE
 from patina_hooks.corpus.outcome import Reconciled
 from patina_hooks.corpus.reconcile import reconcile
 from patina_hooks.errors import ModelError
@@ -370,3 +373,21 @@ def test_many_texts_are_left_for_later_when_asked(memory: Memory) -> None:
     assert memory.patina().status().pending == report.pending
     assert memory.sync(most=100).pending == 0
     assert memory.patina().status().pending == 0
+
+
+def test_a_log_of_another_version_is_made_anew(memory: Memory) -> None:
+    memory.archive(SESSION, decisions="chose sqlite over files")
+    memory.sync()
+    before, told = memory.snapshot(), len(memory.patina().events(limit=99))
+    tables = "SELECT name, sql FROM sqlite_master WHERE name != 'sqlite_sequence' ORDER BY name"
+    with closing(sqlite3.connect(memory.state / LOG_FILE)) as log:
+        schema = log.execute(tables).fetchall()
+        log.executescript(
+            "DROP INDEX source_unread; DROP TABLE unit; CREATE TABLE unit (name TEXT);"
+            "PRAGMA user_version = 1;"
+        )
+    memory.sync()
+    with memory.log() as connection:
+        assert connection.execute(tables).fetchall() == schema
+    assert memory.snapshot() == before == memory.rebuilt()
+    assert len(memory.patina().events(limit=99)) > told

@@ -4,6 +4,12 @@ from __future__ import annotations
 
 from patina_hooks.types import TOO_MANY, Extraction, Observation, Omission
 
+TITLE_CAP = 300
+"""A longer title is cut, in characters: it is read whole into every listing and into the index of titles.
+
+So is the name of a section, which is stored with each observation that stands under it.
+"""
+
 
 def unread(found: Extraction) -> str:
     """Which lines are missed, since there was no room for what they say; "" for none."""

@@ -16,14 +16,12 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 
-from patina_hooks.corpus.extraction import checked, unread
+from patina_hooks.corpus.extraction import TITLE_CAP, checked, unread
 from patina_hooks.corpus.words import with_parts
 from patina_hooks.plugins import Plugins, open_callable
 from patina_hooks.types import Document, DocumentKind, Extraction, ExtractorSpec, Fault, Observation, Recorded
 
 KEY_BYTES = 16
-TITLE_CAP = 300
-"""A longer title is cut, in characters: it is read whole into every listing and into the index of titles."""
 
 _FAILED = "the extractor % failed"  # as LIKE reads it
 _REDACTED = "[redacted]"
@@ -338,7 +336,7 @@ def _rows(oid: str, extractor: str, found: Extraction) -> Iterable[tuple[object,
 
 
 def _row(oid: str, extractor: str, o: Observation) -> tuple[object, ...]:
-    text, section = _storable(o.text), _storable(o.section)
+    text, section = _storable(o.text), _storable(o.section[:TITLE_CAP])
     key = _digest(oid, extractor, o.kind, str(o.line), text)
     return (key, o.kind, text, o.line, section, o.weight, text_key(text))
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple, Protocol
 
+from patina_hooks.corpus.extraction import TITLE_CAP
 from patina_hooks.corpus.markdown import Line
 
 _ID = re.compile(r"\d{8}-\d{6}")
@@ -136,8 +137,9 @@ def front_matter(lines: Sequence[Line]) -> FrontMatter | None:
     others: set[int] = set()
     for scalar in stated:
         field = _field(scalar)
+        whole = field != "title" or len(scalar.value) <= TITLE_CAP
         taken = field is not None and fields.setdefault(field, scalar.value) == scalar.value
-        spoken_for = used if taken or scalar.path in _FRONT_MATTER_IGNORED else others
+        spoken_for = used if (taken and whole) or scalar.path in _FRONT_MATTER_IGNORED else others
         spoken_for.update(range(scalar.first + 1, scalar.last + 2))
     dropped = used - others
     kept = (line for at, line in enumerate(lines[:end]) if at not in dropped)

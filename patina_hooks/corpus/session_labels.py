@@ -77,13 +77,27 @@ _WHOLE = {
 
 _USUAL = frozenset(
     {
-        *("and", "the", "this", "during", "period", "session", "context", "reasoning", "solution"),
-        *("solutions", "made", "taken", "faced", "observed", "captured", "encountered", "identified"),
+        *("a", "an", "and", "as", "at", "by", "during", "for", "from", "in", "of", "on", "or", "the", "to"),
+        *("this", "that", "these", "it", "s", "they", "we", "i", "you", "our", "my", "all", "also", "more"),
+        *("what", "when", "where", "which", "why", "how", "should", "other", "with"),
+        *("is", "are", "was", "has", "have", "had", "did", "do", "does", "done", "got", "made", "used"),
+        *("added", "captured", "changed", "completed", "created", "discovered", "encountered", "faced"),
+        *("fixed", "found", "happened", "identified", "implemented", "learned", "matters", "modified"),
+        *("needed", "observed", "removed", "resuming", "taken", "updated"),
+        *("key", "major", "main", "final", "important", "critical", "overall", "technical", "additional"),
+        *("new", "next", "now", "current", "previous", "future", "remaining", "period", "session", "context"),
+        *("summary", "overview", "introduction", "background", "details", "status", "conclusion"),
+        *("conclusions", "outcome", "outcomes", "results", "findings", "discoveries", "observations"),
+        *("insights", "lessons", "notes", "reasoning", "rationale", "decision", "decisions", "goals"),
+        *("challenges", "problem", "problems", "solution", "solutions", "work", "steps", "files", "commits"),
+        *("change", "changes", "update", "updates", "improvements", "implementation", "features"),
+        *("benefits", "impact"),
     }
 )
-"""Words after those of a kind that every document has: "Challenges Faced and Solutions"."""
+"""Words of any document: "Challenges Faced and Solutions", "What We Did", "Summary of Changes"."""
 
 _WORD = re.compile(r"[^\W\d_]+")
+_NUMBER = re.compile(r"#\d|\d\.\d")
 _LONGEST_PHRASE = max(phrase.count(" ") + 1 for phrase in _LEADING)
 _CLOCK = re.compile(r"(?<![\d:])\d{1,2}:\d{2}")
 _TIME = re.compile(r"\[?~?\d{1,2}:\d{2}(?::\d{2})?(?:\s{0,3}[-\u2013]\s{0,3}~?\d{1,2}:\d{2})?\]?(?!\S)")
@@ -111,9 +125,14 @@ def kind_of(name: str) -> str | None:
 
 
 def says_more(name: str) -> bool:
-    """Whether a heading or label has words of its own, beside those that name a kind."""
+    """Whether a heading or label has words of its own: beside those of a kind, others than any document has.
+
+    The number of a version or of an issue is one. A name without any word stands for itself.
+    """
     kind, words = _told_apart(name)
-    return kind is None or not _USUAL.issuperset(words)
+    if _NUMBER.search(name.lstrip("0123456789. ")) or (kind is None and not words):
+        return True
+    return not _USUAL.issuperset(words)
 
 
 def _told_apart(name: str) -> tuple[str | None, list[str]]:

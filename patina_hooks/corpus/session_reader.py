@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from patina_hooks.corpus.extraction import TITLE_CAP
 from patina_hooks.corpus.markdown import Block, Line, blocks, item_pieces, numbered, pieces, unquoted
 from patina_hooks.corpus.session_fields import (
     classified,
@@ -143,6 +144,8 @@ class _Reader:
         if self.title is None and entry is None and (block.level == 1 or kind is None):
             self.title = _plain(title)
             self._sections.append(_Section(block.level, title, None))
+            if len(self.title) > TITLE_CAP:
+                self._emit("text", pieces([Line(block.lines[0].number, self.title)]), section="")
             self._omit("title", block.lines)
             return
         self._in_head, above = False, self._sections[-1].title
@@ -329,10 +332,8 @@ class _Reader:
             self.observations.append(Observation(kind, text, line, section, weight))
 
     def _omit(self, reason: str, lines: Sequence[Line]) -> None:
-        self._settle(_CONTENT_LEVEL)
-        self._add_omission(reason, lines[0].number, lines[-1].number)
-
-    def _add_omission(self, reason: str, first: int, last: int) -> None:
+        """Leave lines out. A heading that waits goes on waiting: they say nothing below it."""
+        first, last = lines[0].number, lines[-1].number
         before = self.omissions[-1] if self.omissions else None
         touches = before is not None and before.last in (first - 1, self._previous_end)
         if before and touches and before.reason == reason:

@@ -46,15 +46,18 @@ def test_trailers_of_people_and_tools_are_omitted_by_name() -> None:
 
 
 def test_a_few_words_with_a_colon_are_the_section_of_what_follows() -> None:
-    extraction = read("feat: x\n\nChanges to locks:\n- one\n\n## Why\nspeed\n\nNext steps:\n- two\n")
+    extraction = read(
+        "feat: x\n\nChanges to locks:\n- one\n\n## Why\nspeed\n\n## Speed\nfirst\n\nNext steps:\n- two\n"
+    )
     assert [(item.section, item.text, item.weight) for item in extraction.observations[1:]] == [
         ("", "Changes to locks", 0.25),
         ("Changes to locks", "one", 0.5),
-        ("", "Why", 0.25),
         ("Why", "speed", 0.5),
+        ("", "Speed", 0.25),
+        ("Speed", "first", 0.5),
         ("Next steps", "two", 0.5),
     ]
-    assert [(item.first, item.reason) for item in extraction.omissions] == [(9, "label")]
+    assert [(item.first, item.reason) for item in extraction.omissions] == [(6, "label"), (12, "label")]
 
 
 @pytest.mark.parametrize("message", ["", "\n\n", " \t\n"])

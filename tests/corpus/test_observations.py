@@ -14,6 +14,7 @@ from support.memory import Memory, plugins
 
 from patina_hooks import ExtractorSpec, hookimpl
 from patina_hooks.corpus import reconcile
+from patina_hooks.corpus.extraction import TITLE_CAP
 from patina_hooks.corpus.log import Log
 from patina_hooks.corpus.observations import (
     Changed,
@@ -279,6 +280,34 @@ def test_a_word_that_stands_only_in_a_heading_or_label_is_found(
     assert (hit.text, hit.line) == (said, line)
     assert text_key(said) in memory.snapshot().vectors
     assert memory.snapshot() == memory.rebuilt()
+
+
+def test_headings_that_every_document_has_do_not_stand_before_what_was_asked_for(memory: Memory) -> None:
+    memory.archive("20251102-090000", decisions="moved the cache out of the container that docker starts")
+    headings = "### What We Did\n- tea\n\n### Session Summary\n- rest\n\n### What Did We Change\n- cups\n"
+    memory.commit("work", {DOCUMENT: f"# Session: headings\n\n{headings}"})
+    memory.sync()
+    hits = memory.patina().search("what did we do about docker", limit=10)
+    assert "docker" in hits[0].text
+    assert not {"What We Did", "Session Summary", "What Did We Change"} & {hit.text for hit in hits}
+
+
+@pytest.mark.parametrize("form", ["# Session: {}\n", "---\ntitle: {}\nllm: claude\n---\n\n# {}\n"])
+def test_the_end_of_a_title_that_is_cut_is_found(memory: Memory, form: str) -> None:
+    title = "A long title that somebody took from an issue, " * 9 + "about the wombat"
+    memory.commit("work", {DOCUMENT: form.replace("{}", title) + "\n- one\n"})
+    memory.archive("20251102-090000", decisions="chose numpy")
+    memory.sync()
+    (hit,) = memory.patina().search("wombat", mode="lexical")
+    assert hit.text.endswith("about the wombat")
+    assert memory.snapshot() == memory.rebuilt()
+
+
+def test_a_huge_heading_is_not_stored_with_all_that_stands_under_it(memory: Memory) -> None:
+    memory.commit("work", {DOCUMENT: "# Session: x\n\n## " + "wide " * 2_000 + "\n\n" + "- one\n" * 100})
+    memory.sync()
+    with memory.log() as log:
+        assert log.execute("SELECT max(length(section)) FROM observation").fetchone() == (TITLE_CAP,)
 
 
 def many(count: int) -> str:

@@ -10,8 +10,8 @@ from support.memory import Memory, session_document
 from support.shell import Shell
 
 from patina_hooks.corpus import places, reconcile
+from patina_hooks.corpus.extraction import TITLE_CAP
 from patina_hooks.corpus.facts import events_hash
-from patina_hooks.corpus.observations import TITLE_CAP
 from patina_hooks.git.repository import Repository
 
 FIRST, SECOND = "20251101-090000", "20251102-090000"

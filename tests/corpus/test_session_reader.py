@@ -28,12 +28,15 @@ USUAL = set(
     re.findall(
         r"\w+",
         """
-        accomplishments achievement achievements actions activity and architectural architecture blockers
-        captured challenges classification claude completed context core covering critical decision
-        decisions design discussion during end faced final for future git goal goals identified insight
-        insights key learned lessons log made major next note notes observed original pattern patterns
-        period previous problem reasoning recommendations request session since solutions start steps
-        technical this update user work
+        accomplishments achievement achievements actions activity and architectural architecture benefits
+        blockers captured challenges changed changes classification claude commits completed conclusion
+        context core covering created critical current decision decisions design details did discovered
+        discoveries discussion do done during end faced features files final findings for future git goal
+        goals got have i identified impact implementation implemented improvements insight insights is it
+        key learned lessons log made major matters modified needed next note notes observations observed
+        of original outcome outcomes overview pattern patterns period previous problem problems reasoning
+        recommendations request results resuming session should since solution solutions start status
+        steps summary technical this to update updated user we what when why work
         """,
     )
 )
@@ -280,7 +283,15 @@ def test_a_heading_or_label_is_text_of_less_weight_than_what_stands_below_it() -
     ("line", "kept"),
     [
         ("## Why it fails on drop", [("text", "Why it fails on drop")]),
-        ("## Solution", [("text", "Solution")]),
+        ("## Solution", []),
+        ("### What We Did", []),
+        ("### What's New", []),
+        ("**Session Summary:**", []),
+        ("## 1. Next Steps Needed", []),
+        ("## What's New in 2.0", [("text", "What's New in 2.0")]),
+        ("## Decisions for #12", [("text", "Decisions for #12")]),
+        ("## 123", [("text", "123")]),
+        ("## 🎉", [("text", "🎉")]),
         ("**Odd findings:**", [("text", "Odd findings")]),
         ("## Decision: split the parser", [("text", "Decision: split the parser")]),
         ("### Insights for 2.0 (and 設計)", [("text", "Insights for 2.0 (and 設計)")]),
@@ -311,6 +322,23 @@ def test_a_heading_that_names_a_kind_and_has_nothing_below_is_of_that_kind() -> 
     assert [(item.kind, item.text) for item in extraction.observations] == [
         ("text", "Decision: split it"),
         ("pattern", "Pattern for locks"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "nothing", ["---", "<!-- a comment -->", "<!-- AI: fill in -->", "-", "- <!-- x -->", ">"]
+)
+def test_what_says_nothing_below_a_heading_leaves_it_its_kind(nothing: str) -> None:
+    head = f"# Session: x\n\n## Decision: adopt onnx\n\n{nothing}\n\n"
+    said = [
+        [(item.kind, item.text, item.weight) for item in read(head + end).observations]
+        for end in ("## Next", "")
+    ]
+    assert said == [[("decision", "Decision: adopt onnx", 1.0)]] * 2
+    below = read(head + "It is fast.\n").observations
+    assert [(item.kind, item.text, item.weight) for item in below] == [
+        ("text", "Decision: adopt onnx", 0.75),
+        ("decision", "It is fast.", 1.0),
     ]
 
 
@@ -368,7 +396,7 @@ def test_a_goal_that_is_not_the_title_stays_a_goal() -> None:
 
 def test_counters_outside_git_activity_are_kept() -> None:
     extraction = read("# Session: x\n\n**Results:**\n- Files changed: all of them, it took an hour\n")
-    assert found(extraction, "text") == ["Results", "Files changed: all of them, it took an hour"]
+    assert found(extraction, "text") == ["Files changed: all of them, it took an hour"]
 
 
 @pytest.mark.parametrize(
