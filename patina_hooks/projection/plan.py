@@ -73,7 +73,8 @@ def _planned(
         hidden, out, epochs=one.epochs or usual.epochs, batch_size=one.batch_size or usual.batch_size
     )
     facts = [spec.name, spec.version, spec.train, generator.name, generator.version, fingerprint]
-    canonical = json.dumps([*facts, asdict(settings)], sort_keys=True)
+    extractors = [(reader.name, reader.version) for reader in plugins.extractors()]
+    canonical = json.dumps([*facts, extractors, asdict(settings)], sort_keys=True)
     digest = sha256(canonical.encode()).hexdigest()
     return Planned(one.name, kind, spec.train, generator.name, settings, digest)
 

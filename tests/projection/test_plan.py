@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 from projection.learning import projected_by
 from support.memory import plugins
 
+from patina_hooks import hookimpl
 from patina_hooks.errors import PatinaError, PluginError, SettingsError
+from patina_hooks.plugins import Plugins
 from patina_hooks.projection.plan import Planned, plan
-from patina_hooks.recipe import RECIPE_FILE, parse_recipe
+from patina_hooks.recipe import RECIPE_FILE, Recipe, parse_recipe
+from patina_hooks.types import ExtractorSpec
 
 ONE = "version: 2\nembedding_model: acme-64\nprojections:\n  semantic:\n"
 
@@ -163,6 +167,17 @@ def test_the_digest_changes_with_everything_that_decides_the_weights_and_nothing
     assert len({first.digest, *(one.digest for one in others)}) == 1 + len(others)
     renamed = only(text.replace("semantic:", "other:").replace("[32, 16]", "[384, 32, 16]"))
     assert renamed == replace(first, name="other")
+
+
+def test_a_projection_learned_from_what_other_extractors_read_is_another() -> None:
+    def digest(version: int) -> str:
+        reader = ExtractorSpec("reader", version, "session", "acme:read")
+        providers = Plugins.load(disabled=["*"])
+        providers.register(SimpleNamespace(patina_register_extractors=hookimpl(lambda: [reader])), "acme")
+        return plan(providers, Recipe(), 384, "f")[0].digest
+
+    assert digest(1) == digest(1)
+    assert digest(1) != digest(2)
 
 
 def test_a_kind_of_another_plugin_is_found_by_its_full_name_too() -> None:
