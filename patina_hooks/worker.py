@@ -135,7 +135,7 @@ def _work(common: Path, work_tree: Path, synchronise: Synchronise | None) -> Non
             patient = wait_until_quiet(repository.in_progress, seconds)
             if not patient:
                 log.warning("a rebase, am or cherry-pick is still under way: not waiting for its end")
-        reading = spool.read(state)
+        reading, before = spool.read(state), left
         lock = SyncLock(state / SYNC_LOCK)
         if not lock.acquire(wait=_SYNC_WAIT_SECONDS):
             raise StateError("another patina has been writing for an hour", hint="patina doctor")
@@ -145,7 +145,8 @@ def _work(common: Path, work_tree: Path, synchronise: Synchronise | None) -> Non
             again = spool.truncate(state) or left
         finally:
             lock.release(give_way=left)
-        log.info("%s after %s", "more to embed" if left else "in step", _events(reading.events))
+        if reading.events or not (left and before):  # hours of turns are no news
+            log.info("%s after %s", "more to embed" if left else "in step", _events(reading.events))
     from patina_hooks.projection.background import start_if_due
 
     start_if_due(repository, work_tree)

@@ -112,7 +112,8 @@ def test_its_turns_have_one_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     make_private(memory.state)
     assert worker.main([str(memory.root / ".git"), str(memory.root)]) == 0
     said = (memory.state / "patina.log").read_text()
-    assert said.count("more to embed after") == 2
+    assert said.count("more to embed after") == 1, "three turns, and the second is no news"
+    assert said.count("in step after") == 1
     assert memory.patina().status().pending == 0
     assert len(opened) == 1
 
