@@ -457,15 +457,16 @@ def test_a_place_where_nothing_can_be_written_is_no_bug(anywhere: Shell, hub: Hu
     added(anywhere, tmp_path / "twin")
     (tmp_path / "file").write_text("in the way")
     inside = str(tmp_path / "file/inside")
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config/patina").symlink_to(tmp_path / "nowhere/at all")
+    add = ("models", "add", "--from-folder", str(tmp_path / "twin"), "--pooling", "cls", "--name", "b")
     for command in (
         anywhere.run("models", "export", "twin", "--output", inside),
         anywhere.run("models", "export", "twin", "--output", str(tmp_path / ("a" * 300))),
         anywhere.run("models", "pull", "acme-hub", env={"XDG_DATA_HOME": inside}),
-        anywhere.run(
-            "models", "add", "--from-folder", str(tmp_path / "twin"), "--pooling", "cls", "--name", "b",
-            env={"XDG_CONFIG_HOME": inside},
-        ),
-    ):  # fmt: skip
+        anywhere.run(*add, env={"XDG_CONFIG_HOME": inside}),
+        anywhere.run(*add, env={"XDG_CONFIG_HOME": str(tmp_path / "config")}),
+    ):
         assert command.returncode == 1, command.stderr
         assert str(tmp_path) in command.stderr
         assert "bug" not in command.stderr
