@@ -1,0 +1,70 @@
+"""Check git, configuration, hooks and plugins."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+
+from patina_hooks.configuration import configuration
+from patina_hooks.doctor.finding import Finding
+from patina_hooks.git.repository import Repository
+from patina_hooks.plugins import Plugins
+
+
+_OLDEST_GIT = (2, 31)
+
+
+def check_git(repository: Repository, plugins: Plugins) -> Iterator[Finding]:
+    """Check the version of git and the state of the clone."""
+    version = repository.git.text("version")
+    numbers = re.search(r"(\d+)\.(\d+)", version)
+    if numbers and (int(numbers[1]), int(numbers[2])) < _OLDEST_GIT:
+        yield Finding("git", "fault", version, "patina reads with options of git 2.31", "update git")
+    else:
+        yield Finding("git", "ok", version)
+    if repository.shallow():
+        why = "what lies beyond the border is not recorded"
+        yield Finding("git", "warning", "this clone is shallow", why, "git fetch --unshallow")
+    if repository.in_progress():
+        why = "the worker waits for its end"
+        yield Finding("git", "warning", "a rebase, am or cherry-pick is under way", why, "git status")
+
+
+def check_configuration(repository: Repository, plugins: Plugins) -> Iterator[Finding]:
+    """Check settings and recipe."""
+    said = configuration(repository)
+    for fault in said.faults:
+        place = fault.error.partition(": ")[0]
+        yield Finding(fault.where, "fault", fault.error, fix=f"edit {place}")
+    if all(fault.where != "settings" for fault in said.faults):
+        yield Finding("settings", "ok", f"session documents in {said.settings.sessions_folder}")
+    if said.recipe is not None:
+        recipe = said.recipe
+        yield Finding("recipe", "ok", f"model {recipe.model}, runtime {recipe.runtime}, index {recipe.index}")
+
+
+def check_hooks(repository: Repository, plugins: Plugins) -> Iterator[Finding]:
+    """Check that the hooks are installed and can run."""
+    from patina_hooks.git.hooks import inspect
+
+    installation = inspect(repository)
+    absent = [hook for hook in installation.hooks if hook.way == "absent" or hook.note]
+    if not absent:
+        yield Finding("hooks", "ok", f"{len(installation.hooks)} installed in {installation.folder}")
+    for hook in absent:
+        why = hook.note or "commits are recorded only when a patina command runs"
+        yield Finding("hooks", "warning", f"{hook.event}: {hook.way}", why, "patina install")
+    interpreter = installation.interpreter
+    if interpreter and not os.access(interpreter, os.X_OK):
+        yield Finding("hooks", "fault", f"the hooks run {interpreter}", "it is not there", "patina install")
+
+
+def check_plugins(repository: Repository, plugins: Plugins) -> Iterator[Finding]:
+    """List loaded plugins and their errors."""
+    infos = plugins.info()
+    names = ", ".join(f"{one.name} {one.version}".strip() for one in infos)
+    yield Finding("plugins", "ok", f"loaded: {names}")
+    for fault in plugins.faults:
+        fix = f"PATINA_DISABLE_PLUGINS={fault.plugin} turns it off"
+        yield Finding("plugins", "fault", f"{fault.plugin}: {fault.where}", fault.error, fix)

@@ -1,0 +1,42 @@
+"""Run every check of the installation; nothing is changed."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator, Mapping
+
+from patina_hooks.doctor import answers, environment, state
+from patina_hooks.doctor.finding import Finding
+from patina_hooks.errors import PatinaError
+from patina_hooks.git.repository import Repository
+from patina_hooks.plugins import Plugins
+
+Check = Callable[[Repository, Plugins], Iterator[Finding]]
+
+CHECKS: Mapping[str, Check] = {
+    "git": environment.check_git,
+    "configuration": environment.check_configuration,
+    "hooks": environment.check_hooks,
+    "state": state.check_state,
+    "log": state.check_log,
+    "embeddings": state.check_cache,
+    "vectors": answers.check_vectors,
+    "projection": answers.check_projection,
+    "fusion": answers.check_fusion,
+    "model": answers.check_model,
+    "plugins": environment.check_plugins,
+    "worker": state.check_worker,
+}
+
+
+def examine(repository: Repository, plugins: Plugins) -> list[Finding]:
+    """Run every check; one that fails itself is a finding and does not stop the others."""
+    findings: list[Finding] = []
+    for name, check in CHECKS.items():
+        try:
+            findings += check(repository, plugins)
+        except PatinaError as error:
+            findings.append(Finding(name, "fault", str(error), fix=error.hint))
+        except (OSError, sqlite3.DatabaseError) as error:
+            findings.append(Finding(name, "fault", str(error)))
+    return findings
