@@ -11,7 +11,6 @@ from patina_hooks.doctor.finding import Finding
 from patina_hooks.git.repository import Repository
 from patina_hooks.plugins import Plugins
 
-
 _OLDEST_GIT = (2, 31)
 
 

@@ -12,7 +12,6 @@ from patina_hooks.files import refuse_links
 from patina_hooks.git.repository import Repository
 from patina_hooks.plugins import Plugins
 
-
 _LOG_TAIL = 20_000
 
 
