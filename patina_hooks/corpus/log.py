@@ -19,7 +19,7 @@ from patina_hooks.errors import LogDamaged, StateError
 from patina_hooks.files import make_private, refuse_links
 
 LOG_FILE = "log.db"
-_VERSION = 3
+_VERSION = 4
 _BUSY_MS = 30_000
 
 _EVENTS = """

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 
 from patina_hooks.corpus.extraction import TITLE_CAP, checked, unread
-from patina_hooks.corpus.words import with_parts
+from patina_hooks.corpus.words import text_to_index
 from patina_hooks.plugins import Plugins, open_callable
 from patina_hooks.types import Document, DocumentKind, Extraction, ExtractorSpec, Fault, Observation, Recorded
 
@@ -256,7 +256,7 @@ def _wake(connection: sqlite3.Connection, extractors: Extractors, place: Place, 
     connection.executemany("UPDATE observation SET live = 1 WHERE id = ?", [(row[0],) for row in rows])
     connection.executemany(
         "INSERT INTO observation_words (rowid, words) VALUES (?, ?)",
-        [(row[0], with_parts(row[3])) for row in rows],
+        [(row[0], text_to_index(row[3])) for row in rows],
     )
     connection.executemany(
         "INSERT INTO text (key, live, dated) VALUES (?, 1, ?)"
@@ -280,7 +280,7 @@ def _rest(connection: sqlite3.Connection, place: Place, changed: Changed, keep: 
     connection.executemany("UPDATE observation SET live = 0 WHERE id = ?", [(row[0],) for row in rows])
     connection.executemany(
         "INSERT INTO observation_words (observation_words, rowid, words) VALUES ('delete', ?, ?)",
-        [(row[0], with_parts(row[3])) for row in rows],
+        [(row[0], text_to_index(row[3])) for row in rows],
     )
     connection.executemany("UPDATE text SET live = live - 1 WHERE key = ?", [(row[7],) for row in rows])
     changed.went += len(rows)
@@ -327,7 +327,7 @@ def _words_of(connection: sqlite3.Connection, oid: str, title: str) -> tuple[str
         " WHERE s.oid = ? AND o.live ORDER BY o.id",
         (oid,),
     )
-    return with_parts(title), with_parts("\n".join(row[0] for row in texts))
+    return text_to_index(title), text_to_index("\n".join(row[0] for row in texts))
 
 
 def _rows(oid: str, extractor: str, found: Extraction) -> Iterable[tuple[object, ...]]:

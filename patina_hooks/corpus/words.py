@@ -1,21 +1,93 @@
-"""Words for the lexical index: identifiers are found whole and by their parts.
+"""Words of the lexical index: texts and queries as FTS5's unicode61 tokenizer is to read them.
 
-FTS5's unicode61 splits at punctuation and underscores already; what it cannot see is CamelCase. The parts
-of such a word are added at the end, so that `getHTTPResponse` is found by "http response".
+unicode61 splits at punctuation and underscores. Three things it cannot do are done here, to a text before it
+goes into a table and to a query before MATCH:
+
+- CamelCase: the parts of such a word are appended, so that `getHTTPResponse` is found by "http response".
+- Scripts without spaces (Chinese, Japanese, Korean, Thai, Lao, Khmer, Burmese): a run of their characters is
+  one token for unicode61. It becomes its characters and its pairs of neighbours; a query asks for the pairs,
+  and for a character only where it stands by itself.
+- Vowel signs of Indic and South-East Asian scripts, at which unicode61 splits, become private characters,
+  which it keeps.
+
+Full-width and half-width forms, compatibility ideographs and decomposed letters are composed first. ASCII
+text passes through unchanged, but for CamelCase.
 """
 
 from __future__ import annotations
 
 import re
+import unicodedata
+from collections.abc import Iterator
+from typing import Final
 
 _WORD = re.compile(r"[A-Za-z][A-Za-z0-9]*")
 _CAPITAL = re.compile(r"[A-Z]")
 _PARTS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 
+# Marks of U+0900 to U+1AFF are moved into the private use area, order kept.
+_FIRST_MARK, _LAST_MARK, _PRIVATE = 0x0900, 0x1AFF, 0xE000
+_SIGNS: Final = {
+    code: _PRIVATE + code - _FIRST_MARK
+    for code in range(_FIRST_MARK, _LAST_MARK + 1)
+    if unicodedata.category(chr(code)).startswith("M")
+}
+# Points over and under Hebrew and Arabic letters are rarely written.
+_POINTS: Final = dict.fromkeys(
+    [*range(0x0591, 0x05BE), *range(0x0610, 0x061B), *range(0x064B, 0x0660), 0x0670]
+)
+
+_COMPATIBLE = re.compile(  # characters that stand for others, and those that compose with them
+    "[\u1100-\u11ff\u2e80-\u2fdf\u3040-\u318f\u3200-\u33ff\ua960-\ua97f\ud7b0-\ud7ff\uf900-\ufaff\uff00-\uffef"
+    "\U0002f800-\U0002fa1f]+"
+)
+_UNSPACED = re.compile(
+    # Han with its iteration mark and zero; Hiragana; Katakana but its middle dot; Bopomofo; Hangul
+    "(?:[\u3005\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U000323af\u3041-\u3096\u309d-\u309f"
+    "\u30a1-\u30fa\u30fc-\u30ff\u31f0-\u31ff\u3105-\u312f\u31a0-\u31bf\uac00-\ud7a3]+"
+    # Thai, Lao, Burmese, Khmer, and their marks where those were moved
+    "|[\u0e01-\u0e30\u0e32\u0e33\u0e40-\u0e46\u0e81-\u0ec6\u0edc-\u0edf\u1000-\u103f\u1050-\u108f\u1780-\u17b3\u17d7"
+    "\ue500-\ue5ff\ue700-\ue79f\uee80-\ueeff]+)"
+)
+_TERM = re.compile("(?:[^\\W_]|[\ue000-\uf1ff])+")
+
 
 def with_parts(text: str) -> str:
-    """The text, followed by the parts of its CamelCase words."""
+    """Append the parts of its CamelCase words to a text."""
     # Two patterns that each look at a letter once: one for both would go back over a long word.
     camels = (word for word in _WORD.findall(text) if _CAPITAL.search(word, 1))
-    parts = [part for word in camels if len(found := _PARTS.findall(word)) > 1 for part in found]
+    parts = [part for word in camels if len(pieces := _PARTS.findall(word)) > 1 for part in pieces]
     return f"{text} {' '.join(parts)}" if parts else text
+
+
+def text_to_index(text: str) -> str:
+    """Prepare a text for a table of words."""
+    text = with_parts(_composed(text))
+    return text if text.isascii() else _UNSPACED.sub(lambda run: f" {' '.join(_grams(run[0]))} ", text)
+
+
+def words_to_match(query: str) -> Iterator[str]:
+    """Split a query into the words to ask for, each one token, in the query's order."""
+    for term in _TERM.findall(with_parts(_composed(query))):
+        yield from _split(term)
+
+
+def _split(term: str) -> list[str]:
+    if term.isascii():
+        return [term]
+    return _UNSPACED.sub(lambda run: f" {' '.join(_pairs(run[0]) or run[0])} ", term).split()
+
+
+def _composed(text: str) -> str:
+    if text.isascii():
+        return text
+    text = _COMPATIBLE.sub(lambda run: unicodedata.normalize("NFKC", run[0]), text)
+    return unicodedata.normalize("NFC", text).translate(_POINTS).translate(_SIGNS)
+
+
+def _grams(run: str) -> list[str]:
+    return [*run, *_pairs(run)]
+
+
+def _pairs(run: str) -> list[str]:
+    return [run[start : start + 2] for start in range(len(run) - 1)]

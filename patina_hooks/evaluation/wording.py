@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from patina_hooks.corpus.words import with_parts
+from patina_hooks.corpus.words import text_to_index
 from patina_hooks.search.lexical import Words
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class Lexicon:
             if remove
             else "(rowid, words) VALUES (?, ?)"
         )
-        words = [(number + 1, with_parts(text)) for number, text in rows]
+        words = [(number + 1, text_to_index(text)) for number, text in rows]
         self._connection.executemany(f"INSERT INTO observation_words {how}", words)
 
     def add_session(self, number: int, title: str, body: str, *, remove: bool = False) -> None:
@@ -52,7 +52,7 @@ class Lexicon:
             if remove
             else "(rowid, title, body) VALUES (?, ?, ?)"
         )
-        row = (number + 1, with_parts(title), with_parts(body))
+        row = (number + 1, text_to_index(title), text_to_index(body))
         self._connection.execute(f"INSERT INTO session_words {how}", row)
 
     def ask(self, text: str) -> tuple[Found, Found, Found]:

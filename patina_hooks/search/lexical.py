@@ -6,16 +6,15 @@ A word that a fifth of all texts say tells nothing and costs most (283 ms agains
 
 from __future__ import annotations
 
-import re
 import sqlite3
 from functools import cache
+from itertools import islice
 from threading import Lock
 
-from patina_hooks.corpus.words import with_parts
+from patina_hooks.corpus.words import words_to_match
 
 _COMMON = 0.2
 _MOST_TERMS = 64
-_WORD = re.compile(r"[^\W_]+")
 
 
 class Words:
@@ -72,7 +71,7 @@ def _terms(query: str) -> dict[str, str]:
     An FTS5 table of the same tokenizer says what a word's term is. A term itself is no word to ask by: what
     is asked for is stemmed again, and the stem of a stem may be another ("databases", "databas", "databa").
     """
-    words = _WORD.findall(with_parts(query))[: 4 * _MOST_TERMS]
+    words = list(islice(words_to_match(query), 4 * _MOST_TERMS))
     with _tokenizing:
         connection = _tokenizer()
         connection.execute("DELETE FROM query")

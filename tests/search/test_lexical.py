@@ -113,3 +113,34 @@ def test_equals_at_the_border_are_left_out_all_of_them(log: Log) -> None:
     hits = Words(log.connection, "marmot").observations(4, "", ())
     assert len(hits) == 1
     assert len(Words(log.connection, "marmot").observations(100, "", ())) == 7
+
+
+CHINESE = (
+    *(
+        "修复登录页面的显示错误",
+        "更新数据库迁移脚本",
+        "优化缓存策略",
+        "添加单元测试",
+        "重构用户模块",
+        "升级依赖版本",
+    ),
+    *("修改配置文件", "删除无用代码", "调整日志级别", "支持多语言"),
+)
+
+
+def test_chinese_commit_is_found_first_when_a_hundred_others_are_stored(tmp_path: Path) -> None:
+    others = [f"{CHINESE[number % len(CHINESE)]} {number}" for number in range(100)]
+    with closing(Log(tmp_path / "chinese")) as log:
+        fill(log, [*others[:60], "替换数据库连接池为Druid", *others[60:]])
+        assert found(log, "连接池换成 Druid")[0] == "替换数据库连接池为Druid"
+        assert found(log, "连接池换成")[0] == "替换数据库连接池为Druid"
+        assert found(log, "池") == ["替换数据库连接池为Druid"]
+        assert set(found(log, "缓存")) == {text for text in others if "缓存" in text}
+        assert found(log, "存缓") == []
+
+
+def test_common_pairs_are_left_out_when_other_pairs_remain(tmp_path: Path) -> None:
+    with closing(Log(tmp_path / "many")) as log:
+        fill(log, [f"修复数据 {number}" for number in range(40)] + ["修复独角"])
+        assert found(log, "修复独角") == ["修复独角"]
+        assert len(found(log, "修复")) == 41
