@@ -15,6 +15,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from patina_hooks import telemetry
+
 if TYPE_CHECKING:
     from patina_hooks.api import Patina, open
     from patina_hooks.errors import PatinaError
@@ -56,6 +58,8 @@ if TYPE_CHECKING:
         SessionUnit,
         VectorIndex,
     )
+
+telemetry.disable_telemetry()
 
 _HOME = {
     "Patina": "api",

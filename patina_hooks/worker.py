@@ -23,6 +23,7 @@ from patina_hooks.errors import NotARepository, StateError
 from patina_hooks.files import refuse_links
 from patina_hooks.git import spool
 from patina_hooks.git.lock import SyncLock
+from patina_hooks.telemetry import stay_offline
 
 if TYPE_CHECKING:
     from patina_hooks.git.repository import Repository
@@ -220,7 +221,8 @@ def logged(state: Path, work: Callable[[], None]) -> bool:
 
 
 def detach() -> None:
-    """Leave the terminal, the caller's files and the caller's git behind."""
+    """Leave the terminal, the caller's files, the caller's git and the network behind."""
+    stay_offline()
     for name in [name for name in os.environ if name.startswith("GIT_") and name not in _KEPT]:
         del os.environ[name]
     os.umask(0o077)

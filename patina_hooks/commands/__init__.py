@@ -16,6 +16,7 @@ from typing import Literal, TextIO
 import click
 
 from patina_hooks.errors import PatinaError, StateError
+from patina_hooks.telemetry import allow_network, stay_offline
 
 # name -> (module:attribute, one line for --help). The text stands here so that --help opens nothing.
 _COMMANDS = {
@@ -88,6 +89,7 @@ class _Commands(click.Group):
                 return None
             from patina_hooks.plugins import open_callable
 
+            allow_network()  # what a plugin's command does, the user asked for by typing it
             command = open_callable(spec[0])
         assert isinstance(command, click.Command)  # noqa: S101 (the table and the plugin contract say so)
         return command
@@ -131,6 +133,7 @@ def run() -> None:
 def main() -> None:
     """Run, and turn every outcome into an exit code (as `SystemExit`) and a clear line."""
     _fill_streams()
+    stay_offline()
     try:
         code = patina.main(standalone_mode=False)
     except click.exceptions.Exit as error:
