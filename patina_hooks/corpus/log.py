@@ -25,8 +25,18 @@ _BUSY_MS = 30_000
 _EVENTS = """
 CREATE TABLE event (
     seq INTEGER PRIMARY KEY AUTOINCREMENT, time INTEGER NOT NULL, kind TEXT NOT NULL, subject TEXT NOT NULL,
-    detail TEXT NOT NULL
+    detail TEXT NOT NULL, dated INTEGER NOT NULL DEFAULT 0
 );
+"""
+_EVENT_INDEXES = (
+    "CREATE INDEX IF NOT EXISTS event_by_date ON event (dated, seq)",
+    "CREATE INDEX IF NOT EXISTS event_by_subject ON event (subject)",
+)
+_RECORD_ONCE = """
+INSERT INTO event (time, kind, subject, detail, dated) SELECT ?1, ?2, ?3, ?4, ?5 WHERE NOT coalesce((
+    SELECT kind = ?2 AND (kind = 'commit' OR detail = ?4) FROM event
+    WHERE subject = ?3 AND kind IN (?2, CASE ?2 WHEN 'commit' THEN 'gone' WHEN 'document' THEN 'left' END)
+    AND (?2 NOT IN ('document', 'skipped') OR detail = ?4) ORDER BY seq DESC LIMIT 1), 0)
 """
 _DERIVED = {
     "fact": "CREATE TABLE fact (name TEXT PRIMARY KEY, value TEXT NOT NULL)",
@@ -107,12 +117,17 @@ _DERIVED = {
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One line of the log. time: seconds since 1970, when it was recorded (not when it happened)."""
+    """One line of the log.
+
+    time: when it was recorded, in seconds since 1970. dated: when it happened; the time of recording where
+    nothing tells.
+    """
 
     time: int
     kind: str
     subject: str
     detail: str
+    dated: int
 
 
 class Log:
@@ -185,9 +200,21 @@ class Log:
         """Append one event for each (subject, detail), now."""
         now = int(time.time())
         self.connection.executemany(
-            "INSERT INTO event (time, kind, subject, detail) VALUES (?, ?, ?, ?)",
-            [(now, kind, subject, detail) for subject, detail in subjects],
+            "INSERT INTO event (time, kind, subject, detail, dated) VALUES (?, ?, ?, ?, ?)",
+            [(now, kind, subject, detail, now) for subject, detail in subjects],
         )
+
+    def record_once(self, kind: str, subjects: Iterable[tuple[str, str, int | None]]) -> None:
+        """Append one event for each (subject, detail, date) that the log does not end with already.
+
+        An index that is built from nothing keeps its events, and reads the same history again.
+        date: when it happened, None for now.
+        """
+        now = int(time.time())
+        values = [
+            (now, kind, subject, detail, now if date is None else date) for subject, detail, date in subjects
+        ]
+        self.connection.executemany(_RECORD_ONCE, values)
 
     def rewrite(self, change: Callable[[str], str]) -> None:
         """Change the details of past events: the one thing that may, for a secret that must not stay."""
@@ -196,9 +223,10 @@ class Log:
         self.connection.executemany("UPDATE event SET detail = ? WHERE seq = ?", changed)
 
     def events(self, limit: int, kind: str | None = None) -> list[Event]:
-        """The last events, newest first; of one kind, if it is named."""
+        """The last events, by the date at which they happened, newest first; of one kind, if it is named."""
         rows = self.connection.execute(
-            "SELECT time, kind, subject, detail FROM event WHERE ? IN ('', kind) ORDER BY seq DESC LIMIT ?",
+            "SELECT time, kind, subject, detail, dated FROM event WHERE ? IN ('', kind)"
+            " ORDER BY dated DESC, seq DESC LIMIT ?",
             (kind or "", limit),
         )
         return [Event(*row) for row in rows]
@@ -235,10 +263,23 @@ class Log:
         with self.writing() as connection:
             if self._version() == _VERSION:
                 return  # another process was faster
-            if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'event'").fetchone():
-                connection.execute(_EVENTS)
+            self._prepare_events(connection)
             self.empty()
             connection.execute(f"PRAGMA user_version = {_VERSION}")
+
+    def _prepare_events(self, connection: sqlite3.Connection) -> None:
+        """Create the table of events, or give the one of version 3 its dates."""
+        columns = [row[1] for row in connection.execute("PRAGMA table_info(event)")]
+        if not columns:
+            connection.execute(_EVENTS)
+        elif "dated" not in columns:
+            connection.execute("ALTER TABLE event ADD COLUMN dated INTEGER NOT NULL DEFAULT 0")
+            connection.execute(
+                "UPDATE event SET dated = coalesce("
+                "(SELECT committed FROM commits WHERE kind = 'commit' AND oid = subject), time)"
+            )
+        for statement in _EVENT_INDEXES:
+            connection.execute(statement)
 
     def _version(self) -> int:
         return int(self.connection.execute("PRAGMA user_version").fetchone()[0])
