@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from patina_hooks.errors import NotARepository, StateError
-from patina_hooks.files import refuse_links
+from patina_hooks.files import refuse_irregular
 from patina_hooks.git import spool
 from patina_hooks.git.lock import SyncLock
 from patina_hooks.telemetry import stay_offline
@@ -90,7 +90,7 @@ def main(arguments: list[str], synchronise: Synchronise | None = None) -> int:
         common, work_tree = (Path(argument).resolve() for argument in arguments)
         state = common / _STATE_FOLDER
         again = state.is_dir()
-        refuse_links(state)
+        refuse_irregular(state)
         while again:
             lock = SyncLock(state / WORKER_LOCK)
             if not lock.acquire():

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from patina_hooks.errors import LogDamaged, StateError
-from patina_hooks.files import make_private, refuse_links
+from patina_hooks.files import make_private, refuse_irregular
 
 LOG_FILE = "log.db"
 _VERSION = 4
@@ -142,7 +142,7 @@ class Log:
         if create:
             make_private(folder)
         else:
-            refuse_links(folder)
+            refuse_irregular(folder)
             if not self.path.is_file():
                 raise StateError(f"nothing is recorded yet in {folder}", hint="patina init")
         try:

@@ -7,12 +7,14 @@ The file itself is never removed, or two processes could hold locks on two files
 from __future__ import annotations
 
 import os
+import shlex
+import stat
 import sys
 import time
 from pathlib import Path
 
 from patina_hooks.errors import StateError
-from patina_hooks.files import NO_LINK
+from patina_hooks.files import NO_LINK, removal_of
 
 _POLL_SECONDS = 0.05
 
@@ -71,11 +73,15 @@ class SyncLock:
 
     def _open(self) -> int:
         try:
-            return os.open(self.path, os.O_RDWR | os.O_CREAT | NO_LINK, 0o600)
+            handle = os.open(self.path, os.O_RDWR | os.O_CREAT | NO_LINK, 0o600)
         except OSError as error:
-            raise StateError(
-                f"{self.path} cannot be opened: {error.strerror}", hint="patina doctor"
-            ) from error
+            irregular = os.path.lexists(self.path) and (self.path.is_symlink() or not self.path.is_file())
+            hint = removal_of(self.path) if irregular else f"ls -ld {shlex.quote(str(self.path.parent))}"
+            raise StateError(f"cannot open {self.path}: {error.strerror}", hint=hint) from error
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            os.close(handle)
+            raise StateError(f"{self.path} is not a regular file", hint=removal_of(self.path))
+        return handle
 
 
 if sys.platform == "win32":

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from patina_hooks.errors import GitError, NotARepository
+from patina_hooks.files import read_regular
 from patina_hooks.git.child import ChildGit
 from patina_hooks.git.commit_log import FIELD_CAP, LOG_FORMAT, commits_in, seconds
 from patina_hooks.types import Commit
@@ -16,6 +17,7 @@ STATE_FOLDER = "patina"
 _IN_PROGRESS = ("rebase-merge", "rebase-apply", "sequencer")
 DOCUMENT_CAP = 8 << 20
 """Bytes of a document; a larger one is not read."""
+_GIT_FILE_CAP = 64 * 1024
 _TREE_CAP = 64 << 20  # bytes: a folder of about a million documents
 _PLACES = ("--show-toplevel", "--git-dir", "--git-common-dir", "--show-object-format")
 _AT_ONCE = 1_000  # commits that one git child is asked for
@@ -167,7 +169,10 @@ class Repository:
         place, common = work_tree / ".git", self.common.resolve()
         try:
             if not place.is_dir():
-                place = work_tree / os.fsdecode(place.read_bytes()).removeprefix("gitdir: ").strip()
+                place = (
+                    work_tree
+                    / os.fsdecode(read_regular(place, _GIT_FILE_CAP)).removeprefix("gitdir: ").strip()
+                )
             place = place.resolve()
         except (OSError, ValueError):
             return False
