@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 from patina_hooks.errors import NotARepository, StateError
 from patina_hooks.files import refuse_irregular
 from patina_hooks.git import spool
+from patina_hooks.git.environment import is_dropped, trust_variables
 from patina_hooks.git.lock import SyncLock
 from patina_hooks.telemetry import stay_offline
 
@@ -37,8 +38,6 @@ _STATE_FOLDER = "patina"
 _SYNC_WAIT_SECONDS = 3600.0
 _POLL_SECONDS = 0.5
 _NICENESS = 10
-# Where the user keeps git's configuration is not a matter of one repository; all other GIT_* are.
-_KEPT = ("GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM")
 
 Synchronise = Callable[["Repository"], "bool | None"]
 """Brings the memory in line; True where something is left for another turn."""
@@ -157,12 +156,17 @@ def open_repository(common: Path, work_tree: Path) -> Repository:
     """The repository, through the work tree of the event, or the main one where that is gone."""
     from patina_hooks.git.repository import Repository
 
+    reasons = []
     for folder in (work_tree, common.parent):
-        with suppress(NotARepository):
+        try:
             repository = Repository.open(folder)
-            if repository.common.resolve() == common:
-                return repository
-    raise NotARepository(f"no work tree of {common} is left at {work_tree}")
+        except NotARepository as error:
+            reasons.append(str(error))
+            continue
+        if repository.common.resolve() == common:
+            return repository
+        reasons.append(f"{folder} belongs to {repository.common}")
+    raise NotARepository(f"cannot open {common}: {'; '.join(dict.fromkeys(reasons))}")
 
 
 def _turns() -> Synchronise:
@@ -223,8 +227,10 @@ def logged(state: Path, work: Callable[[], None]) -> bool:
 def detach() -> None:
     """Leave the terminal, the caller's files, the caller's git and the network behind."""
     stay_offline()
-    for name in [name for name in os.environ if name.startswith("GIT_") and name not in _KEPT]:
+    trust = trust_variables(os.environ)
+    for name in filter(is_dropped, list(os.environ)):
         del os.environ[name]
+    os.environ.update(trust)
     os.umask(0o077)
     if sys.platform == "win32":
         return

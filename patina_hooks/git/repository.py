@@ -11,6 +11,7 @@ from patina_hooks.errors import GitError, NotARepository
 from patina_hooks.files import read_regular
 from patina_hooks.git.child import ChildGit
 from patina_hooks.git.commit_log import FIELD_CAP, LOG_FORMAT, commits_in, seconds
+from patina_hooks.git.environment import oldest_git
 from patina_hooks.types import Commit
 
 STATE_FOLDER = "patina"
@@ -20,6 +21,7 @@ DOCUMENT_CAP = 8 << 20
 _GIT_FILE_CAP = 64 * 1024
 _TREE_CAP = 64 << 20  # bytes: a folder of about a million documents
 _PLACES = ("--show-toplevel", "--git-dir", "--git-common-dir", "--show-object-format")
+_USAGE = 129  # git's exit code for an option that it does not know
 _AT_ONCE = 1_000  # commits that one git child is asked for
 
 
@@ -90,6 +92,10 @@ class Repository:
         if done.code:
             why, hint = _why_not(done.err)
             raise NotARepository(f"no git work tree at {path}: {why}", hint=hint)
+        if found[0].startswith("--"):  # an option that git does not know comes back as it is
+            version = git.text("version").removeprefix("git version ")
+            why = f"git {version} is too old: patina needs git {oldest_git()}"
+            raise NotARepository(why, hint="update git")
         if len(found) != len(_PLACES):  # a folder's name holds the end of a line
             found = [git.text("rev-parse", "--path-format=absolute", place) for place in _PLACES]
         root, git_dir, common, object_format = found
@@ -142,8 +148,7 @@ class Repository:
     def work_trees(self) -> list[WorkTree]:
         """All work trees, the main one first; a bare main repository is left out."""
         found = []
-        for record in self.git.check("worktree", "list", "--porcelain", "-z").split(b"\0\0"):
-            facts = dict(_fact(line) for line in record.split(b"\0") if line)
+        for facts in self._work_tree_facts():
             if b"worktree" not in facts or b"bare" in facts:
                 continue
             head = facts.get(b"HEAD", b"").decode()
@@ -156,6 +161,18 @@ class Repository:
                 )
             )
         return found
+
+    def _work_tree_facts(self) -> Iterator[dict[bytes, bytes]]:
+        """The attributes of each work tree, as `git worktree list` prints them."""
+        end, done = b"\0", self.git.run("worktree", "list", "--porcelain", "-z")
+        if (
+            done.code == _USAGE
+        ):  # before git 2.36 there is no -z, and a path with a line feed is not told whole
+            end, done = b"\n", self.git.run("worktree", "list", "--porcelain")
+        if done.code:
+            raise GitError(f"git worktree failed in {self.root}: {done.err or f'exit {done.code}'}")
+        for record in done.out.split(end * 2):
+            yield dict(_fact(line) for line in record.split(end) if line)
 
     def main_root(self) -> Path:
         """The main work tree, whose recipe and settings hold for all; this one where the main one is bare."""
