@@ -218,6 +218,14 @@ class Patina:
             ask = "SELECT 1 FROM commits WHERE oid = ?"
             return head is None or log.connection.execute(ask, (head,)).fetchone() is not None
 
+    def is_current(self) -> bool:
+        """Return whether all that is known to have happened is recorded.
+
+        That is the commit that is checked out here, and what hooks and session commands noted. False while
+        another process has yet to come to it: `sync` returns None then, and an answer may miss the newest.
+        """
+        return self.has_head() and spool.pending(self.repository.state) == 0
+
     def events(self, *, limit: int = 20, kind: str | None = None) -> list[Event]:
         """What was recorded, newest first; of one kind, if it is named (docs/json.md lists them).
 
@@ -254,7 +262,7 @@ class Patina:
 
         lock = SyncLock(self.repository.state / SYNC_LOCK)
         if not lock.acquire(60):
-            raise StateError("another patina is at work", hint="try again in a while")
+            raise StateError(f"{lock.holder()} has been writing for a minute", hint="patina doctor")
         try:
             with Log(self.repository.state) as log:
                 try:

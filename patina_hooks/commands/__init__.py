@@ -16,6 +16,7 @@ from typing import Literal, TextIO
 import click
 
 from patina_hooks.errors import PatinaError, StateError
+from patina_hooks.git.lock import announce_waits
 from patina_hooks.telemetry import allow_network, stay_offline
 
 # name -> (module:attribute, one line for --help). The text stands here so that --help opens nothing.
@@ -135,7 +136,8 @@ def main() -> None:
     _fill_streams()
     stay_offline()
     try:
-        code = patina.main(standalone_mode=False)
+        with announce_waits(_say_line):
+            code = patina.main(standalone_mode=False)
     except click.exceptions.Exit as error:
         code = error.exit_code
     except click.ClickException as error:
@@ -202,6 +204,10 @@ def _full(error: OSError) -> PatinaError:
         _close_stdout()
     what = error.filename or "the output"
     return StateError(f"{what} cannot be written: {error.strerror}", hint="df -h")
+
+
+def _say_line(message: str) -> None:
+    click.echo(f"patina: {message}", err=True)
 
 
 def _say(error: PatinaError) -> int:

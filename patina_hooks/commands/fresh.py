@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 QUICK = 64
 """Texts that a command embeds itself; more are the worker's."""
+_PATIENCE = 2.0
+"""Seconds to wait for a process that has yet to read what is new."""
 
 
 def opened(*, to_ask: bool = False) -> Patina:
@@ -40,20 +42,23 @@ def opened(*, to_ask: bool = False) -> Patina:
 
 
 def freshen(patina: Patina) -> None:
-    """Every command reconciles first, so that what no hook told is seen all the same.
+    """Update the index before an answer, so that what no hook told is seen all the same.
 
-    What cannot be written now (read-only, another process at work) is no reason not to answer.
+    What cannot be written now (read-only, another process at work) is no reason not to answer. Where another
+    process has yet to read what is new, it is waited for a moment.
     Raises `StateError` where nothing was ever recorded.
     """
     if not patina.repository.state.is_dir():
         raise StateError("this repository has no memory yet", hint="patina init")
     try:
         report = patina.sync(wait=0, most=QUICK, quick=True)
+        if report is None and not patina.is_current():
+            report = patina.sync(wait=_PATIENCE, most=QUICK, quick=True)
     except StateError as error:
         say(f"answering from what was recorded: {error}")
         return
-    if report is None and not patina.has_head():
-        say("another patina is at work, and has not come to the newest commit yet")
+    if report is None and not patina.is_current():
+        say("another patina process is running; the latest commits are not indexed yet")
     if report is None or report.postponed:
         from patina_hooks.worker import wake
 
