@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from patina_hooks.gc import Freed
     from patina_hooks.models.encoding import Encoder
     from patina_hooks.pairs.stored import ShownPair
-    from patina_hooks.search.filters import Allowed
+    from patina_hooks.search.filters import Allowed, Filters
     from patina_hooks.search.related import Related
     from patina_hooks.status import Status
     from patina_hooks.types import Vectors
@@ -70,6 +70,7 @@ class Patina:
         self._index: tuple[Space, str, Near] | None = None
         self._log: tuple[int, Log] | None = None
         self._units = Units()
+        self._filters: Filters | None = None
         self._aside: ThreadPoolExecutor | None = None
 
     def __enter__(self) -> Patina:
@@ -283,13 +284,17 @@ class Patina:
 
     def _found(self, query: Query) -> list[Hit]:
         """The hits, by one view of the log. Raises as `_ask` does."""
-        from patina_hooks.search.filters import allowed
-
         with self._reading() as log:
-            only = allowed(log.connection, self.repository, query, log.fact("folder"))
+            only = self._filters_of(log).allowed(self.repository, query, log.fact("folder"))
             if query.mode == "lexical":
                 return scry(log.connection, query, only, None, units=self._units)
             return self._ask(log, query, only)
+
+    def _filters_of(self, log: Log) -> Filters:
+        from patina_hooks.search.filters import Filters
+
+        self._filters = self._filters or Filters(log.connection)
+        return self._filters
 
     def _ask(self, log: Log, query: Query, only: Allowed) -> list[Hit]:
         """Words and vectors together. Raises `IndexDamaged` or `PluginError` where vectors cannot be had."""
@@ -366,15 +371,19 @@ class Patina:
             with log.reading():
                 yield log
         except sqlite3.DatabaseError:
-            self._log = None
+            self._forget_log()
             with log:  # closes it, and says what is wrong with the file
                 raise
 
     def _close_log(self) -> None:
         if self._log is not None:
             self._log[1].close()
-            self._log = None
-            self._units = Units()
+            self._forget_log()
+
+    def _forget_log(self) -> None:
+        """Let go of what belongs to one connection."""
+        self._log = self._filters = None
+        self._units = Units()
 
 
 def _going_on(progress: Progress | None, before: int) -> Progress | None:

@@ -49,6 +49,7 @@ _DERIVED = {
     "commits": """CREATE TABLE commits (
         id INTEGER PRIMARY KEY, oid TEXT NOT NULL UNIQUE, author TEXT NOT NULL, authored INTEGER NOT NULL,
         committed INTEGER NOT NULL, merge INTEGER NOT NULL, truncated INTEGER NOT NULL)""",
+    "commits_by_time": "CREATE INDEX commits_by_time ON commits (committed)",
     "commits_truncated": "CREATE INDEX commits_truncated ON commits (oid) WHERE truncated",
     "path": "CREATE TABLE path (id INTEGER PRIMARY KEY, path TEXT NOT NULL UNIQUE, folder TEXT NOT NULL)",
     "path_by_folder": "CREATE INDEX path_by_folder ON path (folder)",
@@ -61,6 +62,7 @@ _DERIVED = {
         id INTEGER PRIMARY KEY, kind TEXT NOT NULL, oid TEXT NOT NULL, path TEXT NOT NULL,
         work_tree TEXT NOT NULL, session TEXT, title TEXT NOT NULL, UNIQUE (oid, path, work_tree))""",
     "document_by_session": "CREATE INDEX document_by_session ON document (session)",
+    "document_by_path": "CREATE INDEX document_by_path ON document (path) WHERE kind != 'commit'",
     "document_draft": "CREATE INDEX document_draft ON document (work_tree) WHERE work_tree != ''",
     # What one version of one extractor made of one object: the cache of observations. skipped: why it could
     # not be read at all; unread: which lines it left out that are missed now. Both are '' for most.
@@ -75,7 +77,8 @@ _DERIVED = {
         section TEXT NOT NULL, weight REAL NOT NULL, text_key BLOB NOT NULL,
         live INTEGER NOT NULL DEFAULT 0)""",
     "observation_by_source": "CREATE INDEX observation_by_source ON observation (source_id)",
-    "observation_by_text": "CREATE INDEX observation_by_text ON observation (text_key) WHERE live",
+    "observation_by_text": "CREATE INDEX observation_by_text ON observation (text_key, key) WHERE live",
+    "observation_by_kind": "CREATE INDEX observation_by_kind ON observation (kind) WHERE live",
     "observation_by_key": "CREATE INDEX observation_by_key ON observation (key)",
     # How many live observations say a text, whether the answering vector index holds it, and how new it is.
     "text": """CREATE TABLE text (
@@ -184,7 +187,7 @@ class Log:
         try:
             yield self.connection
         finally:
-            self.connection.rollback()
+            self.connection.commit()  # temporary tables stay
 
     # --- facts and events -----------------------------------------------------------------------
 
@@ -316,12 +319,14 @@ def connect(path: Path) -> sqlite3.Connection:
 def connect_to_read(path: Path) -> sqlite3.Connection:
     """A connection that reads, also where nothing may be written."""
     try:
-        return connect(path)
+        connection = connect(path)
     except sqlite3.OperationalError:
         # No room, or no permission, for the two files that WAL needs beside the database: it is read as it
         # stands. What the last writer closed is complete.
         unchanging = f"{path.absolute().as_uri()}?mode=ro&immutable=1"
-        return sqlite3.connect(unchanging, uri=True, isolation_level=None, check_same_thread=False)
+        connection = sqlite3.connect(unchanging, uri=True, isolation_level=None, check_same_thread=False)
+    connection.execute("PRAGMA temp_store = MEMORY")  # of filters, see `patina_hooks.search.filters`
+    return connection
 
 
 def _damaged(path: Path, error: BaseException | None) -> StateError:

@@ -209,9 +209,12 @@ class Repository:
 
     # --- commits --------------------------------------------------------------------------------
 
-    def reachable(self, include: Iterable[str], exclude: Iterable[str] = ()) -> list[str]:
-        """Commits that `include` reaches and `exclude` does not, newest first."""
-        lines = self.git.lines("rev-list", "--stdin", data=_revisions(include, exclude))
+    def reachable(
+        self, include: Iterable[str], exclude: Iterable[str] = (), *, most: int | None = None
+    ) -> list[str]:
+        """List commits that `include` reaches and `exclude` does not, newest first; at most `most`."""
+        limit = [] if most is None else [f"--max-count={most}"]
+        lines = self.git.lines("rev-list", *limit, "--stdin", data=_revisions(include, exclude))
         return [line.decode() for line in lines]
 
     def reachable_with_border(
