@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from patina_hooks.commands.progress import show_progress
 from patina_hooks.display import clean
 from patina_hooks.errors import StateError
 
 if TYPE_CHECKING:
     from patina_hooks.api import Patina
+    from patina_hooks.sync import Progress, SyncReport
     from patina_hooks.types import Fault
 
 QUICK = 64
@@ -41,19 +44,18 @@ def opened(*, to_ask: bool = False) -> Patina:
         raise
 
 
-def freshen(patina: Patina) -> None:
+def freshen(patina: Patina, show: Progress | None = None) -> None:
     """Update the index before an answer, so that what no hook told is seen all the same.
 
     What cannot be written now (read-only, another process at work) is no reason not to answer. Where another
-    process has yet to read what is new, it is waited for a moment.
+    process has yet to read what is new, it is waited for a moment. show: of a command that shows progress.
     Raises `StateError` where nothing was ever recorded.
     """
     if not patina.repository.state.is_dir():
         raise StateError("this repository has no memory yet", hint="patina init")
     try:
-        report = patina.sync(wait=0, most=QUICK, quick=True)
-        if report is None and not patina.is_current():
-            report = patina.sync(wait=_PATIENCE, most=QUICK, quick=True)
+        with nullcontext(show) if show else show_progress("update of the index") as progress:
+            report = _sync_quickly(patina, progress)
     except StateError as error:
         say(f"answering from what was recorded: {error}")
         return
@@ -63,6 +65,13 @@ def freshen(patina: Patina) -> None:
         from patina_hooks.worker import wake
 
         wake(patina.repository.common, patina.repository.root)
+
+
+def _sync_quickly(patina: Patina, progress: Progress) -> SyncReport | None:
+    report = patina.sync(wait=0, most=QUICK, quick=True, progress=progress)
+    if report is None and not patina.is_current():
+        report = patina.sync(wait=_PATIENCE, most=QUICK, quick=True, progress=progress)
+    return report
 
 
 def say_fault(fault: Fault) -> None:
