@@ -24,15 +24,18 @@ from patina_hooks.files import refuse_irregular
 from patina_hooks.git import spool
 from patina_hooks.git.environment import is_dropped, trust_variables
 from patina_hooks.git.lock import SyncLock
+from patina_hooks.hook_delivery import BackgroundDelivery
 from patina_hooks.telemetry import stay_offline
 
 if TYPE_CHECKING:
+    from patina_hooks.events import EventQueue
     from patina_hooks.git.repository import Repository
+    from patina_hooks.types import Fault
 
-# worker.lock is held for a worker's life, a wait for a rebase included; `lock` only while the memory is
-# written, so that a command which the user types need not wait for the rebase.
+# worker.lock is held while there is work, a wait for a rebase included, and released before the worker waits
+# for event hooks; the sync lock only while the log is written, so that a command which the user types need
+# not wait for the rebase.
 WORKER_LOCK = "worker.lock"
-SYNC_LOCK = "lock"
 LOG = "patina.log"
 _STATE_FOLDER = "patina"
 _SYNC_WAIT_SECONDS = 3600.0
@@ -90,16 +93,19 @@ def main(arguments: list[str], synchronise: Synchronise | None = None) -> int:
         state = common / _STATE_FOLDER
         again = state.is_dir()
         refuse_irregular(state)
+        delivery = BackgroundDelivery()
         while again:
             lock = SyncLock(state / WORKER_LOCK)
             if not lock.acquire():
                 break
             try:
-                done = logged(state, lambda: _work(common, work_tree, synchronise))
+                done = logged(state, lambda: _work(common, work_tree, delivery, synchronise))
             finally:
                 lock.release()
             # A hook that fired while we were busy found the lock taken, and its own worker went away.
             again = done and spool.pending(state) > 0
+        if delivery.is_begun:
+            logged(state, delivery.finish)
     return 0
 
 
@@ -119,7 +125,9 @@ def wait_until_quiet(
     return True
 
 
-def _work(common: Path, work_tree: Path, synchronise: Synchronise | None) -> None:
+def _work(
+    common: Path, work_tree: Path, delivery: BackgroundDelivery, synchronise: Synchronise | None
+) -> None:
     # From here on it may cost: GitPython alone takes 70 ms, and most workers of a burst never get here.
     import logging
 
@@ -129,22 +137,16 @@ def _work(common: Path, work_tree: Path, synchronise: Synchronise | None) -> Non
     state = common / _STATE_FOLDER
     repository = open_repository(common, work_tree)
     seconds = configuration(repository).settings.defer_seconds
-    again, left, patient, synchronise = True, False, True, synchronise or _turns()
+    again, left, patient, synchronise = True, False, True, synchronise or _turns(delivery)
     while again:
         if patient or not repository.in_progress():
             patient = wait_until_quiet(repository.in_progress, seconds)
             if not patient:
                 log.warning("a rebase, am or cherry-pick is still under way: not waiting for its end")
         reading, before = spool.read(state), left
-        lock = SyncLock(state / SYNC_LOCK)
-        if not lock.acquire(wait=_SYNC_WAIT_SECONDS):
-            raise StateError("another patina has been writing for an hour", hint="patina doctor")
-        try:
-            left = bool(synchronise(repository))
-            spool.mark(state, reading.end)
-            again = spool.truncate(state) or left
-        finally:
-            lock.release(give_way=left)
+        left = bool(synchronise(repository))
+        spool.mark(state, reading.end)
+        again = spool.truncate(state) or left
         if reading.events or not (left and before):  # hours of turns are no news
             log.info("%s after %s", "more to embed" if left else "in step", _events(reading.events))
     from patina_hooks.projection.background import start_if_due
@@ -169,8 +171,9 @@ def open_repository(common: Path, work_tree: Path) -> Repository:
     raise NotARepository(f"cannot open {common}: {'; '.join(dict.fromkeys(reasons))}")
 
 
-def _turns() -> Synchronise:
-    """Turns of a sync that embed with one model, opened once."""
+def _turns(delivery: BackgroundDelivery) -> Synchronise:
+    """Turns of a sync that embed with one model, opened once, while earlier events are delivered."""
+    from patina_hooks.hook_delivery import deliver_events
     from patina_hooks.plugins import Plugins
     from patina_hooks.sync import TURN_SECONDS, open_once, synchronise
 
@@ -178,13 +181,19 @@ def _turns() -> Synchronise:
     open_model = open_once(plugins)
 
     def turn(repository: Repository) -> bool:
+        def deliver(events: EventQueue) -> tuple[Fault, ...]:
+            delivery.put(lambda: deliver_events(repository, plugins, events))
+            return ()
+
         return synchronise(
             repository,
             background=True,
             quick=True,
             seconds=TURN_SECONDS,
+            wait=_SYNC_WAIT_SECONDS,
             plugins=plugins,
             open_model=open_model,
+            deliver=deliver,
         ).postponed
 
     return turn
@@ -243,4 +252,5 @@ def detach() -> None:
 
 if __name__ == "__main__":
     detach()
-    sys.exit(main(sys.argv[1:]))
+    # An event hook that was given up still runs in its thread.
+    os._exit(main(sys.argv[1:]))

@@ -53,6 +53,8 @@ def freshen(patina: Patina, show: Progress | None = None) -> None:
     """
     if not patina.repository.state.is_dir():
         raise StateError("this repository has no memory yet", hint="patina init")
+    # Event hooks may take their time: they are called when the answer is printed.
+    click.get_current_context().find_root().call_on_close(patina.deliver_events)
     try:
         with nullcontext(show) if show else show_progress("update of the index") as progress:
             report = _sync_quickly(patina, progress)
@@ -68,9 +70,9 @@ def freshen(patina: Patina, show: Progress | None = None) -> None:
 
 
 def _sync_quickly(patina: Patina, progress: Progress) -> SyncReport | None:
-    report = patina.sync(wait=0, most=QUICK, quick=True, progress=progress)
+    report = patina.sync(wait=0, most=QUICK, quick=True, progress=progress, deliver=False)
     if report is None and not patina.is_current():
-        report = patina.sync(wait=_PATIENCE, most=QUICK, quick=True, progress=progress)
+        report = patina.sync(wait=_PATIENCE, most=QUICK, quick=True, progress=progress, deliver=False)
     return report
 
 

@@ -171,8 +171,9 @@ class _Reconciler:
                     # Killed after this, there are documents of both: whatever is in force then must look.
                     self._log.remember("extractors", "")
             self._result.read += len(new)
-            if self._result.keep:
-                self._result.commits += new
+            if self._result.on_commit:
+                for commit in new:
+                    self._result.on_commit(commit)
             done += len(batch)
             self._progress("reading commits", done, len(fresh))
 

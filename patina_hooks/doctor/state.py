@@ -42,7 +42,7 @@ def check_log(repository: Repository, plugins: Plugins) -> Iterator[Finding]:
         log.check()
         yield Finding("log", "ok", "the database is sound")
         from patina_hooks.corpus.facts import counts
-        from patina_hooks.sync import kept_faults
+        from patina_hooks.recorded_faults import kept_faults
 
         for fault in kept_faults(log):
             fix = fault.hint or "patina log --kind fault"

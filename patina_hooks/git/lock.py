@@ -18,6 +18,9 @@ from pathlib import Path
 from patina_hooks.errors import StateError
 from patina_hooks.files import NO_LINK, removal_of
 
+SYNC_LOCK = "lock"
+"""The file in the state folder whose lock is held while the log is written."""
+
 _POLL_SECONDS = 0.05
 _SILENT_SECONDS = 1.0
 

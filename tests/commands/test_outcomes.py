@@ -17,7 +17,7 @@ from support.memory import Memory
 from support.shell import PATINA, Shell
 
 from patina_hooks import worker
-from patina_hooks.git.lock import SyncLock
+from patina_hooks.git.lock import SYNC_LOCK, SyncLock
 
 NOT_INDEXED = "patina: another patina process is running; the latest commits are not indexed yet"
 LISTINGS = (
@@ -237,7 +237,7 @@ def test_no_command_starts_a_worker_where_hooks_would_not(
     monkeypatch.setattr(worker, "start_worker", lambda common, work_tree: calls.append(work_tree))
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    with SyncLock(memory.state / worker.SYNC_LOCK):  # so that there is something left to do
+    with SyncLock(memory.state / SYNC_LOCK):  # so that there is something left to do
         Shell(memory.root).invoke("status")
     assert len(calls) == started
     Shell(memory.root).invoke("session", "start", "a title")
@@ -248,7 +248,7 @@ def test_a_commit_that_another_process_has_not_come_to_is_no_silent_gap(
     memory: Memory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATINA_SKIP", "1")
-    with SyncLock(memory.state / worker.SYNC_LOCK):
+    with SyncLock(memory.state / SYNC_LOCK):
         assert "another patina" not in Shell(memory.root).invoke("scry", "marmots").stderr
         memory.commit("zebras cross the road")
         done = Shell(memory.root).invoke("scry", "zebras", "--mode", "lexical")
@@ -265,7 +265,7 @@ def test_a_note_that_another_process_keeps_from_the_index_is_told_of_in_the_next
     shell = Shell(memory.root)
     shell.out("session", "start", "a title")
     shell.out("scry", "marmots")
-    with SyncLock(memory.state / worker.SYNC_LOCK):
+    with SyncLock(memory.state / SYNC_LOCK):
         shell.out("session", "note", "zebras cross the road")
         assert shell.invoke("scry", "zebras", "--mode", "lexical").stderr.startswith(f"{NOT_INDEXED}\n")
         assert not memory.patina().is_current()
@@ -278,7 +278,7 @@ def test_a_question_waits_for_a_process_that_is_about_to_end(
 ) -> None:
     monkeypatch.setenv("PATINA_SKIP", "1")
     memory.commit("zebras cross the road")
-    acquire, lock = SyncLock.acquire, SyncLock(memory.state / worker.SYNC_LOCK)
+    acquire, lock = SyncLock.acquire, SyncLock(memory.state / SYNC_LOCK)
     lock.acquire()
 
     def release_first(self: SyncLock, wait: float | None = 0) -> bool:
@@ -292,7 +292,7 @@ def test_a_question_waits_for_a_process_that_is_about_to_end(
 
 @pytest.mark.parametrize("command", ["sync", "gc"])
 def test_a_command_names_the_process_it_waits_for(memory: Memory, command: str) -> None:
-    with SyncLock(memory.state / worker.SYNC_LOCK) as lock, subprocess.Popen(
+    with SyncLock(memory.state / SYNC_LOCK) as lock, subprocess.Popen(
         [*PATINA, command], cwd=memory.root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as waiting:  # fmt: skip
         assert waiting.stderr
@@ -312,7 +312,7 @@ def test_a_worker_that_cannot_be_started_is_no_failure(
         raise BlockingIOError("Resource temporarily unavailable")
 
     monkeypatch.setattr(worker, "start_worker", refuse)
-    with SyncLock(memory.state / worker.SYNC_LOCK):
+    with SyncLock(memory.state / SYNC_LOCK):
         assert Shell(memory.root).invoke("status").exit_code == 0
 
 
