@@ -54,7 +54,7 @@ def _renewing(patina: Patina, change: Change) -> Contender:
             reconcile(
                 patina.repository, log, Extractors(patina.plugins), configuration(patina.repository).settings
             )
-            return milliseconds(lambda: update_pairs(log, patina.plugins))
+            return milliseconds(lambda: update_pairs(log, patina.plugins, keep=False))
 
     return renew
 
@@ -69,7 +69,7 @@ def _all_anew(patina: Patina, what: str) -> Iterator[Row]:
         with log.writing() as connection:
             connection.execute("DELETE FROM pair")
             connection.execute("UPDATE unit SET stale = 1")
-        anew = milliseconds(lambda: update_pairs(log, patina.plugins))
+        anew = milliseconds(lambda: update_pairs(log, patina.plugins, keep=False))
         yield Row(_GROUP, f"{what}: made anew", anew, "ms")
         read = milliseconds(lambda: training_pairs(log.connection, kinds))
         yield Row(_GROUP, f"{what}: read for training", read, "ms")

@@ -15,8 +15,6 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from patina_hooks import telemetry
-
 if TYPE_CHECKING:
     from patina_hooks.api import Patina, open
     from patina_hooks.errors import PatinaError
@@ -54,13 +52,10 @@ if TYPE_CHECKING:
         PluginInfo,
         ProjectionSpec,
         Recorded,
-        RepositoryPaths,
         Session,
         SessionUnit,
         VectorIndex,
     )
-
-telemetry.disable_telemetry()
 
 _HOME = {
     "Patina": "api",
@@ -117,7 +112,6 @@ __all__ = [
     "Query",
     "Recorded",
     "Report",
-    "RepositoryPaths",
     "RuntimeSpec",
     "Session",
     "SessionUnit",

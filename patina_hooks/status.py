@@ -15,9 +15,9 @@ from patina_hooks.models.cache import cut_keys
 from patina_hooks.pairs.stored import PairKind, pair_kinds
 from patina_hooks.plugins import Plugins
 from patina_hooks.projection.staleness import Standing, standing
-from patina_hooks.recorded_faults import kept_faults
 from patina_hooks.search.tuned import remark, tuned_for
 from patina_hooks.search.vectors import Space, answering_space, wanted_space
+from patina_hooks.sync import kept_faults
 from patina_hooks.types import Fault
 
 
@@ -87,7 +87,7 @@ def _standing(repository: Repository, plugins: Plugins, space: Space | None, eve
     """How projections, and a switch of models, stand; what hinders telling is among the faults of a sync."""
     recipe, used = configuration(repository).recipe, space.projection if space else ""
     try:
-        wanted = wanted_space(plugins, recipe) if recipe else None
+        wanted = wanted_space(plugins, recipe, repository.state) if recipe else None
         stands = standing(plugins, recipe, repository.state, events, wanted, used)
     except PatinaError as error:
         return Standing(used[:16] or "none", (), ((str(error), error.hint or "patina doctor"),))

@@ -15,9 +15,10 @@ from support.memory import Memory
 
 import patina_hooks
 from patina_hooks.errors import ModelError, NotARepository, StateError, UsageError
-from patina_hooks.git.lock import SYNC_LOCK, SyncLock
+from patina_hooks.git.lock import SyncLock
 from patina_hooks.models.encoding import Encoder, open_encoder
 from patina_hooks.search.opening import Opening
+from patina_hooks.worker import SYNC_LOCK
 
 
 @pytest.fixture
@@ -168,7 +169,8 @@ def test_a_model_that_is_being_opened_is_waited_for_and_used(memory: Memory) -> 
     opening = Opening(memory.root)
     with patina_hooks.Patina(memory.repository, opening=opening) as patina:
         assert len(patina.search("marmots")) == 1
-        assert list(patina._encoders.values()) == [opening.encoder(*patina._encoders)]
+        (space,) = patina._checked
+        assert list(patina._encoders.values()) == [opening.encoder(space)]
 
 
 @pytest.mark.parametrize("early", [True, False])

@@ -149,7 +149,7 @@ def test_all_is_well(memory: Memory) -> None:
     assert {one.level for every in found.values() for one in every} == {"ok"}
     assert found.keys() == {
         "git", "settings", "recipe", "hooks", "state", "log", "embeddings", "vectors", "projection", "fusion",
-        "model", "plugins", "worker",
+        "model", "probes", "plugins", "worker",
     }  # fmt: skip
 
 

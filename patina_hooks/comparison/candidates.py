@@ -52,7 +52,7 @@ def candidates(patina: Patina, names: Sequence[str], runtime: str = "") -> list[
         model, own = _parts(name)
         spec = plugins.model(model)
         wanted = _wanted(recipe, plugins, spec, model)
-        found.append(_candidate(plugins, name, spec, _in_runtime(wanted, own or runtime)))
+        found.append(_candidate(patina, name, spec, _in_runtime(wanted, own or runtime)))
     _refuse_twins(plugins, found)
     return found
 
@@ -84,11 +84,11 @@ def _in_runtime(recipe: Recipe, runtime: str) -> Recipe:
     return replace(recipe, runtime=runtime, lines=lines)
 
 
-def _candidate(plugins: Plugins, name: str, spec: ModelSpec, recipe: Recipe) -> Candidate:
+def _candidate(patina: Patina, name: str, spec: ModelSpec, recipe: Recipe) -> Candidate:
     try:
-        space = wanted_space(plugins, recipe)
+        space = wanted_space(patina.plugins, recipe, patina.repository.state)
         # As it is run: for a runtime that runs elsewhere the model itself lists no files, not even none.
-        run, _ = choose(plugins, recipe.model, recipe.runtime, reading=recipe.reading)
+        run, _ = choose(patina.plugins, recipe.model, recipe.runtime, reading=recipe.reading)
         paths = set(model_files(run, space.runtime).values())
     except PluginError as error:
         return Candidate(name, spec, None, error=str(error), remedy=error.hint)

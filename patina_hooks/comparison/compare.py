@@ -143,7 +143,8 @@ def _running(rows: Iterable[Row]) -> list[tuple[Row, Space]]:
 def _embedded(
     patina: Patina, row: Row, space: Space, sets: Sequence[QuerySet], progress: Progress
 ) -> tuple[Row, Embeddings]:
-    state, encoder = patina.repository.state, cache(partial(open_space, patina.plugins, space))
+    state = patina.repository.state
+    encoder = cache(partial(open_space, patina.plugins, space, state))
     texts = waiting(state, space, sets)
     rate = row.speed.texts_per_second if row.speed else 0
     embed(state, space, texts, encoder, rate, partial(progress, f"embedding {row.name}"))

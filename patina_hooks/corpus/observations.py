@@ -86,13 +86,12 @@ class Place:
 
 @dataclass(slots=True)
 class Changed:
-    """How many observations became live and ceased to be.
+    """Observations that became live and that ceased to be: how many, and, where somebody wants to hear of
+    them (`keep`), which."""
 
-    on_added, on_removed: called with each of them, where a plugin listens.
-    """
-
-    on_added: Callable[[Recorded], object] | None = None
-    on_removed: Callable[[Recorded], object] | None = None
+    added: list[Recorded] = field(default_factory=list)
+    removed: list[Recorded] = field(default_factory=list)
+    keep: bool = True
     came: int = 0
     went: int = 0
 
@@ -265,9 +264,8 @@ def _wake(connection: sqlite3.Connection, extractors: Extractors, place: Place, 
         [(row[7], dated) for row in rows],
     )
     changed.came += len(rows)
-    if changed.on_added:
-        for row in rows:
-            changed.on_added(_recorded(row, place))
+    if changed.keep:
+        changed.added += [_recorded(row, place) for row in rows]
 
 
 def _rest(connection: sqlite3.Connection, place: Place, changed: Changed, keep: Collection[str] = ()) -> None:
@@ -286,9 +284,8 @@ def _rest(connection: sqlite3.Connection, place: Place, changed: Changed, keep: 
     )
     connection.executemany("UPDATE text SET live = live - 1 WHERE key = ?", [(row[7],) for row in rows])
     changed.went += len(rows)
-    if changed.on_removed:
-        for row in rows:
-            changed.on_removed(_recorded(row, place))
+    if changed.keep:
+        changed.removed += [_recorded(row, place) for row in rows]
 
 
 def _title(connection: sqlite3.Connection, extractors: Extractors, place: Place) -> str:

@@ -92,7 +92,9 @@ def check_projection(repository: Repository, plugins: Plugins) -> Iterator[Findi
     used = space.projection if space else ""
     if active := load_active(repository.state):
         open_weights(repository.state, plugins, active.weights)
-    stands = standing(plugins, recipe, repository.state, events, wanted_space(plugins, recipe), used)
+    stands = standing(
+        plugins, recipe, repository.state, events, wanted_space(plugins, recipe, repository.state), used
+    )
     yield Finding("projection", "ok", f"in use: {stands.name}")
     for warning, command in stands.warnings:
         yield Finding("projection", "warning", warning, fix=command)
@@ -142,6 +144,30 @@ def check_model(repository: Repository, plugins: Plugins) -> Iterator[Finding]:
     for result in failed:
         fix = result.hint or "patina plugins"
         yield Finding("model", "fault", f"{name}: {result.name}", result.detail, fix)
+
+
+def check_makers(repository: Repository, plugins: Plugins) -> Iterator[Finding]:
+    """Compare the vectors that the recipe's model gives now with the recorded ones."""
+    from patina_hooks.models.probes import ProbeRecord, variant_of
+    from patina_hooks.search.opening import open_model
+    from patina_hooks.search.probing import probe
+    from patina_hooks.search.vectors import wanted_space
+
+    recipe = configuration(repository).recipe
+    if recipe is None or not repository.state.is_dir():
+        return
+    space = wanted_space(plugins, recipe, repository.state)
+    record = ProbeRecord(repository.state)
+    if not record.has_probes(space.base):
+        return
+    encoder = open_model(plugins, space)
+    variant = record.match(space.base, probe(encoder))
+    makers = ", ".join(encoder.makers.releases)
+    if variant is None or variant_of(space.base, variant) != space.fingerprint:
+        what = f"the runtime {space.runtime} gives other vectors for {space.model} than the indexed ones"
+        yield Finding("probes", "fault", what, f"installed: {makers}", "patina sync --full")
+    else:
+        yield Finding("probes", "ok", f"{makers} give the vectors that are indexed")
 
 
 def _read_with(reading: Reading) -> str:

@@ -65,7 +65,7 @@ def load_embeddings(
                 f"{len(missing):,} of {len(passages):,} texts have no vector yet", hint="patina sync --full"
             )
         said = cache.get(passages, space.dimensions)
-    with closing(EmbeddingCache(state, f"{space.fingerprint} query")) as cache:
+    with closing(EmbeddingCache(state, f"{space.fingerprint} query {space.query}")) as cache:
         _encode(cache, asked, questions, open_encoder, progress)
         return Embeddings(said, _rows(passages), cache.get(asked, space.dimensions), _rows(asked))
 

@@ -120,7 +120,7 @@ def embed(
     patina: Patina, space: Space, sets: Collection[QuerySet], progress: Progress = lambda *_: None
 ) -> Embeddings:
     """The vectors of these sets. Raises as `load_embeddings` and `open_space` do."""
-    opener = partial(open_space, patina.plugins, space)
+    opener = partial(open_space, patina.plugins, space, patina.repository.state)
     return load_embeddings(patina.repository.state, space, sets, opener, progress)
 
 

@@ -52,6 +52,7 @@ def tune_on(
         weights=weights,
         fingerprint=space.fingerprint,
         projection=space.projection,
+        query=space.query,
         events_hash=events_hash,
         split=split,
         past=sum(len(one.when) for one in past),

@@ -129,6 +129,17 @@ def cut_keys(folder: Path, fingerprint: str) -> list[bytes]:
     return []
 
 
+def embedded_keys(folder: Path, fingerprint: str, most: int) -> list[bytes]:
+    """Give up to `most` of the texts that are embedded; [] also where the cache cannot be read."""
+    ask = "SELECT key FROM embedding WHERE space = (SELECT id FROM space WHERE fingerprint = ?) LIMIT ?"
+    path = folder / CACHE_FILE
+    if not path.is_file():
+        return []
+    with suppress(sqlite3.DatabaseError), closing(connect_to_read(path)) as connection:
+        return [row[0] for row in connection.execute(ask, (fingerprint, most))]
+    return []
+
+
 def read_embeddings(
     folder: Path, fingerprint: str, keys: Sequence[bytes], dimensions: int
 ) -> tuple[list[bytes], Vectors]:

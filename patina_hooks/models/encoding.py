@@ -18,6 +18,7 @@ from patina_hooks.errors import ModelError, PatinaError, PluginError
 from patina_hooks.model_types import Gives, ModelSpec, Pooling, Role, TextModel, TokenModel, Tokens
 from patina_hooks.models.choice import AUTO, RuntimeChoice, provider_of, runtime_for
 from patina_hooks.models.fingerprint import fingerprint_of
+from patina_hooks.models.makers import UNKNOWN_MAKERS, Makers, makers_of
 from patina_hooks.models.reading import prefix_of, read_as, run_by, run_elsewhere
 from patina_hooks.models.weights import file_hashes, model_files
 from patina_hooks.plugins import open_callable
@@ -66,14 +67,16 @@ class Encoder:
         opened: TokenModel | TextModel,
         *,
         workers: int = 1,
+        makers: Makers = UNKNOWN_MAKERS,
     ) -> None:
-        """workers: batches that are run at once, each in a thread of its own."""
+        """workers: batches that are run at once, each in a thread of its own; makers: see `makers_of`."""
         self.spec = spec
         self._workers = workers
         self.runtime = runtime.runtime
         self.variant = runtime.variant
         self.reason = runtime.reason
         self.fingerprint = fingerprint
+        self.makers = makers
         self.opened = opened
 
     @property
@@ -178,7 +181,9 @@ def open_encoder(
     files = model_files(spec, choice.runtime)
     if ready:
         ready()
-    how = plugins.runtime(provider_of(spec, choice.runtime))
+    provider = provider_of(spec, choice.runtime)
+    how = plugins.runtime(provider)
+    makers = makers_of(plugins, model, provider)  # before the runtime's code is imported
     opener = open_callable(how.opener)
     try:
         opened: TokenModel | TextModel = opener(spec, files)
@@ -188,7 +193,8 @@ def open_encoder(
         what = f"the runtime {choice.runtime} cannot open model {spec.name}: {error}"
         raise ModelError(what, hint=_hint(error)) from error
     fingerprint = identify(spec, choice)
-    encoder = Encoder(spec, choice, fingerprint, opened, workers=processors() if how.concurrent else 1)
+    workers = processors() if how.concurrent else 1
+    encoder = Encoder(spec, choice, fingerprint, opened, workers=workers, makers=makers)
     if encoder.gives != how.gives:
         raise ModelError(f"the runtime {how.name} opened what gives {encoder.gives}, and said {how.gives}")
     return encoder

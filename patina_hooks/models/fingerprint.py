@@ -1,10 +1,11 @@
-"""The fingerprint of an encoder: a hash of everything that changes a vector, and of nothing else.
+"""The fingerprint of an encoder: a hash of all that changes the vector of a passage, and of nothing else.
 
 Two encoders with one fingerprint may share a cache of embeddings; where it changes, everything is embedded
-anew. In one runtime they give the same vectors. The runtime itself is not in it, so that a team may use
-several: two that read the same files agree to about 1e-6 in every value, and one that differs by more
-(another precision, files read in another way) must say so by its `RuntimeSpec.variant`, which keeps its
-vectors apart from every other runtime's.
+again. What is put before questions is not in it: questions are embedded when they are asked. The runtime is
+not in it either, so that a team may use several: two that read the same files agree to about 1e-6 in every
+value. One that differs by more (another precision, files read in another way) must say so by its
+`RuntimeSpec.variant`, which keeps its vectors apart from those of other runtimes; what no plugin says, probe
+texts tell (`patina_hooks.models.probes`).
 
 It is computed without opening the model.
 """
@@ -40,7 +41,6 @@ def fingerprint_of(spec: ModelSpec, hashes: Mapping[str, str], variant: str = ""
         "max_tokens": spec.max_tokens,
         "pooling": spec.pooling,
         "normalisation": NORMALISATION,
-        "query_prefix": prefix_of(spec, "query"),
         "passage_prefix": prefix_of(spec, "passage"),
         "batch_invariant": spec.batch_invariant,
         "text_rules": TEXT_RULES,

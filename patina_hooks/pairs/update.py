@@ -27,23 +27,21 @@ Key = tuple[int, str, int, int, int]
 
 @dataclass(slots=True)
 class Extracted:
-    """What an update made.
+    """What an update made. came: how many pairs are new; pairs: those, where somebody wants to hear of them
+    (`keep`), with their evidence in full. faults: of generators, the first hundred."""
 
-    on_pair: called with each new pair, its evidence in full, where a plugin listens; came: how many are new;
-    faults: of generators, the first hundred.
-    """
-
-    on_pair: Callable[[Pair], object] | None = None
+    keep: bool = True
     came: int = 0
+    pairs: list[Pair] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
 
 
-def update_pairs(log: Log, plugins: Plugins, *, on_pair: Callable[[Pair], object] | None = None) -> Extracted:
+def update_pairs(log: Log, plugins: Plugins, *, keep: bool = True) -> Extracted:
     """Have every generator in force read the units that are stale, and each new one all that there are.
 
     The caller holds the sync lock. Nothing is written where nothing is to be done.
     """
-    extracted = Extracted(on_pair)
+    extracted = Extracted(keep)
     specs = {spec.name: spec for spec in plugins.pair_generators()}
     known = _known(log.connection)
     if _is_settled(known, specs) and not _stale(log.connection):
@@ -186,11 +184,11 @@ class _Update:
         _write(connection, number, old, now)
         came = [key for key in made if key not in old]
         self.extracted.came += len(came)
-        if on_pair := self.extracted.on_pair:
+        if self.extracted.keep:
             for key in came:
                 commit = reader.sides[made[key].anchor].commit
                 evidence = made[key].evidence or said_evidence(specs[key[0]].evidence, reads, name, commit)
-                on_pair(replace(made[key], evidence=evidence))
+                self.extracted.pairs.append(replace(made[key], evidence=evidence))
 
     def _made(
         self, generator: _Generator, unit: PairUnit, where: str, sides: Mapping[str, Side]

@@ -55,8 +55,8 @@ def read_basis(patina: Patina) -> Basis:
     """Raises `SettingsError` for a recipe that cannot be meant, `StateError` where its model has not read
     this history yet, `PluginError` and `ModelError` as `wanted_space` and `plan` do."""
     recipe = _recipe(patina)
-    space = wanted_space(patina.plugins, recipe)
-    planned = plan(patina.plugins, recipe, space.dimensions, space.fingerprint)
+    space = wanted_space(patina.plugins, recipe, patina.repository.state)
+    planned = plan(patina.plugins, recipe, space.dimensions, space.judged_by)
     history, pairs, total = _read(patina.repository.state, space, {one.pairs for one in planned})
     moments = split(history) if history.sessions else Split(0, 0, 0)
     later = Wanted(most=_MOST_QUESTIONS, after=moments.future - 1)

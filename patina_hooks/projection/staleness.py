@@ -42,7 +42,7 @@ def standing(
     name = active.name if active and active.weights == used else used[:16] or NONE
     stale: list[tuple[str, str]] = []
     if recipe is not None and wanted is not None and (report is not None or recipe.projections):
-        planned = plan(plugins, recipe, wanted.dimensions, wanted.fingerprint)
+        planned = plan(plugins, recipe, wanted.dimensions, wanted.judged_by)
         told = [(one.name, why_stale(one, report, events_hash, state)) for one in planned]
         stale = [(name, why) for name, why in told if why]
     return Standing(name, tuple(stale), tuple(_warnings(state, recipe, wanted, used)))

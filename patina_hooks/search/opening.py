@@ -14,11 +14,12 @@ from pathlib import Path
 from threading import Event, Thread
 
 from patina_hooks.corpus.log import Log
-from patina_hooks.errors import IndexDamaged, PatinaError, PluginError
+from patina_hooks.errors import PatinaError, PluginError
 from patina_hooks.git.discovery import find_work_tree
 from patina_hooks.models.choice import provider_of
 from patina_hooks.models.encoding import Encoder, open_encoder
 from patina_hooks.plugins import Plugins
+from patina_hooks.search.probing import check_encoder
 from patina_hooks.search.vectors import Space, answering_space
 
 _STATE_FOLDER = "patina"
@@ -34,7 +35,7 @@ class Opening:
     def __init__(self, folder: Path) -> None:
         self.plugins = Plugins.load()
         self._encoder: Encoder | None = None
-        self._failed: PluginError | IndexDamaged | None = None
+        self._failed: PluginError | None = None
         self._thread: Thread | None = None
         self._space: Space | None = None
         with suppress(PatinaError, ImportError, OSError, ValueError):
@@ -45,10 +46,10 @@ class Opening:
     def encoder(self, space: Space) -> Encoder | None:
         """The model of this space once it is open, None where another was opened.
 
-        Raises `PluginError` or `IndexDamaged` where this one could not be: to try again could take as long.
+        Raises `PluginError` where this one could not be: to try again could take as long.
         """
         self.wait()
-        if self._space != space:
+        if self._space is None or self._space.opened_by != space.opened_by:
             return None
         if self._failed:
             raise self._failed
@@ -74,21 +75,25 @@ class Opening:
 
     def _open(self, space: Space, imported: Event) -> None:
         try:
-            self._encoder = open_space(self.plugins, space, ready=imported.wait)
-        except (PluginError, IndexDamaged) as error:
+            self._encoder = open_model(self.plugins, space, ready=imported.wait)
+        except PluginError as error:
             self._failed = error
         except PatinaError:
             pass
 
 
-def open_space(plugins: Plugins, space: Space, *, ready: Callable[[], object] | None = None) -> Encoder:
-    """The encoder of a space. Raises `PluginError`, or `IndexDamaged` where the model is another by now.
+def open_model(plugins: Plugins, space: Space, *, ready: Callable[[], object] | None = None) -> Encoder:
+    """Open the model of a space, which may hold vectors of another one by now. Raises `PluginError`.
 
     ready: see `patina_hooks.models.encoding.open_encoder`.
     """
-    encoder = open_encoder(plugins, space.model, space.runtime, reading=space.reading, ready=ready)
-    if encoder.fingerprint != space.fingerprint:
-        raise IndexDamaged("the installed model differs from the one that is indexed", hint="patina sync")
+    return open_encoder(plugins, space.model, space.runtime, reading=space.reading, ready=ready)
+
+
+def open_space(plugins: Plugins, space: Space, state: Path) -> Encoder:
+    """Open the model of a space. Raises `PluginError`, or `IndexDamaged` where it gives other vectors."""
+    encoder = open_model(plugins, space)
+    check_encoder(state, space, encoder)
     return encoder
 
 

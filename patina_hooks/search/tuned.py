@@ -29,8 +29,8 @@ _AGAIN: Final = "patina eval --tune"
 class Tuned:
     """Weights and the verdict on them.
 
-    fingerprint, projection: of the space that they were tuned in (see `Space`). split: questions up to this
-    moment (seconds since 1970) were tuned on, later ones judged; past: how many were tuned on.
+    fingerprint, projection, query: of the space that they were tuned in (see `Space`). split: questions up to
+    this moment (seconds since 1970) were tuned on, later ones judged; past: how many were tuned on.
     delta, low, high, n: hybrid's MRR@10 with these weights minus that with the usual ones, on the later
     questions, with its 95 % interval (None with too little to tell by), and how many those are.
     """
@@ -45,6 +45,7 @@ class Tuned:
     low: float | None
     high: float | None
     n: int
+    query: str = ""
 
     @property
     def is_borne_out(self) -> bool:
@@ -55,7 +56,9 @@ class Tuned:
         """Why weights that were borne out are not used in a space, "" where they are."""
         if self.fingerprint != space.fingerprint:
             return "they were tuned for another model"
-        return "" if self.projection == space.projection else "they were tuned for another projection"
+        if self.projection != space.projection:
+            return "they were tuned for another projection"
+        return "" if self.query == space.query else "they were tuned for another prefix of questions"
 
 
 def load_tuned(state: Path) -> Tuned | None:
@@ -98,7 +101,7 @@ def remark(why: str) -> str:
 
 
 def _checked(tuned: Tuned) -> Tuned:
-    texts = (tuned.fingerprint, tuned.projection, tuned.events_hash)
+    texts = (tuned.fingerprint, tuned.projection, tuned.events_hash, tuned.query)
     whole = (tuned.split, tuned.past, tuned.n)
     ends = [end for end in (tuned.low, tuned.high) if end is not None]
     if not all(isinstance(text, str) for text in texts) or not all(isinstance(one, int) for one in whole):

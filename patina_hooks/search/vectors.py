@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field, replace
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -45,6 +46,8 @@ class Space:
     projection: the hash of the weights that they were projected with, "" for the model's own; projected: the
     dimensions after that. variant: what the user's settings changed of the runtime's vectors. short: the
     length of the short vectors that the index looks at first, 0 where it does not.
+    base: the fingerprint without the variant that probe texts gave (see `patina_hooks.models.probes`); query:
+    a hash of what is put before questions.
     """
 
     fingerprint: str
@@ -57,6 +60,18 @@ class Space:
     reading: Reading = field(default_factory=Reading)
     variant: str = ""
     short: int = 0
+    base: str = ""
+    query: str = ""
+
+    @property
+    def opened_by(self) -> tuple[str, str, Reading]:
+        """What its model is opened by: spaces that differ in nothing of it share an encoder."""
+        return self.model, self.runtime, self.reading
+
+    @property
+    def judged_by(self) -> str:
+        """What a verdict on answers depends on: the vectors, and what is put before questions."""
+        return f"{self.fingerprint} {self.query}"
 
     def open(self, plugins: Plugins, state: Path) -> VectorIndex:
         """Raises `IndexDamaged`, or `PluginError` where the index plugin is gone."""
@@ -84,16 +99,27 @@ def answering_space(log: Log) -> Space | None:
     return Space(**{**facts, "reading": Reading(**facts.get("reading", {}))})
 
 
-def wanted_space(plugins: Plugins, recipe: Recipe) -> Space:
-    """The space that the recipe asks for. Raises `PluginError` or `ModelError` where it cannot be had."""
+def wanted_space(plugins: Plugins, recipe: Recipe, state: Path | None = None) -> Space:
+    """The space that the recipe asks for. Raises `PluginError` or `ModelError` where it cannot be had.
+
+    state: where probe vectors are recorded: the space is that of the variant of what is installed, or of the
+        last one that was compared.
+    """
+    from patina_hooks.models.choice import provider_of
     from patina_hooks.models.encoding import choose, identify
-    from patina_hooks.models.reading import short_length
+    from patina_hooks.models.makers import makers_of
+    from patina_hooks.models.probes import ProbeRecord, variant_of
+    from patina_hooks.models.reading import prefix_of, short_length
 
     with _said_at(recipe, "runtime" if "runtime" in recipe.lines else "embedding_model"):
         with _said_at(recipe, "embedding_model"):
             plugins.model(recipe.model)
         spec, choice = choose(plugins, recipe.model, recipe.runtime, reading=recipe.reading)
-        fingerprint = identify(spec, choice)
+        fingerprint = base = identify(spec, choice)
+    if state is not None:
+        record = ProbeRecord(state)
+        variant = record.variant(base, makers_of(plugins, recipe.model, provider_of(spec, choice.runtime)))
+        fingerprint = variant_of(base, record.last_variant(base) if variant is None else variant)
     with _said_at(recipe, "index"):
         short = short_length(spec, plugins.index_backend(recipe.index))
     return Space(
@@ -105,6 +131,8 @@ def wanted_space(plugins: Plugins, recipe: Recipe) -> Space:
         reading=recipe.reading,
         variant=choice.variant,
         short=short,
+        base=base,
+        query=sha256(prefix_of(spec, "query").encode("utf-8", "surrogatepass")).hexdigest()[:16],
     )
 
 
@@ -185,7 +213,7 @@ class VectorUpdate:
         """most: leave it all for later where more texts than this wait for a model; seconds: leave for later
         what is not done after about so long."""
         if most is not None:
-            answers = answering_space(self._log) == self._space
+            answers = self._is_answering()
             waiting = self._count("live > 0 AND indexed = 0" if answers else "live > 0")
             if waiting > most:
                 self._result.pending, self._result.untried = waiting, True
@@ -203,13 +231,12 @@ class VectorUpdate:
     def _bring_in_line(self) -> None:
         with closing(EmbeddingCache(self._state, self._space.fingerprint)) as cache:
             index = self._open_index()
-            answering = answering_space(self._log)
             unseen = not self._log.fact("verified")
             if unseen:
                 index.verify()  # what was there before is looked at whole, once
-            if answering is None:
+            if self._is_answering():
                 self._answer()  # a first index answers with what it has
-            elif answering != self._space and not self._fill(index, cache):
+            elif not self._fill(index, cache):
                 return
             if unseen or self._is_stale(index):
                 self._compare(index, cache)
@@ -357,9 +384,16 @@ class VectorUpdate:
             if folder != own:
                 remove(folder)
 
+    def _is_answering(self) -> bool:
+        """Whether no other vectors answer; a space may differ in what is put before questions only."""
+        answering = answering_space(self._log)
+        return answering is None or answering.folder(self._state) == self._space.folder(self._state)
+
     def _answer(self) -> None:
-        with self._log.writing():
-            self._log.remember("space", json.dumps(asdict(self._space)))
+        stored = json.dumps(asdict(self._space))
+        if self._log.fact("space") != stored:
+            with self._log.writing():
+                self._log.remember("space", stored)
 
     def _count(self, condition: str) -> int:
         row = self._db.execute(f"SELECT count(*) FROM text WHERE {condition}").fetchone()

@@ -31,7 +31,7 @@ from patina_hooks.projection.interface import Trained
 from patina_hooks.projection.weights import described
 from patina_hooks.recipe import Recipe
 from patina_hooks.search.exact import ExactIndex
-from patina_hooks.search.opening import open_space
+from patina_hooks.search.opening import open_model
 from patina_hooks.search.short import ShortIndex
 from patina_hooks.search.vectors import Space, answering_space, projected_space, wanted_space
 from patina_hooks.sync import synchronise
@@ -194,7 +194,7 @@ def test_a_switch_to_it_encodes_nothing_and_equals_a_rebuild(tmp_path: Path, dol
 
     def sync(recipe: str) -> int:
         memory.write(".patina/oxidize.yaml", FAST_RECIPE.replace("acme", "doll") + recipe)
-        return synchronise(memory.repository, plugins=doll, open_model=partial(open_space, doll)).encoded
+        return synchronise(memory.repository, plugins=doll, open_model=partial(open_model, doll)).encoded
 
     def stored() -> tuple[Space | None, frozenset[bytes]]:
         with closing(Log(memory.state, create=False)) as log:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from support.exporting import export
-from support.memory import Memory
+from support.memory import Memory, are_probes
 from support.twins import make_twin
 
 from patina_hooks import hookimpl
@@ -65,6 +65,8 @@ class Worker:
         encode = encoder.encode
 
         def counted(texts: Sequence[str], *, role: Role) -> Encoded:
+            if are_probes(texts):
+                return encode(texts, role=role)
             if self.most is not None and len(self.texts) + len(texts) > self.most:
                 raise Killed
             self.texts += texts
@@ -225,6 +227,8 @@ def test_a_model_of_gigabytes_reads_for_seconds_at_a_time(
 
         def at_one_a_second(texts: Sequence[str], *, role: Role) -> Encoded:
             nonlocal now
+            if are_probes(texts):
+                return encode(texts, role=role)
             now += len(texts)
             read.append(len(texts))
             return encode(texts, role=role)

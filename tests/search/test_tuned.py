@@ -42,6 +42,7 @@ def test_weights_that_were_not_borne_out_are_not_used(tmp_path: Path, low: float
     [
         (replace(SPACE, fingerprint="new"), "another model"),
         (replace(SPACE, projection="p"), "another projection"),
+        (replace(SPACE, query="q"), "another prefix of questions"),
     ],
 )
 def test_weights_of_another_space_are_not_used(tmp_path: Path, space: Space, why: str) -> None:
@@ -93,7 +94,7 @@ def in_its_space(memory: Memory) -> Tuned:
     with Log(memory.state, create=False) as log:
         space = answering_space(log)
     assert space is not None
-    return replace(GOOD, fingerprint=space.fingerprint)
+    return replace(GOOD, fingerprint=space.fingerprint, query=space.query)
 
 
 def test_search_follows_them_where_vectors_answer_too(memory: Memory) -> None:

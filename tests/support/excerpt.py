@@ -15,7 +15,8 @@ from pathlib import Path
 from support.marked import ROOT
 
 from patina_hooks.git import spool
-from patina_hooks.git.lock import SYNC_LOCK, SyncLock
+from patina_hooks.git.lock import SyncLock
+from patina_hooks.worker import SYNC_LOCK
 
 _SCRIPTS = sysconfig.get_path("scripts")
 

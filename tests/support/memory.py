@@ -6,11 +6,12 @@ import os
 import shutil
 import sqlite3
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from typing import cast
 
 from patina_hooks.api import Patina
 from patina_hooks.corpus.facts import events_hash
@@ -18,6 +19,7 @@ from patina_hooks.corpus.log import Log
 from patina_hooks.git.repository import Repository
 from patina_hooks.models.cache import EmbeddingCache
 from patina_hooks.models.encoding import Encoder, open_encoder
+from patina_hooks.models.probes import PROBE_TEXTS
 from patina_hooks.pairs.stored import TrainingPair, training_pairs
 from patina_hooks.plugins import Plugins
 from patina_hooks.projection.active import PROJECTIONS_FOLDER
@@ -41,6 +43,11 @@ def opened(model: str, runtime: str, reading: Reading) -> Encoder:
 
 def open_model(space: Space) -> Encoder:
     return opened(space.model, space.runtime, space.reading)
+
+
+def are_probes(texts: Sequence[str]) -> bool:
+    """Whether a model is asked for probe texts, not for those of a repository."""
+    return texts[0] in PROBE_TEXTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,9 +302,9 @@ def memory_of(repository: Repository, providers: Plugins | None = None) -> Patin
     return patina
 
 
-class _Opened(dict[Space, Encoder]):
-    def __contains__(self, space: object) -> bool:
+class _Opened(dict[object, Encoder]):
+    def __contains__(self, opened_by: object) -> bool:
         return True
 
-    def __missing__(self, space: Space) -> Encoder:
-        return open_model(space)
+    def __missing__(self, opened_by: object) -> Encoder:
+        return opened(*cast("tuple[str, str, Reading]", opened_by))

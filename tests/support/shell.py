@@ -45,11 +45,10 @@ class Shell:
         assert (result.exit_code, result.stderr) == (0, ""), result.output
         return result.stdout
 
-    def invoke(self, *arguments: str, catch: bool = False) -> Result:
-        """Run a command in this process. catch: leave what it raises in the result."""
+    def invoke(self, *arguments: str) -> Result:
         here = Path.cwd()
         os.chdir(self.folder)
         try:
-            return CliRunner().invoke(patina, arguments, catch_exceptions=catch)
+            return CliRunner().invoke(patina, arguments, catch_exceptions=False)
         finally:
             os.chdir(here)

@@ -1,0 +1,106 @@
+"""The software that makes a model's vectors, as installed: what has to be compared once it changed.
+
+A `Makers` value is read from metadata and file times without importing a runtime, so that every sync and
+every question can compare it with the recorded one.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from patina_hooks.model_types import RuntimeSpec
+    from patina_hooks.plugins import Plugins
+
+_VERSION: Final = re.compile(r"^Version: *(.+?) *$", re.MULTILINE)
+_OWN: Final = "patina-hooks"
+
+
+@dataclass(frozen=True, slots=True)
+class Makers:
+    """What makes vectors. releases: "distribution version" of the runtime's and model's plugins and of the
+    engines; stamp: a hash of the plugin's file times, which shows an edited or reinstalled version."""
+
+    releases: tuple[str, ...]
+    stamp: str = ""
+
+    @property
+    def key(self) -> str:
+        """One string that is equal for equal makers."""
+        return "; ".join((*self.releases, self.stamp))
+
+    def news(self, before: str) -> str:
+        """Name the releases that are not among those of the recorded key `before`."""
+        return ", ".join(release for release in self.releases if release not in before.split("; "))
+
+
+UNKNOWN_MAKERS: Final = Makers(())
+
+
+@lru_cache(maxsize=16)
+def makers_of(plugins: Plugins, model: str, provider: str) -> Makers:
+    """Read what makes the vectors of `model` in `runtime`, once for each set of loaded plugins.
+
+    A process goes on running what it has imported, whatever is installed meanwhile.
+
+    Args:
+        plugins: the loaded plugins.
+        model: a model's name.
+        provider: the name under which `plugins` finds the runtime.
+    """
+    runtime = plugins.runtime(provider)
+    engines = (module.partition(".")[0].replace("_", "-") for module in runtime.modules)
+    names = dict.fromkeys([*plugins.distributions_of(model, provider), *engines, _OWN])
+    releases = tuple(f"{name} {version}" for name in names if (version := installed_version(name)))
+    return Makers(releases, _stamp(runtime))
+
+
+def installed_version(distribution: str) -> str:
+    """Give the installed version of a distribution, "" where there is none.
+
+    `importlib.metadata.version` parses the whole description for it (2 ms for onnxruntime).
+    """
+    from importlib import metadata
+
+    try:
+        text = metadata.distribution(distribution).read_text("METADATA") or ""
+    except (metadata.PackageNotFoundError, OSError, ValueError):
+        return ""
+    match = _VERSION.search(text)
+    return match[1] if match else ""
+
+
+def _stamp(runtime: RuntimeSpec) -> str:
+    """Hash names, sizes and times of the user's settings and of the package that opens models."""
+    from patina_hooks.settings import user_file
+
+    files = [user_file(), *_files_of_package(runtime.opener.partition(":")[0])]
+    facts = [(path.name, found.st_size, found.st_mtime_ns) for path in files if (found := _stat(path))]
+    return sha256(repr(facts).encode()).hexdigest()[:16]
+
+
+def _stat(path: Path) -> os.stat_result | None:
+    try:
+        return path.stat()
+    except OSError:
+        return None
+
+
+def _files_of_package(module: str) -> list[Path]:
+    """The Python files of the package that a module is in, or of the module where it is in none."""
+    from importlib.util import find_spec
+
+    try:
+        spec = find_spec(module.partition(".")[0])
+    except (ImportError, ValueError):
+        return []
+    if spec is None:
+        return []
+    folders = map(Path, spec.submodule_search_locations or ())
+    return sorted(path for folder in folders for path in folder.rglob("*.py")) or [Path(spec.origin or "")]

@@ -1,0 +1,208 @@
+"""Probe texts: a few fixed texts whose vectors tell whether what makes vectors changed.
+
+The vectors of each model are kept in `probes.json` of the state folder, with the makers (see
+`patina_hooks.models.makers`) that were compared with them. Makers that give the same vectors share a cache
+of embeddings; makers that give others get a variant, so that the fingerprint differs.
+
+    {"texts": hash of the probe texts,
+     "models": {fingerprint: {"probes": {variant: vectors}, "makers": {makers: variant}}}}
+
+A file that cannot be read counts as absent: `patina_hooks.search.probing` compares with embedded texts then.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from patina_hooks.files import replace_file
+
+if TYPE_CHECKING:
+    from patina_hooks.models.makers import Makers
+    from patina_hooks.types import Vectors
+
+PROBE_TEXTS: Final = (
+    "fix",
+    "why do we keep the vectors in a file of their own?",
+    "def merge(segments: list[Path]) -> None:  # newest first",
+    "Größere Änderungen werden einzeln geprüft, 42 Mal; 日本語も。",
+    "The worker takes the lock, reads what the hooks wrote, and embeds what is new. Where it is killed half"
+    " way, the next one goes on from there: what was written is whole, and what was not is written anew.",
+)
+MOST_DISTANCE: Final = 1e-4
+"""In cosine: two runtimes of one model agree to 1e-6, float16 storage to 1e-6, half precision to 1e-4."""
+
+PROBES_FILE: Final = "probes.json"
+_MOST_MAKERS: Final = 64
+_LONG_WORDS: Final = 512
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeVectors:
+    """The vectors of the probe texts. packed: float32, little-endian, row after row; rows: how many."""
+
+    packed: bytes
+    rows: int = len(PROBE_TEXTS)
+
+    @property
+    def dimensions(self) -> int:
+        """The length of a vector."""
+        return len(self.packed) // 4 // self.rows
+
+    @property
+    def mark(self) -> str:
+        """Name these vectors: 16 hex digits."""
+        return hashlib.sha256(self.packed).hexdigest()[:16]
+
+    @property
+    def vectors(self) -> Vectors:
+        """Unpack the vectors [n, d] float32."""
+        # numpy takes 0.1 s to import, and every sync asks for the mark only.
+        import numpy as np
+
+        return np.frombuffer(self.packed, "<f4").astype(np.float32).reshape(self.rows, -1)
+
+    @classmethod
+    def of(cls, vectors: Vectors) -> ProbeVectors:
+        """Pack vectors [n, d]."""
+        return cls(vectors.astype("<f4").tobytes(), len(vectors))
+
+
+def long_text(max_tokens: int) -> str:
+    """Write a text that is longer than a model reads: its vector shows how texts are cut."""
+    return " ".join(str(number) for number in range(min(max_tokens, _LONG_WORDS) + 1))
+
+
+def least_cosine(these: Vectors, those: Vectors) -> float:
+    """Compare vectors [n, d] row by row; gives -1 where the shapes differ.
+
+    Equal rows have cosine 1, also where both are zero: a text without tokens.
+    """
+    import numpy as np
+
+    if these.shape != those.shape:
+        return -1.0
+    left, right = (vectors.astype(np.float64) for vectors in (these, those))  # no product overflows
+    norms = np.linalg.norm(left, axis=1) * np.linalg.norm(right, axis=1)
+    cosines = (left * right).sum(axis=1) / np.where(norms == 0, 1, norms)
+    return float(np.where((left == right).all(axis=1), 1.0, cosines).min())
+
+
+def texts_hash() -> str:
+    """Hash the probe texts: vectors of other texts are not compared."""
+    return hashlib.sha256("\0".join(PROBE_TEXTS).encode()).hexdigest()[:16]
+
+
+def variant_of(fingerprint: str, variant: str) -> str:
+    """Give the fingerprint of a variant; "" is the first, which keeps the model's own fingerprint."""
+    if not variant:
+        return fingerprint
+    return hashlib.sha256(f"{fingerprint} {variant}".encode()).hexdigest()[:32]
+
+
+@dataclass(slots=True)
+class _Compared:
+    """probes: variant -> vectors; makers: `Makers.key` -> variant, the last compared at the end."""
+
+    probes: dict[str, ProbeVectors] = field(default_factory=dict)
+    makers: dict[str, str] = field(default_factory=dict)
+
+
+class ProbeRecord:
+    """The probe vectors of a state folder. The caller of `save` holds the sync lock."""
+
+    def __init__(self, state: Path) -> None:
+        self._path = state / PROBES_FILE
+        self._models: dict[str, _Compared] = {}
+        with suppress(OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            stored = json.loads(self._path.read_bytes())
+            if stored["texts"] == texts_hash():
+                self._models = {name: _read(model) for name, model in stored["models"].items()}
+
+    def variant(self, fingerprint: str, makers: Makers) -> str | None:
+        """Give the variant of makers that were compared before, None for others."""
+        known = self._models.get(fingerprint)
+        return known.makers.get(makers.key) if known else None
+
+    def last_variant(self, fingerprint: str) -> str:
+        """Give the variant of the makers that were compared last, "" where none were."""
+        known = self._models.get(fingerprint)
+        return next(reversed(known.makers.values()), "") if known else ""
+
+    def last_makers(self, fingerprint: str) -> str:
+        """Give `Makers.key` of those that were compared last, "" where none were."""
+        known = self._models.get(fingerprint)
+        return next(reversed(known.makers), "") if known else ""
+
+    def has_probes(self, fingerprint: str) -> bool:
+        """Tell whether there is anything to compare with."""
+        return fingerprint in self._models and bool(self._models[fingerprint].probes)
+
+    def match(self, fingerprint: str, probes: ProbeVectors) -> str | None:
+        """Find the variant that has these vectors, None where no variant has."""
+        known = self._models.get(fingerprint)
+        if known is None:
+            return None
+        first = self.last_variant(fingerprint)
+        vectors = probes.vectors
+        for variant in sorted(known.probes, key=lambda variant: (variant != first, variant)):
+            if 1 - least_cosine(vectors, known.probes[variant].vectors) <= MOST_DISTANCE:
+                return variant
+        return None
+
+    def add(self, fingerprint: str, makers: Makers, probes: ProbeVectors, *, first: bool) -> str:
+        """Record what makers give; returns their variant.
+
+        Args:
+            fingerprint: of the model, without a variant.
+            makers: what gave the vectors.
+            probes: the vectors.
+            first: whether these makers may have the model's own fingerprint, where no vectors are recorded.
+        """
+        variant = self.match(fingerprint, probes)
+        known = self._models.setdefault(fingerprint, _Compared())
+        if variant is None:
+            variant = "" if first and not known.probes else probes.mark
+            known.probes[variant] = probes
+        known.makers.pop(makers.key, None)
+        known.makers[makers.key] = variant
+        for key in list(known.makers)[:-_MOST_MAKERS]:
+            del known.makers[key]
+        return variant
+
+    def save(self) -> None:
+        """Write the file."""
+        models = {
+            name: {
+                "probes": {
+                    variant: {"rows": probes.rows, "vectors": base64.b64encode(probes.packed).decode("ascii")}
+                    for variant, probes in model.probes.items()
+                },
+                "makers": model.makers,
+            }
+            for name, model in self._models.items()
+        }
+        replace_file(self._path, json.dumps({"texts": texts_hash(), "models": models}).encode() + b"\n")
+
+
+def _read(model: Mapping[str, Mapping[str, object]]) -> _Compared:
+    """Raises TypeError, ValueError or KeyError for what `save` did not write."""
+    compared = _Compared()
+    for variant, stored in model["probes"].items():
+        if not isinstance(stored, dict):
+            raise TypeError(variant)
+        probes = ProbeVectors(base64.b64decode(stored["vectors"], validate=True), int(stored["rows"]))
+        if probes.rows < 1 or not probes.packed or len(probes.packed) % (4 * probes.rows):
+            raise ValueError(variant)
+        compared.probes[variant] = probes
+    for makers, named in model["makers"].items():
+        if not isinstance(named, str):
+            raise TypeError(makers)
+        compared.makers[makers] = named
+    return compared

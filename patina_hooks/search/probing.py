@@ -1,0 +1,154 @@
+"""Compare what makes vectors now with what made those that are stored, by probe texts.
+
+A sync compares where the makers of a model's vectors changed, `patina sync --full` and the doctor always do.
+A question is answered with vectors only if the makers are known, or their probe vectors match.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from patina_hooks.corpus.log import Log
+from patina_hooks.errors import IndexDamaged
+from patina_hooks.models.cache import embedded_keys, read_embeddings
+from patina_hooks.models.probes import (
+    MOST_DISTANCE,
+    PROBE_TEXTS,
+    ProbeRecord,
+    ProbeVectors,
+    least_cosine,
+    long_text,
+    variant_of,
+)
+
+if TYPE_CHECKING:
+    from patina_hooks.models.encoding import Encoder
+    from patina_hooks.models.makers import Makers
+    from patina_hooks.plugins import Plugins
+    from patina_hooks.search.vectors import Space
+
+_SAMPLE: Final = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """A space, as what makes vectors now has it. message: what changed, "" where nothing did."""
+
+    space: Space
+    message: str = ""
+
+
+def probe(encoder: Encoder) -> ProbeVectors:
+    """Embed the probe texts. Raises `ModelError`."""
+    texts = (*PROBE_TEXTS, long_text(encoder.spec.max_tokens))
+    return ProbeVectors.of(encoder.encode(texts, role="passage").vectors)
+
+
+def compared_space(
+    plugins: Plugins,
+    log: Log,
+    state: Path,
+    space: Space,
+    open_encoder: Callable[[Space], Encoder],
+    *,
+    always: bool = False,
+) -> Compared:
+    """Give the space of the variant that is installed now; opens the model where its makers changed.
+
+    A runtime that pools elsewhere holds its server to probe texts itself, at each request.
+
+    Args:
+        plugins: the loaded plugins.
+        log: whose live texts may be embedded already.
+        state: where the probe vectors are recorded; the caller holds the sync lock.
+        space: what the recipe asks for.
+        open_encoder: opens the model of a space.
+        always: compare, whatever the makers' versions say.
+
+    Raises:
+        PluginError: the model cannot be opened.
+    """
+    makers, elsewhere = _makers(plugins, space)
+    record = ProbeRecord(state)
+    known = record.variant(space.base, makers) is not None
+    if elsewhere or (known and not always):
+        return Compared(space)
+    if not record.has_probes(space.base) and not _holds_vectors(state, space):
+        return Compared(space)  # recorded once the model is opened, see `record_makers`
+    before, last = record.last_makers(space.base), record.last_variant(space.base)
+    encoder = open_encoder(space)
+    first = record.has_probes(space.base) or _sample_agrees(log, state, space, encoder)
+    variant = record.add(space.base, encoder.makers, probe(encoder), first=first)
+    record.save()
+    found = replace(space, fingerprint=variant_of(space.base, variant))
+    if variant == last:
+        return Compared(found)
+    what = f"the runtime {space.runtime} gives other vectors for {space.model} than before"
+    news = encoder.makers.news(before)
+    since = f"now {news}" if news else "with the same versions"
+    return Compared(found, f"{what} ({since}): its texts are embedded again")
+
+
+def record_makers(state: Path, encoder: Encoder) -> None:
+    """Record the probe vectors of a model that embeds its first texts."""
+    record = ProbeRecord(state)
+    if encoder.gives == "texts" or record.variant(encoder.fingerprint, encoder.makers) is not None:
+        return
+    record.add(encoder.fingerprint, encoder.makers, probe(encoder), first=True)
+    record.save()
+
+
+def check_encoder(state: Path, space: Space, encoder: Encoder) -> None:
+    """Check that an encoder gives the vectors that a space holds.
+
+    Raises:
+        IndexDamaged: it gives others.
+    """
+    if encoder.fingerprint != (space.base or space.fingerprint):
+        raise IndexDamaged("the installed model differs from the one that is indexed", hint="patina sync")
+    if encoder.gives == "texts":
+        return
+    record = ProbeRecord(state)
+    variant = record.variant(encoder.fingerprint, encoder.makers)
+    if variant is None and record.has_probes(encoder.fingerprint):
+        variant = record.match(encoder.fingerprint, probe(encoder))
+    elif variant is None:
+        return
+    if variant is None or variant_of(encoder.fingerprint, variant) != space.fingerprint:
+        what = f"the runtime {space.runtime} gives other vectors for {space.model} than the indexed ones"
+        raise IndexDamaged(what, hint="patina sync")
+
+
+def _makers(plugins: Plugins, space: Space) -> tuple[Makers, bool]:
+    """What makes the vectors of a space, and whether it runs elsewhere."""
+    from patina_hooks.models.choice import provider_of
+    from patina_hooks.models.makers import makers_of
+
+    provider = provider_of(plugins.model(space.model), space.runtime)
+    return makers_of(plugins, space.model, provider), plugins.runtime(provider).gives == "texts"
+
+
+def _holds_vectors(state: Path, space: Space) -> bool:
+    return space.folder(state).is_dir() or bool(embedded_keys(state, space.base, 1))
+
+
+def _sample_agrees(log: Log, state: Path, space: Space, encoder: Encoder) -> bool:
+    """Compare a few embedded texts with what an encoder gives for them: the probe vectors are lost.
+
+    False where none of them is live: then nothing tells what made the others.
+    """
+    keys: list[bytes] = []
+    texts: list[str] = []
+    for key in embedded_keys(state, space.base, 50 * _SAMPLE):
+        ask = "SELECT text FROM observation WHERE text_key = ? AND live LIMIT 1"
+        if len(keys) < _SAMPLE and (row := log.connection.execute(ask, (key,)).fetchone()):
+            keys.append(key)
+            texts.append(str(row[0]))
+    stored, vectors = read_embeddings(state, space.base, keys, space.dimensions)
+    if not stored:
+        return False
+    now = encoder.encode([texts[keys.index(key)] for key in stored], role="passage").vectors
+    return 1 - least_cosine(now, vectors) <= MOST_DISTANCE
