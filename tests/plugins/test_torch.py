@@ -561,7 +561,7 @@ def test_the_contract(architecture: Architecture, plugins: Plugins) -> None:
 
 def test_the_plugin_says_what_it_needs() -> None:
     runtime = Plugins.load().runtime("torch")
-    assert runtime.modules == ("torch", "transformers", "safetensors", "tokenizers")
+    assert runtime.modules == ("patina_torch.library", "torch", "transformers", "safetensors", "tokenizers")
     assert runtime.concurrent
 
 

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
+WORKER_KEEPS = 300
+
+
 def work(memory: Memory) -> None:
     """Run a worker to its end; nobody hears of it."""
     done = subprocess.run(
@@ -38,10 +41,13 @@ def wait_for_workers(memory: Memory) -> None:
 
 
 @contextmanager
-def all_ended() -> Iterator[int]:
-    """A descriptor for `pass_fds`: the block is left when every process that inherited it has ended."""
+def all_ended(lowest: int = 10) -> Iterator[int]:
+    """A descriptor for `pass_fds`: the block is left when every process that inherited it has ended.
+
+    lowest: 10 is above what a hook closes, `WORKER_KEEPS` above what a worker closes too.
+    """
     ended, low = os.pipe()
-    passed = fcntl.fcntl(low, fcntl.F_DUPFD, 10)  # a hook closes those below before it starts the worker
+    passed = fcntl.fcntl(low, fcntl.F_DUPFD, lowest)
     os.close(low)
     try:
         yield passed

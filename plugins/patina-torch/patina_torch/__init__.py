@@ -9,7 +9,8 @@ from patina_hooks import ProjectionSpec, RuntimeSpec, hookimpl
 
 @hookimpl
 def patina_register_runtimes() -> Iterator[RuntimeSpec]:
-    modules = ("torch", "transformers", "safetensors", "tokenizers")
+    # In the order of their import: the first sets what PyTorch reads.
+    modules = ("patina_torch.library", "torch", "transformers", "safetensors", "tokenizers")
     yield RuntimeSpec(
         "torch",
         opener="patina_torch.runtime:open_model",

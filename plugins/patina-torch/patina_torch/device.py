@@ -36,7 +36,7 @@ def chosen_place() -> Place:
     Raises `SettingsError` for a value that means nothing, `ModelError` for a device that is not there.
     """
     # 1 s to import: only when something is computed.
-    import torch
+    from patina_torch.library import torch
 
     said = runtime_settings("torch", _USUAL)
     device, dtype, threads = str(said["device"]), _dtype(said), int(said["threads"])
