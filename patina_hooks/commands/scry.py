@@ -98,7 +98,8 @@ def _entry(number: int, hit: Hit) -> str:
     body = "\n".join(f"   {line}" for line in lines)
     where = f"commit {hit.commit[:10]}" if hit.commit else f"{clean_line(hit.path or '')}:{hit.line}"
     why = " ".join(f"{name} {score:.2f}" for name, score in hit.channels.items())
-    foot = click.style(f"   {hit.kind} · {where} · {hit.score:.2f} ({why})", dim=True)
+    also = f" · also in {count(hit.also, 'commit')}" if hit.also else ""
+    foot = click.style(f"   {hit.kind} · {where}{also} · {hit.score:.2f} ({why})", dim=True)
     return f"{top}\n{body}\n{foot}"
 
 

@@ -135,7 +135,7 @@ def _meets(connection: sqlite3.Connection, name: str) -> Names:
 
 
 def _rankings(hits: Sequence[Hit], corpus: _Corpus) -> Mapping[str, Sequence[Names]]:
-    names = [_named(hit.session, hit.commit, hit.path) for hit in hits]
+    names = [_named(hit.session, hit.commit, hit.path, *hit.also_commits) for hit in hits]
     bm25, vector = _by_channel(hits, "observation"), _by_channel(hits, "vector")
     return {
         "hybrid": names,

@@ -16,6 +16,7 @@ from itertools import islice
 from typing import Literal, NamedTuple
 
 from patina_hooks.corpus.timeline import SESSION_OF_COMMIT
+from patina_hooks.search.duplicates import Duplicates, Saying, group_duplicates, read_sayings
 from patina_hooks.search.filters import Allowed
 from patina_hooks.search.fusion import WEIGHTS, fuse
 from patina_hooks.search.lexical import Words
@@ -25,6 +26,8 @@ Nearest = Callable[[int, "frozenset[bytes] | None"], "list[tuple[bytes, float]]"
 """(limit, allowed text keys or None for all) -> (text key, inner product), best first."""
 
 _CANDIDATES = 200
+_COMPARED = 100
+"""Result groups, the best ones, that are looked at for duplicates, at least."""
 _PLACES_OF_A_TEXT = 50
 _Row = tuple[int, bytes, float, int]
 _PLACES = "FROM observation o JOIN source s ON s.id = o.source_id JOIN document d ON d.oid = s.oid"
@@ -53,6 +56,8 @@ class Hit:
 
     path, line: where the text stands; path is None and line counts in the message for a commit's.
     when: seconds since 1970, None where nothing tells. draft: only a work tree holds it.
+    also: how many other commits say the same among those that were found (merges, squashed commits, picked
+    ones); also_commits: their ids, oldest first.
     """
 
     session: str | None
@@ -66,6 +71,8 @@ class Hit:
     channels: Mapping[str, float]
     when: int | None
     draft: bool
+    also: int = 0
+    also_commits: tuple[str, ...] = ()
 
 
 class _Candidate(NamedTuple):
@@ -119,7 +126,12 @@ def scry(
     scores = fuse(evidence.channels, weights)
     shown = _best_of_each(evidence, weights)
     best = sorted(scores, key=lambda unit: (-scores[unit], unit))
-    hits = (_hit(connection, unit, scores[unit], evidence, shown.get(unit), allowed, units) for unit in best)
+    compared = best[: max(_COMPARED, 4 * query.limit)]
+    sayings = read_sayings(connection, {unit: shown[unit].number for unit in compared if unit in shown})
+    hits = (
+        _hit(connection, group, sayings, scores[group.best], evidence, shown, allowed, units)
+        for group in group_duplicates(best, sayings)
+    )
     return list(islice((hit for hit in hits if hit is not None), query.limit))
 
 
@@ -213,17 +225,23 @@ def _unit(kind: str, oid: str, path: str, session: str | None) -> tuple[str, str
 
 def _hit(
     connection: sqlite3.Connection,
-    unit: tuple[str, str],
+    group: Duplicates,
+    sayings: Mapping[tuple[str, str], Saying],
     score: float,
     evidence: _Evidence,
-    best: _Candidate | None,
+    best: Mapping[tuple[str, str], _Candidate],
     allowed: Allowed,
     units: Units,
 ) -> Hit | None:
-    """The hit of one unit: its best observation, None where the filters leave it none."""
-    shown = best or _first(connection, unit, allowed, units)
+    """Return the hit of one group: its best observation, None where the filters leave it none."""
+    unit = group.original(sayings)
+    shown = best.get(unit) or _first(connection, unit, allowed, units)
     if shown is None:
         return None
+    others = sorted(
+        (sayings[other] for other in group.units if other != unit and other[0] == "commit"),
+        key=lambda saying: (saying.committed, saying.oid),
+    )
     session = unit[1] if unit[0] == "session" else None
     kind, text, line, oid, path, document, draft = connection.execute(
         "SELECT o.kind, o.text, o.line, d.oid, d.path, d.kind, d.work_tree != ''"
@@ -241,9 +259,11 @@ def _hit(
         kind=kind,
         text=text,
         score=score,
-        channels={name: evidence.channels[name][unit] for name in evidence.found_by(unit)},
+        channels={name: evidence.channels[name][group.best] for name in evidence.found_by(group.best)},
         when=when,
         draft=bool(draft),
+        also=len(others),
+        also_commits=tuple(saying.oid for saying in others),
     )
 
 

@@ -13,7 +13,10 @@ from support.shell import Shell
 from patina_hooks import api
 from patina_hooks.errors import StateError
 
-KEYS = {"session", "commit", "path", "line", "kind", "text", "score", "channels", "title", "when", "draft"}
+KEYS = {
+    *("session", "commit", "path", "line", "kind", "text", "score", "channels", "title", "when", "draft"),
+    *("also", "also_commits"),
+}
 
 
 def test_json_is_as_documented(shell: Shell) -> None:
