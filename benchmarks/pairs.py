@@ -68,6 +68,7 @@ def _all_anew(patina: Patina, what: str) -> Iterator[Row]:
         kinds = [spec.name for spec in patina.plugins.pair_generators()]
         with log.writing() as connection:
             connection.execute("DELETE FROM pair")
+            connection.execute("DELETE FROM pair_total")
             connection.execute("UPDATE unit SET stale = 1")
         anew = milliseconds(lambda: update_pairs(log, patina.plugins, keep=False))
         yield Row(_GROUP, f"{what}: made anew", anew, "ms")

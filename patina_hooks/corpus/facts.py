@@ -6,13 +6,14 @@ import hashlib
 import sqlite3
 from collections.abc import Mapping
 
+_ROWS_AT_ONCE = 10_000
 _COUNTS = {
     "sessions": "SELECT count(*) FROM session",
     "commits": "SELECT count(*) FROM commits",
-    "documents": "SELECT count(*) FROM document WHERE kind = 'session' AND work_tree = ''",
+    "documents": "SELECT count(*) FROM document WHERE kind != 'commit' AND work_tree = ''",
     "drafts": "SELECT count(*) FROM document WHERE work_tree != ''",
     "observations": "SELECT count(*) FROM observation WHERE live",
-    "pairs": "SELECT count(*) FROM pair",
+    "pairs": "SELECT coalesce(sum(count), 0) FROM pair_total",
     "pending": "SELECT count(*) FROM text WHERE live > 0 AND indexed = 0",
     "truncated": "SELECT count(*) FROM commits WHERE truncated",
 }
@@ -29,12 +30,14 @@ def events_hash(connection: sqlite3.Connection) -> str:
         ("tag", "SELECT name, oid FROM tip WHERE kind = 'tag' ORDER BY 1"),
         (
             "document",
-            "SELECT path, oid FROM document WHERE kind = 'session' AND work_tree = '' ORDER BY 1, 2",
+            "SELECT path, oid FROM document WHERE kind != 'commit' AND work_tree = '' ORDER BY 1, 2",
         ),
     ):
-        for name, oid in connection.execute(query):
+        rows = connection.execute(query)
+        while part := rows.fetchmany(_ROWS_AT_ONCE):
             # NUL, which no name holds: a name may hold what would pass for the next line.
-            digest.update(f"{kind}\0{name}\0{oid}\0".encode("utf-8", "surrogateescape"))
+            lines = "".join([f"{kind}\0{name}\0{oid}\0" for name, oid in part])
+            digest.update(lines.encode("utf-8", "surrogateescape"))
     return digest.hexdigest()
 
 

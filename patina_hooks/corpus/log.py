@@ -40,7 +40,10 @@ _DERIVED = {
         id INTEGER PRIMARY KEY, oid TEXT NOT NULL UNIQUE, author TEXT NOT NULL, authored INTEGER NOT NULL,
         committed INTEGER NOT NULL, merge INTEGER NOT NULL, truncated INTEGER NOT NULL)""",
     "commits_truncated": "CREATE INDEX commits_truncated ON commits (oid) WHERE truncated",
-    "path": "CREATE TABLE path (id INTEGER PRIMARY KEY, path TEXT NOT NULL UNIQUE, folder TEXT NOT NULL)",
+    # born: when the first recorded commit that changed it was made, NULL where there is none.
+    "path": """CREATE TABLE path (
+        id INTEGER PRIMARY KEY, path TEXT NOT NULL UNIQUE, folder TEXT NOT NULL, born INTEGER)""",
+    "path_by_birth": "CREATE INDEX path_by_birth ON path (born)",
     "path_by_folder": "CREATE INDEX path_by_folder ON path (folder)",
     "change": """CREATE TABLE change (
         commit_id INTEGER NOT NULL REFERENCES commits ON DELETE CASCADE, path_id INTEGER NOT NULL,
@@ -96,6 +99,10 @@ _DERIVED = {
         unit_id INTEGER NOT NULL, generator_id INTEGER NOT NULL, kind TEXT NOT NULL, anchor INTEGER NOT NULL,
         positive INTEGER NOT NULL, negative INTEGER NOT NULL, weight REAL NOT NULL, evidence TEXT NOT NULL,
         PRIMARY KEY (unit_id, generator_id, kind, anchor, positive, negative)) WITHOUT ROWID""",
+    # The count of all pairs of a kind, and the sum of their weights in billionths.
+    "pair_total": """CREATE TABLE pair_total (
+        generator_id INTEGER NOT NULL, kind TEXT NOT NULL, count INTEGER NOT NULL, weight INTEGER NOT NULL,
+        PRIMARY KEY (generator_id, kind)) WITHOUT ROWID""",
     "observation_words": """CREATE VIRTUAL TABLE observation_words USING fts5 (
         words, tokenize = 'porter unicode61', content = '', columnsize = 1)""",
     "session_words": """CREATE VIRTUAL TABLE session_words USING fts5 (

@@ -188,7 +188,7 @@ class _Reconciler:
         )
         (number,) = self._db.execute("SELECT id FROM commits WHERE oid = ?", (commit.oid,)).fetchone()
         mark_modules(self._db, number)  # by the paths that it told before
-        self._db.execute("DELETE FROM change WHERE commit_id = ?", (number,))
+        self._forget_changes(number)
         paths = [name_text(change.path) for change in commit.changes]
         self._db.executemany(
             "INSERT OR IGNORE INTO path (path, folder) VALUES (?, ?)",
@@ -198,11 +198,30 @@ class _Reconciler:
             "INSERT OR REPLACE INTO change SELECT ?, id, ? FROM path WHERE path = ?",
             [(number, c.status, path) for c, path in zip(commit.changes, paths, strict=True)],
         )
+        self._db.execute(
+            "UPDATE path SET born = ? WHERE id IN (SELECT path_id FROM change WHERE commit_id = ?)"
+            " AND (born IS NULL OR born > ?)",
+            (commit.committed, number, commit.committed),
+        )
         mark_modules(self._db, number)
         mark_commits(self._db, [commit.oid])
         self._documents.extract_message(commit)
         if not self._documents.has(commit.oid):
             add_document(self._db, self._extractors, Place("commit", commit.oid), self._result.changed)
+
+    def _forget_changes(self, number: int) -> None:
+        """Delete what a row of `commits` changed; a path that it was the first to change was born later."""
+        paths = self._db.execute(
+            "SELECT p.id FROM change h JOIN commits c ON c.id = h.commit_id JOIN path p ON p.id = h.path_id"
+            " WHERE h.commit_id = ? AND p.born >= c.committed",
+            (number,),
+        ).fetchall()
+        self._db.execute("DELETE FROM change WHERE commit_id = ?", (number,))
+        self._db.executemany(
+            "UPDATE path SET born = (SELECT min(c.committed) FROM change h"
+            " JOIN commits c ON c.id = h.commit_id WHERE h.path_id = path.id) WHERE id = ?",
+            paths,
+        )
 
     def _forget_commits(self, oids: Iterable[str]) -> None:
         for oid in oids:
@@ -211,6 +230,7 @@ class _Reconciler:
             if row:
                 mark_modules(self._db, row[0])
                 mark_commits(self._db, [oid])
+                self._forget_changes(row[0])
                 self._db.execute("DELETE FROM session_commit WHERE commit_id = ?", row)
                 self._db.execute("DELETE FROM commits WHERE id = ?", row)
                 self._result.gone += 1

@@ -8,13 +8,16 @@ from __future__ import annotations
 import sqlite3
 import time
 from calendar import timegm
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
+from heapq import merge
+from typing import Final
 
 from patina_hooks.corpus.observations import text_key
 from patina_hooks.corpus.timeline import SESSION_OF_COMMIT
 from patina_hooks.pairs.sides import path_text
+from patina_hooks.pairs.totals import read_totals
 from patina_hooks.pairs.update import said_evidence
 from patina_hooks.types import PairUnitKind
 
@@ -102,33 +105,68 @@ def training_pairs(connection: sqlite3.Connection, kinds: Collection[str]) -> li
 
 def shown_pairs(connection: sqlite3.Connection, kind: str | None, limit: int) -> list[ShownPair]:
     """Pairs with their texts, those of the newest units first."""
+    kinds = _unit_kinds(connection, kind)
     shown: list[ShownPair] = []
-    for unit in sorted(_units(connection), key=lambda unit: (-unit.until, unit.reads, unit.name)):
+    newest_first = merge(
+        *(_UNITS[reads](connection) for reads in kinds),
+        key=lambda unit: (-unit.until, unit.reads, unit.name),
+    )
+    for unit in newest_first:
         shown += _shown(connection, unit, kind or "")
         if len(shown) >= limit:
             break
     return shown[:limit]
 
 
+def _unit_kinds(connection: sqlite3.Connection, kind: str | None) -> list[PairUnitKind]:
+    """Return what the pairs of a kind are made of, or all pairs."""
+    return sorted({reads for *_, named, reads, _, _ in read_totals(connection) if kind in (None, named)})
+
+
 def pair_kinds(connection: sqlite3.Connection) -> dict[str, PairKind]:
     """Counts, weights and time range of each kind of pairs, the most frequent first."""
-    units = {unit.number: unit for unit in _units(connection)}
     kinds: dict[str, PairKind] = {}
-    for kind, number, count, weight in connection.execute(
-        f"SELECT {_KIND} AS named, p.unit_id, count(*), sum(p.weight) FROM pair p"
-        " JOIN generator g ON g.id = p.generator_id GROUP BY p.unit_id, p.generator_id, p.kind"
-    ):
-        unit = units.get(number)
-        if unit is not None:
-            before = kinds.get(kind, PairKind(0, 0.0, unit.since, unit.until))
-            kinds[kind] = PairKind(
-                before.count + count,
-                before.weight + weight,
-                min(before.since, unit.since),
-                max(before.until, unit.until),
-            )
+    for generator, kind, named, reads, count, weight in read_totals(connection):
+        since, until = _time_range(connection, generator, kind, reads)
+        before = kinds.get(named, PairKind(0, 0.0, since, until))
+        kinds[named] = PairKind(
+            before.count + count, before.weight + weight, min(before.since, since), max(before.until, until)
+        )
     rounded = {kind: PairKind(k.count, round(k.weight, 3), k.since, k.until) for kind, k in kinds.items()}
     return dict(sorted(rounded.items(), key=lambda item: (-item[1].count, item[0])))
+
+
+def _time_range(
+    connection: sqlite3.Connection, generator: int, kind: str, reads: PairUnitKind
+) -> tuple[int, int]:
+    """Return when the first and the last unit with pairs of a kind was begun, walking from either end."""
+    has_pairs = "EXISTS (SELECT 1 FROM pair p WHERE p.unit_id = u.id AND p.generator_id = ? AND p.kind = ?)"
+    if reads == "session":
+        names = connection.execute(
+            f"SELECT u.name FROM unit u WHERE u.reads = 'session' AND {has_pairs}", (generator, kind)
+        )
+        moments = [_moment_of_session(connection, name) for (name,) in names]
+        return min(moments, default=0), max(moments, default=0)
+    column, rows = _BY_TIME[reads]
+    ends = [
+        connection.execute(
+            f"SELECT {column} FROM {rows} AND {has_pairs} ORDER BY 1 {order} LIMIT 1", (generator, kind)
+        ).fetchone()
+        for order in ("", "DESC")
+    ]
+    return int(ends[0][0]) if ends[0] else 0, int(ends[1][0]) if ends[1] else 0
+
+
+_BY_TIME: Final = {
+    "commit": (
+        "c.committed",
+        "commits c CROSS JOIN unit u ON u.reads = 'commit' AND u.name = c.oid WHERE c.committed IS NOT NULL",
+    ),
+    "module": (
+        "p.born",
+        "path p CROSS JOIN unit u ON u.reads = 'module' AND u.name = p.folder WHERE p.born IS NOT NULL",
+    ),
+}
 
 
 _KIND = "coalesce(nullif(p.kind, ''), g.name)"
@@ -173,35 +211,57 @@ def _shown(connection: sqlite3.Connection, unit: _Unit, kind: str) -> list[Shown
 
 # --- the time of units ----------------------------------------------------------------------------
 
-_BORN = "SELECT h.path_id, min(c.committed) FROM change h JOIN commits c ON c.id = h.commit_id GROUP BY 1"
-
 
 def _born(connection: sqlite3.Connection) -> Mapping[int, int]:
     """When each path (by id) was first changed by a live commit."""
-    return dict(connection.execute(_BORN))
+    return dict(connection.execute("SELECT id, born FROM path WHERE born IS NOT NULL"))
 
 
 def _units(connection: sqlite3.Connection) -> Iterator[_Unit]:
     """Every unit that is not stale, with its time."""
-    for number, name, started in connection.execute(
-        "SELECT u.id, u.name, s.started FROM unit u JOIN session s ON s.id = u.name"
+    for read in _UNITS.values():
+        yield from read(connection)
+
+
+def _session_units(connection: sqlite3.Connection) -> list[_Unit]:
+    names = connection.execute(
+        "SELECT u.id, u.name FROM unit u JOIN session s ON s.id = u.name"
         " WHERE u.reads = 'session' AND NOT u.stale"
-    ):
-        moment = _dated(name) if started is None else started
-        yield _Unit(number, "session", name, moment, moment, name)
+    )
+    moments = [(number, name, _moment_of_session(connection, name)) for number, name in names]
+    units = [_Unit(number, "session", name, moment, moment, name) for number, name, moment in moments]
+    return sorted(units, key=lambda unit: (-unit.until, unit.name))
+
+
+def _commit_units(connection: sqlite3.Connection) -> Iterator[_Unit]:
     for number, name, moment, session in connection.execute(
-        f"SELECT u.id, u.name, c.committed, {SESSION_OF_COMMIT} FROM unit u JOIN commits c ON c.oid = u.name"
-        " WHERE u.reads = 'commit' AND NOT u.stale"
+        f"SELECT u.id, u.name, c.committed, {SESSION_OF_COMMIT} FROM commits c"
+        " CROSS JOIN unit u ON u.reads = 'commit' AND u.name = c.oid WHERE NOT u.stale"
+        " ORDER BY c.committed DESC, c.oid"
     ):
         yield _Unit(number, "commit", name, moment, moment, session)
+
+
+def _module_units(connection: sqlite3.Connection) -> Iterator[_Unit]:
     for number, name, since, until in connection.execute(
-        f"WITH born (path_id, moment) AS ({_BORN})"
-        " SELECT u.id, u.name, min(b.moment), max(b.moment) FROM born b JOIN path p ON p.id = b.path_id"
-        " JOIN unit u ON u.reads = 'module' AND u.name = p.folder WHERE NOT u.stale GROUP BY u.id"
+        "SELECT u.id, u.name, min(p.born), max(p.born) FROM unit u JOIN path p ON p.folder = u.name"
+        " WHERE u.reads = 'module' AND NOT u.stale AND p.born IS NOT NULL GROUP BY u.id"
+        " ORDER BY 4 DESC, u.name"
     ):
         yield _Unit(number, "module", name, since, until, None)
 
 
-def _dated(session: str) -> int:
-    """The time that a session's id tells, in a time zone that it does not: about right."""
-    return timegm(time.strptime(session, "%Y%m%d-%H%M%S"))
+_UNITS: Final[Mapping[PairUnitKind, Callable[[sqlite3.Connection], Iterable[_Unit]]]] = {
+    "session": _session_units,
+    "commit": _commit_units,
+    "module": _module_units,
+}
+"""What gives the units of each kind that are not stale, the newest first."""
+
+
+def _moment_of_session(connection: sqlite3.Connection, session: str) -> int:
+    """Return when a session was begun; where nothing tells, what its id says, about right."""
+    row = connection.execute("SELECT started FROM session WHERE id = ?", (session,)).fetchone()
+    if row is None or row[0] is None:
+        return timegm(time.strptime(session, "%Y%m%d-%H%M%S"))
+    return int(row[0])

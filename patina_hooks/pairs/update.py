@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 
 from patina_hooks.corpus.log import Log
+from patina_hooks.pairs.totals import PairTotals
 from patina_hooks.pairs.units import PairUnit, Side, UnitReader
 from patina_hooks.plugins import Plugins, open_callable
 from patina_hooks.types import Fault, Pair, PairGeneratorSpec, PairUnitKind
@@ -110,6 +111,7 @@ def _settle(connection: sqlite3.Connection, known: _Known, specs: Mapping[str, P
         spec = specs.get(name)
         if spec is None or spec.reads != reads:
             connection.execute("DELETE FROM pair WHERE generator_id = ?", (number,))
+            connection.execute("DELETE FROM pair_total WHERE generator_id = ?", (number,))
             connection.execute("DELETE FROM generator WHERE id = ?", (number,))
         elif (spec.version, spec.evidence) != (version, evidence):
             connection.execute(
@@ -137,6 +139,7 @@ class _Update:
     log: Log
     generators: Sequence[_Generator]
     extracted: Extracted
+    totals: PairTotals = field(default_factory=PairTotals)
 
     def run(self) -> None:
         for reads in _UNIT_KINDS:
@@ -148,6 +151,7 @@ class _Update:
                 for number, reads, name in units:
                     self._renew(number, reads, name, [g for g in self.generators if g.spec.reads == reads])
                     connection.execute("UPDATE unit SET stale = 0 WHERE id = ?", (number,))
+                self.totals.write(connection)
 
     def _walk(self, reads: PairUnitKind, new: Sequence[_Generator]) -> None:
         """Have new generators read every unit but those that are stale, which all generators read anyway."""
@@ -165,6 +169,7 @@ class _Update:
                 connection.executemany(
                     "UPDATE generator SET reached = ? WHERE id = ?", [(reached, one.number) for one in new]
                 )
+                self.totals.write(connection)
 
     def _renew(self, number: int, reads: PairUnitKind, name: str, generators: Sequence[_Generator]) -> None:
         """Generate the pairs of one unit anew, and write what differs."""
@@ -172,6 +177,10 @@ class _Update:
         reader = UnitReader(connection)
         unit = reader.read(reads, name)
         if unit is None:
+            left = connection.execute(
+                "SELECT generator_id, kind, weight FROM pair WHERE unit_id = ?", (number,)
+            )
+            self.totals.add((((row[0], row[1]), row[2]) for row in left), -1)
             connection.execute("DELETE FROM pair WHERE unit_id = ?", (number,))
             connection.execute("DELETE FROM unit WHERE id = ?", (number,))
             return
@@ -182,6 +191,8 @@ class _Update:
         old = _stored(connection, number, specs)
         now = {key: (float(pair.weight), pair.evidence) for key, pair in made.items()}
         _write(connection, number, old, now)
+        self.totals.add(((key[:2], row[0]) for key, row in old.items()), -1)
+        self.totals.add((key[:2], row[0]) for key, row in now.items())
         came = [key for key in made if key not in old]
         self.extracted.came += len(came)
         if self.extracted.keep:
