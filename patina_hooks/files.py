@@ -8,10 +8,11 @@ import shlex
 import shutil
 import stat
 import tempfile
+from collections.abc import Callable
 from contextlib import suppress
 from itertools import chain
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final, cast
 
 from patina_hooks.errors import StateError
 
@@ -81,15 +82,32 @@ def size_of(folder: Path) -> int:
 
 
 def replace_file(path: Path, data: bytes | bytearray) -> os.stat_result:
-    """Write to a temporary name beside `path`, fsync, replace. Gives the status of the new file.
+    """Write to a temporary name next to `path`, fsync, replace. Gives the status of the new file.
 
     Raises OSError with nothing changed; the folder is made where it is absent.
     """
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+
+    def write(file: BinaryIO) -> str:
+        file.write(data)
+        return path.name
+
+    return write_file(path.parent, write)
+
+
+def write_file(folder: Path, write: Callable[[BinaryIO], str]) -> os.stat_result:
+    """Write a file of a folder in pieces, under the name that `write` returns at its end.
+
+    Returns:
+        The status of the new file.
+
+    Raises:
+        OSError: nothing is changed. The folder is made where it is absent.
+    """
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(prefix=".new.", dir=folder)
     try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
+        with os.fdopen(handle, "w+b") as file:
+            path = folder / write(cast("BinaryIO", file))
             file.flush()
             os.fsync(file.fileno())
         Path(temporary).replace(path)

@@ -245,7 +245,7 @@ def _vectors(
         run.faults.append(Fault("patina-hooks", where, str(error), error.hint))
         run.embedded.pending = counts(log.connection)["pending"]
         return
-    run.postponed = run.embedded.pending > 0
+    run.postponed = run.embedded.pending > 0 or run.embedded.unfinished
     if run.embedded.untried:  # whether the model can be had by now, nobody knows
         run.faults += [fault for fault in kept_faults(log) if fault.where == where]
     if run.embedded.rebuilt:

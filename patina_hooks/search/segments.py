@@ -19,17 +19,17 @@ import struct
 import sys
 import zlib
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from hashlib import blake2b, sha256
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, BinaryIO, Generic, TypeVar
 
 import numpy as np
 
 from patina_hooks.errors import IndexDamaged
-from patina_hooks.files import remove, replace_file
+from patina_hooks.files import remove, replace_file, write_file
 from patina_hooks.search.manifest import MANIFEST, Companion, Manifest, Segment, own_key
 from patina_hooks.types import IndexStats
 
@@ -44,6 +44,11 @@ if TYPE_CHECKING:
 
     Rows = NDArray[np.intp]
 
+
+def _sorted_keys(keys: Collection[bytes]) -> Keys:
+    return np.array(sorted(keys), dtype=f"S{KEY_BYTES}")
+
+
 F = TypeVar("F", Segment, Companion)
 C = TypeVar("C")
 """What a companion is opened as."""
@@ -52,7 +57,11 @@ _HEADER = struct.Struct("<8sIIQI16s20x")
 _MAGIC = b"patina\x00v"
 _FORMAT = 1
 _CHUNK = 4_096
+_READ_AT_ONCE = 1 << 22
 _FEW = 32
+_NO_LIMIT = 1 << 62
+_MOST_BUILT = 20_000
+"""Rows that an opened index makes native companions for: about 5 s of graphs, under the lock."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +74,28 @@ class _Loaded:
 
     def find(self, wanted: Collection[bytes]) -> Rows:
         """The rows that have these keys. All keys have one length, so they compare as byte strings."""
+        return self.find_sorted(_sorted_keys(wanted))
+
+    def find_sorted(self, want: Keys) -> Rows:
+        """The rows that have these keys, as `_sorted_keys` gives them."""
         have = self.keys.view(f"S{KEY_BYTES}")
-        want = np.array(sorted(wanted), dtype=have.dtype)
         rows = np.searchsorted(have, want)
         rows, want = rows[rows < len(have)], want[rows < len(have)]
         found: Rows = rows[have[rows] == want]
         return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """A segment that is joined with others. rows: those that answer."""
+
+    loaded: _Loaded
+    rows: Rows
+
+    def release(self) -> None:
+        """Give back what the system mapped of the file."""
+        if sys.platform != "win32":
+            self.loaded.mapped.madvise(MADV_DONTNEED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +133,10 @@ class SegmentedIndex(ABC, Generic[C]):
     suffix = ""
     """Of companions, with its dot; "" for a kind of index that has none."""
     native = False
-    """Whether native code follows what a companion says, wherever that leads: only own ones are opened."""
+    """Whether native code follows what a companion says, wherever that leads: only own ones are opened, and
+    since they take long to make, few at a time are made."""
+    most_rows = 0
+    """Of one segment; one of half as many is never joined with others again. 0 for no limit."""
 
     def __init__(self, folder: Path, dimensions: int, fingerprint: str) -> None:
         """Raises `IndexDamaged` where manifest or files are not what was written."""
@@ -118,15 +146,15 @@ class SegmentedIndex(ABC, Generic[C]):
         self._manifest = Manifest.read(folder)
         self._loaded: dict[str, _Loaded] = {}
         self._companions: dict[str, C] = {}
+        self._left_to_build = _MOST_BUILT
+        self._allowed: tuple[frozenset[bytes], Keys] = (frozenset(), _sorted_keys(()))
         trusted = tuple(self._trust(segment) for segment in self._manifest.segments)
         self._manifest = replace(self._manifest, segments=trusted)
 
     def upsert(self, keys: Sequence[bytes], vectors: Vectors) -> None:
         if len(keys):
-            unique = {key: row for row, key in enumerate(keys)}  # the last one of a key counts
-            kept = self._without(set(unique))
-            fresh = self._write(list(unique), vectors[list(unique.values())])
-            self._replace([*kept, fresh])
+            kept = self._without(set(keys))
+            self._replace([*kept, *self._write_rows(keys, vectors)])
 
     def remove(self, keys: Sequence[bytes]) -> None:
         segments = self._without(set(keys))
@@ -134,8 +162,18 @@ class SegmentedIndex(ABC, Generic[C]):
             self._replace(segments)
 
     def rebuild(self, keys: Sequence[bytes], vectors: Vectors) -> None:
-        unique = {key: row for row, key in enumerate(keys)}
-        self._replace([self._write(list(unique), vectors[list(unique.values())])] if unique else [])
+        self._left_to_build = len(keys)
+        self._replace(self._write_rows(keys, vectors) if len(keys) else [])
+
+    def tend(self) -> bool:
+        """Make companions that are due and were put off; give whether more are due and can be made.
+
+        An opened index makes those of 20,000 rows at most: whoever holds the lock lets go of it in between.
+        """
+        if not any(self._is_wanting(segment) for segment in self._manifest.segments):
+            return False
+        self._replace(list(self._manifest.segments))
+        return any(self._is_wanting(segment) for segment in self._manifest.segments) and own_key() is not None
 
     @abstractmethod
     def search(
@@ -177,13 +215,16 @@ class SegmentedIndex(ABC, Generic[C]):
 
     def _pieces(self, allowed: frozenset[bytes] | None) -> list[Piece[C]]:
         """Every segment, with those rows usable that live and are allowed."""
-        return [self._piece(segment, allowed) for segment in self._manifest.segments]
+        if allowed is not None and self._allowed[0] is not allowed:
+            self._allowed = (allowed, _sorted_keys(allowed))
+        wanted = None if allowed is None else self._allowed[1]
+        return [self._piece(segment, wanted) for segment in self._manifest.segments]
 
-    def _piece(self, segment: Segment, allowed: frozenset[bytes] | None) -> Piece[C]:
+    def _piece(self, segment: Segment, wanted: Keys | None) -> Piece[C]:
         rows, usable = self._open(segment), segment.usable()
-        if allowed is not None:
+        if wanted is not None:
             chosen = np.zeros(segment.rows, np.bool_)
-            chosen[rows.find(allowed)] = True
+            chosen[rows.find_sorted(wanted)] = True
             usable &= chosen
         return Piece(rows.keys, rows.vectors, usable, self._beside(segment), rows.mapped)
 
@@ -215,36 +256,80 @@ class SegmentedIndex(ABC, Generic[C]):
                 remove(path)
 
     def _merged(self, segments: list[Segment]) -> list[Segment]:
-        """Each segment more than twice as large as those before it, none with a fifth of its rows dead."""
+        """Each segment more than twice as large as those before it, none with a fifth of its rows dead.
+
+        One that is full stays as it is, and what is joined is split into segments that are no larger.
+        """
+        most = self.most_rows or _NO_LIMIT
+        sound = [s for s in segments if len(s.dead) * 5 <= s.rows and s.rows <= most]
+        full = [segment for segment in sound if segment.alive * 2 >= most]
         groups: list[list[Segment]] = []
-        for segment in sorted(segments, key=lambda s: s.alive):
+        for segment in sorted((s for s in segments if s not in full), key=lambda s: s.alive):
             if groups and segment.alive <= 2 * sum(s.alive for s in groups[-1]):
                 groups[-1].append(segment)
             else:
                 groups.append([segment])
-        return [
-            group[0] if len(group) == 1 and len(group[0].dead) * 5 <= group[0].rows else self._join(group)
-            for group in groups
-        ]
+        for group in groups:
+            full += group if len(group) == 1 and group[0] in sound else self._join(group)
+        return sorted(full, key=lambda segment: segment.alive)
 
-    def _join(self, group: list[Segment]) -> Segment:
-        rows = [(self._open(segment), segment.usable()) for segment in group]
-        keys = [key.tobytes() for one, usable in rows for key in one.keys[usable]]
-        return self._write(keys, np.concatenate([one.vectors[usable] for one, usable in rows]))
+    def _join(self, group: list[Segment]) -> list[Segment]:
+        """Write the rows of some segments that answer as one, or as several where they are too many."""
+        sources = [_Source(self._open(segment), np.flatnonzero(segment.usable())) for segment in group]
+        sizes = [len(source.rows) for source in sources]
+        keys = np.concatenate([source.loaded.keys[source.rows] for source in sources])
+        origin = np.repeat(np.arange(len(sources)), sizes)
+        rows = np.concatenate([source.rows for source in sources])
 
-    def _write(self, keys: list[bytes], vectors: Vectors) -> Segment:
-        order = sorted(range(len(keys)), key=keys.__getitem__)
-        split = _HEADER.size + KEY_BYTES * len(keys)
-        data = bytearray(split + 4 * self._dimensions * len(keys))  # the one copy of what may be a gigabyte
-        data[_HEADER.size : split] = b"".join(keys[i] for i in order)
-        rows = np.frombuffer(data, "<f4", offset=split).reshape(len(keys), self._dimensions)
-        for at in range(0, len(keys), _CHUNK):
-            rows[at : at + _CHUNK] = vectors[order[at : at + _CHUNK]]
-        crc = zlib.crc32(memoryview(data)[_HEADER.size :])
-        data[: _HEADER.size] = _HEADER.pack(_MAGIC, _FORMAT, self._dimensions, len(keys), crc, self._mark)
-        name = f"{blake2b(data[:split], digest_size=12).hexdigest()}.vectors"
-        stat = replace_file(self._folder / name, data)
-        return Segment(name, stat.st_size, Segment.time(stat), stat.st_ino, len(keys))
+        def read(at: Rows) -> Vectors:
+            vectors = np.empty((len(at), self._dimensions), np.float32)
+            for number, source in enumerate(sources):
+                here = np.flatnonzero(origin[at] == number)
+                vectors[here] = source.loaded.vectors[rows[at[here]]]
+                source.release()
+            return vectors
+
+        return self._write_parts(keys, read)
+
+    def _write_rows(self, keys: Sequence[bytes], vectors: Vectors) -> list[Segment]:
+        """Write rows that are in memory; of a key that is there twice, the last."""
+        unique = {key: row for row, key in enumerate(keys)}
+        at = np.fromiter(unique.values(), np.intp, len(unique))
+        packed = np.frombuffer(b"".join(unique), np.dtype((np.void, KEY_BYTES)))
+        return self._write_parts(packed, lambda some: vectors[at[some]])
+
+    def _write_parts(self, keys: Keys, read: Callable[[Rows], Vectors]) -> list[Segment]:
+        order = np.argsort(keys.view(f"S{KEY_BYTES}"), kind="stable")
+        parts = -(-len(order) // (self.most_rows or _NO_LIMIT))
+        return [self._write(keys, part, read) for part in np.array_split(order, parts) if len(part)]
+
+    def _write(self, keys: Keys, order: Rows, read: Callable[[Rows], Vectors]) -> Segment:
+        """Write a segment in pieces: a file may be larger than the memory that is left.
+
+        Args:
+            keys: [n] of all rows.
+            order: [m] the rows to write, sorted by key.
+            read: gives the vectors [k, d] of some of them.
+        """
+
+        def write(file: BinaryIO) -> str:
+            ordered = keys[order].tobytes()
+            file.write(bytes(_HEADER.size))
+            file.write(ordered)
+            crc = zlib.crc32(ordered)
+            for at in range(0, len(order), _CHUNK):
+                data = np.ascontiguousarray(read(order[at : at + _CHUNK]), "<f4").tobytes()
+                crc = zlib.crc32(data, crc)
+                file.write(data)
+            header = _HEADER.pack(_MAGIC, _FORMAT, self._dimensions, len(order), crc, self._mark)
+            file.seek(0)
+            file.write(header)
+            names.append(f"{blake2b(header + ordered, digest_size=12).hexdigest()}.vectors")
+            return names[0]
+
+        names: list[str] = []
+        stat = write_file(self._folder, write)
+        return Segment(names[0], stat.st_size, Segment.time(stat), stat.st_ino, len(order))
 
     def _accompanied(self, segment: Segment, alive: int) -> Segment:
         """The segment with its companion, where one is due; one that can be opened stays while the segment
@@ -253,16 +338,22 @@ class SegmentedIndex(ABC, Generic[C]):
             segment = replace(segment, companion=None)
         if segment.companion or not self._is_due(segment.rows, alive):
             return segment
+        if self.native and segment.rows > self._left_to_build:
+            return segment  # until `tend`, or another write
         key = own_key() if self.native else b""
         if key is None:  # nothing would open it
             return segment
         rows = self._open(segment)
+        self._left_to_build -= segment.rows
         data = self._make_companion(rows.keys, rows.vectors)
         name = f"{Path(segment.file).stem}{self.suffix}"
         stat = replace_file(self._folder / name, data)
         digest = sha256(data).hexdigest()
         beside = Companion(name, stat.st_size, Companion.time(stat), stat.st_ino, digest)
         return replace(segment, companion=beside.sealed(key))
+
+    def _is_wanting(self, segment: Segment) -> bool:
+        return segment.companion is None and self._is_due(segment.rows, self._alive)
 
     # --- reading --------------------------------------------------------------------------------
 
@@ -343,13 +434,23 @@ class SegmentedIndex(ABC, Generic[C]):
         """Read all of a file against its checksum."""
         path = self._folder / file.file
         try:
-            data = path.read_bytes()
+            with path.open("rb") as data:
+                whole = self._is_whole(file, path, data)
         except OSError as error:
             raise IndexDamaged(f"{path}: {error.strerror}", hint="patina sync") from error
-        if isinstance(file, Companion):
-            whole = sha256(data).hexdigest() == file.sha256
-        else:
-            crc = self._check_header(file, path, data[: _HEADER.size])
-            whole = zlib.crc32(memoryview(data)[_HEADER.size :]) == crc
-        if len(data) != file.size or not whole:
+        if not whole:
             raise IndexDamaged(f"{path}: not what was written", hint="patina sync")
+
+    def _is_whole(self, file: Segment | Companion, path: Path, data: BinaryIO) -> bool:
+        crc, digest, size = 0, sha256(), 0
+        if isinstance(file, Segment):
+            header = data.read(_HEADER.size)
+            wanted, size = self._check_header(file, path, header), len(header)
+        while part := data.read(_READ_AT_ONCE):
+            size += len(part)
+            if isinstance(file, Segment):
+                crc = zlib.crc32(part, crc)
+            else:
+                digest.update(part)
+        same = crc == wanted if isinstance(file, Segment) else digest.hexdigest() == file.sha256
+        return same and size == file.size

@@ -169,11 +169,13 @@ def projected_space(
 @dataclass(slots=True)
 class Embedded:
     """What bringing the vectors in line did. encoded: texts that a model had to read; pending: texts
-    that were left for later; untried: none of them was begun."""
+    that were left for later; untried: none of them was begun. unfinished: whether the index put off some of
+    what makes it fast."""
 
     encoded: int = 0
     pending: int = 0
     untried: bool = False
+    unfinished: bool = False
     added: int = 0
     removed: int = 0
     cut: int = 0
@@ -259,6 +261,18 @@ class VectorUpdate:
             index.remove(left)
             self._mark(index, [(0, key) for key in left], forget=True)
             self._result.removed += len(left)
+        if not self._result.pending:
+            self._tend(index)
+
+    def _tend(self, index: VectorIndex) -> None:
+        """Have an index in segments make companions that it put off."""
+        from patina_hooks.search.segments import SegmentedIndex
+
+        if isinstance(index, SegmentedIndex):
+            before = index.stats().generation
+            self._result.unfinished = index.tend()
+            if index.stats().generation != before:
+                self._mark(index, [])
 
     def _is_late(self) -> bool:
         return time.monotonic() > self._end

@@ -32,6 +32,7 @@ from patina_hooks.testing.drawn import arrays, drawn, key, questions
 
 if TYPE_CHECKING:
     from patina_hooks.testing.drawn import Rows
+    from patina_hooks.types import Keys, Vectors
 
 LENGTH, MANY = 32, 3_000
 
@@ -347,3 +348,48 @@ def test_zero_vectors_and_questions_score_zero(index: GraphIndex, rows: Rows) ->
     index.upsert(*arrays(nothing))
     for question in questions(rows):
         assert index.search(question, 1)[0][1] > 0.5
+
+
+# --- cost of graphs ---
+
+
+def open_small_segments(folder: Path) -> GraphIndex:
+    return GraphIndex(folder, LENGTH, "f", least=1_000, piece=200, most=400, proposals=60)
+
+
+def test_rows_enter_a_graph_about_once_when_an_index_is_filled_in_chunks(
+    rows: Rows, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built: list[int] = []
+    make = GraphIndex._make_companion
+
+    def count_rows(self: GraphIndex, keys: Keys, vectors: Vectors) -> bytes | bytearray:
+        built.append(len(keys))
+        return make(self, keys, vectors)
+
+    monkeypatch.setattr(GraphIndex, "_make_companion", count_rows)
+    index = open_small_segments(tmp_path / "graphs")
+    keys, vectors = arrays(rows)
+    for start in range(0, MANY, 50):
+        index.upsert(keys[start : start + 50], vectors[start : start + 50])
+    assert index.keys() == frozenset(keys)
+    assert max(built) <= 400
+    assert sum(built) <= 1.2 * MANY
+    assert recall(rows, index, tmp_path) >= 0.95
+
+
+def test_graphs_are_built_in_turns_when_many_are_due(
+    rows: Rows, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("patina_hooks.search.segments._MOST_BUILT", 800)
+    turns = 0
+    open_small_segments(tmp_path / "graphs").upsert(*arrays(rows))
+    while (index := open_small_segments(tmp_path / "graphs")).tend():
+        turns += 1
+        assert len(graphs(index)) <= 2 * (turns + 1)
+    assert turns >= 2
+    assert len(graphs(index)) == len(list(index._folder.glob("*.vectors")))
+    generation = index.stats().generation
+    assert not index.tend()
+    assert index.stats().generation == generation
+    assert recall(rows, index, tmp_path) >= 0.95

@@ -6,10 +6,11 @@ import json
 import os
 import shutil
 import tempfile
+import tracemalloc
 import zlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 import pytest
@@ -29,7 +30,7 @@ from support.dictionary import (
 )
 
 from patina_hooks.errors import IndexDamaged
-from patina_hooks.files import replace_file
+from patina_hooks.files import replace_file, write_file
 from patina_hooks.search.exact import ExactIndex
 
 if TYPE_CHECKING:
@@ -82,12 +83,17 @@ def test_a_write_costs_in_proportion_to_itself(tmp_path: Path, monkeypatch: pyte
     whole = index.stats().bytes
     written: list[int] = []
 
-    def counted(path: Path, data: bytes) -> os.stat_result:
+    def replace_counted(path: Path, data: bytes) -> os.stat_result:
         written.append(len(data))
         return replace_file(path, data)
 
-    for module in ("segments", "manifest"):
-        monkeypatch.setattr(f"patina_hooks.search.{module}.replace_file", counted)
+    def write_counted(folder: Path, write: Callable[[BinaryIO], str]) -> os.stat_result:
+        status = write_file(folder, write)
+        written.append(status.st_size)
+        return status
+
+    monkeypatch.setattr("patina_hooks.search.segments.write_file", write_counted)
+    monkeypatch.setattr("patina_hooks.search.manifest.replace_file", replace_counted)
     index.upsert([b"one".ljust(16)], vectors[:1])
     assert len(written) == 2
     assert sum(written) < 2_000
@@ -259,7 +265,7 @@ def test_a_write_that_fails_leaves_what_was(folder: Path, monkeypatch: pytest.Mo
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr("patina_hooks.search.segments.replace_file", full)
+        patch.setattr("patina_hooks.search.segments.write_file", full)
         with pytest.raises(OSError, match="No space"):
             upsert(index, {KEYS[0]: (0.0, 0.0, 0.0, 0.0)})
     assert found(index, (1.0, 0.0, 0.0, 0.0), 20) == before
@@ -281,3 +287,24 @@ def test_an_index_that_was_never_written_is_empty(tmp_path: Path) -> None:
     assert (index.keys(), found(index, (1.0, 0.0, 0.0, 0.0), 3), index.stats().rows) == (frozenset(), [], 0)
     index.remove([KEYS[0]])
     assert not (tmp_path / "absent").exists()
+
+
+# --- memory ---
+
+
+def test_a_write_holds_a_small_part_of_what_it_merges(tmp_path: Path) -> None:
+    count, dimensions = 40_000, 256
+    vectors = np.full((count // 2, dimensions), 1 / 16, np.float32)
+    index = open_index(tmp_path, dimensions)
+    index.upsert([b"%016d" % number for number in range(count // 2)], vectors)
+    keys = [b"%016d" % number for number in range(count // 2, count)]
+    tracemalloc.start()
+    try:
+        index.upsert(keys, vectors)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert index.stats().files == 1
+    assert peak < count * dimensions * 4 / 2
+    assert index.keys() >= {keys[0], keys[-1]}
+    index.verify()

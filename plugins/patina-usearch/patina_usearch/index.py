@@ -1,9 +1,11 @@
 """The index "usearch": HNSW graphs propose rows, and their whole vectors score them.
 
-From 50,000 vectors on, a large segment has a graph beside it (HNSW, Malkov and Yashunin, arXiv:1603.09320,
-by usearch). Small segments, which is what was written lately, are scanned exactly until enough of them have
-come together to be merged into one that is worth a graph; rows that were removed or replaced are dead until
-then. Below 50,000 vectors no graph is asked, and this is the exact index.
+From 50,000 vectors on, a segment of 10,000 rows has a graph next to it (HNSW, Malkov and Yashunin,
+arXiv:1603.09320, by usearch). Small segments, which is what was written lately, are scanned exactly until
+enough of them have come together to be merged into one that is worth a graph; rows that were removed or
+replaced are dead until then. A segment with a graph is not merged again, and none has more than 20,000 rows:
+so a row is put into a graph about once, and no write waits long for one. Below 50,000 vectors no graph is
+asked, and this is the exact index.
 
 - Every score is the exact scan's: a graph only says which rows are worth a look. What it may do is miss one.
 - A graph follows from its segment alone: rows in the order of their keys, added by one thread, levels drawn
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
 
 _LINKS, _LOOKED_AT_TO_ADD = 16, 128
 _CHUNK = 4_096
+_LEAST_PROPOSALS, _SLACK = 12, 1.2
 _TIMES = 2
 """How many rows a graph proposes for each that is asked for."""
 
@@ -56,14 +59,16 @@ class Graph:
         """The rows that it takes for the nearest, at most so many that differ; it looks at no fewer."""
         found = self.index.search(_codes(query[np.newaxis])[0], most, threads=1)
         rows = np.asarray(found.keys, np.intp)
+        if not len(self.others):
+            return rows
         return np.concatenate([rows, self.others[np.isin(self.first, rows)]])
 
 
 class GraphIndex(SegmentedIndex[Graph]):
     """A `VectorIndex` over unit vectors.
 
-    least: vectors from which on graphs are asked; piece: rows from which on a segment has one; proposals: how
-    many rows a graph proposes, at least.
+    least: vectors from which on graphs are asked; piece: rows from which on a segment has one; most: rows
+    that a segment has at most; proposals: how many rows all graphs together propose, at least.
     """
 
     suffix = ".usearch"
@@ -76,11 +81,13 @@ class GraphIndex(SegmentedIndex[Graph]):
         fingerprint: str,
         *,
         least: int = 50_000,
-        piece: int = 16_384,
+        piece: int = 10_000,
+        most: int = 20_000,
         proposals: int = 200,
     ) -> None:
         """Raises `IndexDamaged` where manifest or files are not what was written."""
         self._least, self._piece_rows, self._proposals = least, piece, proposals
+        self.most_rows = most
         super().__init__(folder, dimensions, fingerprint)
 
     def search(
@@ -92,13 +99,17 @@ class GraphIndex(SegmentedIndex[Graph]):
     def _near(self, piece: Piece[Graph], query: Vectors, limit: int) -> Found:
         """The best of what the graph proposes; of all rows, where it would have to propose many of them."""
         rows, usable = len(piece.usable), int(piece.usable.sum())
+        # Which rows share a segment is chance, nearly: each has about its share of the nearest.
+        share = rows / sum(segment.rows for segment in self._manifest.segments)
+        wanted = max(self._proposals, _TIMES * limit)
+        expected = min(wanted, int(_SLACK * wanted * share) + _LEAST_PROPOSALS)
         # usearch knows no filter: it is asked for more, by as much as will be dropped.
-        most = max(self._proposals, _TIMES * limit) * rows // max(usable, 1)
+        most = expected * rows // max(usable, 1)
         if piece.companion is None or most > rows // 8:
             return scan(piece, query, limit)
         proposed = piece.companion.nearest(query, most)
         proposed = proposed[piece.usable[proposed]]
-        if len(proposed) < min(limit, usable):
+        if len(proposed) < min(limit, int(limit * share) + 1, usable):
             return scan(piece, query, limit)
         return score(piece, proposed, query, limit)
 
