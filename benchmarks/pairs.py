@@ -54,7 +54,7 @@ def _renewing(patina: Patina, change: Change) -> Contender:
             reconcile(
                 patina.repository, log, Extractors(patina.plugins), configuration(patina.repository).settings
             )
-            return milliseconds(lambda: update_pairs(log, patina.plugins, keep=False))
+            return milliseconds(lambda: update_pairs(log, patina.plugins))
 
     return renew
 
@@ -70,7 +70,7 @@ def _all_anew(patina: Patina, what: str) -> Iterator[Row]:
             connection.execute("DELETE FROM pair")
             connection.execute("DELETE FROM pair_total")
             connection.execute("UPDATE unit SET stale = 1")
-        anew = milliseconds(lambda: update_pairs(log, patina.plugins, keep=False))
+        anew = milliseconds(lambda: update_pairs(log, patina.plugins))
         yield Row(_GROUP, f"{what}: made anew", anew, "ms")
         read = milliseconds(lambda: training_pairs(log.connection, kinds))
         yield Row(_GROUP, f"{what}: read for training", read, "ms")

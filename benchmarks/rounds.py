@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from statistics import median
 
+from patina_hooks.telemetry import disable_telemetry
+
 Contender = Callable[[], float]
 _ROOT = Path(__file__).parents[1]
 
@@ -79,3 +81,4 @@ def own_environment(home: Path) -> None:
     )
     os.environ["HOME"] = str(home)
     os.environ["GIT_CONFIG_NOSYSTEM"] = "1"
+    disable_telemetry()

@@ -15,6 +15,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from patina_hooks import telemetry
+
 if TYPE_CHECKING:
     from patina_hooks.api import Patina, open
     from patina_hooks.errors import PatinaError
@@ -52,10 +54,13 @@ if TYPE_CHECKING:
         PluginInfo,
         ProjectionSpec,
         Recorded,
+        RepositoryPaths,
         Session,
         SessionUnit,
         VectorIndex,
     )
+
+telemetry.disable_telemetry()
 
 _HOME = {
     "Patina": "api",
@@ -112,6 +117,7 @@ __all__ = [
     "Query",
     "Recorded",
     "Report",
+    "RepositoryPaths",
     "RuntimeSpec",
     "Session",
     "SessionUnit",

@@ -20,6 +20,7 @@ from patina_hooks.configuration import configuration
 from patina_hooks.corpus.log import LOG_FILE, Event, Log
 from patina_hooks.errors import (
     IndexDamaged,
+    LockHeld,
     PatinaError,
     PluginError,
     SettingsError,
@@ -28,8 +29,9 @@ from patina_hooks.errors import (
 )
 from patina_hooks.files import make_private
 from patina_hooks.git import spool
-from patina_hooks.git.lock import SyncLock
+from patina_hooks.git.lock import SYNC_LOCK, SyncLock
 from patina_hooks.git.repository import Repository
+from patina_hooks.hook_delivery import deliver_events
 from patina_hooks.plugins import Plugins
 from patina_hooks.search.opening import Opening, open_model
 from patina_hooks.search.probing import check_encoder
@@ -37,18 +39,18 @@ from patina_hooks.search.scry import Hit, Mode, Query, Units, scry
 from patina_hooks.search.tuned import weights_for
 from patina_hooks.search.vectors import Space, answering_space, projected_space, wanted_space
 from patina_hooks.sync import TURN_SECONDS, Progress, SyncReport, synchronise
-from patina_hooks.worker import SYNC_LOCK
 
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
 
+    from patina_hooks.events import EventQueue
     from patina_hooks.gc import Freed
     from patina_hooks.models.encoding import Encoder
     from patina_hooks.pairs.stored import ShownPair
-    from patina_hooks.search.filters import Allowed
+    from patina_hooks.search.filters import Allowed, Filters
     from patina_hooks.search.related import Related
     from patina_hooks.status import Status
-    from patina_hooks.types import Vectors
+    from patina_hooks.types import Fault, Vectors
 
     Near = Callable[[Vectors, int, frozenset[bytes] | None], list[tuple[bytes, float]]]
 
@@ -72,7 +74,9 @@ class Patina:
         self._index: tuple[Space, str, Near] | None = None
         self._log: tuple[int, Log] | None = None
         self._units = Units()
+        self._filters: Filters | None = None
         self._aside: ThreadPoolExecutor | None = None
+        self._undelivered: list[EventQueue] = []
 
     def __enter__(self) -> Patina:
         return self
@@ -106,6 +110,7 @@ class Patina:
         most: int | None = None,
         wait: float | None = None,
         progress: Progress | None = None,
+        deliver: bool = True,
     ) -> SyncReport | None:
         """Bring the memory in line with the repository; None where another process does so right now.
 
@@ -113,39 +118,56 @@ class Patina:
         full: derive everything anew but for the cached embeddings.
         quick: see `patina_hooks.sync.synchronise`; the commands that answer do so.
         most: embed nothing now where more texts than this wait (`SyncReport.pending` says how many).
-        A model that could not be opened is tried anew.
+        deliver: call the event hooks of plugins before this returns; False keeps the events for
+            `deliver_events`, for a caller that holds a lock or has to answer first.
+        A model that could not be opened is tried again.
         Raises `StateError` where the state folder cannot be written.
         """
         self._close_log()  # a damaged one is moved away
         self._failed.clear()
         make_private(self.repository.state)
-        report = self._turn(full, quick, most, wait, progress)
+        report = self._turn(full, quick, most, wait, progress, deliver)
         while report and report.postponed and most is None:
             show = _going_on(progress, report.indexed)
-            later = self._turn(full=False, quick=True, most=None, wait=wait, progress=show)
+            later = self._turn(False, True, None, wait, show, deliver)
             if later is None:
                 return report
             report = report.then(later)
         return report
 
     def _turn(
-        self, full: bool, quick: bool, most: int | None, wait: float | None, progress: Progress | None
+        self,
+        full: bool,
+        quick: bool,
+        most: int | None,
+        wait: float | None,
+        progress: Progress | None,
+        deliver: bool,
     ) -> SyncReport | None:
-        lock, left = SyncLock(self.repository.state / SYNC_LOCK), False
-        if not lock.acquire(wait):
-            return None
+        noted = spool.read(self.repository.state)
         try:
-            noted = spool.read(self.repository.state)
             report = synchronise(
-                self.repository, full=full, quick=quick, most=most, seconds=TURN_SECONDS,
+                self.repository, full=full, quick=quick, most=most, seconds=TURN_SECONDS, wait=wait,
                 plugins=self.plugins, open_model=self._open, progress=progress,
+                deliver=None if deliver else self._keep_events,
             )  # fmt: skip
-            with suppress(OSError):  # what stays unmarked is looked at once more
-                spool.mark(self.repository.state, noted.end)
-            left = report.postponed and most is None
-            return report
-        finally:
-            lock.release(give_way=left)
+        except LockHeld:
+            return None
+        with suppress(OSError):  # what stays unmarked is looked at once more
+            spool.mark(self.repository.state, noted.end)
+        return report
+
+    def _keep_events(self, events: EventQueue) -> tuple[Fault, ...]:
+        if not events.is_empty():
+            self._undelivered.append(events)
+        return ()
+
+    def deliver_events(self) -> tuple[Fault, ...]:
+        """Call the event hooks for what `sync(deliver=False)` kept; return what they did wrong."""
+        faults: list[Fault] = []
+        while self._undelivered:
+            faults += deliver_events(self.repository, self.plugins, self._undelivered.pop(0))
+        return tuple(faults)
 
     def search(
         self,
@@ -221,6 +243,14 @@ class Patina:
             ask = "SELECT 1 FROM commits WHERE oid = ?"
             return head is None or log.connection.execute(ask, (head,)).fetchone() is not None
 
+    def is_current(self) -> bool:
+        """Return whether all that is known to have happened is recorded.
+
+        That is the commit that is checked out here, and what hooks and session commands noted. False while
+        another process has yet to come to it: `sync` returns None then, and an answer may miss the newest.
+        """
+        return self.has_head() and spool.pending(self.repository.state) == 0
+
     def events(self, *, limit: int = 20, kind: str | None = None) -> list[Event]:
         """What was recorded, newest first; of one kind, if it is named (docs/json.md lists them).
 
@@ -257,7 +287,7 @@ class Patina:
 
         lock = SyncLock(self.repository.state / SYNC_LOCK)
         if not lock.acquire(60):
-            raise StateError("another patina is at work", hint="try again in a while")
+            raise StateError(f"{lock.holder()} has been writing for a minute", hint="patina doctor")
         try:
             with Log(self.repository.state) as log:
                 try:
@@ -278,13 +308,17 @@ class Patina:
 
     def _found(self, query: Query) -> list[Hit]:
         """The hits, by one view of the log. Raises as `_ask` does."""
-        from patina_hooks.search.filters import allowed
-
         with self._reading() as log:
-            only = allowed(log.connection, self.repository, query, log.fact("folder"))
+            only = self._filters_of(log).allowed(self.repository, query, log.fact("folder"))
             if query.mode == "lexical":
                 return scry(log.connection, query, only, None, units=self._units)
             return self._ask(log, query, only)
+
+    def _filters_of(self, log: Log) -> Filters:
+        from patina_hooks.search.filters import Filters
+
+        self._filters = self._filters or Filters(log.connection)
+        return self._filters
 
     def _ask(self, log: Log, query: Query, only: Allowed) -> list[Hit]:
         """Words and vectors together. Raises `IndexDamaged` or `PluginError` where vectors cannot be had."""
@@ -376,15 +410,19 @@ class Patina:
             with log.reading():
                 yield log
         except sqlite3.DatabaseError:
-            self._log = None
+            self._forget_log()
             with log:  # closes it, and says what is wrong with the file
                 raise
 
     def _close_log(self) -> None:
         if self._log is not None:
             self._log[1].close()
-            self._log = None
-            self._units = Units()
+            self._forget_log()
+
+    def _forget_log(self) -> None:
+        """Let go of what belongs to one connection."""
+        self._log = self._filters = None
+        self._units = Units()
 
 
 def _going_on(progress: Progress | None, before: int) -> Progress | None:

@@ -9,6 +9,7 @@ PatinaError                 expected: exit code 1; message, and the next command
 +-- PluginError             a name that no plugin, or more than one, provides
 |   +-- ModelError          a model whose files are absent, altered or unusable
 +-- StateError              patina's own state is unreadable, locked or damaged
+    +-- LockHeld            another process holds the lock
     +-- LogDamaged          the log is no sound database: a sync begins it anew
     +-- IndexDamaged        a vector file that must be rebuilt, or weights that must be trained anew
 """
@@ -61,6 +62,10 @@ class ModelError(PluginError):
 
 class StateError(PatinaError):
     """The state folder cannot be read or written."""
+
+
+class LockHeld(StateError):
+    """Another process holds a lock for longer than the caller waits."""
 
 
 class LogDamaged(StateError):

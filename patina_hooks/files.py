@@ -3,14 +3,14 @@ of a clone read without following a link out of it."""
 
 from __future__ import annotations
 
+import errno
 import os
 import shlex
 import shutil
 import stat
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
-from itertools import chain
 from pathlib import Path
 from typing import BinaryIO, Final, cast
 
@@ -18,6 +18,20 @@ from patina_hooks.errors import StateError
 
 NO_LINK: Final[int] = getattr(os, "O_NOFOLLOW", 0)
 """For os.open: fail where the last step of the path is a link (not on Windows)."""
+_NO_WAIT: Final[int] = getattr(os, "O_NONBLOCK", 0)
+_FILES = frozenset({
+    "hook.sh", "spool", "spool.offset", "lock", "worker.lock", "patina.log", "patina.log.1", "patina.log.2",
+    "log.db", "log.db-wal", "log.db-shm", "configuration.json",
+})  # fmt: skip
+_PROJECTIONS = "projections"
+_KINDS = {
+    stat.S_IFREG: "a file",
+    stat.S_IFDIR: "a folder",
+    stat.S_IFIFO: "a named pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
 
 
 def plain_file(root: Path, path: str) -> Path | None:
@@ -35,30 +49,92 @@ def plain_file(root: Path, path: str) -> Path | None:
         return None
 
 
+def read_regular(path: Path, limit: int = -1) -> bytes:
+    """Read a regular file, at most `limit` bytes of it; never wait for a named pipe.
+
+    Raises OSError for anything else, links included.
+    """
+    handle = os.open(path, os.O_RDONLY | NO_LINK | _NO_WAIT | getattr(os, "O_BINARY", 0))
+    with os.fdopen(handle, "rb") as file:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            raise OSError(errno.EINVAL, "not a regular file", str(path))
+        return file.read(limit)
+
+
 def make_private(folder: Path) -> None:
     """The state folder, made where it is absent, for its owner's eyes alone.
 
-    Raises `StateError` where that cannot be, or where it or anything in it is a link.
+    Raises `StateError` where that cannot be, or where it or anything in it is irregular.
     """
-    refuse_links(folder)
+    refuse_irregular(folder)
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if folder.stat().st_mode & 0o077:
             folder.chmod(0o700)
     except OSError as error:
         why = f"{folder} cannot be made private: {error.strerror}"
-        raise StateError(why, hint="patina doctor") from error
+        raise StateError(why, hint=f"ls -ld {shlex.quote(str(folder))}") from error
 
 
-def refuse_links(folder: Path) -> None:
-    """Raises `StateError` for a link in the state folder, at any depth, or in its place.
+def refuse_irregular(folder: Path) -> None:
+    """Refuse a state folder with anything in it that patina did not put there.
 
-    patina makes none, and an unpacked `.git` could have it write wherever it likes.
+    Opening a named pipe waits for its writer, and a link may lead out of the repository.
+
+    Raises:
+        StateError: with the command that removes the first such entry.
     """
-    inside = (Path(at, name) for at, *names in os.walk(folder) for name in chain(*names))
-    for path in chain([folder], inside):
-        if path.is_symlink():
-            raise StateError(f"{path} is a link, which is not followed", hint=f"rm {shlex.quote(str(path))}")
+    for path, problem in irregular_entries(folder):
+        raise StateError(f"{path} {problem}", hint=removal_of(path))
+
+
+def irregular_entries(folder: Path) -> Iterator[tuple[Path, str]]:
+    """Yield entries of a state folder that patina cannot have made, each with the problem.
+
+    Links, named pipes, sockets and devices at any depth; folders in the place of files.
+    """
+    try:
+        mode = folder.lstat().st_mode
+    except OSError:
+        return
+    if not stat.S_ISDIR(mode):
+        yield folder, _problem(mode)
+        return
+    yield from _irregular_below(folder, _is_folder_of_the_state)
+
+
+def removal_of(path: Path) -> str:
+    """Return the shell command that removes an irregular entry."""
+    is_folder = path.is_dir() and not path.is_symlink()
+    return f"rm {'-r ' if is_folder else ''}{shlex.quote(str(path))}"
+
+
+def _is_folder_of_the_state(path: Path) -> bool:
+    """Whether a folder may be there; a sync removes one that stands in the way of vectors or embeddings."""
+    if path.parent.name == _PROJECTIONS:
+        return path.name in {"reports", "checkpoints"}
+    return path.parent.parent.name != _PROJECTIONS and path.name not in _FILES
+
+
+def _irregular_below(folder: Path, may_be_folder: Callable[[Path], bool]) -> Iterator[tuple[Path, str]]:
+    with suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                path = Path(entry.path)
+                if may_be_folder(path):
+                    yield from _irregular_below(path, may_be_folder)
+                else:
+                    yield path, _problem(stat.S_IFDIR)
+            elif not entry.is_file(follow_symlinks=False):
+                with suppress(OSError):  # removed since it was listed
+                    yield Path(entry.path), _problem(entry.stat(follow_symlinks=False).st_mode)
+
+
+def _problem(mode: int) -> str:
+    if stat.S_ISLNK(mode):
+        return "is a link, which is not followed"
+    kind = _KINDS.get(stat.S_IFMT(mode), "a special file")
+    return f"is {kind}, not a {'folder' if stat.S_ISREG(mode) else 'file'}"
 
 
 def remove(path: Path) -> None:

@@ -4,11 +4,13 @@ Register hooks return an iterable of frozen specs (a list, a tuple, or a generat
 most once, when something first asks for what they provide. A spec names its code as
 "package.module:callable", opened on first use, so that a plugin module imports nothing heavy.
 
-Event hooks return None. They are called after the transaction that they speak of, one plugin after the
-other; what one raises is recorded as a fault and stops neither the others nor patina. Each event is told at
-most once: a sync that is killed between its transaction and the call tells nobody later. What must not be
-missed is read from the log (`patina_hooks.Patina`). An implementation
-takes only the arguments that it wants, by name.
+Event hooks return None. They are called after the transaction that they speak of, with no lock held, one
+plugin after the other, those of one plugin in one thread that is not the main one. A call that takes longer
+than ten seconds is left to itself: it is recorded as a fault, and its plugin gets no more events from that
+process. What a hook raises is recorded as a fault too and stops neither the others nor patina. Each event is
+delivered at most once: a process that is killed before the call does not deliver it later. What must not be
+missed is read from the log (`patina_hooks.Patina`). An implementation takes only the arguments that it
+wants, by name; `repository` says which repository the event is about.
 """
 
 from __future__ import annotations
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
         PairGeneratorSpec,
         ProjectionSpec,
         Recorded,
+        RepositoryPaths,
         Session,
     )
 
@@ -168,7 +171,7 @@ def patina_register_commands() -> Iterable[CommandSpec]:
 
 
 @hookspec
-def patina_session_started(session: Session) -> None:
+def patina_session_started(session: Session, repository: RepositoryPaths) -> None:
     """A session is new to the log: just started here, or found at a sync.
 
     >>> from patina_hooks import hookimpl
@@ -179,7 +182,7 @@ def patina_session_started(session: Session) -> None:
 
 
 @hookspec
-def patina_session_ended(session: Session, commits: Sequence[Commit]) -> None:
+def patina_session_ended(session: Session, commits: Sequence[Commit], repository: RepositoryPaths) -> None:
     """The end of a session is new to the log; `commits` lie between its tags, oldest first.
 
     >>> from patina_hooks import hookimpl
@@ -190,7 +193,9 @@ def patina_session_ended(session: Session, commits: Sequence[Commit]) -> None:
 
 
 @hookspec
-def patina_commit_recorded(commit: Commit, documents: Sequence[Document]) -> None:
+def patina_commit_recorded(
+    commit: Commit, documents: Sequence[Document], repository: RepositoryPaths
+) -> None:
     """A commit is new to the log, with the documents that it brought (its message is the first).
 
     Commits are told of oldest first; of sessions before them that they began, after them that they ended.
@@ -203,8 +208,11 @@ def patina_commit_recorded(commit: Commit, documents: Sequence[Document]) -> Non
 
 
 @hookspec
-def patina_observations_changed(added: Sequence[Recorded], removed: Sequence[Recorded]) -> None:
-    """Observations joined or left the corpus. Called once a sync that changed any.
+def patina_observations_changed(
+    added: Sequence[Recorded], removed: Sequence[Recorded], repository: RepositoryPaths
+) -> None:
+    """Observations joined or left the corpus. Called once a sync that changed any, or
+    for each thousand.
 
     >>> from patina_hooks import hookimpl
     >>> @hookimpl
@@ -214,8 +222,8 @@ def patina_observations_changed(added: Sequence[Recorded], removed: Sequence[Rec
 
 
 @hookspec
-def patina_pairs_extracted(pairs: Sequence[Pair]) -> None:
-    """Pairs joined the corpus. Called once a sync that made any.
+def patina_pairs_extracted(pairs: Sequence[Pair], repository: RepositoryPaths) -> None:
+    """Pairs joined the corpus. Called once a sync that made any, or for each thousand.
 
     >>> from patina_hooks import hookimpl
     >>> @hookimpl
@@ -225,7 +233,7 @@ def patina_pairs_extracted(pairs: Sequence[Pair]) -> None:
 
 
 @hookspec
-def patina_projection_trained(projection: Outcome, report: Report) -> None:
+def patina_projection_trained(projection: Outcome, report: Report, repository: RepositoryPaths) -> None:
     """A projection was trained and judged. Called for each one, once a run of `patina oxidize` is over.
 
     projection: what became of it (`patina_hooks.projection.report`); report: the whole run.
@@ -238,7 +246,7 @@ def patina_projection_trained(projection: Outcome, report: Report) -> None:
 
 
 @hookspec
-def patina_embeddings_updated(model: str, added: int, removed: int) -> None:
+def patina_embeddings_updated(model: str, added: int, removed: int, repository: RepositoryPaths) -> None:
     """The index of `model` gained and lost so many texts. Called once a sync that changed it.
 
     >>> from patina_hooks import hookimpl

@@ -20,12 +20,14 @@ import traceback
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Generic, cast
 
 import pluggy
 
 from patina_hooks import hookspecs
 from patina_hooks.errors import PluginError
+from patina_hooks.hook_threads import HOOK_SECONDS, TIMEOUT_ERROR, HookThread, HookTimeout
 from patina_hooks.kinds import (
     BACKENDS,
     COMMANDS,
@@ -81,6 +83,7 @@ class Plugins:
         self._distributions: dict[str, str | None] = {}
         self._faults: list[Fault] = []
         self._registries: dict[str, tuple[_Provided[Any], ...]] = {}
+        self._hook_threads: dict[str, HookThread] = {}
         self._filling = threading.RLock()  # a model is opened in a thread beside the one that reconciles
 
     @classmethod
@@ -189,15 +192,23 @@ class Plugins:
     def notify(self, event: str, **arguments: object) -> tuple[Fault, ...]:
         """Call the event hook of every plugin that implements it, each with the arguments it takes.
 
-        Returns the faults of this call, which are not among `faults`. KeyboardInterrupt passes; in strict
-        mode `PluginError` does.
+        Each runs in its plugin's thread (`patina_hooks.hook_threads`), for ten seconds at most. Call this
+        with no lock held. Returns the faults of this call, which are not among `faults`. KeyboardInterrupt
+        passes; in strict mode `PluginError` does.
         """
         faults: list[Fault] = []
         for plugin, implementation in self._implementations(event):
+            thread = self._hook_threads.setdefault(plugin, HookThread(plugin))
+            if thread.is_abandoned:
+                continue
+            values = [arguments[name] for name in implementation.argnames]
             try:
-                answer = implementation.function(*(arguments[name] for name in implementation.argnames))
+                answer = thread.call(partial(implementation.function, *values), HOOK_SECONDS)
             except KeyboardInterrupt:
                 raise
+            except HookTimeout:
+                faults.append(self._judged(plugin, event, TIMEOUT_ERROR))
+                continue
             except BaseException as error:
                 faults.append(self._judged(plugin, event, _said(error), error))
                 continue

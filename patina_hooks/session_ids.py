@@ -53,6 +53,11 @@ def is_session_id(text: str) -> bool:
     return True
 
 
+def moment_of(session_id: str) -> int:
+    """Return when a session began by its id, in seconds since 1970: the id tells local time."""
+    return int(datetime.strptime(session_id, ID_FORMAT).timestamp())
+
+
 def split_tag(name: str) -> TagName | None:
     """The parts of a short tag name, whether or not its date exists; None where it has another form."""
     found = _TAG.fullmatch(name)

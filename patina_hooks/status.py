@@ -15,9 +15,9 @@ from patina_hooks.models.cache import cut_keys
 from patina_hooks.pairs.stored import PairKind, pair_kinds
 from patina_hooks.plugins import Plugins
 from patina_hooks.projection.staleness import Standing, standing
+from patina_hooks.recorded_faults import kept_faults
 from patina_hooks.search.tuned import remark, tuned_for
 from patina_hooks.search.vectors import Space, answering_space, wanted_space
-from patina_hooks.sync import kept_faults
 from patina_hooks.types import Fault
 
 

@@ -1,7 +1,8 @@
-"""Sync: one way from git to answers. Reconcile, pairs, vectors; then the event hooks are told.
+"""Sync: one way from git to answers. Reconcile, pairs, vectors; then, without a lock, the event hooks.
 
-The caller holds the sync lock (`patina_hooks.git.lock`). Every stage commits what it did, so that a killed
-sync loses only the step it was in, and the next one goes on from there.
+`synchronise` takes the sync lock, releases it, and delivers the events: no caller can do so with a lock held.
+Every stage commits what it did, so that a killed sync loses only the step it was in, and the next one goes
+on from there.
 """
 
 from __future__ import annotations
@@ -9,10 +10,10 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import astuple, dataclass, field, fields, replace
-from functools import lru_cache
+from dataclasses import dataclass, field, fields, replace
+from functools import lru_cache, partial
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,15 +25,27 @@ from patina_hooks.corpus.observations import Changed, Extractors
 from patina_hooks.corpus.outcome import Reconciled
 from patina_hooks.corpus.reconcile import reconcile
 from patina_hooks.corpus.timeline import commits_of
-from patina_hooks.errors import LogDamaged, PluginError, StateError
+from patina_hooks.errors import LockHeld, LogDamaged, PluginError, StateError
+from patina_hooks.events import (
+    COMMIT_RECORDED,
+    EMBEDDINGS_UPDATED,
+    OBSERVATIONS_CHANGED,
+    PAIRS_EXTRACTED,
+    SESSION_ENDED,
+    EventQueue,
+)
+from patina_hooks.files import make_private
+from patina_hooks.git.lock import SYNC_LOCK, SyncLock
 from patina_hooks.git.repository import Repository
+from patina_hooks.hook_delivery import Deliver, deliver_events
 from patina_hooks.pairs.update import Extracted, update_pairs
 from patina_hooks.plugins import Plugins
 from patina_hooks.recipe import Recipe
+from patina_hooks.recorded_faults import kept_faults, store_faults, stored_faults
 from patina_hooks.search.probing import compared_space, record_makers
 from patina_hooks.search.vectors import Embedded, Space, VectorUpdate, projected_space, wanted_space
 from patina_hooks.settings import Settings
-from patina_hooks.types import Commit, Document, Fault
+from patina_hooks.types import Fault
 
 if TYPE_CHECKING:
     from patina_hooks.models.encoding import Encoder
@@ -41,8 +54,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 Progress = Callable[[str, int, int], None]
-_MOST_FAULTS = 100
-_EMBEDDED = "patina_embeddings_updated"
 TURN_SECONDS = 5.0
 """Of embedding, after which who has more to embed lets go of the lock and begins the next sync: what was
 committed meanwhile is found by its words, while a large model reads for hours."""
@@ -89,13 +100,23 @@ class _Limits:
 
 @dataclass(slots=True)
 class _Run:
-    """faults: what holds until it is mended; mishaps: what plugins did wrong when they were called."""
+    """faults: what holds until it is fixed; mishaps: what plugins did wrong when they were called.
 
+    is_reconciled: whether the log is in line with git, so that the events are true.
+    """
+
+    events: EventQueue
     faults: list[Fault] = field(default_factory=list)
     mishaps: list[Fault] = field(default_factory=list)
     paired: Extracted = field(default_factory=Extracted)
     embedded: Embedded = field(default_factory=Embedded)
     postponed: bool = False
+    is_reconciled: bool = False
+
+    def begin_again(self, plugins: Plugins, damage: LogDamaged) -> None:
+        """Forget what was done with a log that was damaged."""
+        self.events, self.mishaps, self.is_reconciled = EventQueue(plugins), [], False
+        self.faults = [Fault("patina-hooks", "log", f"{damage}; it was set aside and begun again")]
 
 
 def synchronise(
@@ -106,31 +127,73 @@ def synchronise(
     quick: bool = False,
     most: int | None = None,
     seconds: float | None = None,
+    wait: float | None = None,
     plugins: Plugins | None = None,
     open_model: OpenModel | None = None,
     progress: Progress | None = None,
+    deliver: Deliver | None = None,
 ) -> SyncReport:
-    """Bring everything in line with the repository.
+    """Update the log from the repository under the sync lock, then deliver the events.
 
-    background: log faults; a foreground caller reads them in the report.
-    full: forget all that is derived (embeddings stay cached) and derive it anew.
-    quick: what git and its hooks bring, and new documents; not what was written in place into an archived
-        document within the hour (see `patina_hooks.corpus.stamps`).
-    most: embed nothing now where more texts than this wait; the report says how many are pending.
-    seconds: embed for about so long, and leave the rest to the next sync, see `TURN_SECONDS`.
-    open_model: gives the encoder of a space, for a caller that has one open already.
-    progress: called as (stage, done, total). Raises `StateError` where the state cannot be written.
+    Args:
+        background: log faults; a foreground caller reads them in the report.
+        full: forget all that is derived (embeddings stay cached) and derive it again.
+        quick: what git and its hooks bring, and new documents; not what was written in place into an
+            archived document within the hour (see `patina_hooks.corpus.stamps`).
+        most: embed nothing now where more texts than this wait; the report says how many are pending.
+        seconds: embed for about so long, and leave the rest to the next sync, see `TURN_SECONDS`.
+        wait: seconds to wait for another process that syncs; None waits for as long as it takes.
+        open_model: gives the encoder of a space, for a caller that has one open already.
+        progress: called as (stage, done, total).
+        deliver: takes the events once the lock is released; by default event hooks are called here.
+
+    Raises:
+        LockHeld: another process still held the sync lock after `wait` seconds.
+        StateError: the state cannot be written.
     """
     plugins = plugins or Plugins.load()
+    deliver = deliver or partial(deliver_events, repository, plugins)
+    make_private(repository.state)
+    run = _Run(EventQueue(plugins))
     open_model, show = open_model or open_once(plugins), progress or (lambda *_: None)
-    limits = _Limits(most, seconds)
+    given = background, full, quick, _Limits(most, seconds), plugins, open_model, show
     try:
-        return _synchronise(repository, _Run(), background, full, quick, limits, plugins, open_model, show)
-    except LogDamaged as damage:
-        # All but the times at which things were recorded can be derived again.
-        set_aside(repository.state)
-        run = _Run([Fault("patina-hooks", "log", f"{damage}; it was set aside and begun anew")])
-        return _synchronise(repository, run, background, full, quick, limits, plugins, open_model, show)
+        report = _synchronise_locked(repository, run, wait, *given)
+    except Exception:
+        if run.is_reconciled:
+            deliver(run.events)
+        raise
+    return replace(report, faults=tuple(dict.fromkeys((*report.faults, *deliver(run.events)))))
+
+
+def _synchronise_locked(
+    repository: Repository,
+    run: _Run,
+    wait: float | None,
+    background: bool,
+    full: bool,
+    quick: bool,
+    limits: _Limits,
+    plugins: Plugins,
+    open_model: OpenModel,
+    show: Progress,
+) -> SyncReport:
+    given = background, full, quick, limits, plugins, open_model, show
+    lock, left = SyncLock(repository.state / SYNC_LOCK), False
+    if not lock.acquire(wait):
+        raise LockHeld("another patina process is syncing this repository", hint="patina doctor")
+    try:
+        try:
+            report = _synchronise(repository, run, *given)
+        except LogDamaged as damage:
+            # All but the times at which things were recorded can be derived again.
+            set_aside(repository.state)
+            run.begin_again(plugins, damage)
+            report = _synchronise(repository, run, *given)
+        left = report.postponed and limits.most is None
+        return report
+    finally:
+        lock.release(give_way=left)
 
 
 def _synchronise(
@@ -152,11 +215,11 @@ def _synchronise(
         run.faults += said.faults
         extractors = Extractors(plugins, said.settings.redact)
         reconciled = reconcile(
-            repository, log, extractors, said.settings, show, _wanted(plugins), quick=quick
+            repository, log, extractors, said.settings, show, _listened(run.events), quick=quick
         )
         run.mishaps += extractors.faults
         _pairs(log, plugins, run)
-        _tell(repository, log, plugins, reconciled, run)
+        _queue(log, reconciled, run)
         if said.recipe is not None:
             _vectors(repository, log, plugins, said.recipe, run, open_model, limits, show, full)
         _leave_no_trace(log, said.settings)
@@ -178,11 +241,16 @@ def _failures_said(state: Path) -> Iterator[None]:
         raise StateError(f"{what}: {error.strerror or error}", hint="patina doctor") from error
 
 
-def _wanted(plugins: Plugins) -> Reconciled:
-    """A first sync reads all of history: it is held in memory only for plugins that want to hear of it."""
+def _listened(events: EventQueue) -> Reconciled:
+    """A first sync reads all of history: it is kept only for plugins that listen."""
+    commits = events.listens(COMMIT_RECORDED) or events.listens(SESSION_ENDED)
+    observations = events.listens(OBSERVATIONS_CHANGED)
     return Reconciled(
-        keep=plugins.listens("patina_commit_recorded"),
-        changed=Changed(keep=plugins.listens("patina_observations_changed")),
+        on_commit=events.add_commit if commits else None,
+        changed=Changed(
+            on_added=events.add_observation if observations else None,
+            on_removed=events.remove_observation if observations else None,
+        ),
     )
 
 
@@ -195,7 +263,8 @@ def _begin_anew(log: Log) -> None:
 
 
 def _pairs(log: Log, plugins: Plugins, run: _Run) -> None:
-    run.paired = update_pairs(log, plugins, keep=plugins.listens("patina_pairs_extracted"))
+    listened = run.events.listens(PAIRS_EXTRACTED)
+    run.paired = update_pairs(log, plugins, on_pair=run.events.add_pair if listened else None)
     run.mishaps += run.paired.faults
 
 
@@ -251,12 +320,7 @@ def _vectors(
     if run.embedded.rebuilt:
         logger.warning("the vector index was rebuilt: %s", run.embedded.rebuilt)
     if run.embedded.added or run.embedded.removed:
-        run.mishaps += plugins.notify(
-            _EMBEDDED,
-            model=recipe.model,
-            added=run.embedded.added,
-            removed=run.embedded.removed,
-        )
+        run.events.add_embeddings(recipe.model, run.embedded.added, run.embedded.removed)
 
 
 def _recording(state: Path, open_model: OpenModel) -> OpenModel:
@@ -270,46 +334,14 @@ def _recording(state: Path, open_model: OpenModel) -> OpenModel:
     return opened
 
 
-def _tell(repository: Repository, log: Log, plugins: Plugins, reconciled: Reconciled, run: _Run) -> None:
-    known = {commit.oid: commit for commit in reconciled.commits}
+def _queue(log: Log, reconciled: Reconciled, run: _Run) -> None:
+    """Keep which sessions started and ended; commits, observations and pairs are kept as they come."""
+    run.is_reconciled = True
     for before, after in reconciled.sessions:
         if after and before is None:
-            run.mishaps += plugins.notify("patina_session_started", session=after)
-    for commit in _oldest_first(known):
-        document = Document("commit", commit.oid, commit.message)
-        run.mishaps += plugins.notify("patina_commit_recorded", commit=commit, documents=[document])
-    for before, after in reconciled.sessions:
+            run.events.add_started(after)
         if after and after.state == "ended" and (before is None or before.state != "ended"):
-            oids = commits_of(log.connection, after.id)
-            known |= {one.oid: one for one in repository.commits([oid for oid in oids if oid not in known])}
-            commits = [known[oid] for oid in oids if oid in known]
-            run.mishaps += plugins.notify("patina_session_ended", session=after, commits=commits)
-    changed = reconciled.changed
-    if changed.added or changed.removed:
-        run.mishaps += plugins.notify(
-            "patina_observations_changed", added=changed.added, removed=changed.removed
-        )
-    if run.paired.pairs:
-        run.mishaps += plugins.notify("patina_pairs_extracted", pairs=run.paired.pairs)
-
-
-def _oldest_first(commits: Mapping[str, Commit]) -> Iterator[Commit]:
-    """By time of commit; where clocks were wrong, still each after its parents."""
-    # Where somebody listens: a cold question imports this module too.
-    from graphlib import TopologicalSorter
-    from heapq import heappop, heappush
-
-    sorter = TopologicalSorter(
-        {commit.oid: [oid for oid in commit.parents if oid in commits] for commit in commits.values()}
-    )
-    sorter.prepare()
-    waiting: list[tuple[int, str]] = []
-    while sorter.is_active():
-        for oid in sorter.get_ready():
-            heappush(waiting, (commits[oid].committed, oid))
-        _, first = heappop(waiting)
-        yield commits[first]
-        sorter.done(first)
+            run.events.add_ended(after, commits_of(log.connection, after.id))
 
 
 def _leave_no_trace(log: Log, settings: Settings) -> None:
@@ -325,24 +357,11 @@ def _keep_faults(log: Log, run: _Run, reconciled: bool) -> None:
     """reconciled: whether plugins had anything of git's to read; what did not call them leaves their last
     mishaps to be seen. A turn that only embeds is no reason to forget those of the one before."""
     done = {True: run.embedded.added + run.embedded.removed > 0, False: reconciled}
-    before = [fault for fault in _stored(log, "mishaps") if not done[fault.where == _EMBEDDED]]
+    before = [fault for fault in stored_faults(log, "mishaps") if not done[fault.where == EMBEDDINGS_UPDATED]]
     with log.writing():
-        for name, faults in (("faults", run.faults), ("mishaps", [*before, *run.mishaps])):
-            distinct = list(dict.fromkeys(faults))[:_MOST_FAULTS]
-            stored = json.dumps([astuple(fault) for fault in distinct])
-            if log.fact(name, "[]") != stored:
-                log.remember(name, stored)
-                log.record("fault", [(fault.plugin, f"{fault.where}: {fault.error}") for fault in distinct])
+        store_faults(log, "faults", run.faults)
+        store_faults(log, "mishaps", [*before, *run.mishaps])
         log.remember("synced", str(int(time.time())))
-
-
-def kept_faults(log: Log) -> list[Fault]:
-    """What was at fault in the last sync, and in the last one that had anything to do."""
-    return [fault for name in ("faults", "mishaps") for fault in _stored(log, name)]
-
-
-def _stored(log: Log, name: str) -> list[Fault]:
-    return [Fault(*fault) for fault in json.loads(log.fact(name, "[]"))]
 
 
 def _report(reconciled: Reconciled, run: _Run, seconds: float) -> SyncReport:

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -22,6 +24,17 @@ PairUnitKind = Literal["session", "commit", "module"]
 
 
 # --- the corpus ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class RepositoryPaths:
+    """The repository that an event is about.
+
+    root: the work tree that was read, absolute; common: the folder that git shares between work trees.
+    """
+
+    root: Path
+    common: Path
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,24 +20,27 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from patina_hooks.errors import NotARepository, StateError
-from patina_hooks.files import refuse_links
+from patina_hooks.files import refuse_irregular
 from patina_hooks.git import spool
+from patina_hooks.git.environment import is_dropped, trust_variables
 from patina_hooks.git.lock import SyncLock
+from patina_hooks.hook_delivery import BackgroundDelivery
+from patina_hooks.telemetry import stay_offline
 
 if TYPE_CHECKING:
+    from patina_hooks.events import EventQueue
     from patina_hooks.git.repository import Repository
+    from patina_hooks.types import Fault
 
-# worker.lock is held for a worker's life, a wait for a rebase included; `lock` only while the memory is
-# written, so that a command which the user types need not wait for the rebase.
+# worker.lock is held while there is work, a wait for a rebase included, and released before the worker waits
+# for event hooks; the sync lock only while the log is written, so that a command which the user types need
+# not wait for the rebase.
 WORKER_LOCK = "worker.lock"
-SYNC_LOCK = "lock"
 LOG = "patina.log"
 _STATE_FOLDER = "patina"
 _SYNC_WAIT_SECONDS = 3600.0
 _POLL_SECONDS = 0.5
 _NICENESS = 10
-# Where the user keeps git's configuration is not a matter of one repository; all other GIT_* are.
-_KEPT = ("GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM")
 
 Synchronise = Callable[["Repository"], "bool | None"]
 """Brings the memory in line; True where something is left for another turn."""
@@ -89,17 +92,20 @@ def main(arguments: list[str], synchronise: Synchronise | None = None) -> int:
         common, work_tree = (Path(argument).resolve() for argument in arguments)
         state = common / _STATE_FOLDER
         again = state.is_dir()
-        refuse_links(state)
+        refuse_irregular(state)
+        delivery = BackgroundDelivery()
         while again:
             lock = SyncLock(state / WORKER_LOCK)
             if not lock.acquire():
                 break
             try:
-                done = logged(state, lambda: _work(common, work_tree, synchronise))
+                done = logged(state, lambda: _work(common, work_tree, delivery, synchronise))
             finally:
                 lock.release()
             # A hook that fired while we were busy found the lock taken, and its own worker went away.
             again = done and spool.pending(state) > 0
+        if delivery.is_begun:
+            logged(state, delivery.finish)
     return 0
 
 
@@ -119,7 +125,9 @@ def wait_until_quiet(
     return True
 
 
-def _work(common: Path, work_tree: Path, synchronise: Synchronise | None) -> None:
+def _work(
+    common: Path, work_tree: Path, delivery: BackgroundDelivery, synchronise: Synchronise | None
+) -> None:
     # From here on it may cost: GitPython alone takes 70 ms, and most workers of a burst never get here.
     import logging
 
@@ -129,22 +137,16 @@ def _work(common: Path, work_tree: Path, synchronise: Synchronise | None) -> Non
     state = common / _STATE_FOLDER
     repository = open_repository(common, work_tree)
     seconds = configuration(repository).settings.defer_seconds
-    again, left, patient, synchronise = True, False, True, synchronise or _turns()
+    again, left, patient, synchronise = True, False, True, synchronise or _turns(delivery)
     while again:
         if patient or not repository.in_progress():
             patient = wait_until_quiet(repository.in_progress, seconds)
             if not patient:
                 log.warning("a rebase, am or cherry-pick is still under way: not waiting for its end")
         reading, before = spool.read(state), left
-        lock = SyncLock(state / SYNC_LOCK)
-        if not lock.acquire(wait=_SYNC_WAIT_SECONDS):
-            raise StateError("another patina has been writing for an hour", hint="patina doctor")
-        try:
-            left = bool(synchronise(repository))
-            spool.mark(state, reading.end)
-            again = spool.truncate(state) or left
-        finally:
-            lock.release(give_way=left)
+        left = bool(synchronise(repository))
+        spool.mark(state, reading.end)
+        again = spool.truncate(state) or left
         if reading.events or not (left and before):  # hours of turns are no news
             log.info("%s after %s", "more to embed" if left else "in step", _events(reading.events))
     from patina_hooks.projection.background import start_if_due
@@ -156,16 +158,22 @@ def open_repository(common: Path, work_tree: Path) -> Repository:
     """The repository, through the work tree of the event, or the main one where that is gone."""
     from patina_hooks.git.repository import Repository
 
+    reasons = []
     for folder in (work_tree, common.parent):
-        with suppress(NotARepository):
+        try:
             repository = Repository.open(folder)
-            if repository.common.resolve() == common:
-                return repository
-    raise NotARepository(f"no work tree of {common} is left at {work_tree}")
+        except NotARepository as error:
+            reasons.append(str(error))
+            continue
+        if repository.common.resolve() == common:
+            return repository
+        reasons.append(f"{folder} belongs to {repository.common}")
+    raise NotARepository(f"cannot open {common}: {'; '.join(dict.fromkeys(reasons))}")
 
 
-def _turns() -> Synchronise:
-    """Turns of a sync that embed with one model, opened once."""
+def _turns(delivery: BackgroundDelivery) -> Synchronise:
+    """Turns of a sync that embed with one model, opened once, while earlier events are delivered."""
+    from patina_hooks.hook_delivery import deliver_events
     from patina_hooks.plugins import Plugins
     from patina_hooks.sync import TURN_SECONDS, open_once, synchronise
 
@@ -173,13 +181,19 @@ def _turns() -> Synchronise:
     open_model = open_once(plugins)
 
     def turn(repository: Repository) -> bool:
+        def deliver(events: EventQueue) -> tuple[Fault, ...]:
+            delivery.put(lambda: deliver_events(repository, plugins, events))
+            return ()
+
         return synchronise(
             repository,
             background=True,
             quick=True,
             seconds=TURN_SECONDS,
+            wait=_SYNC_WAIT_SECONDS,
             plugins=plugins,
             open_model=open_model,
+            deliver=deliver,
         ).postponed
 
     return turn
@@ -220,9 +234,12 @@ def logged(state: Path, work: Callable[[], None]) -> bool:
 
 
 def detach() -> None:
-    """Leave the terminal, the caller's files and the caller's git behind."""
-    for name in [name for name in os.environ if name.startswith("GIT_") and name not in _KEPT]:
+    """Leave the terminal, the caller's files, the caller's git and the network behind."""
+    stay_offline()
+    trust = trust_variables(os.environ)
+    for name in filter(is_dropped, list(os.environ)):
         del os.environ[name]
+    os.environ.update(trust)
     os.umask(0o077)
     if sys.platform == "win32":
         return
@@ -235,4 +252,5 @@ def detach() -> None:
 
 if __name__ == "__main__":
     detach()
-    sys.exit(main(sys.argv[1:]))
+    # An event hook that was given up still runs in its thread.
+    os._exit(main(sys.argv[1:]))

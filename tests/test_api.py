@@ -15,10 +15,9 @@ from support.memory import Memory
 
 import patina_hooks
 from patina_hooks.errors import ModelError, NotARepository, StateError, UsageError
-from patina_hooks.git.lock import SyncLock
+from patina_hooks.git.lock import SYNC_LOCK, SyncLock
 from patina_hooks.models.encoding import Encoder, open_encoder
 from patina_hooks.search.opening import Opening
-from patina_hooks.worker import SYNC_LOCK
 
 
 @pytest.fixture

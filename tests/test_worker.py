@@ -181,15 +181,6 @@ def test_a_long_spool_is_cut_and_the_refs_looked_at_once_more(sandbox: Sandbox, 
     assert (state / "spool").stat().st_size == 0
 
 
-def test_the_sync_lock_is_held_during_the_work_alone(sandbox: Sandbox, state: Path) -> None:
-    def work(repository: Repository) -> None:
-        assert not SyncLock(state / worker.SYNC_LOCK).acquire()
-
-    run(sandbox, work)
-    assert SyncLock(state / worker.SYNC_LOCK).acquire()
-    assert "Traceback" not in (state / "patina.log").read_text()
-
-
 def test_a_fault_is_in_the_log_and_the_event_stays(
     sandbox: Sandbox, state: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -368,7 +359,7 @@ def test_started_by_a_commit_it_writes_for_its_owner_alone(
     assert probe.text()
     with SyncLock(state / worker.WORKER_LOCK):  # the worker has ended
         assert stat.S_IMODE((state / "patina.log").stat().st_mode) == 0o600
-        assert stat.S_IMODE((state / worker.SYNC_LOCK).stat().st_mode) == 0o600
+        assert stat.S_IMODE((state / worker.WORKER_LOCK).stat().st_mode) == 0o600
         assert spool.pending(state) == 0
 
 

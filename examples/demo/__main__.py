@@ -25,11 +25,10 @@ import click
 from examples.demo.history import build, git
 from patina_hooks.display import size
 from patina_hooks.git import spool
-from patina_hooks.git.lock import SyncLock
+from patina_hooks.git.lock import SYNC_LOCK, SyncLock
 from patina_hooks.models.weights import model_files
 from patina_hooks.plugins import Plugins
 from patina_hooks.recipe import DEFAULT_MODEL
-from patina_hooks.worker import SYNC_LOCK
 
 QUESTIONS = (
     "queries return no results with BGE",

@@ -16,6 +16,8 @@ from typing import Literal, TextIO
 import click
 
 from patina_hooks.errors import PatinaError, StateError
+from patina_hooks.git.lock import announce_waits
+from patina_hooks.telemetry import allow_network, stay_offline
 
 # name -> (module:attribute, one line for --help). The text stands here so that --help opens nothing.
 _COMMANDS = {
@@ -88,6 +90,7 @@ class _Commands(click.Group):
                 return None
             from patina_hooks.plugins import open_callable
 
+            allow_network()  # what a plugin's command does, the user asked for by typing it
             command = open_callable(spec[0])
         assert isinstance(command, click.Command)  # noqa: S101 (the table and the plugin contract say so)
         return command
@@ -131,8 +134,10 @@ def run() -> None:
 def main() -> None:
     """Run, and turn every outcome into an exit code (as `SystemExit`) and a clear line."""
     _fill_streams()
+    stay_offline()
     try:
-        code = patina.main(standalone_mode=False)
+        with announce_waits(_say_line):
+            code = patina.main(standalone_mode=False)
     except click.exceptions.Exit as error:
         code = error.exit_code
     except click.ClickException as error:
@@ -199,6 +204,10 @@ def _full(error: OSError) -> PatinaError:
         _close_stdout()
     what = error.filename or "the output"
     return StateError(f"{what} cannot be written: {error.strerror}", hint="df -h")
+
+
+def _say_line(message: str) -> None:
+    click.echo(f"patina: {message}", err=True)
 
 
 def _say(error: PatinaError) -> int:

@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from patina_hooks.commands.fresh import freshen, opened, say
-from patina_hooks.commands.progress import progress_bar
+from patina_hooks.commands.progress import show_progress
 from patina_hooks.errors import UsageError
 
 _NOTHING_RAN = 2
@@ -35,8 +35,8 @@ def compare_command(
 
     if picture:  # not after an hour of embedding
         _try(picture)
-    with opened() as patina, progress_bar() as show:
-        freshen(patina)
+    with opened() as patina, show_progress("comparison") as show:
+        freshen(patina, show)
         chosen = candidates.candidates(patina, names, runtime)
         comparison = compare.compare(patina, chosen, progress=show, say=say)
     if as_json:

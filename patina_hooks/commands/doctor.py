@@ -8,6 +8,7 @@ from dataclasses import asdict
 import click
 
 from patina_hooks.commands.fresh import opened
+from patina_hooks.commands.progress import show_progress
 from patina_hooks.display import clean_line
 from patina_hooks.doctor import Finding, examine
 
@@ -19,7 +20,7 @@ _MARKS = {"ok": ("ok", "green"), "warning": ("look", "yellow"), "fault": ("FAULT
 @click.pass_context
 def doctor_command(context: click.Context, as_json: bool) -> None:
     """Check everything; say what is wrong and what mends it. Exits with 1 where something is at fault."""
-    with opened() as patina:
+    with opened() as patina, show_progress("checks"):
         findings = examine(patina.repository, patina.plugins)
     if as_json:
         click.echo(json.dumps([asdict(finding) for finding in findings]))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from patina_hooks.commands.fresh import freshen, opened
-from patina_hooks.commands.progress import progress_bar
+from patina_hooks.commands.progress import show_progress
 from patina_hooks.display import clean_line, count
 from patina_hooks.errors import UsageError
 
@@ -55,8 +55,8 @@ def eval_command(
     if tune and (names or queries or gate or picture):
         raise UsageError("--tune goes with no option but --json", hint="patina eval --tune; patina eval")
     baseline = regression.read_baseline(gate) if gate else None
-    with opened() as patina, progress_bar() as show:
-        freshen(patina)
+    with opened() as patina, show_progress("evaluation") as show:
+        freshen(patina, show)
         if tune:
             tuned = evaluate.tune(patina, show)
             click.echo(json.dumps(_tuned_as_json(tuned)) if as_json else _tuned_page(tuned))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from patina_hooks.commands.progress import show_progress
 from patina_hooks.display import clean_line, size
 
 if TYPE_CHECKING:
@@ -40,7 +41,13 @@ def export_command(
     if added_as:
         refuse_name(plugins, added_as, "--as")  # before minutes are spent on the export
     folder = (output or Path(f"{name.rpartition('/')[2]}-{target}-{precision}")).absolute()
-    export = export_model(plugins, name, folder, precision, lambda step: click.echo(step, err=True))
+    with show_progress("export") as show:
+
+        def say_step(step: str) -> None:
+            click.echo(step, err=True)
+            show(step, 0, 0)
+
+        export = export_model(plugins, name, folder, precision, say_step)
     if added_as:
         click.echo(f"{added_as} is listed in {add_model(replace(export.spec, name=added_as))}", err=True)
     click.echo(json.dumps(as_object(export)) if as_json else "\n".join(_lines(export)))

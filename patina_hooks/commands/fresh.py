@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from patina_hooks.commands.progress import show_progress
 from patina_hooks.display import clean
 from patina_hooks.errors import StateError
 
 if TYPE_CHECKING:
     from patina_hooks.api import Patina
+    from patina_hooks.sync import Progress, SyncReport
     from patina_hooks.types import Fault
 
 QUICK = 64
 """Texts that a command embeds itself; more are the worker's."""
+_PATIENCE = 2.0
+"""Seconds to wait for a process that has yet to read what is new."""
 
 
 def opened(*, to_ask: bool = False) -> Patina:
@@ -39,25 +44,36 @@ def opened(*, to_ask: bool = False) -> Patina:
         raise
 
 
-def freshen(patina: Patina) -> None:
-    """Every command reconciles first, so that what no hook told is seen all the same.
+def freshen(patina: Patina, show: Progress | None = None) -> None:
+    """Update the index before an answer, so that what no hook told is seen all the same.
 
-    What cannot be written now (read-only, another process at work) is no reason not to answer.
+    What cannot be written now (read-only, another process at work) is no reason not to answer. Where another
+    process has yet to read what is new, it is waited for a moment. show: of a command that shows progress.
     Raises `StateError` where nothing was ever recorded.
     """
     if not patina.repository.state.is_dir():
         raise StateError("this repository has no memory yet", hint="patina init")
+    # Event hooks may take their time: they are called when the answer is printed.
+    click.get_current_context().find_root().call_on_close(patina.deliver_events)
     try:
-        report = patina.sync(wait=0, most=QUICK, quick=True)
+        with nullcontext(show) if show else show_progress("update of the index") as progress:
+            report = _sync_quickly(patina, progress)
     except StateError as error:
         say(f"answering from what was recorded: {error}")
         return
-    if report is None and not patina.has_head():
-        say("another patina is at work, and has not come to the newest commit yet")
+    if report is None and not patina.is_current():
+        say("another patina process is running; the latest commits are not indexed yet")
     if report is None or report.postponed:
         from patina_hooks.worker import wake
 
         wake(patina.repository.common, patina.repository.root)
+
+
+def _sync_quickly(patina: Patina, progress: Progress) -> SyncReport | None:
+    report = patina.sync(wait=0, most=QUICK, quick=True, progress=progress, deliver=False)
+    if report is None and not patina.is_current():
+        report = patina.sync(wait=_PATIENCE, most=QUICK, quick=True, progress=progress, deliver=False)
+    return report
 
 
 def say_fault(fault: Fault) -> None:

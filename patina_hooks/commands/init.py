@@ -8,7 +8,7 @@ import click
 
 from patina_hooks.commands.fresh import opened, say, say_fault
 from patina_hooks.commands.install import installed
-from patina_hooks.commands.progress import progress_bar
+from patina_hooks.commands.progress import show_progress
 from patina_hooks.commands.sync import summary
 from patina_hooks.files import replace_file
 from patina_hooks.git.hooks import install
@@ -41,7 +41,7 @@ def init_command(no_hooks: bool, no_sync: bool) -> None:
             for line in installed(install(patina.repository)):
                 click.echo(line)
         if not no_sync:
-            with progress_bar() as progress:
+            with show_progress("first sync") as progress:
                 report = patina.sync(progress=progress)
             if report is not None:
                 click.echo(f"read {summary(report)}")

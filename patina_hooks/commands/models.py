@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import nullcontext
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from patina_hooks.commands.progress import show_progress
 from patina_hooks.display import clean, clean_line, count, size
 from patina_hooks.errors import ModelError
 
@@ -121,7 +124,15 @@ def pull_command(name: str, runtime: str, as_json: bool) -> None:
     from patina_hooks.models.weights import model_files
 
     spec, runtime = _files_for(name, runtime)
-    done = pull(spec, runtime, lambda text: click.echo(clean_line(text), err=True))
+    # On a terminal the hub's library draws a bar of its own.
+    with show_progress("download") if not sys.stderr.isatty() else nullcontext() as show:
+
+        def say_file(text: str) -> None:
+            click.echo(clean_line(text), err=True)
+            if show:
+                show(text, 0, 0)
+
+        done = pull(spec, runtime, say_file)
     model_files(spec, runtime)
     if as_json:
         told = {"model": spec.name, "runtime": runtime, "folder": str(models_folder()), "bytes": done.bytes}
@@ -160,7 +171,8 @@ def remove_command(name: str, as_json: bool) -> None:
 @_as_json
 def verify_command(names: Sequence[str], as_json: bool) -> None:
     """Read the files of models whole and compare their hashes: of all that are here, or of those named."""
-    checked = list(_checked(_plugins(), names))
+    with show_progress("verification"):
+        checked = list(_checked(_plugins(), names))
     if as_json:
         click.echo(json.dumps(checked, indent=2))
     else:

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from patina_hooks.commands.fresh import freshen, opened, say
-from patina_hooks.commands.progress import progress_bar
+from patina_hooks.commands.progress import show_progress
 from patina_hooks.display import clean_line, count
 from patina_hooks.errors import StateError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from patina_hooks.api import Patina
+    from patina_hooks.commands.progress import Show
     from patina_hooks.projection.interface import TrainingStep
     from patina_hooks.projection.oxidize import Outlook
     from patina_hooks.projection.report import Outcome, Report
@@ -71,7 +69,8 @@ def oxidize_command(
         if show:
             report = _last(patina.repository.state)
         else:
-            with progress_bar() as progress, _training_bar() as on_step:
+            with show_progress("training") as progress:
+                on_step = partial(_show_step, progress)
                 report = oxidize(
                     patina, full=full, only=names, force=force, progress=progress, on_step=on_step
                 )
@@ -212,24 +211,7 @@ def _draw(report: Report, path: Path) -> None:
         raise UsageError(f"{path} cannot be written: {error.strerror}") from error
 
 
-@contextmanager
-def _training_bar() -> Iterator[Callable[[str, TrainingStep], None]]:
-    """A callback that draws one bar a projection, with its loss and the time left; on a terminal only."""
-    bars = {}
-
-    def show(name: str, step: TrainingStep) -> None:
-        if not sys.stderr.isatty():
-            return
-        if name not in bars:
-            bars[name] = click.progressbar(
-                length=step.epochs, label=f"training {clean_line(name)[:20]:<10}", file=sys.stderr,
-                item_show_func=lambda told: told, show_pos=True,
-            )  # fmt: skip
-        later = f", later pairs {step.held_loss:.3f}" if step.held_loss is not None else ""
-        bars[name].update(1, f"loss {step.loss:.3f}{later}")
-
-    try:
-        yield show
-    finally:
-        for bar in bars.values():
-            bar.render_finish()
+def _show_step(show: Show, name: str, step: TrainingStep) -> None:
+    """Show how far a training came, and its loss."""
+    later = f", later pairs {step.held_loss:.3f}" if step.held_loss is not None else ""
+    show(f"training {name[:20]}", step.epoch, step.epochs, f"loss {step.loss:.3f}{later}")

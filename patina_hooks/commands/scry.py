@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from patina_hooks.commands.fresh import freshen, opened, say
+from patina_hooks.commands.progress import show_progress
 from patina_hooks.display import clean, clean_line, count
 from patina_hooks.errors import UsageError
 
@@ -57,8 +58,8 @@ def scry_command(
     if file and any((kinds, session, since, until, ref, path, mode != "hybrid")):
         raise UsageError("--file goes with -n and --json alone", hint="patina scry --file PATH")
     first, last = _day(since), _day(until)
-    with opened(to_ask=not file and mode != "lexical") as patina:
-        freshen(patina)
+    with opened(to_ask=not file and mode != "lexical") as patina, show_progress("answer") as show:
+        freshen(patina, show)
         if file:
             _print_related(patina.related(Path.cwd() / file, limit=limit), as_json)
             return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -214,8 +215,14 @@ def _repository() -> Repository:
 
 
 def _wake(repository: Repository) -> None:
-    """Have the change indexed in the background, where this repository remembers at all."""
+    """Have the change indexed in the background, where this repository has an index.
+
+    The change is noted as a hook does it, so that a question that comes before the worker knows of it.
+    """
     if repository.state.is_dir():
+        from patina_hooks.git import spool
         from patina_hooks.worker import wake
 
+        with suppress(OSError):
+            spool.append(repository.state, spool.Event("post-session"))
         wake(repository.common, repository.root)

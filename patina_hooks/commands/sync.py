@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from patina_hooks.commands.fresh import opened, say_fault
-from patina_hooks.commands.progress import progress_bar
+from patina_hooks.commands.progress import show_progress
 from patina_hooks.display import count
 from patina_hooks.sync import SyncReport
 
@@ -14,7 +14,7 @@ from patina_hooks.sync import SyncReport
 @click.option("--full", is_flag=True, help="Derive everything anew (cached embeddings stay).")
 def sync_command(full: bool) -> None:
     """Bring the memory in line with the repository now."""
-    with opened() as patina, progress_bar() as progress:
+    with opened() as patina, show_progress("sync") as progress:
         report = patina.sync(full=full, progress=progress)
     if report is not None:
         click.echo(summary(report))

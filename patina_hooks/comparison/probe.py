@@ -24,6 +24,7 @@ from patina_hooks.errors import PatinaError
 from patina_hooks.models.encoding import open_encoder
 from patina_hooks.plugins import Plugins
 from patina_hooks.recipe import Reading
+from patina_hooks.telemetry import stay_offline
 
 if TYPE_CHECKING:
     from patina_hooks.models.encoding import Encoder
@@ -43,6 +44,7 @@ class Figures(TypedDict):
 
 
 def main() -> None:
+    stay_offline()
     said = _stdout_aside()
     try:
         request = json.loads(sys.stdin.buffer.readline())

@@ -23,6 +23,7 @@ from patina_hooks.corpus.observations import (
 from patina_hooks.corpus.outcome import Progress, Reconciled
 from patina_hooks.corpus.units import mark_commits
 from patina_hooks.git.repository import DOCUMENT_CAP, Blob, Repository
+from patina_hooks.session_ids import moment_of
 from patina_hooks.types import Commit, Document
 
 _MOST_FAILURES = 20  # that a sync bears before it leaves what else failed before to the next
@@ -127,14 +128,14 @@ class Documents:
         """Read a commit's message."""
         message = Document("commit", commit.oid, commit.message)
         if unread := store_source(self._db, self._extractors, message):
-            self._log.record("skipped", [(commit.oid, unread)])
+            self._log.record_once("skipped", [(commit.oid, unread, commit.committed)])
 
     def _extract_blobs(self, paths: dict[str, str]) -> None:
         """Extract session documents that some extractor in force has not read; oid -> path."""
         wanted = missing_sources(self._db, self._extractors, "session", paths)
         for done, blob in enumerate(self._repository.blobs(wanted, DOCUMENT_CAP), 1):
             if reason := self.extract(blob):
-                self._log.record("skipped", [(paths[blob.oid], reason)])
+                self._log.record_once("skipped", [(paths[blob.oid], reason, self._date(paths[blob.oid]))])
             self._progress("reading documents", done, len(wanted))
 
     def extract(self, blob: Blob) -> str:
@@ -152,9 +153,19 @@ class Documents:
             Place(place.kind, place.oid, place.path, place.work_tree, session),
             self._result.changed,
         )
-        self._log.record("document", [(place.path, place.oid)])
+        self._log.record_once("document", [(place.path, place.oid, self._date(place.path))])
         if session:
             self._result.dirty.add(session)
+
+    @property
+    def is_first_read(self) -> bool:
+        """Whether no sync has come to its end yet: what is found may be as old as the repository."""
+        return not self._log.fact("synced")
+
+    def _date(self, path: str) -> int | None:
+        """When the session of a document began that a first read finds; what comes later is dated now."""
+        session = places.session_of(path.rpartition("/")[2])
+        return moment_of(session) if session and self.is_first_read else None
 
     def take_out(self, place: Place) -> None:
         remove_document(self._db, place, self._result.changed)

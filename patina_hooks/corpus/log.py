@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from patina_hooks.errors import LogDamaged, StateError
-from patina_hooks.files import make_private, refuse_links
+from patina_hooks.files import make_private, refuse_irregular
 
 LOG_FILE = "log.db"
 _VERSION = 4
@@ -25,8 +25,18 @@ _BUSY_MS = 30_000
 _EVENTS = """
 CREATE TABLE event (
     seq INTEGER PRIMARY KEY AUTOINCREMENT, time INTEGER NOT NULL, kind TEXT NOT NULL, subject TEXT NOT NULL,
-    detail TEXT NOT NULL
+    detail TEXT NOT NULL, dated INTEGER NOT NULL DEFAULT 0
 );
+"""
+_EVENT_INDEXES = (
+    "CREATE INDEX IF NOT EXISTS event_by_date ON event (dated, seq)",
+    "CREATE INDEX IF NOT EXISTS event_by_subject ON event (subject)",
+)
+_RECORD_ONCE = """
+INSERT INTO event (time, kind, subject, detail, dated) SELECT ?1, ?2, ?3, ?4, ?5 WHERE NOT coalesce((
+    SELECT kind = ?2 AND (kind = 'commit' OR detail = ?4) FROM event
+    WHERE subject = ?3 AND kind IN (?2, CASE ?2 WHEN 'commit' THEN 'gone' WHEN 'document' THEN 'left' END)
+    AND (?2 NOT IN ('document', 'skipped') OR detail = ?4) ORDER BY seq DESC LIMIT 1), 0)
 """
 _DERIVED = {
     "fact": "CREATE TABLE fact (name TEXT PRIMARY KEY, value TEXT NOT NULL)",
@@ -39,6 +49,7 @@ _DERIVED = {
     "commits": """CREATE TABLE commits (
         id INTEGER PRIMARY KEY, oid TEXT NOT NULL UNIQUE, author TEXT NOT NULL, authored INTEGER NOT NULL,
         committed INTEGER NOT NULL, merge INTEGER NOT NULL, truncated INTEGER NOT NULL)""",
+    "commits_by_time": "CREATE INDEX commits_by_time ON commits (committed)",
     "commits_truncated": "CREATE INDEX commits_truncated ON commits (oid) WHERE truncated",
     # born: when the first recorded commit that changed it was made, NULL where there is none.
     "path": """CREATE TABLE path (
@@ -54,6 +65,7 @@ _DERIVED = {
         id INTEGER PRIMARY KEY, kind TEXT NOT NULL, oid TEXT NOT NULL, path TEXT NOT NULL,
         work_tree TEXT NOT NULL, session TEXT, title TEXT NOT NULL, UNIQUE (oid, path, work_tree))""",
     "document_by_session": "CREATE INDEX document_by_session ON document (session)",
+    "document_by_path": "CREATE INDEX document_by_path ON document (path) WHERE kind != 'commit'",
     "document_draft": "CREATE INDEX document_draft ON document (work_tree) WHERE work_tree != ''",
     # What one version of one extractor made of one object: the cache of observations. skipped: why it could
     # not be read at all; unread: which lines it left out that are missed now. Both are '' for most.
@@ -68,7 +80,8 @@ _DERIVED = {
         section TEXT NOT NULL, weight REAL NOT NULL, text_key BLOB NOT NULL,
         live INTEGER NOT NULL DEFAULT 0)""",
     "observation_by_source": "CREATE INDEX observation_by_source ON observation (source_id)",
-    "observation_by_text": "CREATE INDEX observation_by_text ON observation (text_key) WHERE live",
+    "observation_by_text": "CREATE INDEX observation_by_text ON observation (text_key, key) WHERE live",
+    "observation_by_kind": "CREATE INDEX observation_by_kind ON observation (kind) WHERE live",
     "observation_by_key": "CREATE INDEX observation_by_key ON observation (key)",
     # How many live observations say a text, whether the answering vector index holds it, and how new it is.
     "text": """CREATE TABLE text (
@@ -114,12 +127,17 @@ _DERIVED = {
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One line of the log. time: seconds since 1970, when it was recorded (not when it happened)."""
+    """One line of the log.
+
+    time: when it was recorded, in seconds since 1970. dated: when it happened; the time of recording where
+    nothing tells.
+    """
 
     time: int
     kind: str
     subject: str
     detail: str
+    dated: int
 
 
 class Log:
@@ -134,7 +152,7 @@ class Log:
         if create:
             make_private(folder)
         else:
-            refuse_links(folder)
+            refuse_irregular(folder)
             if not self.path.is_file():
                 raise StateError(f"nothing is recorded yet in {folder}", hint="patina init")
         try:
@@ -176,7 +194,7 @@ class Log:
         try:
             yield self.connection
         finally:
-            self.connection.rollback()
+            self.connection.commit()  # temporary tables stay
 
     # --- facts and events -----------------------------------------------------------------------
 
@@ -192,9 +210,21 @@ class Log:
         """Append one event for each (subject, detail), now."""
         now = int(time.time())
         self.connection.executemany(
-            "INSERT INTO event (time, kind, subject, detail) VALUES (?, ?, ?, ?)",
-            [(now, kind, subject, detail) for subject, detail in subjects],
+            "INSERT INTO event (time, kind, subject, detail, dated) VALUES (?, ?, ?, ?, ?)",
+            [(now, kind, subject, detail, now) for subject, detail in subjects],
         )
+
+    def record_once(self, kind: str, subjects: Iterable[tuple[str, str, int | None]]) -> None:
+        """Append one event for each (subject, detail, date) that the log does not end with already.
+
+        An index that is built from nothing keeps its events, and reads the same history again.
+        date: when it happened, None for now.
+        """
+        now = int(time.time())
+        values = [
+            (now, kind, subject, detail, now if date is None else date) for subject, detail, date in subjects
+        ]
+        self.connection.executemany(_RECORD_ONCE, values)
 
     def rewrite(self, change: Callable[[str], str]) -> None:
         """Change the details of past events: the one thing that may, for a secret that must not stay."""
@@ -203,9 +233,10 @@ class Log:
         self.connection.executemany("UPDATE event SET detail = ? WHERE seq = ?", changed)
 
     def events(self, limit: int, kind: str | None = None) -> list[Event]:
-        """The last events, newest first; of one kind, if it is named."""
+        """The last events, by the date at which they happened, newest first; of one kind, if it is named."""
         rows = self.connection.execute(
-            "SELECT time, kind, subject, detail FROM event WHERE ? IN ('', kind) ORDER BY seq DESC LIMIT ?",
+            "SELECT time, kind, subject, detail, dated FROM event WHERE ? IN ('', kind)"
+            " ORDER BY dated DESC, seq DESC LIMIT ?",
             (kind or "", limit),
         )
         return [Event(*row) for row in rows]
@@ -242,10 +273,23 @@ class Log:
         with self.writing() as connection:
             if self._version() == _VERSION:
                 return  # another process was faster
-            if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'event'").fetchone():
-                connection.execute(_EVENTS)
+            self._prepare_events(connection)
             self.empty()
             connection.execute(f"PRAGMA user_version = {_VERSION}")
+
+    def _prepare_events(self, connection: sqlite3.Connection) -> None:
+        """Create the table of events, or give the one of version 3 its dates."""
+        columns = [row[1] for row in connection.execute("PRAGMA table_info(event)")]
+        if not columns:
+            connection.execute(_EVENTS)
+        elif "dated" not in columns:
+            connection.execute("ALTER TABLE event ADD COLUMN dated INTEGER NOT NULL DEFAULT 0")
+            connection.execute(
+                "UPDATE event SET dated = coalesce("
+                "(SELECT committed FROM commits WHERE kind = 'commit' AND oid = subject), time)"
+            )
+        for statement in _EVENT_INDEXES:
+            connection.execute(statement)
 
     def _version(self) -> int:
         return int(self.connection.execute("PRAGMA user_version").fetchone()[0])
@@ -282,12 +326,14 @@ def connect(path: Path) -> sqlite3.Connection:
 def connect_to_read(path: Path) -> sqlite3.Connection:
     """A connection that reads, also where nothing may be written."""
     try:
-        return connect(path)
+        connection = connect(path)
     except sqlite3.OperationalError:
         # No room, or no permission, for the two files that WAL needs beside the database: it is read as it
         # stands. What the last writer closed is complete.
         unchanging = f"{path.absolute().as_uri()}?mode=ro&immutable=1"
-        return sqlite3.connect(unchanging, uri=True, isolation_level=None, check_same_thread=False)
+        connection = sqlite3.connect(unchanging, uri=True, isolation_level=None, check_same_thread=False)
+    connection.execute("PRAGMA temp_store = MEMORY")  # of filters, see `patina_hooks.search.filters`
+    return connection
 
 
 def _damaged(path: Path, error: BaseException | None) -> StateError:

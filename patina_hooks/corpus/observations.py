@@ -86,12 +86,13 @@ class Place:
 
 @dataclass(slots=True)
 class Changed:
-    """Observations that became live and that ceased to be: how many, and, where somebody wants to hear of
-    them (`keep`), which."""
+    """How many observations became live and ceased to be.
 
-    added: list[Recorded] = field(default_factory=list)
-    removed: list[Recorded] = field(default_factory=list)
-    keep: bool = True
+    on_added, on_removed: called with each of them, where a plugin listens.
+    """
+
+    on_added: Callable[[Recorded], object] | None = None
+    on_removed: Callable[[Recorded], object] | None = None
     came: int = 0
     went: int = 0
 
@@ -264,8 +265,9 @@ def _wake(connection: sqlite3.Connection, extractors: Extractors, place: Place, 
         [(row[7], dated) for row in rows],
     )
     changed.came += len(rows)
-    if changed.keep:
-        changed.added += [_recorded(row, place) for row in rows]
+    if changed.on_added:
+        for row in rows:
+            changed.on_added(_recorded(row, place))
 
 
 def _rest(connection: sqlite3.Connection, place: Place, changed: Changed, keep: Collection[str] = ()) -> None:
@@ -284,8 +286,9 @@ def _rest(connection: sqlite3.Connection, place: Place, changed: Changed, keep: 
     )
     connection.executemany("UPDATE text SET live = live - 1 WHERE key = ?", [(row[7],) for row in rows])
     changed.went += len(rows)
-    if changed.keep:
-        changed.removed += [_recorded(row, place) for row in rows]
+    if changed.on_removed:
+        for row in rows:
+            changed.on_removed(_recorded(row, place))
 
 
 def _title(connection: sqlite3.Connection, extractors: Extractors, place: Place) -> str:

@@ -16,12 +16,11 @@ Progress = Callable[[str, int, int], None]
 class Reconciled:
     """What one reconcile changed. sessions: (before, after) of each session that was derived anew.
 
-    read: how many commits are new; commits: those, where somebody wants to hear of them (`keep`).
+    read: how many commits are new; on_commit: called with each of them, where a plugin listens.
     """
 
-    keep: bool = True
+    on_commit: Callable[[Commit], object] | None = None
     read: int = 0
-    commits: list[Commit] = field(default_factory=list)
     gone: int = 0
     sessions: list[tuple[Session | None, Session | None]] = field(default_factory=list)
     changed: Changed = field(default_factory=Changed)

@@ -35,7 +35,7 @@ from patina_hooks.corpus.tips import (
 from patina_hooks.corpus.units import mark_commits, mark_modules, mark_sessions
 from patina_hooks.git.repository import Repository
 from patina_hooks.settings import Settings
-from patina_hooks.types import Commit
+from patina_hooks.types import Commit, Session
 
 _BATCH = 1_000
 
@@ -164,14 +164,16 @@ class _Reconciler:
                 for commit in batch:
                     self._store_commit(commit)
                 new = [commit for commit in batch if commit.oid not in again]
-                self._log.record("commit", [(c.oid, self._extractors.redacted(c.subject)[:200]) for c in new])
+                subjects = ((c, self._extractors.redacted(c.subject)[:200]) for c in new)
+                self._log.record_once("commit", [(c.oid, subject, c.committed) for c, subject in subjects])
                 self._log.remember("reading", "begun")
                 if self._log.fact("extractors") != self._extractors.signature:
                     # Killed after this, there are documents of both: whatever is in force then must look.
                     self._log.remember("extractors", "")
             self._result.read += len(new)
-            if self._result.keep:
-                self._result.commits += new
+            if self._result.on_commit:
+                for commit in new:
+                    self._result.on_commit(commit)
             done += len(batch)
             self._progress("reading commits", done, len(fresh))
 
@@ -250,4 +252,10 @@ class _Reconciler:
             before, after = derive_session(self._db, self._repository, session)
             if before != after:
                 self._result.sessions.append((before, after))
-                self._log.record("session", [(session, after.state if after else "gone")])
+                self._log.record_once(
+                    "session", [(session, after.state if after else "gone", self._date(after))]
+                )
+
+    def _date(self, session: Session | None) -> int | None:
+        """When a session was last worked in that a first read finds; what comes later is dated now."""
+        return (session.ended or session.started) if session and self._documents.is_first_read else None

@@ -8,18 +8,17 @@ from collections.abc import Iterator
 
 from patina_hooks.configuration import configuration
 from patina_hooks.doctor.finding import Finding
+from patina_hooks.git.environment import OLDEST_GIT, oldest_git
 from patina_hooks.git.repository import Repository
 from patina_hooks.plugins import Plugins
-
-_OLDEST_GIT = (2, 31)
 
 
 def check_git(repository: Repository, plugins: Plugins) -> Iterator[Finding]:
     """Check the version of git and the state of the clone."""
     version = repository.git.text("version")
     numbers = re.search(r"(\d+)\.(\d+)", version)
-    if numbers and (int(numbers[1]), int(numbers[2])) < _OLDEST_GIT:
-        yield Finding("git", "fault", version, "patina reads with options of git 2.31", "update git")
+    if numbers and (int(numbers[1]), int(numbers[2])) < OLDEST_GIT:
+        yield Finding("git", "fault", version, f"patina needs git {oldest_git()}", "update git")
     else:
         yield Finding("git", "ok", version)
     if repository.shallow():

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from patina_hooks.corpus.log import Log
 from patina_hooks.doctor.finding import Finding
-from patina_hooks.files import refuse_links
+from patina_hooks.files import irregular_entries, removal_of
 from patina_hooks.git.repository import Repository
 from patina_hooks.plugins import Plugins
 
@@ -18,8 +18,11 @@ _LOG_TAIL = 20_000
 def check_state(repository: Repository, plugins: Plugins) -> Iterator[Finding]:
     """Check the state folder."""
     state = repository.state
-    refuse_links(state)
-    if not state.is_dir():
+    if entries := list(irregular_entries(state)):
+        for path, problem in entries:
+            why = "nothing is read or recorded"
+            yield Finding("state", "fault", f"{path} {problem}", why, removal_of(path))
+    elif not state.is_dir():
         yield Finding("state", "warning", f"{state} is not there", "nothing is recorded yet", "patina init")
     elif not os.access(state, os.W_OK):
         yield Finding(
@@ -39,7 +42,7 @@ def check_log(repository: Repository, plugins: Plugins) -> Iterator[Finding]:
         log.check()
         yield Finding("log", "ok", "the database is sound")
         from patina_hooks.corpus.facts import counts
-        from patina_hooks.sync import kept_faults
+        from patina_hooks.recorded_faults import kept_faults
 
         for fault in kept_faults(log):
             fix = fault.hint or "patina log --kind fault"

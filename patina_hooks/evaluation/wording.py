@@ -59,7 +59,7 @@ class Lexicon:
         """(observation, session, title) rows with their scores."""
         words = Words(self._connection, text)
         found = (
-            words.observations(CANDIDATES, "", ()),
+            words.observations(CANDIDATES),
             words.sessions("body", CANDIDATES),
             words.sessions("title", CANDIDATES),
         )

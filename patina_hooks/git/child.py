@@ -19,6 +19,13 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, BinaryIO, cast
 
 from patina_hooks.errors import GitError, NotARepository
+from patina_hooks.git.environment import (
+    SAFE_DIRECTORY,
+    configuration_variables,
+    is_dropped,
+    oldest_git,
+    trusted_folders,
+)
 
 if TYPE_CHECKING:
     import subprocess
@@ -49,13 +56,7 @@ _HARDENED = {
     "GIT_NO_REPLACE_OBJECTS": "1",
     "GIT_OPTIONAL_LOCKS": "0",
     "GIT_TERMINAL_PROMPT": "0",
-    "GIT_CONFIG_COUNT": str(len(_HARDENED_CONFIG)),
-    **{f"GIT_CONFIG_KEY_{i}": key for i, key in enumerate(_HARDENED_CONFIG)},
-    **{f"GIT_CONFIG_VALUE_{i}": value for i, value in enumerate(_HARDENED_CONFIG.values())},
 }
-# Where the user keeps configuration is the user's to say; everything else that git or a caller exports
-# (GIT_DIR, GIT_INDEX_FILE, GIT_CONFIG_PARAMETERS, ...) would point us at another repository or index.
-_KEPT = frozenset({"GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM"})
 _IDENTITY = ("GIT_AUTHOR_", "GIT_COMMITTER_")
 _environment_lock = threading.Lock()
 
@@ -70,18 +71,19 @@ class Finished:
 
 
 @contextmanager
-def _without_git_variables(*, keep_identity: bool) -> Iterator[None]:
+def _without_git_variables(*, keep_identity: bool) -> Iterator[list[tuple[str, str]]]:
+    """Drop variables for the moment of a spawn; the block gets the settings to hand on."""
+
     # GitPython copies os.environ and can only add to it, so what must not leak leaves for the moment
     # of the spawn. The lock keeps our own threads from restoring each other's view.
     def leaks(name: str) -> bool:
-        if name in _KEPT or (keep_identity and name.startswith(_IDENTITY)):
-            return False
-        return name.startswith("GIT_") and not name.startswith("GIT_PYTHON_")
+        return is_dropped(name) and not (keep_identity and name.startswith(_IDENTITY))
 
     with _environment_lock:
+        trusted = [(SAFE_DIRECTORY, folder) for folder in trusted_folders(os.environ)]
         dropped = {name: os.environ.pop(name) for name in list(os.environ) if leaks(name)}
         try:
-            yield
+            yield trusted
         finally:
             os.environ.update(dropped)
 
@@ -152,11 +154,16 @@ class ChildGit:
             stdin.write(data)
             stdin.seek(0)
         environment = {} if self._writing else _HARDENED
+        settings = [] if self._writing else list(_HARDENED_CONFIG.items())
         folder = self.folder.absolute()
         command = [_executable(), "-C", str(folder), *arguments]
-        with _without_git_variables(keep_identity=self._writing):
+        with _without_git_variables(keep_identity=self._writing) as trusted:
+            configuration = configuration_variables([*trusted, *settings])
             child = _facade(folder).execute(
-                command, istream=stdin, env={**environment, **(extra or {})}, as_process=True
+                command,
+                istream=stdin,
+                env={**environment, **configuration, **(extra or {})},
+                as_process=True,
             )
         return child, stdin
 
@@ -173,7 +180,8 @@ def _git_class() -> type[Git]:
     try:
         from git.cmd import Git
     except ImportError as error:
-        raise NotARepository(f"git cannot be run: {error}", hint="install git 2.31 or newer") from error
+        hint = f"install git {oldest_git()} or newer"
+        raise NotARepository("git cannot be run: there is no git on the PATH", hint=hint) from error
     return Git
 
 

@@ -7,14 +7,36 @@ The file itself is never removed, or two processes could hold locks on two files
 from __future__ import annotations
 
 import os
+import shlex
+import stat
 import sys
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from patina_hooks.errors import StateError
-from patina_hooks.files import NO_LINK
+from patina_hooks.files import NO_LINK, removal_of
+
+SYNC_LOCK = "lock"
+"""The file in the state folder whose lock is held while the log is written."""
 
 _POLL_SECONDS = 0.05
+_SILENT_SECONDS = 1.0
+
+OnWait = Callable[[str], None]
+_on_wait: OnWait | None = None
+
+
+@contextmanager
+def announce_waits(on_wait: OnWait) -> Iterator[None]:
+    """Tell of every lock in this process that is waited for longer than a second, in words."""
+    global _on_wait  # noqa: PLW0603 (a lock is waited for deep inside a call, and in threads)
+    before, _on_wait = _on_wait, on_wait
+    try:
+        yield
+    finally:
+        _on_wait = before
 
 
 class SyncLock:
@@ -35,20 +57,39 @@ class SyncLock:
         """
         if self._handle is not None:
             raise RuntimeError(f"{self.path} is already held by this object")
-        handle = self._open()
-        deadline = None if wait is None else time.monotonic() + wait
+        handle, begun, is_announced = self._open(), time.monotonic(), False
         try:
-            # flock has no time limit of its own, and an alarm belongs to the main thread alone.
+            # flock has no time limit of its own, and an alarm belongs to the main thread.
             while not _try(handle):
-                if deadline is not None and time.monotonic() >= deadline:
+                waited = time.monotonic() - begun
+                if wait is not None and waited >= wait:
                     os.close(handle)
                     return False
+                if waited >= _SILENT_SECONDS and not is_announced:
+                    is_announced = True
+                    self._announce()
                 time.sleep(_POLL_SECONDS)
+            _write_holder(handle)
         except BaseException:
             os.close(handle)
             raise
         self._handle = handle
         return True
+
+    def holder(self) -> str:
+        """Name the process that holds the lock: "another patina process (pid 123)".
+
+        The id is what the holder wrote: of use to a reader, and never a proof that it lives.
+        """
+        try:
+            number = int(self.path.read_bytes()[:20])
+        except (OSError, ValueError):
+            return "another patina process"
+        return f"another patina process (pid {number})"
+
+    def _announce(self) -> None:
+        if _on_wait is not None:
+            _on_wait(f"waiting for {self.holder()}")
 
     def release(self, *, give_way: bool = False) -> None:
         """Let go; nothing happens where it is not held.
@@ -71,11 +112,15 @@ class SyncLock:
 
     def _open(self) -> int:
         try:
-            return os.open(self.path, os.O_RDWR | os.O_CREAT | NO_LINK, 0o600)
+            handle = os.open(self.path, os.O_RDWR | os.O_CREAT | NO_LINK, 0o600)
         except OSError as error:
-            raise StateError(
-                f"{self.path} cannot be opened: {error.strerror}", hint="patina doctor"
-            ) from error
+            irregular = os.path.lexists(self.path) and (self.path.is_symlink() or not self.path.is_file())
+            hint = removal_of(self.path) if irregular else f"ls -ld {shlex.quote(str(self.path.parent))}"
+            raise StateError(f"cannot open {self.path}: {error.strerror}", hint=hint) from error
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            os.close(handle)
+            raise StateError(f"{self.path} is not a regular file", hint=removal_of(self.path))
+        return handle
 
 
 if sys.platform == "win32":
@@ -87,6 +132,9 @@ if sys.platform == "win32":
         except OSError:
             return False
         return True
+
+    def _write_holder(handle: int) -> None:
+        """Leave the file as it is: only the holder can read the locked byte."""
 
     def _free(handle: int) -> None:
         os.lseek(handle, 0, os.SEEK_SET)
@@ -101,6 +149,11 @@ else:
         except BlockingIOError:
             return False
         return True
+
+    def _write_holder(handle: int) -> None:
+        """Write this process's id into the file; a full disk does not matter."""
+        with suppress(OSError):
+            os.pwrite(handle, b"%-20d\n" % os.getpid(), 0)
 
     def _free(handle: int) -> None:
         fcntl.flock(handle, fcntl.LOCK_UN)

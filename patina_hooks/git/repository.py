@@ -8,16 +8,20 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from patina_hooks.errors import GitError, NotARepository
+from patina_hooks.files import read_regular
 from patina_hooks.git.child import ChildGit
 from patina_hooks.git.commit_log import FIELD_CAP, LOG_FORMAT, commits_in, seconds
+from patina_hooks.git.environment import oldest_git
 from patina_hooks.types import Commit
 
 STATE_FOLDER = "patina"
 _IN_PROGRESS = ("rebase-merge", "rebase-apply", "sequencer")
 DOCUMENT_CAP = 8 << 20
 """Bytes of a document; a larger one is not read."""
+_GIT_FILE_CAP = 64 * 1024
 _TREE_CAP = 64 << 20  # bytes: a folder of about a million documents
 _PLACES = ("--show-toplevel", "--git-dir", "--git-common-dir", "--show-object-format")
+_USAGE = 129  # git's exit code for an option that it does not know
 _AT_ONCE = 1_000  # commits that one git child is asked for
 
 
@@ -88,6 +92,10 @@ class Repository:
         if done.code:
             why, hint = _why_not(done.err)
             raise NotARepository(f"no git work tree at {path}: {why}", hint=hint)
+        if found[0].startswith("--"):  # an option that git does not know comes back as it is
+            version = git.text("version").removeprefix("git version ")
+            why = f"git {version} is too old: patina needs git {oldest_git()}"
+            raise NotARepository(why, hint="update git")
         if len(found) != len(_PLACES):  # a folder's name holds the end of a line
             found = [git.text("rev-parse", "--path-format=absolute", place) for place in _PLACES]
         root, git_dir, common, object_format = found
@@ -140,8 +148,7 @@ class Repository:
     def work_trees(self) -> list[WorkTree]:
         """All work trees, the main one first; a bare main repository is left out."""
         found = []
-        for record in self.git.check("worktree", "list", "--porcelain", "-z").split(b"\0\0"):
-            facts = dict(_fact(line) for line in record.split(b"\0") if line)
+        for facts in self._work_tree_facts():
             if b"worktree" not in facts or b"bare" in facts:
                 continue
             head = facts.get(b"HEAD", b"").decode()
@@ -155,6 +162,18 @@ class Repository:
             )
         return found
 
+    def _work_tree_facts(self) -> Iterator[dict[bytes, bytes]]:
+        """The attributes of each work tree, as `git worktree list` prints them."""
+        end, done = b"\0", self.git.run("worktree", "list", "--porcelain", "-z")
+        if (
+            done.code == _USAGE
+        ):  # before git 2.36 there is no -z, and a path with a line feed is not told whole
+            end, done = b"\n", self.git.run("worktree", "list", "--porcelain")
+        if done.code:
+            raise GitError(f"git worktree failed in {self.root}: {done.err or f'exit {done.code}'}")
+        for record in done.out.split(end * 2):
+            yield dict(_fact(line) for line in record.split(end) if line)
+
     def main_root(self) -> Path:
         """The main work tree, whose recipe and settings hold for all; this one where the main one is bare."""
         if self.git_dir == self.common:
@@ -167,7 +186,10 @@ class Repository:
         place, common = work_tree / ".git", self.common.resolve()
         try:
             if not place.is_dir():
-                place = work_tree / os.fsdecode(place.read_bytes()).removeprefix("gitdir: ").strip()
+                place = (
+                    work_tree
+                    / os.fsdecode(read_regular(place, _GIT_FILE_CAP)).removeprefix("gitdir: ").strip()
+                )
             place = place.resolve()
         except (OSError, ValueError):
             return False
@@ -187,9 +209,12 @@ class Repository:
 
     # --- commits --------------------------------------------------------------------------------
 
-    def reachable(self, include: Iterable[str], exclude: Iterable[str] = ()) -> list[str]:
-        """Commits that `include` reaches and `exclude` does not, newest first."""
-        lines = self.git.lines("rev-list", "--stdin", data=_revisions(include, exclude))
+    def reachable(
+        self, include: Iterable[str], exclude: Iterable[str] = (), *, most: int | None = None
+    ) -> list[str]:
+        """List commits that `include` reaches and `exclude` does not, newest first; at most `most`."""
+        limit = [] if most is None else [f"--max-count={most}"]
+        lines = self.git.lines("rev-list", *limit, "--stdin", data=_revisions(include, exclude))
         return [line.decode() for line in lines]
 
     def reachable_with_border(

@@ -9,12 +9,14 @@ a lost, doubled or forged line costs a look at the refs and nothing else. Lines 
 
 from __future__ import annotations
 
+import errno
 import os
 import re
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 
-from patina_hooks.files import NO_LINK, replace_file
+from patina_hooks.files import NO_LINK, read_regular, replace_file
 
 _TRUNCATE_ABOVE = 64 * 1024
 _READ_CAP = 64 * 1024
@@ -43,6 +45,8 @@ class Reading:
 def append(state: Path, event: Event) -> None:
     """Note an event. Raises OSError where the state folder cannot be written."""
     line = " ".join((event.hook, *event.arguments)).encode("utf-8", "surrogateescape") + b"\n"
+    if not _may_append(state):
+        raise OSError(errno.EINVAL, "not a regular file", str(_spool(state)))
     handle = os.open(_spool(state), os.O_WRONLY | os.O_APPEND | os.O_CREAT | NO_LINK, 0o600)
     try:
         os.write(handle, line if _LINE.fullmatch(line) else event.hook.encode() + b"\n")
@@ -62,7 +66,8 @@ def read(state: Path) -> Reading:
     start = _offset(state, size)
     if start == size:
         return Reading((), size)
-    with _spool(state).open("rb") as file:
+    handle = os.open(_spool(state), os.O_RDONLY | NO_LINK)
+    with os.fdopen(handle, "rb") as file:
         file.seek(max(start, size - _READ_CAP))
         data = file.read(min(size - start, _READ_CAP))
     found = (Event(m[1].decode(), tuple(m[2].decode().split())) for m in _LINE.finditer(data))
@@ -93,14 +98,24 @@ def _spool(state: Path) -> Path:
     return state / "spool"
 
 
+def _may_append(state: Path) -> bool:
+    try:
+        return stat.S_ISREG(_spool(state).lstat().st_mode)
+    except FileNotFoundError:
+        return True
+
+
 def _size(state: Path) -> int:
-    spool = _spool(state)
-    return spool.stat().st_size if spool.is_file() else 0
+    try:
+        status = _spool(state).lstat()
+    except OSError:
+        return 0
+    return status.st_size if stat.S_ISREG(status.st_mode) else 0
 
 
 def _offset(state: Path, size: int) -> int:
     try:
-        offset = int(_spool(state).with_suffix(".offset").read_bytes())
+        offset = int(read_regular(_spool(state).with_suffix(".offset"), 32))
     except (OSError, ValueError):
         return 0
     # Past the end: the spool was removed or cut by someone else. All of it is new.

@@ -23,10 +23,11 @@ _SHEBANG = b"#!/bin/sh\n"
 _LOCATE = (
     "patina_git=${GIT_COMMON_DIR:-${GIT_DIR:-.git}} patina_up=",
     '[ -d "$patina_git" ] || patina_git=$(git rev-parse --git-common-dir 2>/dev/null) || patina_git=.git',
-    '[ ! -r "$patina_git/commondir" ] || read -r patina_up <"$patina_git/commondir" || :',
+    '[ ! -f "$patina_git/commondir" ] || read -r patina_up <"$patina_git/commondir" || :',
     "case $patina_up in /* | ?:*) patina_git=$patina_up ;; ?*) patina_git=$patina_git/$patina_up ;; esac",
     "patina_state=$patina_git/patina",
-    '[ ! -r "$patina_state/hook.sh" ] || . "$patina_state/hook.sh"',
+    # Sourcing a named pipe would wait for ever, and what cannot be read ends the shell.
+    '[ ! -f "$patina_state/hook.sh" ] || [ ! -r "$patina_state/hook.sh" ] || . "$patina_state/hook.sh"',
 )
 
 _SCRIPT = """\
@@ -43,7 +44,8 @@ patina_notify() {
     case "$*" in *[!0-9a-z\\ ]*) set -- ;; esac # git gives object ids, flags and words; all else is noise
 
     # First the note, then the worker: one that is about to end looks at the spool once more.
-    [ -h "$patina_state/spool" ] || echo "$patina_event${1:+ $*}" >>"$patina_state/spool"
+    [ -h "$patina_state/spool" ] || { [ -e "$patina_state/spool" ] && [ ! -f "$patina_state/spool" ]; } ||
+        echo "$patina_event${1:+ $*}" >>"$patina_state/spool"
 
     patina_from=/ # with -m Python would import from the current folder, and that is the repository's
     if [ -x "$patina_python" ]; then

@@ -17,11 +17,14 @@ from typing import TYPE_CHECKING, Final
 
 from patina_hooks.errors import ModelError, PatinaError
 from patina_hooks.model_types import HubFile
+from patina_hooks.telemetry import allow_network
 
 if TYPE_CHECKING:
     from huggingface_hub import HfFileMetadata
 
 _NAME: Final = "patina-hooks"
+_OFFLINE_NAMES: Final = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
+_TRUE: Final = ("1", "ON", "YES", "TRUE")
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 _COMMIT: Final = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 # Sizes and offsets count the bytes as they are.
@@ -41,6 +44,7 @@ class Source:
 
 def require_hub() -> None:
     """Raise `ModelError` where what pulling takes is not installed."""
+    allow_network()
     try:
         # 0.3 s to import: only when something is pulled.
         from huggingface_hub import constants
@@ -49,8 +53,9 @@ def require_hub() -> None:
             "pulling a model takes huggingface_hub, which is not installed",
             hint="pip install 'patina-hooks[hub]'",
         ) from None
-    # Else it asks the hub for a list of programs, to tell which of them it is run by.
     constants.HF_HUB_DISABLE_TELEMETRY = True
+    # The library may have been imported while this process was offline.
+    constants.HF_HUB_OFFLINE = any(os.environ.get(name, "").upper() in _TRUE for name in _OFFLINE_NAMES)
 
 
 def find_source(file: HubFile, commit: str = "") -> Source:

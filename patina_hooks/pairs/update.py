@@ -28,21 +28,23 @@ Key = tuple[int, str, int, int, int]
 
 @dataclass(slots=True)
 class Extracted:
-    """What an update made. came: how many pairs are new; pairs: those, where somebody wants to hear of them
-    (`keep`), with their evidence in full. faults: of generators, the first hundred."""
+    """What an update made.
 
-    keep: bool = True
+    on_pair: called with each new pair, its evidence in full, where a plugin listens; came: how many are new;
+    faults: of generators, the first hundred.
+    """
+
+    on_pair: Callable[[Pair], object] | None = None
     came: int = 0
-    pairs: list[Pair] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
 
 
-def update_pairs(log: Log, plugins: Plugins, *, keep: bool = True) -> Extracted:
+def update_pairs(log: Log, plugins: Plugins, *, on_pair: Callable[[Pair], object] | None = None) -> Extracted:
     """Have every generator in force read the units that are stale, and each new one all that there are.
 
     The caller holds the sync lock. Nothing is written where nothing is to be done.
     """
-    extracted = Extracted(keep)
+    extracted = Extracted(on_pair)
     specs = {spec.name: spec for spec in plugins.pair_generators()}
     known = _known(log.connection)
     if _is_settled(known, specs) and not _stale(log.connection):
@@ -195,11 +197,11 @@ class _Update:
         self.totals.add((key[:2], row[0]) for key, row in now.items())
         came = [key for key in made if key not in old]
         self.extracted.came += len(came)
-        if self.extracted.keep:
+        if on_pair := self.extracted.on_pair:
             for key in came:
                 commit = reader.sides[made[key].anchor].commit
                 evidence = made[key].evidence or said_evidence(specs[key[0]].evidence, reads, name, commit)
-                self.extracted.pairs.append(replace(made[key], evidence=evidence))
+                on_pair(replace(made[key], evidence=evidence))
 
     def _made(
         self, generator: _Generator, unit: PairUnit, where: str, sides: Mapping[str, Side]

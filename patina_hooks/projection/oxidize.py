@@ -41,6 +41,7 @@ from patina_hooks.projection.training import CHECKPOINTS, OnStep, Training
 from patina_hooks.projection.verdict import Verdict, decide
 from patina_hooks.search.opening import open_space
 from patina_hooks.search.vectors import answering_space
+from patina_hooks.types import RepositoryPaths
 
 if TYPE_CHECKING:
     from patina_hooks.api import Patina
@@ -105,7 +106,12 @@ def oxidize(
     `UsageError` for a name that the recipe has not.
     """
     with _alone(patina.repository.state):
-        return _Run(patina, progress, on_step).run(full=full, only=only, force=force, seconds=seconds)
+        run = _Run(patina, progress, on_step)
+        report = run.run(full=full, only=only, force=force, seconds=seconds)
+    # Event hooks are called with no lock held.
+    patina.deliver_events()
+    run.notify(report)
+    return report
 
 
 def use_raw(patina: Patina) -> Report | None:
@@ -117,14 +123,15 @@ def use_raw(patina: Patina) -> Report | None:
     with _alone(state):
         want_raw(state, True)
         store_active(state, None)
-        patina.sync(quick=True)
-        last = _sound(last_report, state)
-        if last is None:
-            return None
-        said = "The raw model answers: it was asked for (patina oxidize --raw)."
-        report = replace(last, made=int(time.time()), active=NONE, weights="", forced=False, sentence=said)
-        keep_report(state, report)
-        return report
+        patina.sync(quick=True, deliver=False)
+        report = _sound(last_report, state)
+        if report is not None:
+            said = "The raw model answers: it was asked for (patina oxidize --raw)."
+            made = int(time.time())
+            report = replace(report, made=made, active=NONE, weights="", forced=False, sentence=said)
+            keep_report(state, report)
+    patina.deliver_events()
+    return report
 
 
 def outlook(patina: Patina, *, full: bool = False, only: Collection[str] = ()) -> Outlook:
@@ -368,7 +375,7 @@ class _Run:
                     gain.value, gain.low, gain.high, gain.n, self._seen_until(used), forced,
                 ),
             )  # fmt: skip
-        self._patina.sync(quick=True, progress=self._progress)
+        self._patina.sync(quick=True, progress=self._progress, deliver=False)
 
     def _seen_until(self, used: Outcome) -> int:
         """From when on all is future to what is used: the former was trained in an earlier run."""
@@ -380,11 +387,17 @@ class _Run:
         if _sound(load_active, self._state) is None:
             store_active(self._state, None)  # a damaged one is of no use
         self._free(report)
+        return report
+
+    def notify(self, report: Report) -> None:
+        """Call the event hooks for each projection that was trained."""
+        paths = RepositoryPaths(self._patina.repository.root, self._patina.repository.common)
         for outcome in self._trained:
             told = report.outcome(outcome.name) or outcome
-            for fault in self._plugins.notify("patina_projection_trained", projection=told, report=report):
+            for fault in self._plugins.notify(
+                "patina_projection_trained", projection=told, report=report, repository=paths
+            ):
                 logger.warning("%s: %s: %s", fault.plugin, fault.where, fault.error)
-        return report
 
     def _free(self, report: Report) -> None:
         """Drop what no later run needs."""

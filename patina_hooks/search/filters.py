@@ -1,24 +1,24 @@
-"""What a query is restricted to, as one SQL expression over observations' ids.
+"""What a query is restricted to, at a cost that follows what it allows or what it finds.
 
-Values travel as bound parameters. A filter that names nothing restricts nothing.
+A narrow filter is evaluated once into a temporary table, along the index of its narrowest condition, and
+kept for the next question with the same filter until the log changes. A wide filter is not evaluated: more
+candidates than needed are fetched, best first, and tested; only where that gives too few, the filter is
+evaluated as well. Both ways give the same answers.
 """
 
 from __future__ import annotations
 
+import json
 import sqlite3
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from patina_hooks.corpus.timeline import SESSION_OF_COMMIT
-from patina_hooks.errors import UsageError
+from patina_hooks.errors import GitError, UsageError
 from patina_hooks.git.repository import Repository
+from patina_hooks.search.conditions import Condition, conditions_of, ref_condition
 
 if TYPE_CHECKING:
     from patina_hooks.search.scry import Query
-
-_JOIN = """SELECT o.id FROM observation o JOIN source s ON s.id = o.source_id
- JOIN document d ON d.oid = s.oid LEFT JOIN commits c ON c.oid = d.oid WHERE o.live"""
-
 
 KINDS: Final = (
     *("decision", "pattern", "work", "challenge", "next", "discussion", "note", "activity"),
@@ -26,115 +26,261 @@ KINDS: Final = (
 )
 """The kinds of observations that patina's own extractors make, whether or not a memory holds any."""
 
+_NARROW_INDEX: Final = 4_000
+"""Commits or observations that an index may lead to before its condition counts as wide."""
+_NARROW_REF: Final = 1_000
+"""Commits that a ref may reach before git is asked what it does not reach."""
+_NARROW_TABLE: Final = 20_000
+"""Observations that a filter may allow before it counts as wide."""
+_STEP: Final = 50
+_PREFIXES: Final = (2, 8)
+"""How many times as many candidates as needed are fetched, before a wide filter is evaluated."""
 
-@dataclass(slots=True)
+Row = TypeVar("Row", bound=Sequence[Any])
+Key = TypeVar("Key", int, bytes)
+
+
 class Allowed:
-    """SQL for the ids of observations that may answer ("" for all of them), and its parameters."""
+    """The observations that may answer a query: all of them where there is no condition."""
 
-    sql: str = ""
-    bound: tuple[object, ...] = ()
+    def __init__(self, connection: sqlite3.Connection, conditions: Sequence[Condition] = ()) -> None:
+        self._connection = connection
+        self._conditions = conditions
+        self._evaluated = False
+        self._tested: dict[object, bool] = {}
+        self._text_keys: frozenset[bytes] | None = None
+        self._places: frozenset[tuple[str | None, str]] | None = None
+        if conditions:
+            self._evaluate_if_narrow()
 
-    def text_keys(self, connection: sqlite3.Connection) -> frozenset[bytes] | None:
-        """The texts that such observations say, None for all."""
-        if not self.sql:
-            return None
-        rows = connection.execute(
-            f"SELECT DISTINCT text_key FROM observation WHERE id IN ({self.sql})",
-            self.bound,
+    @property
+    def everything(self) -> bool:
+        """Whether there is no condition."""
+        return not self._conditions
+
+    def clause(self, *, before: str = " AND ") -> tuple[str, tuple[object, ...]]:
+        """Return SQL that restricts a row `o` of `observation`, and its values; "" for everything."""
+        if self.everything:
+            return "", ()
+        if self._evaluated:
+            return f"{before}+o.id IN (SELECT id FROM temp.allowed)", ()
+        own = [condition for condition in self._conditions if condition.of_observation]
+        placed = [condition for condition in self._conditions if not condition.of_observation]
+        parts = [condition.test for condition in own]
+        if placed:
+            tests = " AND ".join(condition.test for condition in placed)
+            parts.append(
+                "EXISTS (SELECT 1 FROM source s CROSS JOIN document d ON d.oid = s.oid"
+                f" LEFT JOIN commits c ON c.oid = d.oid WHERE s.id = o.source_id AND {tests})"
+            )
+        return before + " AND ".join(parts), _values([*own, *placed])
+
+    def best(
+        self,
+        fetch: Callable[[int], list[Row]],
+        keep: Callable[[list[Row]], list[Row]],
+        exactly: Callable[[], list[Row]],
+        limit: int,
+    ) -> list[Row]:
+        """Return the `limit` best rows that are allowed.
+
+        Args:
+            fetch: the best rows (key, score, ...), so many of them, allowed or not, best first.
+            keep: those rows of a list that are allowed.
+            exactly: the best rows that are allowed, of a filter that is evaluated.
+            limit: how many rows to return at most.
+        """
+        if self.everything:
+            return fetch(limit)
+        if not self._evaluated:
+            for times in _PREFIXES:
+                rows = fetch(times * limit)
+                whole = len(rows) < times * limit
+                # Which of several equal rows came last is not known.
+                sure = rows if whole else [row for row in rows if row[1] != rows[-1][1]]
+                kept = _first_kept(sure, keep, limit)
+                if whole or len(kept) == limit:
+                    return kept
+            self._evaluate()
+        return exactly()
+
+    def among(self, ids: Iterable[int]) -> set[int]:
+        """Return which of these observations are allowed."""
+        clause, values = self.clause()
+        statement = f"SELECT 1 FROM observation o WHERE o.id = ? AND o.live{clause}"
+        return self._passing(ids, statement, values)
+
+    def texts_among(self, keys: Iterable[bytes]) -> set[bytes]:
+        """Return which of these texts an allowed observation says."""
+        clause, values = self.clause()
+        statement = f"SELECT 1 FROM observation o WHERE o.text_key = ? AND o.live{clause} LIMIT 1"
+        return self._passing(keys, statement, values)
+
+    def _passing(self, keys: Iterable[Key], statement: str, values: tuple[object, ...]) -> set[Key]:
+        """Return the ids or texts for which a statement has a row; each is tested once per filter."""
+        passing = set()
+        for key in keys:
+            if key not in self._tested:
+                row = self._connection.execute(statement, (key, *values)).fetchone()
+                self._tested[key] = row is not None
+            if self._tested[key]:
+                passing.add(key)
+        return passing
+
+    def text_keys(self) -> frozenset[bytes]:
+        """Return the texts of all allowed observations, of a filter that is evaluated."""
+        if self._text_keys is None:
+            rows = self._connection.execute(
+                "SELECT DISTINCT o.text_key FROM temp.allowed a CROSS JOIN observation o ON o.id = a.id"
+            )
+            self._text_keys = frozenset(row[0] for row in rows)
+        return self._text_keys
+
+    def may_have(self, session: str | None, path: str) -> bool:
+        """Return False where no document of a session, or at a path, has an allowed observation."""
+        if self.everything or not self._evaluated:
+            return True
+        if self._places is None:
+            rows = self._connection.execute(
+                "SELECT DISTINCT d.session, d.path FROM temp.allowed a"
+                " CROSS JOIN observation o ON o.id = a.id CROSS JOIN source s ON s.id = o.source_id"
+                " CROSS JOIN document d ON d.oid = s.oid"
+                " WHERE d.kind != 'commit'"
+            ).fetchall()
+            self._places = frozenset([(row[0], "") for row in rows] + [(None, row[1]) for row in rows])
+        return ((session, "") if session else (None, path)) in self._places
+
+    def _evaluate_if_narrow(self) -> None:
+        walks = [condition for condition in self._conditions if self._count(condition) <= _NARROW_INDEX]
+        if walks:
+            self._fill(min(walks, key=self._count), _NARROW_TABLE)
+
+    def _evaluate(self) -> None:
+        self._fill(min(self._conditions, key=self._count), None)
+
+    def _count(self, condition: Condition) -> int:
+        """Return the number of rows of a condition's index, or one more than make it narrow."""
+        row = self._connection.execute(
+            f"SELECT count(*) FROM ({condition.index} LIMIT ?)", (*condition.index_values, _NARROW_INDEX + 1)
+        ).fetchone()
+        return int(row[0])
+
+    def _fill(self, walked: Condition, most: int | None) -> None:
+        """Fill `temp.allowed` along one condition's index; too many rows leave the filter unevaluated."""
+        others = [condition for condition in self._conditions if condition is not walked]
+        tests = "".join(f" AND {condition.test}" for condition in others)
+        self._connection.execute("CREATE TEMP TABLE IF NOT EXISTS allowed (id INTEGER PRIMARY KEY)")
+        self._connection.execute("DELETE FROM temp.allowed")
+        filled = self._connection.execute(
+            f"INSERT INTO temp.allowed SELECT DISTINCT id FROM ({walked.walk}{tests} LIMIT ?)",
+            (*walked.walk_values, *_values(others), -1 if most is None else most + 1),
         )
-        return frozenset(row[0] for row in rows)
+        self._evaluated = most is None or filled.rowcount <= most
 
 
-@dataclass(slots=True)
-class _Conditions:
-    clauses: list[str] = field(default_factory=list)
-    bound: list[object] = field(default_factory=list)
-
-    def add(self, clause: str, *values: object) -> None:
-        self.clauses.append(clause)
-        self.bound += values
-
-
-def allowed(
-    connection: sqlite3.Connection,
-    repository: Repository,
-    query: Query,
-    folder: str,
-) -> Allowed:
-    """All conditions of a query together. folder: where session documents are.
-
-    Raises `UsageError` for a kind that nothing has, an unknown session or an unknown ref.
-    """
-    conditions = _Conditions()
-    if query.kinds:
-        _check_kinds(connection, query.kinds)
-        conditions.add(f"o.kind IN ({', '.join('?' * len(query.kinds))})", *query.kinds)
-    if query.session:
-        conditions.add(f"{_SESSION} = ?", _whole(connection, query.session))
-    if query.since is not None:
-        conditions.add(f"{_WHEN} >= ?", query.since)
-    if query.until is not None:
-        conditions.add(f"{_WHEN} < ?", query.until)
-    if query.path:
-        _add_path(conditions, query.path)
-    if query.ref:
-        _add_ref(connection, repository, conditions, query.ref, folder)
-    if not conditions.clauses:
-        return Allowed()
-    return Allowed(" AND ".join([_JOIN, *conditions.clauses]), tuple(conditions.bound))
+def _first_kept(rows: list[Row], keep: Callable[[list[Row]], list[Row]], limit: int) -> list[Row]:
+    """Return the first `limit` rows that are kept, testing few more than that."""
+    kept: list[Row] = []
+    at = 0
+    while at < len(rows) and len(kept) < limit:
+        step = max(limit - len(kept), _STEP)
+        kept += keep(rows[at : at + step])
+        at += step
+    return kept[:limit]
 
 
-_SESSION = f"coalesce(d.session, {SESSION_OF_COMMIT})"
+class Filters:
+    """The filter of the last question on one connection, which writes nothing to the log."""
 
-_WHEN = """coalesce(c.committed, (SELECT started FROM session WHERE id = d.session))"""
-"""NULL, which is on neither side of any bound, for a document that tells no time."""
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self._last: tuple[object, Allowed] = (None, Allowed(connection))
 
-_TOUCHES = """SELECT h.commit_id FROM change h JOIN path p ON p.id = h.path_id
- WHERE p.path = ? OR substr(p.path, 1, length(?) + 1) = ? || '/'"""
+    def allowed(self, repository: Repository, query: Query, folder: str) -> Allowed:
+        """Return what a query allows.
+
+        Args:
+            repository: where a ref is looked up.
+            query: the question with its filters.
+            folder: where session documents are archived.
+
+        Raises:
+            UsageError: a kind that nothing has, an unknown session or an unknown ref.
+        """
+        _check_kinds(self._connection, query.kinds)
+        session = _session_id(self._connection, query.session) if query.session else None
+        commit = _commit_of(repository, query.ref) if query.ref else None
+        version = self._connection.execute("PRAGMA data_version").fetchone()[0]
+        key = (version, folder, query.kinds, session, query.since, query.until, query.path, commit)
+        if key != self._last[0]:
+            self._last = (None, self._last[1])
+            conditions = conditions_of(query, session)
+            if commit:
+                conditions.append(self._reached(repository, commit, folder))
+            self._last = (key, Allowed(self._connection, conditions))
+        return self._last[1]
+
+    def _reached(self, repository: Repository, commit: str, folder: str) -> Condition:
+        """Return the condition of a ref, its tables filled from git: with what is reached, or what is not."""
+        tree = repository.names([f"{commit}:{folder}"])[0]
+        blobs = [entry.oid for entry in repository.tree(tree)] if tree else []
+        commits = repository.reachable([commit], most=_NARROW_REF + 1)
+        few = len(commits) <= _NARROW_REF
+        self._fill_ref_table("reached", [*blobs, *(commits if few else ())])
+        self._fill_ref_table("unreached", () if few else self._unreached(repository, commit))
+        return ref_condition(few=few)
+
+    def _unreached(self, repository: Repository, commit: str) -> Collection[str]:
+        """Return the recorded commits that a commit does not reach."""
+        # What tags reach is nearly always a branch's; the rest of it is remembered.
+        targets = "SELECT target FROM tip WHERE kind != 'tag' AND target IS NOT NULL"
+        side = self._connection.execute("SELECT value FROM fact WHERE name = 'side'").fetchone()
+        tips = {row[0] for row in self._connection.execute(targets)}.union(
+            json.loads(side[0]) if side else ()
+        )
+        try:
+            return repository.reachable(tips, [commit])
+        except GitError:  # a tip was pruned since the last sync
+            recorded = {row[0] for row in self._connection.execute("SELECT oid FROM commits")}
+            return recorded.difference(repository.reachable([commit]))
+
+    def _fill_ref_table(self, table: str, oids: Iterable[str]) -> None:
+        self._connection.execute(
+            f"CREATE TEMP TABLE IF NOT EXISTS {table} (oid TEXT PRIMARY KEY) WITHOUT ROWID"
+        )
+        self._connection.execute(f"DELETE FROM temp.{table}")
+        self._connection.executemany(
+            f"INSERT OR IGNORE INTO temp.{table} VALUES (?)", ((oid,) for oid in oids)
+        )
+
+
+def _values(conditions: Iterable[Condition]) -> tuple[object, ...]:
+    return tuple(value for condition in conditions for value in condition.test_values)
 
 
 def _check_kinds(connection: sqlite3.Connection, kinds: tuple[str, ...]) -> None:
     for kind in kinds:
-        ask = "SELECT 1 FROM observation WHERE live AND kind = ? LIMIT 1"
-        if kind not in KINDS and not connection.execute(ask, (kind,)).fetchone():
+        statement = "SELECT 1 FROM observation WHERE live AND kind = ? LIMIT 1"
+        if kind not in KINDS and not connection.execute(statement, (kind,)).fetchone():
             stored = connection.execute("SELECT DISTINCT kind FROM observation WHERE live ORDER BY kind")
             known = dict.fromkeys([*KINDS, *(row[0] for row in stored)])
             raise UsageError(f"no observation is a {kind!r}", hint=f"one of {', '.join(known)}")
 
 
-def _whole(connection: sqlite3.Connection, begins: str) -> str:
-    """The id of the one session whose id begins so."""
-    ask = "SELECT id FROM session WHERE substr(id, 1, length(?)) = ? ORDER BY id"
-    found = [str(row[0]) for row in connection.execute(ask, (begins, begins))]
-    if not found:
-        raise UsageError(f"no session {begins!r} is recorded", hint="patina session list")
-    if len(found) > 1:
-        some = ", ".join(found[:3]) + (", ..." if len(found) > 3 else "")
-        raise UsageError(f"{len(found)} sessions begin with {begins!r}: {some}", hint="patina session list")
-    return found[0]
+def _session_id(connection: sqlite3.Connection, prefix: str) -> str:
+    """Return the id of the one session whose id begins so."""
+    statement = "SELECT id FROM session WHERE substr(id, 1, length(?)) = ? ORDER BY id"
+    ids = [str(row[0]) for row in connection.execute(statement, (prefix, prefix))]
+    if not ids:
+        raise UsageError(f"no session {prefix!r} is recorded", hint="patina session list")
+    if len(ids) > 1:
+        some = ", ".join(ids[:3]) + (", ..." if len(ids) > 3 else "")
+        raise UsageError(f"{len(ids)} sessions begin with {prefix!r}: {some}", hint="patina session list")
+    return ids[0]
 
 
-def _add_path(conditions: _Conditions, path: str) -> None:
-    """Commits that touched a path or anything under it, and the sessions those commits belong to."""
-    path = path.rstrip("/")
-    conditions.add(
-        f"(c.id IN ({_TOUCHES}) OR d.session IN"
-        f" (SELECT {SESSION_OF_COMMIT} FROM commits c WHERE c.id IN ({_TOUCHES})))",
-        path, path, path, path, path, path,
-    )  # fmt: skip
-
-
-def _add_ref(
-    connection: sqlite3.Connection, repository: Repository, conditions: _Conditions, ref: str, folder: str
-) -> None:
-    tip = repository.resolve(ref)
-    if tip is None:
+def _commit_of(repository: Repository, ref: str) -> str:
+    commit = repository.resolve(ref)
+    if commit is None:
         raise UsageError(f"{ref!r} names no commit in this repository", hint="git branch --all")
-    connection.execute("CREATE TEMP TABLE IF NOT EXISTS reached (oid TEXT PRIMARY KEY)")
-    connection.execute("DELETE FROM reached")
-    tree = repository.names([f"{tip}:{folder}"])[0]
-    blobs = [entry.oid for entry in repository.tree(tree)] if tree else []
-    connection.executemany(
-        "INSERT OR IGNORE INTO reached VALUES (?)", [(oid,) for oid in [*repository.reachable([tip]), *blobs]]
-    )
-    conditions.add("d.oid IN (SELECT oid FROM reached)")
+    return commit

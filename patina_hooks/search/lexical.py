@@ -10,8 +10,12 @@ import sqlite3
 from functools import cache
 from itertools import islice
 from threading import Lock
+from typing import TYPE_CHECKING
 
 from patina_hooks.corpus.words import words_to_match
+
+if TYPE_CHECKING:
+    from patina_hooks.search.filters import Allowed
 
 _COMMON = 0.2
 _MOST_TERMS = 64
@@ -24,32 +28,41 @@ class Words:
         self._connection = connection
         self._terms = _terms(query)
 
-    def observations(self, limit: int, allowed: str, bound: tuple[object, ...]) -> list[tuple[int, float]]:
-        """(observation id, BM25, higher is better); `allowed` is SQL that restricts rowid, "" for all."""
+    def observations(self, limit: int, allowed: Allowed | None = None) -> list[tuple[int, float]]:
+        """Return (observation id, BM25, higher is better), best first; of those allowed only."""
         match = self._match("observation", "words")
-        return self._search("observation_words", match, "observation_words", limit, allowed, bound)
+
+        def search(most: int, clause: str = "") -> list[tuple[int, float]]:
+            return self._search("observation_words", match, most, clause)
+
+        if allowed is None:
+            return _without_border(search(limit), limit)
+        rows = allowed.best(
+            search,
+            lambda rows: _among(rows, allowed.among(number for number, _ in rows)),
+            # The plus: FTS5 would run the whole MATCH once for each rowid that it is handed.
+            lambda: search(limit, " AND +rowid IN (SELECT id FROM temp.allowed)"),
+            limit,
+        )
+        return _without_border(rows, limit)
 
     def sessions(self, column: str, limit: int) -> list[tuple[int, float]]:
         """(document id, BM25, higher is better) over "title" or "body" of whole session documents."""
-        return self._search("session_words", self._match("session", column), "session_words", limit, "", ())
+        rows = self._search("session_words", self._match("session", column), limit)
+        return _without_border(rows, limit)
 
     def _match(self, what: str, column: str) -> str:
         terms = self._telling(f"{what}_terms", f"{what}_words")
         return " OR ".join(f'{column} : "{self._terms[term]}"' for term in terms)
 
-    def _search(
-        self, table: str, match: str, rank: str, limit: int, allowed: str, bound: tuple[object, ...]
-    ) -> list[tuple[int, float]]:
+    def _search(self, table: str, match: str, limit: int, clause: str = "") -> list[tuple[int, float]]:
         if not match:
             return []
-        where = f" AND rowid IN ({allowed})" if allowed else ""
-        rows = self._connection.execute(
-            f"SELECT rowid, -bm25({rank}) FROM {table} WHERE {table} MATCH ?{where} ORDER BY 2 DESC LIMIT ?",
-            (match, *bound, limit),
+        return self._connection.execute(
+            f"SELECT rowid, -bm25({table}) FROM {table} WHERE {table} MATCH ?{clause}"
+            " ORDER BY 2 DESC, rowid LIMIT ?",
+            (match, limit),
         ).fetchall()
-        # Among equals at the border, which ones came is an accident of storage: none of them counts.
-        border = rows[-1][1] if len(rows) == limit and rows[0][1] != rows[-1][1] else None
-        return [(int(row[0]), float(row[1])) for row in rows if row[1] != border]
 
     def _telling(self, vocabulary: str, table: str) -> list[str]:
         """The terms that not too many texts have; all of them where every one is common."""
@@ -63,6 +76,16 @@ class Words:
                 counts[term] = int(row[0])
         rare = [term for term, documents in counts.items() if documents <= max(_COMMON * total, 5)]
         return rare or list(counts)
+
+
+def _without_border(rows: list[tuple[int, float]], limit: int) -> list[tuple[int, float]]:
+    # Among equals at the border, which ones came is an accident of storage: none of them counts.
+    border = rows[-1][1] if len(rows) == limit and rows[0][1] != rows[-1][1] else None
+    return [row for row in rows if row[1] != border]
+
+
+def _among(rows: list[tuple[int, float]], ids: set[int]) -> list[tuple[int, float]]:
+    return [row for row in rows if row[0] in ids]
 
 
 def _terms(query: str) -> dict[str, str]:

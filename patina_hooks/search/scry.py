@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
@@ -137,7 +136,7 @@ def scry(
 
 def _ask_words(connection: sqlite3.Connection, query: Query, allowed: Allowed, evidence: _Evidence) -> None:
     words = Words(connection, query.text)
-    evidence.observations["observation"] = dict(words.observations(_CANDIDATES, allowed.sql, allowed.bound))
+    evidence.observations["observation"] = dict(words.observations(_CANDIDATES, allowed))
     for channel, column in (("session", "body"), ("title", "title")):
         found = dict(words.sessions(column, _CANDIDATES))
         for document, path, session in connection.execute(
@@ -150,20 +149,26 @@ def _ask_words(connection: sqlite3.Connection, query: Query, allowed: Allowed, e
 def _ask_vectors(
     connection: sqlite3.Connection, allowed: Allowed, evidence: _Evidence, nearest: Nearest
 ) -> None:
-    near = dict(nearest(_CANDIDATES, allowed.text_keys(connection)))
-    where = f" AND id IN ({allowed.sql})" if allowed.sql else ""
-    said = connection.execute(
-        "SELECT id, key, weight, source_id, text_key FROM observation"
-        f" WHERE text_key IN ({', '.join('?' * len(near))}) AND live{where} ORDER BY text_key, key",
-        (*near, *allowed.bound),
+    def keep(rows: list[tuple[bytes, float]]) -> list[tuple[bytes, float]]:
+        texts = allowed.texts_among([key for key, _ in rows])
+        return [row for row in rows if row[0] in texts]
+
+    near = allowed.best(
+        lambda limit: nearest(limit, None),
+        keep,
+        lambda: nearest(_CANDIDATES, allowed.text_keys()),
+        _CANDIDATES,
+    )
+    clause, values = allowed.clause()
+    statement = (
+        "SELECT o.id, o.key, o.weight, o.source_id FROM observation o"
+        f" WHERE o.text_key = ? AND o.live{clause} ORDER BY o.key LIMIT {_PLACES_OF_A_TEXT}"
     )
     scores: dict[int, float] = {}
-    places = Counter[bytes]()
-    for number, *about, text in said:
-        places[text] += 1
-        if places[text] <= _PLACES_OF_A_TEXT:
-            scores[number] = near[text]
-            evidence.found[number] = (number, *about)
+    for text, score in near:
+        for row in connection.execute(statement, (text, *values)):
+            scores[row[0]] = score
+            evidence.found[row[0]] = row
     evidence.observations["vector"] = scores
 
 
@@ -280,12 +285,16 @@ def _first(
     connection: sqlite3.Connection, unit: tuple[str, str], allowed: Allowed, units: Units
 ) -> _Candidate | None:
     """A unit that only its title or the whole document found: show where it begins."""
-    where = f" AND o.id IN ({allowed.sql})" if allowed.sql else ""
     column = "session" if unit[0] == "session" else "path"
+    if not allowed.may_have(*((unit[1], "") if column == "session" else (None, unit[1]))):
+        return None
+    clause, values = allowed.clause()
     row = connection.execute(
-        f"SELECT o.id {_PLACES} WHERE d.{column} = ? AND o.live{where}"
+        "SELECT o.id FROM document d CROSS JOIN source s ON s.oid = d.oid"
+        " CROSS JOIN observation o ON o.source_id = s.id"
+        f" WHERE d.{column} = ? AND d.kind != 'commit' AND o.live{clause}"
         " ORDER BY o.kind != 'goal', o.line, o.key LIMIT 1",
-        (unit[1], *allowed.bound),
+        (unit[1], *values),
     ).fetchone()
     return _candidates(connection, [row[0]], {}, units)[0] if row else None
 

@@ -17,8 +17,9 @@ from support.memory import Memory
 from support.shell import PATINA, Shell
 
 from patina_hooks import worker
-from patina_hooks.git.lock import SyncLock
+from patina_hooks.git.lock import SYNC_LOCK, SyncLock
 
+NOT_INDEXED = "patina: another patina process is running; the latest commits are not indexed yet"
 LISTINGS = (
     ("status",), ("log",), ("pairs",), ("plugins",), ("doctor",), ("session", "list"), ("session", "status"),
     ("scry", "marmots"), ("scry", "--file", "src/parse.py"),
@@ -236,7 +237,7 @@ def test_no_command_starts_a_worker_where_hooks_would_not(
     monkeypatch.setattr(worker, "start_worker", lambda common, work_tree: calls.append(work_tree))
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    with SyncLock(memory.state / worker.SYNC_LOCK):  # so that there is something left to do
+    with SyncLock(memory.state / SYNC_LOCK):  # so that there is something left to do
         Shell(memory.root).invoke("status")
     assert len(calls) == started
     Shell(memory.root).invoke("session", "start", "a title")
@@ -247,14 +248,61 @@ def test_a_commit_that_another_process_has_not_come_to_is_no_silent_gap(
     memory: Memory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATINA_SKIP", "1")
-    with SyncLock(memory.state / worker.SYNC_LOCK):
+    with SyncLock(memory.state / SYNC_LOCK):
         assert "another patina" not in Shell(memory.root).invoke("scry", "marmots").stderr
         memory.commit("zebras cross the road")
         done = Shell(memory.root).invoke("scry", "zebras", "--mode", "lexical")
-        assert "has not come to the newest commit yet" in done.stderr
+        assert done.stderr.startswith(f"{NOT_INDEXED}\n")
     done = Shell(memory.root).invoke("scry", "zebras", "--mode", "lexical")
     assert "zebras cross the road" in done.stdout
     assert "another patina" not in done.stderr
+
+
+def test_a_note_that_another_process_keeps_from_the_index_is_told_of_in_the_next_answer(
+    memory: Memory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATINA_SKIP", "1")
+    shell = Shell(memory.root)
+    shell.out("session", "start", "a title")
+    shell.out("scry", "marmots")
+    with SyncLock(memory.state / SYNC_LOCK):
+        shell.out("session", "note", "zebras cross the road")
+        assert shell.invoke("scry", "zebras", "--mode", "lexical").stderr.startswith(f"{NOT_INDEXED}\n")
+        assert not memory.patina().is_current()
+    assert "zebras cross the road" in shell.out("scry", "zebras", "--mode", "lexical")
+    assert memory.patina().is_current()
+
+
+def test_a_question_waits_for_a_process_that_is_about_to_end(
+    memory: Memory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATINA_SKIP", "1")
+    memory.commit("zebras cross the road")
+    acquire, lock = SyncLock.acquire, SyncLock(memory.state / SYNC_LOCK)
+    lock.acquire()
+
+    def release_first(self: SyncLock, wait: float | None = 0) -> bool:
+        if wait:
+            lock.release()
+        return acquire(self, wait)
+
+    monkeypatch.setattr(SyncLock, "acquire", release_first)
+    assert "zebras cross the road" in Shell(memory.root).out("scry", "zebras", "--mode", "lexical")
+
+
+@pytest.mark.parametrize("command", ["sync", "gc"])
+def test_a_command_names_the_process_it_waits_for(memory: Memory, command: str) -> None:
+    with SyncLock(memory.state / SYNC_LOCK) as lock, subprocess.Popen(
+        [*PATINA, command], cwd=memory.root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as waiting:  # fmt: skip
+        assert waiting.stderr
+        assert (
+            waiting.stderr.readline() == f"patina: waiting for another patina process (pid {os.getpid()})\n"
+        )
+        lock.release()
+        out, err = waiting.communicate(timeout=60)
+    assert (waiting.returncode, err) == (0, "")
+    assert out
 
 
 def test_a_worker_that_cannot_be_started_is_no_failure(
@@ -264,7 +312,7 @@ def test_a_worker_that_cannot_be_started_is_no_failure(
         raise BlockingIOError("Resource temporarily unavailable")
 
     monkeypatch.setattr(worker, "start_worker", refuse)
-    with SyncLock(memory.state / worker.SYNC_LOCK):
+    with SyncLock(memory.state / SYNC_LOCK):
         assert Shell(memory.root).invoke("status").exit_code == 0
 
 

@@ -69,14 +69,30 @@ def test_sync_says_what_it_did(memory: Memory, shell: Shell) -> None:
 
 def test_the_log_newest_first(memory: Memory, shell: Shell) -> None:
     oid = memory.commit("one more unicorn")
-    events = json.loads(shell.out("log", "--json"))
-    assert events[0].keys() == {"time", "kind", "subject", "detail"}
+    events = json.loads(shell.out("log", "--kind", "commit", "--json"))
+    assert events[0].keys() == {"time", "kind", "subject", "detail", "dated"}
     newest = events[0]
     assert (newest["kind"], newest["subject"], newest["detail"]) == ("commit", oid, "one more unicorn")
-    assert f"commit    {oid[:10]}  one more unicorn\n" in shell.out("log", "-n", "1")
+    assert f"commit    {oid[:10]}  one more unicorn  (recorded " in shell.out("log", "--kind", "commit")
     sessions = json.loads(shell.out("log", "--kind", "session", "--json"))
     assert {event["kind"] for event in sessions} == {"session"}
-    assert shell.out("log", "--kind", "no-such-kind") == ""
+    assert shell.run("log", "--kind", "no-such-kind").returncode == 2
+    assert shell.invoke("log", "--kind", "gone").stderr == "patina: no event of the kind 'gone' is recorded\n"
+
+
+def test_the_log_lists_the_newest_commits_first_after_init(tmp_path: Path) -> None:
+    memory = Memory.make(tmp_path / "repository")
+    oids = [memory.commit(f"change number {number}") for number in range(25)]
+    shell = Shell(memory.root)
+    shell.out("init", "--no-hooks")
+    events = json.loads(shell.out("log", "--json"))
+    assert [event["subject"] for event in events] == oids[:-21:-1]
+    dates = memory.git("log", "-20", "--format=%ct").split()
+    assert [str(event["dated"]) for event in events] == dates
+    assert all(event["time"] > event["dated"] for event in events)
+    first = shell.out("log").splitlines()[0]
+    assert first.startswith("2023-11-1")
+    assert " (recorded 20" in first
 
 
 def test_pairs_with_texts_and_evidence(shell: Shell) -> None:

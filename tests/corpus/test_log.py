@@ -60,6 +60,50 @@ def test_a_log_of_another_version_is_emptied_but_for_its_events(folder: Path) ->
         assert (log.fact("synced"), len(log.events(9))) == ("", 1)
 
 
+def test_events_are_listed_by_their_own_dates_when_history_was_read_backwards(folder: Path) -> None:
+    with Log(folder) as log:
+        with log.writing():
+            log.record_once("commit", [("b", "second", 200), ("a", "first", 100)])
+            log.record_once("document", [("x.md", "1", None)])
+        assert [event.subject for event in log.events(9)] == ["x.md", "b", "a"]
+        document, *commits = log.events(9)
+        assert document.dated == document.time
+        assert [event.dated for event in commits] == [200, 100]
+
+
+def test_an_event_is_recorded_once_when_the_index_is_built_again(folder: Path) -> None:
+    events = (
+        ("commit", [("a", "first", 100), ("b", "second", 200)]),
+        ("skipped", [("a", "too large", 100)]),
+        ("document", [("x.md", "1", None), ("x.md", "2", None)]),
+        ("session", [("s", "ended", None)]),
+    )
+    with Log(folder) as log:
+        for _ in range(2):
+            with log.writing():
+                for kind, rows in events:
+                    log.record_once(kind, rows)
+        assert len(log.events(99)) == 6
+        with log.writing():
+            log.record("gone", [("a", "")])
+            log.record_once("commit", [("a", "first", 100)])
+        assert [event.subject for event in log.events(9, "commit")] == ["b", "a", "a"]
+
+
+def test_events_of_version_3_get_the_dates_of_their_commits(folder: Path) -> None:
+    with Log(folder) as log, log.writing() as connection:
+        connection.execute("INSERT INTO commits VALUES (1, 'a', 'Ada', 100, 150, 0, 0)")
+        log.record("commit", [("a", "first")])
+        log.record("gone", [("c", "")])
+        connection.execute("DROP INDEX event_by_date")
+        connection.execute("ALTER TABLE event DROP COLUMN dated")
+        connection.execute("PRAGMA user_version = 3")
+    with Log(folder) as log:
+        gone, commit = log.events(9)
+        assert (commit.dated, gone.dated) == (150, gone.time)
+        assert commit.time == gone.time
+
+
 def test_past_events_are_changed_only_for_a_secrets_sake(folder: Path) -> None:
     with Log(folder) as log:
         with log.writing():

@@ -71,7 +71,10 @@ def live(log: Log) -> list[str]:
 
 
 def test_an_object_at_two_places_is_live_once_and_until_both_are_gone(log: Log) -> None:
-    extractors, changed = Extractors(plugins()), Changed()
+    extractors = Extractors(plugins())
+    added: list[Recorded] = []
+    removed: list[Recorded] = []
+    changed = Changed(on_added=added.append, on_removed=removed.append)
     document = Document("session", "a" * 40, "# Session: x\n\n**Key Decisions:**\n- chose sqlite\n")
     first = Place("session", document.oid, "layer/sessions/20251101-090000.md", "", SESSION)
     second = Place("session", document.oid, "layer/sessions/copy.md")
@@ -79,15 +82,15 @@ def test_an_object_at_two_places_is_live_once_and_until_both_are_gone(log: Log) 
         store_source(connection, extractors, document)
         add_document(connection, extractors, first, changed)
         add_document(connection, extractors, second, changed)
-    assert (live(log), len(changed.added)) == (["chose sqlite"], 1)
+    assert (live(log), len(added)) == (["chose sqlite"], 1)
     with log.writing() as connection:
         remove_document(connection, first, changed)
-    assert (live(log), changed.removed) == (["chose sqlite"], [])
+    assert (live(log), removed) == (["chose sqlite"], [])
     with log.writing() as connection:
         remove_document(connection, second, changed)
         remove_document(connection, second, changed)
     assert live(log) == []
-    assert [one.id for one in changed.removed] == [one.id for one in changed.added]
+    assert [one.id for one in removed] == [one.id for one in added]
 
 
 def test_texts_are_counted_by_what_says_them(log: Log) -> None:

@@ -415,7 +415,7 @@ def test_hooks_that_cannot_be_written_are_an_error_with_a_remedy(
     assert ways(install(repository))["post-commit"] == "by hand"
     repository.state.rename(sandbox.folder / "moved")
     repository.state.write_text("in the way")
-    with pytest.raises(StateError, match="cannot be made"):
+    with pytest.raises(StateError, match="is a file, not a folder"):
         install(repository)
     repository.state.unlink()
     (sandbox.root / ".git/hooks").rename(sandbox.folder / "hooks")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
@@ -11,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from patina_hooks.errors import StateError
-from patina_hooks.git.lock import SyncLock
+from patina_hooks.git import lock as lock_module
+from patina_hooks.git.lock import SyncLock, announce_waits
 
 _HOLD = """\
 import sys
@@ -99,6 +101,21 @@ def test_a_child_does_not_keep_it(tmp_path: Path) -> None:
         child.communicate(timeout=60)
 
 
+def test_a_wait_is_announced_once_when_it_lasts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lock_module, "_SILENT_SECONDS", 0.0)
+    said: list[str] = []
+    with SyncLock(tmp_path / "lock"), announce_waits(said.append):
+        assert not SyncLock(tmp_path / "lock").acquire(wait=0.2)
+        assert not SyncLock(tmp_path / "lock").acquire()
+    assert said == [f"waiting for another patina process (pid {os.getpid()})"]
+
+
+@pytest.mark.parametrize("content", [b"", b"x" * 9000, b"\xff", b"12 34"], ids=repr)
+def test_a_holder_is_named_without_an_id_when_the_file_tells_none(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "lock").write_bytes(content)
+    assert SyncLock(tmp_path / "lock").holder() == "another patina process"
+
+
 def test_no_descriptor_is_left_behind(tmp_path: Path) -> None:
     with SyncLock(tmp_path / "lock"):
         before = len(list(Path("/dev/fd").iterdir()))
@@ -120,6 +137,6 @@ def test_the_file_stays(tmp_path: Path) -> None:
 
 
 def test_a_place_that_cannot_be_written_is_an_error_with_a_remedy(tmp_path: Path) -> None:
-    with pytest.raises(StateError, match="cannot be opened") as caught:
+    with pytest.raises(StateError, match="cannot open") as caught:
         SyncLock(tmp_path / "nowhere" / "lock").acquire()
     assert caught.value.hint

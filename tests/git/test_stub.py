@@ -159,9 +159,37 @@ def script_is_a_folder(sandbox: Sandbox, state: Path, recorder: Recorder) -> Non
     (state / stub.SCRIPT).mkdir()
 
 
+def replace_with_pipe(path: Path) -> None:
+    path.unlink(missing_ok=True)
+    os.mkfifo(path)
+
+
+def spool_is_a_pipe(sandbox: Sandbox, state: Path, recorder: Recorder) -> None:
+    replace_with_pipe(state / "spool")
+
+
+def script_is_a_pipe(sandbox: Sandbox, state: Path, recorder: Recorder) -> None:
+    replace_with_pipe(state / stub.SCRIPT)
+
+
+def script_is_a_link_to_a_pipe(sandbox: Sandbox, state: Path, recorder: Recorder) -> None:
+    replace_with_pipe(state / "pipe")
+    (state / stub.SCRIPT).unlink()
+    (state / stub.SCRIPT).symlink_to("pipe")
+
+
+def state_is_a_pipe(sandbox: Sandbox, state: Path, recorder: Recorder) -> None:
+    shutil.rmtree(state)
+    os.mkfifo(state)
+
+
 @pytest.mark.parametrize(
     "fault",
     [
+        spool_is_a_pipe,
+        script_is_a_pipe,
+        script_is_a_link_to_a_pipe,
+        state_is_a_pipe,
         spool_is_a_folder,
         disk_is_full,
         interpreter_is_gone,

@@ -11,8 +11,8 @@ from support.memory import FAST_RECIPE, Memory
 from support.workers import all_ended, recorded, wait_for_workers, work
 
 from patina_hooks.git.hooks import install
-from patina_hooks.git.lock import SyncLock
-from patina_hooks.worker import SYNC_LOCK, WORKER_LOCK
+from patina_hooks.git.lock import SYNC_LOCK, SyncLock
+from patina_hooks.worker import WORKER_LOCK
 
 _EACH = 15
 

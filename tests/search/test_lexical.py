@@ -44,7 +44,7 @@ def log(tmp_path: Path) -> Iterator[Log]:
 
 def found(log: Log, query: str) -> list[str]:
     ask = "SELECT text FROM observation WHERE id = ?"
-    hits = Words(log.connection, query).observations(100, "", ())
+    hits = Words(log.connection, query).observations(100)
     assert hits == sorted(hits, key=lambda hit: -hit[1])
     return [log.connection.execute(ask, (number,)).fetchone()[0] for number, _ in hits]
 
@@ -110,9 +110,9 @@ def test_equals_at_the_border_are_left_out_all_of_them(log: Log) -> None:
             connection.execute("INSERT INTO commits VALUES (?, ?, '', 0, 0, 0, 0)", (number, oid))
             store_source(connection, extractors, Document("commit", oid, message))
             add_document(connection, extractors, Place("commit", oid), Changed())
-    hits = Words(log.connection, "marmot").observations(4, "", ())
+    hits = Words(log.connection, "marmot").observations(4)
     assert len(hits) == 1
-    assert len(Words(log.connection, "marmot").observations(100, "", ())) == 7
+    assert len(Words(log.connection, "marmot").observations(100)) == 7
 
 
 CHINESE = (

@@ -15,8 +15,7 @@ from pathlib import Path
 from support.marked import ROOT
 
 from patina_hooks.git import spool
-from patina_hooks.git.lock import SyncLock
-from patina_hooks.worker import SYNC_LOCK
+from patina_hooks.git.lock import SYNC_LOCK, SyncLock
 
 _SCRIPTS = sysconfig.get_path("scripts")
 

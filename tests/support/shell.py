@@ -45,10 +45,11 @@ class Shell:
         assert (result.exit_code, result.stderr) == (0, ""), result.output
         return result.stdout
 
-    def invoke(self, *arguments: str) -> Result:
+    def invoke(self, *arguments: str, catch: bool = False) -> Result:
+        """Run a command in this process. catch: leave what it raises in the result."""
         here = Path.cwd()
         os.chdir(self.folder)
         try:
-            return CliRunner().invoke(patina, arguments, catch_exceptions=False)
+            return CliRunner().invoke(patina, arguments, catch_exceptions=catch)
         finally:
             os.chdir(here)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import re
+import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from patina_hooks.errors import ModelError, SettingsError
+from patina_hooks.errors import ModelError, SettingsError, StateError
+from patina_hooks.files import make_private
 from patina_hooks.models.encoding import processors
 from patina_hooks.settings import runtime_settings
 
@@ -35,6 +39,7 @@ def chosen_place() -> Place:
 
     Raises `SettingsError` for a value that means nothing, `ModelError` for a device that is not there.
     """
+    _keep_caches_private()
     # 1 s to import: only when something is computed.
     from patina_torch.library import torch
 
@@ -46,6 +51,20 @@ def chosen_place() -> Place:
         raise SettingsError(f"runtime.torch.threads is {threads}: expected 0 (choose) or more")
     there = _device(device)
     return Place(there, getattr(torch, dtype), threads or processors() if there.type == "cpu" else 1)
+
+
+def _keep_caches_private() -> None:
+    """Name a folder of patina for the compiler's cache, which PyTorch makes when it is imported.
+
+    Its own default is a folder in the system's temporary folder that others can prepare.
+    """
+    if "torch" not in sys.modules and "TORCHINDUCTOR_CACHE_DIR" not in os.environ:
+        from platformdirs import user_cache_path
+
+        folder = user_cache_path("patina", appauthor=False) / "torch"
+        with suppress(OSError, StateError):  # nothing can be written there: PyTorch finds a place itself
+            make_private(folder)
+            os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(folder)
 
 
 def variant(model: ModelSpec) -> str:
