@@ -16,7 +16,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from patina_hooks.configuration import configuration
+from patina_hooks.configuration import configuration, user_redaction
 from patina_hooks.corpus.log import LOG_FILE, Event, Log
 from patina_hooks.errors import (
     IndexDamaged,
@@ -202,6 +202,10 @@ class Patina:
             self.repository.root, text, limit=limit, mode=mode, kinds=kinds, session=session, since=since,
             until=until, ref=ref, path=path,
         )  # fmt: skip
+        question = user_redaction().remove(query.text)
+        if not question and query.text:
+            return []
+        query = replace(query, text=question)
         try:
             try:
                 return self._found(query)

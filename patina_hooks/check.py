@@ -13,11 +13,13 @@ from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
+from patina_hooks.configuration import user_redaction
 from patina_hooks.errors import GitError, SettingsError
 from patina_hooks.git.repository import DOCUMENT_CAP
 
 if TYPE_CHECKING:
     from patina_hooks.git.repository import Repository
+    from patina_hooks.redaction import Redaction
 
 RECIPE = ".patina/oxidize.yaml"
 SETTINGS = ".patina/config.toml"
@@ -67,6 +69,7 @@ def check_staged(repository: Repository, index: str | None = None) -> list[Findi
     entries = [entry for entry in staged(repository, index) if entry.mode != _SUBMODULE]
     findings = [finding for entry in entries for finding in check_entry(entry, sessions)]
     files = [entry for entry in entries if entry.mode != _LINK]
+    redaction = user_redaction()
     wanted = [(entry, check) for entry in files if (check := _content_check(entry.path, sessions))]
     blobs = repository.blobs([entry.oid for entry, _ in wanted], DOCUMENT_CAP)
     for (entry, check), blob in zip(wanted, blobs, strict=True):
@@ -76,7 +79,7 @@ def check_staged(repository: Repository, index: str | None = None) -> list[Findi
             message = f"{blob.size:,} bytes; patina reads {DOCUMENT_CAP:,} at most"
             findings.append(Finding(entry.path, 1, message))
         else:
-            findings += check(entry.path, blob.data)
+            findings += [*check(entry.path, blob.data), *check_secrets(entry.path, blob.data, redaction)]
     return sorted(findings, key=lambda finding: (finding.path, finding.line))
 
 
@@ -138,6 +141,13 @@ def check_session(path: str, data: bytes) -> Iterator[Finding]:
     if lines[0].startswith("# Session:") and "ID" in header:
         yield from _check_header(path, lines[0], header)
         yield from _check_placeholders(path, lines)
+
+
+def check_secrets(path: str, data: bytes, redaction: Redaction) -> Iterator[Finding]:
+    """Name the lines that hold a secret, and its form; never the secret."""
+    for secret in redaction.find(data.decode("utf-8", "replace")):
+        message = f"{secret.form} in plain text; remove it from the file, and revoke it if it was shared"
+        yield Finding(path, secret.line, message)
 
 
 def _sessions_folder(repository: Repository) -> str:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from patina_hooks.errors import SettingsError
 from patina_hooks.recipe import Recipe, load_recipe
-from patina_hooks.settings import Settings, load_settings
+from patina_hooks.redaction import Redaction
+from patina_hooks.settings import Settings, load_redaction, load_settings
 from patina_hooks.types import Fault
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ class Configuration:
     settings: Settings
     recipe: Recipe | None
     faults: tuple[Fault, ...] = ()
+    redaction: Redaction = field(default_factory=Redaction)
 
 
 def configuration(repository: Repository) -> Configuration:
@@ -35,4 +37,12 @@ def configuration(repository: Repository) -> Configuration:
         recipe = load_recipe(root)
     except SettingsError as error:
         faults.append(Fault("patina-hooks", "recipe", str(error)))
-    return Configuration(settings, recipe, tuple(faults))
+    return Configuration(settings, recipe, tuple(faults), user_redaction())
+
+
+def user_redaction() -> Redaction:
+    """Read the user's rules; an invalid file leaves the built-in ones in force."""
+    try:
+        return load_redaction()
+    except SettingsError:
+        return Redaction()

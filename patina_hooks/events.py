@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, Final
 
+from patina_hooks.configuration import user_redaction
 from patina_hooks.types import Document
 
 if TYPE_CHECKING:
@@ -174,7 +176,9 @@ class EventQueue:
         )
         oids = [row[0] for row in db.execute("SELECT oid FROM earlier")]
         if oids:
-            rows = ((_pack(commit), commit.oid) for commit in repository.commits(oids))
+            redact = user_redaction().redact
+            commits = (replace(c, message=redact(c.message)) for c in repository.commits(oids))
+            rows = ((_pack(commit), commit.oid) for commit in commits)
             db.executemany("UPDATE earlier SET data = ? WHERE oid = ?", rows)
 
     def _commits_of(self, session: Session) -> list[Commit]:

@@ -8,11 +8,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import astuple
+from dataclasses import astuple, replace
 from pathlib import Path
 
 from patina_hooks.corpus.log import Log
 from patina_hooks.errors import StateError
+from patina_hooks.redaction import redact_secrets
 from patina_hooks.types import Fault
 
 _MOST_FAULTS = 100
@@ -30,7 +31,8 @@ def stored_faults(log: Log, name: str) -> list[Fault]:
 
 def store_faults(log: Log, name: str, faults: Iterable[Fault]) -> None:
     """Replace the stored faults, and record those that differ; inside a transaction."""
-    distinct = list(dict.fromkeys(faults))[:_MOST_FAULTS]
+    safe = (replace(fault, error=redact_secrets(fault.error)) for fault in faults)
+    distinct = list(dict.fromkeys(safe))[:_MOST_FAULTS]
     stored = json.dumps([astuple(fault) for fault in distinct])
     if log.fact(name, "[]") != stored:
         log.remember(name, stored)

@@ -13,7 +13,8 @@ model nor a path outside itself. The repository's word goes before the user's wh
     defer_seconds = 600           # user: how long to wait for a rebase to end
 
     [redact]
-    patterns = ["ghp_[A-Za-z0-9]{36}"]   # user: replaced before anything is stored
+    builtin = true                # user: redact the secrets that `patina_hooks.redaction` recognises
+    patterns = ["ACME-[0-9]{12}"] # user: more that is replaced before anything is stored or sent
 
     [runtime.torch]
     device = "cuda"               # user: each runtime names its own, see `runtime_settings`
@@ -29,6 +30,7 @@ from typing import Any, TypeVar
 
 from patina_hooks.errors import SettingsError
 from patina_hooks.files import plain_file
+from patina_hooks.redaction import Redaction
 
 REPOSITORY_FILE = ".patina/config.toml"
 _SIZE_CAP = 64 * 1024
@@ -46,6 +48,7 @@ class Settings:
     sessions_folder: str = "layer/sessions"
     defer_seconds: int = 600
     redact: tuple[str, ...] = ()
+    redact_builtin: bool = True
 
 
 def load_settings(root: Path) -> Settings:
@@ -58,6 +61,21 @@ def load_settings(root: Path) -> Settings:
     if own is not None:
         settings = _merge(settings, _read(own), REPOSITORY_FILE, _REPOSITORY_KEYS)
     return settings
+
+
+def load_redaction() -> Redaction:
+    """Read the user's `[redact]` table; a repository's settings, valid or not, have no say in it.
+
+    Raises `SettingsError` where the user's file cannot be read. An invalid key is `load_settings`' to report.
+    """
+    path = user_file()
+    table = _tables(_read(path), str(path)).get("redact", {}) if path.is_file() else {}
+    given = table if isinstance(table, dict) else {}
+    valid = {name for name in given if (key := _KEYS.get(("redact", name))) and not key.check(given[name])}
+    return Redaction(
+        builtin=given["builtin"] if "builtin" in valid else True,
+        patterns=tuple(given["patterns"]) if "patterns" in valid else (),
+    )
 
 
 def runtime_settings(runtime: str, usual: Mapping[str, Value]) -> dict[str, Value]:
@@ -178,6 +196,10 @@ def _seconds(value: object) -> str:
     return "" if fits else "expected whole seconds from 0 to 86400"
 
 
+def _switch(value: object) -> str:
+    return "" if isinstance(value, bool) else "expected true or false"
+
+
 def _patterns(value: object) -> str:
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
         return "expected a list of regular expressions"
@@ -198,5 +220,6 @@ _REPOSITORY_KEYS = {
 _KEYS = {
     **_REPOSITORY_KEYS,
     ("worker", "defer_seconds"): _Key("defer_seconds", _seconds),
+    ("redact", "builtin"): _Key("redact_builtin", _switch),
     ("redact", "patterns"): _Key("redact", _patterns, tuple),
 }

@@ -7,14 +7,12 @@ on from there.
 
 from __future__ import annotations
 
-import json
 import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, replace
 from functools import lru_cache, partial
-from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,9 +40,9 @@ from patina_hooks.pairs.update import Extracted, update_pairs
 from patina_hooks.plugins import Plugins
 from patina_hooks.recipe import Recipe
 from patina_hooks.recorded_faults import kept_faults, store_faults, stored_faults
+from patina_hooks.redaction import Redaction
 from patina_hooks.search.probing import compared_space, record_makers
 from patina_hooks.search.vectors import Embedded, Space, VectorUpdate, projected_space, wanted_space
-from patina_hooks.settings import Settings
 from patina_hooks.types import Fault
 
 if TYPE_CHECKING:
@@ -213,7 +211,7 @@ def _synchronise(
             _begin_anew(log)
         said = configuration(repository)
         run.faults += said.faults
-        extractors = Extractors(plugins, said.settings.redact)
+        extractors = Extractors(plugins, said.redaction)
         reconciled = reconcile(
             repository, log, extractors, said.settings, show, _listened(run.events), quick=quick
         )
@@ -222,7 +220,7 @@ def _synchronise(
         _queue(log, reconciled, run)
         if said.recipe is not None:
             _vectors(repository, log, plugins, said.recipe, run, open_model, limits, show, full)
-        _leave_no_trace(log, said.settings)
+        _leave_no_trace(log, extractors.redaction)
         run.faults += plugins.faults
         _keep_faults(log, run, reconciled.anything)
         if background:
@@ -257,9 +255,10 @@ def _listened(events: EventQueue) -> Reconciled:
 def _begin_anew(log: Log) -> None:
     log.check()
     with log.writing():
-        space = log.fact("space")
+        kept = {name: log.fact(name) for name in ("space", "redaction")}
         log.empty()
-        log.remember("space", space)  # which answers until the recipe's own is whole
+        for name, value in kept.items():
+            log.remember(name, value)  # the space answers until the recipe's own is whole
 
 
 def _pairs(log: Log, plugins: Plugins, run: _Run) -> None:
@@ -344,13 +343,14 @@ def _queue(log: Log, reconciled: Reconciled, run: _Run) -> None:
             run.events.add_ended(after, commits_of(log.connection, after.id))
 
 
-def _leave_no_trace(log: Log, settings: Settings) -> None:
-    """What new rules of redaction took out is not to stay in free pages and journals."""
-    rules = sha256(json.dumps(settings.redact).encode()).hexdigest() if settings.redact else ""
-    if log.fact("redaction") != rules:
+def _leave_no_trace(log: Log, redaction: Redaction) -> None:
+    """Remove from free pages and journals what new rules of redaction took out."""
+    if log.fact("redaction") == redaction.signature:
+        return
+    if not log.is_new:
         log.compact()
-        with log.writing():
-            log.remember("redaction", rules)
+    with log.writing():
+        log.remember("redaction", redaction.signature)
 
 
 def _keep_faults(log: Log, run: _Run, reconciled: bool) -> None:

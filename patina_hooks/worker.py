@@ -210,10 +210,12 @@ def logged(state: Path, work: Callable[[], None]) -> bool:
     from logging.handlers import RotatingFileHandler
 
     from patina_hooks.display import clean
+    from patina_hooks.redaction import redact_secrets
 
     class Readable(logging.Formatter):
         def format(self, record: logging.LogRecord) -> str:
-            return clean(super().format(record))  # an error may quote what stands in the repository
+            # An error may quote what stands in the repository.
+            return clean(redact_secrets(super().format(record)))
 
     handler = RotatingFileHandler(
         state / LOG, maxBytes=256 * 1024, backupCount=2, encoding="utf-8", delay=True

@@ -16,6 +16,7 @@ from support.sandbox import Sandbox, make_sandbox
 from patina_hooks.check import Finding, Staged, check_entry, check_session, check_staged, staged
 from patina_hooks.commands.check import check_command
 from patina_hooks.git.repository import DOCUMENT_CAP, Repository
+from patina_hooks.settings import user_file
 
 ID = "20251101-093000"
 PATH = f"layer/sessions/{ID}.md"
@@ -295,3 +296,25 @@ def test_real_documents_are_let_through() -> None:
     assert documents
     for path in documents:
         assert list(check_session(f"layer/sessions/{path.name}", path.read_bytes())) == []
+
+
+# --- secrets ----------------------------------------------------------------------------------------
+
+
+def test_secret_is_named_with_its_line_when_a_session_document_is_staged(sandbox: Sandbox) -> None:
+    token = "ghp_16C7e42F292c6912E7710c838347Ae178B4a"
+    stage(sandbox, PATH, f"{DOCUMENT}\n## Notes\n- use {token}\n- and postgres://u:pw9@db\n")
+    stage(sandbox, "README.md", f"{token}\n")
+    result = check()
+    assert result.exit_code == 1
+    assert f"{PATH}:16: github-token in plain text" in result.output
+    assert f"{PATH}:17: url-password in plain text" in result.output
+    assert "README" not in result.output
+    assert token not in result.output
+
+
+def test_secret_is_not_named_when_the_user_has_switched_redaction_off(sandbox: Sandbox) -> None:
+    user_file().parent.mkdir(parents=True, exist_ok=True)
+    user_file().write_text("[redact]\nbuiltin = false\n")
+    stage(sandbox, PATH, f"{DOCUMENT}\n- use ghp_16C7e42F292c6912E7710c838347Ae178B4a\n")
+    assert check().exit_code == 0

@@ -45,6 +45,7 @@ def test_the_repository_goes_before_the_user_where_both_may_speak(tmp_path: Path
 
 def test_redaction_is_the_users_alone(tmp_path: Path) -> None:
     assert say(tmp_path, user='[redact]\npatterns = ["ghp_[a-z]+"]\n').redact == ("ghp_[a-z]+",)
+    assert say(tmp_path, user="[redact]\nbuiltin = false\n").redact_builtin is False
     assert "unknown key 'redact'" in refused('[redact]\npatterns = ["."]\n')
     assert "unknown key 'worker'" in refused("[worker]\ndefer_seconds = 1\n")
 

@@ -14,6 +14,7 @@ import click
 
 from patina_hooks.commands.fresh import freshen, opened, say
 from patina_hooks.commands.progress import show_progress
+from patina_hooks.configuration import user_redaction
 from patina_hooks.display import clean, clean_line, count
 from patina_hooks.errors import UsageError
 
@@ -63,10 +64,13 @@ def scry_command(
         if file:
             _print_related(patina.related(Path.cwd() / file, limit=limit), as_json)
             return
+        if forms := user_redaction().forms_in(text):
+            say(f"left out of the question: {', '.join(forms)}")
         hits = patina.search(
             text, limit=limit, mode=mode, kinds=kinds, session=session, since=first, until=last,
             ref=ref, path=Path.cwd() / path if path else None, on_fault=say,
         )  # fmt: skip
+    text = user_redaction().redact(text)
     if as_json:
         click.echo(json.dumps({"query": text, "mode": mode, "hits": [asdict(hit) for hit in hits]}))
     elif hits:

@@ -39,6 +39,7 @@ def start_command(title: str, adapter: str | None, as_json: bool) -> None:
 
     repository = _repository()
     started = sessions.start(repository, title, adapter=adapter)
+    _warn_of_secrets("title", title)
     _wake(repository)
     session, left = started.session, started.abandoned
     if left:
@@ -87,6 +88,7 @@ def note_command(text: str, as_json: bool) -> None:
 
     repository = _repository()
     done = sessions.note(repository, text)
+    _warn_of_secrets("note", text)
     _wake(repository)
     if as_json:
         _print_json({"id": done.session.id, "place": done.place, "text": done.text})
@@ -201,6 +203,13 @@ def _ended(ended: Ended) -> dict[str, object]:
 
 def _print_json(value: object) -> None:
     click.echo(json.dumps(value, indent=2))
+
+
+def _warn_of_secrets(where: str, text: str) -> None:
+    from patina_hooks.configuration import user_redaction
+
+    if forms := user_redaction().forms_in(text):
+        _say(f"warning: redacted in the {where}: {', '.join(forms)}; nothing of it was stored")
 
 
 def _say(text: str) -> None:

@@ -59,8 +59,8 @@ class Documents:
         self._db.execute("DELETE FROM fact WHERE name LIKE 'files %'")
         self._read_again([place for place in outdated if not place.work_tree])
         forget_sources(self._db, self._extractors)
-        if self._extractors.redact:
-            self._log.rewrite(self._extractors.redacted)
+        if self._extractors.redaction.signature:
+            self._log.rewrite(self._extractors.redaction.redact)
         self._result.dirty |= {row[0] for row in self._db.execute("SELECT id FROM session")}
 
     def retry(self) -> None:

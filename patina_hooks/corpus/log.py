@@ -149,6 +149,7 @@ class Log:
 
     def __init__(self, folder: Path, *, create: bool = True) -> None:
         self.path = folder / LOG_FILE
+        self.is_new = False
         if create:
             make_private(folder)
         else:
@@ -281,6 +282,7 @@ class Log:
         """Create the table of events, or give the one of version 3 its dates."""
         columns = [row[1] for row in connection.execute("PRAGMA table_info(event)")]
         if not columns:
+            self.is_new = True
             connection.execute(_EVENTS)
         elif "dated" not in columns:
             connection.execute("ALTER TABLE event ADD COLUMN dated INTEGER NOT NULL DEFAULT 0")

@@ -8,37 +8,36 @@ in the lexical index, and `text` counts how often each text is said, so that vec
 from __future__ import annotations
 
 import json
-import re
 import sqlite3
 import time
 from calendar import timegm
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 
 from patina_hooks.corpus.extraction import TITLE_CAP, checked, unread
 from patina_hooks.corpus.words import text_to_index
 from patina_hooks.plugins import Plugins, open_callable
+from patina_hooks.redaction import Redaction
 from patina_hooks.types import Document, DocumentKind, Extraction, ExtractorSpec, Fault, Observation, Recorded
 
 KEY_BYTES = 16
 
 _FAILED = "the extractor % failed"  # as LIKE reads it
-_REDACTED = "[redacted]"
 
 
 @dataclass(slots=True)
 class Extractors:
-    """The extractors in force, with the user's redaction. `signature` changes when any output may."""
+    """The extractors in force, and what is redacted. `signature` changes when any output may."""
 
     plugins: Plugins
-    redact: Sequence[str] = ()
+    redaction: Redaction = field(default_factory=Redaction)
     faults: list[Fault] = field(default_factory=list)
     _opened: dict[str, Callable[[Document], Extraction]] = field(default_factory=dict)
 
     def tags(self, kind: DocumentKind) -> dict[str, ExtractorSpec]:
         """Extractors that read this kind, by the tag their output is cached under."""
-        rules = "" if not self.redact else "+" + _digest(*self.redact).hex()[:8]
+        rules = f"+{signature}" if (signature := self.redaction.signature) else ""
         return {f"{e.name}@{e.version}{rules}": e for e in self.plugins.extractors() if e.reads == kind}
 
     @property
@@ -50,27 +49,21 @@ class Extractors:
         try:
             if spec.name not in self._opened:
                 self._opened[spec.name] = open_callable(spec.extract)
+            # Before an extractor sees it, too: a private key stands on many lines.
+            document = replace(document, text=self.redaction.redact_known(document.text))
             return self._redacted(checked(self._opened[spec.name](document))), ""
         except (Exception, SystemExit) as error:
             said = f"{type(error).__name__}: {error}"
             self.faults.append(Fault(spec.name, f"{document.kind} {document.oid}", said))
             return Extraction(()), _FAILED.replace("%", spec.name)
 
-    def redacted(self, text: str) -> str:
-        """The text without what the user's patterns match; each is a rule of its own, with its own flags."""
-        for pattern in self.redact:
-            text = re.sub(pattern, _REDACTED, text)
-        return text
-
     def _redacted(self, found: Extraction) -> Extraction:
-        if not self.redact:
-            return found
+        redact = self.redaction.redact
         observations = tuple(
-            replace(one, text=self.redacted(one.text), section=self.redacted(one.section))
-            for one in found.observations
+            replace(one, text=redact(one.text), section=redact(one.section)) for one in found.observations
         )
-        fields = {name: self.redacted(value) for name, value in found.fields.items()}
-        return Extraction(observations, self.redacted(found.title), fields, found.omissions)
+        fields = {name: redact(value) for name, value in found.fields.items()}
+        return Extraction(observations, redact(found.title), fields, found.omissions)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from dataclasses import replace
 from itertools import islice
 
 from patina_hooks.corpus.documents import Documents
@@ -164,7 +165,8 @@ class _Reconciler:
                 for commit in batch:
                     self._store_commit(commit)
                 new = [commit for commit in batch if commit.oid not in again]
-                subjects = ((c, self._extractors.redacted(c.subject)[:200]) for c in new)
+                redact = self._extractors.redaction.redact
+                subjects = ((c, redact(c.subject)[:200]) for c in new)
                 self._log.record_once("commit", [(c.oid, subject, c.committed) for c, subject in subjects])
                 self._log.remember("reading", "begun")
                 if self._log.fact("extractors") != self._extractors.signature:
@@ -173,7 +175,7 @@ class _Reconciler:
             self._result.read += len(new)
             if self._result.on_commit:
                 for commit in new:
-                    self._result.on_commit(commit)
+                    self._result.on_commit(replace(commit, message=redact(commit.message)))
             done += len(batch)
             self._progress("reading commits", done, len(fresh))
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from patina_hooks.configuration import user_redaction
 from patina_hooks.display import clean_line
 from patina_hooks.errors import SessionError
 from patina_hooks.git.repository import Repository
@@ -90,7 +91,7 @@ def start(
     Raises `UsageError` for an empty title or an impossible adapter; `SessionError` where HEAD is unborn, the
     branch policy forbids the branch, git does not know the user, or a file cannot be written.
     """
-    cleaned, cut = document.clean_title(title)
+    cleaned, cut = document.clean_title(user_redaction().redact(title))
     named = check_adapter(adapter) if adapter is not None else None
     workspace = Workspace.of(repository)
     head = head_of(repository)
@@ -135,7 +136,7 @@ def update(repository: Repository, *, now: datetime | None = None) -> Updated:
 
 def note(repository: Repository, text: str, *, now: datetime | None = None) -> Noted:
     """Append a note with the branch and commit it was made on. `UsageError` where the text is empty."""
-    cleaned = document.clean_note(text)
+    cleaned = document.clean_note(user_redaction().redact(text))
     workspace = Workspace.of(repository)
     with workspace.locked():
         session = _expect_active(workspace)

@@ -104,7 +104,7 @@ def test_every_word_of_a_query_is_a_token_when_its_text_is_indexed(
 
 
 @given(
-    st.text("".join(map(chr, [*range(32, 127), *range(0xE01, 0xE4E), *range(0x3041, 0x30FF)])) + "数据库커밋")
+    st.text("".join(map(chr, [*range(32, 127), *range(0xE01, 0xE3B), *range(0x3041, 0x30FF)])) + "数据库커밋")
 )
 def test_words_of_a_text_are_its_tokens_when_scripts_are_mixed(text: str) -> None:
     asked = {token for word in words_to_match(text) for token in tokens(word)}

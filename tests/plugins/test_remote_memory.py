@@ -105,6 +105,20 @@ def test_texts_are_embedded_by_the_server_and_questions_too(
     assert last_text(server) == "query: do marmots sleep"
 
 
+def test_secrets_are_not_sent_when_texts_and_questions_hold_them(
+    memory: Memory, server: EmbeddingServer, plugins: Plugins
+) -> None:
+    token = "ghp_16C7e42F292c6912E7710c838347Ae178B4a"
+    memory.commit(f"rotate {token}\n\n- now postgres://u:pw9Kq2@db\n")
+    assert sync(memory, plugins).faults == ()
+    best(memory, plugins, f"do marmots rotate {token}")
+    assert last_text(server) == "query: do marmots rotate"
+    sent = "\n".join(server.texts())
+    assert "rotate [redacted:github-token]" in sent
+    assert token not in sent
+    assert "pw9Kq2" not in sent
+
+
 def test_what_is_embedded_is_not_sent_again(
     memory: Memory, server: EmbeddingServer, plugins: Plugins
 ) -> None:

@@ -166,3 +166,16 @@ def test_help_opens_neither_git_nor_numpy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_secret_is_redacted_with_a_warning_when_it_is_typed(bench: Workbench) -> None:
+    token = "ghp_16C7e42F292c6912E7710c838347Ae178B4a"
+    started = _patina(bench.root, "start", f"rotate {token}")
+    noted = _patina(bench.root, "note", f"the old one was {token}", "--json")
+    assert (started.returncode, noted.returncode) == (0, 0)
+    assert "warning: redacted in the title: github-token" in started.stderr
+    assert "warning: redacted in the note: github-token" in noted.stderr
+    assert json.loads(noted.stdout)["text"] == "the old one was [redacted:github-token]"
+    stored = "".join(path.read_text() for path in (bench.root / ".patina").rglob("*") if path.is_file())
+    assert "rotate [redacted:github-token]" in stored
+    assert token not in stored + bench.git("for-each-ref", "--format=%(contents)") + started.stdout
