@@ -143,7 +143,7 @@ def remember(root: Path) -> None:
         patina.sync(most=0)
         space = space_of(patina.plugins)
         with closing(EmbeddingCache(patina.repository.state, space.fingerprint)) as cache:
-            keys = cache.missing(live_texts(patina))
+            keys = cache.missing(live_texts(patina), space.dimensions)
             cache.put(keys, drawn(len(keys), space.dimensions), [0] * len(keys))
         report = patina.sync()
         assert report is not None

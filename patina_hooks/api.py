@@ -7,7 +7,6 @@ with patina_hooks.open(".") as patina:
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -71,7 +70,7 @@ class Patina:
         self._encoders: dict[object, Encoder] = {}  # by `Space.opened_by`
         self._failed: dict[object, PluginError | IndexDamaged] = {}  # by the same, or by space
         self._checked: set[Space] = set()
-        self._index: tuple[Space, str, Near] | None = None
+        self._index: tuple[Space, int, Near] | None = None
         self._log: tuple[int, Log] | None = None
         self._units = Units()
         self._filters: Filters | None = None
@@ -360,10 +359,10 @@ class Patina:
     def _open_index(self, log: Log, space: Space) -> Near:
         """The search of the index as the last sync left it, for a model's own vector [d]; it stays open from
         one question to the next."""
-        generation = log.fact("generation", "0")
+        generation = log.number("generation") or 0
         if self._index is None or self._index[:2] != (space, generation):
             index = space.open(self.plugins, self.repository.state)
-            if index.stats().generation < int(generation):
+            if index.stats().generation < generation:
                 raise IndexDamaged("the vectors are older than the log, or gone", hint="patina sync")
             project = space.open_projection(self.plugins, self.repository.state)
 
@@ -413,10 +412,14 @@ class Patina:
         try:
             with log.reading():
                 yield log
-        except sqlite3.DatabaseError:
-            self._forget_log()
-            with log:  # closes it, and says what is wrong with the file
+        except Exception as error:
+            try:
+                log.explain(error)
+            except PatinaError:
+                self._forget_log()
+                log.close()
                 raise
+            raise
 
     def _close_log(self) -> None:
         if self._log is not None:

@@ -7,7 +7,7 @@ other documents are text, whatever they look like.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from patina_hooks.configuration import user_redaction
 from patina_hooks.errors import GitError, SettingsError
 from patina_hooks.git.repository import DOCUMENT_CAP
+from patina_hooks.session_ids import is_session_id, looks_like_id, parse_tag
 
 if TYPE_CHECKING:
     from patina_hooks.git.repository import Repository
@@ -28,15 +29,28 @@ _ARTIFACTS = ("active-session.md", "last-session.md", "*.vectors", "log.db*", "p
 _LINK = "120000"
 _SUBMODULE = "160000"
 
-_ID = r"\d{8}-\d{6}"
 _HEADER = re.compile(r"\*\*(?P<name>[^*]+)\*\*: *(?P<value>.*?) *")
-_SHAPES = {
-    "ID": (_ID, "YYYYMMDD-HHMMSS"),
-    "Started": (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", "YYYY-MM-DDTHH:MM:SSZ (UTC)"),
-    "LLM": (r"[a-z0-9_-]{1,32}", "lower-case letters, digits, '-' or '_'"),
-    "Git Branch": (r"\S.*", "a branch"),
-    "Session Tag": (rf"session-{_ID}(-[a-z0-9_-]+)?-start", "session-<id>[-<adapter>]-start"),
-    "Starting Commit": (r"[0-9a-f]{7,64}", "a commit's id in hexadecimal"),
+
+
+def _is_moment(text: str) -> bool:
+    """Whether it is `YYYY-MM-DDTHH:MM:SSZ` of a moment that exists."""
+    if not re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", text, re.ASCII):
+        return False
+    return is_session_id(re.sub("[-:Z]", "", text).replace("T", "-"))
+
+
+def _is_start_tag(text: str) -> bool:
+    tag = parse_tag(text)
+    return tag is not None and tag.edge == "start"
+
+
+_SHAPES: Mapping[str, tuple[Callable[[str], object], str]] = {
+    "ID": (is_session_id, "YYYYMMDD-HHMMSS of a moment that exists"),
+    "Started": (_is_moment, "YYYY-MM-DDTHH:MM:SSZ (UTC) of a moment that exists"),
+    "LLM": (re.compile(r"[a-z0-9_-]{1,32}").fullmatch, "lower-case letters, digits, '-' or '_'"),
+    "Git Branch": (re.compile(r"\S.*").fullmatch, "a branch"),
+    "Session Tag": (_is_start_tag, "session-<id>[-<adapter>]-start"),
+    "Starting Commit": (re.compile(r"[0-9a-f]{7,64}").fullmatch, "a commit's id in hexadecimal"),
 }
 _REQUIRED = ("ID", "Started", "LLM")
 
@@ -141,6 +155,8 @@ def check_session(path: str, data: bytes) -> Iterator[Finding]:
     if lines[0].startswith("# Session:") and "ID" in header:
         yield from _check_header(path, lines[0], header)
         yield from _check_placeholders(path, lines)
+    elif looks_like_id(name := PurePosixPath(path).stem) and not is_session_id(name):
+        yield Finding(path, 1, f"{name} names no moment that exists, so it is not a session")
 
 
 def check_secrets(path: str, data: bytes, redaction: Redaction) -> Iterator[Finding]:
@@ -198,8 +214,8 @@ def _check_header(path: str, title: str, header: dict[str, tuple[int, str]]) -> 
         if name not in header:
             yield Finding(path, header["ID"][0], f"**{name}** is missing from the header")
     for name, (line, value) in header.items():
-        shape, expected = _SHAPES.get(name, (".*", ""))
-        if not re.fullmatch(shape, value):
+        fits, expected = _SHAPES.get(name, (bool, ""))
+        if expected and not fits(value):
             yield Finding(path, line, f"**{name}** is {value!r}, expected {expected}")
     line, session = header["ID"]
     if session != PurePosixPath(path).stem:

@@ -9,13 +9,27 @@ from __future__ import annotations
 import re
 
 # C0 but tab and newline, DEL, C1, and the bidirectional controls (Unicode UAX #9), line separators.
-_UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+_CONTROLS = "\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff"
+# What shows nothing, and so can hide a text in a text: soft hyphen, joiners and fillers, zero-width spaces,
+# interlinear annotation, tags, and variation selectors but for the two of emoji.
+_INVISIBLE = (
+    "\u00ad\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b\u2060-\u206f\u3164\ufe00-\ufe0d\ufeff\uffa0"
+    "\ufff9-\ufffb\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
+)
+_UNSAFE = re.compile(f"[{_CONTROLS}{_INVISIBLE}]")
+# Joiners stay between letters of scripts that are written with them (Arabic to Myanmar, Khmer, Mongolian)
+# and between emoji; the two variation selectors of emoji after a character that has two forms.
+_JOINED = "\u0600-\u109f\u1780-\u18af\u2190-\u2bff\U0001f000-\U0001faff"
+_STRAY = re.compile(
+    f"(?<![{_JOINED}])(?<![{_JOINED}]\ufe0f)[\u200c\u200d]|[\u200c\u200d](?![{_JOINED}])"
+    "|(?<![0-9#*\u00a9-\u200b\u200e-\ufe0d\ufe10-\U0010ffff])[\ufe0e\ufe0f]"
+)
 _SPACE = re.compile(r"\s+")
 
 
 def clean(text: str) -> str:
-    """Without control and bidi characters; tabs and newlines stay."""
-    return _UNSAFE.sub("", text)
+    """Remove control, bidirectional and invisible characters; tabs and newlines stay."""
+    return _STRAY.sub("", _UNSAFE.sub("", text))
 
 
 def clean_line(text: str) -> str:

@@ -166,6 +166,15 @@ def parse_recipe(text: str, where: str) -> Recipe:
     )
 
 
+def parse_reading(stored: Mapping[str, Any]) -> Reading:
+    """Make a reading of remembered values. Raises TypeError or ValueError for what no recipe may say."""
+    reading = Reading(**stored)
+    for key, value in stored.items():
+        if value is not None and not _READING[key].fits(value):
+            raise ValueError(f"{key} is {value!r}")
+    return reading
+
+
 def _background(node: yaml.Node, where: str) -> Background:
     entries = _entries(node, where, "background", _BACKGROUND)
     return Background(**_values(entries, where, "background", _BACKGROUND))
@@ -363,7 +372,7 @@ def _compose(text: str, where: str) -> yaml.Node | None:
         mark = error.problem_mark
         line = mark.line + 1 if mark else 1
         raise SettingsError(f"{where}:{line}: not YAML: {error.problem}") from error
-    except (yaml.YAMLError, RecursionError) as error:
+    except (yaml.YAMLError, RecursionError, MemoryError, ValueError) as error:
         raise SettingsError(f"{where}:1: not YAML: {error}") from error
     return None if node is None or (isinstance(node, yaml.ScalarNode) and not node.value) else node
 

@@ -26,7 +26,13 @@ def kept_faults(log: Log) -> list[Fault]:
 
 def stored_faults(log: Log, name: str) -> list[Fault]:
     """Return the faults stored under "faults" or "mishaps"."""
-    return [Fault(*fault) for fault in json.loads(log.fact(name, "[]"))]
+    return log.parsed(name, "[]", _read_faults)
+
+
+def _read_faults(stored: list[list[str]]) -> list[Fault]:
+    if not all(isinstance(text, str) for fault in stored for text in fault):
+        raise TypeError(stored)
+    return [Fault(*fault) for fault in stored]
 
 
 def store_faults(log: Log, name: str, faults: Iterable[Fault]) -> None:

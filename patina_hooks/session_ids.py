@@ -42,6 +42,11 @@ class TagName:
         return TagName(self.id, self.adapter, edge)
 
 
+def looks_like_id(text: str) -> bool:
+    """Whether it has the form of a session id, whether or not its moment exists."""
+    return _ID.fullmatch(text) is not None
+
+
 def is_session_id(text: str) -> bool:
     """Whether it is `YYYYMMDD-HHMMSS` of a moment that exists."""
     if not _ID.fullmatch(text):

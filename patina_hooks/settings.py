@@ -29,7 +29,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
 from patina_hooks.errors import SettingsError
-from patina_hooks.files import plain_file
+from patina_hooks.files import plain_file, read_regular
+from patina_hooks.parsing import parse_toml
 from patina_hooks.redaction import Redaction
 
 REPOSITORY_FILE = ".patina/config.toml"
@@ -114,8 +115,7 @@ def user_file() -> Path:
 
 def _read(path: Path) -> str:
     try:
-        with path.open("rb") as file:
-            data = file.read(_SIZE_CAP + 1)
+        data = read_regular(path.resolve(), _SIZE_CAP + 1)
     except OSError as error:
         raise SettingsError(f"{path}: cannot be read: {error.strerror}") from error
     if len(data) > _SIZE_CAP:
@@ -124,11 +124,9 @@ def _read(path: Path) -> str:
 
 
 def _tables(text: str, where: str) -> dict[str, Any]:
-    import tomli
-
     try:
-        return tomli.loads(text)
-    except tomli.TOMLDecodeError as error:
+        return parse_toml(text)
+    except ValueError as error:
         line = re.search(r"line (\d+)", str(error))
         raise SettingsError(f"{where}:{line[1] if line else 1}: {error}") from error
 

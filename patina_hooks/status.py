@@ -61,7 +61,6 @@ class Status:
 def status_of(log: Log, repository: Repository, plugins: Plugins) -> Status:
     """The status of one view of the log."""
     space = answering_space(log)
-    synced = log.fact("synced")
     events = events_hash(log.connection)
     stands = _standing(repository, plugins, space, events)
     warnings = [*stands.warnings, *_of_weights(repository, space)]
@@ -75,7 +74,7 @@ def status_of(log: Log, repository: Repository, plugins: Plugins) -> Status:
         warnings=tuple(f"{what}; {command}" for what, command in warnings),
         pair_kinds=pair_kinds(log.connection),
         cut=_cut(log, repository, space) if space else 0,
-        synced=int(synced) if synced else None,
+        synced=log.number("synced"),
         bytes=size_of(repository.state),
         skipped=tuple((what, why) for what, why in skipped(log.connection)),
         faults=tuple(dict.fromkeys([*kept_faults(log), *plugins.faults])),

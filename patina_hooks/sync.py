@@ -36,6 +36,7 @@ from patina_hooks.files import make_private
 from patina_hooks.git.lock import SYNC_LOCK, SyncLock
 from patina_hooks.git.repository import Repository
 from patina_hooks.hook_delivery import Deliver, deliver_events
+from patina_hooks.models.cache import drop_malformed
 from patina_hooks.pairs.update import Extracted, update_pairs
 from patina_hooks.plugins import Plugins
 from patina_hooks.recipe import Recipe
@@ -254,6 +255,7 @@ def _listened(events: EventQueue) -> Reconciled:
 
 def _begin_anew(log: Log) -> None:
     log.check()
+    drop_malformed(log.path.parent)
     with log.writing():
         kept = {name: log.fact(name) for name in ("space", "redaction")}
         log.empty()

@@ -238,7 +238,10 @@ def test_the_document_that_we_write_is_well_formed() -> None:
         ("why sqlite\n**", " \n**", 1, "no title"),
         (f"**ID**: {ID}", "**ID**: yesterday", 2, "expected YYYYMMDD-HHMMSS"),
         (f"**ID**: {ID}", "**ID**: 20251101-093001", 2, f"named '{ID}.md'"),
+        (f"**ID**: {ID}", "**ID**: 20251399-999999", 2, "of a moment that exists"),
         ("08:30:00Z", "08:30:00", 3, "(UTC)"),
+        ("2025-11-01T08:30:00Z", "2025-13-99T99:99:99Z", 3, "of a moment that exists"),
+        (f"session-{ID}-start", "session-20251399-999999-start", 6, "expected session-<id>"),
         ("**LLM**: claude\n", "", 2, "**LLM** is missing"),
         ("**Started**: 2025-11-01T08:30:00Z\n", "", 2, "**Started** is missing"),
         ("**Git Branch**: main", "**Git Branch**:", 5, "expected a branch"),
@@ -266,6 +269,12 @@ def test_a_fault_is_named_with_its_line(old: str, new: str, line: int, words: st
 )
 def test_documents_of_other_forms_are_not_held_to_ours(text: str) -> None:
     assert findings(text) == []
+
+
+def test_a_file_name_is_refused_when_its_moment_does_not_exist() -> None:
+    """No reader takes such a document for a session's."""
+    (finding,) = check_session("layer/sessions/20251399-999999.md", b"Just notes.\n")
+    assert "no moment that exists" in finding.message
 
 
 def test_what_is_no_text_is_named_with_its_line() -> None:

@@ -62,3 +62,34 @@ def test_count(number: int, shown: str) -> None:
 )  # fmt: skip
 def test_size(number: int, shown: str) -> None:
     assert size(number) == shown
+
+
+HIDDEN = st.text(
+    st.characters() | st.sampled_from("a\u0915\u0937\u2764\ufe0f\ufe0e\u200c\u200d\u200b\U0001f525")
+)
+
+
+@given(HIDDEN)
+def test_cleaning_twice_changes_nothing_when_joiners_are_mixed(text: str) -> None:
+    assert clean(clean(text)) == clean(text)
+
+
+@pytest.mark.parametrize(
+    "hidden",
+    ["\u200b", "\u200c", "\u200d", "\u2060", "\ufeff", "\u00ad", "\u180e",
+     "\u3164", "\ufe0f", "\ufe00",
+     "\U000e0100",
+     "\U000e0001\U000e0069\U000e0067\U000e007f"],
+)  # fmt: skip
+def test_a_character_that_shows_nothing_is_removed(hidden: str) -> None:
+    assert clean(f"git{hidden}hub") == "github"
+    assert clean(f"{hidden}x{hidden}") == "x"
+
+
+@pytest.mark.parametrize(
+    "text", ["\u2764\ufe0f\u200d\U0001f525", "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645",
+             "\u0915\u094d\u200d\u0937", "\U0001f468\u200d\U0001f469\u200d\U0001f467", "1\ufe0f\u20e3",
+             "\u00a9\ufe0f"],
+)  # fmt: skip
+def test_joiners_stay_where_a_script_or_an_emoji_needs_them(text: str) -> None:
+    assert clean(text) == text

@@ -62,6 +62,37 @@ def _a_reader_may_go() -> Iterator[None]:
         raise _ReaderGone from error
 
 
+@contextmanager
+def _a_damaged_log_is_named() -> Iterator[None]:
+    """Say of what went wrong that the log holds what patina never wrote, where that is so."""
+    try:
+        yield
+    except (PatinaError, OSError, click.ClickException, click.exceptions.Exit, click.Abort):
+        raise
+    except Exception as error:
+        _blame_log(error)
+        raise
+
+
+def _blame_log(error: Exception) -> None:
+    """Raise `LogDamaged` where the log of this repository is the cause."""
+    from pathlib import Path
+
+    from patina_hooks.corpus.log import Log
+    from patina_hooks.errors import LogDamaged
+    from patina_hooks.git.discovery import find_work_tree
+    from patina_hooks.git.repository import STATE_FOLDER
+
+    try:
+        state = find_work_tree(Path.cwd())[1] / STATE_FOLDER
+        with Log(state, create=False) as log:
+            log.explain(error)
+    except LogDamaged:
+        raise
+    except (OSError, ValueError, StateError):
+        return
+
+
 class _Commands(click.Group):
     """Built-in commands by name, then those of plugins."""
 
@@ -73,7 +104,8 @@ class _Commands(click.Group):
 
     def invoke(self, ctx: click.Context) -> object:
         with _a_reader_may_go():
-            done = super().invoke(ctx)
+            with _a_damaged_log_is_named():
+                done = super().invoke(ctx)
             sys.stdout.flush()  # a plugin's command may have used print: what hinders it is told here
             return done
 

@@ -35,7 +35,7 @@ def waiting(state: Path, space: Space, sets: Iterable[QuerySet]) -> dict[bytes, 
     keys, hashes, so that every part of them has about the same mixture of lengths."""
     texts = {piece.key: piece.text for one in sets for piece in one.pieces}
     with closing(EmbeddingCache(state, space.fingerprint)) as cache:
-        return {key: texts[key] for key in cache.missing(sorted(texts))}
+        return {key: texts[key] for key in cache.missing(sorted(texts), space.dimensions)}
 
 
 def embed(

@@ -7,20 +7,24 @@ sync lock); readers see the last committed state.
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import time
 import weakref
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeVar
 
-from patina_hooks.errors import LogDamaged, StateError
+from patina_hooks.corpus.soundness import content_problem, schema_problem
+from patina_hooks.errors import GitError, LogDamaged, PatinaError, StateError
 from patina_hooks.files import make_private, refuse_irregular
 
 LOG_FILE = "log.db"
 _VERSION = 4
 _BUSY_MS = 30_000
+Value = TypeVar("Value")
 
 _EVENTS = """
 CREATE TABLE event (
@@ -32,6 +36,7 @@ _EVENT_INDEXES = (
     "CREATE INDEX IF NOT EXISTS event_by_date ON event (dated, seq)",
     "CREATE INDEX IF NOT EXISTS event_by_subject ON event (subject)",
 )
+_EVENT_COLUMNS = frozenset({"seq", "time", "kind", "subject", "detail", "dated"})
 _RECORD_ONCE = """
 INSERT INTO event (time, kind, subject, detail, dated) SELECT ?1, ?2, ?3, ?4, ?5 WHERE NOT coalesce((
     SELECT kind = ?2 AND (kind = 'commit' OR detail = ?4) FROM event
@@ -123,6 +128,7 @@ _DERIVED = {
     "observation_terms": "CREATE VIRTUAL TABLE observation_terms USING fts5vocab (observation_words, row)",
     "session_terms": "CREATE VIRTUAL TABLE session_terms USING fts5vocab (session_words, row)",
 }
+_SCHEMA = _DERIVED | {sql.split()[5]: sql for sql in _EVENT_INDEXES}
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,8 +166,11 @@ class Log:
             self.connection = connect(self.path) if create else connect_to_read(self.path)
             # A notebook drops a memory that it never closed.
             weakref.finalize(self, self.connection.close)
+            self._refuse_schema({})
             if create:
                 self._prepare()
+            if self._version() == _VERSION:
+                self._refuse_schema(_SCHEMA)
         except sqlite3.DatabaseError as error:
             raise _damaged(self.path, error) from error
 
@@ -172,10 +181,27 @@ class Log:
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        self.close()
-        # The other subclasses of DatabaseError are mistakes of ours.
+        try:
+            self.explain(error)
+        finally:
+            self.close()
+
+    def explain(self, error: BaseException | None) -> None:
+        """Raise what an error within `with` means where the file is its cause; return where it is not.
+
+        Raises:
+            StateError: the file cannot be used.
+            LogDamaged: the file must be made again.
+        """
+        # The other subclasses of DatabaseError are mistakes of ours, or of whoever wrote this file.
         if type(error) in (sqlite3.DatabaseError, sqlite3.OperationalError):
             raise _damaged(self.path, error) from error
+        expected = isinstance(error, PatinaError | OSError) and not isinstance(error, GitError)
+        if isinstance(error, Exception) and not expected:
+            try:
+                self.check()
+            except LogDamaged as damage:
+                raise damage from error
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
@@ -243,13 +269,54 @@ class Log:
         return [Event(*row) for row in rows]
 
     def check(self) -> None:
-        """Read every page. Raises `LogDamaged` where the database is not sound."""
+        """Read every page and every row. Raises `LogDamaged` where the database is not sound."""
         try:
-            said = [str(row[0]) for row in self.connection.execute("PRAGMA quick_check(5)")]
+            problems = [str(row[0]) for row in self.connection.execute("PRAGMA quick_check(5)")]
+            if problems == ["ok"]:
+                tables = (
+                    "event",
+                    *(name for name, sql in _DERIVED.items() if sql.startswith("CREATE TABLE")),
+                )
+                problems = [content_problem(self.connection, tables)]
         except sqlite3.DatabaseError as error:
-            said = [str(error)]
-        if said != ["ok"]:
-            raise LogDamaged(f"{self.path} is damaged: {'; '.join(said)}", hint="patina sync --full")
+            problems = [str(error)]
+        if any(problems):
+            raise LogDamaged(f"{self.path} is damaged: {'; '.join(problems)}", hint="patina sync --full")
+
+    def _refuse_schema(self, expected: Mapping[str, str]) -> None:
+        problem = schema_problem(self.connection, expected, complete=True)
+        if not problem and expected:
+            columns = {row[1] for row in self.connection.execute("PRAGMA table_info(event)")}
+            problem = "" if columns == _EVENT_COLUMNS else "event has another shape"
+        if problem:
+            self.close()
+            raise LogDamaged(f"{self.path} is damaged: {problem}", hint="patina sync")
+
+    # --- facts of a shape -----------------------------------------------------------------------
+
+    def number(self, name: str) -> int | None:
+        """One remembered number, None where there is none. Raises `LogDamaged` for anything else."""
+        text = self.fact(name)
+        if text and not (text.isascii() and text.isdecimal() and len(text) < 20):
+            raise self._odd_fact(name)
+        return int(text) if text else None
+
+    def parsed(self, name: str, default: str, read: Callable[[Any], Value]) -> Value:
+        """One remembered JSON value.
+
+        Args:
+            read: makes a value of what JSON holds; a TypeError, ValueError or LookupError refuses it.
+
+        Raises:
+            LogDamaged: for any other shape.
+        """
+        try:
+            return read(json.loads(self.fact(name, default)))
+        except (TypeError, ValueError, LookupError, AttributeError, RecursionError) as error:
+            raise self._odd_fact(name) from error
+
+    def _odd_fact(self, name: str) -> LogDamaged:
+        return LogDamaged(f"{self.path} is damaged: {name!r} has another shape", hint="patina sync")
 
     def compact(self) -> None:
         """Give back the room of what was deleted, and leave no copy of it. Not inside a transaction."""
@@ -318,6 +385,7 @@ def connect(path: Path) -> sqlite3.Connection:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute("PRAGMA trusted_schema = OFF")
         connection.execute("PRAGMA secure_delete = ON")  # a text that was redacted is not to stay on the disk
     except BaseException:
         connection.close()
@@ -334,6 +402,7 @@ def connect_to_read(path: Path) -> sqlite3.Connection:
         # stands. What the last writer closed is complete.
         unchanging = f"{path.absolute().as_uri()}?mode=ro&immutable=1"
         connection = sqlite3.connect(unchanging, uri=True, isolation_level=None, check_same_thread=False)
+    connection.execute("PRAGMA trusted_schema = OFF")
     connection.execute("PRAGMA temp_store = MEMORY")  # of filters, see `patina_hooks.search.filters`
     return connection
 

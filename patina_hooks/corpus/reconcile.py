@@ -60,6 +60,12 @@ def reconcile(
     return _Reconciler(repository, log, extractors, settings, show, result, quick).run()
 
 
+def _read_oids(stored: list[str]) -> set[str]:
+    if not isinstance(stored, list) or not all(isinstance(oid, str) for oid in stored):
+        raise TypeError(stored)
+    return set(stored)
+
+
 class _Reconciler:
     def __init__(
         self,
@@ -120,7 +126,7 @@ class _Reconciler:
     # --- commits --------------------------------------------------------------------------------
 
     def _graph(self, old: Tips, tips: Tips, again: set[str]) -> GraphChange:
-        side = set(json.loads(self._log.fact("side", "[]")))
+        side = self._log.parsed("side", "[]", _read_oids)
         # A reading that was killed may have left commits that no tip has reached since.
         killed = self._log.fact("reading") != ""
         try:

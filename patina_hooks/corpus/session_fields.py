@@ -8,8 +8,8 @@ from typing import NamedTuple, Protocol
 
 from patina_hooks.corpus.extraction import TITLE_CAP
 from patina_hooks.corpus.markdown import Line
+from patina_hooks.session_ids import is_session_id, parse_tag
 
-_ID = re.compile(r"\d{8}-\d{6}")
 _TAG = re.compile(r"session-\d{8}-\d{6}(?:-[a-z0-9_-]+?)?-(start|end)")
 
 _HEAD = {
@@ -70,16 +70,11 @@ class FrontMatter(NamedTuple):
     end: int
 
 
-def is_id(text: str) -> bool:
-    """Whether a text has the form of a session id, `YYYYMMDD-HHMMSS`."""
-    return _ID.fullmatch(text) is not None
-
-
 def head_field(name: str, value: str) -> Field | None:
     """A line `**Name**: value` in the head; None for one that states no field."""
     field = _HEAD.get(name.strip().lower())
     plain = value.strip().strip("`").strip()
-    if field is None or not plain or (field == "id" and not is_id(plain)):
+    if field is None or not plain or (field == "id" and not is_session_id(plain)):
         return None
     return Field(field, plain)
 
@@ -98,7 +93,7 @@ def classified(text: str) -> dict[str, str] | None:
     if key == "status" and plain == "abandoned":
         return {"status": plain}
     if key == "session tags":
-        return {f"{tag[1]}_tag": tag[0] for tag in _TAG.finditer(plain)}
+        return {f"{tag[1]}_tag": tag[0] for tag in _TAG.finditer(plain) if parse_tag(tag[0])}
     if key in _CLASSIFICATION and plain.isdecimal():
         return {_CLASSIFICATION[key]: plain}
     return None
@@ -148,7 +143,7 @@ def front_matter(lines: Sequence[Line]) -> FrontMatter | None:
 
 def _field(scalar: _Scalar) -> str | None:
     field = _FRONT_MATTER.get(scalar.path)
-    usable = scalar.value and scalar.first == scalar.last and (field != "id" or is_id(scalar.value))
+    usable = scalar.value and scalar.first == scalar.last and (field != "id" or is_session_id(scalar.value))
     return field if usable else None
 
 

@@ -41,7 +41,7 @@ def check_vectors(repository: Repository, plugins: Plugins) -> Iterator[Finding]
             yield Finding("vectors", "fault", str(damage), "they are made anew", "patina sync --full")
             return
         stats = index.stats()
-        if log.fact("generation") != str(stats.generation):
+        if log.number("generation") != stats.generation:
             yield Finding("vectors", "warning", "the index is not the one the log knows", fix="patina sync")
         else:
             yield Finding(

@@ -60,24 +60,25 @@ def load_embeddings(
     questions = {text_key(query.text): query.text for one in sets for query in one.queries}
     asked = sorted(questions)
     with closing(EmbeddingCache(state, space.fingerprint)) as cache:
-        if missing := cache.missing(passages):
+        if missing := cache.missing(passages, space.dimensions):
             raise StateError(
                 f"{len(missing):,} of {len(passages):,} texts have no vector yet", hint="patina sync --full"
             )
         said = cache.get(passages, space.dimensions)
     with closing(EmbeddingCache(state, f"{space.fingerprint} query {space.query}")) as cache:
-        _encode(cache, asked, questions, open_encoder, progress)
+        _encode(cache, space.dimensions, asked, questions, open_encoder, progress)
         return Embeddings(said, _rows(passages), cache.get(asked, space.dimensions), _rows(asked))
 
 
 def _encode(
     cache: EmbeddingCache,
+    dimensions: int,
     keys: Sequence[bytes],
     texts: Mapping[bytes, str],
     open_encoder: Callable[[], Encoder],
     progress: Callable[[str, int, int], None],
 ) -> None:
-    missing = sorted(cache.missing(keys), key=lambda key: (len(texts[key]), key))
+    missing = sorted(cache.missing(keys, dimensions), key=lambda key: (len(texts[key]), key))
     encoder = open_encoder() if missing else None
     for start in range(0, len(missing), _CHUNK):
         chunk = missing[start : start + _CHUNK]

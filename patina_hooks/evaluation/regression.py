@@ -9,7 +9,6 @@ drop. Else nobody can tell.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -22,6 +21,7 @@ from patina_hooks.errors import UsageError
 from patina_hooks.evaluation.channels import READING, Reading
 from patina_hooks.evaluation.intervals import ERROR, FEWEST, Interval, paired
 from patina_hooks.evaluation.results import Answer, Evaluation, SetResult
+from patina_hooks.parsing import parse_json
 
 Outcome = Literal["worse", "not worse", "cannot tell"]
 
@@ -98,7 +98,7 @@ class Verdict:
 def read_baseline(path: Path) -> Baseline:
     """What `patina eval --json` printed. Raises `UsageError` for anything else."""
     try:
-        return _baseline(json.loads(path.read_text("utf-8")))
+        return _baseline(parse_json(path.read_text("utf-8")))
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}", hint=_HINT) from error
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:

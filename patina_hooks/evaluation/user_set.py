@@ -20,6 +20,7 @@ from patina_hooks.errors import StateError, UsageError
 from patina_hooks.evaluation.metrics import Worth, worth
 from patina_hooks.evaluation.query_sets import query_id
 from patina_hooks.evaluation.results import Answer, SetResult
+from patina_hooks.parsing import parse_json
 
 if TYPE_CHECKING:
     from patina_hooks.api import Patina
@@ -58,12 +59,14 @@ class _Corpus:
 def read_user_queries(path: Path) -> list[UserQuery]:
     """Raises `UsageError` that names file, entry and what is wanted."""
     try:
-        if path.stat().st_size > _MOST_BYTES:
+        with path.open("rb") as file:
+            data = file.read(_MOST_BYTES + 1)
+        if len(data) > _MOST_BYTES:
             raise UsageError(f"{path} is larger than {_MOST_BYTES // 1_000_000} MB")
-        entries = json.loads(path.read_text("utf-8-sig"))
+        entries = parse_json(data.decode("utf-8-sig"))
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise UsageError(f"{path} is no JSON: {error}", hint=f"a list of entries like {_EXAMPLE}") from error
     if not isinstance(entries, list) or not entries:
         raise UsageError(f"{path}: wants a list of entries", hint=f"[{_EXAMPLE}]")

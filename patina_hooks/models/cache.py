@@ -7,6 +7,7 @@ whether a text was embedded today or a year ago.
 
 from __future__ import annotations
 
+import re
 import shlex
 import sqlite3
 from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from patina_hooks.corpus.log import connect, connect_to_read
+from patina_hooks.corpus.soundness import schema_problem
 from patina_hooks.errors import IndexDamaged, StateError
 from patina_hooks.files import make_private, remove
 
@@ -29,6 +31,11 @@ CREATE TABLE IF NOT EXISTS embedding (
 CREATE UNIQUE INDEX IF NOT EXISTS embedding_by_key ON embedding (space, key);
 CREATE INDEX IF NOT EXISTS embedding_cut ON embedding (space, key) WHERE cut > 0;
 """
+_STATEMENTS = {
+    re.sub(r" ON.*| \(.*", "", sql.strip(), flags=re.DOTALL).split()[-1]: sql
+    for sql in _SCHEMA.split(";")
+    if sql.strip()
+}
 
 
 class EmbeddingCache:
@@ -53,11 +60,18 @@ class EmbeddingCache:
     def close(self) -> None:
         self.connection.close()
 
-    def missing(self, keys: Iterable[bytes]) -> list[bytes]:
-        """Those of `keys` that are not embedded yet, in their order."""
-        ask = "SELECT 1 FROM embedding WHERE space = ? AND key = ?"
+    def missing(self, keys: Iterable[bytes], dimensions: int) -> list[bytes]:
+        """Those of `keys` that are not embedded yet, or not with so many dimensions, in their order."""
+        ask = (
+            "SELECT 1 FROM embedding WHERE space = ? AND key = ?"
+            " AND typeof(vector) = 'blob' AND length(vector) = ?"
+        )
         with self._sound():
-            return [key for key in keys if not self.connection.execute(ask, (self._space, key)).fetchone()]
+            return [
+                key
+                for key in keys
+                if not self.connection.execute(ask, (self._space, key, 2 * dimensions)).fetchone()
+            ]
 
     def put(self, keys: Sequence[bytes], vectors: Vectors, cut: Sequence[int]) -> None:
         """Keep vectors [n, d]; cut: tokens of each text that the model did not see. All, or none."""
@@ -69,7 +83,10 @@ class EmbeddingCache:
             self.connection.executemany("INSERT OR REPLACE INTO embedding VALUES (?, ?, ?, ?)", rows)
 
     def get(self, keys: Sequence[bytes], dimensions: int) -> Vectors:
-        """The vectors [n, d] float32 of keys that are all embedded. Raises KeyError for one that is not."""
+        """The vectors [n, d] float32 of keys that are all embedded. Raises KeyError for one that is not.
+
+        Raises `IndexDamaged` where a vector is not finite: it is removed, to be made again.
+        """
         import numpy as np
 
         vectors = np.empty((len(keys), dimensions), np.float32)
@@ -77,9 +94,14 @@ class EmbeddingCache:
         for row, key in enumerate(keys):
             with self._sound():
                 found = self.connection.execute(ask, (self._space, key)).fetchone()
-            if found is None or len(found[0]) != 2 * dimensions:
+            if found is None or not _is_vector(found[0], dimensions):
                 raise KeyError(key)
             vectors[row] = np.frombuffer(found[0], "<f2")
+        if not np.isfinite(vectors).all():
+            bad = [(self._space, keys[int(row)]) for row in np.flatnonzero(~np.isfinite(vectors).all(axis=1))]
+            with self._sound(), self.connection:
+                self.connection.executemany("DELETE FROM embedding WHERE space = ? AND key = ?", bad)
+            raise IndexDamaged(f"{self._path} held {len(bad)} damaged vectors", hint="patina sync")
         return vectors
 
     def keep_only(self, keys: Collection[bytes], others: Collection[str] | None = ()) -> int:
@@ -157,7 +179,7 @@ def read_embeddings(
         with _named(path), closing(connect_to_read(path)) as connection:
             for key in keys:
                 row = connection.execute(ask, (fingerprint, key)).fetchone()
-                if row and len(row[0]) == 2 * dimensions:
+                if row and _is_vector(row[0], dimensions):
                     found[key] = row[0]
     vectors = np.frombuffer(b"".join(found.values()), "<f2").reshape(len(found), dimensions)
     return list(found), vectors.astype(np.float32)
@@ -177,7 +199,44 @@ def check_embeddings(folder: Path) -> int:
         said = [str(row[0]) for row in connection.execute("PRAGMA quick_check(5)")]
         if said != ["ok"]:
             raise sqlite3.DatabaseError("; ".join(said))
+        _refuse_schema(connection)
+        if bad := len(_malformed(connection)):
+            raise IndexDamaged(f"{path}: {bad:,} entries are damaged", hint="patina sync --full")
         return int(connection.execute("SELECT count(*) FROM embedding").fetchone()[0])
+
+
+def drop_malformed(folder: Path) -> None:
+    """Delete entries that no embedding can be; what lives of them is embedded again by the next sync.
+
+    A file that cannot be read is left to `EmbeddingCache`.
+    """
+    path = folder / CACHE_FILE
+    if path.is_file():
+        with suppress(sqlite3.DatabaseError), closing(connect(path)) as connection:
+            rows = [(row,) for row in _malformed(connection)]
+            connection.executemany("DELETE FROM embedding WHERE rowid = ?", rows)
+
+
+def _malformed(connection: sqlite3.Connection) -> list[int]:
+    """Return the rows of another type, of another length than most of their model, or not finite."""
+    import numpy as np
+
+    lengths: dict[int, tuple[int, int]] = {}  # space -> (how many, their length)
+    ask = "SELECT space, length(vector), count(*) FROM embedding WHERE typeof(vector) = 'blob' GROUP BY 1, 2"
+    for space, length, many in connection.execute(ask):
+        lengths[space] = max(lengths.get(space, (0, 0)), (many, length))
+    ask = "SELECT rowid, space, typeof(key) = 'blob' AND typeof(cut) = 'integer', vector FROM embedding"
+    return [
+        row
+        for row, space, typed, vector in connection.execute(ask)
+        if not typed
+        or not _is_vector(vector, lengths.get(space, (0, 0))[1] // 2)
+        or not np.isfinite(np.frombuffer(vector, "<f2")).all()
+    ]
+
+
+def _is_vector(stored: object, dimensions: int) -> bool:
+    return isinstance(stored, bytes) and len(stored) == 2 * dimensions
 
 
 @contextmanager
@@ -209,12 +268,19 @@ def _begin(path: Path) -> sqlite3.Connection:
 def _open(path: Path) -> sqlite3.Connection:
     connection = connect(path)
     try:
+        _refuse_schema(connection)
         connection.executescript(_SCHEMA)
     except BaseException:
         connection.close()
         raise
     connection.isolation_level = "IMMEDIATE"  # `with connection:` is one transaction
     return connection
+
+
+def _refuse_schema(connection: sqlite3.Connection) -> None:
+    """Raise what SQLite raises of a damaged file where the schema is not ours."""
+    if problem := schema_problem(connection, _STATEMENTS):
+        raise sqlite3.DatabaseError(problem)
 
 
 def _is_damage(error: sqlite3.DatabaseError) -> bool:

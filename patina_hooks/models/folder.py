@@ -18,6 +18,7 @@ from typing import Any, Final
 from patina_hooks.errors import ModelError
 from patina_hooks.model_types import LocalFile, ModelSpec, Pooling
 from patina_hooks.models.weights import is_there, sha256_of
+from patina_hooks.parsing import parse_json
 
 ARCHITECTURES: Final = ("bert", "nomic_bert", "qwen3", "olmo3")
 """Those that the runtimes of safetensors know, as config.json calls them."""
@@ -272,7 +273,7 @@ def _json(folder: Path, name: str, kind: type = dict) -> Any:  # noqa: ANN401 (J
     if not path.is_file():
         return None
     try:
-        found = json.loads(path.read_bytes())
+        found = parse_json(path.read_bytes())
     except (OSError, ValueError, RecursionError) as error:
         raise ModelError(f"{path} cannot be read: {error}") from error
     if not isinstance(found, kind):

@@ -21,6 +21,7 @@ from typing import Final
 from patina_hooks.errors import ModelError
 from patina_hooks.files import plain_file, replace_file
 from patina_hooks.model_types import HubFile
+from patina_hooks.parsing import parse_json
 
 RECORD: Final = ".patina.json"
 _NO_PATHS: Final[Mapping[str, str]] = MappingProxyType({})
@@ -115,7 +116,7 @@ def read_record(file: HubFile) -> PullRecord:
     if path is None:
         return PullRecord()
     with suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
-        known = json.loads(path.read_bytes())
+        known = parse_json(path.read_bytes())
         files = {
             str(name): PulledFile(str(one["sha256"]), int(one["size"]))
             for name, one in known["files"].items()

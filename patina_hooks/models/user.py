@@ -34,6 +34,7 @@ from pathlib import Path
 from typing import Any, Final, get_args
 
 from patina_hooks.errors import SettingsError
+from patina_hooks.files import read_regular
 from patina_hooks.model_types import (
     MOST_DIMENSIONS,
     HubFile,
@@ -43,6 +44,7 @@ from patina_hooks.model_types import (
     ModelSpec,
     Pooling,
 )
+from patina_hooks.parsing import parse_toml
 
 NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 """That of an entry."""
@@ -64,8 +66,7 @@ def user_models() -> Iterator[ModelSpec]:
     """The user's models, those that are valid first; then `SettingsError` for what is not."""
     path = user_models_file()
     try:
-        with path.open("rb") as file:
-            data = file.read(_SIZE_CAP + 1)
+        data = read_regular(path.resolve(), _SIZE_CAP + 1)
     except FileNotFoundError:
         return
     except OSError as error:
@@ -77,11 +78,9 @@ def user_models() -> Iterator[ModelSpec]:
 
 def parse_models(text: str, where: str) -> Iterator[ModelSpec]:
     """Models from text; `where` names it in errors, which say line, key, value, expectation and fix."""
-    import tomli
-
     try:
-        tables = tomli.loads(text)
-    except (ValueError, RecursionError) as error:  # also of a number, or a nest of lists, without end
+        tables = parse_toml(text)
+    except ValueError as error:
         line = re.search(r"line (\d+)", str(error))
         raise SettingsError(f"{where}:{line[1] if line else 1}: {error}") from error
     wrong: list[str] = []

@@ -18,6 +18,7 @@ from patina_hooks.model_types import HubFile, LocalFile, ModelFile, ModelSpec, P
 from patina_hooks.models.choice import files_for
 from patina_hooks.models.hub import PullNeeded, pulled, recorded_hash
 from patina_hooks.models.packages import packaged, reinstall
+from patina_hooks.parsing import parse_json
 
 _BLOCK = 1 << 20
 _ORIGIN = {PackageFile: "published", HubFile: "pulled", LocalFile: "named"}
@@ -148,7 +149,7 @@ def remembered_hash(path: Path) -> str:
 
 def _hashes_in(cache: Path) -> dict[str, object]:
     with suppress(OSError, ValueError):
-        found = json.loads(cache.read_bytes())
+        found = parse_json(cache.read_bytes())
         if isinstance(found, dict):
             return found
     return {}

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, get_type_hints
 
 from patina_hooks.errors import IndexDamaged, PluginError, StateError
 from patina_hooks.files import replace_file
+from patina_hooks.parsing import parse_json
 
 if TYPE_CHECKING:
     from patina_hooks.plugins import Plugins
@@ -53,7 +54,7 @@ def load_active(state: Path) -> Active | None:
     """The projection in use, None for the raw model. Raises `StateError` where the file is damaged."""
     path = state / PROJECTIONS_FOLDER / _ACTIVE
     try:
-        active = _checked(Active(**json.loads(path.read_bytes())))
+        active = _checked(Active(**parse_json(path.read_bytes())))
     except FileNotFoundError:
         return None
     except (OSError, ValueError, TypeError, RecursionError) as error:

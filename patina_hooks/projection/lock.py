@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from patina_hooks.files import plain_file, replace_file
+from patina_hooks.parsing import parse_json
 
 if TYPE_CHECKING:
     from patina_hooks.projection.report import Outcome, Report
@@ -53,8 +54,8 @@ def read_lock(root: Path) -> dict[str, object] | None:
     if path is None or path.stat().st_size > _SIZE_CAP:
         return None
     try:
-        found = json.loads(path.read_bytes())
-    except (OSError, ValueError, RecursionError):
+        found = parse_json(path.read_bytes())
+    except (OSError, ValueError):
         return None
     return found if isinstance(found, dict) else None
 

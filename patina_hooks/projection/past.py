@@ -87,8 +87,9 @@ def read_past(
     groups |= {key: touched[path] for key, path in paths.items() if path in touched}
     keys = sorted(groups)
     with closing(EmbeddingCache(state, space.fingerprint)) as cache:
-        _embed_paths(cache, {key: paths[key] for key in paths.keys() & groups.keys()}, open_encoder, check)
-        if missing := cache.missing(keys):
+        read = {key: paths[key] for key in paths.keys() & groups.keys()}
+        _embed_paths(cache, space.dimensions, read, open_encoder, check)
+        if missing := cache.missing(keys, space.dimensions):
             raise StateError(
                 f"{len(missing):,} of {len(keys):,} texts have no vector yet", hint="patina sync --full"
             )
@@ -169,11 +170,12 @@ def _paths(pairs: Collection[TrainingPair]) -> Iterator[tuple[bytes, str]]:
 
 def _embed_paths(
     cache: EmbeddingCache,
+    dimensions: int,
     paths: Mapping[bytes, str],
     open_encoder: Callable[[], Encoder],
     check: Callable[[], None],
 ) -> None:
-    missing = cache.missing(sorted(paths))
+    missing = cache.missing(sorted(paths), dimensions)
     encoder = open_encoder() if missing else None
     for start in range(0, len(missing), _AT_ONCE):
         check()

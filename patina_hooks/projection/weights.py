@@ -101,7 +101,7 @@ def read_tensors(path: Path) -> tuple[dict[str, Vectors], dict[str, str]]:
     try:
         loaded = load(data)
         metadata = json.loads(data[8 : 8 + size]).get("__metadata__", {})
-    except (SafetensorError, ValueError, KeyError, RecursionError) as error:
+    except (SafetensorError, ValueError, KeyError, AttributeError, RecursionError, MemoryError) as error:
         raise _damaged(path, f"it is no safetensors file of numbers ({error})") from error
     for name, tensor in loaded.items():
         if tensor.dtype not in (np.float32, np.float16):

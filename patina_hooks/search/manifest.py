@@ -21,6 +21,7 @@ import numpy as np
 
 from patina_hooks.errors import IndexDamaged
 from patina_hooks.files import replace_file
+from patina_hooks.parsing import parse_json
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -97,7 +98,7 @@ class Manifest:
     def read(cls, folder: Path) -> Manifest:
         """The folder's, an empty one where there is none. Raises `IndexDamaged`."""
         try:
-            data = json.loads((folder / MANIFEST).read_bytes())
+            data = parse_json((folder / MANIFEST).read_bytes())
             if data.pop("crc") != _crc(data):
                 raise ValueError("altered since it was written")  # noqa: TRY301
             return cls(int(data["generation"]), tuple(_segment(**s) for s in data["segments"]))

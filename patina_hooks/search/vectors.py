@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from patina_hooks.corpus.log import Log
 from patina_hooks.errors import IndexDamaged, PluginError
@@ -23,7 +24,7 @@ from patina_hooks.files import remove
 from patina_hooks.models.cache import EmbeddingCache
 from patina_hooks.plugins import Plugins, open_callable
 from patina_hooks.projection.active import load_active, open_weights
-from patina_hooks.recipe import DEFAULT_INDEX, RECIPE_FILE, Reading, Recipe
+from patina_hooks.recipe import DEFAULT_INDEX, RECIPE_FILE, Reading, Recipe, parse_reading
 
 if TYPE_CHECKING:
     from patina_hooks.models.encoding import Encoder
@@ -34,6 +35,8 @@ _FIRST_CHUNK = 256
 _CHUNK = 1_024
 _FIRST_PIECE = 1
 _PIECE_SECONDS = 2.0
+_MOST_DIMENSIONS = 1 << 20
+_IN_A_PATH = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)?")
 Progress = Callable[[str, int, int], None]
 Project = Callable[["Vectors"], "Vectors"]
 """Unit vectors [n, d] -> unit vectors [n, d']: a `patina_hooks.projection.interface.Projection`."""
@@ -95,8 +98,20 @@ def answering_space(log: Log) -> Space | None:
     stored = log.fact("space")
     if not stored:
         return None
-    facts = json.loads(stored)
-    return Space(**{**facts, "reading": Reading(**facts.get("reading", {}))})
+    return log.parsed("space", "{}", _read_space)
+
+
+def _read_space(stored: dict[str, Any]) -> Space:
+    """Make a space of what the log remembers. Raises TypeError or ValueError for any other shape."""
+    space = Space(**{**stored, "reading": parse_reading(stored["reading"])})
+    texts = (space.model, space.runtime, space.variant, space.base, space.query)
+    numbers = (space.dimensions, space.projected, space.short)
+    paths = (space.fingerprint, space.index, space.projection or "none")
+    if not all(isinstance(text, str) for text in texts) or not all(map(_IN_A_PATH.fullmatch, paths)):
+        raise ValueError(stored)
+    if not all(type(number) is int and 0 <= number <= _MOST_DIMENSIONS for number in numbers):
+        raise ValueError(stored)
+    return space
 
 
 def wanted_space(plugins: Plugins, recipe: Recipe, state: Path | None = None) -> Space:
@@ -304,7 +319,7 @@ class VectorUpdate:
         A model of gigabytes reads one text a second, a small one hundreds: in pieces of about two seconds,
         each kept at once.
         """
-        missing = cache.missing(keys)
+        missing = cache.missing(keys, self._space.dimensions)
         while missing and not (self._result.encoded and self._is_late()):
             piece, missing = missing[: self._piece], missing[self._piece :]
             begun = time.monotonic()
@@ -358,7 +373,7 @@ class VectorUpdate:
         have = index.keys()
         known = {row[0]: row[1:] for row in self._db.execute("SELECT key, live, indexed FROM text")}
         index.remove(sorted(key for key in have if key not in known))
-        have = have.difference(cache.missing(sorted(have)))
+        have = have.difference(cache.missing(sorted(have), self._space.dimensions))
         changes = [(int(key in have), key) for key, (_, indexed) in known.items() if (key in have) != indexed]
         self._mark(index, changes)
         with self._log.writing():

@@ -11,6 +11,7 @@ import json
 import re
 from dataclasses import dataclass
 
+from patina_hooks.parsing import parse_json
 from patina_hooks.session_ids import TagName, parse_tag
 from patina_hooks.sessions.document import Ending
 from patina_hooks.sessions.metrics import Numbers
@@ -66,7 +67,7 @@ def read_intent(workspace: Workspace) -> Intent | None:
     if text is None:
         return None
     try:
-        fields = json.loads(text)
+        fields = parse_json(text)
         return _starting(fields) if fields["action"] == "start" else _ending(fields)
     except (ValueError, KeyError, TypeError, RecursionError):
         return None

@@ -48,8 +48,8 @@ def test_what_is_put_comes_back_in_the_order_asked_for(cache: EmbeddingCache, gi
 
 def test_missing_ones_are_told_in_their_order(cache: EmbeddingCache) -> None:
     cache.put(KEYS[1:2], vectors(1), [0])
-    assert cache.missing(KEYS[2::-1]) == [KEYS[2], KEYS[0]]
-    assert cache.missing([]) == []
+    assert cache.missing(KEYS[2::-1], 4) == [KEYS[2], KEYS[0]]
+    assert cache.missing([], 4) == []
 
 
 def test_texts_that_were_cut_are_told(cache: EmbeddingCache, tmp_path: Path) -> None:
@@ -69,7 +69,7 @@ def test_a_vector_that_is_not_there_or_of_another_length(cache: EmbeddingCache, 
 def test_fingerprints_do_not_mix(cache: EmbeddingCache, tmp_path: Path) -> None:
     cache.put(KEYS[:2], vectors(2), [0, 0])
     with closing(EmbeddingCache(tmp_path, "g")) as other:
-        assert other.missing(KEYS[:2]) == KEYS[:2]
+        assert other.missing(KEYS[:2], 4) == KEYS[:2]
         other.put(KEYS[:1], vectors(1) + 1, [0])
         assert (cache.get(KEYS[:1], 4) == vectors(1)).all()
 
@@ -79,7 +79,7 @@ def test_all_of_a_put_or_none(cache: EmbeddingCache) -> None:
         cache.put(KEYS[:2], vectors(2), [0])
     with pytest.raises(sqlite3.IntegrityError):
         cache.put([KEYS[0], None], vectors(2), [0, 0])  # type: ignore[list-item]
-    assert cache.missing(KEYS[:2]) == KEYS[:2]
+    assert cache.missing(KEYS[:2], 4) == KEYS[:2]
 
 
 def test_keeping_only_what_is_said(cache: EmbeddingCache, tmp_path: Path) -> None:
@@ -87,10 +87,10 @@ def test_keeping_only_what_is_said(cache: EmbeddingCache, tmp_path: Path) -> Non
         other.put(KEYS[:3], vectors(3), [0, 0, 0])
     cache.put(KEYS[:3], vectors(3), [0, 0, 0])
     assert cache.keep_only(KEYS[:2]) == 1 + 3
-    assert cache.missing(KEYS[:3]) == [KEYS[2]]
+    assert cache.missing(KEYS[:3], 4) == [KEYS[2]]
     assert cache.keep_only(KEYS[:2]) == 0
     with closing(EmbeddingCache(tmp_path, "g")) as other:
-        assert other.missing(KEYS[:3]) == KEYS[:3]
+        assert other.missing(KEYS[:3], 4) == KEYS[:3]
 
 
 def test_a_file_that_is_no_database_is_begun_anew(tmp_path: Path) -> None:
@@ -113,9 +113,9 @@ def test_damage_found_later_says_so_and_the_next_opening_begins_anew(tmp_path: P
         closing(EmbeddingCache(tmp_path, "f")) as cache,
         pytest.raises(IndexDamaged, match=r"embeddings\.db is damaged"),
     ):
-        cache.get(cache.missing(KEYS) or KEYS, 64)
+        cache.get(cache.missing(KEYS, 4) or KEYS, 64)
     with closing(EmbeddingCache(tmp_path, "f")) as cache:
-        assert cache.missing(KEYS) == KEYS
+        assert cache.missing(KEYS, 4) == KEYS
 
 
 def test_a_lock_is_no_damage(tmp_path: Path) -> None:
@@ -126,4 +126,4 @@ def test_a_lock_is_no_damage(tmp_path: Path) -> None:
             cache.put(KEYS[:1], vectors(1), [0])
         other.connection.rollback()
         cache.put(KEYS[:1], vectors(1), [0])
-        assert cache.missing(KEYS[:1]) == []
+        assert cache.missing(KEYS[:1], 4) == []

@@ -6,14 +6,19 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from support.memory import FAST_RECIPE, Memory
+from support.shell import Shell
 
-from patina_hooks.errors import SettingsError
+from patina_hooks import settings
+from patina_hooks.check import check_recipe, check_settings
+from patina_hooks.errors import PatinaError, SettingsError
+from patina_hooks.models.user import parse_models
 from patina_hooks.recipe import load_recipe
-from patina_hooks.settings import load_settings
+from patina_hooks.settings import load_settings, runtime_settings
 
 PATINA = str(Path(sys.executable).with_name("patina"))
 SESSION = "20251101-090000"
@@ -31,6 +36,51 @@ def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 # --- settings and recipe ----------------------------------------------------------------------------
+
+EXTREMES = {
+    "deep arrays": "x = " + "[" * 1000,
+    "deepest arrays": "x = " + "[" * 60_000,
+    "closed arrays": "[session]\nadapter = " + "[" * 300 + "]" * 300,
+    "deep tables": "x = " + "{a = " * 5_000,
+    "a long key": "a" + ".a" * 30_000 + " = 1",
+    "a long number": "[session]\nadapter = " + "1" * 5_000,
+    "a long hexadecimal number": "[session]\nadapter = 0x" + "f" * 5_000,
+    "a number beyond 64 bits": "[session]\nadapter = 99999999999999999999",
+    "brackets for YAML": "projections: " + "[" * 60_000,
+    "braces for YAML": "projections: " + "{a: " * 15_000,
+    "a long number for YAML": "version: " + "1" * 5_000,
+    "a long fraction for YAML": "background: {growth: 1." + "1" * 5_000 + "}",
+    "NUL": "\0" * 1_000,
+}
+
+
+@pytest.mark.parametrize("file", [".patina/config.toml", ".patina/oxidize.yaml", ".patina/oxidize.lock"])
+@pytest.mark.parametrize("extreme", EXTREMES)
+def test_commands_end_without_a_bug_when_a_clone_holds_extreme_text(
+    memory: Memory, file: str, extreme: str
+) -> None:
+    memory.sync()
+    memory.commit("extreme", {file: EXTREMES[extreme]})
+    for arguments in (["status"], ["sync"], ["scry", "hello"], ["session", "list"], ["doctor"]):
+        done = Shell(memory.root).invoke(*arguments, catch=True)
+        assert done.exception is None or isinstance(done.exception, SystemExit | PatinaError), arguments
+        assert done.exit_code in {0, 1}
+    list(check_settings(".patina/config.toml", EXTREMES[extreme].encode()))
+    list(check_recipe(".patina/oxidize.yaml", EXTREMES[extreme].encode()))
+
+
+@pytest.mark.parametrize("extreme", EXTREMES)
+def test_the_users_own_files_are_refused_when_they_hold_extreme_text(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, extreme: str
+) -> None:
+    monkeypatch.setattr(settings, "user_file", lambda: tmp_path / "config.toml")
+    (tmp_path / "config.toml").write_text(EXTREMES[extreme])
+    for read in (lambda: load_settings(tmp_path), lambda: runtime_settings("torch", {"device": "cpu"})):
+        with suppress(SettingsError):
+            read()
+    with suppress(SettingsError):
+        list(parse_models(EXTREMES[extreme], "models.toml"))
+
 
 _BOMB = "a: &a [x, x]\nb: &b [*a, *a]\nc: &c [*b, *b]\nembedding_model: *c\n"
 
