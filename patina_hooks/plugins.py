@@ -26,8 +26,9 @@ from typing import TYPE_CHECKING, Any, Final, Generic, cast
 import pluggy
 
 from patina_hooks import hookspecs
-from patina_hooks.errors import PluginError
+from patina_hooks.errors import PatinaError, PluginError
 from patina_hooks.hook_threads import HOOK_SECONDS, TIMEOUT_ERROR, HookThread, HookTimeout
+from patina_hooks.installation import install_command, providers_of
 from patina_hooks.kinds import (
     BACKENDS,
     COMMANDS,
@@ -266,10 +267,9 @@ class Plugins:
             raise PluginError(
                 f"several plugins provide the {kind.noun} {name!r}", hint=f"name one of: {clear}"
             )
-        raise PluginError(
-            _unknown(kind.noun, name, self._names(registry)) + self._faults_aside(),
-            hint="pip install a plugin that provides it; `patina plugins` shows what there is",
-        )
+        packages = providers_of(kind.noun, name)
+        hint = install_command(*packages) if packages else "patina plugins"
+        raise PluginError(_unknown(kind.noun, name, self._names(registry)) + self._faults_aside(), hint=hint)
 
     def _all(self, kind: Kind[S]) -> tuple[S, ...]:
         ordered = sorted(self._registry(kind), key=lambda one: (one.spec.name, one.plugin))
@@ -353,7 +353,7 @@ class Plugins:
     def _judged(self, plugin: str, where: str, error: str, cause: BaseException | None = None) -> Fault:
         if self._strict:
             raise PluginError(f"plugin {plugin}, {where}: {error}") from cause
-        return Fault(plugin, where, error)
+        return Fault(plugin, where, error, cause.hint if isinstance(cause, PatinaError) else "")
 
 
 def open_callable(reference: str) -> Callable[..., Any]:

@@ -299,7 +299,10 @@ def test_an_unknown_name_lists_near_and_installed_ones_and_what_to_type() -> Non
         registered(acme=giving("minilm-l6-v2", "other")).model("minilm-l6")
     assert "no model is named 'minilm-l6' (there are: minilm-l6-v2, other)" in str(caught.value)
     assert "did you mean minilm-l6-v2?" in str(caught.value)
-    assert "pip install a plugin that provides it" in caught.value.hint
+    assert caught.value.hint == "patina plugins"
+    with pytest.raises(PluginError) as caught:
+        registered(acme=giving("other")).model("minilm-l6-v2")
+    assert caught.value.hint == "pip install patina-onnx patina-minilm"
 
 
 def test_an_unknown_name_mentions_plugins_with_faults() -> None:

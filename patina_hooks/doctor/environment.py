@@ -64,5 +64,5 @@ def check_plugins(repository: Repository, plugins: Plugins) -> Iterator[Finding]
     names = ", ".join(f"{one.name} {one.version}".strip() for one in infos)
     yield Finding("plugins", "ok", f"loaded: {names}")
     for fault in plugins.faults:
-        fix = f"PATINA_DISABLE_PLUGINS={fault.plugin} turns it off"
+        fix = fault.hint or f"PATINA_DISABLE_PLUGINS={fault.plugin} turns it off"
         yield Finding("plugins", "fault", f"{fault.plugin}: {fault.where}", fault.error, fix)

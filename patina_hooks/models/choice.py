@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from patina_hooks.errors import ModelError, PluginError, SettingsError
+from patina_hooks.installation import install_command, providers_of
 from patina_hooks.model_types import ModelSpec, RuntimeSpec
 from patina_hooks.plugins import open_callable
 
@@ -24,7 +25,6 @@ AUTO: Final = "auto"
 APPLE_SILICON: Final = "darwin-arm64"
 
 
-_SHIPPED: Final = ("onnx", "mlx", "torch")
 """Runtimes whose plugin is called patina-<name>."""
 
 
@@ -105,7 +105,7 @@ def _one(
         return Weighed(name, False, "no installed plugin provides it", _installs(_runtime(name)))
     if lacks:
         absent = ", ".join(lacks)
-        return Weighed(name, False, f"{absent} cannot be imported", f"pip install {' '.join(lacks)}")
+        return Weighed(name, False, f"{absent} cannot be imported", install_command(*lacks))
     if name not in usual:
         return Weighed(name, True, f"can run where a recipe says: runtime: {name}", by_name=True)
     if name == chosen:
@@ -140,7 +140,8 @@ def _runtime(files: str) -> str:
 
 
 def _installs(runtime: str) -> str:
-    return f"pip install patina-{runtime}" if runtime in _SHIPPED else ""
+    packages = providers_of("runtime", runtime)
+    return install_command(*packages) if packages else ""
 
 
 def choose_runtime(
@@ -186,7 +187,7 @@ def _asked_for(plugins: Plugins, spec: ModelSpec, wanted: str) -> RuntimeChoice:
     if missing := missing_modules(runtime):
         raise ModelError(
             f"the runtime {runtime.name} cannot run here: {', '.join(missing)} cannot be imported",
-            hint=f"pip install {' '.join(missing)}",
+            hint=install_command(*missing),
         )
     return RuntimeChoice(wanted, "asked for")
 
@@ -212,7 +213,7 @@ def _provided(plugins: Plugins, name: str) -> RuntimeSpec:
     try:
         return plugins.runtime(name)
     except PluginError as error:
-        if name in _SHIPPED and name not in installed_runtimes(plugins):
+        if _installs(name) and name not in installed_runtimes(plugins):
             error.hint = _installs(name)
         raise
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from patina_hooks.errors import ModelError, PatinaError
+from patina_hooks.installation import install_command
 from patina_hooks.model_types import HubFile
 from patina_hooks.telemetry import allow_network
 
@@ -51,7 +52,7 @@ def require_hub() -> None:
     except ImportError:
         raise ModelError(
             "pulling a model takes huggingface_hub, which is not installed",
-            hint="pip install 'patina-hooks[hub]'",
+            hint=install_command("patina-hooks[hub]"),
         ) from None
     constants.HF_HUB_DISABLE_TELEMETRY = True
     # The library may have been imported while this process was offline.

@@ -14,6 +14,7 @@ from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from pathlib import Path, PurePosixPath
 
 from patina_hooks.errors import ModelError
+from patina_hooks.installation import install_command, reinstall_command
 from patina_hooks.model_types import PackageFile
 
 
@@ -27,7 +28,7 @@ def packaged(file: PackageFile) -> Path:
     except PackageNotFoundError:
         raise ModelError(
             f"the distribution {file.distribution}, which holds {file.path}, is not installed",
-            hint=f"pip install {file.distribution}",
+            hint=install_command(file.distribution),
         ) from None
     installed = Path(str(owner.locate_file(file.path))).absolute()
     if installed.is_file():
@@ -47,7 +48,7 @@ def reinstall(file: PackageFile) -> str:
         wanted = f"{file.distribution}=={distribution(file.distribution).version}"
     except PackageNotFoundError:
         wanted = file.distribution
-    return f"pip install --force-reinstall --no-deps {wanted}"
+    return reinstall_command(wanted)
 
 
 def _editable(owner: Distribution, inner: PurePosixPath) -> Path | None:

@@ -28,6 +28,7 @@ The keys are the fields of `ModelSpec`. It is the user's file: nothing in a repo
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,10 +68,12 @@ def user_models() -> Iterator[ModelSpec]:
     path = user_models_file()
     try:
         data = read_regular(path.resolve(), _SIZE_CAP + 1)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):  # HOME=/dev/null has no file either
         return
     except OSError as error:
-        raise SettingsError(f"{path}: cannot be read: {error.strerror}") from error
+        raise SettingsError(
+            f"{path}: cannot be read: {error.strerror}", hint=f"chmod u+r {shlex.quote(str(path))}"
+        ) from error
     if len(data) > _SIZE_CAP:
         raise SettingsError(f"{path}: larger than {_SIZE_CAP} bytes")
     yield from parse_models(data.decode("utf-8", "replace"), str(path))
@@ -82,7 +85,7 @@ def parse_models(text: str, where: str) -> Iterator[ModelSpec]:
         tables = parse_toml(text)
     except ValueError as error:
         line = re.search(r"line (\d+)", str(error))
-        raise SettingsError(f"{where}:{line[1] if line else 1}: {error}") from error
+        raise SettingsError(f"{where}:{line[1] if line else 1}: {error}", hint=f"edit {where}") from error
     wrong: list[str] = []
     for name, table in tables.items():
         try:
@@ -90,7 +93,7 @@ def parse_models(text: str, where: str) -> Iterator[ModelSpec]:
         except SettingsError as error:
             wrong.append(str(error))
     if wrong:
-        raise SettingsError("\n".join(wrong))
+        raise SettingsError("\n".join(wrong), hint=f"edit {where}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final
 
 from patina_hooks.errors import ModelError
+from patina_hooks.installation import install_command
 from patina_hooks.models.export.configuration import Configuration, read_configuration
 from patina_hooks.models.export.graph import PRECISIONS, Graph, Precision
 from patina_hooks.models.export.tensors import Tensors
@@ -107,7 +108,7 @@ def _want_onnx() -> None:
         import onnx  # noqa: F401
     except ImportError as error:
         raise ModelError(
-            f"export needs the package onnx: {error}", hint="pip install 'patina-hooks[export]'"
+            f"export needs the package onnx: {error}", hint=install_command("patina-hooks[export]")
         ) from error
 
 

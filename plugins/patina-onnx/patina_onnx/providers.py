@@ -12,6 +12,7 @@ from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Final
 
 from patina_hooks.errors import SettingsError
+from patina_hooks.installation import install_command
 from patina_hooks.settings import runtime_settings
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def chosen_providers(available: Collection[str]) -> list[str]:
     absent = [name for name in names if _PROVIDERS[name] not in available]
     for name in absent:
         there = ", ".join(known for known, provider in _PROVIDERS.items() if provider in available)
-        package = f": pip install {_PACKAGES[name]}" if name in _PACKAGES else ""
+        package = f": {install_command(_PACKAGES[name])}" if name in _PACKAGES else ""
         _log.warning("the onnx runtime has no provider %s here, only %s%s", name, there, package)
     return list(dict.fromkeys([*(_PROVIDERS[name] for name in names if name not in absent), CPU]))
 
