@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +10,7 @@ import click
 
 from patina_hooks.commands.fresh import freshen, opened
 from patina_hooks.commands.progress import show_progress
+from patina_hooks.dates import local_day
 from patina_hooks.display import clean_line, count
 from patina_hooks.errors import UsageError
 
@@ -100,7 +100,7 @@ def _page(evaluation: Evaluation) -> Iterator[str]:
         *(["tuned weights"] if measured.weights != WEIGHTS else []),
         f"first {measured.cutoff} answers",
         f"events {measured.events_hash[:16]}",
-        *([f"questions after {_day(measured.after)}"] if measured.after is not None else []),
+        *([f"questions after {local_day(measured.after)}"] if measured.after is not None else []),
     ]
     yield click.style(", ".join(about), dim=True)
     for note in _notes(evaluation):
@@ -120,10 +120,6 @@ def _notes(evaluation: Evaluation) -> Iterator[str]:
         yield "recent -: the latest session would be the right one by the way these questions are made"
     if evaluation.measured.ignored:
         yield f"{remark(evaluation.measured.ignored)}; patina eval --tune"
-
-
-def _day(moment: int) -> str:
-    return datetime.fromtimestamp(moment, timezone.utc).strftime("%Y-%m-%d")
 
 
 def _set_lines(one: SetResult) -> Iterator[str]:
@@ -228,7 +224,7 @@ def _change_as_json(change: Change) -> dict[str, object]:
 
 def _tuned_page(tuned: Tuned) -> str:
     weights = ", ".join(f"{channel} {weight:.2f}" for channel, weight in tuned.weights.items())
-    past = f"{count(tuned.past, 'question')} until {_day(tuned.split)}"
+    past = f"{count(tuned.past, 'question')} until {local_day(tuned.split)}"
     gain = f"{_signed(_gain(tuned))} MRR@10 on {count(tuned.n, 'later question')}"
     if tuned.is_borne_out:
         verdict = "search uses them from now on"

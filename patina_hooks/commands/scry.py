@@ -6,7 +6,6 @@ import json
 import shutil
 import textwrap
 from dataclasses import asdict
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +14,7 @@ import click
 from patina_hooks.commands.fresh import freshen, opened, say
 from patina_hooks.commands.progress import show_progress
 from patina_hooks.configuration import user_redaction
+from patina_hooks.dates import local_day, parse_date
 from patina_hooks.display import clean, clean_line, count
 from patina_hooks.errors import UsageError
 
@@ -30,8 +30,12 @@ _LINES = 3
 @click.option("-n", "limit", type=click.IntRange(1, 200), default=5, show_default=True, help="How many hits.")
 @click.option("--kind", "kinds", multiple=True, help="Only this kind of observation (may be repeated).")
 @click.option("--session", metavar="ID", help="Only this session; ID may be the beginning of one.")
-@click.option("--since", metavar="DATE", help="Only what is dated from this day on (YYYY-MM-DD).")
-@click.option("--until", metavar="DATE", help="Only what is dated before this day (YYYY-MM-DD).")
+@click.option(
+    "--since",
+    metavar="DATE",
+    help="Only what is dated DATE or later, in your time zone: YYYY-MM-DD, yesterday, '2 weeks ago', ...",
+)
+@click.option("--until", metavar="DATE", help="Only what is dated before DATE; a day is not included.")
 @click.option("--ref", metavar="REV", help="Only what this branch, tag or commit reaches.")
 @click.option("--path", help="Only commits that touched this path, and their sessions.")
 @click.option("--file", "file", metavar="PATH", help="What changed together with a file; no query.")
@@ -58,7 +62,7 @@ def scry_command(
         raise UsageError("give either a question or --file PATH", hint='patina scry "why did we ..."')
     if file and any((kinds, session, since, until, ref, path, mode != "hybrid")):
         raise UsageError("--file goes with -n and --json alone", hint="patina scry --file PATH")
-    first, last = _day(since), _day(until)
+    first, last = (parse_date(date) if date is not None else None for date in (since, until))
     with opened(to_ask=not file and mode != "lexical") as patina, show_progress("answer") as show:
         freshen(patina, show)
         if file:
@@ -79,23 +83,13 @@ def scry_command(
         say(f"nothing was found for {clean_line(text)!r}")
 
 
-def _day(text: str | None) -> int | None:
-    if text is None:
-        return None
-    try:
-        day = datetime.fromisoformat(text)
-        return int((day if day.tzinfo else day.astimezone()).timestamp())
-    except (ValueError, OverflowError):  # the first and the last day of the calendar have no time zone
-        raise UsageError(f"{text!r} is no date to go by; write it as 2025-11-23") from None
-
-
 def _entry(number: int, hit: Hit) -> str:
     """Four parts: what session or commit, the text, where it stands, and why it was found."""
     width = max(20, min(shutil.get_terminal_size().columns, 100))
     head = clean_line(hit.title) or (
         f"commit {hit.commit[:10]}" if hit.commit else clean_line(hit.path or "")
     )
-    when = datetime.fromtimestamp(hit.when, timezone.utc).strftime("%Y-%m-%d") if hit.when else ""
+    when = local_day(hit.when)
     top = f"{number}. {click.style(head, bold=True)}  {when}{'  draft' if hit.draft else ''}".rstrip()
     lines = textwrap.wrap(
         clean_line(hit.text), width - 4, max_lines=_LINES, placeholder=" ..."

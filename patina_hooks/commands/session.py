@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from patina_hooks.dates import local_time
 from patina_hooks.display import clean, clean_line, count
 
 if TYPE_CHECKING:
@@ -133,7 +134,7 @@ def status_command(as_json: bool) -> None:
         session = progress.session
         click.echo(
             f"session {session.id}: {session.title}\n"
-            f"  since {session.started} on {session.branch}, with {session.adapter}\n"
+            f"  since {local_time(session.started)} on {session.branch}, with {session.adapter}\n"
             f"  {_figures(progress.numbers)}"
         )
 

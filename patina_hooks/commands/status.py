@@ -9,6 +9,7 @@ from dataclasses import asdict
 import click
 
 from patina_hooks.commands.fresh import freshen, opened
+from patina_hooks.dates import local_day
 from patina_hooks.display import clean_line, count, size
 from patina_hooks.status import Status
 from patina_hooks.types import Fault
@@ -67,10 +68,8 @@ def _pairs(status: Status) -> str:
     kinds = status.pair_kinds.values()
     if not kinds:
         return f"{status.pairs:,}"
-    since, until = (
-        time.strftime("%Y-%m-%d", time.gmtime(moment))
-        for moment in (min(kind.since for kind in kinds), max(kind.until for kind in kinds))
-    )
+    since = local_day(min(kind.since for kind in kinds))
+    until = local_day(max(kind.until for kind in kinds))
     weight = sum(kind.weight for kind in kinds)
     return f"{status.pairs:,} of {count(len(kinds), 'kind')}, weighing {weight:,.0f}, {since} to {until}"
 

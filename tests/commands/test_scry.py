@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -152,3 +153,29 @@ def test_a_terminal_may_be_narrow(shell: Shell, columns: str) -> None:
 def test_a_session_may_be_named_by_its_beginning(shell: Shell) -> None:
     found = json.loads(shell.out("scry", "marmots", "--session", SESSION[:8], "--kind", "commit", "--json"))
     assert [hit["session"] for hit in found["hits"]] == [SESSION]
+
+
+def test_shown_day_is_the_one_asked_for_when_the_zone_is_ahead_of_utc(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """18:00 UTC of the 9th is the 10th in Tokyo."""
+    monkeypatch.setenv("GIT_COMMITTER_DATE", "2026-03-09T18:00:00Z")
+    git = ["git", "-c", "user.name=a", "-c", "user.email=a@b", "commit", "-q", "--allow-empty"]
+    subprocess.run([*git, "-m", "the badger counts"], cwd=shell.folder, check=True)
+
+    def shown(zone: str, *filters: str) -> str:
+        done = shell.run("scry", "--mode", "lexical", "badger counts", *filters, env={"TZ": zone})
+        assert done.returncode == 0, done.stderr
+        return done.stdout.partition("\n")[0][-10:]
+
+    assert shown("Asia/Tokyo", "--since", "2026-03-10") == "2026-03-10"
+    assert shown("Asia/Tokyo", "--until", "2026-03-10") == ""
+    assert shown("America/Los_Angeles", "--until", "2026-03-10") == "2026-03-09"
+    assert shown("Asia/Kathmandu", "--since", "9 Mar 2026 23:45") == "2026-03-09"
+    assert shown("UTC", "--since", "yesterday") == ""
+
+
+def test_date_is_refused_with_an_example_when_it_means_nothing(shell: Shell) -> None:
+    done = shell.run("scry", "x", "--since", "nonsense")
+    assert done.returncode == 2
+    assert "invalid date 'nonsense'; use YYYY-MM-DD, 'yesterday' or '2 weeks ago'" in done.stderr
