@@ -8,6 +8,7 @@ PatinaError                 expected: exit code 1; message, and the next command
 +-- SessionError            a session cannot be started, changed or ended now
 +-- PluginError             a name that no plugin, or more than one, provides
 |   +-- ModelError          a model whose files are absent, altered or unusable
+|       +-- TextsRefused    texts that the model cannot read; it may read others
 +-- StateError              patina's own state is unreadable, locked or damaged
     +-- LockHeld            another process holds the lock
     +-- LogDamaged          the log is no sound database: a sync begins it anew
@@ -58,6 +59,10 @@ class PluginError(PatinaError):
 
 class ModelError(PluginError):
     """A model that cannot be opened."""
+
+
+class TextsRefused(ModelError):
+    """The model failed on these texts, of which one may be the cause."""
 
 
 class StateError(PatinaError):

@@ -201,7 +201,10 @@ class TokenModel(Protocol):
 @runtime_checkable
 class TextModel(Protocol):
     """What a runtime opens that pools where it runs (a server): texts in, one vector each out. Prefixes,
-    what is cut off a vector, and its norm remain the core's."""
+    what is cut off a vector, and its norm remain the core's.
+
+    It may have an attribute `texts_at_once`: how many it sends in one request. It raises `TextsRefused` where
+    one of the texts may be why it fails: they are asked for in smaller parts then."""
 
     def embed_texts(self, texts: Sequence[str]) -> Vectors:
         """Vectors [n, d], float32, in the order of the texts, none of which is empty."""

@@ -11,11 +11,12 @@ from patina_hooks.corpus.log import Log
 from patina_hooks.errors import PatinaError
 from patina_hooks.files import size_of
 from patina_hooks.git.repository import Repository
-from patina_hooks.models.cache import cut_keys
+from patina_hooks.models.cache import cut_keys, refused_keys
 from patina_hooks.pairs.stored import PairKind, pair_kinds
 from patina_hooks.plugins import Plugins
 from patina_hooks.projection.staleness import Standing, standing
 from patina_hooks.recorded_faults import kept_faults
+from patina_hooks.search.refused import refused_texts
 from patina_hooks.search.tuned import remark, tuned_for
 from patina_hooks.search.vectors import Space, answering_space, wanted_space
 from patina_hooks.types import Fault
@@ -76,7 +77,7 @@ def status_of(log: Log, repository: Repository, plugins: Plugins) -> Status:
         cut=_cut(log, repository, space) if space else 0,
         synced=log.number("synced"),
         bytes=size_of(repository.state),
-        skipped=tuple((what, why) for what, why in skipped(log.connection)),
+        skipped=(*skipped(log.connection), *_refused(log, repository, space)),
         faults=tuple(dict.fromkeys([*kept_faults(log), *plugins.faults])),
         **counts(log.connection),
     )
@@ -101,6 +102,13 @@ def _of_weights(repository: Repository, space: Space | None) -> Iterator[tuple[s
     """What is to be said of tuned weights of search, with the command that changes it."""
     if space and (why := tuned_for(repository.state, space)[1]):
         yield remark(why), "patina eval --tune"
+
+
+def _refused(log: Log, repository: Repository, space: Space | None) -> Iterator[tuple[str, str]]:
+    """(place, why) of the texts that the answering model refused."""
+    keys = refused_keys(repository.state, space.fingerprint) if space else {}
+    for place, reason in refused_texts(log.connection, keys):
+        yield place, f"it has no vector: {reason}; patina sync --full tries it again"
 
 
 def _cut(log: Log, repository: Repository, space: Space) -> int:

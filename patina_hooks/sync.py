@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, replace
 from functools import lru_cache, partial
@@ -43,6 +43,7 @@ from patina_hooks.recipe import Recipe
 from patina_hooks.recorded_faults import kept_faults, store_faults, stored_faults
 from patina_hooks.redaction import Redaction
 from patina_hooks.search.probing import compared_space, record_makers
+from patina_hooks.search.refused import refused_texts
 from patina_hooks.search.vectors import Embedded, Space, VectorUpdate, projected_space, wanted_space
 from patina_hooks.types import Fault
 
@@ -310,7 +311,8 @@ def _vectors(
             run.faults.append(Fault("patina-hooks", "projection", told, error.hint))
         opened = _recording(repository.state, open_model)
         update = VectorUpdate(log, repository.state, plugins, space, opened, show, project)
-        run.embedded = update.run(most=limits.most, seconds=limits.seconds)
+        run.embedded = update.run(most=limits.most, seconds=limits.seconds, retry=full)
+        run.mishaps += _refusals(log, run.embedded.refused)
     except PluginError as error:
         run.faults.append(Fault("patina-hooks", where, str(error), error.hint))
         run.embedded.pending = counts(log.connection)["pending"]
@@ -322,6 +324,11 @@ def _vectors(
         logger.warning("the vector index was rebuilt: %s", run.embedded.rebuilt)
     if run.embedded.added or run.embedded.removed:
         run.events.add_embeddings(recipe.model, run.embedded.added, run.embedded.removed)
+
+
+def _refusals(log: Log, refused: Mapping[bytes, str]) -> Iterator[Fault]:
+    for place, reason in refused_texts(log.connection, refused):
+        yield Fault("patina-hooks", place, f"this text has no vector: {reason}", "patina sync --full")
 
 
 def _recording(state: Path, open_model: OpenModel) -> OpenModel:

@@ -11,6 +11,7 @@ from patina_hooks.evaluation.channels import gather_side_by_side, rankings
 from patina_hooks.evaluation.metrics import worth_of
 from patina_hooks.evaluation.results import Answer, SetResult
 from patina_hooks.models.cache import EmbeddingCache
+from patina_hooks.models.embedding import embed as embed_texts
 from patina_hooks.search.fusion import WEIGHTS
 
 if TYPE_CHECKING:
@@ -56,8 +57,7 @@ def embed(
     with closing(EmbeddingCache(state, space.fingerprint)) as cache:
         for start in range(0, len(keys), size):
             chunk = keys[start : start + size]
-            encoded = encoder.encode([texts[key] for key in chunk], role="passage")
-            cache.put(chunk, encoded.vectors, encoded.cut)
+            embed_texts(cache, encoder, chunk, [texts[key] for key in chunk], role="passage")
             progress(start + len(chunk), len(keys))
 
 

@@ -21,6 +21,7 @@ CHECKS: Mapping[str, Check] = {
     "state": state.check_state,
     "log": state.check_log,
     "embeddings": state.check_cache,
+    "refused": state.check_refused,
     "vectors": answers.check_vectors,
     "projection": answers.check_projection,
     "fusion": answers.check_fusion,

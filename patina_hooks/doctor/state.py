@@ -65,6 +65,22 @@ def check_cache(repository: Repository, plugins: Plugins) -> Iterator[Finding]:
     )
 
 
+def check_refused(repository: Repository, plugins: Plugins) -> Iterator[Finding]:
+    """List the texts that the model refused."""
+    from patina_hooks.models.cache import refused_keys
+    from patina_hooks.search.refused import refused_texts
+    from patina_hooks.search.vectors import answering_space
+
+    if not repository.state.is_dir():
+        return
+    with Log(repository.state, create=False) as log:
+        space = answering_space(log)
+        keys = refused_keys(repository.state, space.fingerprint) if space else {}
+        for place, reason in refused_texts(log.connection, keys):
+            what = f"{place} is found by its words only: the model refused this text"
+            yield Finding("refused", "warning", what, reason, "patina sync --full")
+
+
 def check_worker(repository: Repository, plugins: Plugins) -> Iterator[Finding]:
     """Check for pending events and for errors of the worker."""
     from patina_hooks.git import spool

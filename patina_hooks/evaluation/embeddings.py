@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from patina_hooks.corpus.observations import text_key
 from patina_hooks.errors import StateError
 from patina_hooks.models.cache import EmbeddingCache
+from patina_hooks.models.embedding import embed
 
 if TYPE_CHECKING:
     from patina_hooks.evaluation.query_sets import QuerySet
@@ -83,8 +84,7 @@ def _encode(
     for start in range(0, len(missing), _CHUNK):
         chunk = missing[start : start + _CHUNK]
         if encoder is not None:
-            encoded = encoder.encode([texts[key] for key in chunk], role="query")
-            cache.put(chunk, encoded.vectors, encoded.cut)
+            embed(cache, encoder, chunk, [texts[key] for key in chunk], role="query")
         progress("reading questions", start + len(chunk), len(missing))
 
 

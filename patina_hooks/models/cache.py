@@ -30,6 +30,9 @@ CREATE TABLE IF NOT EXISTS embedding (
     space INTEGER NOT NULL, key BLOB NOT NULL, vector BLOB NOT NULL, cut INTEGER NOT NULL);
 CREATE UNIQUE INDEX IF NOT EXISTS embedding_by_key ON embedding (space, key);
 CREATE INDEX IF NOT EXISTS embedding_cut ON embedding (space, key) WHERE cut > 0;
+CREATE TABLE IF NOT EXISTS refused (
+    space INTEGER NOT NULL, key BLOB NOT NULL, reason TEXT NOT NULL, makers TEXT NOT NULL,
+    PRIMARY KEY (space, key)) WITHOUT ROWID;
 """
 _STATEMENTS = {
     re.sub(r" ON.*| \(.*", "", sql.strip(), flags=re.DOTALL).split()[-1]: sql
@@ -82,6 +85,24 @@ class EmbeddingCache:
         with self._sound(), self.connection:
             self.connection.executemany("INSERT OR REPLACE INTO embedding VALUES (?, ?, ?, ?)", rows)
 
+    def set_aside(self, key: bytes, reason: str, makers: str) -> None:
+        """Keep why a model refuses a text, and what ran the model (`Makers.key`)."""
+        row = (self._space, key, reason, makers)
+        with self._sound(), self.connection:
+            self.connection.execute("INSERT OR REPLACE INTO refused VALUES (?, ?, ?, ?)", row)
+
+    def take_back(self, makers: str = "") -> list[bytes]:
+        """Forget the texts that were refused by other makers, all without an argument; gives their keys."""
+        where = "space = ? AND makers != ?"
+        with self._sound(), self.connection:
+            ask = f"SELECT key FROM refused WHERE {where}"
+            keys = [row[0] for row in self.connection.execute(ask, (self._space, makers))]
+            if keys:
+                self.connection.execute(f"DELETE FROM refused WHERE {where}", (self._space, makers))
+                drop = "DELETE FROM embedding WHERE space = ? AND key = ?"
+                self.connection.executemany(drop, [(self._space, key) for key in keys])
+        return keys
+
     def get(self, keys: Sequence[bytes], dimensions: int) -> Vectors:
         """The vectors [n, d] float32 of keys that are all embedded. Raises KeyError for one that is not.
 
@@ -120,6 +141,9 @@ class EmbeddingCache:
             dropped = self.connection.execute(
                 f"DELETE FROM embedding WHERE space NOT IN ({kept}) OR key NOT IN (SELECT key FROM kept)"
             ).rowcount
+            self.connection.execute(
+                f"DELETE FROM refused WHERE space NOT IN ({kept}) OR key NOT IN (SELECT key FROM kept)"
+            )
             self.connection.execute(f"DELETE FROM space WHERE id NOT IN ({kept})")
             self.connection.execute("DROP TABLE kept")
         with self._sound():
@@ -149,6 +173,17 @@ def cut_keys(folder: Path, fingerprint: str) -> list[bytes]:
     with suppress(sqlite3.DatabaseError), closing(connect_to_read(path)) as connection:
         return [row[0] for row in connection.execute(ask, (fingerprint,))]
     return []
+
+
+def refused_keys(folder: Path, fingerprint: str) -> dict[bytes, str]:
+    """The texts that the model refused, with its reason; {} also where the cache cannot be read."""
+    ask = "SELECT key, reason FROM refused WHERE space = (SELECT id FROM space WHERE fingerprint = ?)"
+    path = folder / CACHE_FILE
+    if not path.is_file():
+        return {}
+    with suppress(sqlite3.DatabaseError), closing(connect_to_read(path)) as connection:
+        return dict(connection.execute(ask, (fingerprint,)))
+    return {}
 
 
 def embedded_keys(folder: Path, fingerprint: str, most: int) -> list[bytes]:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
 
-from patina_hooks.errors import ModelError, PatinaError, PluginError
+from patina_hooks.errors import ModelError, PatinaError, PluginError, TextsRefused
 from patina_hooks.model_types import Gives, ModelSpec, Pooling, Role, TextModel, TokenModel, Tokens
 from patina_hooks.models.choice import AUTO, RuntimeChoice, provider_of, runtime_for
 from patina_hooks.models.fingerprint import fingerprint_of
@@ -92,6 +92,11 @@ class Encoder:
         return self.opened
 
     @property
+    def texts_at_once(self) -> int:
+        """How many texts the runtime takes at once, 1 where that does not matter."""
+        return int(getattr(self.opened, "texts_at_once", 1))
+
+    @property
     def dimensions(self) -> int:
         """The length of a vector."""
         return self.spec.width
@@ -159,7 +164,7 @@ class Encoder:
             raise
         except Exception as error:
             what = f"the runtime {self.runtime} failed to run model {self.spec.name}: {_said(error)}"
-            raise ModelError(what, hint=_hint(error) or "patina doctor") from error
+            raise TextsRefused(what, hint=_hint(error) or "patina doctor") from error
 
 
 def open_encoder(
@@ -306,6 +311,6 @@ def normalise(vectors: Vectors, model: str) -> Vectors:
     import numpy as np
 
     if not np.isfinite(vectors).all():
-        raise ModelError(f"model {model} gave values that are not finite numbers")
+        raise TextsRefused(f"model {model} gave values that are not finite numbers")
     norms = np.linalg.norm(vectors.astype(np.float64), axis=1, keepdims=True)
     return (vectors / np.where(norms == 0, 1, norms)).astype(np.float32)

@@ -18,6 +18,7 @@ import numpy as np
 
 from patina_hooks.errors import StateError
 from patina_hooks.models.cache import EmbeddingCache
+from patina_hooks.models.embedding import embed
 from patina_hooks.pairs.sides import path_text
 from patina_hooks.projection.interface import PairRows, TrainingSettings, TrainingTask
 
@@ -181,5 +182,4 @@ def _embed_paths(
         check()
         chunk = missing[start : start + _AT_ONCE]
         if encoder is not None:
-            encoded = encoder.encode([path_text(paths[key]) for key in chunk], role="passage")
-            cache.put(chunk, encoded.vectors, encoded.cut)
+            embed(cache, encoder, chunk, [path_text(paths[key]) for key in chunk], role="passage")

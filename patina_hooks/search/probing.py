@@ -122,6 +122,11 @@ def check_encoder(state: Path, space: Space, encoder: Encoder) -> None:
         raise IndexDamaged(what, hint="patina sync")
 
 
+def makers_key(plugins: Plugins, space: Space) -> str:
+    """Give `Makers.key` of what would embed texts for a space now."""
+    return _makers(plugins, space)[0].key
+
+
 def _makers(plugins: Plugins, space: Space) -> tuple[Makers, bool]:
     """What makes the vectors of a space, and whether it runs elsewhere."""
     from patina_hooks.models.choice import provider_of

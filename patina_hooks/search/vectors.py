@@ -22,9 +22,11 @@ from patina_hooks.corpus.log import Log
 from patina_hooks.errors import IndexDamaged, PluginError
 from patina_hooks.files import remove
 from patina_hooks.models.cache import EmbeddingCache
+from patina_hooks.models.embedding import PieceSize, embed
 from patina_hooks.plugins import Plugins, open_callable
 from patina_hooks.projection.active import load_active, open_weights
 from patina_hooks.recipe import DEFAULT_INDEX, RECIPE_FILE, Reading, Recipe, parse_reading
+from patina_hooks.search.probing import makers_key
 
 if TYPE_CHECKING:
     from patina_hooks.models.encoding import Encoder
@@ -33,8 +35,6 @@ if TYPE_CHECKING:
 VECTORS_FOLDER = "vectors"
 _FIRST_CHUNK = 256
 _CHUNK = 1_024
-_FIRST_PIECE = 1
-_PIECE_SECONDS = 2.0
 _MOST_DIMENSIONS = 1 << 20
 _IN_A_PATH = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)?")
 Progress = Callable[[str, int, int], None]
@@ -184,8 +184,8 @@ def projected_space(
 @dataclass(slots=True)
 class Embedded:
     """What bringing the vectors in line did. encoded: texts that a model had to read; pending: texts
-    that were left for later; untried: none of them was begun. unfinished: whether the index put off some of
-    what makes it fast."""
+    that were left for later; untried: none of them was begun; refused: text key -> why the model does not
+    read it; unfinished: whether the index put off some of what makes it fast."""
 
     encoded: int = 0
     pending: int = 0
@@ -195,6 +195,7 @@ class Embedded:
     removed: int = 0
     cut: int = 0
     rebuilt: str = ""
+    refused: dict[bytes, str] = field(default_factory=dict)
 
 
 class VectorUpdate:
@@ -223,12 +224,17 @@ class VectorUpdate:
         self._project = project
         self._progress = progress
         self._result = Embedded()
-        self._piece = _FIRST_PIECE
+        self._piece = PieceSize()
+        self._failure: PluginError | None = None
         self._end = math.inf
+        self._makers = ""
 
-    def run(self, *, most: int | None = None, seconds: float | None = None) -> Embedded:
+    def run(self, *, most: int | None = None, seconds: float | None = None, retry: bool = False) -> Embedded:
         """most: leave it all for later where more texts than this wait for a model; seconds: leave for later
-        what is not done after about so long."""
+        what is not done after about so long; retry: try texts again that the model refused.
+
+        Raises `PluginError` where the model cannot be had, after what came before was indexed."""
+        self._makers = "" if retry else makers_key(self._plugins, self._space)
         if most is not None:
             answers = self._is_answering()
             waiting = self._count("live > 0 AND indexed = 0" if answers else "live > 0")
@@ -248,6 +254,7 @@ class VectorUpdate:
     def _bring_in_line(self) -> None:
         with closing(EmbeddingCache(self._state, self._space.fingerprint)) as cache:
             index = self._open_index()
+            self._try_again(cache)
             unseen = not self._log.fact("verified")
             if unseen:
                 index.verify()  # what was there before is looked at whole, once
@@ -263,12 +270,12 @@ class VectorUpdate:
 
     def _follow(self, index: VectorIndex, cache: EmbeddingCache) -> None:
         total, done = self._count("live > 0 AND indexed = 0"), 0
-        for keys in self._missing():
-            added = self._add(keys, index, cache)
+        for keys, more in self._missing():
+            added = self._add(keys, index, cache, more=more)
             self._mark(index, [(1, key) for key in added])
             done += len(added)
             self._progress("embedding", done, total)
-            if self._is_late():
+            if self._failure or self._is_late():
                 break
         self._result.pending = total - done
         left = [row[0] for row in self._db.execute("SELECT key FROM text WHERE live = 0")]
@@ -276,6 +283,8 @@ class VectorUpdate:
             index.remove(left)
             self._mark(index, [(0, key) for key in left], forget=True)
             self._result.removed += len(left)
+        if self._failure:
+            raise self._failure
         if not self._result.pending:
             self._tend(index)
 
@@ -292,16 +301,19 @@ class VectorUpdate:
     def _is_late(self) -> bool:
         return time.monotonic() > self._end
 
-    def _missing(self) -> Iterator[list[bytes]]:
-        """Texts without a vector, newest first, in chunks: small ones first, so that answers come early."""
+    def _missing(self) -> Iterator[tuple[list[bytes], bool]]:
+        """Texts without a vector, newest first, in chunks, and whether more may follow: a small one first,
+        so that answers come early."""
         size = _FIRST_CHUNK
         while keys := self._newest(size):
-            yield keys
+            yield keys, len(keys) == size
             size = _CHUNK
 
-    def _add(self, keys: list[bytes], index: VectorIndex, cache: EmbeddingCache) -> list[bytes]:
-        """Add texts to the index; gives those that there was time for."""
-        added = self._embed(keys, cache)
+    def _add(
+        self, keys: list[bytes], index: VectorIndex, cache: EmbeddingCache, *, more: bool
+    ) -> list[bytes]:
+        """Add texts to the index; gives those that there was time for. more: whether others follow."""
+        added = self._embed(keys, cache, more)
         if added:
             index.upsert(added, self._vectors(added, cache))
             self._result.added += len(added)
@@ -313,34 +325,63 @@ class VectorUpdate:
         )
         return [row[0] for row in rows]
 
-    def _embed(self, keys: list[bytes], cache: EmbeddingCache) -> list[bytes]:
+    def _embed(self, keys: list[bytes], cache: EmbeddingCache, more: bool) -> list[bytes]:
         """Have the model read what the cache does not hold; gives the texts that have an embedding then.
 
-        A model of gigabytes reads one text a second, a small one hundreds: in pieces of about two seconds,
-        each kept at once.
+        In pieces of about two seconds, each kept at once. Where the model fails, what it read before counts.
         """
         missing = cache.missing(keys, self._space.dimensions)
-        while missing and not (self._result.encoded and self._is_late()):
-            piece, missing = missing[: self._piece], missing[self._piece :]
-            begun = time.monotonic()
-            self._encode(piece, cache)
-            rate = len(piece) / max(time.monotonic() - begun, 1e-3)
-            self._piece = max(min(int(rate * _PIECE_SECONDS), _CHUNK), 1)
-        lacking = set(missing)
+        try:
+            rest = self._whole(missing, keys) if more else missing
+            while rest and not (self._result.encoded and self._is_late()):
+                rest = rest[self._encode(rest, cache) :]
+        except PluginError as error:
+            self._failure = error
+        lacking = set(cache.missing(missing, self._space.dimensions))
         return [key for key in keys if key not in lacking]
 
-    def _encode(self, keys: list[bytes], cache: EmbeddingCache) -> None:
+    def _whole(self, missing: list[bytes], keys: list[bytes]) -> list[bytes]:
+        """Those of the missing that fill what the model takes at once; the rest goes with what follows."""
+        if not missing:
+            return missing
+        whole = len(missing) // self._opened().texts_at_once * self._opened().texts_at_once
+        return missing[:whole] if whole or len(missing) < len(keys) else missing
+
+    def _opened(self) -> Encoder:
+        if self._encoder is None:
+            self._encoder = self._open_encoder(self._space)
+            self._piece = PieceSize(self._encoder.texts_at_once)
+        return self._encoder
+
+    def _encode(self, missing: list[bytes], cache: EmbeddingCache) -> int:
+        """Embed the first piece; gives how many texts that were."""
+        encoder = self._opened()
+        keys, begun = missing[: self._piece.size], time.monotonic()
         ask = "SELECT text FROM observation WHERE text_key = ? AND live LIMIT 1"
         texts = [str(self._db.execute(ask, (key,)).fetchone()[0]) for key in keys]
-        self._encoder = self._encoder or self._open_encoder(self._space)
-        encoded = self._encoder.encode(texts, role="passage")
-        cache.put(keys, encoded.vectors, encoded.cut)
+        embedded = embed(cache, encoder, keys, texts, role="passage")
+        if embedded.halved:
+            self._piece.shrink(len(keys))
+        else:
+            self._piece.learn(len(keys), time.monotonic() - begun)
         self._result.encoded += len(keys)
-        self._result.cut += sum(1 for cut in encoded.cut if cut)
+        self._result.cut += embedded.cut
+        self._result.refused |= embedded.refused
+        return len(keys)
+
+    def _try_again(self, cache: EmbeddingCache) -> None:
+        """Have texts embedded that other makers refused, or all that were refused."""
+        keys = cache.take_back(self._makers)
+        if keys:
+            with self._log.writing():
+                self._db.executemany("UPDATE text SET indexed = 0 WHERE key = ?", [(key,) for key in keys])
 
     def _vectors(self, keys: list[bytes], cache: EmbeddingCache) -> Vectors:
         vectors = cache.get(keys, self._space.dimensions)
-        return self._project(vectors) if self._project else vectors
+        if self._project is None:
+            return vectors
+        # What has the zero vector is like nothing, also where a projection moves the origin.
+        return self._project(vectors) * vectors.any(axis=1, keepdims=True)
 
     def _mark(self, index: VectorIndex, rows: list[tuple[int, bytes]], *, forget: bool = False) -> None:
         with self._log.writing():
@@ -389,13 +430,18 @@ class VectorUpdate:
         ]
         have = index.keys()
         index.remove(sorted(have.difference(live)))
-        todo, done = [key for key in live if key not in have], 0
-        for start in range(0, len(todo), _CHUNK):
-            done += len(self._add(todo[start : start + _CHUNK], index, cache))
-            self._progress("embedding", done, len(todo))
+        todo = [key for key in live if key not in have]
+        total = len(todo)
+        while todo:
+            chunk, todo = todo[:_CHUNK], todo[_CHUNK:]
+            added = set(self._add(chunk, index, cache, more=bool(todo)))
+            todo = [key for key in chunk if key not in added] + todo
+            self._progress("embedding", total - len(todo), total)
+            if self._failure:
+                raise self._failure
             if self._is_late():
                 break
-        self._result.pending = len(todo) - done
+        self._result.pending = len(todo)
         if self._result.pending:
             return False
         with self._log.writing():

@@ -18,15 +18,15 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from patina_remote import canaries
 from patina_remote.answer import Unusable, batches, read_vectors
-from patina_remote.canaries import Canaries
 from patina_remote.connection import LONGEST_PAUSE, Connection, backoff
+from patina_remote.probes import AMONG
 from patina_remote.runtime import ServedModel
 from patina_remote.server import Server, configured
 from support.embedding_server import CERTIFICATE, EmbeddingServer, Reply, serving
 
 from patina_hooks.errors import ModelError, SettingsError
+from patina_hooks.models.probes import PROBE_TEXTS, ProbeVectors
 from patina_hooks.settings import user_file
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 KEY = "sk-not-to-be-seen"
 SLASHED = 'sk-not/to+"be"=seen'
 SLOW_HEADER = b"HTTP/1.1 200 OK\r\nX-Slow: " + b"x" * 300
-CANARY = canaries.TEXTS[canaries.BESIDE]
+PROBE = PROBE_TEXTS[AMONG]
 _NUMBERS = st.floats(0.5, 2.0**100, width=32)
 
 
@@ -52,8 +52,8 @@ def known(server: EmbeddingServer, **changes: object) -> Server:
 
 
 def embed(server: EmbeddingServer, texts: Sequence[str], **changes: object) -> Vectors:
-    """As a runtime that was opened does, which held the server to its canaries."""
-    held = Canaries.of(server.vectors(canaries.TEXTS))
+    """As a runtime that was opened does, which held the server to its probe texts."""
+    held = ProbeVectors.of(server.vectors(PROBE_TEXTS))
     return ServedModel(known(server, **changes), held).embed_texts(texts)
 
 
@@ -73,14 +73,14 @@ def test_a_request_has_the_model_the_texts_and_the_key(server: EmbeddingServer) 
     asked = server.asked[0]
     assert (asked.path, asked.model) == ("/v1/embeddings", "acme")
     assert asked.headers["authorization"] == f"Bearer {KEY}"
-    assert sorted(asked.texts) == sorted([*texts[:2], "a lone ?", texts[3], CANARY])
+    assert sorted(asked.texts) == sorted([*texts[:2], "a lone ?", texts[3], PROBE])
     assert np.array_equal(vectors[3], server.vectors([texts[3]])[0])
 
 
 def test_texts_go_in_batches_over_one_connection_and_come_back_in_order(server: EmbeddingServer) -> None:
     texts = [f"{'word ' * (number % 7)}number {number}" for number in range(50)]
     vectors = embed(server, texts, batch=8)
-    assert [len(asked.texts) for asked in server.asked] == [8, 8, 8, 8, 8, 8, 8, 2, len(canaries.TEXTS)]
+    assert [len(asked.texts) for asked in server.asked] == [8, 8, 8, 8, 8, 8, 8, 2, len(PROBE_TEXTS)]
     assert len({asked.connection for asked in server.asked}) == 1
     assert np.array_equal(vectors, server.vectors(texts))
     assert embed(server, []).shape == (0, server.dimensions)
@@ -100,7 +100,7 @@ def test_each_text_is_in_one_batch_and_no_batch_is_too_large(
 
 def test_texts_are_cut_where_the_user_says_so(server: EmbeddingServer) -> None:
     embed(server, ["a longer text", "ab"], max_characters=5)
-    assert server.texts() == ["ab", "a lon", CANARY, *canaries.TEXTS]
+    assert server.texts() == ["ab", "a lon", PROBE, *PROBE_TEXTS]
 
 
 # --- what is taken ----------------------------------------------------------------------------------

@@ -7,14 +7,14 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from shutil import rmtree
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from patina_remote import canaries
-from patina_remote.canaries import Canaries
+from patina_remote.probes import file_of, load_probes
 from patina_remote.runtime import ServedModel, variant
 from patina_remote.server import configured
 from support.embedding_server import Asked, EmbeddingServer, Reply, serving, use
@@ -27,7 +27,9 @@ from patina_hooks.corpus.log import Log
 from patina_hooks.doctor import examine
 from patina_hooks.errors import IndexDamaged, ModelError
 from patina_hooks.models.cache import EmbeddingCache
+from patina_hooks.models.embedding import PieceSize
 from patina_hooks.models.encoding import choose, identify, open_encoder
+from patina_hooks.models.probes import PROBE_TEXTS, ProbeVectors, least_cosine
 from patina_hooks.plugins import Plugins
 from patina_hooks.recipe import Reading
 from patina_hooks.search.vectors import answering_space
@@ -68,7 +70,7 @@ def sync(memory: Memory, plugins: Plugins, *, full: bool = False) -> SyncReport:
 
 def last_text(server: EmbeddingServer) -> str:
     """That was not patina's own."""
-    return [text for text in server.texts() if text not in canaries.TEXTS][-1]
+    return [text for text in server.texts() if text not in PROBE_TEXTS][-1]
 
 
 def best(memory: Memory, plugins: Plugins, question: str) -> tuple[list[str], list[str]]:
@@ -99,7 +101,7 @@ def test_texts_are_embedded_by_the_server_and_questions_too(
 ) -> None:
     report = sync(memory, plugins)
     assert (report.faults, report.encoded) == ((), 3)
-    assert {*SAID, *canaries.TEXTS} == set(server.texts())
+    assert {*SAID, *PROBE_TEXTS} == set(server.texts())
     texts, faults = best(memory, plugins, "do marmots sleep")
     assert (texts[0], faults) == ("marmots sleep in winter", [])
     assert last_text(server) == "query: do marmots sleep"
@@ -130,7 +132,7 @@ def test_what_is_embedded_is_not_sent_again(
     memory.commit("a fourth thing")
     sync(memory, plugins)
     sent = {text for one in server.asked[asked:] for text in one.texts}
-    assert sent == {*canaries.TEXTS, "a fourth thing"}
+    assert sent == {*PROBE_TEXTS, "a fourth thing"}
 
 
 def test_without_the_recipes_word_nothing_is_sent(
@@ -221,14 +223,14 @@ def test_a_server_that_was_never_there_is_a_fault_and_no_more(memory: Memory, pl
 def test_a_sync_that_is_cut_off_keeps_what_it_has_and_goes_on(
     memory: Memory, server: EmbeddingServer, plugins: Plugins, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("patina_hooks.search.vectors._FIRST_PIECE", 256)
+    monkeypatch.setattr("patina_hooks.search.vectors.PieceSize", partial(PieceSize, size=256))
     sync(memory, plugins)
     memory.archive("20251103-160000", decisions=tuple(f"decision number {number}" for number in range(300)))
     use(server, batch=129)
-    # Canaries; 256 texts in two requests, each with a canary; canaries; of the rest, nothing.
-    server.replies += [None] * 4 + [Reply(cut=0)]
+    # Probes; 256 texts in two requests, each with a probe; probes; of the rest, nothing.
+    server.replies += [None] * 4 + [Reply(401)]
     (fault,) = sync(memory, plugins).faults
-    assert "cut the connection" in fault.error
+    assert "answered 401" in fault.error
     assert [len(one.texts) for one in server.asked[-5:-1]] == [5, 129, 129, 5]
     assert sync(memory, plugins).encoded == len(stored(memory)) - len(SAID) - 256
 
@@ -327,7 +329,7 @@ def test_what_company_does_to_a_quantised_model_is_no_other_model(
     encoder = open_encoder(plugins, "acme-64", "remote")
 
     def meanwhile(asked: Asked) -> None:
-        server.noise = 0.0 if asked.texts == canaries.TEXTS else 0.5
+        server.noise = 0.0 if asked.texts == PROBE_TEXTS else 0.5
 
     server.meanwhile = meanwhile
     assert encoder.encode(["marmots"], role="query").vectors.any()
@@ -360,12 +362,12 @@ def test_two_that_meet_a_server_at_once_hold_it_to_the_same(server: EmbeddingSer
     assert len(server.asked) == 2
 
 
-def test_canaries_are_whole_where_texts_are_cut(server: EmbeddingServer, plugins: Plugins) -> None:
+def test_probe_texts_are_whole_where_texts_are_cut(server: EmbeddingServer, plugins: Plugins) -> None:
     open_encoder(plugins, "acme-64", "remote")
     use(server, max_characters=10)
     encoder = open_encoder(plugins, "acme-64", "remote")
     encoder.encode(["marmots sleep in winter"], role="passage")
-    assert set(server.texts()) == {*canaries.TEXTS, "marmots sl"}
+    assert set(server.texts()) == {*PROBE_TEXTS, "marmots sl"}
 
 
 def test_an_accepted_model_answers_no_question_about_the_old_ones_vectors(
@@ -381,33 +383,33 @@ def test_an_accepted_model_answers_no_question_about_the_old_ones_vectors(
         patina.search("marmots", mode="vector")
 
 
-def test_forgotten_canaries_do_not_mix_two_models(
+def test_forgotten_probes_do_not_mix_two_models(
     memory: Memory, server: EmbeddingServer, plugins: Plugins
 ) -> None:
     sync(memory, plugins)
-    for path in canaries.file_of("acme").parent.iterdir():
+    for path in file_of("acme").parent.iterdir():
         path.unlink()
     server.runs = 1
     assert sync(memory, plugins).encoded == 3
     assert best(memory, plugins, "do marmots sleep")[1] == []
 
 
-def test_one_canary_is_enough() -> None:
+def test_one_probe_text_is_enough() -> None:
     kept = np.eye(3, 4, dtype=np.float32) + 1
     found = kept.copy()
-    assert canaries.likeness(found, kept * 2) == pytest.approx(1)
+    assert least_cosine(found, kept * 2) == pytest.approx(1)
     found[1] = [1, 1, 1, 2]
-    assert canaries.likeness(found, kept) < 0.9
-    assert canaries.likeness(found, kept[:, :3]) == -1
+    assert least_cosine(found, kept) < 0.9
+    assert least_cosine(found, kept[:, :3]) == -1
 
 
 @pytest.mark.parametrize("size", [3e38, 1e-42])
-def test_canaries_of_any_size_are_told_apart(size: float, server: EmbeddingServer) -> None:
+def test_probes_of_any_size_are_told_apart(size: float, server: EmbeddingServer) -> None:
     """Their products are beyond what float32 holds."""
-    drawn = np.random.default_rng(1).uniform(0.5, 1, (2, len(canaries.TEXTS), 64))
+    drawn = np.random.default_rng(1).uniform(0.5, 1, (2, len(PROBE_TEXTS), 64))
     signs = np.random.default_rng(2).choice([-1, 1], drawn.shape)
     these, those = (drawn * signs * size).astype(np.float32)
-    served = ServedModel(configured(), Canaries.of(these))
+    served = ServedModel(configured(), ProbeVectors.of(these))
     served.recognise(these)
     with pytest.raises(ModelError, match="it runs another model by that name"):
         served.recognise(those)
@@ -415,9 +417,9 @@ def test_canaries_of_any_size_are_told_apart(size: float, server: EmbeddingServe
 
 @pytest.mark.parametrize("asked", [[], ["a text"]], ids=["all", "the one beside a text"])
 def test_what_is_kept_and_is_no_number_is_like_nothing(server: EmbeddingServer, asked: list[str]) -> None:
-    spoilt = np.full((len(canaries.TEXTS), server.dimensions), np.nan, dtype=np.float32)
+    spoilt = np.full((len(PROBE_TEXTS), server.dimensions), np.nan, dtype=np.float32)
     with pytest.raises(ModelError, match="it runs another model by that name"):
-        ServedModel(configured(), Canaries.of(spoilt)).embed_texts(asked)
+        ServedModel(configured(), ProbeVectors.of(spoilt)).embed_texts(asked)
     assert len(server.asked) == 1
 
 
@@ -435,8 +437,8 @@ def test_a_server_may_move(memory: Memory, server: EmbeddingServer, plugins: Plu
 )
 def test_a_damaged_record_is_none(server: EmbeddingServer, plugins: Plugins, content: bytes) -> None:
     before = open_encoder(plugins, "acme-64", "remote").fingerprint
-    canaries.file_of("acme").write_bytes(content)
-    assert canaries.kept("acme") is None
+    file_of("acme").write_bytes(content)
+    assert load_probes("acme") is None
     assert open_encoder(plugins, "acme-64", "remote").fingerprint == before  # the same model, the same bits
 
 
@@ -449,7 +451,7 @@ def test_a_model_of_another_length_is_refused_and_not_remembered(
     server.dimensions = 32
     with pytest.raises(ModelError, match="gives vectors of 32 values, and the model acme-64 has 64"):
         open_encoder(plugins, "acme-64", "remote")
-    assert canaries.kept("acme") is None
+    assert load_probes("acme") is None
 
 
 @pytest.mark.parametrize("reading", [Reading(pooling="cls"), Reading(extraction_layer=-1)])

@@ -63,6 +63,8 @@ class HashModel:
         return [Tokens(one[:max_tokens], cut=len(one[max_tokens:])) for one in ids]
 
     def forward(self, ids, mask):
+        if (ids == zlib.crc32(b"unreadable") % WORDS).any():
+            raise MemoryError
         return self.table[ids]
 """
 RECIPE = "version: 2\nembedding_model: hash-64\nruntime: {}\n"
@@ -251,3 +253,22 @@ def test_nothing_is_embedded_when_the_prefix_of_questions_changed(installed: Ins
     assert installed.fingerprint() == before
     assert installed.best("tab") == "the parser reads a tree"
     assert json.loads(installed.out("status", "--json"))["pending"] == 0
+
+
+def test_one_text_is_set_aside_when_a_runtime_fails_on_it(installed: Installed) -> None:
+    for text in ("an unreadable text", "badgers dig", "the log is in sqlite"):
+        installed.memory.commit(text)
+    commit = installed.memory.git("rev-parse", "HEAD~2")
+    done = installed.sync()
+    assert "3 texts embedded" in done.stdout
+    assert f"commit {commit[:12]}: this text has no vector: the runtime hash failed" in done.stderr
+    status = json.loads(installed.out("status", "--json"))
+    assert (status["pending"], [one[0] for one in status["skipped"]]) == (0, [f"commit {commit[:12]}"])
+    assert installed.doctor()["refused"]["fix"] == "patina sync --full"
+    assert installed.best("badgers dig") == "badgers dig"
+    installed.install("0.2.0")
+    runtime = installed.site.folder / "patina_mine" / "runtime.py"
+    runtime.write_text(runtime.read_text().replace("raise MemoryError", "pass"))
+    assert "1 text embedded" in installed.sync().stdout
+    assert "refused" not in installed.doctor()
+    assert installed.best("unreadable") == "an unreadable text"

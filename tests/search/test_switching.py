@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
@@ -23,6 +24,7 @@ from patina_hooks import hookimpl
 from patina_hooks.api import Patina
 from patina_hooks.corpus.log import Log
 from patina_hooks.model_types import LocalFile, ModelFile, Role
+from patina_hooks.models.embedding import PieceSize
 from patina_hooks.models.encoding import Encoded, Encoder, open_encoder
 from patina_hooks.plugins import Plugins
 from patina_hooks.search import vectors
@@ -155,7 +157,7 @@ def test_the_old_vectors_answer_until_the_new_ones_are_whole(
 def test_what_is_committed_while_a_large_model_reads_is_found_by_its_words(
     memory: Memory, plugins: Plugins, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(vectors, "_FIRST_PIECE", 4)
+    monkeypatch.setattr(vectors, "PieceSize", partial(PieceSize, size=4))
     old = space_of(memory)
     memory.write(".patina/oxidize.yaml", SWITCHES["runtime"])
     worker, turns = Worker(plugins), 0

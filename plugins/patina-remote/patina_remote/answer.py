@@ -28,6 +28,10 @@ class Unusable(Exception):
     """What is wrong with an answer, as the rest of a sentence that begins with the server."""
 
 
+class UnusableVectors(Unusable):
+    """The vectors of an answer cannot be used, of which one text may be the cause."""
+
+
 def batches(texts: Sequence[str], most: int, most_bytes: int = MOST_BYTES) -> Iterator[list[int]]:
     """Places of neighbours by length, `most` texts and `most_bytes` of UTF-8 at a time, or one text.
 
@@ -67,9 +71,9 @@ def read_vectors(body: bytes, texts: int) -> Vectors:
         raise Unusable("gave vectors of different lengths")
     vectors = np.stack(rows)
     if not np.isfinite(vectors).all():
-        raise Unusable("gave values that are not finite numbers")
+        raise UnusableVectors("gave values that are not finite numbers")
     if not vectors.any(axis=1).all():
-        raise Unusable("gave a vector of zeros")
+        raise UnusableVectors("gave a vector of zeros")
     return vectors
 
 
@@ -101,7 +105,7 @@ def _parsed(body: bytes) -> object:
 
 
 def _no_number(constant: str) -> NoReturn:
-    raise Unusable(f"gave values that are not finite numbers ({constant})")
+    raise UnusableVectors(f"gave values that are not finite numbers ({constant})")
 
 
 def _row(embedding: object) -> Vectors:

@@ -7,9 +7,9 @@ import json
 import click
 
 from patina_hooks.display import clean_line
-from patina_remote import canaries
-from patina_remote.canaries import Canaries
-from patina_remote.runtime import another_model, embed_canaries
+from patina_hooks.models.probes import ProbeVectors, least_cosine
+from patina_remote.probes import ALIKE, keep_first_probes, load_probes, replace_probes
+from patina_remote.runtime import another_model, embed_probes
 from patina_remote.server import configured
 
 
@@ -22,16 +22,16 @@ def remote_command(accept: bool, as_json: bool) -> None:
     It is the one in your config.toml, [runtime.remote], and is sent five short texts of patina's own.
     """
     server = configured()
-    found = embed_canaries(server)
-    known = canaries.kept(server.model)
-    alike = None if known is None else canaries.likeness(found, known.vectors)
-    same = alike is not None and alike > canaries.ALIKE
+    found = embed_probes(server)
+    known = load_probes(server.model)
+    alike = None if known is None else least_cosine(found, known.vectors)
+    same = alike is not None and alike > ALIKE
     if alike is not None and not same and not accept:
         raise another_model(server, alike)
     if alike is None:
-        canaries.keep_first(server.model, Canaries.of(found))
+        keep_first_probes(server.model, ProbeVectors.of(found))
     elif not same:
-        canaries.keep(server.model, Canaries.of(found))
+        replace_probes(server.model, ProbeVectors.of(found))
     told = {"url": server.address, "model": server.model, "dimensions": found.shape[1], "likeness": alike}
     state = "same" if same else "new" if alike is None else "accepted"
     click.echo(json.dumps({**told, "state": state}) if as_json else _said(told, state))

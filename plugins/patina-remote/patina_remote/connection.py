@@ -20,7 +20,7 @@ from types import TracebackType
 from typing import Final
 
 from patina_hooks.display import clean_line
-from patina_hooks.errors import ModelError
+from patina_hooks.errors import ModelError, TextsRefused
 from patina_remote.server import Server
 
 LONGEST_PAUSE: Final = 30.0
@@ -33,6 +33,7 @@ _SHOWN: Final = 200
 _READ: Final = 20_000
 _GRACE: Final = 0.05  # s: whoever finds a connection shut, finds the time past, too
 _BUSY: Final = frozenset({429, 500, 502, 503, 504})
+_BROKEN: Final = 500
 _TOO_LONG: Final = frozenset({400, 413, 422})
 _KEY_REFUSED: Final = frozenset({401, 403})
 
@@ -67,22 +68,27 @@ class Connection:
     ) -> None:
         self._http.close()
 
-    def ask(self, body: bytes, longest: int) -> bytes:
-        """The body of the answer, of at most `longest` bytes. `ModelError` says why there is none.
+    def ask(self, body: bytes, longest: int, *, patient: bool = True) -> bytes:
+        """The body of the answer, of at most `longest` bytes. `ModelError` says why there is none,
+        `TextsRefused` where the texts may be the reason.
 
         Asks again, after a pause that grows, where the server is busy or the connection was cut.
+        patient: also where it answered 500 or cut the connection, as it may do for one text each time.
         """
+        failure: ModelError
         for attempt in range(self._server.retries + 1):
             pause = backoff(attempt)
             try:
                 answer = self._once(body, longest)
             except _Cut as error:
-                failure = ModelError(f"{self._who} cut the connection: {error}", hint="patina remote")
+                failure = TextsRefused(f"{self._who} cut the connection: {error}", hint="patina remote")
+                if not patient:
+                    break
             else:
                 if answer.status == 200:
                     return answer.body
                 failure = self._refusal(answer)
-                if answer.status not in _BUSY:
+                if answer.status not in _BUSY or (answer.status == _BROKEN and not patient):
                     break
                 pause = pause if answer.pause is None else answer.pause
             if attempt == self._server.retries or pause > LONGEST_PAUSE:
@@ -114,7 +120,7 @@ class Connection:
     def _unreachable(self, error: Exception) -> ModelError:
         if isinstance(error, TimeoutError):
             what = f"did not answer within {self._server.timeout:g} seconds"
-            return ModelError(
+            return TextsRefused(
                 f"{self._who} {what}", hint="a larger timeout, or a smaller batch, in config.toml"
             )
         if isinstance(error, OSError):
@@ -162,7 +168,8 @@ class Connection:
             ),
         }
         hint = hints.get(answer.status, "again in a while")
-        return ModelError(f"{self._who} answered {answer.status}: {said or 'nothing'}", hint=hint)
+        kind = TextsRefused if answer.status in _TOO_LONG or answer.status == _BROKEN else ModelError
+        return kind(f"{self._who} answered {answer.status}: {said or 'nothing'}", hint=hint)
 
     def _shown(self, text: str) -> str:
         """Words of a stranger: safe to print, without the key, which some repeat, and cut."""

@@ -4,7 +4,7 @@
 url = "http://127.0.0.1:8080/v1"     # requests go to <url>/embeddings
 model = "BAAI/bge-base-en-v1.5"      # what the server calls it
 key_variable = "EMBEDDINGS_KEY"      # the environment variable that holds the key, where it wants one
-batch = 32                           # texts a request, with a canary
+batch = 32                           # texts a request, with a probe text
 timeout = 60                         # seconds a request may take, to its last byte
 retries = 3                          # of one that the server was too busy for
 max_characters = 0                   # texts are cut to so many; 0: the server cuts them itself
@@ -19,8 +19,8 @@ from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
 from patina_hooks.errors import ModelError, SettingsError
+from patina_hooks.models.probes import PROBE_TEXTS
 from patina_hooks.settings import runtime_settings, user_file
-from patina_remote.canaries import TEXTS
 
 NAME: Final = "remote"
 _USUAL: Final[dict[str, str | int]] = {
@@ -33,7 +33,7 @@ _USUAL: Final[dict[str, str | int]] = {
     "max_characters": 0,
 }
 _BOUNDS: Final = {
-    "batch": (len(TEXTS), 2048),  # all canaries go together
+    "batch": (len(PROBE_TEXTS), 2048),  # all probe texts go together
     "timeout": (1, 3600),
     "retries": (0, 10),
     "max_characters": (0, 10_000_000),
