@@ -14,7 +14,7 @@ class FaultCounts:
     """Counts equal faults. The first hundred causes are kept."""
 
     _counts: dict[Fault, int] = field(default_factory=dict)
-    _subjects: dict[Fault, str] = field(default_factory=dict)
+    _subjects: dict[Fault, dict[str, None]] = field(default_factory=dict)
 
     def add(self, fault: Fault, subject: str = "") -> bool:
         """Count a fault, and return whether its cause is new.
@@ -23,24 +23,25 @@ class FaultCounts:
             fault: the same for each time that it happens.
             subject: what was read when it happened, such as "commit 1234567".
         """
-        if fault in self._counts:
-            self._counts[fault] += 1
+        is_new = fault not in self._counts
+        if is_new and len(self._counts) == _MOST_CAUSES:
             return False
-        if len(self._counts) < _MOST_CAUSES:
-            self._counts[fault] = 1
-            self._subjects[fault] = subject
-        return True
+        self._counts[fault] = self._counts.get(fault, 0) + 1
+        self._subjects.setdefault(fault, {})[subject] = None
+        return is_new
 
     def faults(self) -> list[Fault]:
         """Return one fault for each cause, with its count."""
         return [
-            replace(fault, error=fault.error + _times(count, self._subjects[fault]))
+            replace(fault, error=fault.error + _times(count, list(self._subjects[fault])))
             for fault, count in self._counts.items()
         ]
 
 
-def _times(count: int, subject: str) -> str:
-    if not subject:
+def _times(count: int, subjects: list[str]) -> str:
+    """How often, or in how many different subjects: one may be read twice."""
+    first, number = subjects[0], len(subjects)
+    if not first:
         return f" ({count:,} times)" if count > 1 else ""
-    noun = subject.partition(" ")[0]
-    return f" (in {count:,} {noun}s, first {subject})" if count > 1 else f" (in {subject})"
+    noun = first.partition(" ")[0]
+    return f" (in {number:,} {noun}s, first {first})" if number > 1 else f" (in {first})"

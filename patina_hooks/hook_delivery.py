@@ -27,16 +27,18 @@ def deliver_events(repository: Repository, plugins: Plugins, queue: EventQueue) 
     import logging
 
     from patina_hooks.fault_counts import FaultCounts
+    from patina_hooks.plugin_calls import recorded_in
     from patina_hooks.recorded_faults import add_mishaps
     from patina_hooks.types import RepositoryPaths
 
     logger = logging.getLogger(__name__)
     paths, counts = RepositoryPaths(repository.root, repository.common), FaultCounts()
     try:
-        for event, arguments in queue.events(repository):
-            for fault in plugins.notify(event, **arguments, repository=paths):
-                if counts.add(fault):
-                    logger.info("%s: %s: %s", fault.plugin, fault.where, fault.error)
+        with recorded_in(repository.state):
+            for event, arguments in queue.events(repository):
+                for fault in plugins.notify(event, **arguments, repository=paths):
+                    if counts.add(fault):
+                        logger.info("%s: %s: %s", fault.plugin, fault.where, fault.error)
     finally:
         queue.close()
         faults = tuple(counts.faults())

@@ -25,6 +25,16 @@ REFERENCE: Final = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-
 """How a spec names code: "package.module:callable"."""
 
 
+_COMMAND_NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]*", re.ASCII)
+BUILTIN_COMMANDS: Final = frozenset(
+    (
+        *("init", "session", "scry", "status", "sync", "pairs", "oxidize", "eval", "log", "doctor"),
+        *("models", "plugins", "install", "uninstall", "gc", "check", "hook"),
+    )
+)
+"""What the command line provides itself; no plugin takes these names."""
+
+
 @dataclass(frozen=True, slots=True)
 class Kind(Generic[S]):
     """One kind of thing that plugins provide.
@@ -70,11 +80,21 @@ def wrong_with(kind: Kind[S], spec: object, seen: Collection[str]) -> str:
     name: object = spec.name
     if not isinstance(name, str) or not name or "/" in name or name != name.strip():
         return f"{kind.noun} name {name!r}: wants a non-empty name without '/' or outer spaces"
+    if kind.spec is CommandSpec and (problem := _wrong_with_command(name)):
+        return problem
     if name in seen:
         return f"gave the {kind.noun} {name!r} twice; the first counts"
     code = getattr(spec, kind.reference) if kind.reference else None
-    if code is not None and not REFERENCE.fullmatch(str(code)):
-        return f"{kind.noun} {name!r}: {kind.reference} is {code!r}; wants 'package.module:callable'"
+    is_wrong = code is not None and not REFERENCE.fullmatch(str(code))
+    wants = f"{kind.noun} {name!r}: {kind.reference} is {code!r}; wants 'package.module:callable'"
+    return wants if is_wrong else ""
+
+
+def _wrong_with_command(name: str) -> str:
+    if name in BUILTIN_COMMANDS:
+        return f"command name {name!r} is that of a built-in command; it is left out"
+    if not _COMMAND_NAME.fullmatch(name):
+        return f"command name {name!r}: wants lower-case letters, digits, '-', '_' and '.'"
     return ""
 
 

@@ -45,6 +45,14 @@ from patina_hooks.kinds import (
     wrong_with,
 )
 from patina_hooks.model_types import ModelSpec, RuntimeSpec
+from patina_hooks.plugin_calls import (
+    BUILTIN,
+    CALL_SECONDS,
+    SHORT_CALL_SECONDS,
+    PluginFunction,
+    failure_of,
+    plugin_call,
+)
 from patina_hooks.types import (
     CommandSpec,
     ExtractorSpec,
@@ -60,7 +68,6 @@ if TYPE_CHECKING:
 
 
 GROUP: Final = "patina"
-BUILTIN: Final = "patina-hooks"
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +120,7 @@ class Plugins:
 
     def module_of(self, model: str) -> str:
         """The module of the plugin that provides a model, as `import` names it."""
-        plugin = self._manager.get_plugin(self._find(MODELS, model).plugin)
-        return str(getattr(plugin, "__name__", type(plugin).__module__))
+        return self._module_of(self._find(MODELS, model).plugin)
 
     def models(self) -> tuple[ModelSpec, ...]:
         return self._all(MODELS)
@@ -153,6 +159,23 @@ class Plugins:
 
     def commands(self) -> tuple[CommandSpec, ...]:
         return self._distinct(COMMANDS)
+
+    def owner(self, kind: Kind[S], name: str) -> str:
+        """The plugin that provides this; `PluginError` where none or several do."""
+        return self._find(kind, name).plugin
+
+    def open(self, kind: Kind[S], name: str, reference: str) -> PluginFunction:
+        """The code that a spec names, imported now. Raises `PluginError` where that fails."""
+        plugin = self.owner(kind, name)
+        with plugin_call(plugin, f"import of {reference.partition(':')[0]}", SHORT_CALL_SECONDS):
+            function = open_callable(reference)
+        limit = SHORT_CALL_SECONDS if kind in (EXTRACTORS, GENERATORS) else CALL_SECONDS
+        return PluginFunction(plugin, f"{kind.noun} {name}", reference, function, limit)
+
+    @property
+    def is_strict(self) -> bool:
+        """Whether what a plugin does wrong is raised (`PATINA_STRICT=1`)."""
+        return self._strict
 
     def info(self) -> list[PluginInfo]:
         """Every plugin, by name: version, what it provides, its faults. Calls every register hook."""
@@ -203,19 +226,23 @@ class Plugins:
             if thread.is_abandoned:
                 continue
             values = [arguments[name] for name in implementation.argnames]
+            hook = partial(implementation.function, *values)
             try:
-                answer = thread.call(partial(implementation.function, *values), HOOK_SECONDS)
+                with plugin_call(plugin, event):
+                    answer = thread.call(hook, HOOK_SECONDS)
             except KeyboardInterrupt:
                 raise
             except HookTimeout:
-                faults.append(self._judged(plugin, event, TIMEOUT_ERROR))
+                fault = self.fault(plugin, event, TIMEOUT_ERROR)
+                hint = f"PATINA_DISABLE_PLUGINS={plugin} patina sync"
+                faults.append(dataclasses.replace(fault, hint=hint))
                 continue
             except BaseException as error:
-                faults.append(self._judged(plugin, event, _said(error), error))
+                faults.append(self.fault(plugin, event, self._failure(plugin, error), error))
                 continue
             if answer is not None:
                 what = f"returned {shown(answer)}; an event hook returns None"
-                faults.append(self._judged(plugin, event, what))
+                faults.append(self.fault(plugin, event, what))
         return tuple(faults)
 
     # --- loading ---
@@ -234,11 +261,12 @@ class Plugins:
             return
         self._distributions[name] = distribution
         try:
-            plugin = load()
+            with plugin_call(name, f"import of {where}", SHORT_CALL_SECONDS):
+                plugin = load()
         except KeyboardInterrupt:
             raise
         except BaseException as error:
-            self._fault(name, where, _said(error), error)
+            self._fault(name, where, failure_of(error, where), error)
         else:
             self._take_in(name, plugin)
 
@@ -328,15 +356,16 @@ class Plugins:
     def _given(self, plugin: str, where: str, hook: Callable[[], object]) -> list[object]:
         given: list[object] = []
         try:
-            answer = hook()
-            if isinstance(answer, Iterable) and not isinstance(answer, (str, bytes, Mapping)):
-                for one in answer:  # not extend(): what came before a failure counts
-                    given.append(one)
-                return given
+            with plugin_call(plugin, where, SHORT_CALL_SECONDS):
+                answer = hook()
+                if isinstance(answer, Iterable) and not isinstance(answer, (str, bytes, Mapping)):
+                    for one in answer:  # not extend(): what came before a failure counts
+                        given.append(one)
+                    return given
         except KeyboardInterrupt:
             raise
         except BaseException as error:
-            self._fault(plugin, where, _said(error), error)
+            self._fault(plugin, where, self._failure(plugin, error), error)
         else:
             self._fault(plugin, where, f"returned {shown(answer)}; return a list, or yield")
         return given
@@ -347,10 +376,19 @@ class Plugins:
         implementations = getattr(self._manager.hook, hook).get_hookimpls()
         return sorted(((one.plugin_name, one) for one in implementations), key=lambda pair: pair[0])
 
-    def _fault(self, plugin: str, where: str, error: str, cause: BaseException | None = None) -> None:
-        self._faults.append(self._judged(plugin, where, error, cause))
+    def _failure(self, plugin: str, error: BaseException) -> str:
+        return failure_of(error, self._module_of(plugin))
 
-    def _judged(self, plugin: str, where: str, error: str, cause: BaseException | None = None) -> Fault:
+    def _module_of(self, plugin: str) -> str:
+        """A module of the plugin, as `import` names it."""
+        loaded = self._manager.get_plugin(plugin)
+        return str(getattr(loaded, "__name__", type(loaded).__module__))
+
+    def _fault(self, plugin: str, where: str, error: str, cause: BaseException | None = None) -> None:
+        self._faults.append(self.fault(plugin, where, error, cause))
+
+    def fault(self, plugin: str, where: str, error: str, cause: BaseException | None = None) -> Fault:
+        """A fault of a call into a plugin; raises it as `PluginError` in strict mode."""
         if self._strict:
             raise PluginError(f"plugin {plugin}, {where}: {error}") from cause
         return Fault(plugin, where, error, cause.hint if isinstance(cause, PatinaError) else "")
@@ -367,8 +405,8 @@ def open_callable(reference: str) -> Callable[..., Any]:
         found: object = import_module(module)
         for attribute in path.split("."):
             found = getattr(found, attribute)
-    except (ImportError, AttributeError) as error:
-        raise PluginError(f"cannot open {reference}: {_said(error)}") from error
+    except (Exception, SystemExit) as error:
+        raise PluginError(f"cannot open {reference}: {failure_of(error, module)}") from error
     if not callable(found):
         raise PluginError(f"cannot open {reference}: {shown(found)} is not callable")
     return cast("Callable[..., Any]", found)

@@ -16,6 +16,7 @@ from patina_hooks.pairs.stored import PairKind, pair_kinds
 from patina_hooks.plugins import Plugins
 from patina_hooks.projection.staleness import Standing, standing
 from patina_hooks.recorded_faults import kept_faults
+from patina_hooks.running_calls import RunningCall, running_calls
 from patina_hooks.search.refused import refused_texts
 from patina_hooks.search.tuned import remark, tuned_for
 from patina_hooks.search.vectors import Space, answering_space, wanted_space
@@ -33,7 +34,9 @@ class Status:
     (projection, why) of what `patina oxidize` would train again; warnings: of a projection that is in use
     against the gate, or cannot be used, and of tuned weights that are not used. synced: seconds since 1970 of
     the last sync, None before the first. bytes: the state on disk. skipped: (what, why) of what was not
-    read, or not to its end. pair_kinds: kind -> its pairs' count, weight and time range.
+    read, or not to its end.
+    pair_kinds: kind -> its pairs' count, weight and time range. calls: into plugins, that have not returned
+    for a second or more.
     """
 
     events_hash: str
@@ -57,6 +60,7 @@ class Status:
     bytes: int
     skipped: tuple[tuple[str, str], ...]
     faults: tuple[Fault, ...]
+    calls: tuple[RunningCall, ...]
 
 
 def status_of(log: Log, repository: Repository, plugins: Plugins) -> Status:
@@ -79,6 +83,7 @@ def status_of(log: Log, repository: Repository, plugins: Plugins) -> Status:
         bytes=size_of(repository.state),
         skipped=(*skipped(log.connection), *_refused(log, repository, space)),
         faults=tuple(dict.fromkeys([*kept_faults(log), *plugins.faults])),
+        calls=running_calls(repository.state),
         **counts(log.connection),
     )
 

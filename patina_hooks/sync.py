@@ -38,6 +38,7 @@ from patina_hooks.git.repository import Repository
 from patina_hooks.hook_delivery import Deliver, deliver_events
 from patina_hooks.models.cache import drop_malformed
 from patina_hooks.pairs.update import Extracted, update_pairs
+from patina_hooks.plugin_calls import recorded_in
 from patina_hooks.plugins import Plugins
 from patina_hooks.recipe import Recipe
 from patina_hooks.recorded_faults import kept_faults, store_faults, stored_faults
@@ -158,7 +159,8 @@ def synchronise(
     open_model, show = open_model or open_once(plugins), progress or (lambda *_: None)
     given = background, full, quick, _Limits(most, seconds), plugins, open_model, show
     try:
-        report = _synchronise_locked(repository, run, wait, *given)
+        with recorded_in(repository.state):
+            report = _synchronise_locked(repository, run, wait, *given)
     except Exception:
         if run.is_reconciled:
             deliver(run.events)

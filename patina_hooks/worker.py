@@ -30,6 +30,7 @@ from patina_hooks.telemetry import stay_offline
 if TYPE_CHECKING:
     from patina_hooks.events import EventQueue
     from patina_hooks.git.repository import Repository
+    from patina_hooks.plugin_calls import PluginCall
     from patina_hooks.types import Fault
 
 # worker.lock is held while there is work, a wait for a rebase included, and released before the worker waits
@@ -137,7 +138,7 @@ def _work(
     state = common / _STATE_FOLDER
     repository = open_repository(common, work_tree)
     seconds = configuration(repository).settings.defer_seconds
-    again, left, patient, synchronise = True, False, True, synchronise or _turns(delivery)
+    again, left, patient, synchronise = True, False, True, synchronise or _turns(state, delivery)
     while again:
         if patient or not repository.in_progress():
             patient = wait_until_quiet(repository.in_progress, seconds)
@@ -171,13 +172,16 @@ def open_repository(common: Path, work_tree: Path) -> Repository:
     raise NotARepository(f"cannot open {common}: {'; '.join(dict.fromkeys(reasons))}")
 
 
-def _turns(delivery: BackgroundDelivery) -> Synchronise:
+def _turns(state: Path, delivery: BackgroundDelivery) -> Synchronise:
     """Turns of a sync that embed with one model, opened once, while earlier events are delivered."""
     from patina_hooks.hook_delivery import deliver_events
+    from patina_hooks.plugin_calls import recorded_in, watch_calls
     from patina_hooks.plugins import Plugins
     from patina_hooks.sync import TURN_SECONDS, open_once, synchronise
 
-    plugins = Plugins.load()
+    watch_calls(_log_slow, _give_up)
+    with recorded_in(state):
+        plugins = Plugins.load()
     open_model = open_once(plugins)
 
     def turn(repository: Repository) -> bool:
@@ -197,6 +201,26 @@ def _turns(delivery: BackgroundDelivery) -> Synchronise:
         ).postponed
 
     return turn
+
+
+def _log_slow(call: PluginCall) -> None:
+    import logging
+
+    from patina_hooks.plugin_calls import waiting_for
+
+    logging.getLogger("patina_hooks.worker").warning(waiting_for(call))
+
+
+def _give_up(call: PluginCall) -> None:
+    """End the process, which frees its locks: a plugin has not returned for minutes."""
+    import logging
+
+    log = logging.getLogger("patina_hooks.worker")
+    log.error(
+        "plugin %s (%s) did not return within %g s: the worker ended; PATINA_DISABLE_PLUGINS=%s turns it off",
+        call.plugin, call.action, call.limit, call.plugin,
+    )  # fmt: skip
+    os._exit(1)
 
 
 def _events(events: tuple[spool.Event, ...]) -> str:

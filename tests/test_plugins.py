@@ -367,8 +367,10 @@ def test_one_that_raises_does_not_silence_the_others() -> None:
         heard.append(commit)
 
     plugins = registered(a=listening(fail), b=listening(keep))
-    expected = Fault("a", "patina_commit_recorded", "SystemExit: no c1")
-    assert plugins.notify("patina_commit_recorded", commit="c1", documents=()) == (expected,)
+    (fault,) = plugins.notify("patina_commit_recorded", commit="c1", documents=())
+    assert (fault.plugin, fault.where) == ("a", "patina_commit_recorded")
+    line = fail.__code__.co_firstlineno + 1
+    assert fault.error == f"SystemExit: no c1 (tests/test_plugins.py:{line})"
     assert plugins.faults == ()
     assert heard == ["c1"]
 

@@ -15,6 +15,7 @@ from typing import Literal, TextIO
 
 import click
 
+from patina_hooks.commands.stdout import own_stdout
 from patina_hooks.errors import PatinaError, StateError
 from patina_hooks.git.lock import announce_waits
 from patina_hooks.telemetry import allow_network, stay_offline
@@ -110,34 +111,29 @@ class _Commands(click.Group):
             return done
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return [*_COMMANDS, *(name for name in _plugin_commands() if name not in _COMMANDS)]
+        return [*_COMMANDS, *_plugin_commands()]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name in _COMMANDS:
             module, _, attribute = _COMMANDS[cmd_name][0].partition(":")
             command = getattr(import_module(f"{__name__}.{module}"), attribute)
-        else:
-            spec = _plugin_commands().get(cmd_name)
-            if spec is None:
-                return None
-            from patina_hooks.plugins import open_callable
+            assert isinstance(command, click.Command)  # noqa: S101 (the table says so)
+            return command
+        from patina_hooks.commands.plugin_commands import open_command
 
-            allow_network()  # what a plugin's command does, the user asked for by typing it
-            command = open_callable(spec[0])
-        assert isinstance(command, click.Command)  # noqa: S101 (the table and the plugin contract say so)
-        return command
+        allow_network()  # what a plugin's command does, the user asked for by typing it
+        return open_command(cmd_name)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        plugins = {name: spec[1] for name, spec in _plugin_commands().items() if name not in _COMMANDS}
-        rows = [(name, text) for name, (_, text) in _COMMANDS.items()] + sorted(plugins.items())
+        rows = [(name, text) for name, (_, text) in _COMMANDS.items()] + sorted(_plugin_commands().items())
         with formatter.section("Commands"):
             formatter.write_dl(rows)
 
 
-def _plugin_commands() -> dict[str, tuple[str, str]]:
-    from patina_hooks.plugins import Plugins
+def _plugin_commands() -> dict[str, str]:
+    from patina_hooks.commands.plugin_commands import plugin_commands
 
-    return {spec.name: (spec.command, spec.help) for spec in Plugins.load().commands()}
+    return plugin_commands()
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -167,6 +163,11 @@ def main() -> None:
     """Run, and turn every outcome into an exit code (as `SystemExit`) and a clear line."""
     _fill_streams()
     stay_offline()
+    with own_stdout():
+        _main()
+
+
+def _main() -> None:
     try:
         with announce_waits(_say_line):
             code = patina.main(standalone_mode=False)

@@ -7,10 +7,11 @@ from dataclasses import asdict
 
 import click
 
-from patina_hooks.commands.fresh import opened
+from patina_hooks.commands.fresh import opened, say
 from patina_hooks.commands.progress import show_progress
 from patina_hooks.display import clean_line
 from patina_hooks.doctor import Finding, examine
+from patina_hooks.running_calls import running_calls, text_of
 
 _MARKS = {"ok": ("ok", "green"), "warning": ("look", "yellow"), "fault": ("FAULT", "red")}
 
@@ -21,6 +22,9 @@ _MARKS = {"ok": ("ok", "green"), "warning": ("look", "yellow"), "fault": ("FAULT
 def doctor_command(context: click.Context, as_json: bool) -> None:
     """Check everything; say what is wrong and what mends it. Exits with 1 where something is at fault."""
     with opened() as patina, show_progress("checks"):
+        # First, for a plugin that hangs would hang here too.
+        for call in running_calls(patina.repository.state):
+            say(f"waiting for {text_of(call)}; try: kill {call.process}")
         findings = examine(patina.repository, patina.plugins)
     if as_json:
         click.echo(json.dumps([asdict(finding) for finding in findings]))

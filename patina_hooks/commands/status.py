@@ -11,6 +11,7 @@ import click
 from patina_hooks.commands.fresh import freshen, opened
 from patina_hooks.dates import local_day
 from patina_hooks.display import clean_line, count, size
+from patina_hooks.running_calls import text_of
 from patina_hooks.status import Status
 from patina_hooks.types import Fault
 
@@ -50,6 +51,7 @@ def _page(status: Status) -> str:
             f"{'stale':<13} {', '.join(clean_line(n) for n, _ in status.stale)}: {whys} (patina oxidize)"
         )
     lines += _list("warning", [clean_line(warning) for warning in status.warnings])
+    lines += _list("waiting", [clean_line(text_of(call)) for call in status.calls])
     lines += _list("not read", [f"{clean_line(what)}: {clean_line(why)}" for what, why in status.skipped])
     return "\n".join(lines + _list("at fault", [_fault(one) for one in status.faults]))
 

@@ -68,10 +68,10 @@ class Documents:
         waiting, failures = failed_places(self._db), 0
         while waiting and failures < _MOST_FAILURES:
             batch, waiting = waiting[:_MOST_FAILURES], waiting[_MOST_FAILURES:]
-            before = len(self._extractors.faults)
+            before = self._extractors.failures
             forget_failed(self._db, [place.oid for place in batch])
             self._read_again(batch)
-            failures += len(self._extractors.faults) - before
+            failures += self._extractors.failures - before
             self._result.retried = True
 
     def _read_again(self, places: list[Place]) -> None:

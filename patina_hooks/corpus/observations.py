@@ -17,7 +17,10 @@ from hashlib import blake2b
 
 from patina_hooks.corpus.extraction import TITLE_CAP, checked, unread
 from patina_hooks.corpus.words import text_to_index
-from patina_hooks.plugins import Plugins, open_callable
+from patina_hooks.fault_counts import FaultCounts
+from patina_hooks.kinds import EXTRACTORS
+from patina_hooks.plugin_calls import PluginFunction, failure_of
+from patina_hooks.plugins import Plugins
 from patina_hooks.redaction import Redaction
 from patina_hooks.types import Document, DocumentKind, Extraction, ExtractorSpec, Fault, Observation, Recorded
 
@@ -28,12 +31,21 @@ _FAILED = "the extractor % failed"  # as LIKE reads it
 
 @dataclass(slots=True)
 class Extractors:
-    """The extractors in force, and what is redacted. `signature` changes when any output may."""
+    """The extractors in force, and what is redacted. `signature` changes when any output may.
+
+    failures: how often one failed.
+    """
 
     plugins: Plugins
     redaction: Redaction = field(default_factory=Redaction)
-    faults: list[Fault] = field(default_factory=list)
-    _opened: dict[str, Callable[[Document], Extraction]] = field(default_factory=dict)
+    failures: int = 0
+    _counts: FaultCounts = field(default_factory=FaultCounts)
+    _opened: dict[str, PluginFunction] = field(default_factory=dict)
+
+    @property
+    def faults(self) -> list[Fault]:
+        """What extractors did wrong, one fault for each cause."""
+        return self._counts.faults()
 
     def tags(self, kind: DocumentKind) -> dict[str, ExtractorSpec]:
         """Extractors that read this kind, by the tag their output is cached under."""
@@ -45,16 +57,26 @@ class Extractors:
         return " ".join(sorted([*self.tags("session"), *self.tags("commit")]))
 
     def extract(self, spec: ExtractorSpec, document: Document) -> tuple[Extraction, str]:
-        """What one extractor finds, and "". A plugin that fails finds nothing: a fault, and the reason."""
+        """What one extractor finds, and "". A plugin that fails finds nothing: a fault, and the reason.
+
+        Raises `PluginError` in strict mode.
+        """
+        failure: Callable[[BaseException], str] = failure_of
         try:
             if spec.name not in self._opened:
-                self._opened[spec.name] = open_callable(spec.extract)
+                self._opened[spec.name] = self.plugins.open(EXTRACTORS, spec.name, spec.extract)
+            extract = self._opened[spec.name]
+            failure = extract.failure
             # Before an extractor sees it, too: a private key stands on many lines.
             document = replace(document, text=self.redaction.redact_known(document.text))
-            return self._redacted(checked(self._opened[spec.name](document))), ""
+            with extract.guarded():  # what it gave may be lazy
+                found = checked(extract.function(document))
+            return self._redacted(found), ""
         except (Exception, SystemExit) as error:
-            said = f"{type(error).__name__}: {error}"
-            self.faults.append(Fault(spec.name, f"{document.kind} {document.oid}", said))
+            owner = self.plugins.owner(EXTRACTORS, spec.name)
+            fault = self.plugins.fault(owner, f"extractor {spec.name}", failure(error), error)
+            self.failures += 1
+            self._counts.add(fault, f"{document.kind} {document.oid[:10]}")
             return Extraction(()), _FAILED.replace("%", spec.name)
 
     def _redacted(self, found: Extraction) -> Extraction:

@@ -84,18 +84,23 @@ def check_refused(repository: Repository, plugins: Plugins) -> Iterator[Finding]
 def check_worker(repository: Repository, plugins: Plugins) -> Iterator[Finding]:
     """Check for pending events and for errors of the worker."""
     from patina_hooks.git import spool
+    from patina_hooks.running_calls import running_calls, text_of
     from patina_hooks.worker import LOG
 
     if not repository.state.is_dir():
         return
-    waiting = spool.pending(repository.state)
+    calls = running_calls(repository.state)
+    for call in calls:
+        why = f"PATINA_DISABLE_PLUGINS={call.plugin} turns the plugin off"
+        yield Finding("worker", "fault", f"waiting for {text_of(call)}", why, f"kill {call.process}")
+    waiting = 0 if calls else spool.pending(repository.state)
     if waiting:
         yield Finding("worker", "warning", "events wait for the worker", f"{waiting} bytes", "patina sync")
     errors = _last_errors(repository.state / LOG)
     if errors:
         why = f"see {repository.state / LOG}"
         yield Finding("worker", "warning", f"its log ends with: {errors[-1]}", why, "patina sync")
-    elif not waiting:
+    elif not waiting and not calls:
         yield Finding("worker", "ok", "nothing waits")
 
 

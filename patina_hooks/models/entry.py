@@ -13,7 +13,7 @@ from patina_hooks.files import replace_file
 from patina_hooks.git.lock import SyncLock
 from patina_hooks.model_types import LocalFile, ModelSpec
 from patina_hooks.models.user import NAME, parse_models, user_models, user_models_file
-from patina_hooks.plugins import BUILTIN
+from patina_hooks.plugin_calls import BUILTIN
 
 if TYPE_CHECKING:
     from patina_hooks.plugins import Plugins

@@ -12,14 +12,17 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 
 from patina_hooks.corpus.log import Log
+from patina_hooks.errors import PluginError
+from patina_hooks.fault_counts import FaultCounts
+from patina_hooks.kinds import GENERATORS
 from patina_hooks.pairs.totals import PairTotals
 from patina_hooks.pairs.units import PairUnit, Side, UnitReader
-from patina_hooks.plugins import Plugins, open_callable
+from patina_hooks.plugin_calls import PluginFunction
+from patina_hooks.plugins import Plugins
 from patina_hooks.types import Fault, Pair, PairGeneratorSpec, PairUnitKind
 
 _CHUNK = 200
 _MOST_PAIRS = 20_000  # of one generator, of one unit
-_MOST_FAULTS = 100
 _UNIT_KINDS: tuple[PairUnitKind, ...] = ("commit", "module", "session")
 
 Key = tuple[int, str, int, int, int]
@@ -31,12 +34,16 @@ class Extracted:
     """What an update made.
 
     on_pair: called with each new pair, its evidence in full, where a plugin listens; came: how many are new;
-    faults: of generators, the first hundred.
+    faults: of generators.
     """
 
     on_pair: Callable[[Pair], object] | None = None
     came: int = 0
-    faults: list[Fault] = field(default_factory=list)
+    counts: FaultCounts = field(default_factory=FaultCounts)
+
+    @property
+    def faults(self) -> list[Fault]:
+        return self.counts.faults()
 
 
 def update_pairs(log: Log, plugins: Plugins, *, on_pair: Callable[[Pair], object] | None = None) -> Extracted:
@@ -49,14 +56,14 @@ def update_pairs(log: Log, plugins: Plugins, *, on_pair: Callable[[Pair], object
     known = _known(log.connection)
     if _is_settled(known, specs) and not _stale(log.connection):
         return extracted
-    opened = _opened(specs.values(), extracted.faults)
+    opened = _opened(specs.values(), plugins, extracted.counts)
     with log.writing() as connection:
         _settle(connection, known, {name: specs[name] for name in opened})
     generators = [
         _Generator(number, specs[name], opened[name], reached)
         for name, (number, *_, reached) in _known(log.connection).items()
     ]
-    _Update(log, generators, extracted).run()
+    _Update(log, generators, extracted, plugins).run()
     return extracted
 
 
@@ -76,7 +83,7 @@ class _Generator:
 
     number: int
     spec: PairGeneratorSpec
-    generate: Callable[[PairUnit], Iterable[Pair]]
+    generate: PluginFunction
     reached: int | None
 
 
@@ -95,15 +102,16 @@ def _is_settled(known: _Known, specs: Mapping[str, PairGeneratorSpec]) -> bool:
 
 
 def _opened(
-    specs: Iterable[PairGeneratorSpec], faults: list[Fault]
-) -> dict[str, Callable[[PairUnit], Iterable[Pair]]]:
+    specs: Iterable[PairGeneratorSpec], plugins: Plugins, counts: FaultCounts
+) -> dict[str, PluginFunction]:
     """One that cannot be opened counts as absent: when it can be, it reads everything."""
     opened = {}
     for spec in specs:
         try:
-            opened[spec.name] = open_callable(spec.generate)
-        except (Exception, SystemExit) as error:
-            faults.append(Fault(spec.name, "pair generator", f"{type(error).__name__}: {error}"))
+            opened[spec.name] = plugins.open(GENERATORS, spec.name, spec.generate)
+        except PluginError as error:
+            owner = plugins.owner(GENERATORS, spec.name)
+            counts.add(plugins.fault(owner, f"pair generator {spec.name}", str(error), error))
     return opened
 
 
@@ -141,6 +149,7 @@ class _Update:
     log: Log
     generators: Sequence[_Generator]
     extracted: Extracted
+    plugins: Plugins
     totals: PairTotals = field(default_factory=PairTotals)
 
     def run(self) -> None:
@@ -210,16 +219,18 @@ class _Update:
         name = generator.spec.name
         made: dict[Key, Pair] = {}
         try:
-            # A generator of somebody else's may go on for ever, and give what is no pair.
-            for pair in islice(generator.generate(unit), _MOST_PAIRS):
-                _check(pair, sides)
-                negative = sides[pair.negative].row if pair.negative is not None else 0
-                kind = "" if pair.kind == name else pair.kind
-                anchor, positive = sides[pair.anchor].row, sides[pair.positive].row
-                made.setdefault((generator.number, kind, anchor, positive, negative), pair)
+            # A plugin's generator may go on for ever, and give what is no pair.
+            with generator.generate.guarded():
+                for pair in islice(generator.generate.function(unit), _MOST_PAIRS):
+                    _check(pair, sides)
+                    negative = sides[pair.negative].row if pair.negative is not None else 0
+                    kind = "" if pair.kind == name else pair.kind
+                    anchor, positive = sides[pair.anchor].row, sides[pair.positive].row
+                    made.setdefault((generator.number, kind, anchor, positive, negative), pair)
         except (Exception, SystemExit) as error:
-            if len(self.extracted.faults) < _MOST_FAULTS:
-                self.extracted.faults.append(Fault(name, where, f"{type(error).__name__}: {error}"))
+            owner, failure = generator.generate.plugin, generator.generate.failure(error)
+            fault = self.plugins.fault(owner, f"pair generator {name}", failure, error)
+            self.extracted.counts.add(fault, where)
             return {}
         return made
 

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.memory import Memory
 
 from patina_hooks import CommitUnit, ModuleUnit, Pair, PairGeneratorSpec, SessionUnit, hookimpl
+from patina_hooks.kinds import GENERATORS, Kind
 from patina_hooks.pairs import update
 from patina_hooks.pairs.sides import path_side
 from patina_hooks.pairs.units import UnitReader
-from patina_hooks.plugins import Plugins, open_callable
+from patina_hooks.plugin_calls import PluginFunction
+from patina_hooks.plugins import Plugins
 
 FIRST, SECOND = "20251101-090000", "20251102-090000"
 SEEN: list[str] = []
@@ -118,16 +121,20 @@ def test_a_generator_that_comes_or_goes_leaves_the_pairs_of_others_alone(
     before = memory.snapshot()
     called: list[str] = []
 
-    def spy(reference: str) -> Callable[[object], object]:
-        opened = open_callable(reference)
+    really = Plugins.open
+
+    def spy(self: Plugins, kind: Kind[Any], name: str, reference: str) -> PluginFunction:
+        opened = really(self, kind, name, reference)
+        if kind is not GENERATORS:
+            return opened
 
         def call(unit: object) -> object:
             called.append(reference)
-            return opened(unit)
+            return opened.function(unit)
 
-        return call
+        return PluginFunction(opened.plugin, opened.action, reference, call)
 
-    monkeypatch.setattr(update, "open_callable", spy)
+    monkeypatch.setattr(Plugins, "open", spy)
     memory.sync(providers=with_generator("watch"))
     assert set(called) == {f"{__name__}:watch"}
     assert units(memory, "watched")
@@ -191,9 +198,9 @@ def test_a_session_that_goes_takes_its_pairs_along(memory: Memory) -> None:
 
 def test_a_generator_that_fails_is_a_fault_and_the_others_go_on(memory: Memory) -> None:
     report = memory.sync(providers=with_generator("fail"))
-    assert [(fault.plugin, fault.where) for fault in report.faults] == [
-        ("fail", f"session {FIRST}"), ("fail", f"session {SECOND}"),
-    ]  # fmt: skip
+    (fault,) = report.faults
+    assert (fault.plugin, fault.where) == ("provider", "pair generator fail")
+    assert fault.error.endswith(f" (in 2 sessions, first session {FIRST})")
     assert set(units(memory, "same_session")) == {f"session {FIRST}", f"session {SECOND}"}
 
 
@@ -201,7 +208,7 @@ def test_a_generator_that_cannot_be_opened_reads_everything_once_it_can(memory: 
     absent = with_generator("watch", generate="no_such_module:watch")
     for _ in range(2):
         (fault,) = memory.sync(providers=absent).faults
-        assert (fault.plugin, fault.where) == ("watch", "pair generator")
+        assert (fault.plugin, fault.where) == ("provider", "pair generator watch")
         assert "no_such_module" in fault.error
     memory.archive("20251103-090000", goals="another goal", decisions="chose three")
     memory.sync(providers=absent)
@@ -231,7 +238,7 @@ def test_a_negative_is_of_another_session_and_says_something_else(memory: Memory
     assert shown.negative is not None
     for name, reads in (("own_negative", "session"), ("same_negative", "commit")):
         report = memory.sync(providers=with_generator(name, reads=reads))
-        assert {fault.plugin for fault in report.faults} == {name}
+        assert {fault.where for fault in report.faults} == {f"pair generator {name}"}
         assert "negative" in report.faults[0].error
         assert units(memory, "x") == []
 
@@ -255,7 +262,7 @@ def test_what_is_no_pair_is_a_fault(
 
     monkeypatch.setitem(globals(), "give", give)
     report = memory.sync(providers=with_generator("give"))
-    assert {fault.plugin for fault in report.faults} == {"give"}
+    assert {fault.where for fault in report.faults} == {"pair generator give"}
     assert units(memory, "given") == []  # all that it gave for the unit, or nothing
     assert units(memory, "same_session")
 

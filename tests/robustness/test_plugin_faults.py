@@ -184,7 +184,7 @@ def test_an_extractor_that_fails_leaves_the_others_to_their_work(
 
     plugins = with_plugin(patina_register_extractors=patina_register_extractors)
     report = sync(memory, plugins)
-    assert {fault.plugin for fault in report.faults} == {"odd"}
+    assert {fault.plugin for fault in report.faults} == {"bad"}
     assert "chose sqlite over files" in str(memory.snapshot().observations)
     status = Patina(memory.repository, plugins).status()
     assert ("layer/sessions/20251101-090000.md", "the extractor odd failed") in status.skipped
@@ -224,7 +224,7 @@ def test_a_pair_generator_that_fails_leaves_the_others_to_their_work(
 
     plugins = with_plugin(patina_register_pair_generators=patina_register_pair_generators)
     report = sync(memory, plugins)
-    assert {fault.plugin for fault in report.faults} == {"odd"}
+    assert {fault.plugin for fault in report.faults} == {"bad"}
     assert {str(row[2]) for row in memory.snapshot().pairs} >= {"goal_observation", "commit_session"}
     sync(memory, sound_plugins())
     assert memory.snapshot() == memory.rebuilt()

@@ -1,0 +1,90 @@
+"""Commands of plugins: opened when they are called, their failures named."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import click
+
+from patina_hooks.commands.stdout import lent_stdout
+from patina_hooks.errors import PatinaError, PluginError
+from patina_hooks.kinds import COMMANDS
+from patina_hooks.plugin_calls import failure_of, plugin_call
+from patina_hooks.plugins import Plugins
+
+
+def plugin_commands() -> dict[str, str]:
+    """Return the plugins' commands by name, each with its help."""
+    return {spec.name: str(spec.help) for spec in Plugins.load().commands()}
+
+
+def open_command(name: str) -> click.Command | None:
+    """Open a plugin's command, None where there is none of that name.
+
+    Raises:
+        PluginError: the plugin's code cannot be imported, or gives no click command.
+    """
+    plugins = Plugins.load()
+    for spec in plugins.commands():
+        plugin = plugins.owner(COMMANDS, spec.name)
+        if name in (spec.name, f"{plugin}/{spec.name}"):
+            return _open(plugins, plugin, name, spec.command)
+    return None
+
+
+def _open(plugins: Plugins, plugin: str, name: str, reference: str) -> click.Command:
+    failed = f"plugin {plugin}: the command {name} cannot be opened"
+    module, _, path = reference.partition(":")
+    try:
+        with plugin_call(plugin, f"import of {module}"):
+            command = _attribute(module, path)
+    except (Exception, SystemExit) as error:
+        raise PluginError(f"{failed}: {failure_of(error, module)}", hint="patina plugins") from error
+    if not isinstance(command, click.Command):
+        problem = f"{reference} is a {type(command).__name__}, not a click.Command"
+        raise PluginError(f"{failed}: {problem}", hint="patina plugins")
+    return _Guarded(command, plugin, name, module)
+
+
+def _attribute(module: str, path: str) -> object:
+    from importlib import import_module
+
+    found: object = import_module(module)
+    for attribute in path.split("."):
+        found = getattr(found, attribute)
+    return found
+
+
+class _Guarded(click.Command):
+    """A plugin's command: it has stdout, and its failures are named as those of the plugin."""
+
+    def __init__(self, command: click.Command, plugin: str, name: str, module: str) -> None:
+        super().__init__(name, help=command.help, short_help=command.short_help, hidden=command.hidden)
+        self._command, self._plugin, self._module = command, plugin, module
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: object
+    ) -> click.Context:
+        with self._named(), lent_stdout():
+            context = self._command.make_context(info_name, args, parent, **extra)
+        context.command = self  # the group invokes the context's command
+        return context
+
+    def invoke(self, ctx: click.Context) -> object:
+        ctx.command = self._command
+        with self._named(), lent_stdout():
+            return self._command.invoke(ctx)
+
+    @contextmanager
+    def _named(self) -> Iterator[None]:
+        try:
+            yield
+        except (click.ClickException, click.exceptions.Exit, click.Abort, PatinaError, BrokenPipeError):
+            raise
+        except Exception as error:
+            problem = failure_of(error, self._module)
+            raise PluginError(
+                f"plugin {self._plugin}: the command {self.name} failed: {problem}",
+                hint="patina plugins",
+            ) from error

@@ -1,0 +1,79 @@
+"""Keep stdout for our own data: what plugins and their children write there goes to stderr."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Final
+
+_NUMBER: Final = 1
+
+
+class _OwnStdout(io.TextIOWrapper):
+    """The stdout of the main thread, which runs our commands; other threads write to stderr."""
+
+    def write(self, text: str) -> int:
+        if threading.current_thread() is not threading.main_thread():
+            return sys.stderr.write(text)
+        return super().write(text)
+
+
+@contextmanager
+def own_stdout() -> Iterator[None]:
+    """Move our stdout to a descriptor of its own, and have descriptor 1 lead to stderr.
+
+    Nothing changes where stdout is not descriptor 1, as in a test that captures it.
+    """
+    given = sys.stdout
+    if not _is_real(given):
+        yield
+        return
+    given.flush()
+    own = os.dup(_NUMBER)
+    os.dup2(2, _NUMBER)
+    sys.stdout = _OwnStdout(
+        open(own, "wb", closefd=False),  # noqa: SIM115 (open until the process ends)
+        encoding=given.encoding,
+        errors=given.errors,
+        line_buffering=os.isatty(own),
+        write_through=False,
+    )
+    try:
+        yield
+    finally:
+        # What a plugin wrote to `sys.__stdout__` is still on its way to stderr.
+        with suppress(OSError, ValueError):
+            given.flush()
+        try:
+            sys.stdout.flush()
+        finally:
+            os.dup2(own, _NUMBER)
+            os.close(own)
+            sys.stdout = given
+
+
+@contextmanager
+def lent_stdout() -> Iterator[None]:
+    """Let a plugin's command, and its children, write to descriptor 1."""
+    if not isinstance(sys.stdout, _OwnStdout):
+        yield
+        return
+    aside = os.dup(_NUMBER)
+    os.dup2(sys.stdout.fileno(), _NUMBER)
+    try:
+        yield
+    finally:
+        sys.stdout.flush()
+        os.dup2(aside, _NUMBER)
+        os.close(aside)
+
+
+def _is_real(stream: object) -> bool:
+    try:
+        return isinstance(stream, io.TextIOWrapper) and stream.fileno() == _NUMBER
+    except (OSError, ValueError):
+        return False

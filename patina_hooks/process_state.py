@@ -1,0 +1,126 @@
+"""What a plugin's code must not change of our process: taken before a call, and put back after it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from contextlib import suppress
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Final
+
+_OURS: Final = ("GIT_", "PATINA_", "XDG_", "LC_")
+_OURS_BY_NAME: Final = frozenset({"CI", "HOME", "LANG", "NO_COLOR", "PATH", "TMPDIR"})
+_SIGNALS: Final = tuple(
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGPIPE") if hasattr(signal, name)
+)
+_LOGGER: Final = "patina_hooks"
+_LOGGING_DEFAULTS: Final[tuple[int, list[Any], int]] = (30, [], 0)
+
+
+class ProcessState:
+    """Working folder, umask, environment, import path, logging, warnings, locale, signals and streams.
+
+    Streams and signals are those of the main thread: other threads leave them alone. What other libraries
+    may set for themselves stays: variables of the environment that neither git nor patina reads, filters
+    that ignore warnings, entries at the end of the import path.
+    """
+
+    def __init__(self) -> None:
+        self._folder = _working_folder()
+        self._umask = _umask()
+        self._environment = _environment()
+        self._path = list(sys.path)
+        self._recursion = sys.getrecursionlimit()
+        self._logging = _logging()
+        self._warnings = list(warnings.filters) if (warnings := sys.modules.get("warnings")) else []
+        self._locale = _locale()
+        self._streams = self._handlers = None
+        if threading.current_thread() is threading.main_thread():
+            self._streams = (sys.stdin, sys.stdout, sys.stderr)
+            self._handlers = [signal.getsignal(number) for number in _SIGNALS]
+
+    def restore(self) -> None:
+        """Put back what differs."""
+        if self._folder and _working_folder() != self._folder:
+            with suppress(OSError):
+                os.chdir(self._folder)
+        os.umask(self._umask)
+        self._restore_environment()
+        if sys.path != self._path:
+            sys.path[:] = [*self._path, *(entry for entry in sys.path if entry not in self._path)]
+        if sys.getrecursionlimit() != self._recursion:
+            sys.setrecursionlimit(self._recursion)
+        self._restore_logging()
+        self._restore_warnings()
+        if self._locale and (module := sys.modules.get("locale")) and _locale() != self._locale:
+            module.setlocale(module.LC_ALL, self._locale)
+        if self._streams:
+            sys.stdin, sys.stdout, sys.stderr = self._streams
+        for number, handler in zip(_SIGNALS, self._handlers or (), strict=False):
+            if handler is not None and signal.getsignal(number) is not handler:
+                signal.signal(number, handler)
+
+    def _restore_environment(self) -> None:
+        now = _environment()
+        if now == self._environment:
+            return
+        for name in now.keys() - self._environment.keys():
+            os.environ.pop(name, None)
+        os.environ.update(self._environment)
+
+    def _restore_logging(self) -> None:
+        module = sys.modules.get("logging")
+        if module is None:
+            return
+        level, handlers, disabled = self._logging
+        root = module.root
+        if root.handlers != handlers:
+            root.handlers[:] = handlers
+        if root.level != level:
+            root.setLevel(level)
+        if root.manager.disable != disabled:
+            module.disable(disabled)
+        for name, logger in list(root.manager.loggerDict.items()):
+            if name.partition(".")[0] == _LOGGER and getattr(logger, "disabled", False):
+                logger.disabled = False
+
+    def _restore_warnings(self) -> None:
+        module = sys.modules.get("warnings")
+        if module and module.filters != self._warnings:
+            module.filters[:] = [
+                entry for entry in module.filters if entry[0] == "ignore" or entry in self._warnings
+            ]
+
+
+def _working_folder() -> str:
+    try:
+        return str(Path.cwd())
+    except OSError:
+        return ""
+
+
+def _umask() -> int:
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
+
+
+def _environment() -> dict[str, str]:
+    return {
+        name: value for name, value in os.environ.items() if name.startswith(_OURS) or name in _OURS_BY_NAME
+    }
+
+
+def _logging() -> tuple[int, list[Any], int]:
+    module = sys.modules.get("logging")
+    if module is None:
+        return _LOGGING_DEFAULTS
+    return module.root.level, list(module.root.handlers), module.root.manager.disable
+
+
+def _locale() -> str:
+    module: ModuleType | None = sys.modules.get("locale")
+    return str(module.setlocale(module.LC_ALL)) if module else ""
