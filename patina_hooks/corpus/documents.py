@@ -21,6 +21,8 @@ from patina_hooks.corpus.observations import (
     store_source,
 )
 from patina_hooks.corpus.outcome import Progress, Reconciled
+from patina_hooks.corpus.stamps import digest
+from patina_hooks.corpus.trees import DocumentTrees
 from patina_hooks.corpus.units import mark_commits
 from patina_hooks.git.repository import DOCUMENT_CAP, Blob, Repository
 from patina_hooks.session_ids import moment_of
@@ -49,6 +51,7 @@ class Documents:
         self._folder = folder
         self._progress = progress
         self._result = result
+        self._trees = DocumentTrees(repository, log, folder)
 
     def renew(self) -> None:
         """The extractors changed: what those that left have found goes, those that came read everything."""
@@ -89,28 +92,43 @@ class Documents:
         for place in places:
             self._result.dirty |= {row[0] for row in self._db.execute(ask, (place.oid, place.oid))}
 
-    def update(self, commits: set[str]) -> None:
-        """Make the log's documents those that lie in the trees of these commits."""
-        trees = places.trees_of(self._repository, commits, self._folder)
-        key = " ".join([self._folder, *sorted(trees)])
+    def update(self, commits: set[str], packs: str) -> None:
+        """Make the log's documents those that lie in the trees of these commits.
+
+        packs: changes when objects arrived that a partial clone lacked.
+        """
+        old = self._trees.known()
+        new = self._trees.look(commits, f"{self._folder} {packs}")
+        key = digest(" ".join([self._folder, *sorted(new)]))
         arrived = self._arrived()
         if key == self._log.fact("trees") and not arrived:
             return
-        rows = self._db.execute(
-            "SELECT kind, oid, path, work_tree, session FROM document"
-            " WHERE kind = 'session' AND work_tree = ''"
-        )
-        have = {Place(*row) for row in rows}
-        want = places.places_in(self._repository, trees, self._folder)
-        stay = {place for place in have & want if place.oid not in arrived}
-        for place in sorted(have - stay, key=_order):
+        followed = digest(" ".join([self._folder, *sorted(old)])) == self._log.fact("trees")
+        changes = self._trees.changes(old, new) if followed and not arrived else None
+        came, left = changes or self._compare(new, arrived)
+        for place in sorted(left, key=_order):
             self.take_out(place)
         forget_skipped(self._db, arrived)
-        fresh = sorted(want - stay, key=_order)
+        fresh = sorted((place for place in came if not self._is_placed(place)), key=_order)
         self._extract_blobs({place.oid: place.path for place in fresh})
         for place in fresh:
             self.put_in(place)
         self._log.remember("trees", key)
+
+    def _is_placed(self, place: Place) -> bool:
+        known = "SELECT 1 FROM document WHERE oid = ? AND path = ? AND work_tree = ''"
+        return self._db.execute(known, (place.oid, place.path)).fetchone() is not None
+
+    def _compare(self, trees: set[str], arrived: set[str]) -> tuple[set[Place], set[Place]]:
+        """Return places that came and that left, of all that there are. arrived: objects to read again."""
+        rows = self._db.execute(
+            "SELECT kind, oid, path, work_tree, session FROM document"
+            " WHERE kind != 'commit' AND work_tree = ''"
+        )
+        have = {Place(*row) for row in rows}
+        want = places.places_in(self._repository, trees, self._folder)
+        stay = {place for place in have & want if place.oid not in arrived}
+        return want - stay, have - stay
 
     def _arrived(self) -> set[str]:
         """Documents that a partial clone lacked when they were read, and that were fetched since."""

@@ -54,6 +54,7 @@ class Drafts:
         for (name,) in self._db.execute("SELECT name FROM fact WHERE name LIKE 'files %'").fetchall():
             if name not in looked:
                 self._db.execute("DELETE FROM fact WHERE name = ?", (name,))
+                self._db.execute("DELETE FROM file WHERE work_tree = ?", (name.removeprefix("files "),))
         for key in sorted(have.keys() - want.keys()):
             self._documents.take_out(have[key])
         for key in sorted(want.keys() - have.keys()):
@@ -87,11 +88,30 @@ class Drafts:
         if before == look:
             return dict.fromkeys(have)
         found: dict[tuple[str, str, str], Blob | None] = {}
-        for path in files.paths:
+        held = self._held(tree)
+        for path, file_stamp in files.files.items():
+            stored = name_text(path)
+            if held.get(stored) == file_stamp:
+                continue
             read = places.read_draft(root, path, self._repository.object_format)
             if not read and not os.path.lexists(root / path):
                 # Moved meanwhile, as the document of a session that ends.
                 return self._drafts_in(root, stamp, places.listing(root, self._folder), have)
-            if read and not any(self._documents.has(blob.oid) for blob in read):
-                found[read[0].oid, name_text(path), tree] = read[0]
+            known = [blob.oid for blob in read if self._documents.has(blob.oid)]
+            if read and not known:
+                found[read[0].oid, stored, tree] = read[0]
+            elif known and path in files.settled:
+                self._db.execute(
+                    "INSERT OR REPLACE INTO file VALUES (?, ?, ?, ?)", (tree, stored, file_stamp, known[0])
+                )
         return found
+
+    def _held(self, tree: str) -> dict[str, str]:
+        """Return path -> stamp of files that a ref still holds as they were read then."""
+        return dict(
+            self._db.execute(
+                "SELECT f.path, f.stamp FROM file f WHERE f.work_tree = ? AND EXISTS"
+                " (SELECT 1 FROM document d WHERE d.oid = f.oid AND d.work_tree = '')",
+                (tree,),
+            )
+        )

@@ -51,6 +51,8 @@ _DERIVED = {
         session TEXT, adapter TEXT, side TEXT, skipped TEXT NOT NULL)""",
     "tip_of_trunk": "CREATE INDEX tip_of_trunk ON tip (name) WHERE kind != 'tag'",
     "tip_by_session": "CREATE INDEX tip_by_session ON tip (session) WHERE session IS NOT NULL",
+    # The tree of session documents at each tip, '' where it has none.
+    "tip_tree": "CREATE TABLE tip_tree (target TEXT PRIMARY KEY, tree TEXT NOT NULL) WITHOUT ROWID",
     "commits": """CREATE TABLE commits (
         id INTEGER PRIMARY KEY, oid TEXT NOT NULL UNIQUE, author TEXT NOT NULL, authored INTEGER NOT NULL,
         committed INTEGER NOT NULL, merge INTEGER NOT NULL, truncated INTEGER NOT NULL)""",
@@ -72,6 +74,10 @@ _DERIVED = {
     "document_by_session": "CREATE INDEX document_by_session ON document (session)",
     "document_by_path": "CREATE INDEX document_by_path ON document (path) WHERE kind != 'commit'",
     "document_draft": "CREATE INDEX document_draft ON document (work_tree) WHERE work_tree != ''",
+    # What a file of a work tree held when it was last read, where a ref holds that too.
+    "file": """CREATE TABLE file (
+        work_tree TEXT NOT NULL, path TEXT NOT NULL, stamp TEXT NOT NULL, oid TEXT NOT NULL,
+        PRIMARY KEY (work_tree, path)) WITHOUT ROWID""",
     # What one version of one extractor made of one object: the cache of observations. skipped: why it could
     # not be read at all; unread: which lines it left out that are missed now. Both are '' for most.
     "source": """CREATE TABLE source (

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import new as new_hash
@@ -14,8 +15,8 @@ from threading import Thread
 
 from patina_hooks.corpus.log import name_text
 from patina_hooks.corpus.observations import Place
-from patina_hooks.corpus.stamps import stamp
-from patina_hooks.git.repository import DOCUMENT_CAP, Blob, Repository
+from patina_hooks.corpus.stamps import SETTLED_NS, stamp
+from patina_hooks.git.repository import DOCUMENT_CAP, Blob, Repository, TreeEntry
 from patina_hooks.session_ids import is_session_id
 
 ACTIVE_DOCUMENT = ".patina/local/active-session.md"
@@ -25,20 +26,21 @@ _REGULAR = ("100644", "100755")
 _SNIFF = 8_000
 
 
-def trees_of(repository: Repository, targets: set[str], folder: str) -> set[str]:
-    """The distinct trees of session documents at these commits."""
-    found = repository.names([f"{target}:{folder}" for target in sorted(targets)])
-    return {oid for oid in found if oid}
-
-
 def places_in(repository: Repository, trees: set[str], folder: str) -> set[Place]:
     """The session documents in these trees: regular Markdown files, never links, not recursive."""
     return {
-        Place("session", entry.oid, name_text(f"{folder}/{entry.name}"), "", session_of(entry.name))
+        place
         for entries in repository.trees(sorted(trees)).values()
         for entry in entries
-        if entry.mode in _REGULAR and entry.name.endswith(_SUFFIX)
+        if (place := place_of(entry, folder))
     }
+
+
+def place_of(entry: TreeEntry, folder: str) -> Place | None:
+    """Return the place of a session document, None where a tree's entry is none."""
+    if entry.mode not in _REGULAR or not entry.name.endswith(_SUFFIX):
+        return None
+    return Place("session", entry.oid, name_text(f"{folder}/{entry.name}"), "", session_of(entry.name))
 
 
 def session_of(name: str) -> str | None:
@@ -49,10 +51,19 @@ def session_of(name: str) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """Candidate drafts in one work tree, by their paths from its root; stamps: changes when any file does."""
+    """Candidate drafts in one work tree.
 
-    paths: tuple[str, ...]
-    stamps: str
+    files: path from its root -> what changes when the file does; settled: the paths of files that were last
+    changed so long ago that a further change would show.
+    """
+
+    files: Mapping[str, str]
+    settled: frozenset[str]
+
+    @property
+    def stamps(self) -> str:
+        """What changes when any file does."""
+        return "\n".join(f"{path} {stamp}" for path, stamp in self.files.items())
 
 
 class Listings:
@@ -88,8 +99,11 @@ def listing(root: Path, folder: str) -> Listing:
     if _is_plain_folder(root, folder):
         with suppress(OSError):  # gone since, or not ours to read
             files += _markdown_in(root / folder, folder)
-    stamps = "\n".join(f"{path} {s.st_size} {s.st_mtime_ns} {s.st_ino}" for path, s in files)
-    return Listing(tuple(path for path, _ in files), stamps)
+    border = time.time_ns() - SETTLED_NS
+    return Listing(
+        {path: f"{s.st_size} {s.st_mtime_ns} {s.st_ino}" for path, s in files},
+        frozenset(path for path, s in files if s.st_mtime_ns < border),
+    )
 
 
 def _markdown_in(place: Path, folder: str) -> list[tuple[str, os.stat_result]]:

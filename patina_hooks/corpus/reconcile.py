@@ -107,7 +107,7 @@ class _Reconciler:
             if self._log.fact("extractors") != self._extractors.signature:
                 self._documents.renew()
             self._documents.retry()
-            self._documents.update(tips.trunk_targets() | graph.side)
+            self._documents.update(tips.trunk_targets() | graph.side, packs)
             self._drafts.update(stamps, listings)
             if self._border_moved():
                 self._forget_sessions()
@@ -131,9 +131,11 @@ class _Reconciler:
         killed = self._log.fact("reading") != ""
         try:
             whole = self._known(again) if not old.trunk or killed or self._border_moved() else None
-            return graph_change(self._repository, old, tips, side, whole=whole)
+            return graph_change(self._repository, old, tips, side, whole=whole, recorded=self._has)
         except PrunedTips:
-            return graph_change(self._repository, old, tips, side, whole=self._known(again))
+            return graph_change(
+                self._repository, old, tips, side, whole=self._known(again), recorded=self._has
+            )
 
     def _shallow(self) -> str:
         border = self._repository.shallow()

@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
-_SETTLED_NS = 2_000_000_000
+SETTLED_NS = 2_000_000_000
 _HOLDS_SECONDS = 3_600
 
 
@@ -30,7 +30,7 @@ def stamp(paths: Iterable[Path]) -> str:
         except OSError:
             parts.append("absent")
             continue
-        if now - status.st_mtime_ns < _SETTLED_NS:
+        if now - status.st_mtime_ns < SETTLED_NS:
             return ""
         parts.append(f"{status.st_mtime_ns} {status.st_size} {status.st_ino} {status.st_mode}")
     return "\n".join(parts)

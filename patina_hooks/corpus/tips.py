@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass
 from functools import cached_property
 
@@ -15,6 +15,8 @@ from patina_hooks.git.repository import Ref, Repository, WorkTree, names_in
 from patina_hooks.session_ids import is_session_id, split_tag
 
 SESSION_TAGS = "refs/tags/session-*"
+_HEAD = "HEAD "
+_STEPS = 2
 _ABSENT = "tags what is not in this clone"
 _NO_COMMIT = "tags no commit"
 
@@ -41,14 +43,15 @@ class Tip:
 class Tips:
     """All tips at one moment.
 
-    trunk: branches and HEADs by name. tags: session tags by name, opened when they are asked for: there are
-    many and they seldom move. listing: a digest of the tags' names and ids, equal where no tag moved; ""
-    where it does not settle them. stamp: see `stamps`, "" where the tags must be listed the next time.
+    trunk: the commits of branches and HEADs by name. tags: session tags by name, opened when they are asked
+    for: there are many and they seldom move. listing: a digest of the tags' names and ids, equal where no tag
+    moved; "" where it does not settle them. stamp: see `stamps`, "" where the tags must be listed the next
+    time.
     """
 
     def __init__(
         self,
-        trunk: dict[str, Tip],
+        trunk: dict[str, str],
         load_tags: Callable[[], dict[str, Tip]],
         listing: str,
         stamp: str = "",
@@ -64,7 +67,7 @@ class Tips:
 
     def trunk_targets(self) -> set[str]:
         """The commits that branches and HEADs are at."""
-        return {tip.target for tip in self.trunk.values() if tip.target}
+        return set(self.trunk.values())
 
     def tag_targets(self) -> set[str]:
         """The commits that session tags peel to."""
@@ -103,19 +106,15 @@ def read_tips(
     return Tips(trunk, lambda: tags, *((digest, stamp) if settled else ("", "")))
 
 
-def _read_trunk(repository: Repository, work_trees: Sequence[WorkTree]) -> dict[str, Tip]:
-    trunk = {
-        name: Tip(name, "head", tree.head, tree.head)
-        for tree in work_trees
-        if tree.head
-        for name in [name_text(f"HEAD {tree.path}")]
-    }
-    for name, oid in _stored_names(repository.listing_of_refs("refs/heads/")):
-        trunk[name] = Tip(name, "branch", oid, oid)
-    return trunk
+def _read_trunk(repository: Repository, work_trees: Sequence[WorkTree]) -> dict[str, str]:
+    trunk = {name_text(f"{_HEAD}{tree.path}"): tree.head for tree in work_trees if tree.head}
+    return trunk | dict(_stored_names(repository.listing_of_refs("refs/heads/")))
 
 
 def _stored_names(listing: bytes) -> list[tuple[str, str]]:
+    if listing.isascii():
+        lines = listing.decode("ascii").split("\n")[:-1]
+        return [(name, oid) for line in lines for oid, _, name in [line.partition(" ")]]
     return [(name_text(name), oid) for name, oid in names_in(listing)]
 
 
@@ -155,25 +154,34 @@ def load_tips(connection: sqlite3.Connection, listing: str, stamp: str) -> Tips:
         )
         return {row[0]: Tip(*row) for row in found}
 
-    return Tips(rows("kind != 'tag'"), lambda: rows("kind = 'tag'"), listing, stamp)
+    trunk = dict(connection.execute("SELECT name, oid FROM tip WHERE kind != 'tag'"))
+    return Tips(trunk, lambda: rows("kind = 'tag'"), listing, stamp)
 
 
 def store_tips(connection: sqlite3.Connection, old: Tips, new: Tips) -> set[str]:
     """Write what differs; gives the sessions whose tags moved."""
-    pairs = [(old.trunk, new.trunk)]
-    if old.listing != new.listing or not new.listing:
-        pairs.append((old.tags, new.tags))
-    moved: set[str] = set()
-    for before, after in pairs:
-        left = [tip for name, tip in before.items() if name not in after]
-        came = [tip for name, tip in after.items() if before.get(name) != tip]
-        connection.executemany("DELETE FROM tip WHERE name = ?", [(tip.name,) for tip in left])
-        connection.executemany(
-            "INSERT OR REPLACE INTO tip VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", [astuple(tip) for tip in came]
-        )
-        changed = [*left, *came, *(before[tip.name] for tip in came if tip.name in before)]
-        moved |= {tip.session for tip in changed if tip.session}
-    return moved
+    gone = old.trunk.keys() - new.trunk.keys()
+    moved = [_trunk_tip(name, oid) for name, oid in sorted(new.trunk.items() - old.trunk.items())]
+    _write_tips(connection, gone, moved)
+    if old.listing == new.listing and new.listing:
+        return set()
+    before, after = old.tags, new.tags
+    left = [tip for name, tip in before.items() if name not in after]
+    came = [tip for name, tip in after.items() if before.get(name) != tip]
+    _write_tips(connection, [tip.name for tip in left], came)
+    changed = [*left, *came, *(before[tip.name] for tip in came if tip.name in before)]
+    return {tip.session for tip in changed if tip.session}
+
+
+def _trunk_tip(name: str, oid: str) -> Tip:
+    return Tip(name, "head" if name.startswith(_HEAD) else "branch", oid, oid)
+
+
+def _write_tips(connection: sqlite3.Connection, gone: Iterable[str], came: Iterable[Tip]) -> None:
+    connection.executemany("DELETE FROM tip WHERE name = ?", [(name,) for name in gone])
+    connection.executemany(
+        "INSERT OR REPLACE INTO tip VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", [astuple(tip) for tip in came]
+    )
 
 
 def graph_change(
@@ -183,16 +191,17 @@ def graph_change(
     side: set[str],
     *,
     whole: Mapping[str, bool] | None,
+    recorded: Callable[[str], bool],
 ) -> GraphChange:
     """Which commits came and went, in proportion to the change where git still has the old tips.
 
     side: the side commits of the last time. whole: all known commits and whether each was cut off at a
     shallow border, to compare reachability anew with (a first sync, a moved border, pruned old tips); None to
-    follow the change.
+    follow the change. recorded: whether the log has a commit, with all that it stands on.
     """
     if whole is None:
         try:
-            return _follow(repository, old, new, side)
+            return _follow(repository, old, new, side, recorded)
         except GitError:
             raise PrunedTips from None
     live = repository.reachable(new.trunk_targets() | new.tag_targets())
@@ -207,14 +216,18 @@ class PrunedTips(Exception):
     """The old tips are no longer in the object database: reachability must be computed anew."""
 
 
-def _follow(repository: Repository, old: Tips, new: Tips, side: set[str]) -> GraphChange:
+def _follow(
+    repository: Repository, old: Tips, new: Tips, side: set[str], recorded: Callable[[str], bool]
+) -> GraphChange:
     tags_moved = old.listing != new.listing or not new.listing
     trunk = old.trunk_targets(), new.trunk_targets()
     tags = (old.tag_targets(), new.tag_targets()) if tags_moved else (set[str](), set[str]())
     came = (trunk[1] - trunk[0]) | (tags[1] - tags[0])
     left = (trunk[0] - trunk[1]) | (tags[0] - tags[1])
     # Tags stay out of the exclusions: there are many, and what they reach is nearly always a branch's.
-    added, border = repository.reachable_with_border(came, trunk[0] | side) if came else ([], set[str]())
+    added, border = _step_by_step(repository, came, recorded) or repository.reachable_with_border(
+        came, trunk[0] | side
+    )
     # What a new commit stands on is not lost: the usual commit asks no more.
     left -= border
     off_trunk = repository.reachable(left, trunk[1]) if left else []
@@ -223,6 +236,27 @@ def _follow(repository: Repository, old: Tips, new: Tips, side: set[str]) -> Gra
     if tags_moved or off_trunk or joined:
         side = _side(repository, new)
     return GraphChange(added, gone, side)
+
+
+def _step_by_step(
+    repository: Repository, came: set[str], recorded: Callable[[str], bool]
+) -> tuple[list[str], set[str]] | None:
+    """Return commits that are new and the recorded ones below them; None where they are not few.
+
+    To exclude thousands of branches takes git longer than to look at a commit's parents.
+    """
+    added: list[str] = []
+    border = {oid for oid in came if recorded(oid)}
+    waiting = sorted(came - border)
+    for _ in range(_STEPS):
+        if not waiting:
+            return added, border
+        added += waiting
+        parents = repository.parents(waiting)
+        below = {parent for oid in waiting for parent in parents[oid]}.difference(added)
+        border |= {oid for oid in below if recorded(oid)}
+        waiting = sorted(below - border)
+    return (added, border) if not waiting else None
 
 
 def _side(repository: Repository, new: Tips) -> set[str]:

@@ -368,6 +368,23 @@ class Repository:
         found = self.blobs((oid for oid, tree in zip(asked, peeled, strict=True) if oid == tree), _TREE_CAP)
         return {blob.oid: self._entries(blob.data or b"") for blob in found}
 
+    def changed_entries(self, old: str, new: str) -> tuple[list[TreeEntry], list[TreeEntry]]:
+        """Return the entries of one tree that another has not, and the other way round; not recursive."""
+        fields = self.git.check("diff-tree", "-z", "--no-renames", "--no-abbrev", "--raw", old, new).split(
+            b"\0"
+        )
+        before, after = [], []
+        for about, raw in zip(fields[0::2], fields[1::2], strict=False):
+            name = raw.decode("utf-8", "surrogateescape")
+            mode, new_mode, oid, new_oid, _ = about.decode().split(" ")
+            before += [TreeEntry(mode[1:], name, oid)] if oid.strip("0") else []
+            after += [TreeEntry(new_mode, name, new_oid)] if new_oid.strip("0") else []
+        return before, after
+
+    def parents(self, oids: Iterable[str]) -> dict[str, list[str]]:
+        """Return the parents of commits, none at a shallow border."""
+        return {oid: about[1:] for oid, about in self._trees(oids).items()}
+
     def _entries(self, rest: bytes) -> list[TreeEntry]:
         width = 32 if self.object_format == "sha256" else 20
         entries, at = [], 0
