@@ -27,6 +27,7 @@ GROUPS = {
     "pairs": "pairs",
     "vectors": "nearest",
     "runtimes": "runtimes",
+    "growth": "growth",
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from contextlib import closing
 from functools import cached_property
 from pathlib import Path
@@ -74,6 +75,16 @@ class Workshop:
     def longer(self) -> Path:
         """One ten times as long, with its memory."""
         return self._remembered("longer", LENGTHENED)
+
+    def growing(self, commits: int, make: Callable[[Path], None]) -> Path:
+        """A synthetic history of so many commits, without a memory at first."""
+        root = self._folder / f"growing-{commits}"
+        if not root.exists():
+            unfinished = self._folder / "unfinished"
+            shutil.rmtree(unfinished, ignore_errors=True)
+            make(unfinished)
+            unfinished.rename(root)
+        return root
 
     def place(self, name: str) -> Path:
         """An empty folder; what was in it from before goes."""

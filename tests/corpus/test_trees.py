@@ -9,7 +9,7 @@ import pytest
 from support.memory import Memory
 
 from patina_hooks.corpus import places
-from patina_hooks.git.repository import Repository
+from patina_hooks.git.repository import Blob, Repository
 
 FIRST, SECOND, THIRD = "20251101-090000", "20251102-090000", "20251103-090000"
 MANY = 60
@@ -58,7 +58,7 @@ def test_few_files_are_read_when_a_document_is_archived(
     read: list[str] = []
     read_draft = places.read_draft
 
-    def record(root: Path, path: str, object_format: str) -> list[places.Blob]:
+    def record(root: Path, path: str, object_format: str) -> list[Blob]:
         read.append(path)
         return read_draft(root, path, object_format)
 
