@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -10,12 +11,16 @@ from patina_hooks.commands.fresh import opened, say, say_fault
 from patina_hooks.commands.install import installed
 from patina_hooks.commands.progress import show_progress
 from patina_hooks.commands.sync import summary
+from patina_hooks.errors import PluginError
 from patina_hooks.files import replace_file
 from patina_hooks.git.hooks import install
 from patina_hooks.git.repository import Repository
 from patina_hooks.models.choice import running_elsewhere
 from patina_hooks.recipe import DEFAULT_TEXT, RECIPE_FILE, load_recipe
 from patina_hooks.sessions.workspace import Workspace
+
+if TYPE_CHECKING:
+    from patina_hooks.api import Patina
 
 IGNORE_FILE = ".patina/.gitignore"
 
@@ -47,7 +52,23 @@ def init_command(no_hooks: bool, no_sync: bool) -> None:
                 click.echo(f"read {summary(report)}")
                 for fault in report.faults:
                     say_fault(fault)
+                say_languages(patina)
     click.echo('ask it something: patina scry "why did we ..."')
+
+
+def say_languages(patina: Patina) -> None:
+    """Say in one line that much of the history is in a language that the model does not read."""
+    from patina_hooks.corpus.log import Log
+    from patina_hooks.languages import language_remark
+
+    try:
+        model = patina.plugins.model(load_recipe(patina.repository.root).model)
+    except PluginError:
+        return  # which is a fault of the report
+    with Log(patina.repository.state, create=False) as log:
+        remark = language_remark(log.connection, model, patina.plugins)
+    if remark:
+        say(f"{remark[0]}; try: {remark[1]}")
 
 
 def ignore_local(repository: Repository) -> bool:
