@@ -167,10 +167,10 @@ def check_secrets(path: str, data: bytes, redaction: Redaction) -> Iterator[Find
 
 
 def _sessions_folder(repository: Repository) -> str:
-    from patina_hooks.settings import load_settings
+    from patina_hooks.configuration import settings_of_repository
 
     try:
-        return load_settings(repository.root).sessions_folder.strip("/")
+        return settings_of_repository(repository).sessions_folder.strip("/")
     except SettingsError:
         return _SESSIONS
 

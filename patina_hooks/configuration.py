@@ -1,4 +1,4 @@
-"""What a repository is read with: settings and recipe of its main work tree, the same for whoever asks."""
+"""What a repository is read with: settings and recipe, the same for whoever asks, whatever is checked out."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from patina_hooks.errors import SettingsError
-from patina_hooks.recipe import Recipe, load_recipe
+from patina_hooks.recipe import RECIPE_FILE, Recipe, parse_recipe
 from patina_hooks.redaction import Redaction
-from patina_hooks.settings import Settings, load_redaction, load_settings
+from patina_hooks.settings import REPOSITORY_FILE, Settings, load_redaction, settings_of
+from patina_hooks.shared_files import read_shared_files, remember_shared_files
 from patina_hooks.types import Fault
 
 if TYPE_CHECKING:
@@ -17,27 +18,54 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """What is invalid is a fault: then the default settings hold, and without a recipe words alone answer."""
+    """What is invalid is a fault: then the default settings hold, and without a recipe words alone answer.
+
+    remarks: which file is not read from the work tree, and why.
+    """
 
     settings: Settings
     recipe: Recipe | None
     faults: tuple[Fault, ...] = ()
     redaction: Redaction = field(default_factory=Redaction)
+    remarks: tuple[str, ...] = ()
 
 
 def configuration(repository: Repository) -> Configuration:
-    """Settings and recipe, read anew. Never raises `SettingsError`."""
-    root = repository.main_root()
+    """Read settings and recipe; never raises `SettingsError`."""
+    return _configuration(repository, keep=False)
+
+
+def refresh_configuration(repository: Repository, *, quick: bool) -> Configuration:
+    """Read settings and recipe, and remember them for the day on which another commit is checked out.
+
+    The caller holds the sync lock. quick: see `patina_hooks.shared_files`. Raises OSError.
+    """
+    return _configuration(repository, keep=True, thorough=not quick)
+
+
+def settings_of_repository(repository: Repository) -> Settings:
+    """Read the settings that hold in every work tree. Raises `SettingsError` where they are invalid."""
+    return settings_of(read_shared_files(repository)[REPOSITORY_FILE].text or "")
+
+
+def _configuration(repository: Repository, *, keep: bool, thorough: bool = False) -> Configuration:
     settings, recipe, faults = Settings(), None, []
     try:
-        settings = load_settings(root)
+        files = read_shared_files(repository, thorough=thorough)
+    except SettingsError as error:
+        return Configuration(settings, None, (Fault("patina-hooks", "recipe", str(error)),), user_redaction())
+    try:
+        settings = settings_of(files[REPOSITORY_FILE].text or "")
     except SettingsError as error:
         faults.append(Fault("patina-hooks", "settings", str(error)))
     try:
-        recipe = load_recipe(root)
+        recipe = parse_recipe(files[RECIPE_FILE].text or "", RECIPE_FILE)
     except SettingsError as error:
         faults.append(Fault("patina-hooks", "recipe", str(error)))
-    return Configuration(settings, recipe, tuple(faults), user_redaction())
+    if keep and not faults:
+        remember_shared_files(repository, files)
+    remarks = tuple(f"{path}: {file.remark}" for path, file in files.items() if file.remark)
+    return Configuration(settings, recipe, tuple(faults), user_redaction(), remarks)
 
 
 def user_redaction() -> Redaction:

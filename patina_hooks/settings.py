@@ -54,14 +54,21 @@ class Settings:
 
 def load_settings(root: Path) -> Settings:
     """Settings for the work tree at `root`. Raises `SettingsError` that names file, line, key and fix."""
+    own = plain_file(root, REPOSITORY_FILE)
+    return settings_of(_read(own) if own else "")
+
+
+def settings_of(text: str) -> Settings:
+    """Settings of the user and of a repository whose file has this text. Raises as `load_settings`."""
     settings = Settings()
     user = user_file()
     if user.is_file():
         settings = _merge(settings, _read(user), str(user), _KEYS)
-    own = plain_file(root, REPOSITORY_FILE)
-    if own is not None:
-        settings = _merge(settings, _read(own), REPOSITORY_FILE, _REPOSITORY_KEYS)
-    return settings
+    if len(text) > _SIZE_CAP:
+        raise SettingsError(
+            f"{REPOSITORY_FILE}: larger than {_SIZE_CAP} bytes", hint="settings are a few lines"
+        )
+    return _merge(settings, text, REPOSITORY_FILE, _REPOSITORY_KEYS)
 
 
 def load_redaction() -> Redaction:

@@ -68,7 +68,8 @@ def status_of(log: Log, repository: Repository, plugins: Plugins) -> Status:
     space = answering_space(log)
     events = events_hash(log.connection)
     stands = _standing(repository, plugins, space, events)
-    warnings = [*stands.warnings, *_of_weights(repository, space)]
+    read = [(remark, "git status") for remark in configuration(repository).remarks]
+    warnings = [*stands.warnings, *_of_weights(repository, space), *read]
     return Status(
         events_hash=events,
         model=space.model if space else "",

@@ -16,7 +16,7 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from patina_hooks.configuration import configuration
+from patina_hooks.configuration import refresh_configuration
 from patina_hooks.corpus.facts import counts
 from patina_hooks.corpus.log import Log, set_aside
 from patina_hooks.corpus.observations import Changed, Extractors
@@ -213,7 +213,7 @@ def _synchronise(
     with _failures_said(repository.state), Log(repository.state) as log:
         if full:
             _begin_anew(log)
-        said = configuration(repository)
+        said = refresh_configuration(repository, quick=quick)
         run.faults += said.faults
         extractors = Extractors(plugins, said.redaction)
         reconciled = reconcile(

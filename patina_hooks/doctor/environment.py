@@ -37,6 +37,8 @@ def check_configuration(repository: Repository, plugins: Plugins) -> Iterator[Fi
         yield Finding(fault.where, "fault", fault.error, fix=f"edit {place}")
     if all(fault.where != "settings" for fault in said.faults):
         yield Finding("settings", "ok", f"session documents in {said.settings.sessions_folder}")
+    for remark in said.remarks:
+        yield Finding("configuration", "ok", remark)
     if said.recipe is not None:
         recipe = said.recipe
         yield Finding("recipe", "ok", f"model {recipe.model}, runtime {recipe.runtime}, index {recipe.index}")

@@ -174,6 +174,23 @@ class Repository:
         for record in done.out.split(end * 2):
             yield dict(_fact(line) for line in record.split(end) if line)
 
+    def at(self, root: Path) -> Repository:
+        """The same repository, seen from another of its work trees; its `git_dir` is this one's."""
+        return Repository(root, self.git_dir, self.common, self.object_format)
+
+    def is_bare(self) -> bool:
+        """Whether the main repository has no work tree of its own, though others may be linked to it."""
+        return b"bare" in next(iter(self._work_tree_facts()), {})
+
+    def default_branch(self) -> str | None:
+        """The short name of the branch that the main repository's HEAD is at, None when detached."""
+        try:
+            text = read_regular(self.common / "HEAD", _GIT_FILE_CAP).decode("utf-8", "surrogateescape")
+        except OSError:
+            return None
+        prefix = "ref: refs/heads/"
+        return text.removeprefix(prefix).strip() if text.startswith(prefix) else None
+
     def main_root(self) -> Path:
         """The main work tree, whose recipe and settings hold for all; this one where the main one is bare."""
         if self.git_dir == self.common:

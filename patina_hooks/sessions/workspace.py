@@ -17,12 +17,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from patina_hooks.configuration import settings_of_repository
 from patina_hooks.errors import SessionError
 from patina_hooks.files import replace_file
 from patina_hooks.git.lock import SyncLock
 from patina_hooks.git.repository import Repository
 from patina_hooks.sessions.document import Header, read_header
-from patina_hooks.settings import Settings, load_settings
+from patina_hooks.settings import Settings
 
 LOCAL = ".patina/local"
 ACTIVE = f"{LOCAL}/active-session.md"
@@ -45,7 +46,7 @@ class Workspace:
     @classmethod
     def of(cls, repository: Repository) -> Workspace:
         """Raises `SettingsError` where settings are invalid."""
-        return cls(repository, load_settings(repository.root))
+        return cls(repository, settings_of_repository(repository))
 
     @contextmanager
     def locked(self) -> Iterator[None]:
