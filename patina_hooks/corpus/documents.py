@@ -51,7 +51,7 @@ class Documents:
         self._folder = folder
         self._progress = progress
         self._result = result
-        self._trees = DocumentTrees(repository, log, folder)
+        self.trees = DocumentTrees(repository, log, folder)
 
     def renew(self) -> None:
         """The extractors changed: what those that left have found goes, those that came read everything."""
@@ -97,14 +97,14 @@ class Documents:
 
         packs: changes when objects arrived that a partial clone lacked.
         """
-        old = self._trees.known()
-        new = self._trees.look(commits, f"{self._folder} {packs}")
+        old = self.trees.known()
+        new = self.trees.look(commits, f"{self._folder} {packs}")
         key = digest(" ".join([self._folder, *sorted(new)]))
         arrived = self._arrived()
         if key == self._log.fact("trees") and not arrived:
             return
         followed = digest(" ".join([self._folder, *sorted(old)])) == self._log.fact("trees")
-        changes = self._trees.changes(old, new) if followed and not arrived else None
+        changes = self.trees.changes(old, new) if followed and not arrived else None
         came, left = changes or self._compare(new, arrived)
         for place in sorted(left, key=_order):
             self.take_out(place)

@@ -51,8 +51,10 @@ _DERIVED = {
         session TEXT, adapter TEXT, side TEXT, skipped TEXT NOT NULL)""",
     "tip_of_trunk": "CREATE INDEX tip_of_trunk ON tip (name) WHERE kind != 'tag'",
     "tip_by_session": "CREATE INDEX tip_by_session ON tip (session) WHERE session IS NOT NULL",
-    # The tree of session documents at each tip, '' where it has none.
-    "tip_tree": "CREATE TABLE tip_tree (target TEXT PRIMARY KEY, tree TEXT NOT NULL) WITHOUT ROWID",
+    # The tree of session documents at each tip, '' where it has none. covered: whether another recorded
+    # commit stands on it, so that what it reaches is reached from another tip as well.
+    "tip_tree": """CREATE TABLE tip_tree (
+        target TEXT PRIMARY KEY, tree TEXT NOT NULL, covered INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID""",
     "commits": """CREATE TABLE commits (
         id INTEGER PRIMARY KEY, oid TEXT NOT NULL UNIQUE, author TEXT NOT NULL, authored INTEGER NOT NULL,
         committed INTEGER NOT NULL, merge INTEGER NOT NULL, truncated INTEGER NOT NULL)""",

@@ -85,6 +85,8 @@ class _Reconciler:
         self._progress = progress
         self._result = result
         self._quick = quick
+        self._tip_commits: set[str] = set()
+        self._covered: set[str] = set()
         self._documents = Documents(repository, log, extractors, self._folder, progress, result)
         self._drafts = Drafts(repository, log, self._documents, self._folder, quick=quick)
 
@@ -100,6 +102,7 @@ class _Reconciler:
         packs = self._packs()
         again = self._cut_off(packs)
         graph = self._graph(old, tips, again)
+        self._tip_commits = tips.trunk_targets() | graph.side
         self._read_commits([*graph.added, *sorted(again.difference(graph.added, graph.gone))], again)
         with self._log.writing():
             moved = store_tips(self._db, old, tips)
@@ -108,6 +111,7 @@ class _Reconciler:
                 self._documents.renew()
             self._documents.retry()
             self._documents.update(tips.trunk_targets() | graph.side, packs)
+            self._documents.trees.cover(self._covered, anew=bool(graph.gone))
             self._drafts.update(stamps, listings)
             if self._border_moved():
                 self._forget_sessions()
@@ -172,6 +176,7 @@ class _Reconciler:
             with self._log.writing():
                 for commit in batch:
                     self._store_commit(commit)
+                    self._covered |= self._tip_commits.intersection(commit.parents)
                 new = [commit for commit in batch if commit.oid not in again]
                 redact = self._extractors.redaction.redact
                 subjects = ((c, redact(c.subject)[:200]) for c in new)

@@ -33,20 +33,34 @@ class DocumentTrees:
             commits: where the tips are.
             valid_for: what else an answer depends on; where it changed, git is asked for all.
         """
-        if self._log.fact("trees valid for") != valid_for:
-            self._db.execute("DELETE FROM tip_tree")
-            self._log.remember("trees valid for", valid_for)
         stored = {row[0] for row in self._db.execute("SELECT target FROM tip_tree")}
         fresh = sorted(commits - stored)
+        if self._log.fact("trees valid for") != valid_for:
+            fresh = sorted(commits)
+            self._log.remember("trees valid for", valid_for)
         names = self._repository.names([f"{commit}:{self._folder}" for commit in fresh])
         self._db.executemany(
-            "INSERT INTO tip_tree VALUES (?, ?)",
+            "INSERT INTO tip_tree (target, tree) VALUES (?, ?)"
+            " ON CONFLICT (target) DO UPDATE SET tree = excluded.tree",
             [(commit, tree or "") for commit, tree in zip(fresh, names, strict=True)],
         )
         self._db.executemany(
             "DELETE FROM tip_tree WHERE target = ?", [(commit,) for commit in stored - commits]
         )
         return self.known()
+
+    def cover(self, parents: set[str], *, anew: bool) -> None:
+        """Mark the tips that are among the parents of recorded commits.
+
+        Args:
+            parents: of the commits that were recorded since the last look.
+            anew: forget older marks, since commits are gone.
+        """
+        if anew:
+            self._db.execute("UPDATE tip_tree SET covered = 0 WHERE covered")
+        self._db.executemany(
+            "UPDATE tip_tree SET covered = 1 WHERE target = ?", [(parent,) for parent in sorted(parents)]
+        )
 
     def changes(self, old: set[str], new: set[str]) -> tuple[set[Place], set[Place]] | None:
         """Return places that may have come and those that left, None where all must be compared."""

@@ -8,7 +8,6 @@ evaluated as well. Both ways give the same answers.
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -232,12 +231,8 @@ class Filters:
 
     def _unreached(self, repository: Repository, commit: str) -> Collection[str]:
         """Return the recorded commits that a commit does not reach."""
-        # What tags reach is nearly always a branch's; the rest of it is remembered.
-        targets = "SELECT target FROM tip WHERE kind != 'tag' AND target IS NOT NULL"
-        side = self._connection.execute("SELECT value FROM fact WHERE name = 'side'").fetchone()
-        tips = {row[0] for row in self._connection.execute(targets)}.union(
-            json.loads(side[0]) if side else ()
-        )
+        # To exclude one old branch that is merged, git would walk through all of history.
+        tips = [row[0] for row in self._connection.execute("SELECT target FROM tip_tree WHERE NOT covered")]
         try:
             return repository.reachable(tips, [commit])
         except GitError:  # a tip was pruned since the last sync

@@ -100,3 +100,18 @@ def test_a_document_that_becomes_a_link_leaves(memory: Memory) -> None:
         memory.git("branch", "-q", "-D", f"b{number}")
     memory.sync()
     assert memory.snapshot() == memory.rebuilt()
+
+
+def test_merged_branches_are_covered_until_what_stands_on_them_is_gone(memory: Memory) -> None:
+    def uncovered() -> set[str]:
+        with memory.log() as log:
+            return {row[0] for row in log.execute("SELECT target FROM tip_tree WHERE NOT covered")}
+
+    first = memory.git("rev-parse", "HEAD")
+    assert uncovered() == {first}
+    second = memory.commit("feed the marmots")
+    memory.sync()
+    assert uncovered() == {second}
+    memory.git("reset", "-q", "--hard", "HEAD~1")
+    memory.sync()
+    assert first in uncovered()
