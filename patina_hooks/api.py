@@ -213,7 +213,7 @@ class Patina:
                 self._index = None
                 return self._found(query)
         except (PluginError, IndexDamaged) as error:
-            if mode == "vector":
+            if mode == "vector" or (self.plugins.is_strict and isinstance(error, PluginError)):
                 raise
             if on_fault:
                 on_fault(f"answering by words alone: {error}")

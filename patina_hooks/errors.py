@@ -7,6 +7,7 @@ PatinaError                 expected: exit code 1; message, and the next command
 +-- SettingsError           settings or recipe: names file, line, key, value and fix
 +-- SessionError            a session cannot be started, changed or ended now
 +-- PluginError             a name that no plugin, or more than one, provides
+|   +-- IndexUnavailable    the index of a plugin failed: words answer
 |   +-- ModelError          a model whose files are absent, altered or unusable
 |       +-- TextsRefused    texts that the model cannot read; it may read others
 +-- StateError              patina's own state is unreadable, locked or damaged
@@ -54,7 +55,18 @@ class SessionError(PatinaError):
 
 
 class PluginError(PatinaError):
-    """A name that is not provided, or provided more than once."""
+    """A plugin that cannot be used, or a name that none, or more than one, provides.
+
+    plugin: the one whose code failed, "" where that is not the cause.
+    """
+
+    def __init__(self, message: str, *, hint: str = "", plugin: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.plugin = plugin
+
+
+class IndexUnavailable(PluginError):
+    """The index of a plugin failed; words answer."""
 
 
 class ModelError(PluginError):

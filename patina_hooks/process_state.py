@@ -23,22 +23,23 @@ _LOGGING_DEFAULTS: Final[tuple[int, list[Any], int]] = (30, [], 0)
 class ProcessState:
     """Working folder, umask, environment, import path, logging, warnings, locale, signals and streams.
 
-    Streams and signals are those of the main thread: other threads leave them alone. What other libraries
+    Only the main thread looks at umask, environment, locale, streams and signals, which our own threads may
+    be changing for a moment. What other libraries
     may set for themselves stays: variables of the environment that neither git nor patina reads, filters
     that ignore warnings, entries at the end of the import path.
     """
 
     def __init__(self) -> None:
         self._folder = _working_folder()
-        self._umask = _umask()
-        self._environment = _environment()
         self._path = list(sys.path)
         self._recursion = sys.getrecursionlimit()
         self._logging = _logging()
         self._warnings = list(warnings.filters) if (warnings := sys.modules.get("warnings")) else []
-        self._locale = _locale()
-        self._streams = self._handlers = None
-        if threading.current_thread() is threading.main_thread():
+        self._is_main = threading.current_thread() is threading.main_thread()
+        if self._is_main:
+            self._umask = _umask()
+            self._environment = _environment()
+            self._locale = _locale()
             self._streams = (sys.stdin, sys.stdout, sys.stderr)
             self._handlers = [signal.getsignal(number) for number in _SIGNALS]
 
@@ -47,19 +48,22 @@ class ProcessState:
         if self._folder and _working_folder() != self._folder:
             with suppress(OSError):
                 os.chdir(self._folder)
-        os.umask(self._umask)
-        self._restore_environment()
         if sys.path != self._path:
             sys.path[:] = [*self._path, *(entry for entry in sys.path if entry not in self._path)]
         if sys.getrecursionlimit() != self._recursion:
             sys.setrecursionlimit(self._recursion)
         self._restore_logging()
         self._restore_warnings()
+        if self._is_main:
+            self._restore_main()
+
+    def _restore_main(self) -> None:
+        os.umask(self._umask)
+        self._restore_environment()
         if self._locale and (module := sys.modules.get("locale")) and _locale() != self._locale:
             module.setlocale(module.LC_ALL, self._locale)
-        if self._streams:
-            sys.stdin, sys.stdout, sys.stderr = self._streams
-        for number, handler in zip(_SIGNALS, self._handlers or (), strict=False):
+        sys.stdin, sys.stdout, sys.stderr = self._streams
+        for number, handler in zip(_SIGNALS, self._handlers, strict=True):
             if handler is not None and signal.getsignal(number) is not handler:
                 signal.signal(number, handler)
 

@@ -23,7 +23,7 @@ from patina_hooks.corpus.observations import Changed, Extractors
 from patina_hooks.corpus.outcome import Reconciled
 from patina_hooks.corpus.reconcile import reconcile
 from patina_hooks.corpus.timeline import commits_of
-from patina_hooks.errors import LockHeld, LogDamaged, PluginError, StateError
+from patina_hooks.errors import IndexUnavailable, LockHeld, LogDamaged, PluginError, StateError
 from patina_hooks.events import (
     COMMIT_RECORDED,
     EMBEDDINGS_UPDATED,
@@ -309,6 +309,8 @@ def _vectors(
         try:
             space, project = projected_space(space, plugins, recipe, repository.state)
         except (StateError, PluginError) as error:
+            if plugins.is_strict and isinstance(error, PluginError):
+                raise
             told = f"{error}; the raw model answers"
             run.faults.append(Fault("patina-hooks", "projection", told, error.hint))
         opened = _recording(repository.state, open_model)
@@ -316,7 +318,10 @@ def _vectors(
         run.embedded = update.run(most=limits.most, seconds=limits.seconds, retry=full)
         run.mishaps += _refusals(log, run.embedded.refused)
     except PluginError as error:
-        run.faults.append(Fault("patina-hooks", where, str(error), error.hint))
+        if plugins.is_strict:
+            raise
+        where = f"index {recipe.index}" if isinstance(error, IndexUnavailable) else where
+        run.faults.append(Fault(error.plugin or "patina-hooks", where, str(error), error.hint))
         run.embedded.pending = counts(log.connection)["pending"]
         return
     run.postponed = run.embedded.pending > 0 or run.embedded.unfinished

@@ -15,13 +15,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
 
 from patina_hooks.errors import ModelError, PatinaError, PluginError, TextsRefused
+from patina_hooks.kinds import RUNTIMES, shown
 from patina_hooks.model_types import Gives, ModelSpec, Pooling, Role, TextModel, TokenModel, Tokens
 from patina_hooks.models.choice import AUTO, RuntimeChoice, provider_of, runtime_for
 from patina_hooks.models.fingerprint import fingerprint_of
 from patina_hooks.models.makers import UNKNOWN_MAKERS, Makers, makers_of
 from patina_hooks.models.reading import prefix_of, read_as, run_by, run_elsewhere
 from patina_hooks.models.weights import file_hashes, model_files
-from patina_hooks.plugins import open_callable
+from patina_hooks.plugin_calls import BUILTIN, plugin_call
 
 if TYPE_CHECKING:
     import numpy as np
@@ -68,8 +69,10 @@ class Encoder:
         *,
         workers: int = 1,
         makers: Makers = UNKNOWN_MAKERS,
+        plugin: str = BUILTIN,
     ) -> None:
-        """workers: batches that are run at once, each in a thread of its own; makers: see `makers_of`."""
+        """workers: batches that are run at once, each in a thread of its own; makers: see `makers_of`;
+        plugin: the one that provides the runtime."""
         self.spec = spec
         self._workers = workers
         self.runtime = runtime.runtime
@@ -77,6 +80,7 @@ class Encoder:
         self.reason = runtime.reason
         self.fingerprint = fingerprint
         self.makers = makers
+        self._plugin = plugin
         self.opened = opened
 
     @property
@@ -118,7 +122,7 @@ class Encoder:
         vectors = np.zeros((len(texts), self.dimensions), dtype=np.float32)
         said = [place for place, text in enumerate(texts) if text]
         if said:
-            found = self._ask(model.embed_texts, [texts[place] for place in said])
+            found = self._ask(self._embedded, model, [texts[place] for place in said])
             expected = (len(said), self.spec.dimensions)
             if found.shape != expected:
                 raise ModelError(f"model {self.spec.name} gave vectors {found.shape}, not {expected}")
@@ -129,7 +133,7 @@ class Encoder:
         # numpy takes 0.1 s to import: only when something is encoded.
         import numpy as np
 
-        tokens = self._ask(model.tokenize, texts, self.spec.max_tokens)
+        tokens = self._ask(self._tokenized, model, texts)
         vectors = np.zeros((len(tokens), self.dimensions), dtype=np.float32)
         most = RUN_TOKENS if self.spec.batch_invariant else 0
         batches = list(runs([len(one.ids) for one in tokens], most))
@@ -149,7 +153,7 @@ class Encoder:
 
     def _run(self, batch: Sequence[Tokens]) -> Vectors:
         ids, mask = pad(batch)
-        hidden = self._ask(self.model.forward, ids, mask)
+        hidden = self._ask(self._hidden, self.model, ids, mask)
         expected = (*ids.shape, self.spec.dimensions)
         if hidden.shape != expected:
             raise ModelError(f"model {self.spec.name} gave token vectors {hidden.shape}, not {expected}")
@@ -159,12 +163,28 @@ class Encoder:
     def _ask(self, function: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
         """Call a function of the runtime's: what it raises is a fault of the model, and no bug of ours."""
         try:
-            return function(*arguments, **named)
+            with plugin_call(self._plugin, f"runtime {self.runtime}"):
+                return function(*arguments, **named)
         except PluginError:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             what = f"the runtime {self.runtime} failed to run model {self.spec.name}: {_said(error)}"
-            raise TextsRefused(what, hint=_hint(error) or "patina doctor") from error
+            hint = _hint(error) or "patina doctor"
+            raise TextsRefused(what, hint=hint, plugin=self._plugin) from error
+
+    @staticmethod
+    def _embedded(model: TextModel, texts: list[str]) -> Vectors:
+        return _numbers("embed_texts", model.embed_texts(texts))
+
+    @staticmethod
+    def _hidden(model: TokenModel, ids: NDArray[np.int64], mask: NDArray[np.int64]) -> Vectors:
+        return _numbers("forward", model.forward(ids, mask))
+
+    def _tokenized(self, model: TokenModel, texts: Sequence[str]) -> list[Tokens]:
+        tokens = list(model.tokenize(texts, self.spec.max_tokens))
+        if len(tokens) != len(texts) or not all(isinstance(one, Tokens) for one in tokens):
+            raise TypeError(f"tokenize gave no Tokens for each of {len(texts)} texts")
+        return tokens
 
 
 def open_encoder(
@@ -189,28 +209,44 @@ def open_encoder(
     provider = provider_of(spec, choice.runtime)
     how = plugins.runtime(provider)
     makers = makers_of(plugins, model, provider)  # before the runtime's code is imported
-    opener = open_callable(how.opener)
+    opener = plugins.open(RUNTIMES, provider, how.opener)
+    failed = f"the runtime {choice.runtime} cannot open model {spec.name}"
     try:
         opened: TokenModel | TextModel = opener(spec, files)
     except PluginError:
         raise
-    except Exception as error:
-        what = f"the runtime {choice.runtime} cannot open model {spec.name}: {error}"
-        raise ModelError(what, hint=_hint(error)) from error
+    except (Exception, SystemExit) as error:
+        reason = str(error) if isinstance(error, PatinaError) else opener.failure(error)
+        raise ModelError(f"{failed}: {reason}", hint=_hint(error), plugin=opener.plugin) from error
+    if not isinstance(opened, TextModel) and not _is_token_model(opened):
+        raise ModelError(f"{failed}: it gave {shown(opened)}", plugin=opener.plugin)
     fingerprint = identify(spec, choice)
     workers = processors() if how.concurrent else 1
-    encoder = Encoder(spec, choice, fingerprint, opened, workers=workers, makers=makers)
+    encoder = Encoder(spec, choice, fingerprint, opened, workers=workers, makers=makers, plugin=opener.plugin)
     if encoder.gives != how.gives:
         raise ModelError(f"the runtime {how.name} opened what gives {encoder.gives}, and said {how.gives}")
     return encoder
 
 
-def _said(error: Exception) -> str:
+def _is_token_model(opened: object) -> bool:
+    return all(callable(getattr(opened, name, None)) for name in ("tokenize", "forward"))
+
+
+def _numbers(function: str, value: object) -> Vectors:
+    """What a runtime gave, if it is an array of numbers. Raises TypeError."""
+    import numpy as np
+
+    if not isinstance(value, np.ndarray) or value.dtype.kind not in "fiu":
+        raise TypeError(f"{function} gave {shown(value)} that is no array of numbers")
+    return value
+
+
+def _said(error: BaseException) -> str:
     """An error of ours speaks for itself; an engine's may say nothing but its name (MemoryError)."""
     return str(error) if isinstance(error, PatinaError) else f"{type(error).__name__}: {error}".rstrip(": ")
 
 
-def _hint(error: Exception) -> str:
+def _hint(error: BaseException) -> str:
     return error.hint if isinstance(error, PatinaError) else ""
 
 

@@ -21,9 +21,11 @@ from typing import TYPE_CHECKING, Any
 from patina_hooks.corpus.log import Log
 from patina_hooks.errors import IndexDamaged, PluginError
 from patina_hooks.files import remove
+from patina_hooks.kinds import BACKENDS
 from patina_hooks.models.cache import EmbeddingCache
 from patina_hooks.models.embedding import PieceSize, embed
-from patina_hooks.plugins import Plugins, open_callable
+from patina_hooks.plugin_calls import BUILTIN
+from patina_hooks.plugins import Plugins
 from patina_hooks.projection.active import load_active, open_weights
 from patina_hooks.recipe import DEFAULT_INDEX, RECIPE_FILE, Reading, Recipe, parse_reading
 from patina_hooks.search.probing import makers_key
@@ -77,12 +79,17 @@ class Space:
         return f"{self.fingerprint} {self.query}"
 
     def open(self, plugins: Plugins, state: Path) -> VectorIndex:
-        """Raises `IndexDamaged`, or `PluginError` where the index plugin is gone."""
-        opener = open_callable(plugins.index_backend(self.index).opener)
+        """Raises `IndexDamaged`, `IndexUnavailable`, or `PluginError` where the index plugin is gone."""
+        opener = plugins.open(BACKENDS, self.index, plugins.index_backend(self.index).opener)
         mark = f"{self.fingerprint} {self.projection}" if self.projection else self.fingerprint
         short = {"short": self.short} if self.short else {}
-        index: VectorIndex = opener(self.folder(state), self.projected or self.dimensions, mark, **short)
-        return index
+        given = self.folder(state), self.projected or self.dimensions, mark
+        if opener.plugin == BUILTIN:
+            index: VectorIndex = opener.function(*given, **short)
+            return index
+        from patina_hooks.search.guarded_index import GuardedIndex
+
+        return GuardedIndex(opener, *given, **short)
 
     def open_projection(self, plugins: Plugins, state: Path) -> Project | None:
         """What the model's vectors go through, None where they stay. Raises as `open_weights` does."""
@@ -292,6 +299,7 @@ class VectorUpdate:
         """Have an index in segments make companions that it put off."""
         from patina_hooks.search.segments import SegmentedIndex
 
+        index = getattr(index, "unguarded", index)
         if isinstance(index, SegmentedIndex):
             before = index.stats().generation
             self._result.unfinished = index.tend()
