@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from types import SimpleNamespace
@@ -214,12 +215,47 @@ def test_opening_by_name_says_what_was_opened_and_why() -> None:
     assert opened.fingerprint == identify(*choose(provided(), "acme/words"))
 
 
+def open_odd(spec: ModelSpec, files: object) -> object:
+    return SimpleNamespace(**ODD)
+
+
+ODD: dict[str, object] = {}
+TOKENS = [Tokens((1, 2))]
+
+
+@pytest.mark.parametrize(
+    ("tokenize", "forward", "said"),
+    [
+        (lambda *_: None, None, "TypeError"),
+        (lambda *_: [], None, "tokenize gave no Tokens for each of 1 texts"),
+        (lambda *_: TOKENS, lambda *_: None, "forward gave a value of type NoneType"),
+        (lambda *_: TOKENS, lambda *_: np.array(["a"]), "forward gave a value of type ndarray"),
+        (lambda *_: TOKENS, lambda *_: sys.exit(3), "SystemExit: 3"),
+        (lambda *_: TOKENS, lambda *_: np.full((1, 2, DIMENSIONS), np.nan), "not finite"),
+    ],
+)
+def test_encoding_is_a_model_error_when_a_runtime_gives_odd_values(
+    monkeypatch: pytest.MonkeyPatch, tokenize: object, forward: object, said: str
+) -> None:
+    monkeypatch.setitem(ODD, "tokenize", tokenize)
+    monkeypatch.setitem(ODD, "forward", forward or tokenize)
+    encoder = open_encoder(provided(f"{__name__}:open_odd"), "words")
+    with pytest.raises(ModelError, match=said):
+        encoder.encode(["a text"], role="query")
+
+
+def test_opening_is_a_model_error_when_a_runtime_opens_no_model() -> None:
+    with pytest.raises(ModelError, match="it gave a value of type SimpleNamespace"):
+        open_encoder(provided(f"{__name__}:open_odd"), "words")
+
+
 def test_the_fingerprint_needs_no_opening() -> None:
     assert len(identify(*choose(provided(revision="broken"), "words"))) == 32
 
 
 def test_what_a_runtime_raises_is_said_with_model_and_runtime() -> None:
-    with pytest.raises(ModelError, match="the runtime words cannot open model words: bad weights"):
+    said = "the runtime words cannot open model words: RuntimeError: bad weights"
+    with pytest.raises(ModelError, match=said):
         open_encoder(provided(revision="broken"), "words")
     with pytest.raises(ModelError, match=r"^refused$") as caught:
         open_encoder(provided(revision="refused"), "words")
