@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from patina_hooks.errors import GitError, UsageError
 from patina_hooks.git.repository import Repository
 from patina_hooks.search.conditions import Condition, conditions_of, ref_condition
+from patina_hooks.search.paths import recorded_path
 
 if TYPE_CHECKING:
     from patina_hooks.search.scry import Query
@@ -206,7 +208,9 @@ class Filters:
         Raises:
             UsageError: a kind that nothing has, an unknown session or an unknown ref.
         """
-        _check_kinds(self._connection, query.kinds)
+        kinds = tuple(_recorded_kind(self._connection, kind) for kind in query.kinds)
+        path = recorded_path(self._connection, query.path) if query.path else query.path
+        query = replace(query, kinds=kinds, path=path)
         session = _session_id(self._connection, query.session) if query.session else None
         commit = _commit_of(repository, query.ref) if query.ref else None
         version = self._connection.execute("PRAGMA data_version").fetchone()[0]
@@ -253,13 +257,15 @@ def _values(conditions: Iterable[Condition]) -> tuple[object, ...]:
     return tuple(value for condition in conditions for value in condition.test_values)
 
 
-def _check_kinds(connection: sqlite3.Connection, kinds: tuple[str, ...]) -> None:
-    for kind in kinds:
-        statement = "SELECT 1 FROM observation WHERE live AND kind = ? LIMIT 1"
-        if kind not in KINDS and not connection.execute(statement, (kind,)).fetchone():
-            stored = connection.execute("SELECT DISTINCT kind FROM observation WHERE live ORDER BY kind")
-            known = dict.fromkeys([*KINDS, *(row[0] for row in stored)])
-            raise UsageError(f"no observation is a {kind!r}", hint=f"one of {', '.join(known)}")
+def _recorded_kind(connection: sqlite3.Connection, kind: str) -> str:
+    """Return a kind as observations have it: "Decision" is "decision" where there is no other."""
+    statement = "SELECT 1 FROM observation WHERE live AND kind = ? LIMIT 1"
+    for form in (kind, kind.lower()):
+        if form in KINDS or connection.execute(statement, (form,)).fetchone():
+            return form
+    stored = connection.execute("SELECT DISTINCT kind FROM observation WHERE live ORDER BY kind")
+    known = dict.fromkeys([*KINDS, *(row[0] for row in stored)])
+    raise UsageError(f"no observation is a {kind!r}", hint=f"one of {', '.join(known)}")
 
 
 def _session_id(connection: sqlite3.Connection, prefix: str) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from patina_hooks.corpus.timeline import SESSION_OF_COMMIT
 from patina_hooks.errors import UsageError
+from patina_hooks.search.paths import recorded_path
 
 _MOST_PATHS = 50
 _MOST_COMMITS = 2_000
@@ -46,6 +47,7 @@ def related(connection: sqlite3.Connection, path: str, limit: int) -> Related:
     Companions are those of the latest two thousand commits; commits of more than fifty paths say little of
     any two of them and are left out.
     """
+    path = recorded_path(connection, path)
     touched = connection.execute(
         "SELECT c.id, (SELECT count(*) FROM change n WHERE n.commit_id = c.id) FROM path p"
         " JOIN change h ON h.path_id = p.id JOIN commits c ON c.id = h.commit_id"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -179,3 +180,16 @@ def test_date_is_refused_with_an_example_when_it_means_nothing(shell: Shell) -> 
     done = shell.run("scry", "x", "--since", "nonsense")
     assert done.returncode == 2
     assert "invalid date 'nonsense'; use YYYY-MM-DD, 'yesterday' or '2 weeks ago'" in done.stderr
+
+
+def test_path_and_kind_are_found_when_they_are_written_otherwise(shell: Shell) -> None:
+    """A shell on macOS completes a name with decomposed letters; git stores it composed."""
+    (shell.folder / "größe").mkdir()
+    (shell.folder / "größe" / "日本.txt").write_text("x")
+    git = ["git", "-c", "user.name=a", "-c", "user.email=a@b"]
+    subprocess.run([*git, "add", "größe"], cwd=shell.folder, check=True)
+    subprocess.run([*git, "commit", "-qm", "the badger counts"], cwd=shell.folder, check=True)
+    decomposed = unicodedata.normalize("NFD", "größe")
+    filters = ("--mode", "lexical", "--kind", "Commit", "--path", decomposed)
+    assert "the badger counts" in shell.run("scry", "badger", *filters).stdout
+    assert "größe/日本.txt: 1 commit" in shell.run("scry", "--file", f"{decomposed}/日本.txt").stdout
