@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from patina_hooks.configuration import user_redaction
 from patina_hooks.errors import GitError, SettingsError
-from patina_hooks.git.repository import DOCUMENT_CAP
+from patina_hooks.git.repository import DOCUMENT_CAP, UNCONFIGURED
 from patina_hooks.session_ids import is_session_id, looks_like_id, parse_tag
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def staged(repository: Repository, index: str | None = None) -> list[Staged]:
     extra = {"GIT_INDEX_FILE": index} if index else None
     against = repository.head() or repository.git.text("hash-object", "-t", "tree", "--stdin", data=b"")
     done = repository.git.run(
-        "diff-index", "--cached", "--raw", "-z", "--no-renames", "--no-abbrev", "--diff-filter=AMT",
+        "diff-index", "--cached", "--raw", "-z", *UNCONFIGURED, "--no-abbrev", "--diff-filter=AMT",
         "--ignore-submodules=all", against, "--", extra=extra,
     )  # fmt: skip
     if done.code:

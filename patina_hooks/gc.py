@@ -42,6 +42,8 @@ def collect(log: Log, state: Path, wanted: Space | None) -> Freed:
         connection.execute(
             "DELETE FROM source WHERE NOT EXISTS (SELECT 1 FROM document d WHERE d.oid = source.oid)"
         )
+        # An index may hold vectors of texts that left, whose embeddings go now: what returns is read again.
+        connection.execute("UPDATE text SET indexed = 0 WHERE live = 0")
         connection.execute("DELETE FROM path WHERE id NOT IN (SELECT path_id FROM change)")
         said = [row[0] for row in connection.execute("SELECT key FROM text WHERE live > 0")]
     embeddings = 0

@@ -220,7 +220,7 @@ def _synchronise(
             repository, log, extractors, said.settings, show, _listened(run.events), quick=quick
         )
         run.mishaps += extractors.faults
-        _pairs(log, plugins, run)
+        _pairs(log, plugins, run, retry=not quick)
         _queue(log, reconciled, run)
         if said.recipe is not None:
             _vectors(repository, log, plugins, said.recipe, run, open_model, limits, show, full)
@@ -266,9 +266,9 @@ def _begin_anew(log: Log) -> None:
             log.remember(name, value)  # the space answers until the recipe's own is whole
 
 
-def _pairs(log: Log, plugins: Plugins, run: _Run) -> None:
+def _pairs(log: Log, plugins: Plugins, run: _Run, *, retry: bool) -> None:
     listened = run.events.listens(PAIRS_EXTRACTED)
-    run.paired = update_pairs(log, plugins, on_pair=run.events.add_pair if listened else None)
+    run.paired = update_pairs(log, plugins, on_pair=run.events.add_pair if listened else None, retry=retry)
     run.mishaps += run.paired.faults
 
 

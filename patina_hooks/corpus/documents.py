@@ -113,7 +113,8 @@ class Documents:
         self._extract_blobs({place.oid: place.path for place in fresh})
         for place in fresh:
             self.put_in(place)
-        self._log.remember("trees", key)
+        # What a tree lists that is absent now is read once it is there.
+        self._log.remember("trees", key if all(self._repository.exists(sorted(new)).values()) else "")
 
     def _is_placed(self, place: Place) -> bool:
         known = "SELECT 1 FROM document WHERE oid = ? AND path = ? AND work_tree = ''"

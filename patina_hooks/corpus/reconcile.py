@@ -110,7 +110,8 @@ class _Reconciler:
             if self._log.fact("extractors") != self._extractors.signature:
                 self._documents.renew()
             self._documents.retry()
-            self._documents.update(tips.trunk_targets() | graph.side, packs)
+            # Where a commit's trees are here by now, so may be those of a tip.
+            self._documents.update(tips.trunk_targets() | graph.side, f"{packs} again" if again else packs)
             self._documents.trees.cover(self._covered, anew=bool(graph.gone))
             self._drafts.update(stamps, listings)
             if self._border_moved():
@@ -161,8 +162,9 @@ class _Reconciler:
         if self._border_moved():
             return cut | {oid for oid in border if self._has(oid)}
         lacking = cut - border
-        fetched = packs != self._log.fact("packs")
-        return self._repository.with_trees(lacking) if lacking and fetched else set()
+        # A full sync looks in any case: an object may also be put back, and a setting be corrected.
+        looks = packs != self._log.fact("packs") or not self._quick
+        return self._repository.with_trees(lacking) if lacking and looks else set()
 
     def _known(self, again: set[str]) -> dict[str, bool]:
         """Every commit, and whether it is to be read again."""
@@ -175,7 +177,8 @@ class _Reconciler:
         while batch := list(islice(stream, _BATCH)):
             with self._log.writing():
                 for commit in batch:
-                    self._store_commit(commit)
+                    if not (commit.truncated and commit.oid in again and self._is_truncated(commit.oid)):
+                        self._store_commit(commit)
                     self._covered |= self._tip_commits.intersection(commit.parents)
                 new = [commit for commit in batch if commit.oid not in again]
                 redact = self._extractors.redaction.redact
@@ -191,6 +194,10 @@ class _Reconciler:
                     self._result.on_commit(replace(commit, message=redact(commit.message)))
             done += len(batch)
             self._progress("reading commits", done, len(fresh))
+
+    def _is_truncated(self, oid: str) -> bool:
+        ask = "SELECT 1 FROM commits WHERE oid = ? AND truncated"
+        return self._db.execute(ask, (oid,)).fetchone() is not None
 
     def _has(self, oid: str) -> bool:
         return self._db.execute("SELECT 1 FROM commits WHERE oid = ?", (oid,)).fetchone() is not None

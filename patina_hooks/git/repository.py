@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Final
 
 from patina_hooks.errors import GitError, NotARepository
 from patina_hooks.files import read_regular
@@ -67,6 +68,11 @@ class TreeEntry:
     mode: str
     name: str
     oid: str
+
+
+UNCONFIGURED: Final = ("-O" + os.devnull, "--no-renames", "--no-relative")
+"""Options of every diff: its order and paths depend on the commits, not on configuration, which may name an
+order file that is not there."""
 
 
 class Repository:
@@ -297,7 +303,7 @@ class Repository:
     def _with_paths(self, oids: list[str]) -> Iterator[Commit]:
         """Each commit once git has gone beyond it: of one that it dies in, not all paths are known."""
         before: Commit | None = None
-        options = ("--raw", "--root", "--no-renames", "--diff-merges=first-parent")
+        options = ("--raw", "--root", "--diff-merges=first-parent", *UNCONFIGURED)
         # A work tree's .gitmodules, which may be broken, is not asked which submodules to leave out.
         for commit in self._log(oids, *options, "--ignore-submodules=none"):
             if before is not None:

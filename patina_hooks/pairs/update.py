@@ -6,6 +6,7 @@ only the one that it was in: what is stale stays marked, and a new generator's w
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -23,6 +24,8 @@ from patina_hooks.types import Fault, Pair, PairGeneratorSpec, PairUnitKind
 
 _CHUNK = 200
 _MOST_PAIRS = 20_000  # of one generator, of one unit
+_MOST_FAILED = 10_000
+_FAILED = "failed units"
 _UNIT_KINDS: tuple[PairUnitKind, ...] = ("commit", "module", "session")
 
 Key = tuple[int, str, int, int, int]
@@ -34,11 +37,12 @@ class Extracted:
     """What an update made.
 
     on_pair: called with each new pair, its evidence in full, where a plugin listens; came: how many are new;
-    faults: of generators.
+    failed: units, by id, that a generator failed on; faults: of generators.
     """
 
     on_pair: Callable[[Pair], object] | None = None
     came: int = 0
+    failed: set[int] = field(default_factory=set)
     counts: FaultCounts = field(default_factory=FaultCounts)
 
     @property
@@ -46,16 +50,45 @@ class Extracted:
         return self.counts.faults()
 
 
-def update_pairs(log: Log, plugins: Plugins, *, on_pair: Callable[[Pair], object] | None = None) -> Extracted:
+def update_pairs(
+    log: Log,
+    plugins: Plugins,
+    *,
+    on_pair: Callable[[Pair], object] | None = None,
+    retry: bool = False,
+) -> Extracted:
     """Have every generator in force read the units that are stale, and each new one all that there are.
 
     The caller holds the sync lock. Nothing is written where nothing is to be done.
+    retry: read units again that a generator failed on.
     """
     extracted = Extracted(on_pair)
+    before = log.parsed(_FAILED, "[]", _read_units)
+    if retry and before:
+        with log.writing() as connection:
+            connection.executemany("UPDATE unit SET stale = 1 WHERE id = ?", [(unit,) for unit in before])
+            log.remember(_FAILED, "[]")
+        before = set()
+    _update(log, plugins, extracted)
+    if not extracted.failed <= before:
+        failed = sorted(before | extracted.failed)[:_MOST_FAILED]
+        with log.writing():
+            log.remember(_FAILED, json.dumps(failed))
+    return extracted
+
+
+def _read_units(stored: list[int]) -> set[int]:
+    """Raises TypeError for what `update_pairs` did not write."""
+    if not isinstance(stored, list) or not all(type(unit) is int for unit in stored):
+        raise TypeError(stored)
+    return set(stored)
+
+
+def _update(log: Log, plugins: Plugins, extracted: Extracted) -> None:
     specs = {spec.name: spec for spec in plugins.pair_generators()}
     known = _known(log.connection)
     if _is_settled(known, specs) and not _stale(log.connection):
-        return extracted
+        return
     opened = _opened(specs.values(), plugins, extracted.counts)
     with log.writing() as connection:
         _settle(connection, known, {name: specs[name] for name in opened})
@@ -64,7 +97,6 @@ def update_pairs(log: Log, plugins: Plugins, *, on_pair: Callable[[Pair], object
         for name, (number, *_, reached) in _known(log.connection).items()
     ]
     _Update(log, generators, extracted, plugins).run()
-    return extracted
 
 
 def said_evidence(evidence: str, unit: PairUnitKind, name: str, commit: str | None) -> str:
@@ -197,7 +229,10 @@ class _Update:
             return
         made: dict[Key, Pair] = {}
         for generator in generators:
-            made |= self._made(generator, unit, f"{reads} {name}", reader.sides)
+            pairs = self._made(generator, unit, f"{reads} {name}", reader.sides)
+            made |= pairs or {}
+            if pairs is None:
+                self.extracted.failed.add(number)
         specs = {generator.number: generator.spec for generator in generators}
         old = _stored(connection, number, specs)
         now = {key: (float(pair.weight), pair.evidence) for key, pair in made.items()}
@@ -214,8 +249,8 @@ class _Update:
 
     def _made(
         self, generator: _Generator, unit: PairUnit, where: str, sides: Mapping[str, Side]
-    ) -> dict[Key, Pair]:
-        """What one generator makes of a unit: nothing where any of it is no pair. Of two equal ones, one."""
+    ) -> dict[Key, Pair] | None:
+        """What one generator makes of a unit: None where any of it is no pair. Of two equal ones, one."""
         name = generator.spec.name
         made: dict[Key, Pair] = {}
         try:
@@ -231,7 +266,7 @@ class _Update:
             owner, failure = generator.generate.plugin, generator.generate.failure(error)
             fault = self.plugins.fault(owner, f"pair generator {name}", failure, error)
             self.extracted.counts.add(fault, where)
-            return {}
+            return None
         return made
 
 

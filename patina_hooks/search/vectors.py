@@ -437,7 +437,8 @@ class VectorUpdate:
             row[0] for row in self._db.execute("SELECT key FROM text WHERE live > 0 ORDER BY dated DESC, key")
         ]
         have = index.keys()
-        index.remove(sorted(have.difference(live)))
+        have = have.difference(cache.missing(sorted(have), self._space.dimensions))
+        index.remove(sorted(index.keys().difference(live)))
         todo = [key for key in live if key not in have]
         total = len(todo)
         while todo:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from patina_hooks.errors import GitError
-from patina_hooks.git.repository import Repository
+from patina_hooks.git.repository import UNCONFIGURED, Repository
 
 WorkType = Literal["exploration", "pattern-work", "major-feature", "experiment", "feature", "unknown"]
 
@@ -61,6 +61,6 @@ def measure(repository: Repository, start: str, end: str) -> Numbers:
 def _changed(repository: Repository, start: str, end: str, renames: str) -> list[bytes]:
     # Said in full, so that the count depends on the two commits and not on anybody's configuration.
     return repository.git.lines(
-        "diff-tree", "-r", "-z", "--name-only", renames, "-l1000", "--no-ext-diff", "--no-textconv",
-        "--ignore-submodules=none", start, end, end=b"\0",
+        "diff-tree", "-r", "-z", "--name-only", *UNCONFIGURED, renames, "-l1000", "--no-ext-diff",
+        "--no-textconv", "--ignore-submodules=none", start, end, end=b"\0",
     )  # fmt: skip
