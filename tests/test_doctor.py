@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import venv
 from collections.abc import Callable
 from pathlib import Path
 
@@ -321,3 +322,28 @@ def test_where_embeddings_are_gone_no_figure_is_shown(graphs: Memory) -> None:
 
 def test_an_exact_index_needs_no_sample(memory: Memory) -> None:
     assert "recall" not in findings(memory)
+
+
+def test_an_interpreter_without_patina_is_told_when_the_hooks_run_it(memory: Memory, tmp_path: Path) -> None:
+    venv.EnvBuilder(symlinks=True).create(tmp_path / "empty")
+    install(memory.repository, str(tmp_path / "empty/bin/python"))
+    (fault,) = [one for one in findings(memory)["hooks"] if one.level == "fault"]
+    assert "cannot start patina" in fault.what
+    assert "No module named" in fault.what
+    assert fault.fix == "patina install"
+    install(memory.repository)
+    assert [one.level for one in findings(memory)["hooks"]] == ["ok"]
+
+
+def test_other_plugins_are_told_when_the_hooks_run_another_environment(
+    memory: Memory, tmp_path: Path
+) -> None:
+    python = tmp_path / "python"
+    python.write_text('#!/bin/sh\necho noise\necho \'{"patina-hooks": "0.0.1", "acme": "2"}\'\n')
+    python.chmod(0o755)
+    install(memory.repository, str(python))
+    (warning,) = [one for one in findings(memory)["hooks"] if one.level != "ok"]
+    assert warning.level == "warning"
+    assert "acme 2 (here absent)" in warning.what
+    assert "patina-hooks 0.0.1 (here " in warning.what
+    assert warning.fix == "patina install"

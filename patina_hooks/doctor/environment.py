@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from patina_hooks.configuration import configuration
 from patina_hooks.doctor.finding import Finding
+from patina_hooks.doctor.hook_environment import compare_environments
 from patina_hooks.git.environment import OLDEST_GIT, oldest_git
 from patina_hooks.git.repository import Repository
 from patina_hooks.plugins import Plugins
@@ -58,6 +59,8 @@ def check_hooks(repository: Repository, plugins: Plugins) -> Iterator[Finding]:
     interpreter = installation.interpreter
     if interpreter and not os.access(interpreter, os.X_OK):
         yield Finding("hooks", "fault", f"the hooks run {interpreter}", "it is not there", "patina install")
+    elif interpreter:
+        yield from compare_environments(interpreter, plugins)
 
 
 def check_plugins(repository: Repository, plugins: Plugins) -> Iterator[Finding]:

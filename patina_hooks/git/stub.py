@@ -35,6 +35,20 @@ _SCRIPT = """\
 # It notes the event and starts the worker, which does the work. It never fails, prints, waits or reads.
 # `patina install` writes this file, `patina uninstall` removes it.
 patina_python=@PYTHON@
+patina_start='
+import os, sys
+from importlib.util import find_spec
+sys.path = [folder for folder in sys.path if folder]
+event = sys.argv.pop(1)
+if find_spec("patina_hooks"):
+    import runpy
+    runpy.run_module("patina_hooks.worker", run_name="__main__", alter_sys=True)
+else:
+    import shutil
+    command = shutil.which("patina")
+    os.chdir(sys.argv[2])
+    command and os.execv(command, [command, "hook", event])
+'
 patina_state=${patina_state:-${0%/*}}
 
 patina_notify() {
@@ -47,9 +61,10 @@ patina_notify() {
     [ -h "$patina_state/spool" ] || { [ -e "$patina_state/spool" ] && [ ! -f "$patina_state/spool" ]; } ||
         echo "$patina_event${1:+ $*}" >>"$patina_state/spool"
 
-    patina_from=/ # with -m Python would import from the current folder, and that is the repository's
+    # An interpreter that has no patina (a virtual environment that was made again) hands on to the command.
+    patina_from=/ # Python would import from the current folder, and that is the repository's
     if [ -x "$patina_python" ]; then
-        set -- "$patina_python" -m patina_hooks.worker "${patina_state%/*}" "$PWD"
+        set -- "$patina_python" -c "$patina_start" "$patina_event" "${patina_state%/*}" "$PWD"
     elif command -v patina; then
         set -- patina hook "$patina_event"
         patina_from=.

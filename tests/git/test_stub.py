@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import venv
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -50,8 +51,8 @@ def test_a_commit_is_noted_and_starts_the_worker_outside_the_repository(
 ) -> None:
     assert_silent(sandbox.commit())
     assert spooled(state) == ["post-commit"]
-    *command, common, work_tree, folder = recorder.started()
-    assert command == ["-m", "patina_hooks.worker"]
+    option, _, event, common, work_tree, folder = recorder.started()
+    assert (option, event) == ("-c", "post-commit")
     assert Path(common) == sandbox.root / ".git"
     assert Path(work_tree) == sandbox.root
     assert folder == "/"
@@ -224,6 +225,21 @@ def test_an_interpreter_that_is_gone_is_replaced_by_the_command(
 ) -> None:
     recorder.path.rename(recorder.path.with_name("patina"))
     monkeypatch.setenv("PATH", f"{recorder.path.parent}:{os.environ['PATH']}")
+    assert_silent(sandbox.commit())
+    assert recorder.started() == ["hook", "post-commit", str(sandbox.root)]
+
+
+def test_an_interpreter_without_patina_hands_on_to_the_command(
+    sandbox: Sandbox, recorder: Recorder, state: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after a virtual environment was made again; nothing of the repository is imported."""
+    venv.EnvBuilder(symlinks=True).create(tmp_path / "empty")
+    (state / stub.SCRIPT).write_bytes(stub.script(str(tmp_path / "empty/bin/python")))
+    sandbox.write("importlib/__init__.py", "raise SystemExit")
+    sandbox.write("patina_hooks/worker.py", "raise SystemExit")
+    recorder.path.rename(recorder.path.with_name("patina"))
+    monkeypatch.setenv("PATH", f"{recorder.path.parent}:{os.environ['PATH']}")
+    monkeypatch.delenv("PYTHONPATH", raising=False)
     assert_silent(sandbox.commit())
     assert recorder.started() == ["hook", "post-commit", str(sandbox.root)]
 
