@@ -10,6 +10,7 @@ from patina_hooks.corpus.facts import counts, events_hash, skipped
 from patina_hooks.corpus.log import Log
 from patina_hooks.errors import PatinaError
 from patina_hooks.files import size_of
+from patina_hooks.git.hooks import lost_hooks
 from patina_hooks.git.repository import Repository
 from patina_hooks.models.cache import cut_keys, refused_keys
 from patina_hooks.pairs.stored import PairKind, pair_kinds
@@ -69,7 +70,7 @@ def status_of(log: Log, repository: Repository, plugins: Plugins) -> Status:
     events = events_hash(log.connection)
     stands = _standing(repository, plugins, space, events)
     read = [(remark, "git status") for remark in configuration(repository).remarks]
-    warnings = [*stands.warnings, *_of_weights(repository, space), *read]
+    warnings = [*stands.warnings, *_of_weights(repository, space), *read, *_of_hooks(repository)]
     return Status(
         events_hash=events,
         model=space.model if space else "",
@@ -102,6 +103,12 @@ def _standing(repository: Repository, plugins: Plugins, space: Space | None, eve
         told = f"{asked}: {space.model} in {space.runtime} answers until its vectors are whole"
         return replace(stands, warnings=(*stands.warnings, (told, "patina sync")))
     return stands
+
+
+def _of_hooks(repository: Repository) -> Iterator[tuple[str, str]]:
+    if lost := lost_hooks(repository):
+        what = f"another tool removed the hooks {', '.join(lost)}: commits wait for the next command"
+        yield what, "patina sync"
 
 
 def _of_weights(repository: Repository, space: Space | None) -> Iterator[tuple[str, str]]:

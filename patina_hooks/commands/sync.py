@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import click
 
 from patina_hooks.commands.fresh import opened, say_fault
 from patina_hooks.commands.progress import show_progress
 from patina_hooks.display import count
+from patina_hooks.errors import StateError
+from patina_hooks.git.hooks import repair
+from patina_hooks.git.repository import Repository
 from patina_hooks.sync import SyncReport
 
 
@@ -16,10 +21,19 @@ def sync_command(full: bool) -> None:
     """Bring the memory in line with the repository now."""
     with opened() as patina, show_progress("sync") as progress:
         report = patina.sync(full=full, progress=progress)
+        _repair_hooks(patina.repository)
     if report is not None:
         click.echo(summary(report))
         for fault in report.faults:
             say_fault(fault)
+
+
+def _repair_hooks(repository: Repository) -> None:
+    with suppress(StateError):  # a folder that may not be written: `patina doctor` names it
+        if repaired := repair(repository):
+            click.echo(
+                f"hooks installed again, another tool had removed them: {', '.join(repaired)}", err=True
+            )
 
 
 def summary(report: SyncReport) -> str:

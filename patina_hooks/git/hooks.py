@@ -129,6 +129,31 @@ def inspect(repository: Repository, *, config_hooks: bool | None = None) -> Inst
     return Installation(folder, hooks, _recorded(repository.state))
 
 
+def lost_hooks(repository: Repository) -> tuple[str, ...]:
+    """Return the events whose hooks another tool has removed since they were installed.
+
+    Empty where none were installed, and for a folder that is not ours to write to.
+    """
+    if _recorded(repository.state) is None:
+        return ()
+    folder = hooks_folder(repository)
+    if all(_found(folder, event).way != "absent" for event in EVENTS):
+        return ()
+    return tuple(hook.event for hook in inspect(repository).hooks if hook.way == "absent")
+
+
+def repair(repository: Repository) -> tuple[str, ...]:
+    """Install again the hooks that another tool has removed; return their events.
+
+    The interpreter stays the recorded one. Raises as `install`.
+    """
+    lost = lost_hooks(repository)
+    interpreter = _recorded(repository.state)
+    if lost and interpreter:
+        install(repository, interpreter)
+    return lost
+
+
 # --- the script -----------------------------------------------------------------------------------
 
 

@@ -16,7 +16,16 @@ from support.sandbox import Recorder, Sandbox, make_recorder, make_sandbox
 from patina_hooks.commands.install import install_command, uninstall_command
 from patina_hooks.errors import StateError
 from patina_hooks.git import stub
-from patina_hooks.git.hooks import EVENTS, Installation, has_config_hooks, inspect, install, uninstall
+from patina_hooks.git.hooks import (
+    EVENTS,
+    Installation,
+    has_config_hooks,
+    inspect,
+    install,
+    lost_hooks,
+    repair,
+    uninstall,
+)
 from patina_hooks.git.repository import Repository
 
 
@@ -485,3 +494,30 @@ def test_a_line_that_was_added_by_hand_is_named_when_the_rest_is_removed(
     assert "The hooks are removed." not in said
     sandbox.write(".husky/post-commit", "#!/bin/sh\n", 0o755)
     assert "The hooks are removed." in CliRunner().invoke(uninstall_command).output.splitlines()
+
+
+def test_hooks_are_repaired_when_another_tool_removed_them(sandbox: Sandbox, repository: Repository) -> None:
+    assert lost_hooks(repository) == (), "none were installed"
+    install(repository, "/usr/bin/python-of-the-hooks")
+    assert lost_hooks(repository) == ()
+    sandbox.write(".git/hooks/post-commit", "#!/bin/sh\necho another tool\n", 0o755)
+    (sandbox.root / ".git/hooks/post-merge").unlink()
+    assert lost_hooks(repository) == ("post-commit", "post-merge")
+    assert repair(repository) == ("post-commit", "post-merge")
+    assert lost_hooks(repository) == ()
+    assert inspect(repository).interpreter == "/usr/bin/python-of-the-hooks"
+    assert "another tool" in (sandbox.root / ".git/hooks/post-commit").read_text()
+    uninstall(repository)
+    assert repair(repository) == (), "removed on purpose"
+
+
+def test_hooks_that_moved_are_repaired_when_husky_sets_its_own_folder(
+    sandbox: Sandbox, repository: Repository
+) -> None:
+    """husky 9 writes an untracked folder again at each install, and points core.hooksPath at it."""
+    install(repository)
+    sandbox.write(".husky/_/.gitignore", "*")
+    sandbox.write(".husky/_/post-commit", '#!/usr/bin/env sh\n. "$(dirname "$0")/h"', 0o755)
+    sandbox.out("config", "core.hooksPath", ".husky/_")
+    assert repair(repository) == EVENTS
+    assert lost_hooks(repository) == ()
