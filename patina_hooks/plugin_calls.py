@@ -33,6 +33,9 @@ CALL_SECONDS: Final = 600.0
 SHORT_CALL_SECONDS: Final = 60.0
 """The same for imports, register hooks, extractors and pair generators."""
 
+ENGINE_PATIENCE: Final = 30.0
+"""A large model reads a batch for many seconds: such calls are named and recorded so much later."""
+
 _POLL_SECONDS: Final = 0.25
 _NOT_A_PLUGIN: Final = frozenset({"patina_hooks", "importlib", "contextlib", "threading"})
 
@@ -44,6 +47,7 @@ class PluginCall:
     plugin: str
     action: str
     limit: float
+    patience: float
     state: Path | None
     since: float = field(default_factory=time.time)
     begun: float = field(default_factory=time.monotonic)
@@ -98,12 +102,14 @@ def recorded_in(state: Path) -> Iterator[None]:
 
 
 @contextmanager
-def plugin_call(plugin: str, action: str, limit: float = CALL_SECONDS) -> Iterator[None]:
+def plugin_call(
+    plugin: str, action: str, limit: float = CALL_SECONDS, *, patience: float = 0.0
+) -> Iterator[None]:
     """Guard a call into a plugin; what it prints goes to stderr."""
     if plugin == BUILTIN:
         yield
         return
-    call = PluginCall(plugin, action, limit, getattr(_folder, "state", None))
+    call = PluginCall(plugin, action, limit, patience, getattr(_folder, "state", None))
     _watch.calls[id(call)] = call
     if _watch.thread is None:
         _start_watching()
@@ -141,9 +147,9 @@ class PluginFunction:
         with self.guarded():
             return self.function(*arguments, **named)
 
-    def guarded(self) -> AbstractContextManager[None]:
+    def guarded(self, patience: float = 0.0) -> AbstractContextManager[None]:
         """Guard code that uses what the function gave, such as an iterator."""
-        return plugin_call(self.plugin, self.action, self._limit)
+        return plugin_call(self.plugin, self.action, self._limit, patience=patience)
 
     def failure(self, error: BaseException) -> str:
         """Return an error in words, with file and line of the plugin."""
@@ -167,10 +173,10 @@ def _look() -> None:
                 return
         now = time.monotonic()
         calls = sorted(_watch.calls.copy().values(), key=lambda call: call.begun)
-        slow = [call for call in calls if now - call.begun > RECORD_SECONDS]
+        slow = [call for call in calls if now - call.begun > RECORD_SECONDS + call.patience]
         _record(slow[-1] if slow else None)
         for call in slow:
-            if now - call.begun > NAME_SECONDS and not call.is_named:
+            if now - call.begun > NAME_SECONDS + call.patience and not call.is_named:
                 call.is_named = True
                 _watch.on_slow(call)
             if _watch.on_limit and now - call.begun > call.limit:

@@ -22,7 +22,7 @@ from patina_hooks.models.fingerprint import fingerprint_of
 from patina_hooks.models.makers import UNKNOWN_MAKERS, Makers, makers_of
 from patina_hooks.models.reading import prefix_of, read_as, run_by, run_elsewhere
 from patina_hooks.models.weights import file_hashes, model_files
-from patina_hooks.plugin_calls import BUILTIN, plugin_call
+from patina_hooks.plugin_calls import BUILTIN, ENGINE_PATIENCE, plugin_call
 
 if TYPE_CHECKING:
     import numpy as np
@@ -163,7 +163,7 @@ class Encoder:
     def _ask(self, function: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
         """Call a function of the runtime's: what it raises is a fault of the model, and no bug of ours."""
         try:
-            with plugin_call(self._plugin, f"runtime {self.runtime}"):
+            with plugin_call(self._plugin, f"runtime {self.runtime}", patience=ENGINE_PATIENCE):
                 return function(*arguments, **named)
         except PluginError:
             raise

@@ -114,16 +114,20 @@ def open_weights(state: Path, plugins: Plugins, name: str) -> Projection:
     """Weights by their hash, checked and opened. Raises `IndexDamaged` where they cannot be used, and
     `PluginError` where the plugin of their kind is gone."""
     # numpy, only when vectors are projected.
-    from patina_hooks.plugins import open_callable
+    from patina_hooks.kinds import PROJECTIONS
+    from patina_hooks.plugin_calls import BUILTIN
+    from patina_hooks.projection.guarded_projection import GuardedProjection
     from patina_hooks.projection.weights import read_tensors, weights_hash
 
     weights, metadata = read_tensors(weights_file(state, name))
     if weights_hash(weights) != name:
         raise IndexDamaged(f"{weights_file(state, name)} is not as it was trained", hint="patina oxidize")
-    projection: Projection = open_callable(plugins.projection(metadata.get("kind", "")).open)(
-        weights, _own(metadata)
-    )
-    return projection
+    kind = metadata.get("kind", "")
+    opener = plugins.open(PROJECTIONS, kind, plugins.projection(kind).open)
+    if opener.plugin == BUILTIN:
+        projection: Projection = opener.function(weights, _own(metadata))
+        return projection
+    return GuardedProjection(opener, weights, _own(metadata))
 
 
 def open_tried(state: Path, plugins: Plugins, name: str, dimensions: int) -> Projection:
@@ -140,8 +144,12 @@ def open_tried(state: Path, plugins: Plugins, name: str, dimensions: int) -> Pro
         lengths = np.linalg.norm(seen, axis=1)
         is_sound = seen.dtype == np.float32 and seen.shape == (len(rows), projection.dimensions)
         is_sound = is_sound and bool(np.all((lengths == 0) | (np.abs(lengths - 1) < _NEAR_ONE)))
-    except (IndexDamaged, PluginError):
+    except IndexDamaged:
         raise
+    except PluginError as error:
+        if not error.plugin:
+            raise
+        raise IndexDamaged(str(error), hint="patina oxidize") from error
     except (Exception, SystemExit) as error:  # a plugin's projection
         raise IndexDamaged(
             f"it cannot be used: {type(error).__name__}: {error}", hint="patina oxidize"

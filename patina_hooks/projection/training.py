@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from patina_hooks.errors import IndexDamaged, PluginError
+from patina_hooks.kinds import PROJECTIONS
+from patina_hooks.plugin_calls import failure_of
 from patina_hooks.plugins import open_callable
 from patina_hooks.projection.active import PROJECTIONS_FOLDER, keep_weights, open_tried
 from patina_hooks.projection.checkpoint import Checkpoint
@@ -65,7 +67,10 @@ class Training:
         except (IndexDamaged, PluginError) as error:
             return replace(outcome, why=str(error))
         except (Exception, SystemExit) as error:  # a plugin's trainer: the others go on
-            return replace(outcome, why=f"its trainer failed: {type(error).__name__}: {error}")
+            owner = self._plugins.owner(PROJECTIONS, one.kind)
+            failure = failure_of(error, one.train.partition(":")[0])
+            fault = self._plugins.fault(owner, f"trainer of {one.kind}", failure, error)
+            return replace(outcome, why=f"its trainer failed: plugin {owner}: {fault.error}")
         return outcome
 
     def open(self, weights: str) -> Projection:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from patina_hooks.errors import IndexDamaged, IndexUnavailable
 from patina_hooks.kinds import shown
+from patina_hooks.plugin_calls import ENGINE_PATIENCE
 from patina_hooks.search.segments import SegmentedIndex
 from patina_hooks.types import IndexStats
 
@@ -72,7 +73,7 @@ class GuardedIndex:
         return getattr(self._index, name)
 
     def _call(self, method: str, *arguments: object) -> Any:  # noqa: ANN401 (what the plugin gives)
-        with self._named(method), self._opener.guarded():
+        with self._named(method), self._opener.guarded(ENGINE_PATIENCE):
             return getattr(self._index, method)(*arguments)
 
     @contextmanager

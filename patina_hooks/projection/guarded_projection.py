@@ -1,0 +1,46 @@
+"""The projection of a plugin, whose failures are told apart from ours: the raw model answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from patina_hooks.errors import IndexDamaged, PluginError
+from patina_hooks.plugin_calls import ENGINE_PATIENCE
+
+if TYPE_CHECKING:
+    from patina_hooks.plugin_calls import PluginFunction
+    from patina_hooks.projection.interface import Projection, Weights
+    from patina_hooks.types import Vectors
+
+
+class GuardedProjection:
+    """A `Projection` around one that a plugin opened; raises `PluginError` for what it raises."""
+
+    def __init__(self, opener: PluginFunction, weights: Weights, metadata: Mapping[str, str]) -> None:
+        self._opener = opener
+        with self._named("open"), opener.guarded():
+            self._projection: Projection = opener.function(weights, metadata)
+            self.dimensions = int(self._projection.dimensions)
+
+    def __call__(self, vectors: Vectors) -> Vectors:
+        import numpy as np
+
+        with self._named("call"), self._opener.guarded(ENGINE_PATIENCE):
+            projected = np.asarray(self._projection(vectors))
+            if projected.shape != (len(vectors), self.dimensions) or projected.dtype != np.float32:
+                raise TypeError(f"gave {projected.dtype} vectors {projected.shape}")
+            if not np.isfinite(projected).all():
+                raise ValueError("gave values that are not finite numbers")
+        return projected
+
+    @contextmanager
+    def _named(self, action: str) -> Iterator[None]:
+        try:
+            yield
+        except IndexDamaged:
+            raise
+        except (Exception, SystemExit) as error:
+            problem = f"the {self._opener.action} cannot be used: {action}: {self._opener.failure(error)}"
+            raise PluginError(problem, hint="patina oxidize --raw", plugin=self._opener.plugin) from error
