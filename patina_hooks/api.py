@@ -37,6 +37,7 @@ from patina_hooks.search.probing import check_encoder
 from patina_hooks.search.scry import Hit, Mode, Query, Units, scry
 from patina_hooks.search.tuned import weights_for
 from patina_hooks.search.vectors import Space, answering_space, projected_space, wanted_space
+from patina_hooks.session_ids import SESSIONS_FOLDER
 from patina_hooks.sync import TURN_SECONDS, Progress, SyncReport, synchronise
 
 if TYPE_CHECKING:
@@ -125,6 +126,7 @@ class Patina:
         self._close_log()  # a damaged one is moved away
         self._failed.clear()
         make_private(self.repository.state)
+        self._copy_sessions()
         report = self._turn(full, quick, most, wait, progress, deliver)
         while report and report.postponed and most is None:
             show = _going_on(progress, report.indexed)
@@ -133,6 +135,14 @@ class Patina:
                 return report
             report = report.then(later)
         return report
+
+    def _copy_sessions(self) -> None:
+        """Copy what was typed into documents of sessions under way; a sync goes on where that fails."""
+        if (self.repository.common / SESSIONS_FOLDER).is_dir():
+            from patina_hooks.sessions.upkeep import copy_documents
+
+            with suppress(PatinaError):
+                copy_documents(self.repository)
 
     def _turn(
         self,

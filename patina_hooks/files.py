@@ -168,11 +168,13 @@ def replace_file(path: Path, data: bytes | bytearray) -> os.stat_result:
         file.write(data)
         return path.name
 
-    return write_file(path.parent, write)
+    return write_file(path.parent, write, prefix=f".{path.name}.")
 
 
-def write_file(folder: Path, write: Callable[[BinaryIO], str]) -> os.stat_result:
+def write_file(folder: Path, write: Callable[[BinaryIO], str], *, prefix: str = ".new.") -> os.stat_result:
     """Write a file of a folder in pieces, under the name that `write` returns at its end.
+
+    prefix: of the temporary name, which a kill leaves behind.
 
     Returns:
         The status of the new file.
@@ -181,7 +183,7 @@ def write_file(folder: Path, write: Callable[[BinaryIO], str]) -> os.stat_result
         OSError: nothing is changed. The folder is made where it is absent.
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(prefix=".new.", dir=folder)
+    handle, temporary = tempfile.mkstemp(prefix=prefix, dir=folder)
     try:
         with os.fdopen(handle, "w+b") as file:
             path = folder / write(cast("BinaryIO", file))

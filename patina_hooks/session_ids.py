@@ -15,6 +15,9 @@ from typing import Literal
 
 Edge = Literal["start", "end"]
 
+HIDDEN_REFS = "refs/patina/sessions"
+SESSIONS_FOLDER = "patina-sessions"
+"""In the common dir: what the repository keeps of sessions (`patina_hooks.sessions.store`)."""
 ID_FORMAT = "%Y%m%d-%H%M%S"
 _ID = re.compile(r"\d{8}-\d{6}", re.ASCII)
 _TAG = re.compile(r"session-(\d{8}-\d{6})(?:-([a-z0-9_-]+?))?-(start|end)", re.ASCII)
@@ -37,6 +40,16 @@ class TagName:
         """The full name, which no branch of the same name can shadow."""
         return f"refs/tags/{self}"
 
+    @property
+    def hidden_ref(self) -> str:
+        """The ref that keeps the tag's object where tools delete the tag."""
+        return f"{HIDDEN_REFS}/{self.id}/{self.edge}"
+
+    @property
+    def at_edge(self) -> tuple[str, Edge]:
+        """The session and the edge, whatever its name says of an adapter."""
+        return self.id, self.edge
+
     def at(self, edge: Edge) -> TagName:
         """The tag of the same session at that edge."""
         return TagName(self.id, self.adapter, edge)
@@ -45,6 +58,14 @@ class TagName:
 def looks_like_id(text: str) -> bool:
     """Whether it has the form of a session id, whether or not its moment exists."""
     return _ID.fullmatch(text) is not None
+
+
+def split_hidden_ref(name: str) -> TagName | None:
+    """The session and edge of a hidden ref's full name, None where it has another form."""
+    session, _, edge = name.removeprefix(f"{HIDDEN_REFS}/").partition("/")
+    if not is_session_id(session) or edge not in ("start", "end"):
+        return None
+    return TagName(session, None, "start" if edge == "start" else "end")
 
 
 def is_session_id(text: str) -> bool:

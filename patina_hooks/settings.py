@@ -8,6 +8,7 @@ model nor a path outside itself. The repository's word goes before the user's wh
     adapter = "claude"            # both
     branch_policy = "off"         # both: off | require (refuse to start on the default branch)
     folder = "layer/sessions"     # both
+    idle_hours = 72               # both: end a session after so long without work; 0: never
 
     [worker]
     defer_seconds = 600           # user: how long to wait for a rebase to end
@@ -47,6 +48,7 @@ class Settings:
     adapter: str = "claude"
     branch_policy: str = "off"
     sessions_folder: str = "layer/sessions"
+    idle_hours: int = 72
     defer_seconds: int = 600
     redact: tuple[str, ...] = ()
     redact_builtin: bool = True
@@ -205,6 +207,11 @@ def _switch(value: object) -> str:
     return "" if isinstance(value, bool) else "expected true or false"
 
 
+def _hours(value: object) -> str:
+    fits = isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 8_760
+    return "" if fits else "expected whole hours from 0 (never) to 8760"
+
+
 def _patterns(value: object) -> str:
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
         return "expected a list of regular expressions"
@@ -221,6 +228,7 @@ _REPOSITORY_KEYS = {
     ("session", "adapter"): _Key("adapter", _adapter),
     ("session", "branch_policy"): _Key("branch_policy", _policy),
     ("session", "folder"): _Key("sessions_folder", _folder, lambda value: str(PurePosixPath(value))),
+    ("session", "idle_hours"): _Key("idle_hours", _hours),
 }
 _KEYS = {
     **_REPOSITORY_KEYS,

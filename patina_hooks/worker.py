@@ -144,6 +144,8 @@ def _work(
             patient = wait_until_quiet(repository.in_progress, seconds)
             if not patient:
                 log.warning("a rebase, am or cherry-pick is still under way: not waiting for its end")
+        if patient:
+            _keep_sessions(repository)
         reading, before = spool.read(state), left
         left = bool(synchronise(repository))
         spool.mark(state, reading.end)
@@ -153,6 +155,19 @@ def _work(
     from patina_hooks.projection.background import start_if_due
 
     start_if_due(repository, work_tree)
+
+
+def _keep_sessions(repository: Repository) -> None:
+    """Copy the documents of sessions under way, and end those that nobody ends."""
+    import logging
+
+    from patina_hooks.errors import PatinaError
+    from patina_hooks.sessions.upkeep import keep_sessions
+
+    try:
+        keep_sessions(repository)
+    except PatinaError as error:  # the sync goes on without
+        logging.getLogger("patina_hooks.worker").warning("cannot look after sessions: %s", error)
 
 
 def open_repository(common: Path, work_tree: Path) -> Repository:

@@ -33,7 +33,14 @@ from patina_hooks.search.vectors import answering_space
 from patina_hooks.types import PairUnitKind
 
 SESSIONS = ("20251101-090000", "20251102-100000", "20251103-110000", "20251103-110001")
-ACTIVE = ".patina/local/active-session.md"
+ACTIVE = ".patina/local/active/20251130-090000.md"
+SETTLED = (
+    "layer/sessions",
+    ".patina/local/active",
+    ".git/packed-refs",
+    ".git/refs/tags",
+    ".git/refs/patina/sessions",
+)
 BRANCHES = ("main", "side", "topic/one")
 WORDS = st.sampled_from(
     [
@@ -247,6 +254,13 @@ class Rebuild(RuleBasedStateMachine):
     def delete_tag(self, session: str, side: str) -> None:
         self.memory.git("tag", "-d", f"session-{session}-{side}", check=False)
 
+    @rule(pick=PICK)
+    def delete_any_session_tag(self, pick: int) -> None:
+        """As `fetch.pruneTags` does: hidden refs stay."""
+        names = self.memory.git("tag", "--list", "session-*").split()
+        if names:
+            self.memory.git("tag", "-d", names[pick % len(names)])
+
     @rule()
     def tag_a_blob(self) -> None:
         blob = self.memory.git("hash-object", "-w", "--stdin", text="no commit")
@@ -285,14 +299,14 @@ class Rebuild(RuleBasedStateMachine):
     def start_session(self, words: str, adapter: str | None, second: int) -> None:
         now = datetime(2025, 11, 5, 12, 0, second, tzinfo=timezone.utc)
         with suppress(SessionError):
-            sessions.start(self.memory.repository, f"about {words}", adapter=adapter, now=now)
+            sessions.start(self.memory.repository, f"about {words}", adapter=adapter, moment=now)
 
     @rule(words=WORDS)
     def note(self, words: str) -> None:
         now = datetime(2025, 11, 5, 13, tzinfo=timezone.utc)
         with suppress(SessionError):
-            sessions.note(self.memory.repository, f"noted {words}", now=now)
-            sessions.update(self.memory.repository, now=now)
+            sessions.note(self.memory.repository, f"noted {words}", moment=now)
+            sessions.update(self.memory.repository, moment=now)
 
     @rule(commit=st.booleans())
     def end_session(self, commit: bool) -> None:
@@ -316,7 +330,7 @@ class Rebuild(RuleBasedStateMachine):
     @rule()
     def quick_sync(self) -> None:
         """As a hook's worker does it, when nothing has changed for a while."""
-        for name in ("layer/sessions", ACTIVE, ".git/packed-refs", ".git/refs/tags"):
+        for name in (*SETTLED, ACTIVE):
             with suppress(FileNotFoundError):
                 path = self.memory.root / name
                 os.utime(path, ns=(0, path.stat().st_mtime_ns - 10_000_000_000))

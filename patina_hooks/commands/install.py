@@ -41,6 +41,7 @@ def uninstall_command() -> None:
     from patina_hooks.display import clean
     from patina_hooks.git.hooks import uninstall
     from patina_hooks.git.repository import Repository
+    from patina_hooks.session_ids import HIDDEN_REFS, SESSIONS_FOLDER
 
     repository = Repository.open(Path.cwd())
     left = list(_left(uninstall(repository)))
@@ -49,6 +50,9 @@ def uninstall_command() -> None:
     if not left:
         click.echo("The hooks are removed.")
     click.echo(clean(f"What was remembered stays in {repository.state}; remove that folder to forget it."))
+    click.echo(
+        clean(f"Sessions stay: documents, tags, {repository.common / SESSIONS_FOLDER} and {HIDDEN_REFS}/.")
+    )
 
 
 def _left(installation: Installation) -> Iterator[str]:

@@ -20,6 +20,11 @@ if TYPE_CHECKING:
     from patina_hooks.sessions.document import Header
     from patina_hooks.sessions.metrics import Numbers
 
+_session = click.option(
+    "--session",
+    metavar="ID",
+    help="Session to use where several are under way; the beginning of its id is enough.",
+)
 _json = click.option("--json", "as_json", is_flag=True, help="Print an object (list: a list of objects).")
 
 
@@ -33,18 +38,17 @@ def session_command() -> None:
 @click.option(
     "--adapter", metavar="NAME", help="The assistant it is held with; becomes part of the tags' names."
 )
+@click.option("--continues", metavar="ID", help="The session that it goes on from.")
 @_json
-def start_command(title: str, adapter: str | None, as_json: bool) -> None:
+def start_command(title: str, adapter: str | None, continues: str | None, as_json: bool) -> None:
     """Tag HEAD and open a document for a stretch of work."""
     from patina_hooks import sessions
 
     repository = _repository()
-    started = sessions.start(repository, title, adapter=adapter)
+    started = sessions.start(repository, title, adapter=adapter, continues=continues)
     _warn_of_secrets("title", title)
     _wake(repository)
-    session, left = started.session, started.abandoned
-    if left:
-        _say(f"session {left.id} was unfinished: ended as abandoned, its document is {left.path}")
+    session = started.session
     if started.uncommitted is None:
         _say("git cannot tell here whether all is committed: the start tag is HEAD, without what is not")
     elif started.uncommitted:
@@ -53,7 +57,7 @@ def start_command(title: str, adapter: str | None, as_json: bool) -> None:
     if started.cut:
         _say(f"the title was cut at {len(session.title)} characters; put the rest into: patina session note")
     if as_json:
-        _print_json({**_header(session), "abandoned": _ended(left) if left else None})
+        _print_json({**_header(session), "abandoned": None})
     else:
         click.echo(
             f"session {session.id} started: {session.title}\n  on {session.branch}, tag {session.start_tag}"
@@ -61,34 +65,35 @@ def start_command(title: str, adapter: str | None, as_json: bool) -> None:
 
 
 @session_command.command("update")
+@_session
 @_json
-def update_command(as_json: bool) -> None:
+def update_command(session: str | None, as_json: bool) -> None:
     """Append what git saw since the start; your own words go below it."""
     from patina_hooks import sessions
-    from patina_hooks.sessions.workspace import ACTIVE
 
     repository = _repository()
-    done = sessions.update(repository)
+    done = sessions.update(repository, session=session)
     _wake(repository)
     if as_json:
         figures = {"commits": done.commits, "files": done.files, "last_commit": done.last_commit}
-        _print_json({"id": done.session.id, "since": done.since, "path": ACTIVE, **figures})
+        _print_json({"id": done.session.id, "since": done.since, "path": done.path, **figures})
     else:
         figures_line = (
             f"{count(done.commits, 'commit')}, {count(done.files, 'file')}, last commit {done.last_commit}"
         )
-        click.echo(f"{figures_line}\n  write what was done below the update in {ACTIVE}")
+        click.echo(f"{figures_line}\n  write what was done below the update in {done.path}")
 
 
 @session_command.command("note")
 @click.argument("text")
+@_session
 @_json
-def note_command(text: str, as_json: bool) -> None:
+def note_command(text: str, session: str | None, as_json: bool) -> None:
     """Append a note with the branch and commit it was made on."""
     from patina_hooks import sessions
 
     repository = _repository()
-    done = sessions.note(repository, text)
+    done = sessions.note(repository, text, session=session)
     _warn_of_secrets("note", text)
     _wake(repository)
     if as_json:
@@ -99,43 +104,53 @@ def note_command(text: str, as_json: bool) -> None:
 
 @session_command.command("end")
 @click.option("--commit", is_flag=True, help="Commit the archived document, and only that.")
+@click.option("--all", "every", is_flag=True, help="End all sessions of this work tree (--json: a list).")
+@_session
 @_json
-def end_command(commit: bool, as_json: bool) -> None:
+def end_command(commit: bool, every: bool, session: str | None, as_json: bool) -> None:
     """Tag HEAD, classify the session and archive its document."""
     from patina_hooks import sessions
 
+    if every and session is not None:
+        raise click.UsageError("--all cannot be combined with --session")
     repository = _repository()
     try:
-        done = sessions.end(repository, commit=commit)
+        if every:
+            ended = sessions.end_all(repository, commit=commit)
+        else:
+            ended = [sessions.end(repository, session=session, commit=commit)]
     finally:
         # Also where only the commit failed: the session is ended by then.
         _wake(repository)
     if as_json:
-        _print_json(_ended(done))
+        values = [_ended(each) for each in ended]
+        _print_json(values if every else values[0])
         return
-    click.echo(f"session {done.id} ended: {done.work_type}, {_figures(done.numbers)}\n  {done.path}")
-    if done.numbers is None:
-        _say("its start is not in this repository, so its numbers are unknown")
+    for each in ended:
+        path = each.path if each.work_tree == str(repository.root) else f"{each.work_tree}/{each.path}"
+        click.echo(f"session {each.id} ended: {each.work_type}, {_figures(each.numbers)}\n  {path}")
+        if each.numbers is None:
+            _say("its start is not in this repository, so its numbers are unknown")
 
 
 @session_command.command("status")
 @_json
 def status_command(as_json: bool) -> None:
-    """The session under way in this work tree."""
+    """Show the sessions under way in this work tree."""
     from patina_hooks import sessions
 
-    progress = sessions.active(_repository())
+    under_way = sessions.active(_repository())
     if as_json:
-        found = {**_header(progress.session), **_flat(progress.numbers)} if progress else None
-        _print_json({"active": found})
-    elif progress is None:
+        values = [{**_header(each.session), **_flat(each.numbers)} for each in under_way]
+        _print_json({"active": values[-1] if values else None, "sessions": values})
+    elif not under_way:
         click.echo("no session is under way")
-    else:
-        session = progress.session
+    for each in () if as_json else under_way:
+        session = each.session
         click.echo(
             f"session {session.id}: {session.title}\n"
             f"  since {local_time(session.started)} on {session.branch}, with {session.adapter}\n"
-            f"  {_figures(progress.numbers)}"
+            f"  {_figures(each.numbers)}"
         )
 
 
@@ -147,11 +162,12 @@ def list_command(adapter: str | None, limit: int | None, as_json: bool) -> None:
     """Sessions, newest first."""
     from patina_hooks import sessions
 
-    found = sessions.sessions(_repository(), adapter=adapter, limit=limit)
+    repository = _repository()
+    found = sessions.sessions(repository, adapter=adapter, limit=limit)
     if as_json:
         _print_json([asdict(summary) for summary in found])
     elif found:
-        click.echo("\n".join(_rows(found)))
+        click.echo("\n".join(_rows(found, str(repository.root))))
     else:
         _say("no sessions yet")
 
@@ -170,7 +186,7 @@ def show_command(session: str, as_json: bool) -> None:
         click.echo(clean(found.text), nl=not found.text.endswith("\n"))
 
 
-def _rows(found: Iterable[Summary]) -> Iterator[str]:
+def _rows(found: Iterable[Summary], root: str) -> Iterator[str]:
     for item in found:
         figures = [item.state if item.state != "ended" else item.work_type or "ended"]
         if item.commits is not None:
@@ -178,6 +194,8 @@ def _rows(found: Iterable[Summary]) -> Iterator[str]:
         if item.files is not None:
             figures.append(count(item.files, "file"))
         title = clean_line(item.title) or "(no title)"
+        if item.state == "active" and item.work_tree != root:
+            figures.append(f"in {clean_line(item.work_tree or 'an unknown work tree')}")
         yield f"{item.id}  {clean_line(item.adapter or '-'):<8}  {title}  [{', '.join(figures)}]"
 
 

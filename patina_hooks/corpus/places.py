@@ -19,7 +19,7 @@ from patina_hooks.corpus.stamps import SETTLED_NS, stamp
 from patina_hooks.git.repository import DOCUMENT_CAP, Blob, Repository, TreeEntry
 from patina_hooks.session_ids import is_session_id
 
-ACTIVE_DOCUMENT = ".patina/local/active-session.md"
+ACTIVE_FOLDER = ".patina/local/active"
 ABSENT = "not in this clone"
 _SUFFIX = ".md"
 _REGULAR = ("100644", "100755")
@@ -89,16 +89,16 @@ class Listings:
 
 def stamp_of_drafts(root: Path, folder: str, drafts: Iterable[str]) -> str:
     """A stamp (see `stamps`) of where drafts may come to be in a work tree, and of those that are known."""
-    return stamp([root / folder, root / ACTIVE_DOCUMENT, *(root / path for path in drafts)])
+    return stamp([root / folder, root / ACTIVE_FOLDER, *(root / path for path in drafts)])
 
 
 def listing(root: Path, folder: str) -> Listing:
-    """Regular Markdown files in the folder of documents, and the active one; links are not followed."""
-    active = _status(root, ACTIVE_DOCUMENT)
-    files = [(ACTIVE_DOCUMENT, active)] if active else []
-    if _is_plain_folder(root, folder):
-        with suppress(OSError):  # gone since, or not ours to read
-            files += _markdown_in(root / folder, folder)
+    """Regular Markdown files in the folder of documents and of active ones; links are not followed."""
+    files: list[tuple[str, os.stat_result]] = []
+    for place in (ACTIVE_FOLDER, folder):
+        if _is_plain_folder(root, place):
+            with suppress(OSError):  # gone since, or not ours to read
+                files += _markdown_in(root / place, place)
     border = time.time_ns() - SETTLED_NS
     return Listing(
         {path: f"{s.st_size} {s.st_mtime_ns} {s.st_ino}" for path, s in files},
@@ -162,17 +162,6 @@ def _blob_id(pieces: Iterable[bytes], size: int, object_format: str) -> str:
     for piece in pieces:
         name.update(piece)
     return name.hexdigest()
-
-
-def _status(root: Path, path: str) -> os.stat_result | None:
-    folder = path.rpartition("/")[0]
-    if not _is_plain_folder(root, folder):
-        return None
-    try:
-        status = (root / path).lstat()
-    except OSError:
-        return None
-    return status if stat.S_ISREG(status.st_mode) else None
 
 
 def _is_plain_folder(root: Path, folder: str) -> bool:

@@ -12,6 +12,8 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
+from patina_hooks.session_ids import HIDDEN_REFS
+
 SETTLED_NS = 2_000_000_000
 _HOLDS_SECONDS = 3_600
 
@@ -40,7 +42,7 @@ def stamp_of_tags(common: Path) -> str:
     """A stamp of all session tags (none lies in a folder of tags), "" where refs are not kept in files."""
     if (common / "reftable").exists():
         return ""
-    return stamp([common / "packed-refs", common / "refs" / "tags"])
+    return stamp([common / "packed-refs", common / "refs" / "tags", common / HIDDEN_REFS])
 
 
 def digest(text: str) -> str:

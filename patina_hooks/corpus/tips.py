@@ -5,14 +5,14 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 from functools import cached_property
 
 from patina_hooks.corpus.log import name_text
 from patina_hooks.corpus.stamps import stamp_of_tags
 from patina_hooks.errors import GitError
 from patina_hooks.git.repository import Ref, Repository, WorkTree, names_in
-from patina_hooks.session_ids import is_session_id, split_tag
+from patina_hooks.session_ids import HIDDEN_REFS, is_session_id, split_hidden_ref, split_tag
 
 SESSION_TAGS = "refs/tags/session-*"
 _HEAD = "HEAD "
@@ -97,7 +97,7 @@ def read_tips(
     trunk = _read_trunk(repository, work_trees)
     if quick and stamp and stamp == known.stamp:
         return Tips(trunk, lambda: known.tags, known.listing, stamp)
-    listed = repository.listing_of_refs(SESSION_TAGS)
+    listed = repository.listing_of_refs(SESSION_TAGS, f"{HIDDEN_REFS}/")
     digest = hashlib.sha256(listed).hexdigest()
     if digest == known.listing:
         return Tips(trunk, lambda: known.tags, digest, stamp)
@@ -121,6 +121,9 @@ def _stored_names(listing: bytes) -> list[tuple[str, str]]:
 def _read_tags(
     repository: Repository, listed: list[tuple[str, str]], known: dict[str, Tip]
 ) -> dict[str, Tip]:
+    hidden = [pair for pair in listed if pair[0].startswith(f"{HIDDEN_REFS}/")]
+    listed = [pair for pair in listed if not pair[0].startswith(f"{HIDDEN_REFS}/")]
+
     def is_known(name: str, oid: str) -> bool:
         return name in known and known[name].oid == oid and known[name].skipped != _ABSENT
 
@@ -128,7 +131,37 @@ def _read_tags(
     odd = [ref.oid for ref in fresh if ref.commit is None]
     here = dict(zip(odd, repository.names([f"{oid}^{{}}" for oid in odd]), strict=True))
     kept = {name: known[name] for name, oid in listed if is_known(name, oid)}
-    return kept | {ref.name: _tag(ref, here=here.get(ref.oid) is not None) for ref in fresh}
+    tags = kept | {ref.name: _tag(ref, here=here.get(ref.oid) is not None) for ref in fresh}
+    return tags | _deleted_tags(repository, hidden, tags)
+
+
+def _deleted_tags(
+    repository: Repository, hidden: list[tuple[str, str]], tags: dict[str, Tip]
+) -> dict[str, Tip]:
+    """The tags that only hidden refs hold any more, as if they were there."""
+    live = {tip.oid for tip in tags.values()} | {(tip.session, tip.side) for tip in tags.values()}
+    lost = [
+        (name, oid)
+        for name, oid in hidden
+        if (edge := split_hidden_ref(name)) and oid not in live and edge.at_edge not in live
+    ]
+    if not lost:
+        return {}
+    listing = repository.git.run("for-each-ref", "--format=%(refname) %(tag)", f"{HIDDEN_REFS}/").out
+    stated = dict(line.decode("utf-8", "replace").split(" ", 1) for line in listing.splitlines())
+    refs = [
+        replace(ref, name=_tag_ref(ref.name, stated.get(ref.name, "")))
+        for ref in repository.peel(lost)
+        if ref.commit is not None
+    ]
+    return {ref.name: _tag(ref, here=True) for ref in refs if ref.name not in tags}
+
+
+def _tag_ref(hidden: str, stated: str) -> str:
+    """The full name of the tag that a hidden ref stands for. stated: the name in the tag object."""
+    edge, tag = split_hidden_ref(hidden), split_tag(stated)
+    name = tag if edge and tag and tag.at_edge == edge.at_edge else edge
+    return name.ref if name else hidden
 
 
 def _tag(ref: Ref, *, here: bool) -> Tip:

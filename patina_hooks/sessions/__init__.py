@@ -3,22 +3,26 @@
 started = start(repository, "teach the parser about tabs")
 note(repository, "columns are counted in code points")
 ended = end(repository, commit=True)
+
+Several may be under way in one work tree: `note`, `update` and `end` then take the session's id.
 """
 
+from patina_hooks.sessions.ending import Ended
 from patina_hooks.sessions.lifecycle import (
-    Ended,
     Noted,
     Progress,
     Started,
     Updated,
     active,
     end,
+    end_all,
     note,
-    repair,
+    settle,
     start,
     update,
 )
 from patina_hooks.sessions.listing import Found, Summary, find, sessions
+from patina_hooks.sessions.upkeep import copy_documents, keep_sessions
 
 __all__ = [
     "Ended",
@@ -29,11 +33,14 @@ __all__ = [
     "Summary",
     "Updated",
     "active",
+    "copy_documents",
     "end",
+    "end_all",
     "find",
+    "keep_sessions",
     "note",
-    "repair",
     "sessions",
+    "settle",
     "start",
     "update",
 ]

@@ -24,13 +24,19 @@ _ESCAPES = re.compile(
 _FIELD = re.compile(r"\*\*([^*:]{1,40})(?:\*\*:|:\*\*) *(.*)")
 _FRONT_FIELD = re.compile(r"( *)([a-z_]{1,40}): *(.*)")
 _CLASSIFIED = re.compile(r"- ([A-Z][A-Za-z ]{1,40}): *(.*)")
+_WINDOW = re.compile(
+    r"^### (\d\d:\d\d) - (?:Session Start$|Update \(covering since )", re.ASCII | re.MULTILINE
+)
 _OID = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _HEADER_LINES = 40
 
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """The first lines of a session document. started: as written, UTC, YYYY-MM-DDTHH:MM:SSZ."""
+    """The first lines of a session document.
+
+    started: as written, UTC, YYYY-MM-DDTHH:MM:SSZ. continues: the id of the session before, if it has one.
+    """
 
     title: str
     id: str
@@ -39,6 +45,7 @@ class Header:
     branch: str
     start_tag: TagName
     starting_commit: str
+    continues: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +53,7 @@ class Ending:
     """What the end of a session adds to its document, and where it leads.
 
     commit: what the end tag is on. numbers: None where the start is not in this repository.
-    abandoned: it was found unfinished by the next start.
+    abandoned: it was ended by the worker: idle for too long, or its work tree was removed.
     """
 
     title: str
@@ -98,7 +105,8 @@ def render(header: Header, moment: datetime) -> str:
         f"**Git Branch**: {header.branch}\n"
         f"**Session Tag**: {header.start_tag}\n"
         f"**Starting Commit**: {header.starting_commit}\n"
-        f"\n## Previous Session Context\n{_CONTEXT}\n"
+        + (f"**Continues**: {header.continues}\n" if header.continues else "")
+        + f"\n## Previous Session Context\n{_CONTEXT}\n"
         f"\n## Goals\n- [ ] {header.title}\n"
         f"\n## Activity Log\n### {clock(moment)} - Session Start\n"
         f"Session initialized with goal: {header.title}\n"
@@ -155,6 +163,12 @@ def append(text: str, block: str) -> str:
     return text + ("" if not text or text.endswith("\n") else "\n") + block
 
 
+def last_update(text: str) -> str:
+    """When a document was last updated, or begun: "HH:MM", or "session start" where it does not say."""
+    headings = _WINDOW.findall(text)
+    return headings[-1] if headings else "session start"
+
+
 def clock(moment: datetime) -> str:
     """Local time as the document writes it."""
     return moment.strftime("%H:%M")
@@ -185,6 +199,7 @@ def read_header(text: str, where: str) -> Header:
         branch=clean_line(facts.get("Git Branch", "")),
         start_tag=tag,
         starting_commit=facts["Starting Commit"],
+        continues=facts["Continues"] if is_session_id(facts.get("Continues", "")) else None,
     )
 
 

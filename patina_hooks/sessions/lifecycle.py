@@ -1,63 +1,61 @@
-"""The life of a session: start, update, note, end, and what a kill in the midst of it leaves to be done.
+"""The life of a session: start, update, note, end.
 
-Every function opens with the lock held and the work of a killed predecessor completed (`journal`). A start or
-an end either happens wholly or leaves no trace; both raise `SessionError` that says why.
+Several sessions may be under way in one work tree; a start ends none of them. Every function opens with the
+lock held and the work of a killed predecessor completed (`journal`). A start or an end either happens wholly
+or leaves no trace; all raise `SessionError` that says why.
 """
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
+from pathlib import Path
 
 from patina_hooks.configuration import user_redaction
 from patina_hooks.display import clean_line
-from patina_hooks.errors import SessionError
+from patina_hooks.errors import SessionError, UsageError
 from patina_hooks.git.repository import Repository
-from patina_hooks.session_ids import TagName
+from patina_hooks.session_ids import TagName, is_session_id
 from patina_hooks.sessions import document
 from patina_hooks.sessions.archive import commit_document
-from patina_hooks.sessions.document import Ending, Header
-from patina_hooks.sessions.journal import Starting, forget_intent, read_intent, write_intent
-from patina_hooks.sessions.metrics import Numbers, measure
+from patina_hooks.sessions.document import Header
+from patina_hooks.sessions.ending import Ended, end_record, measure_session, repair
+from patina_hooks.sessions.journal import Adding, Starting, write_intent
+from patina_hooks.sessions.metrics import Numbers
+from patina_hooks.sessions.store import Record, Store
 from patina_hooks.sessions.surroundings import check_branch_policy, current_branch, head_of, uncommitted
 from patina_hooks.sessions.tags import check_adapter, create_tag, delete_tag, free_id
-from patina_hooks.sessions.workspace import ACTIVE, INTENT, POINTER, WINDOW, Workspace
-
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """An ended session. path: its document, relative to the root; numbers: None where its start commit is
-    not in this repository; commit: the commit that holds the document, None unless it was asked for."""
-
-    id: str
-    title: str
-    path: str
-    start_tag: str
-    end_tag: str
-    work_type: str
-    numbers: Numbers | None
-    abandoned: bool
-    commit: str | None = None
+from patina_hooks.sessions.texts import read_text, refresh, restore, workspace_of, write_text
+from patina_hooks.sessions.upgrade import adopt, is_due
+from patina_hooks.sessions.workspace import ACTIVE, Workspace
 
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """A started session. abandoned: the unfinished one that was ended for it. uncommitted: how many paths
-    differed from HEAD at the start, None where git cannot tell. cut: the title was too long and its rest
-    was left out."""
+    """A started session.
+
+    uncommitted: how many paths differed from HEAD at the start, None where git cannot tell.
+    cut: whether the title was too long and its rest was left out.
+    """
 
     session: Header
-    abandoned: Ended | None
     uncommitted: int | None
     cut: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Updated:
-    """An update. commits, files: of `<start>..HEAD`, 0 where the start is not in this repository;
-    last_commit: relative time in git's words."""
+    """An update.
+
+    path: of the document, relative to the root of its work tree. commits, files: of `<start>..HEAD`, 0 where
+    the start is not in this repository. last_commit: relative time in git's words.
+    """
 
     session: Header
+    path: str
     since: str
     commits: int
     files: int
@@ -81,246 +79,260 @@ class Progress:
     numbers: Numbers | None
 
 
-def start(
-    repository: Repository, title: str, *, adapter: str | None = None, now: datetime | None = None
-) -> Started:
-    """Start a session: tag HEAD, write the active document. One that is unfinished is ended first.
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A work tree and the records of its repository, with the lock held.
 
-    adapter: named by the user, it becomes part of the tags' names; else the settings' adapter is written into
-    the document alone. now: an aware moment whose zone is the local one.
-    Raises `UsageError` for an empty title or an impossible adapter; `SessionError` where HEAD is unborn, the
-    branch policy forbids the branch, git does not know the user, or a file cannot be written.
+    repaired: the session that an end was completed for.
+    """
+
+    workspace: Workspace
+    store: Store
+    repaired: Ended | None
+
+    @property
+    def here(self) -> list[Record]:
+        """The sessions under way in this work tree, oldest first."""
+        return [record for record in self.store.records() if record.git_dir == self.store.key()]
+
+    def select(self, prefix: str | None) -> Record:
+        """The session whose id begins with `prefix`; None means the one of this work tree.
+
+        Raises `SessionError` where there is none, or more than one.
+        """
+        if prefix is None:
+            return _only(self.here)
+        records = self.store.records()
+        exact = [record for record in records if record.id == prefix]
+        return _only(
+            exact or [record for record in records if prefix and record.id.startswith(prefix)], prefix
+        )
+
+
+def start(
+    repository: Repository,
+    title: str,
+    *,
+    adapter: str | None = None,
+    moment: datetime | None = None,
+    commit: str | None = None,
+    continues: str | None = None,
+) -> Started:
+    """Start a session: tag its commit and write the active document.
+
+    Args:
+        adapter: named by the user, it becomes part of the tags' names; else the settings' adapter is written
+            into the document only.
+        moment: when it began, an aware moment in local time; None means now.
+        commit: the commit that it began on; None means HEAD.
+        continues: the id of the session that it goes on from.
+
+    Raises:
+        UsageError: for an empty title, an impossible adapter or id, or a commit that is not in this clone.
+        SessionError: where HEAD is unborn, the branch policy forbids the branch, git does not know the user,
+            or a file cannot be written.
     """
     cleaned, cut = document.clean_title(user_redaction().redact(title))
     named = check_adapter(adapter) if adapter is not None else None
-    workspace = Workspace.of(repository)
-    head = head_of(repository)
-    if workspace.settings.branch_policy == "require":
-        check_branch_policy(repository)
-    with workspace.locked():
-        _repair(workspace)
-        workspace.prepare()
-        unfinished = workspace.active()
-        abandoned = _end(workspace, unfinished, head, abandoned=True) if unfinished else None
-        session, moment = free_id(repository, _local(now), workspace.settings.sessions_folder)
+    if continues is not None and not is_session_id(continues):
+        raise UsageError(f"{clean_line(continues)!r} is not a session id; expected YYYYMMDD-HHMMSS")
+    with opened(repository) as work:
+        head = head_of(repository) if commit is None else _commit(repository, commit)
+        settings = work.workspace.settings
+        if settings.branch_policy == "require":
+            check_branch_policy(repository)
+        taken = [*(record.id for record in work.store.records()), *work.store.ended()]
+        session, began = free_id(repository, _local(moment), settings.sessions_folder, taken)
         header = Header(
             title=cleaned,
             id=session,
-            started=document.utc(moment),
-            adapter=named or workspace.settings.adapter,
+            started=document.utc(began),
+            adapter=named or settings.adapter,
             branch=current_branch(repository),
             start_tag=TagName(session, named, "start"),
             starting_commit=head,
+            continues=continues,
         )
-        _start(workspace, header, moment)
-    return Started(header, abandoned, uncommitted(repository), cut)
+        _start(work, header, began, dated=moment)
+    return Started(header, uncommitted(repository), cut)
 
 
-def update(repository: Repository, *, now: datetime | None = None) -> Updated:
+def update(repository: Repository, *, session: str | None = None, moment: datetime | None = None) -> Updated:
     """Append a Git Activity block to the active document and open a new window for the next one.
 
     Commits and files are those of `<start>..HEAD`; what is not committed yet is not counted.
+    session: the beginning of its id; it may be left out where one is under way in this work tree.
     """
-    workspace = Workspace.of(repository)
-    moment = _local(now)
-    with workspace.locked():
-        session = _expect_active(workspace)
-        numbers = _numbers(repository, session, head_of(repository)) or Numbers()
-        last = repository.git.text("log", "-1", "--format=%cr", "--no-show-signature")
-        done = Updated(session, workspace.since(), numbers.commits, numbers.files, last)
-        block = document.render_update(moment, done.since, done.commits, done.files, done.last_commit)
-        _append(workspace, block)
-        workspace.write(WINDOW, document.clock(moment) + "\n")
+    with opened(repository) as work:
+        record = work.select(session)
+        now, head = _local(moment), _head(work, record)
+        numbers = measure_session(repository, record.header, head) or Numbers()
+        last = repository.git.text("log", "-1", "--format=%cr", "--no-show-signature", head)
+        since = document.last_update(read_text(work.store, work.workspace, record))
+        path = work.workspace.active(record.id)
+        done = Updated(record.header, path, since, numbers.commits, numbers.files, last)
+        _add(work, record, document.render_update(now, since, done.commits, done.files, done.last_commit))
         return done
 
 
-def note(repository: Repository, text: str, *, now: datetime | None = None) -> Noted:
-    """Append a note with the branch and commit it was made on. `UsageError` where the text is empty."""
-    cleaned = document.clean_note(user_redaction().redact(text))
-    workspace = Workspace.of(repository)
-    with workspace.locked():
-        session = _expect_active(workspace)
-        oid = repository.git.text("rev-parse", "--short", head_of(repository))
-        place = f"{clean_line(repository.branch() or 'HEAD')}@{oid}"
-        _append(workspace, document.render_note(_local(now), place, cleaned))
-        return Noted(session, place, cleaned)
+def note(
+    repository: Repository, text: str, *, session: str | None = None, moment: datetime | None = None
+) -> Noted:
+    """Append a note with the branch and commit it was made on. `UsageError` where the text is empty.
 
-
-def end(repository: Repository, *, commit: bool = False) -> Ended:
-    """End the session: tag HEAD, classify, archive the document. An end that was killed is completed.
-
-    commit: commit the archived document, and only that, with the user's identity and hooks. Where that
-    fails the session is ended all the same, and `SessionError` says so.
+    session: as in `update`.
     """
-    workspace = Workspace.of(repository)
-    with workspace.locked():
-        repaired = _repair(workspace)
-        session = workspace.active()
-        if session is not None:
-            ended = _end(workspace, session, head_of(repository), abandoned=False)
-        elif repaired is not None:
+    cleaned = document.clean_note(user_redaction().redact(text))
+    with opened(repository) as work:
+        record = work.select(session)
+        oid = repository.git.text("rev-parse", "--short", repository.head() or record.head)
+        place = f"{clean_line(repository.branch() or 'HEAD')}@{oid}"
+        _add(work, record, document.render_note(_local(moment), place, cleaned))
+        return Noted(record.header, place, cleaned)
+
+
+def end(
+    repository: Repository,
+    *,
+    session: str | None = None,
+    commit: bool = False,
+    moment: datetime | None = None,
+) -> Ended:
+    """End a session: tag HEAD, classify, archive the document. An end that was killed is completed.
+
+    It ends in its own work tree; where that was removed, its document is archived in this one.
+
+    Args:
+        session: as in `update`.
+        commit: commit the archived document, and only that, with the user's identity and hooks. Where that
+            fails the session is ended all the same, and `SessionError` says so.
+        moment: when it ended; None means now.
+    """
+    with opened(repository) as work:
+        repaired = work.repaired
+        if repaired and (repaired.id.startswith(session) if session else not work.here):
             ended = repaired
         else:
-            raise _no_session()
+            ended = end_record(work.store, work.workspace, work.select(session), moment=moment)
     # Without the lock: the user's hooks may themselves use session commands.
-    if commit:
-        ended = replace(ended, commit=commit_document(repository, ended.path, ended.id, ended.title))
-    return ended
+    return _committed(repository, ended) if commit else ended
 
 
-def active(repository: Repository) -> Progress | None:
-    """The session under way in this work tree with its numbers so far, None where there is none."""
-    workspace = Workspace.of(repository)
-    repair(repository)
-    session = workspace.active()
-    if session is None:
-        return None
-    head = repository.head()
-    return Progress(session, _numbers(repository, session, head) if head else None)
+def end_all(repository: Repository, *, commit: bool = False) -> list[Ended]:
+    """End all sessions of this work tree, oldest first."""
+    with opened(repository) as work:
+        ended = [work.repaired] if work.repaired else []
+        if not ended and not work.here:
+            raise _no_session()
+        ended += [end_record(work.store, work.workspace, record) for record in work.here]
+    return [_committed(repository, each) for each in ended] if commit else ended
 
 
-def repair(repository: Repository) -> None:
-    """Complete or forget a start or an end that was killed; nothing happens where there is none."""
-    workspace = Workspace.of(repository)
-    if workspace.exists(INTENT):
-        with workspace.locked():
-            _repair(workspace)
+def active(repository: Repository) -> list[Progress]:
+    """The sessions under way in this work tree with their numbers so far, oldest first."""
+    settle(repository)
+    store, head = Store(repository), repository.head()
+    headers = [record.header for record in store.records() if record.git_dir == store.key()]
+    return [
+        Progress(header, measure_session(repository, header, head) if head else None) for header in headers
+    ]
+
+
+def settle(repository: Repository) -> None:
+    """Complete what was killed, take over what 0.1.0 left, and copy and restore documents.
+
+    Nothing happens where no session is under way.
+    """
+    workspace, store = Workspace.of(repository), Store(repository)
+    if store.intent() is not None or is_due(workspace) or store.records() or workspace.names(ACTIVE):
+        with opened(repository):
+            pass
+
+
+@contextmanager
+def opened(repository: Repository) -> Iterator[Opened]:
+    """Open the sessions of a work tree, with the lock held and everything in order."""
+    workspace, store = Workspace.of(repository), Store(repository)
+    with workspace.locked():
+        repaired = repair(store, workspace)
+        adopt(store, workspace)
+        refresh(store, workspace, {repository.root: repository.head()})
+        restore(store, workspace)
+        yield Opened(workspace, store, repaired)
 
 
 # --- steps, with the lock held --------------------------------------------------------------------
 
 
-def _start(workspace: Workspace, header: Header, moment: datetime) -> None:
-    repository = workspace.repository
-    window = document.clock(moment) + "\n"
-    intent = Starting(header.start_tag, header.starting_commit, document.render(header, moment), window)
-    write_intent(workspace, intent)
+def _start(work: Opened, header: Header, began: datetime, dated: datetime | None) -> None:
+    repository, store = work.workspace.repository, work.store
+    record = Record(header, store.key(), str(repository.root), header.starting_commit, int(time.time()))
+    intent = Starting(record, document.render(header, began))
+    write_intent(store, intent)
     try:
-        create_tag(repository, intent.tag, intent.commit, header.title)
+        create_tag(repository, header.start_tag, header.starting_commit, header.title, dated)
         try:
-            _write_start(workspace, intent)
+            write_text(store, work.workspace, record, intent.document)
         except BaseException:
-            delete_tag(repository, intent.tag, intent.commit)
-            workspace.remove(ACTIVE)
+            delete_tag(repository, header.start_tag, header.starting_commit)
+            work.workspace.remove(work.workspace.active(header.id))
+            store.forget(header.id)
             raise
     except BaseException:
-        forget_intent(workspace)
+        store.forget_intent()
         raise
-    forget_intent(workspace)
+    store.forget_intent()
 
 
-def _write_start(workspace: Workspace, intent: Starting) -> None:
-    workspace.write(WINDOW, intent.window)
-    workspace.write(ACTIVE, intent.document)
-
-
-def _end(workspace: Workspace, session: Header, head: str, *, abandoned: bool) -> Ended:
-    ending = _plan_end(workspace, session, head, abandoned=abandoned)
-    write_intent(workspace, ending)
-    made = False
+def _add(work: Opened, record: Record, block: str) -> None:
+    """Append a block to a document, or leave it as it was."""
+    before = read_text(work.store, work.workspace, record)
+    after = document.append(before, block)
+    write_intent(work.store, Adding(record.id, block, after.count(block)))
     try:
-        if workspace.repository.resolve(ending.end_tag.ref) is None:
-            create_tag(workspace.repository, ending.end_tag, ending.commit, ending.title)
-            made = True
-        _write_archive(workspace, ending)
+        write_text(work.store, work.workspace, record, after)
     except BaseException:
-        if made:
-            delete_tag(workspace.repository, ending.end_tag, ending.commit)
-        workspace.remove(workspace.archive(ending.id))
-        forget_intent(workspace)
+        work.store.forget_intent()
+        with suppress(SessionError):
+            work.store.keep_copy(record.id, before)
         raise
-    # From here on the end stands: what fails now is completed by the next command.
-    return _finish_end(workspace, ending)
+    work.store.forget_intent()
 
 
-def _plan_end(workspace: Workspace, session: Header, head: str, *, abandoned: bool) -> Ending:
-    archive = workspace.archive(session.id)
-    if workspace.exists(archive):
-        raise SessionError(
-            f"session {session.id} cannot be archived: {archive} exists already",
-            hint=f"look at both, then move one away: mv {archive} {archive}.old",
+def _head(work: Opened, record: Record) -> str:
+    """HEAD of the session's work tree, or the last commit that was seen there."""
+    home = workspace_of(work.store, work.workspace, record)
+    return (home.repository.head() if home else None) or record.head
+
+
+def _committed(repository: Repository, ended: Ended) -> Ended:
+    home = repository if ended.work_tree == str(repository.root) else Repository.open(Path(ended.work_tree))
+    return replace(ended, commit=commit_document(home, ended.path, ended.id, ended.title))
+
+
+def _commit(repository: Repository, revision: str) -> str:
+    commit = repository.resolve(revision)
+    if commit is None:
+        raise UsageError(f"no commit {clean_line(revision)!r} in this repository")
+    return commit
+
+
+def _only(records: list[Record], prefix: str | None = None) -> Record:
+    if not records:
+        raise (
+            _no_session()
+            if prefix is None
+            else SessionError(
+                f"no session under way begins with {clean_line(prefix)!r}", hint="patina session list"
+            )
         )
-    # An end tag that is there already was made by hand or by another tool: it says where the session ended.
-    tag = session.start_tag.at("end")
-    commit = workspace.repository.resolve(tag.ref) or head
-    numbers = _numbers(workspace.repository, session, commit)
-    return Ending(session.title, session.start_tag, tag, commit, numbers, abandoned)
-
-
-def _write_archive(workspace: Workspace, ending: Ending) -> None:
-    text = workspace.read(ACTIVE)
-    if text is not None:
-        block = document.render_classification(ending)
-        workspace.write(workspace.archive(ending.id), document.append(text, block))
-
-
-def _finish_end(workspace: Workspace, ending: Ending) -> Ended:
-    path = workspace.archive(ending.id)
-    workspace.write(POINTER, document.render_pointer(ending, path))
-    workspace.remove(ACTIVE)
-    workspace.remove(WINDOW)
-    forget_intent(workspace)
-    return Ended(
-        id=ending.id,
-        title=ending.title,
-        path=path,
-        start_tag=str(ending.start_tag),
-        end_tag=str(ending.end_tag),
-        work_type=ending.work_type,
-        numbers=ending.numbers,
-        abandoned=ending.abandoned,
-    )
-
-
-def _repair(workspace: Workspace) -> Ended | None:
-    """Complete or forget what was killed; the session, where that ended one."""
-    if not workspace.exists(INTENT):
-        return None
-    intent = read_intent(workspace)
-    ended = None
-    if isinstance(intent, Starting):
-        _repair_start(workspace, intent)
-    elif isinstance(intent, Ending):
-        ended = _repair_end(workspace, intent)
-    for path in (ACTIVE, POINTER, WINDOW, INTENT):
-        workspace.sweep(path)
-    forget_intent(workspace)
-    return ended
-
-
-def _repair_start(workspace: Workspace, intent: Starting) -> None:
-    tagged = workspace.repository.resolve(intent.tag.ref) == intent.commit
-    if tagged and workspace.active() is None:
-        _write_start(workspace, intent)
-
-
-def _repair_end(workspace: Workspace, intent: Ending) -> Ended | None:
-    archive, session = workspace.archive(intent.id), workspace.active()
-    workspace.sweep(archive)
-    tagged = workspace.repository.resolve(intent.end_tag.ref) == intent.commit
-    if not tagged or (session is not None and session.id != intent.id):
-        return None
-    # Written anew where the active document is still there: it may have been edited since the kill.
-    _write_archive(workspace, intent)
-    return _finish_end(workspace, intent) if workspace.exists(archive) else None
-
-
-def _expect_active(workspace: Workspace) -> Header:
-    _repair(workspace)
-    session = workspace.active()
-    if session is None:
-        raise _no_session()
-    return session
-
-
-def _append(workspace: Workspace, block: str) -> None:
-    workspace.write(ACTIVE, document.append(workspace.read(ACTIVE) or "", block))
-
-
-def _numbers(repository: Repository, session: Header, end: str) -> Numbers | None:
-    """By the start tag; where that is gone, by the starting commit; None where both are."""
-    first = repository.resolve(session.start_tag.ref) or repository.resolve(session.starting_commit)
-    return measure(repository, first, end) if first else None
+    if len(records) > 1:
+        listed = "".join(f"\n  {r.id}  {clean_line(r.header.adapter)}  {r.header.title}" for r in records)
+        raise SessionError(
+            f"{len(records)} sessions are under way{'' if prefix else ' in this work tree'}:{listed}",
+            hint=f"name it: --session {records[-1].id}",
+        )
+    return records[0]
 
 
 def _no_session() -> SessionError:
@@ -329,5 +341,6 @@ def _no_session() -> SessionError:
     )
 
 
-def _local(now: datetime | None) -> datetime:
-    return now if now is not None else datetime.now().astimezone()
+def _local(moment: datetime | None) -> datetime:
+    moment = moment if moment is not None else datetime.now()
+    return moment if moment.tzinfo else moment.astimezone()

@@ -1,4 +1,4 @@
-"""Sessions as this work tree knows them: from documents, tags and the tree of HEAD."""
+"""Sessions as this work tree knows them: from records, documents, tags and the tree of HEAD."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ from patina_hooks.display import clean_line
 from patina_hooks.errors import SessionError
 from patina_hooks.git.repository import Repository
 from patina_hooks.session_ids import TagName, is_session_id, parse_tag
-from patina_hooks.sessions.document import read_facts
-from patina_hooks.sessions.lifecycle import repair
+from patina_hooks.sessions.document import read_facts, read_header
+from patina_hooks.sessions.lifecycle import settle
+from patina_hooks.sessions.store import Record, Store
 from patina_hooks.sessions.tags import SessionTag, session_tags
-from patina_hooks.sessions.workspace import ACTIVE, Workspace
+from patina_hooks.sessions.texts import read_text
+from patina_hooks.sessions.workspace import Workspace
 
 State = Literal["active", "ended", "unfinished"]
 
@@ -24,8 +26,9 @@ _BLOB_CAP = 64 << 20
 class Summary:
     """One session in a list; None where nothing tells.
 
-    started: as its document writes it. path: relative to the root. state: "active" in this work tree;
-    "unfinished" where only a start tag tells of it (under way in another work tree, or left behind).
+    started: as its document writes it. path: relative to the root of its work tree. state: "active" where it
+    is under way, in any work tree; "unfinished" where only a start tag tells of it. work_tree: where an
+    active one is under way, or was where that was removed.
     commits, files, patterns, work_type: as its document states them.
     """
 
@@ -41,11 +44,12 @@ class Summary:
     commits: int | None = None
     files: int | None = None
     patterns: int | None = None
+    work_tree: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The document of a session; path: relative to the root, in the work tree or in HEAD's tree."""
+    """The document of a session; path: relative to the root of its work tree, there or in HEAD's tree."""
 
     id: str
     path: str
@@ -56,18 +60,22 @@ def sessions(
     repository: Repository, *, adapter: str | None = None, limit: int | None = None
 ) -> list[Summary]:
     """Sessions, newest first; only those of an adapter, at most `limit`."""
-    repair(repository)
-    workspace = Workspace.of(repository)
+    settle(repository)
+    workspace, store = Workspace.of(repository), Store(repository)
     tags: dict[str, list[SessionTag]] = {}
     for tag in session_tags(repository):
         tags.setdefault(tag.name.id, []).append(tag)
-    session = workspace.active()
-    paths = {**_documents(workspace), **({session.id: ACTIVE} if session else {})}
+    records = {record.id: record for record in store.records()}
+    paths, copies = _documents(workspace), set(store.ended())
     found: list[Summary] = []
-    for name in sorted(tags.keys() | paths.keys(), reverse=True):
+    for name in sorted(tags.keys() | paths.keys() | records.keys() | copies, reverse=True):
         if limit is not None and len(found) >= limit:
             break
-        summary = _summary(workspace, name, paths.get(name), tags.get(name, []))
+        if name in records:
+            summary = _active_summary(workspace, store, records[name])
+        else:
+            text = _text(workspace, paths[name]) if name in paths else store.ended_text(name)
+            summary = _summary(name, paths.get(name), text, tags.get(name, []))
         if adapter is None or summary.adapter == adapter:
             found.append(summary)
     return found
@@ -78,25 +86,27 @@ def find(repository: Repository, prefix: str) -> Found:
 
     Raises `SessionError` where no session or more than one does, or where only tags tell of it.
     """
-    repair(repository)
-    workspace = Workspace.of(repository)
-    session = workspace.active()
-    paths = {**_documents(workspace), **({session.id: ACTIVE} if session else {})}
-    held = _held(workspace)
+    settle(repository)
+    workspace, store = Workspace.of(repository), Store(repository)
+    records = {record.id: record for record in store.records()}
+    paths, held, copies = _documents(workspace), _held(workspace), store.ended()
     tagged = {tag.name.id for tag in session_tags(repository)}
-    name = _only(prefix, tagged | paths.keys() | held.keys())
+    name = _only(prefix, tagged | paths.keys() | held.keys() | records.keys() | set(copies))
+    if name in records:
+        return Found(name, workspace.active(name), _shown(read_text(store, workspace, records[name])))
     if name in paths:
-        text = workspace.read(paths[name]) or ""
-        return Found(name, paths[name], text.encode("utf-8", "surrogateescape").decode("utf-8", "replace"))
-    if name not in held:
-        raise SessionError(
-            f"session {name} has tags but no document in this work tree or its HEAD",
-            hint=f"git log --all -- '*{name}*'",
-        )
-    (blob,) = repository.blobs([held[name]], _BLOB_CAP)
-    if blob.data is None:
-        raise SessionError(f"the document of session {name} is not in this clone, or too large to show")
-    return Found(name, workspace.archive(name), blob.data.decode("utf-8", "replace"))
+        return Found(name, paths[name], _shown(workspace.read(paths[name]) or ""))
+    if name in held:
+        (blob,) = repository.blobs([held[name]], _BLOB_CAP)
+        if blob.data is None:
+            raise SessionError(f"the document of session {name} is not in this clone, or too large to show")
+        return Found(name, workspace.archive(name), blob.data.decode("utf-8", "replace"))
+    if name in copies:
+        return Found(name, workspace.archive(name), _shown(store.ended_text(name) or ""))
+    raise SessionError(
+        f"session {name} has tags but no document in this work tree or its HEAD",
+        hint=f"git log --all -- '*{name}*'",
+    )
 
 
 def _only(prefix: str, known: Iterable[str]) -> str:
@@ -126,18 +136,37 @@ def _held(workspace: Workspace) -> dict[str, str]:
     return {name: e.oid for name, e in files.items() if is_session_id(name) and e.mode.startswith("100")}
 
 
-def _summary(workspace: Workspace, session: str, path: str | None, tags: list[SessionTag]) -> Summary:
-    facts = _facts(workspace, path) if path else {}
+def _active_summary(workspace: Workspace, store: Store, record: Record) -> Summary:
+    home = store.work_tree(record)
+    try:
+        title = read_header(read_text(store, workspace, record), record.id).title
+    except SessionError:
+        title = record.header.title
+    return Summary(
+        id=record.id,
+        title=title,
+        adapter=record.header.adapter or None,
+        state="active",
+        started=record.header.started or None,
+        path=workspace.active(record.id),
+        start_tag=str(record.header.start_tag),
+        end_tag=None,
+        work_tree=str(home.root) if home else record.root,
+    )
+
+
+def _summary(session: str, path: str | None, text: str | None, tags: list[SessionTag]) -> Summary:
+    facts = read_facts(text) if text else {}
     stated = parse_tag(facts.get("Session Tag", ""))
     by_edge = {tag.name.edge: tag for tag in tags}
     titles = [facts.get("title", ""), *(tag.title for tag in tags)]
-    ended = "end" in by_edge or (path is not None and path != ACTIVE)
+    ended = "end" in by_edge or text is not None
     return Summary(
         id=session,
         title=clean_line(next((title for title in titles if title), "")),
         adapter=clean_line(facts.get("LLM", ""))
         or next((t.name.adapter for t in tags if t.name.adapter), None),
-        state="active" if path == ACTIVE else "ended" if ended else "unfinished",
+        state="ended" if ended else "unfinished",
         started=clean_line(facts.get("Started", "")) or None,
         path=path,
         start_tag=_name(by_edge.get("start"), stated),
@@ -149,11 +178,15 @@ def _summary(workspace: Workspace, session: str, path: str | None, tags: list[Se
     )
 
 
-def _facts(workspace: Workspace, path: str) -> dict[str, str]:
+def _text(workspace: Workspace, path: str) -> str:
     try:
-        return read_facts(workspace.read(path) or "")
+        return workspace.read(path) or ""
     except SessionError:
-        return {}  # one document that cannot be read must not hide the others
+        return ""  # one document that cannot be read must not hide the others
+
+
+def _shown(text: str) -> str:
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def _name(tag: SessionTag | None, stated: TagName | None) -> str | None:

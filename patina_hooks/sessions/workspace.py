@@ -1,16 +1,13 @@
 """The files of one work tree's sessions: where they lie; reading and writing them, never through links.
 
-.patina/local/active-session.md   the session that is under way; `.patina/local/` is never committed
+.patina/local/active/<id>.md      the documents of sessions under way; `.patina/local/` ignores itself
 .patina/local/last-session.md     where the last one went
-.patina/local/.last-update        local time of the last update, HH:MM
-.patina/local/intent.json         a start or an end that has begun (see `journal`)
 layer/sessions/<id>.md            archived documents; the folder is a setting
 """
 
 from __future__ import annotations
 
 import os
-import re
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,18 +19,15 @@ from patina_hooks.errors import SessionError
 from patina_hooks.files import replace_file
 from patina_hooks.git.lock import SyncLock
 from patina_hooks.git.repository import Repository
-from patina_hooks.sessions.document import Header, read_header
 from patina_hooks.settings import Settings
 
 LOCAL = ".patina/local"
-ACTIVE = f"{LOCAL}/active-session.md"
+ACTIVE = f"{LOCAL}/active"
 POINTER = f"{LOCAL}/last-session.md"
-WINDOW = f"{LOCAL}/.last-update"
-INTENT = f"{LOCAL}/intent.json"
+LOCK = "patina-session.lock"
 
 _SIZE_CAP = 64 << 20
 _LOCK_SECONDS = 10.0
-_IGNORING = frozenset({"*", "local", "local/", "/local", "/local/", "local/*", "/local/*"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +48,7 @@ class Workspace:
 
         The lock lies beside the refs, since ids must not collide between work trees.
         """
-        lock = SyncLock(self.repository.common / "patina-session.lock")
+        lock = SyncLock(self.repository.common / LOCK)
         if not lock.acquire(wait=_LOCK_SECONDS):
             raise SessionError(
                 "another patina session command has been at work for ten seconds",
@@ -69,15 +63,17 @@ class Workspace:
         """Where the document of an ended session lies, relative to the root."""
         return f"{PurePosixPath(self.settings.sessions_folder)}/{session}.md"
 
-    def active(self) -> Header | None:
-        """The session under way; `SessionError` where its document is no session's."""
-        text = self.read(ACTIVE)
-        return None if text is None else read_header(text, ACTIVE)
+    def active(self, session: str) -> str:
+        """Where the document of a session under way lies, relative to the root."""
+        return f"{ACTIVE}/{session}.md"
 
-    def since(self) -> str:
-        """When the last update was, as the next one writes it."""
-        mark = (self.read(WINDOW) or "").strip()
-        return mark if re.fullmatch(r"\d\d:\d\d", mark, re.ASCII) else "session start"
+    def stamp(self, path: str) -> str:
+        """Equal to an earlier one where the file is as it was then; "" where there is none."""
+        try:
+            status = self._inside(path).lstat()
+        except OSError:
+            return ""
+        return f"{status.st_mtime_ns} {status.st_size} {status.st_ino}"
 
     # --- files, by their path relative to the root ----------------------------------------------
 
@@ -119,6 +115,8 @@ class Workspace:
         """Take a file away; nothing happens where there is none."""
         try:
             self._inside(path).unlink(missing_ok=True)
+        except NotADirectoryError:
+            return
         except OSError as error:
             raise SessionError(f"{path} cannot be removed: {error.strerror}") from error
 
@@ -141,11 +139,9 @@ class Workspace:
             return []
 
     def prepare(self) -> None:
-        """Make `.patina/local/`, ignored by git."""
+        """Make `.patina/local/`, which ignores itself whatever is checked out."""
         self.sweep(f"{LOCAL}/.gitignore")
-        ignored = self.read(".patina/.gitignore") or ""
-        lines = {line.strip() for line in ignored.splitlines()}
-        if not lines & _IGNORING and self.read(f"{LOCAL}/.gitignore") is None:
+        if "*" not in (self.read(f"{LOCAL}/.gitignore") or "").split():
             self.write(f"{LOCAL}/.gitignore", "*\n")
 
     def _inside(self, path: str) -> Path:

@@ -79,7 +79,7 @@ def test_escape_sequences_of_the_repository_are_not_printed(memory: Memory, shel
 
 def test_a_draft_is_marked(memory: Memory, shell: Shell) -> None:
     text = "# Session: unicorns\n**ID**: 20251104-090000\n\n## Goals\n- [ ] ride a unicorn\n"
-    memory.write(".patina/local/active-session.md", text)
+    memory.write(".patina/local/active/20251130-090000.md", text)
     assert shell.out("scry", "unicorn").splitlines()[0].endswith("  draft")
     assert json.loads(shell.out("scry", "ride unicorn", "--json"))["hits"][0]["draft"] is True
 

@@ -153,7 +153,7 @@ def test_init_twice_changes_nothing_the_second_time(tmp_path: Path) -> None:
     before = everything()
     assert "wrote" not in shell.out("init", "--no-sync")
     assert everything() == before
-    assert memory.git("check-ignore", ".patina/local/active-session.md")
+    assert memory.git("check-ignore", ".patina/local/active/20251130-090000.md")
     assert memory.git("status", "--porcelain") == "?? .patina/"
 
 

@@ -322,7 +322,7 @@ def many(count: int) -> str:
 
 def test_what_there_was_no_room_for_is_told(memory: Memory) -> None:
     """In a document, a draft and a message: by status, and by the log when it was met."""
-    draft = ".patina/local/active-session.md"
+    draft = ".patina/local/active/20251130-090000.md"
     memory.write(draft, many(5_003))
     oid = memory.commit(many(1_200), {DOCUMENT: many(6_000)})
     memory.sync()
@@ -366,7 +366,7 @@ def everywhere(memory: Memory) -> None:
     )
     memory.commit(f"subject {SECRET}\n\n- body {SECRET}", {"a": SECRET})
     memory.write(
-        ".patina/local/active-session.md", f"# Session: draft {SECRET}\n\n## Notes on {SECRET}\n- x\n"
+        ".patina/local/active/20251130-090000.md", f"# Session: draft {SECRET}\n\n## Notes on {SECRET}\n- x\n"
     )
 
 

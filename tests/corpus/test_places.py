@@ -55,8 +55,8 @@ def test_a_link_is_never_a_document(memory: Memory) -> None:
     (memory.root / "layer/sessions").mkdir(parents=True)
     (memory.root / "secret.md").write_text("# secret\n\n- words\n")
     (memory.root / f"layer/sessions/{SESSION}.md").symlink_to("../../secret.md")
-    (memory.root / ".patina/local").mkdir()
-    (memory.root / ".patina/local/active-session.md").symlink_to("../../secret.md")
+    (memory.root / ".patina/local/active").mkdir(parents=True)
+    (memory.root / ".patina/local/active/20251130-090000.md").symlink_to("../../secret.md")
     assert documents(memory) == set()
     memory.git("add", "-f", "layer")
     memory.commit("a link")
@@ -74,8 +74,8 @@ def test_a_folder_that_is_a_link_is_not_entered(memory: Memory, tmp_path: Path) 
 def test_a_draft_becomes_a_document_and_only_that(memory: Memory) -> None:
     path = f"layer/sessions/{SESSION}.md"
     memory.write(path, TEXT)
-    memory.write(".patina/local/active-session.md", TEXT.replace(SESSION, "20251102-090000"))
-    active = (".patina/local/active-session.md", "20251102-090000", True)
+    memory.write(".patina/local/active/20251130-090000.md", TEXT.replace(SESSION, "20251102-090000"))
+    active = (".patina/local/active/20251130-090000.md", "20251102-090000", True)
     assert documents(memory) == {(path, SESSION, True), active}
     memory.git("add", "-f", path)
     memory.commit("archive")
@@ -93,8 +93,8 @@ def test_a_checkout_with_other_line_ends_is_no_draft(memory: Memory) -> None:
 
 def test_a_draft_in_another_work_tree(memory: Memory, tmp_path: Path) -> None:
     memory.git("worktree", "add", "-q", "-b", "side", str(tmp_path / "second"))
-    memory.write(".patina/local/active-session.md", TEXT, at=tmp_path / "second")
-    assert documents(memory) == {(".patina/local/active-session.md", SESSION, True)}
+    memory.write(".patina/local/active/20251130-090000.md", TEXT, at=tmp_path / "second")
+    assert documents(memory) == {(".patina/local/active/20251130-090000.md", SESSION, True)}
     memory.git("worktree", "remove", "--force", str(tmp_path / "second"))
     assert documents(memory) == set()
 

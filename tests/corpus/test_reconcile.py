@@ -150,7 +150,7 @@ def test_titles_and_subjects_of_a_megabyte_are_read_and_cut(memory: Memory) -> N
 def test_drafts_of_a_work_tree_that_was_away_are_read_when_it_is_back(memory: Memory, tmp_path: Path) -> None:
     tree, away = tmp_path / "second", tmp_path / "away"
     memory.git("worktree", "add", "-q", "-b", "side", str(tree))
-    memory.write(".patina/local/active-session.md", session_document(SECOND, goals="feed marmots"), at=tree)
+    memory.write(".patina/local/active/draft.md", session_document(SECOND, goals="feed marmots"), at=tree)
     assert "feed marmots" in texts(memory)
     tree.rename(away)
     assert "feed marmots" not in texts(memory)
@@ -228,7 +228,7 @@ def test_a_session_that_ends_during_a_look_keeps_its_title(
     shell = Shell(memory.root)
     shell.out("session", "start", "look for marmots")
     memory.sync()
-    active = memory.root / ".patina/local/active-session.md"
+    (active,) = (memory.root / ".patina/local/active").glob("*.md")
     active.write_text(f"{active.read_text()}\n")
     place = reconcile if moment == "read_tips" else places
     usual = getattr(place, moment)

@@ -33,7 +33,7 @@ def leave_secrets(memory: Memory) -> None:
     memory.archive(SESSION, title=f"title {TOKEN}", goals=f"goal {TOKEN}", decisions=decisions)
     memory.commit(MESSAGE, {"a": TOKEN})
     draft = f"# Session: draft {TOKEN}\n\n## Notes\n- postgres://u:{PASSWORD}@db\n"
-    memory.write(".patina/local/active-session.md", draft)
+    memory.write(".patina/local/active/draft.md", draft)
 
 
 def leaked(state: Path) -> set[str]:

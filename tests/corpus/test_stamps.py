@@ -14,7 +14,7 @@ from patina_hooks.corpus.stamps import stamp
 from patina_hooks.git.repository import Repository
 
 FIRST, SECOND = "20251101-090000", "20251102-090000"
-ARCHIVED, ACTIVE = f"layer/sessions/{FIRST}.md", ".patina/local/active-session.md"
+ARCHIVED, ACTIVE = f"layer/sessions/{FIRST}.md", ".patina/local/active/20251130-090000.md"
 START = f"session-{FIRST}-start"
 
 
@@ -32,7 +32,7 @@ def memory(tmp_path: Path) -> Memory:
 
 def settle(memory: Memory) -> None:
     """Let some time pass since the last change, and have a look."""
-    names = ["layer/sessions", ACTIVE, ".git/packed-refs", ".git/refs/tags"]
+    names = ["layer/sessions", ".patina/local/active", ACTIVE, ".git/packed-refs", ".git/refs/tags"]
     for path in [memory.root / name for name in names]:
         if path.exists():
             before = path.stat().st_mtime_ns - 10_000_000_000

@@ -91,10 +91,10 @@ def test_a_lone_tag(memory: Memory, side: str, state: str) -> None:
 
 def test_a_draft_is_open_until_it_is_archived(memory: Memory) -> None:
     text = f"# Session: x\n**ID**: {OUTER}\n\n## Goals\n- [ ] y\n"
-    memory.write(".patina/local/active-session.md", text)
+    memory.write(".patina/local/active/20251130-090000.md", text)
     assert known(memory).state == "open"
     memory.commit("archive", {f"layer/sessions/{OUTER}.md": text})
-    (memory.root / ".patina/local/active-session.md").unlink()
+    (memory.root / ".patina/local/active/20251130-090000.md").unlink()
     assert known(memory).state == "ended"
 
 

@@ -97,7 +97,8 @@ def test_session(place: Place) -> None:
     for command in ("note 'a note'", "update"):
         assert set(printed(place, f"session {command}")) == set(keys[command.split()[0]])
     active = printed(place, "session status")
-    assert set(active) == {"active"}
+    assert set(active) == {"active", "sessions"}
+    assert active["sessions"] == [active["active"]]
     figures = {"commits", "files", "patterns"}
     assert set(active["active"]) == set(keys["start"]) - {"abandoned"} | figures
     assert set(printed(place, "session end")) == set(keys["end"])

@@ -220,7 +220,7 @@ def test_questions_are_the_same_in_a_rebuilt_memory(memory: Memory) -> None:
 
 
 def test_drafts_neither_ask_nor_answer(memory: Memory) -> None:
-    memory.write(".patina/local/active-session.md", document(10, session_id(10)))
+    memory.write(".patina/local/active/20251130-090000.md", document(10, session_id(10)))
     history = history_of(memory)
     assert session_id(10) not in {session.id for session in history.sessions}
     assert len(held_out(history)) == 3

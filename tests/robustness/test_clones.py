@@ -179,7 +179,7 @@ def test_folders_of_sessions_that_are_no_folder(origin: Memory) -> None:
 def test_detached_unborn_and_empty(tmp_path: Path) -> None:
     memory = Memory.make(tmp_path / "repository")
     assert whole(memory).documents == frozenset()
-    memory.write(".patina/local/active-session.md", "# Session: a draft\n- with a bullet\n")
+    memory.write(".patina/local/active/20251130-090000.md", "# Session: a draft\n- with a bullet\n")
     assert len(whole(memory).documents) == 1
     memory.commit("first")
     memory.git("checkout", "-q", "--detach")

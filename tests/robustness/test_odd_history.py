@@ -95,7 +95,7 @@ def test_drafts_of_the_same_kinds_stop_nothing(memory: Memory) -> None:
     memory.write("layer/sessions/20251103-090000.md", b"a\0b")
     memory.write("layer/sessions/20251104-090000.md", b"- caf\xe9\n")
     os.mkfifo(memory.root / "layer/sessions/20251105-090000.md")
-    memory.write(".patina/local/active-session.md", b"\xff\xfe\0")
+    memory.write(".patina/local/active/20251130-090000.md", b"\xff\xfe\0")
     whole(memory)
     assert "caf\ufffd" in texts(memory)
 

@@ -30,7 +30,8 @@ def memory(tmp_path_factory: pytest.TempPathFactory) -> Memory:
         memory.archive(session, title=title, goals=title, decisions=decision, patterns=pattern)
     memory.commit("sqlite is updated\n\nit was old", {"lock": "x"})
     memory.write(
-        ".patina/local/active-session.md", "# Session: marmots\n**ID**: 20251104-090000\n\n## Goals\n- feed\n"
+        ".patina/local/active/draft.md",
+        "# Session: marmots\n**ID**: 20251104-090000\n\n## Goals\n- feed\n",
     )
     memory.sync()
     return memory
@@ -107,7 +108,11 @@ def test_a_commit_of_no_session_stands_for_itself(memory: Memory) -> None:
 
 def test_a_draft_is_found_and_marked(memory: Memory) -> None:
     hit = ask(memory, "marmots", mode="lexical")[0]
-    assert (hit.session, hit.path, hit.draft) == ("20251104-090000", ".patina/local/active-session.md", True)
+    assert (hit.session, hit.path, hit.draft) == (
+        "20251104-090000",
+        ".patina/local/active/draft.md",
+        True,
+    )
 
 
 def test_what_only_a_title_says_is_found_by_its_goal(memory: Memory) -> None:

@@ -21,7 +21,7 @@ from patina_hooks import sessions
 from patina_hooks.git.repository import Repository
 
 _WRITING_EVENTS = frozenset({"os.rename", "os.remove", "os.mkdir", "os.chmod"})
-_WRITING_GIT = frozenset({"tag", "update-ref"})
+_WRITING_GIT = frozenset({"hash-object", "update-ref"})
 _KILLED = 9
 
 
@@ -35,11 +35,12 @@ class Aftermath:
     step: int
     event: str
     tags: list[str]
-    active: str | None
-    window: bool
+    active: list[str]
+    texts: list[str]
+    hidden: list[str]
     archived: dict[str, str]
     untracked: list[str]
-    intent: bool
+    records: list[str]
     pointer: str
     goes_on: bool
 
@@ -52,11 +53,16 @@ def _end(repository: Repository) -> None:
     sessions.end(repository)
 
 
+def _note(repository: Repository) -> None:
+    sessions.note(repository, "typed when it was killed")
+
+
 # scenario -> (what comes before, what is killed)
 SCENARIOS: dict[str, tuple[Callable[[Repository], object] | None, Callable[[Repository], object]]] = {
     "start": (None, _start),
     "end": (_start, _end),
-    "start over an unfinished session": (_start, _start),
+    "note": (_start, _note),
+    "second start": (_start, _start),
 }
 
 
@@ -102,23 +108,24 @@ def _killed_at(step: int, repository: Repository, command: Callable[[Repository]
 
 
 def _aftermath(step: int, event: str, bench: Workbench) -> Aftermath:
-    progress = sessions.active(bench.repository)
+    under_way = sessions.active(bench.repository)
     archive = bench.root / "layer" / "sessions"
     pointer = bench.local / "last-session.md"
     found = Aftermath(
         step=step,
         event=event,
         tags=bench.tags(),
-        active=progress.session.id if progress else None,
-        window=(bench.local / ".last-update").exists(),
+        active=[progress.session.id for progress in under_way],
+        texts=[path.read_text("utf-8") for path in sorted((bench.local / "active").glob("*"))],
+        hidden=bench.git("for-each-ref", "--format=%(refname)", "refs/patina").split(),
         archived={path.stem: path.read_text("utf-8") for path in archive.glob("*")},
         untracked=[],
-        intent=(bench.local / "intent.json").exists(),
+        records=bench.records(),
         pointer=pointer.read_text("utf-8") if pointer.exists() else "",
         goes_on=False,
     )
-    sessions.start(bench.repository, "the next one")
-    ended = sessions.end(bench.repository)
+    session = sessions.start(bench.repository, "the next one").session.id
+    ended = sessions.end(bench.repository, session=session)
     untracked = bench.git("ls-files", "--others", "--exclude-standard").splitlines()
     return replace(found, goes_on=ended.title == "the next one", untracked=untracked)
 

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -24,17 +23,16 @@ END = f"session-{NOON_ID}-end"
 
 def test_a_session_from_start_to_end(bench: Workbench) -> None:
     first = bench.git("rev-parse", "HEAD")
-    started = sessions.start(bench.repository, "teach it tabs", now=NOON)
+    started = sessions.start(bench.repository, "teach it tabs", moment=NOON)
     assert (started.session.id, started.session.starting_commit) == (NOON_ID, first)
     assert bench.git("rev-parse", START + "^{commit}") == first
 
     second = bench.commit("work", {"src/tabs.py": "x", "layer/notes.txt": "x"})
-    updated = sessions.update(bench.repository, now=NOON + timedelta(minutes=6))
+    updated = sessions.update(bench.repository, moment=NOON + timedelta(minutes=6))
     assert (updated.since, updated.commits, updated.files) == ("18:30", 1, 2)
-    noted = sessions.note(bench.repository, "columns are\ncode points", now=NOON + timedelta(minutes=7))
+    noted = sessions.note(bench.repository, "columns are\ncode points", moment=NOON + timedelta(minutes=7))
     assert noted.place == f"main@{second[:7]}"
-    progress = sessions.active(bench.repository)
-    assert progress is not None
+    (progress,) = sessions.active(bench.repository)
     assert progress.numbers is not None
     assert (progress.numbers.commits, progress.numbers.files, progress.numbers.patterns) == (1, 2, 1)
 
@@ -69,18 +67,18 @@ def test_a_session_from_start_to_end(bench: Workbench) -> None:
 
 
 def test_the_window_of_an_update_opens_at_the_last_one(bench: Workbench) -> None:
-    sessions.start(bench.repository, "x", now=NOON)
-    sessions.update(bench.repository, now=NOON + timedelta(hours=7))
-    assert sessions.update(bench.repository, now=NOON + timedelta(hours=8)).since == "01:30"
-    (bench.local / ".last-update").unlink()
-    assert sessions.update(bench.repository, now=NOON + timedelta(hours=9)).since == "session start"
+    sessions.start(bench.repository, "x", moment=NOON)
+    sessions.update(bench.repository, moment=NOON + timedelta(hours=7))
+    assert sessions.update(bench.repository, moment=NOON + timedelta(hours=8)).since == "01:30"
+    bench.active.write_text(bench.active.read_text().replace("### ", "## "))
+    assert sessions.update(bench.repository, moment=NOON + timedelta(hours=9)).since == "session start"
 
 
 def test_what_the_user_wrote_is_kept_whatever_its_bytes(bench: Workbench) -> None:
-    sessions.start(bench.repository, "x", now=NOON)
+    sessions.start(bench.repository, "x", moment=NOON)
     with bench.active.open("ab") as file:
         file.write(b"my words, not UTF-8: \xff\xfe\r\nno newline at the end")
-    sessions.note(bench.repository, "n", now=NOON)
+    sessions.note(bench.repository, "n", moment=NOON)
     sessions.end(bench.repository)
     archived = (bench.root / f"layer/sessions/{NOON_ID}.md").read_bytes()
     assert b"my words, not UTF-8: \xff\xfe\r\nno newline at the end\n\n### 18:30 - Note" in archived
@@ -89,39 +87,26 @@ def test_what_the_user_wrote_is_kept_whatever_its_bytes(bench: Workbench) -> Non
 def test_an_adapter_named_by_the_user_is_in_the_tags_one_from_settings_is_not(bench: Workbench) -> None:
     (bench.root / ".patina").mkdir()
     (bench.root / ".patina/config.toml").write_text('[session]\nadapter = "gemini"\n')
-    sessions.start(bench.repository, "one", now=NOON)
+    sessions.start(bench.repository, "one", moment=NOON)
     assert "**LLM**: gemini\n" in bench.active.read_text()
     sessions.end(bench.repository)
-    later = sessions.start(bench.repository, "two", adapter="open_code-2", now=NOON + timedelta(days=1))
+    later = sessions.start(bench.repository, "two", adapter="open_code-2", moment=NOON + timedelta(days=1))
     assert later.session.adapter == "open_code-2"
     assert sessions.end(bench.repository).end_tag == "session-20251122-183026-open_code-2-end"
     assert {START, END} < set(bench.tags())
 
 
-def test_an_unfinished_session_is_ended_with_tag_numbers_and_a_word_of_it(bench: Workbench) -> None:
-    sessions.start(bench.repository, "first", now=NOON)
-    head = bench.commit("work", {"a": "x"})
-    started = sessions.start(bench.repository, "second", now=NOON + timedelta(hours=1))
-    assert started.abandoned is not None
-    assert (started.abandoned.id, started.abandoned.work_type) == (NOON_ID, "experiment")
-    assert bench.git("rev-parse", END + "^{commit}") == head
-    assert bench.archived(NOON_ID).endswith(f"- Session Tags: {START}..{END}\n- Status: abandoned\n")
-    assert started.session.title == "second"
-
-
 def test_two_starts_in_one_second_have_two_ids_also_across_work_trees(bench: Workbench) -> None:
     bench.git("worktree", "add", "-q", "../other", "-b", "other")
     other = Repository.open(bench.root.parent / "other")
-    ids = [sessions.start(bench.repository, "one", now=NOON).session.id]
-    ids.append(sessions.start(other, "two", adapter="gemini", now=NOON).session.id)
+    ids = [sessions.start(bench.repository, "one", moment=NOON).session.id]
+    ids.append(sessions.start(other, "two", adapter="gemini", moment=NOON).session.id)
     assert ids == [NOON_ID, "20251121-183027"]
-    first, second = sessions.active(bench.repository), sessions.active(other)
-    assert first is not None
-    assert second is not None
+    (first,), (second,) = sessions.active(bench.repository), sessions.active(other)
     assert (first.session.title, second.session.title) == ("one", "two")
 
 
-def test_starts_at_once_end_well(bench: Workbench) -> None:
+def test_starts_at_once_are_all_active_with_ids_of_their_own(bench: Workbench) -> None:
     code = (
         "import sys; from pathlib import Path; from patina_hooks import sessions;"
         "from patina_hooks.git.repository import Repository;"
@@ -129,11 +114,10 @@ def test_starts_at_once_end_well(bench: Workbench) -> None:
     )
     racing = [subprocess.Popen([sys.executable, "-c", code, bench.root, f"racer {n}"]) for n in range(4)]
     assert [process.wait() for process in racing] == [0, 0, 0, 0]
-    # The last one to come holds the session, the others were ended by their successors: none is lost.
     listed = sessions.sessions(bench.repository)
     assert sorted(item.title for item in listed) == [f"racer {n}" for n in range(4)]
-    assert sorted(item.state for item in listed) == ["active", "ended", "ended", "ended"]
-    assert len(bench.tags()) == 7
+    assert {item.state for item in listed} == {"active"}
+    assert len(bench.tags()) == 4
 
 
 # --- odd surroundings -------------------------------------------------------------------------------
@@ -183,7 +167,7 @@ def test_a_filter_that_cannot_be_left_out_leaves_the_count_unknown(bench: Workbe
 def test_a_detached_head_is_named(bench: Workbench) -> None:
     short = bench.git("rev-parse", "--short", "HEAD")
     bench.git("checkout", "-q", "--detach")
-    started = sessions.start(bench.repository, "x", now=NOON)
+    started = sessions.start(bench.repository, "x", moment=NOON)
     assert started.session.branch == f"HEAD (detached at {short})"
     assert sessions.note(bench.repository, "n").place == f"HEAD@{short}"
     assert sessions.end(bench.repository).work_type == "exploration"
@@ -213,7 +197,7 @@ def test_without_a_session_update_note_and_end_say_so(bench: Workbench) -> None:
         sessions.note(bench.repository, "x")
     with pytest.raises(UsageError, match="note"):
         sessions.note(bench.repository, " \n")
-    assert sessions.active(bench.repository) is None
+    assert sessions.active(bench.repository) == []
 
 
 def test_the_branch_policy_is_off_unless_it_is_set(bench: Workbench) -> None:
@@ -240,7 +224,7 @@ def test_the_default_branch_is_what_origin_says(bench: Workbench, tmp_path: Path
 
 
 def test_a_lost_start_tag_is_replaced_by_the_starting_commit(bench: Workbench) -> None:
-    sessions.start(bench.repository, "x", now=NOON)
+    sessions.start(bench.repository, "x", moment=NOON)
     bench.commit("work", {"a": "x"})
     bench.git("tag", "-d", START)
     ended = sessions.end(bench.repository)
@@ -249,15 +233,17 @@ def test_a_lost_start_tag_is_replaced_by_the_starting_commit(bench: Workbench) -
 
 
 def test_a_lost_start_makes_numbers_unknown_not_wrong(bench: Workbench) -> None:
-    sessions.start(bench.repository, "x", now=NOON)
+    sessions.start(bench.repository, "x", moment=NOON)
     bench.git("tag", "-d", START)
-    bench.active.write_text(bench.active.read_text().replace(bench.git("rev-parse", "HEAD"), "12" * 20))
+    bench.git("update-ref", "-d", f"refs/patina/sessions/{NOON_ID}/start")
+    record = bench.store / f"active/{NOON_ID}.json"
+    record.write_text(record.read_text().replace(bench.git("rev-parse", "HEAD"), "12" * 20))
     ended = sessions.end(bench.repository)
     assert (ended.numbers, ended.work_type) == (None, "unknown")
 
 
 def test_an_end_tag_that_is_there_already_says_where_the_session_ended(bench: Workbench) -> None:
-    sessions.start(bench.repository, "x", now=NOON)
+    sessions.start(bench.repository, "x", moment=NOON)
     bench.commit("inside", {"a": "x"})
     bench.git("tag", "-a", "-m", "by hand", END)
     bench.commit("after", {"b": "x"})
@@ -268,12 +254,11 @@ def test_an_end_tag_that_is_there_already_says_where_the_session_ended(bench: Wo
 
 
 def test_an_end_tag_that_marks_no_commit_says_how_to_go_on(bench: Workbench) -> None:
-    sessions.start(bench.repository, "x", now=NOON)
+    sessions.start(bench.repository, "x", moment=NOON)
     bench.git("tag", "-a", "-m", "by hand", END, "HEAD^{tree}")
-    for command in (lambda: sessions.end(bench.repository), lambda: sessions.start(bench.repository, "y")):
-        with pytest.raises(SessionError, match="already exists") as caught:
-            command()
-        assert caught.value.hint == f"git tag --delete {END}"
+    with pytest.raises(SessionError, match="already exists") as caught:
+        sessions.end(bench.repository)
+    assert caught.value.hint == f"git tag --delete {END}"
     bench.git(*caught.value.hint.split()[1:])
     assert sessions.end(bench.repository).id == NOON_ID
 
@@ -282,12 +267,13 @@ def test_an_end_tag_that_marks_no_commit_says_how_to_go_on(bench: Workbench) -> 
 
 
 def test_a_start_whose_document_cannot_be_written_leaves_no_tag(bench: Workbench) -> None:
-    (bench.local / ".last-update" / "in the way").mkdir(parents=True)
-    with pytest.raises(SessionError, match=r"\.last-update cannot be written"):
-        sessions.start(bench.repository, "x", now=NOON)
-    assert (bench.tags(), bench.active.exists()) == ([], False)
-    shutil.rmtree(bench.local / ".last-update")
-    assert sessions.start(bench.repository, "x", now=NOON).session.id == NOON_ID
+    bench.local.mkdir(parents=True)
+    (bench.local / "active").write_text("in the way")
+    with pytest.raises(SessionError, match=r"cannot be written"):
+        sessions.start(bench.repository, "x", moment=NOON)
+    assert (bench.tags(), bench.git("for-each-ref", "refs/patina"), bench.records()) == ([], "", [])
+    (bench.local / "active").unlink()
+    assert sessions.start(bench.repository, "x", moment=NOON).session.id == NOON_ID
 
 
 def test_a_disk_that_fills_up_leaves_neither(bench: Workbench, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -299,10 +285,10 @@ def test_a_disk_that_fills_up_leaves_neither(bench: Workbench, monkeypatch: pyte
     with monkeypatch.context() as patch:
         patch.setattr(workspace, "replace_file", full)
         with pytest.raises(SessionError, match="No space left"):
-            sessions.start(bench.repository, "x", now=NOON)
+            sessions.start(bench.repository, "x", moment=NOON)
     assert (bench.tags(), bench.active.exists()) == ([], False)
 
-    sessions.start(bench.repository, "x", now=NOON)
+    sessions.start(bench.repository, "x", moment=NOON)
     with monkeypatch.context() as patch:
         patch.setattr(workspace, "replace_file", full)
         with pytest.raises(SessionError, match="No space left"):
@@ -315,7 +301,7 @@ def test_a_disk_that_fills_up_leaves_neither(bench: Workbench, monkeypatch: pyte
 def test_an_end_whose_archive_is_written_but_not_opened_to_others_is_taken_back(
     bench: Workbench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sessions.start(bench.repository, "x", now=NOON)
+    sessions.start(bench.repository, "x", moment=NOON)
     real = Path.chmod
 
     def refuse(path: Path, mode: int) -> None:
@@ -334,7 +320,7 @@ def test_an_end_whose_archive_is_written_but_not_opened_to_others_is_taken_back(
 def test_an_end_that_broke_off_late_is_completed_with_what_was_written_since(
     bench: Workbench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sessions.start(bench.repository, "x", now=NOON)
+    sessions.start(bench.repository, "x", moment=NOON)
 
     def busy(_: workspace.Workspace, path: str) -> None:
         raise SessionError(f"{path} cannot be removed: busy")
@@ -358,13 +344,13 @@ def test_a_tag_that_git_refuses_leaves_no_document(bench: Workbench) -> None:
     hook.write_text("#!/bin/sh\necho 'no tags today' >&2\nexit 1\n")
     hook.chmod(0o755)
     with pytest.raises(SessionError, match="cannot be made"):
-        sessions.start(bench.repository, "x", now=NOON)
+        sessions.start(bench.repository, "x", moment=NOON)
     assert not bench.active.exists()
-    assert not (bench.local / "intent.json").exists()
+    assert bench.records() == []
 
 
 def test_a_document_that_exists_is_never_written_over(bench: Workbench) -> None:
-    sessions.start(bench.repository, "x", now=NOON)
+    sessions.start(bench.repository, "x", moment=NOON)
     archive = bench.root / f"layer/sessions/{NOON_ID}.md"
     archive.parent.mkdir(parents=True)
     archive.write_text("precious")
@@ -374,7 +360,7 @@ def test_a_document_that_exists_is_never_written_over(bench: Workbench) -> None:
 
 
 def _start_and_end(bench: Workbench) -> None:
-    sessions.start(bench.repository, "x", now=NOON)
+    sessions.start(bench.repository, "x", moment=NOON)
     sessions.end(bench.repository)
 
 
@@ -394,21 +380,23 @@ def test_links_out_of_the_work_tree_are_not_followed(bench: Workbench, tmp_path:
 def test_an_active_document_that_is_a_link_is_not_read(bench: Workbench, tmp_path: Path) -> None:
     secret = tmp_path / "secret"
     secret.write_text("secret")
-    bench.local.mkdir(parents=True)
+    sessions.start(bench.repository, "x", moment=NOON)
+    bench.active.unlink()
     bench.active.symlink_to(secret)
     with pytest.raises(SessionError, match="symbolic link"):
-        sessions.active(bench.repository)
+        sessions.note(bench.repository, "y")
+    assert secret.read_text() == "secret"
 
 
 @pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo])
 def test_an_active_document_that_is_no_file_is_refused_at_once(
     bench: Workbench, make: Callable[[Path], None]
 ) -> None:
-    bench.local.mkdir(parents=True)
+    sessions.start(bench.repository, "x", moment=NOON)
+    bench.active.unlink()
     make(bench.active)
     with pytest.raises(SessionError, match="no regular file"):
-        sessions.start(bench.repository, "x", now=NOON)
-    assert bench.tags() == []
+        sessions.note(bench.repository, "y")
 
 
 def test_the_local_folder_is_never_committed(bench: Workbench) -> None:
@@ -417,18 +405,11 @@ def test_the_local_folder_is_never_committed(bench: Workbench) -> None:
     assert bench.git("status", "--porcelain") == ""
 
 
-def test_the_local_folder_is_left_alone_where_it_is_ignored_already(bench: Workbench) -> None:
-    bench.commit("ignore", {".patina/.gitignore": "local/\n"})
-    sessions.start(bench.repository, "x")
-    assert not (bench.local / ".gitignore").exists()
-    assert bench.git("status", "--porcelain") == ""
-
-
 # --- end --commit ---------------------------------------------------------------------------------------
 
 
 def test_the_commit_holds_the_document_alone_and_what_was_staged_stays_staged(bench: Workbench) -> None:
-    sessions.start(bench.repository, "a $(title)", now=NOON)
+    sessions.start(bench.repository, "a $(title)", moment=NOON)
     (bench.root / "staged").write_text("x")
     bench.git("add", "staged")
     (bench.root / "readme").write_text("not staged")
@@ -449,7 +430,7 @@ def test_the_commit_holds_the_document_alone_and_what_was_staged_stays_staged(be
 def test_a_hook_that_refuses_the_commit_leaves_the_session_ended_and_the_index_as_it_was(
     bench: Workbench,
 ) -> None:
-    sessions.start(bench.repository, "x", now=NOON)
+    sessions.start(bench.repository, "x", moment=NOON)
     (bench.root / "staged").write_text("x")
     bench.git("add", "staged")
     hook = bench.root / ".git/hooks/pre-commit"
@@ -468,7 +449,7 @@ def test_a_hook_that_refuses_the_commit_leaves_the_session_ended_and_the_index_a
 
 def test_an_ignored_document_is_committed_as_the_hint_says(bench: Workbench) -> None:
     bench.commit("ignore", {".gitignore": "layer/\n"})
-    sessions.start(bench.repository, "x", now=NOON)
+    sessions.start(bench.repository, "x", moment=NOON)
     with pytest.raises(SessionError, match="is ended, but its document is not committed") as caught:
         sessions.end(bench.repository, commit=True)
     subprocess.run(["sh", "-c", f"{caught.value.hint} -q -m x"], cwd=bench.root, check=True)
@@ -481,7 +462,7 @@ def test_in_the_midst_of_a_merge_the_hint_is_to_finish_it(bench: Workbench, what
     bench.commit("side", {"readme": "side"})
     bench.git("switch", "-q", "main")
     bench.commit("main", {"readme": "main"})
-    sessions.start(bench.repository, "x", now=NOON)
+    sessions.start(bench.repository, "x", moment=NOON)
     subprocess.run(["git", what, "side"], cwd=bench.root, check=False, capture_output=True)
     bench.git("add", "readme")
     with pytest.raises(SessionError, match=f"partial commit during a {what}") as caught:
@@ -494,7 +475,7 @@ def test_in_the_midst_of_a_merge_the_hint_is_to_finish_it(bench: Workbench, what
 
 
 def test_hooks_may_use_session_commands_themselves(bench: Workbench) -> None:
-    sessions.start(bench.repository, "x", now=NOON)
+    sessions.start(bench.repository, "x", moment=NOON)
     code = (
         "from pathlib import Path; from patina_hooks import sessions;"
         "from patina_hooks.git.repository import Repository;"
@@ -504,6 +485,5 @@ def test_hooks_may_use_session_commands_themselves(bench: Workbench) -> None:
     hook.write_text(f'#!/bin/sh\nexec "{sys.executable}" -c "{code}"\n')
     hook.chmod(0o755)
     sessions.end(bench.repository, commit=True)
-    progress = sessions.active(bench.repository)
-    assert progress is not None
+    (progress,) = sessions.active(bench.repository)
     assert progress.session.title == "from the hook"

@@ -14,7 +14,7 @@ def _hold(
     bench: Workbench, title: str, days: int, *, commit: bool = False, adapter: str | None = None
 ) -> str:
     session = sessions.start(
-        bench.repository, title, adapter=adapter, now=NOON + timedelta(days=days)
+        bench.repository, title, adapter=adapter, moment=NOON + timedelta(days=days)
     ).session
     sessions.end(bench.repository, commit=commit)
     return session.id
@@ -24,7 +24,7 @@ def test_sessions_come_from_documents_and_tags_newest_first(bench: Workbench) ->
     _hold(bench, "one", 0, adapter="gemini")
     bench.git("tag", "-a", "-m", "Session start: elsewhere", "session-20200101-000000-opencode-start")
     bench.git("tag", "-a", "-m", "Session end: long ago", "session-20190101-000000-end")
-    sessions.start(bench.repository, "under way", now=NOON + timedelta(days=2))
+    sessions.start(bench.repository, "under way", moment=NOON + timedelta(days=2))
     found = sessions.sessions(bench.repository)
     assert [(item.id, item.title, item.adapter, item.state) for item in found] == [
         ("20251123-183026", "under way", "claude", "active"),
@@ -67,8 +67,8 @@ def test_a_document_is_found_by_the_beginning_of_its_id(bench: Workbench) -> Non
 
 
 def test_the_session_under_way_is_shown_from_its_document(bench: Workbench) -> None:
-    sessions.start(bench.repository, "under way", now=NOON)
-    assert sessions.find(bench.repository, NOON_ID).path == ".patina/local/active-session.md"
+    sessions.start(bench.repository, "under way", moment=NOON)
+    assert sessions.find(bench.repository, NOON_ID).path == f".patina/local/active/{NOON_ID}.md"
 
 
 def test_a_document_that_only_head_holds_is_found(bench: Workbench) -> None:

@@ -36,7 +36,16 @@ class Workbench:
 
     @property
     def active(self) -> Path:
-        return self.local / "active-session.md"
+        """The document of the session under way: the one that is there, or would begin at noon."""
+        return next((self.local / "active").glob("*.md"), self.local / "active" / f"{NOON_ID}.md")
+
+    @property
+    def store(self) -> Path:
+        return self.root / ".git" / "patina-sessions"
+
+    def records(self) -> list[str]:
+        """The files of the store, by their paths in it."""
+        return sorted(p.relative_to(self.store).as_posix() for p in self.store.rglob("*") if p.is_file())
 
     def git(self, *arguments: str) -> str:
         done = subprocess.run(

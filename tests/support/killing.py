@@ -53,7 +53,7 @@ def _before(memory: Memory) -> None:
     memory.commit("fix crash in worker", {"worker.py": "1"})
     memory.git("tag", "-a", "-m", "x", f"session-{SESSION}-end")
     memory.commit("session: archive", {f"layer/sessions/{SESSION}.md": document("sqlite over files")})
-    memory.write(".patina/local/active-session.md", document("a draft"))
+    memory.write(".patina/local/active/20251130-090000.md", document("a draft"))
 
 
 def _meanwhile(memory: Memory) -> None:
@@ -63,7 +63,7 @@ def _meanwhile(memory: Memory) -> None:
     memory.git("tag", "-f", "-a", "-m", "x", f"session-{SESSION}-end")
     memory.commit("session: archive", {"layer/sessions/20251102-090000.md": document("one lock")})
     memory.commit("rewrite", {f"layer/sessions/{SESSION}.md": document("sqlite and a journal")})
-    (memory.root / ".patina/local/active-session.md").unlink()
+    (memory.root / ".patina/local/active/20251130-090000.md").unlink()
 
 
 def _first(memory: Memory) -> None:

@@ -1,0 +1,206 @@
+"""The end of a session, and what a kill in the middle of a change leaves to be done."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from patina_hooks.errors import SessionError
+from patina_hooks.git.repository import Repository
+from patina_hooks.sessions import document
+from patina_hooks.sessions.document import Ending, Header
+from patina_hooks.sessions.journal import Adding, Closing, Starting, read_intent, write_intent
+from patina_hooks.sessions.metrics import Numbers, measure
+from patina_hooks.sessions.store import Record, Store
+from patina_hooks.sessions.surroundings import head_of
+from patina_hooks.sessions.tags import commit_of, create_tag, delete_tag, keep_tag
+from patina_hooks.sessions.texts import read_text, workspace_of, write_text
+from patina_hooks.sessions.workspace import POINTER, Workspace
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """An ended session.
+
+    path: of its document, relative to the root of `work_tree`. numbers: None where its start commit is not in
+    this repository. commit: the commit that holds the document, None unless it was asked for.
+    """
+
+    id: str
+    title: str
+    path: str
+    start_tag: str
+    end_tag: str
+    work_type: str
+    numbers: Numbers | None
+    abandoned: bool
+    work_tree: str
+    commit: str | None = None
+
+
+def end_record(
+    store: Store,
+    workspace: Workspace,
+    record: Record,
+    *,
+    abandoned: bool = False,
+    moment: datetime | None = None,
+) -> Ended:
+    """End a session in its own work tree, or in `workspace` where that is not found.
+
+    abandoned: nobody ended it; its end is the commit that was last seen in its work tree.
+    moment: what the end tag is dated with; None means now.
+    """
+    target = workspace_of(store, workspace, record) or workspace
+    ending = _plan(store, target, record, abandoned=abandoned)
+    write_intent(store, Closing(ending, record.git_dir, str(target.repository.root)))
+    repository, is_made = target.repository, False
+    try:
+        if repository.resolve(ending.end_tag.ref) is None:
+            create_tag(repository, ending.end_tag, ending.commit, ending.title, moment)
+            is_made = True
+        else:
+            keep_tag(repository, ending.end_tag, ending.commit)
+        _write_archive(store, target, record, ending)
+    except BaseException:
+        if is_made:
+            delete_tag(repository, ending.end_tag, ending.commit)
+        target.remove(target.archive(ending.id))
+        store.forget_ended(ending.id)
+        store.forget_intent()
+        raise
+    # From here on the end stands: what fails now is completed by the next command.
+    return _finish(store, target, ending)
+
+
+def measure_session(repository: Repository, session: Header, end: str) -> Numbers | None:
+    """The numbers of `<start>..end`: by the start tag or hidden ref, else by the starting commit.
+
+    None where this repository has none of them.
+    """
+    first = commit_of(repository, session.start_tag) or repository.resolve(session.starting_commit)
+    return measure(repository, first, end) if first else None
+
+
+def repair(store: Store, workspace: Workspace) -> Ended | None:
+    """Complete or forget what was killed; the session, where that ended one."""
+    store.sweep()
+    if store.intent() is None:
+        return None
+    intent, ended = read_intent(store), None
+    if isinstance(intent, Starting):
+        _repair_start(store, workspace, intent)
+    elif isinstance(intent, Adding):
+        _repair_addition(store, workspace, intent)
+    elif isinstance(intent, Closing):
+        ended = _repair_end(store, workspace, intent)
+    store.forget_intent()
+    return ended
+
+
+def _repair_start(store: Store, workspace: Workspace, intent: Starting) -> None:
+    header = intent.record.header
+    is_tagged = commit_of(workspace.repository, header.start_tag) == header.starting_commit
+    if is_tagged:
+        record = store.record(header.id) or intent.record
+        _sweep(store, workspace, record)
+        text = store.copy(header.id) or intent.document
+        write_text(store, workspace, record, text)
+
+
+def _repair_addition(store: Store, workspace: Workspace, intent: Adding) -> None:
+    record = store.record(intent.session)
+    if record is None:
+        return
+    _sweep(store, workspace, record)
+    text = read_text(store, workspace, record)
+    if text.count(intent.block) < intent.times:
+        text = document.append(text, intent.block)
+    write_text(store, workspace, record, text)
+
+
+def _repair_end(store: Store, workspace: Workspace, intent: Closing) -> Ended | None:
+    ending, record = intent.ending, store.record(intent.ending.id)
+    target = (record and workspace_of(store, workspace, record)) or _target(store, workspace, intent)
+    target.sweep(target.archive(ending.id))
+    target.sweep(POINTER)
+    if commit_of(target.repository, ending.end_tag) != ending.commit:
+        return None
+    if record is not None:
+        # Written again where the active document is still there: it may have been edited since the kill.
+        _write_archive(store, target, record, ending)
+    return _finish(store, target, ending)
+
+
+def _target(store: Store, workspace: Workspace, intent: Closing) -> Workspace:
+    """The work tree of an end whose record is removed already."""
+    root = Path(intent.root)
+    if root == workspace.repository.root or not root.is_dir() or not store.repository.owns(root):
+        return workspace
+    return Workspace(Repository.open(root), workspace.settings)
+
+
+def _sweep(store: Store, workspace: Workspace, record: Record) -> None:
+    home = workspace_of(store, workspace, record)
+    if home:
+        home.sweep(home.active(record.id))
+
+
+def _plan(store: Store, target: Workspace, record: Record, *, abandoned: bool) -> Ending:
+    archive, session = target.archive(record.id), record.header
+    if target.exists(archive):
+        raise SessionError(
+            f"session {session.id} cannot be archived: {archive} exists already",
+            hint=f"look at both, then move one away: mv {archive} {archive}.old",
+        )
+    # An end tag that is there already was made by hand or by another tool: it says where the session ended.
+    repository, tag = target.repository, session.start_tag.at("end")
+    commit = commit_of(repository, tag) or _last_commit(store, repository, record, abandoned=abandoned)
+    title = _title(store, target, record)
+    return Ending(
+        title, session.start_tag, tag, commit, measure_session(repository, session, commit), abandoned
+    )
+
+
+def _last_commit(store: Store, repository: Repository, record: Record, *, abandoned: bool) -> str:
+    """Where a session ends: at its work tree's HEAD, or at the last commit that is known of it."""
+    is_home = store.work_tree(record) is not None and not abandoned
+    names = [*(["HEAD"] if is_home else []), record.head, record.header.starting_commit]
+    known = (repository.resolve(name) for name in names)
+    return next((commit for commit in known if commit), None) or head_of(repository)
+
+
+def _title(store: Store, target: Workspace, record: Record) -> str:
+    """The title as the document has it now: the user may have changed it."""
+    try:
+        return document.read_header(read_text(store, target, record), record.id).title
+    except SessionError:
+        return record.header.title
+
+
+def _write_archive(store: Store, target: Workspace, record: Record, ending: Ending) -> None:
+    block = document.render_classification(ending)
+    text = document.append(read_text(store, target, record), block)
+    store.keep_ended(ending.id, text)
+    target.write(target.archive(ending.id), text)
+
+
+def _finish(store: Store, target: Workspace, ending: Ending) -> Ended:
+    path = target.archive(ending.id)
+    target.prepare()
+    target.write(POINTER, document.render_pointer(ending, path))
+    target.remove(target.active(ending.id))
+    store.forget(ending.id)
+    store.forget_intent()
+    return Ended(
+        id=ending.id,
+        title=ending.title,
+        path=path,
+        start_tag=str(ending.start_tag),
+        end_tag=str(ending.end_tag),
+        work_type=ending.work_type,
+        numbers=ending.numbers,
+        abandoned=ending.abandoned,
+        work_tree=str(target.repository.root),
+    )

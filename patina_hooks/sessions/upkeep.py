@@ -1,0 +1,93 @@
+"""What the worker and a sync do for sessions: copy their documents, and end those that nobody ends."""
+
+from __future__ import annotations
+
+import logging
+import time
+from datetime import datetime
+from pathlib import Path
+
+from patina_hooks.errors import PatinaError
+from patina_hooks.git.lock import SyncLock
+from patina_hooks.git.repository import Repository
+from patina_hooks.sessions.ending import Ended, end_record, repair
+from patina_hooks.sessions.store import Record, Store
+from patina_hooks.sessions.texts import is_stale, refresh
+from patina_hooks.sessions.upgrade import adopt
+from patina_hooks.sessions.workspace import LOCAL, LOCK, Workspace
+
+logger = logging.getLogger(__name__)
+_HOUR = 3_600
+
+
+def copy_documents(repository: Repository) -> None:
+    """Copy the documents of sessions under way that changed; skipped while a session command runs."""
+    workspace, store = Workspace.of(repository), Store(repository)
+    if not is_stale(store, workspace):
+        return
+    lock = SyncLock(repository.common / LOCK)
+    if lock.acquire():
+        try:
+            refresh(store, workspace)
+        finally:
+            lock.release()
+
+
+def keep_sessions(repository: Repository, *, now: float | None = None) -> list[Ended]:
+    """Copy documents, and end sessions that are idle or whose work tree was removed, as abandoned.
+
+    A session that cannot be ended is logged and left under way. now: seconds since 1970.
+    """
+    workspace, store = Workspace.of(repository), Store(repository)
+    trees = [tree for tree in repository.work_trees() if repository.owns(tree.path)]
+    if store.intent() is None and not store.records() and not any(map(_has_local, (t.path for t in trees))):
+        return []
+    with workspace.locked():
+        repair(store, workspace)
+        for tree in trees:
+            if _has_local(tree.path):
+                _take_over(tree.path, workspace)
+        refresh(store, workspace, {tree.path: tree.head for tree in trees})
+        forget_committed(store, workspace)
+        due = [record for record in store.records() if _is_due(store, workspace, record, now or time.time())]
+        return [ended for record in due if (ended := _end(store, workspace, record)) is not None]
+
+
+def _has_local(root: Path) -> bool:
+    return (root / LOCAL).is_dir()
+
+
+def _take_over(root: Path, workspace: Workspace) -> None:
+    try:
+        home = Workspace(Repository.open(root), workspace.settings)
+        home.prepare()
+        adopt(Store(home.repository), home)
+    except PatinaError as error:
+        logger.warning("cannot read the sessions of %s: %s", root, error)
+
+
+def _is_due(store: Store, workspace: Workspace, record: Record, now: float) -> bool:
+    hours = workspace.settings.idle_hours
+    return store.is_gone(record) or (hours > 0 and now - record.used > hours * _HOUR)
+
+
+def _end(store: Store, workspace: Workspace, record: Record) -> Ended | None:
+    moment = datetime.fromtimestamp(record.used).astimezone() if record.used else None
+    try:
+        ended = end_record(store, workspace, record, abandoned=True, moment=moment)
+    except PatinaError as error:
+        logger.warning("cannot end the abandoned session %s: %s", record.id, error)
+        return None
+    logger.info("ended session %s as abandoned; its document is %s", ended.id, ended.path)
+    return ended
+
+
+def forget_committed(store: Store, workspace: Workspace) -> None:
+    """Drop the documents of ended sessions that the commit checked out here holds."""
+    names = store.ended()
+    if not names:
+        return
+    blobs = workspace.repository.names([f"HEAD:{workspace.archive(name)}" for name in names])
+    for name, blob in zip(names, blobs, strict=True):
+        if blob:
+            store.forget_ended(name)
