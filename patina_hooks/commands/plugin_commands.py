@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -12,6 +13,8 @@ from patina_hooks.errors import PatinaError, PluginError
 from patina_hooks.kinds import COMMANDS
 from patina_hooks.plugin_calls import failure_of, plugin_call
 from patina_hooks.plugins import Plugins
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def plugin_commands() -> dict[str, str]:
@@ -66,14 +69,14 @@ class _Guarded(click.Command):
     def make_context(
         self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: object
     ) -> click.Context:
-        with self._named(), lent_stdout():
+        with lent_stdout(), self._named():
             context = self._command.make_context(info_name, args, parent, **extra)
         context.command = self  # the group invokes the context's command
         return context
 
     def invoke(self, ctx: click.Context) -> object:
         ctx.command = self._command
-        with self._named(), lent_stdout():
+        with lent_stdout(), self._named():
             return self._command.invoke(ctx)
 
     @contextmanager
@@ -83,6 +86,8 @@ class _Guarded(click.Command):
         except (click.ClickException, click.exceptions.Exit, click.Abort, PatinaError, BrokenPipeError):
             raise
         except Exception as error:
+            if isinstance(error, OSError) and error.filename is None and error.errno in _FULL:
+                raise  # stdout leads to a full disk
             problem = failure_of(error, self._module)
             raise PluginError(
                 f"plugin {self._plugin}: the command {self.name} failed: {problem}",

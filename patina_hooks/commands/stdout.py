@@ -48,12 +48,11 @@ def own_stdout() -> Iterator[None]:
         # What a plugin wrote to `sys.__stdout__` is still on its way to stderr.
         with suppress(OSError, ValueError):
             given.flush()
-        try:
+        with suppress(OSError, ValueError):  # commands flush what they print, and meet the error there
             sys.stdout.flush()
-        finally:
-            os.dup2(own, _NUMBER)
-            os.close(own)
-            sys.stdout = given
+        os.dup2(own, _NUMBER)
+        os.close(own)
+        sys.stdout = given
 
 
 @contextmanager
