@@ -9,6 +9,7 @@ says so to `patina status` and `patina doctor`. A call that holds Python's globa
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import threading
@@ -18,7 +19,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from patina_hooks.process_state import ProcessState
 
@@ -69,6 +70,31 @@ class _Watch:
     record: CallRecord | None = None
 
 
+class _ToStderr(io.TextIOBase):
+    """What a plugin has as stdout; to close it leaves stderr open."""
+
+    encoding = "utf-8"
+
+    def write(self, text: str) -> int:
+        return sys.stderr.write(text)
+
+    def flush(self) -> None:
+        sys.stderr.flush()
+
+    def fileno(self) -> int:
+        return sys.stderr.fileno()
+
+    def isatty(self) -> bool:
+        return sys.stderr.isatty()
+
+    def close(self) -> None:
+        self.flush()
+
+    @property
+    def buffer(self) -> BinaryIO:
+        return sys.stderr.buffer
+
+
 def _print(call: PluginCall) -> None:
     line = f"patina: {waiting_for(call)}; PATINA_DISABLE_PLUGINS={call.plugin} turns it off\n"
     with suppress(OSError, ValueError):
@@ -115,7 +141,7 @@ def plugin_call(
         _start_watching()
     before = ProcessState()
     if threading.current_thread() is threading.main_thread():
-        sys.stdout = sys.stderr
+        sys.stdout = _ToStderr()
     try:
         yield
     finally:
