@@ -103,7 +103,7 @@ def _repair_start(store: Store, workspace: Workspace, intent: Starting) -> None:
     header = intent.record.header
     is_tagged = commit_of(workspace.repository, header.start_tag) == header.starting_commit
     if is_tagged:
-        record = store.record(header.id) or intent.record
+        record = intent.record  # a copy without a record does not say whose it is
         _sweep(store, workspace, record)
         text = store.copy(header.id) or intent.document
         write_text(store, workspace, record, text)
