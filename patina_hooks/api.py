@@ -42,6 +42,7 @@ from patina_hooks.sync import TURN_SECONDS, Progress, SyncReport, synchronise
 
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
+    from datetime import datetime
 
     from patina_hooks.events import EventQueue
     from patina_hooks.gc import Freed
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from patina_hooks.pairs.stored import ShownPair
     from patina_hooks.search.filters import Allowed, Filters
     from patina_hooks.search.related import Related
+    from patina_hooks.sessions import Started
     from patina_hooks.status import Status
     from patina_hooks.types import Fault, Vectors
 
@@ -135,6 +137,22 @@ class Patina:
                 return report
             report = report.then(later)
         return report
+
+    def start_session(
+        self,
+        title: str,
+        *,
+        adapter: str | None = None,
+        moment: datetime | None = None,
+        commit: str | None = None,
+        continues: str | None = None,
+    ) -> Started:
+        """Start a session, also one that began earlier; see `patina_hooks.sessions.start`."""
+        from patina_hooks import sessions
+
+        return sessions.start(
+            self.repository, title, adapter=adapter, moment=moment, commit=commit, continues=continues
+        )
 
     def _copy_sessions(self) -> None:
         """Copy what was typed into documents of sessions under way; a sync goes on where that fails."""

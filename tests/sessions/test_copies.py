@@ -348,6 +348,12 @@ def test_a_session_is_created_later_with_its_true_start(bench: Workbench) -> Non
     assert ended.numbers.commits == 1
 
 
+def test_the_api_starts_a_session_that_began_earlier(bench: Workbench) -> None:
+    with patina_hooks.open(bench.root) as patina:
+        started = patina.start_session("later", adapter="gemini", moment=NOON, commit="HEAD")
+    assert (started.session.id, started.session.adapter) == (NOON_ID, "gemini")
+
+
 def test_a_start_with_an_unknown_commit_or_predecessor_is_refused(bench: Workbench) -> None:
     with pytest.raises(UsageError, match="no commit 'gone'"):
         sessions.start(bench.repository, "x", commit="gone")
