@@ -19,6 +19,7 @@ from patina_hooks.corpus.log import LOG_FILE
 from patina_hooks.corpus.outcome import Reconciled
 from patina_hooks.corpus.reconcile import reconcile
 from patina_hooks.errors import ModelError
+from patina_hooks.models.embedding import PieceSize
 from patina_hooks.models.encoding import Encoder
 from patina_hooks.plugins import Plugins
 from patina_hooks.search.vectors import Space
@@ -307,7 +308,7 @@ def test_a_sync_goes_on_in_turns_and_looks_at_git_in_each(
     monkeypatch.setattr("patina_hooks.api.TURN_SECONDS", 0.0)
     monkeypatch.setattr("patina_hooks.search.vectors._FIRST_CHUNK", 2)
     monkeypatch.setattr("patina_hooks.search.vectors._CHUNK", 2)
-    monkeypatch.setattr("patina_hooks.search.vectors._FIRST_PIECE", 2)
+    monkeypatch.setattr("patina_hooks.search.vectors.PieceSize", lambda *_: PieceSize(size=2, most=2))
     for number in range(5):
         memory.commit(f"text number {number}")
     shown: list[tuple[int, int]] = []

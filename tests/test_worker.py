@@ -28,6 +28,7 @@ from patina_hooks.git.lock import SyncLock
 from patina_hooks.git.repository import Repository
 from patina_hooks.git.spool import Event
 from patina_hooks.models import encoding
+from patina_hooks.models.embedding import PieceSize
 from patina_hooks.models.encoding import Encoder
 from patina_hooks.plugins import Plugins
 
@@ -98,7 +99,7 @@ def test_its_turns_have_one_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr("patina_hooks.sync.TURN_SECONDS", 0.0)
     monkeypatch.setattr("patina_hooks.search.vectors._CHUNK", 2)
     monkeypatch.setattr("patina_hooks.search.vectors._FIRST_CHUNK", 2)
-    monkeypatch.setattr("patina_hooks.search.vectors._FIRST_PIECE", 2)
+    monkeypatch.setattr("patina_hooks.search.vectors.PieceSize", lambda *_: PieceSize(size=2, most=2))
     opened: list[str] = []
     really = encoding.open_encoder
 

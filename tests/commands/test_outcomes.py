@@ -61,7 +61,7 @@ def test_before_init(tmp_path: Path, arguments: tuple[str, ...]) -> None:
 @pytest.mark.parametrize(
     "arguments",
     [("nonsense",), ("scry",), ("scry", "x", "--mode", "magic"), ("scry", "x", "-n", "0"), ("log", "-n", "x"),
-     ("scry", "x", "--since", "yesterday"), ("scry", "x", "--ref", "nowhere"), ("scry", "--file", "nowhere"),
+     ("scry", "x", "--since", "someday"), ("scry", "x", "--ref", "nowhere"), ("scry", "--file", "nowhere"),
      ("scry", "x", "--kind", "decisions"), ("scry", "x", "--session", "nonsense"),
      ("scry", "--file", "README.md", "--kind", "decision"),
      ("scry", "--file", "README.md", "--since", "2025-01-01"),
