@@ -203,7 +203,7 @@ class _Run:
     def _staleness(self, one: Planned, why: str, texts: int) -> Staleness:
         future = self._basis.split.future
         pairs = sum(1 for pair in self._basis.pairs if pair.kind == one.pairs and pair.moment < future)
-        pace = measured_pace(one, self._basis.space.dimensions) if why else None
+        pace = measured_pace(self._plugins, one, self._basis.space.dimensions) if why else None
         seconds = pace.seconds(texts, pairs, one.settings.epochs) if pace else None
         return Staleness(one.name, one.kind, why, pairs, seconds)
 

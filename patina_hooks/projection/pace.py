@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from patina_hooks.plugins import open_callable
 from patina_hooks.projection.interface import PairRows, TrainingTask
+from patina_hooks.projection.training import open_trainer
 
 if TYPE_CHECKING:
+    from patina_hooks.plugins import Plugins
     from patina_hooks.projection.interface import Trained, TrainingStep, Weights
     from patina_hooks.projection.plan import Planned
 
@@ -40,12 +41,12 @@ class _Unwatched:
         return None
 
 
-def measured_pace(one: Planned, dimensions: int) -> Pace | None:
+def measured_pace(plugins: Plugins, one: Planned, dimensions: int) -> Pace | None:
     """Train on a thousand drawn vectors, for one epoch; None where the trainer fails, as a run will tell."""
     task = _drawn(one, dimensions)
     begun = time.perf_counter()
     try:
-        trained: Trained = open_callable(one.train)(task, _Unwatched())
+        trained: Trained = open_trainer(plugins, one)(task, _Unwatched())
     except (Exception, SystemExit):  # a plugin's trainer
         return None
     seconds = time.perf_counter() - begun

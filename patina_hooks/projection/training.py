@@ -7,14 +7,13 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
-from math import isfinite
+from math import inf, isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from patina_hooks.errors import IndexDamaged, PluginError
 from patina_hooks.kinds import PROJECTIONS
-from patina_hooks.plugin_calls import failure_of
-from patina_hooks.plugins import open_callable
+from patina_hooks.plugin_calls import PluginFunction, failure_of
 from patina_hooks.projection.active import PROJECTIONS_FOLDER, keep_weights, open_tried
 from patina_hooks.projection.checkpoint import Checkpoint
 from patina_hooks.projection.interface import OUT_OF_TIME, TooLittleToLearn, TrainingStep
@@ -48,7 +47,7 @@ class Training:
         outcome = replace(outcome, count=len(task.train))
         begun = time.monotonic()
         try:
-            trained = open_callable(one.train)(task, watch)
+            trained = open_trainer(self._plugins, one)(task, watch)
             if trained.stopped == OUT_OF_TIME and not trained.steps:
                 return replace(outcome, stopped=OUT_OF_TIME, why="time ran out before its first epoch ended")
             about = {**self._about, "recipe": one.digest, "events_hash": outcome.events_hash}
@@ -84,6 +83,13 @@ class Training:
         with suppress(IndexDamaged, PluginError):
             return bool(self.open(weights))
         return False
+
+
+def open_trainer(plugins: Plugins, planned: Planned) -> PluginFunction:
+    """Import a trainer; no limit ends its guarded call."""
+    opened = plugins.open(PROJECTIONS, planned.kind, planned.train)
+    action = f"trainer of {planned.kind}"
+    return PluginFunction(opened.plugin, action, planned.train, opened.function, inf)
 
 
 def _point(step: TrainingStep) -> tuple[int, float, float | None]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -95,12 +98,28 @@ def test_a_trainer_that_fails_is_never_used_and_stops_no_other(memory: Memory, n
 def test_a_trainer_that_is_not_there_is_told(memory: Memory) -> None:
     asks_for(memory, ODD)
     providers = projected_by(gives())
-    import sys
-
     del vars(sys.modules["odd_projection"])["train"]
     found = run(memory, providers)
     assert "cannot open odd_projection:train" in named(found).why
     assert found.active == "whitening"
+
+
+def test_a_trainer_leaves_stdout_and_folder_alone_when_it_prints_and_changes_folder(
+    memory: Memory, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asks_for(memory, ODD)
+    folder = Path.cwd()
+
+    def train(task: TrainingTask, watch: Watch) -> Trained:
+        sys.stdout.write("printed by the trainer\n")
+        os.chdir(tmp_path)
+        return whitened(task)
+
+    assert named(run(memory, projected_by(train))).weights
+    assert Path.cwd() == folder
+    captured = capsys.readouterr()
+    assert "printed by the trainer" not in captured.out
+    assert "printed by the trainer" in captured.err
 
 
 class Halved:
