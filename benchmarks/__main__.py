@@ -20,6 +20,7 @@ GROUPS = {
     "commit": "commits",
     "start": "start",
     "search": "searching",
+    "answers": "answers",
     "sync": "syncing",
     "index": "indexing",
     "size": "sizes",

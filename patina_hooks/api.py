@@ -34,7 +34,7 @@ from patina_hooks.hook_delivery import deliver_events
 from patina_hooks.plugins import Plugins
 from patina_hooks.search.opening import Opening, open_model
 from patina_hooks.search.probing import check_encoder
-from patina_hooks.search.scry import Hit, Mode, Query, Units, scry
+from patina_hooks.search.scry import Hits, Mode, Query, Units, scry
 from patina_hooks.search.tuned import weights_for
 from patina_hooks.search.vectors import Space, answering_space, projected_space, wanted_space
 from patina_hooks.session_ids import SESSIONS_FOLDER
@@ -74,6 +74,7 @@ class Patina:
         self._failed: dict[object, PluginError | IndexDamaged] = {}  # by the same, or by space
         self._checked: set[Space] = set()
         self._index: tuple[Space, int, Near] | None = None
+        self._random: tuple[Space, str, float | None] | None = None
         self._log: tuple[int, Log] | None = None
         self._units = Units()
         self._filters: Filters | None = None
@@ -209,8 +210,10 @@ class Patina:
         ref: str | None = None,
         path: str | PathLike[str] | None = None,
         on_fault: Callable[[str], None] | None = None,
-    ) -> list[Hit]:
+    ) -> Hits:
         """The best observation of each session or commit, best first; [] where nothing is found.
+
+        `Hits` is a list; its `close_match` tells whether the best ones come close to the question.
 
         limit: 1 or more. mode: "hybrid" (words and vectors), "vector" or "lexical".
         Filters, which hold together: kinds: observations of these kinds, or of the one ("decision").
@@ -231,7 +234,7 @@ class Patina:
         )  # fmt: skip
         question = user_redaction().remove(query.text)
         if not question and query.text:
-            return []
+            return Hits()
         query = replace(query, text=question)
         try:
             try:
@@ -337,12 +340,12 @@ class Patina:
         wanted = wanted_space(self.plugins, said.recipe, self.repository.state)
         return projected_space(wanted, self.plugins, said.recipe, self.repository.state)[0]
 
-    def _found(self, query: Query) -> list[Hit]:
+    def _found(self, query: Query) -> Hits:
         """The hits, by one view of the log. Raises as `_ask` does."""
         with self._reading() as log:
             only = self._filters_of(log).allowed(self.repository, query, log.fact("folder"))
             if query.mode == "lexical":
-                return scry(log.connection, query, only, None, units=self._units)
+                return Hits(scry(log.connection, query, only, None, units=self._units)[0])
             return self._ask(log, query, only)
 
     def _filters_of(self, log: Log) -> Filters:
@@ -351,7 +354,7 @@ class Patina:
         self._filters = self._filters or Filters(log.connection)
         return self._filters
 
-    def _ask(self, log: Log, query: Query, only: Allowed) -> list[Hit]:
+    def _ask(self, log: Log, query: Query, only: Allowed) -> Hits:
         """Words and vectors together. Raises `IndexDamaged` or `PluginError` where vectors cannot be had."""
         space = answering_space(log)
         if space is None:
@@ -363,7 +366,18 @@ class Patina:
             return search(encode(), limit, texts)
 
         weights = weights_for(self.repository.state, space)
-        return scry(log.connection, query, only, nearest, weights, self._units)
+        hits, closeness = scry(log.connection, query, only, nearest, weights, self._units)
+        return Hits(hits, closeness.is_close(self._random_similarity(log, space)) if hits else None)
+
+    def _random_similarity(self, log: Log, space: Space) -> float | None:
+        """What two random texts have, which is sampled once for as long as the index stays as it is."""
+        from patina_hooks.search.closeness import random_similarity
+
+        generation = log.fact("generation", "0")
+        if self._random is None or self._random[:2] != (space, generation):
+            value = random_similarity(log.connection, self.repository.state, space, self.plugins)
+            self._random = (space, generation, value)
+        return self._random[2]
 
     def _encoding(self, space: Space, query: Query) -> Callable[[], Vectors]:
         """Gives the question's vector when it is needed: words are asked meanwhile.

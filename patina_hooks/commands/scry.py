@@ -76,8 +76,11 @@ def scry_command(
         )  # fmt: skip
     text = user_redaction().redact(text)
     if as_json:
-        click.echo(json.dumps({"query": text, "mode": mode, "hits": [asdict(hit) for hit in hits]}))
+        answer = {"query": text, "mode": mode, "close_match": hits.close_match}
+        click.echo(json.dumps({**answer, "hits": [asdict(hit) for hit in hits]}))
     elif hits:
+        if hits.close_match is False:
+            say("no close match: the hits may have nothing to do with the question")
         click.echo("\n\n".join(_entry(number, hit) for number, hit in enumerate(hits, 1)))
     else:
         say(f"nothing was found for {clean_line(text)!r}")

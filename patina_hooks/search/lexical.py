@@ -51,6 +51,15 @@ class Words:
         rows = self._search("session_words", self._match("session", column), limit)
         return _without_border(rows, limit)
 
+    def counts(self) -> dict[str, int]:
+        """Return each term of the query, and how many observations have it."""
+        counts = self._counts("observation_terms")
+        return {term: counts.get(term, 0) for term in self._terms}
+
+    def total(self) -> int:
+        """Return how many observations there are."""
+        return self._total("observation_words")
+
     def _match(self, what: str, column: str) -> str:
         terms = self._telling(f"{what}_terms", f"{what}_words")
         return " OR ".join(f'{column} : "{self._terms[term]}"' for term in terms)
@@ -66,16 +75,23 @@ class Words:
 
     def _telling(self, vocabulary: str, table: str) -> list[str]:
         """The terms that not too many texts have; all of them where every one is common."""
-        # FTS5 keeps one small row for each text: counted by pages, 0.01 ms where `observation` takes 8.
-        total = self._connection.execute(f"SELECT count(*) FROM {table}_docsize").fetchone()[0]
-        ask = f"SELECT doc FROM {vocabulary} WHERE term = ?"
-        counts = {}
-        for term in self._terms:
-            row = self._connection.execute(ask, (term,)).fetchone()
-            if row:
-                counts[term] = int(row[0])
+        counts, total = self._counts(vocabulary), self._total(table)
         rare = [term for term, documents in counts.items() if documents <= max(_COMMON * total, 5)]
         return rare or list(counts)
+
+    def _counts(self, vocabulary: str) -> dict[str, int]:
+        """Return those terms of the query that some text has, and how many have each."""
+        statement = f"SELECT doc FROM {vocabulary} WHERE term = ?"
+        counts = {}
+        for term in self._terms:
+            row = self._connection.execute(statement, (term,)).fetchone()
+            if row:
+                counts[term] = int(row[0])
+        return counts
+
+    def _total(self, table: str) -> int:
+        # FTS5 keeps one small row for each text: counted by pages, 0.01 ms where `observation` takes 8.
+        return int(self._connection.execute(f"SELECT count(*) FROM {table}_docsize").fetchone()[0])
 
 
 def _without_border(rows: list[tuple[int, float]], limit: int) -> list[tuple[int, float]]:
@@ -86,6 +102,11 @@ def _without_border(rows: list[tuple[int, float]], limit: int) -> list[tuple[int
 
 def _among(rows: list[tuple[int, float]], ids: set[int]) -> list[tuple[int, float]]:
     return [row for row in rows if row[0] in ids]
+
+
+def terms_of(text: str) -> frozenset[str]:
+    """Return the terms of a text as the index holds them, of its beginning where it is long."""
+    return frozenset(_terms(text))
 
 
 def _terms(query: str) -> dict[str, str]:

@@ -11,14 +11,16 @@ import json
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from heapq import nsmallest
 from itertools import islice
 from typing import Literal, NamedTuple
 
 from patina_hooks.corpus.timeline import SESSION_OF_COMMIT
+from patina_hooks.search.closeness import LOOKED_AT, Closeness, coverage
 from patina_hooks.search.duplicates import Duplicates, Saying, group_duplicates, read_sayings
 from patina_hooks.search.filters import Allowed
 from patina_hooks.search.fusion import WEIGHTS, fuse
-from patina_hooks.search.lexical import Words
+from patina_hooks.search.lexical import Words, terms_of
 
 Mode = Literal["hybrid", "vector", "lexical"]
 Nearest = Callable[[int, "frozenset[bytes] | None"], "list[tuple[bytes, float]]"]
@@ -74,6 +76,18 @@ class Hit:
     also_commits: tuple[str, ...] = ()
 
 
+class Hits(list[Hit]):
+    """The hits of a question, best first.
+
+    close_match: whether the best ones come close to the question, see `patina_hooks.search.closeness`; None
+    where that cannot be told (words alone were asked, or there is no hit).
+    """
+
+    def __init__(self, hits: Iterable[Hit] = (), close_match: bool | None = None) -> None:
+        super().__init__(hits)
+        self.close_match = close_match
+
+
 class _Candidate(NamedTuple):
     """One live observation: what decides whether it is shown. There are hundreds a question, and a tuple is
     made in a tenth of a dataclass's time. key: its content's hash, by which ties are decided."""
@@ -112,9 +126,12 @@ def scry(
     nearest: Nearest | None,
     weights: Mapping[str, float] = WEIGHTS,
     units: Units | None = None,
-) -> list[Hit]:
-    """The best hits, best first. nearest: asks the vector index, None to do without; weights: by channel;
-    units: those of the last question on this connection."""
+) -> tuple[list[Hit], Closeness]:
+    """Return the best hits, best first, and what tells how close they come to the question.
+
+    nearest: asks the vector index, None to do without; weights: by channel; units: those of the last question
+    on this connection.
+    """
     evidence = _Evidence()
     if query.mode != "vector":
         _ask_words(connection, query, allowed, evidence)
@@ -131,7 +148,24 @@ def scry(
         _hit(connection, group, sayings, scores[group.best], evidence, shown, allowed, units)
         for group in group_duplicates(best, sayings)
     )
-    return list(islice((hit for hit in hits if hit is not None), query.limit))
+    shown_hits = list(islice((hit for hit in hits if hit is not None), query.limit))
+    return shown_hits, _closeness(connection, query.text, evidence)
+
+
+def _closeness(connection: sqlite3.Connection, text: str, evidence: _Evidence) -> Closeness:
+    """Compare the question with the best texts that words and vectors found."""
+    numbers = [
+        number
+        for scores in evidence.observations.values()
+        for number in nsmallest(LOOKED_AT, scores, key=lambda number: (-scores[number], number))
+    ]
+    rows = connection.execute(
+        "SELECT text FROM observation WHERE id IN (SELECT value FROM json_each(?))", (json.dumps(numbers),)
+    )
+    words = Words(connection, text)
+    similarity = max(evidence.observations.get("vector", {}).values(), default=None)
+    share = coverage(words.counts(), words.total(), [terms_of(row[0]) for row in rows])
+    return Closeness(similarity, share, words.total())
 
 
 def _ask_words(connection: sqlite3.Connection, query: Query, allowed: Allowed, evidence: _Evidence) -> None:

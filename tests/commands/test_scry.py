@@ -23,7 +23,7 @@ KEYS = {
 
 def test_json_is_as_documented(shell: Shell) -> None:
     found = json.loads(shell.out("scry", "marmots parse by hand", "--json"))
-    assert found.keys() == {"query", "mode", "hits"}
+    assert found.keys() == {"query", "mode", "close_match", "hits"}
     assert (found["query"], found["mode"]) == ("marmots parse by hand", "hybrid")
     first = found["hits"][0]
     assert all(hit.keys() == KEYS for hit in found["hits"])
