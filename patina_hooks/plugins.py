@@ -134,6 +134,10 @@ class Plugins:
         plugins = (self._find(RUNTIMES, runtime).plugin, self._find(MODELS, model).plugin)
         return tuple(name for plugin in plugins if (name := self._distributions.get(plugin)))
 
+    def distribution_of(self, plugin: str) -> str | None:
+        """The distribution that installs a plugin, None where it belongs to none."""
+        return self._distributions.get(plugin)
+
     def runtimes(self) -> tuple[RuntimeSpec, ...]:
         return self._all(RUNTIMES)
 

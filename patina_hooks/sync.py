@@ -40,6 +40,7 @@ from patina_hooks.models.cache import drop_malformed
 from patina_hooks.pairs.update import Extracted, update_pairs
 from patina_hooks.plugin_calls import recorded_in
 from patina_hooks.plugins import Plugins
+from patina_hooks.provenance import record_releases
 from patina_hooks.recipe import Recipe
 from patina_hooks.recorded_faults import kept_faults, store_faults, stored_faults
 from patina_hooks.redaction import Redaction
@@ -221,6 +222,7 @@ def _synchronise(
         )
         run.mishaps += extractors.faults
         _pairs(log, plugins, run, retry=not quick)
+        record_releases(log, plugins)
         _queue(log, reconciled, run)
         if said.recipe is not None:
             _vectors(repository, log, plugins, said.recipe, run, open_model, limits, show, full)

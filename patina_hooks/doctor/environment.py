@@ -64,10 +64,19 @@ def check_hooks(repository: Repository, plugins: Plugins) -> Iterator[Finding]:
 
 
 def check_plugins(repository: Repository, plugins: Plugins) -> Iterator[Finding]:
-    """List loaded plugins and their errors."""
+    """List loaded plugins, those that changed without a new version of what they provide, and errors."""
+    from patina_hooks.corpus.log import LOG_FILE, Log
+    from patina_hooks.provenance import changed_releases
+
     infos = plugins.info()
     names = ", ".join(f"{one.name} {one.version}".strip() for one in infos)
     yield Finding("plugins", "ok", f"loaded: {names}")
+    if (repository.state / LOG_FILE).is_file():
+        with Log(repository.state, create=False) as log:
+            for what, made, installed in changed_releases(log, plugins):
+                message = f"{what}: made by {made}, installed is {installed}"
+                reason = "its version did not change: what it makes may have"
+                yield Finding("plugins", "warning", message, reason, "patina sync --full")
     for fault in plugins.faults:
         fix = fault.hint or f"PATINA_DISABLE_PLUGINS={fault.plugin} turns it off"
         yield Finding("plugins", "fault", f"{fault.plugin}: {fault.where}", fault.error, fix)

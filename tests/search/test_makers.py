@@ -24,7 +24,12 @@ from patina_hooks.models.probes import PROBES_FILE
 from patina_hooks.search.vectors import answering_space
 
 MODULE = """
-from patina_hooks import ModelSpec, RuntimeSpec, hookimpl
+from patina_hooks import ExtractorSpec, ModelSpec, RuntimeSpec, hookimpl
+
+
+@hookimpl
+def patina_register_extractors():
+    yield ExtractorSpec("ticket", 1, "commit", "patina_mine.tickets:extract")
 
 
 @hookimpl
@@ -67,6 +72,13 @@ class HashModel:
             raise MemoryError
         return self.table[ids]
 """
+TICKETS = """
+from patina_hooks import Extraction
+
+
+def extract(document):
+    return Extraction(())
+"""
 RECIPE = "version: 2\nembedding_model: hash-64\nruntime: {}\n"
 SEARCH_TWICE = """
 import patina_hooks
@@ -94,6 +106,7 @@ class Installed:
     def install(self, version: str, seed: int = 0, query_prefix: str = "") -> None:
         shutil.rmtree(self.site.folder, ignore_errors=True)
         files = {
+            "patina_mine/tickets.py": TICKETS,
             "patina_mine/__init__.py": MODULE.replace("QUERY_PREFIX", repr(query_prefix)),
             "patina_mine/runtime.py": RUNTIME.replace("SEED", str(seed)),
         }
@@ -272,3 +285,14 @@ def test_one_text_is_set_aside_when_a_runtime_fails_on_it(installed: Installed) 
     assert "1 text embedded" in installed.sync().stdout
     assert "refused" not in installed.doctor()
     assert installed.best("unreadable") == "an unreadable text"
+
+
+def test_the_doctor_tells_that_an_extractor_changed_when_its_version_did_not(installed: Installed) -> None:
+    assert installed.doctor()["plugins"]["level"] == "ok"
+    installed.install("0.2.0")
+    installed.sync()
+    found = installed.doctor()["plugins"]
+    message = "extractor ticket: made by patina-mine 0.1.0, installed is patina-mine 0.2.0"
+    assert (found["what"], found["fix"]) == (message, "patina sync --full")
+    installed.sync("--full")
+    assert installed.doctor()["plugins"]["level"] == "ok"
