@@ -49,6 +49,7 @@ class Allowed:
         self._conditions = conditions
         self._evaluated = False
         self._tested: dict[object, bool] = {}
+        self._enough = 0  # of `_PREFIXES`, what sufficed for the question before
         self._text_keys: frozenset[bytes] | None = None
         self._places: frozenset[tuple[str | None, str]] | None = None
         if conditions:
@@ -95,12 +96,15 @@ class Allowed:
             return fetch(limit)
         if not self._evaluated:
             for times in _PREFIXES:
+                if times < self._enough:
+                    continue
                 rows = fetch(times * limit)
                 whole = len(rows) < times * limit
                 # Which of several equal rows came last is not known.
                 sure = rows if whole else [row for row in rows if row[1] != rows[-1][1]]
                 kept = _first_kept(sure, keep, limit)
                 if whole or len(kept) == limit:
+                    self._enough = times
                     return kept
             self._evaluate()
         return exactly()
