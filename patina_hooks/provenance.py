@@ -13,8 +13,8 @@ from typing import Final
 from patina_hooks.corpus.log import Log
 from patina_hooks.kinds import EXTRACTORS, GENERATORS
 from patina_hooks.models.makers import installed_version
+from patina_hooks.plugin_calls import BUILTIN
 from patina_hooks.plugins import Plugins
-from patina_hooks.recipe import BUILTIN
 
 _FACT: Final = "made by"
 
@@ -31,7 +31,7 @@ def record_releases(log: Log, plugins: Plugins) -> None:
 
 
 def changed_releases(log: Log, plugins: Plugins) -> Iterator[tuple[str, str, str]]:
-    """Give (what a plugin provides, release that made what is stored, installed release) where these differ."""
+    """Yield what was made by another release than the installed one: (name, made by, installed)."""
     known = log.parsed(_FACT, "{}", _read)
     for key, owner in _owners(plugins):
         installed = _release(plugins, owner)
@@ -40,14 +40,15 @@ def changed_releases(log: Log, plugins: Plugins) -> Iterator[tuple[str, str, str
 
 
 def _owners(plugins: Plugins) -> Iterator[tuple[str, str]]:
-    """Key of each extractor and generator of a plugin that is not patina's own -> the plugin."""
-    provided = [
-        *((EXTRACTORS.noun, one, plugins.owner(EXTRACTORS, one.name)) for one in plugins.extractors()),
-        *((GENERATORS.noun, one, plugins.owner(GENERATORS, one.name)) for one in plugins.pair_generators()),
-    ]
-    for noun, spec, owner in provided:
-        if owner != BUILTIN:
-            yield f"{noun} {spec.name} {spec.version}", owner
+    """Yield the key and the plugin of each extractor and generator that patina does not provide."""
+    extractors = [(spec.name, spec.version) for spec in plugins.extractors()]
+    generators = [(spec.name, spec.version) for spec in plugins.pair_generators()]
+    for name, version in extractors:
+        if (owner := plugins.owner(EXTRACTORS, name)) != BUILTIN:
+            yield f"{EXTRACTORS.noun} {name} {version}", owner
+    for name, version in generators:
+        if (owner := plugins.owner(GENERATORS, name)) != BUILTIN:
+            yield f"{GENERATORS.noun} {name} {version}", owner
 
 
 def _release(plugins: Plugins, plugin: str) -> str:
@@ -57,7 +58,7 @@ def _release(plugins: Plugins, plugin: str) -> str:
 
 
 def _read(stored: dict[str, str]) -> dict[str, str]:
-    """Raises TypeError for what `record_releases` did not write."""
+    """Check what `record_releases` wrote; raise TypeError for anything else."""
     if not isinstance(stored, dict) or not all(isinstance(release, str) for release in stored.values()):
         raise TypeError(stored)
     return stored
