@@ -284,7 +284,7 @@ def test_an_index_that_misses_many_is_told_of_with_the_fix(
     from support.small_graphs import providers
 
     search = GraphIndex.search
-    monkeypatch.setattr(GraphIndex, "search", lambda self, query, limit: search(self, -query, limit))
+    monkeypatch.setattr(GraphIndex, "search", lambda self, query, *more: search(self, -query, *more))
     (finding,) = findings(graphs, providers())["recall"]
     assert (finding.level, finding.fix) == ("warning", "write in .patina/oxidize.yaml: index: exact")
 
@@ -295,7 +295,7 @@ def test_a_text_is_not_its_own_neighbour(graphs: Memory, monkeypatch: pytest.Mon
     from support.small_graphs import providers
 
     search = GraphIndex.search
-    monkeypatch.setattr(GraphIndex, "search", lambda self, query, limit: search(self, query, 1))
+    monkeypatch.setattr(GraphIndex, "search", lambda self, query, limit, *more: search(self, query, 1, *more))
     (finding,) = findings(graphs, providers())["recall"]
     assert finding.figures["recall@10"] < 0.05, "with itself it would be a tenth"
 

@@ -15,7 +15,7 @@ from support.workers import recorded, wait_for_workers
 
 from patina_hooks.git import stub
 from patina_hooks.git.hooks import EVENTS
-from patina_hooks.git.lock import SYNC_LOCK, SyncLock
+from patina_hooks.git.lock import SyncLock
 from patina_hooks.worker import WORKER_LOCK
 
 _HISTORIES = [folder for folder in [history_folder()] if folder and (folder / "replay.py").is_file()]
@@ -53,7 +53,7 @@ def test_the_real_history_with_real_hooks(
     monkeypatch.setenv("PATINA_DISABLE_PLUGINS", "patina-minilm")
     memory = walk(history, tmp_path, monkeypatch)
     wait_for_workers(memory)
-    with SyncLock(memory.state / WORKER_LOCK), SyncLock(memory.state / SYNC_LOCK):
+    with SyncLock(memory.state / WORKER_LOCK):
         live = set(memory.git("rev-list", "--branches", "--tags=session-*").split())
         for oid, kinds in recorded(memory).items():
             # The walk leaves a line of work and comes back to it when it is merged.
