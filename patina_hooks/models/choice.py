@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Final
 
 from patina_hooks.errors import ModelError, PluginError, SettingsError
 from patina_hooks.installation import install_command, providers_of
+from patina_hooks.kinds import RUNTIMES
 from patina_hooks.model_types import ModelSpec, RuntimeSpec
-from patina_hooks.plugins import open_callable
 
 if TYPE_CHECKING:
     from patina_hooks.plugins import Plugins
@@ -171,8 +171,9 @@ def runtime_for(plugins: Plugins, spec: ModelSpec, wanted: str = AUTO) -> Runtim
         choice = choose_runtime(spec, here, this_platform(), elsewhere=elsewhere)
     else:
         choice = _asked_for(plugins, spec, wanted)
-    runtime = plugins.runtime(provider_of(spec, choice.runtime))
-    return replace(choice, variant=_variant(runtime, spec)) if runtime.variant else choice
+    provider = provider_of(spec, choice.runtime)
+    reference = plugins.runtime(provider).variant
+    return replace(choice, variant=_variant(plugins, provider, reference, spec)) if reference else choice
 
 
 def _asked_for(plugins: Plugins, spec: ModelSpec, wanted: str) -> RuntimeChoice:
@@ -199,14 +200,17 @@ def _fileless(plugins: Plugins, wanted: str) -> RuntimeSpec:
     return _provided(plugins, _runtime(wanted))
 
 
-def _variant(runtime: RuntimeSpec, spec: ModelSpec) -> str:
+def _variant(plugins: Plugins, provider: str, reference: str, spec: ModelSpec) -> str:
     try:
-        return str(open_callable(runtime.variant)(spec))
+        return str(plugins.open(RUNTIMES, provider, reference)(spec))
     except PluginError:
         raise
-    except Exception as error:  # a sync asks for it: what a plugin does wrong is a fault of its model
+    except (
+        Exception,
+        SystemExit,
+    ) as error:  # of a plugin: a fault of its model
         hint = error.hint if isinstance(error, SettingsError) else ""
-        raise ModelError(f"the runtime {runtime.name} cannot be used: {error}", hint=hint) from error
+        raise ModelError(f"the runtime {provider} cannot be used: {error}", hint=hint) from error
 
 
 def _provided(plugins: Plugins, name: str) -> RuntimeSpec:

@@ -180,3 +180,18 @@ def test_looking_for_modules_does_not_import_them() -> None:
     sys.modules.pop("wave", None)
     assert missing_modules(RuntimeSpec("x", "a:b", modules=("wave",))) == ()
     assert "wave" not in sys.modules
+
+
+def test_the_variant_of_a_runtime_stays_out_of_stdout_when_it_prints(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def noisy(spec: ModelSpec) -> str:
+        sys.stdout.write("printed by the runtime\n")
+        return spec.name
+
+    monkeypatch.setitem(sys.modules, "acme_settings", SimpleNamespace(noisy=noisy))
+    specs = [RuntimeSpec("noisy", "acme:open", variant="acme_settings:noisy")]
+    plugins = Plugins()
+    plugins.register(SimpleNamespace(patina_register_runtimes=hookimpl(lambda: specs)), "acme")
+    assert runtime_for(plugins, model("noisy")).variant == "acme"
+    assert capsys.readouterr() == ("", "printed by the runtime\n")
