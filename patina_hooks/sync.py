@@ -48,6 +48,7 @@ from patina_hooks.search.probing import compared_space, record_makers
 from patina_hooks.search.refused import refused_texts
 from patina_hooks.search.vectors import Embedded, Space, VectorUpdate, projected_space, wanted_space
 from patina_hooks.types import Fault
+from patina_hooks.worker_log import WORKER, resolve_errors
 
 if TYPE_CHECKING:
     from patina_hooks.models.encoding import Encoder
@@ -166,6 +167,8 @@ def synchronise(
         if run.is_reconciled:
             deliver(run.events)
         raise
+    if not background:
+        resolve_errors(repository.state, WORKER)
     return replace(report, faults=tuple(dict.fromkeys((*report.faults, *deliver(run.events)))))
 
 

@@ -26,6 +26,7 @@ from patina_hooks.git.environment import is_dropped, trust_variables
 from patina_hooks.git.lock import SyncLock
 from patina_hooks.hook_delivery import BackgroundDelivery
 from patina_hooks.telemetry import stay_offline
+from patina_hooks.worker_log import LOG, WORKER, Job
 
 if TYPE_CHECKING:
     from patina_hooks.events import EventQueue
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
 # for event hooks; the sync lock only while the log is written, so that a command which the user types need
 # not wait for the rebase.
 WORKER_LOCK = "worker.lock"
-LOG = "patina.log"
 _STATE_FOLDER = "patina"
 _SYNC_WAIT_SECONDS = 3600.0
 _POLL_SECONDS = 0.5
@@ -243,7 +243,7 @@ def _events(events: tuple[spool.Event, ...]) -> str:
     return ", ".join(f"{names.count(name)} {name}" for name in dict.fromkeys(names)) or "no noted event"
 
 
-def logged(state: Path, work: Callable[[], None]) -> bool:
+def logged(state: Path, work: Callable[[], None], job: Job = WORKER) -> bool:
     """Whether the work was done; what went wrong is in the log."""
     import logging
     from logging.handlers import RotatingFileHandler
@@ -266,7 +266,7 @@ def logged(state: Path, work: Callable[[], None]) -> bool:
     try:
         work()
     except Exception:
-        log.exception("the worker failed; the next event, or `patina sync`, tries again")
+        log.exception("%s; `%s` tries again", job.failed, job.command)
         return False
     finally:
         log.removeHandler(handler)

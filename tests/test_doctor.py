@@ -113,6 +113,11 @@ def worker_that_failed(memory: Memory) -> None:
     (memory.state / "patina.log").write_text("2025-11-01 1 INFO in step\n2025-11-01 2 ERROR no luck\n")
 
 
+def training_that_failed(memory: Memory) -> None:
+    lines = "2025-11-01 1 ERROR training failed; `patina oxidize` tries again\n2025-11-01 2 INFO in step\n"
+    (memory.state / "patina.log").write_text(lines)
+
+
 def link_in_the_state(memory: Memory) -> None:
     (memory.state / "patina.log").symlink_to(memory.root / "elsewhere")
 
@@ -126,9 +131,9 @@ def state_that_is_gone(memory: Memory) -> None:
 FAULTS: list[tuple[Callable[[Memory], None], str, str, str, str]] = [
     (settings_that_do_not_parse, "settings", "fault", ".patina/config.toml:1: ", ".patina/config.toml"),
     (recipe_with_a_slip, "recipe", "fault", "unknown key 'modle'", ".patina/oxidize.yaml"),
-    (model_nobody_has, "model", "fault", "no-such-model", "patina plugins"),
+    (model_nobody_has, "model", "fault", "no-such-model", ".patina/oxidize.yaml"),
     (hook_that_is_gone, "hooks", "warning", "post-commit: absent", "patina install"),
-    (rebase_under_way, "git", "warning", "rebase, am or cherry-pick", "git status"),
+    (rebase_under_way, "git", "warning", "rebase, am or cherry-pick", "git rebase --abort"),
     (shallow_clone, "git", "warning", "shallow", "git fetch --unshallow"),
     (state_that_others_read, "state", "warning", "can be read by others", "chmod 700 "),
     (link_in_the_state, "state", "fault", "is a link", "rm "),
@@ -142,6 +147,7 @@ FAULTS: list[tuple[Callable[[Memory], None], str, str, str, str]] = [
     (texts_that_wait, "log", "warning", "1 texts are not embedded yet", "patina sync"),
     (events_that_wait, "worker", "warning", "events wait for the worker", "patina sync"),
     (worker_that_failed, "worker", "warning", "ERROR no luck", "patina sync"),
+    (training_that_failed, "worker", "warning", "ERROR training failed", "patina oxidize"),
 ]
 
 

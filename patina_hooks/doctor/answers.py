@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 
 _LEAST_RECALL = 0.9
+_LOOKS = ("", "patina plugins", "patina doctor")
+"""Hints that show more and change nothing."""
 
 
 def check_vectors(repository: Repository, plugins: Plugins) -> Iterator[Finding]:
@@ -142,7 +144,7 @@ def check_model(repository: Repository, plugins: Plugins) -> Iterator[Finding]:
     if not failed:
         yield Finding("model", "ok", f"{name}: {len(results)} contract checks pass")
     for result in failed:
-        fix = result.hint or "patina plugins"
+        fix = result.hint if result.hint not in _LOOKS else f"edit {RECIPE_FILE}: another model or runtime"
         yield Finding("model", "fault", f"{name}: {result.name}", result.detail, fix)
 
 

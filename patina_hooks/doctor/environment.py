@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 from collections.abc import Iterator
+from pathlib import Path
 
 from patina_hooks.configuration import configuration
 from patina_hooks.doctor.finding import Finding
@@ -25,9 +27,24 @@ def check_git(repository: Repository, plugins: Plugins) -> Iterator[Finding]:
     if repository.shallow():
         why = "what lies beyond the border is not recorded"
         yield Finding("git", "warning", "this clone is shallow", why, "git fetch --unshallow")
-    if repository.in_progress():
-        why = "the worker waits for its end"
-        yield Finding("git", "warning", "a rebase, am or cherry-pick is under way", why, "git status")
+    for folder in repository.operations():
+        why, command = "the worker waits for its end", operation_command(folder)
+        fix = f"{command} --continue, or: {command} --abort"
+        yield Finding("git", "warning", "a rebase, am or cherry-pick is under way", why, fix)
+
+
+def operation_command(folder: Path) -> str:
+    """Write the git command whose unfinished work this folder of a git directory keeps."""
+    name = "rebase"
+    if folder.name == "sequencer":
+        name = "revert" if (folder.parent / "REVERT_HEAD").exists() else "cherry-pick"
+    elif (folder / "applying").exists():
+        name = "am"
+    try:
+        tree = Path(os.fsdecode((folder.parent / "gitdir").read_bytes()).strip()).parent
+    except OSError:  # of the main work tree, where commands are typed
+        return f"git {name}"
+    return f"git -C {shlex.quote(str(tree))} {name}"
 
 
 def check_configuration(repository: Repository, plugins: Plugins) -> Iterator[Finding]:

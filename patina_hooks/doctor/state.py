@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,9 +11,9 @@ from patina_hooks.corpus.log import Log
 from patina_hooks.doctor.finding import Finding
 from patina_hooks.files import irregular_entries, removal_of
 from patina_hooks.git.repository import Repository
+from patina_hooks.plugin_calls import BUILTIN
 from patina_hooks.plugins import Plugins
-
-_LOG_TAIL = 20_000
+from patina_hooks.types import Fault
 
 
 def check_state(repository: Repository, plugins: Plugins) -> Iterator[Finding]:
@@ -26,12 +27,32 @@ def check_state(repository: Repository, plugins: Plugins) -> Iterator[Finding]:
         yield Finding("state", "warning", f"{state} is not there", "nothing is recorded yet", "patina init")
     elif not os.access(state, os.W_OK):
         yield Finding(
-            "state", "fault", f"{state} cannot be written", "nothing new is recorded", f"ls -ld {state}"
+            "state", "fault", f"{state} cannot be written", "nothing new is recorded", _owning(state)
         )
     elif state.stat().st_mode & 0o077:
-        yield Finding("state", "warning", f"{state} can be read by others", fix=f"chmod 700 {state}")
+        yield Finding(
+            "state", "warning", f"{state} can be read by others", fix=f"chmod 700 {shlex.quote(str(state))}"
+        )
     else:
         yield Finding("state", "ok", str(state))
+
+
+def _clearing(fault: Fault) -> str:
+    """Write the command after which a recorded fault is recorded no more.
+
+    Each sync judges patina's own faults again; those of a plugin are gone where it is not called.
+    """
+    if fault.plugin == BUILTIN:
+        return "patina sync"
+    return f"PATINA_DISABLE_PLUGINS={shlex.quote(fault.plugin)} patina sync --full"
+
+
+def _owning(folder: Path) -> str:
+    """Write the command that makes a folder writable for who runs this process."""
+    name = shlex.quote(str(folder))
+    if hasattr(os, "getuid") and folder.stat().st_uid != os.getuid():
+        return f'sudo chown -R "$(id -u)" {name}'
+    return f"chmod u+rwx {name}"
 
 
 def check_log(repository: Repository, plugins: Plugins) -> Iterator[Finding]:
@@ -45,7 +66,7 @@ def check_log(repository: Repository, plugins: Plugins) -> Iterator[Finding]:
         from patina_hooks.recorded_faults import kept_faults
 
         for fault in kept_faults(log):
-            fix = fault.hint or "patina log --kind fault"
+            fix = fault.hint or _clearing(fault)
             yield Finding("log", "fault", f"{fault.plugin}: {fault.where}", fault.error, fix)
         pending = counts(log.connection)["pending"]
         if pending:
@@ -85,7 +106,7 @@ def check_worker(repository: Repository, plugins: Plugins) -> Iterator[Finding]:
     """Check for pending events and for errors of the worker."""
     from patina_hooks.git import spool
     from patina_hooks.running_calls import running_calls, text_of
-    from patina_hooks.worker import LOG
+    from patina_hooks.worker_log import JOBS, LOG, unresolved_errors
 
     if not repository.state.is_dir():
         return
@@ -96,26 +117,9 @@ def check_worker(repository: Repository, plugins: Plugins) -> Iterator[Finding]:
     waiting = 0 if calls else spool.pending(repository.state)
     if waiting:
         yield Finding("worker", "warning", "events wait for the worker", f"{waiting} bytes", "patina sync")
-    errors = _last_errors(repository.state / LOG)
-    if errors:
+    errors = [(job, lines) for job in JOBS if (lines := unresolved_errors(repository.state, job))]
+    for job, lines in errors:
         why = f"see {repository.state / LOG}"
-        yield Finding("worker", "warning", f"its log ends with: {errors[-1]}", why, "patina sync")
-    elif not waiting and not calls:
+        yield Finding("worker", "warning", f"its log ends with: {lines[-1]}", why, job.command)
+    if not errors and not waiting and not calls:
         yield Finding("worker", "ok", "nothing waits")
-
-
-def _last_errors(path: Path) -> list[str]:
-    """Errors since the worker last said that all is in step."""
-    try:
-        with path.open("rb") as file:
-            file.seek(max(0, path.stat().st_size - _LOG_TAIL))
-            lines = file.read().decode("utf-8", "replace").splitlines()
-    except OSError:
-        return []
-    errors: list[str] = []
-    for line in lines:
-        if " INFO in step" in line:
-            errors.clear()
-        elif " ERROR " in line:
-            errors.append(line)
-    return errors

@@ -227,8 +227,12 @@ class Repository:
 
     def in_progress(self) -> bool:
         """Whether a rebase, am or cherry-pick sequence is under way in any work tree."""
+        return bool(self.operations())
+
+    def operations(self) -> list[Path]:
+        """List the folders in which git keeps an unfinished rebase, am or cherry-pick of any work tree."""
         folders = [self.common, *(self.common / "worktrees").glob("*")]
-        return any((folder / name).exists() for folder in folders for name in _IN_PROGRESS)
+        return [folder / name for folder in folders for name in _IN_PROGRESS if (folder / name).exists()]
 
     # --- commits --------------------------------------------------------------------------------
 

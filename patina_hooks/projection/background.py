@@ -24,6 +24,7 @@ from patina_hooks.files import replace_file
 from patina_hooks.projection.active import PROJECTIONS_FOLDER, is_raw_wanted
 from patina_hooks.projection.report import Report, last_report
 from patina_hooks.worker import detach, logged, open_repository, start
+from patina_hooks.worker_log import TRAINING
 
 if TYPE_CHECKING:
     from patina_hooks.git.repository import Repository
@@ -100,7 +101,7 @@ def main(arguments: list[str]) -> int:
     with suppress(ValueError, OSError, PatinaError):
         common, work_tree = (Path(argument).resolve() for argument in arguments)
         repository = open_repository(common, work_tree)
-        logged(repository.state, lambda: _train(repository))
+        logged(repository.state, lambda: _train(repository), TRAINING)
     return 0
 
 

@@ -42,6 +42,7 @@ from patina_hooks.projection.verdict import Verdict, decide
 from patina_hooks.search.opening import open_space
 from patina_hooks.search.vectors import answering_space
 from patina_hooks.types import RepositoryPaths
+from patina_hooks.worker_log import TRAINING, resolve_errors
 
 if TYPE_CHECKING:
     from patina_hooks.api import Patina
@@ -109,6 +110,7 @@ def oxidize(
         run = _Run(patina, progress, on_step)
         report = run.run(full=full, only=only, force=force, seconds=seconds)
     # Event hooks are called with no lock held.
+    resolve_errors(patina.repository.state, TRAINING)
     patina.deliver_events()
     run.notify(report)
     return report

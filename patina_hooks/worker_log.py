@@ -1,0 +1,67 @@
+"""What background processes left in the worker's log: errors that nothing has resolved since."""
+
+from __future__ import annotations
+
+import os
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+LOG: Final = "patina.log"
+_TAIL: Final = 20_000  # bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A background job: how its log lines begin, and the command that does the same in the foreground."""
+
+    failed: str
+    succeeded: str
+    command: str
+
+
+WORKER: Final = Job("the worker failed", "in step", "patina sync")
+TRAINING: Final = Job("training failed", "trained", "patina oxidize")
+JOBS: Final = (WORKER, TRAINING)
+
+
+def unresolved_errors(state: Path, job: Job) -> list[str]:
+    """Read the errors of a job since it last succeeded, here or in the foreground."""
+    errors: list[str] = []
+    for line in _tail(state / LOG):
+        if f" INFO {job.succeeded}" in line:
+            errors.clear()
+        elif " ERROR " in line and _job_of(line) is job:
+            errors.append(line)
+    return errors
+
+
+def resolve_errors(state: Path, job: Job) -> None:
+    """Record that a command did what failed in the background; without errors nothing is written."""
+    if not unresolved_errors(state, job):
+        return
+    moment = time.strftime("%Y-%m-%d %H:%M:%S")
+    line = f"{moment},000 {os.getpid()} INFO {job.succeeded} after {job.command}\n"
+    with suppress(OSError):  # the doctor goes on to tell
+        handle = os.open(state / LOG, os.O_WRONLY | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0))
+        try:
+            os.write(handle, line.encode())
+        finally:
+            os.close(handle)
+
+
+def _job_of(line: str) -> Job:
+    return next((job for job in JOBS if f" ERROR {job.failed}" in line), WORKER)
+
+
+def _tail(path: Path) -> list[str]:
+    try:
+        if not path.is_file():
+            return []
+        with path.open("rb") as file:
+            file.seek(max(0, path.stat().st_size - _TAIL))
+            return file.read().decode("utf-8", "replace").splitlines()
+    except OSError:
+        return []
