@@ -49,6 +49,7 @@ _UNSPACED = re.compile(
     "|[\u0e01-\u0e30\u0e32\u0e33\u0e40-\u0e46\u0e81-\u0ec6\u0edc-\u0edf\u1000-\u103f\u1050-\u108f\u1780-\u17b3\u17d7"
     "\ue500-\ue5ff\ue700-\ue79f\uee80-\ueeff]+)"
 )
+_NO_WORD = re.compile(r"[^\w\s\x00-\x7f]")
 _TERM = re.compile("(?:[^\\W_]|[\ue000-\uf1ff])+")
 
 
@@ -82,7 +83,13 @@ def _composed(text: str) -> str:
     if text.isascii():
         return text
     text = _COMPATIBLE.sub(lambda run: unicodedata.normalize("NFKC", run[0]), text)
+    text = _NO_WORD.sub(_without_unassigned, text)
     return unicodedata.normalize("NFC", text).translate(_POINTS).translate(_SIGNS)
+
+
+def _without_unassigned(character: re.Match[str]) -> str:
+    """Replace what is no character yet: unicode61 keeps it in a word, and a query splits there."""
+    return " " if unicodedata.category(character[0]) == "Cn" else character[0]
 
 
 def _grams(run: str) -> list[str]:

@@ -9,7 +9,7 @@ from contextlib import closing
 from typing import Literal
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from support.history import Corpus, corpora
 
@@ -103,6 +103,7 @@ def test_every_word_of_a_query_is_a_token_when_its_text_is_indexed(
         assert set(found) <= indexed
 
 
+@example("0\u3097")
 @given(
     st.text("".join(map(chr, [*range(32, 127), *range(0xE01, 0xE3B), *range(0x3041, 0x30FF)])) + "数据库커밋")
 )
