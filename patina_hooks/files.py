@@ -21,7 +21,7 @@ NO_LINK: Final[int] = getattr(os, "O_NOFOLLOW", 0)
 _NO_WAIT: Final[int] = getattr(os, "O_NONBLOCK", 0)
 _FILES = frozenset({
     "hook.sh", "spool", "spool.offset", "lock", "worker.lock", "patina.log", "patina.log.1", "patina.log.2",
-    "log.db", "log.db-wal", "log.db-shm", "log.db.damaged",
+    "log.db", "log.db.damaged",
     "configuration.json",
 })  # fmt: skip
 _PROJECTIONS = "projections"
