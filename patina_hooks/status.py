@@ -83,7 +83,7 @@ def status_of(log: Log, repository: Repository, plugins: Plugins) -> Status:
         cut=_cut(log, repository, space) if space else 0,
         synced=log.number("synced"),
         bytes=size_of(repository.state),
-        skipped=(*skipped(log.connection), *_refused(log, repository, space)),
+        skipped=(*skipped(log.connection), *_refused(log, repository, space), *_submodules(repository)),
         faults=tuple(dict.fromkeys([*kept_faults(log), *plugins.faults])),
         calls=running_calls(repository.state),
         **counts(log.connection),
@@ -103,6 +103,12 @@ def _standing(repository: Repository, plugins: Plugins, space: Space | None, eve
         told = f"{asked}: {space.model} in {space.runtime} answers until its vectors are whole"
         return replace(stands, warnings=(*stands.warnings, (told, "patina sync")))
     return stands
+
+
+def _submodules(repository: Repository) -> Iterator[tuple[str, str]]:
+    """Yield the submodules of HEAD: their commits belong to repositories of their own."""
+    for path in repository.submodules():
+        yield path, "a submodule has an index of its own; try: patina init there"
 
 
 def _of_hooks(repository: Repository) -> Iterator[tuple[str, str]]:

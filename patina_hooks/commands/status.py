@@ -30,17 +30,21 @@ def status_command(as_json: bool) -> None:
 
 def _page(status: Status) -> str:
     drafts = f" and {count(status.drafts, 'draft')}" if status.drafts else ""
+    documents = status.documents or status.drafts
     rows = [
         ("memory", f"{count(status.sessions, 'session')}, {count(status.commits, 'commit')}"),
-        ("documents", f"{count(status.documents, 'document')}{drafts}"),
+        *([("documents", f"{count(status.documents, 'session document')}{drafts}")] if documents else []),
         ("observations", f"{status.observations:,} ({count(status.pending, 'text')} pending)"),
         ("pairs", _pairs(status)),
-        *([("cut", f"{count(status.cut, 'text')} longer than the model reads")] if status.cut else []),
+        *(
+            [("long texts", f"{status.cut:,}; what the model does not read is found by words")]
+            if status.cut
+            else []
+        ),
         ("model", f"{clean_line(status.model) or 'none yet'} (runtime {_runtime(status)})"),
         ("projection", clean_line(status.projection)),
         ("on disk", size(status.bytes)),
         ("synced", _ago(status.synced)),
-        ("events", status.events_hash[:16]),
     ]
     if status.truncated:
         rows.append(("shallow", f"{count(status.truncated, 'commit')} cut off; git fetch --unshallow"))

@@ -234,6 +234,13 @@ class Repository:
         folders = [self.common, *(self.common / "worktrees").glob("*")]
         return [folder / name for folder in folders for name in _IN_PROGRESS if (folder / name).exists()]
 
+    def submodules(self) -> list[str]:
+        """List the paths of the submodules that HEAD names, sorted."""
+        wanted = ("-z", "--get-regexp", r"^submodule\..*\.path$")
+        done = self.git.run("config", "--blob", "HEAD:.gitmodules", *wanted)
+        entries = done.out.decode("utf-8", "surrogateescape").split("\0")
+        return sorted(entry.partition("\n")[2] for entry in entries if "\n" in entry)
+
     # --- commits --------------------------------------------------------------------------------
 
     def reachable(

@@ -37,6 +37,13 @@ def test_a_status_page(shell: Shell) -> None:
     assert "at fault" not in page
 
 
+def test_status_names_submodules_when_head_has_some(memory: Memory, shell: Shell) -> None:
+    assert "submodule" not in shell.out("status")
+    text = '[submodule "lib"]\n\tpath = vendor/lib\n\turl = ../lib\n'
+    memory.commit("add a submodule", {".gitmodules": text})
+    assert "vendor/lib: a submodule has an index of its own" in shell.out("status")
+
+
 def test_a_status_page_shows_faults_and_what_was_not_read(memory: Memory, shell: Shell) -> None:
     memory.write(".patina/oxidize.yaml", "embedding_model: no-such\x1b[2J\n")
     memory.git("tag", "session-20251399-000000-start")
@@ -192,7 +199,7 @@ def test_texts_that_the_model_does_not_read_to_the_end_are_counted(memory: Memor
     memory.commit("long\n\n" + "marmots dig deep and parse slowly " * 30)
     assert memory.sync().cut == 1
     assert json.loads(shell.out("status", "--json"))["cut"] == 1
-    assert "cut           1 text longer than the model reads\n" in shell.out("status")
+    assert "long texts    1; the model reads their beginnings\n" in shell.out("status")
     memory.git("switch", "-q", "main")
     memory.git("branch", "-q", "-D", "side")
     assert json.loads(shell.out("status", "--json"))["cut"] == 0
