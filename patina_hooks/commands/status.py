@@ -36,11 +36,7 @@ def _page(status: Status) -> str:
         *([("documents", f"{count(status.documents, 'session document')}{drafts}")] if documents else []),
         ("observations", f"{status.observations:,} ({count(status.pending, 'text')} pending)"),
         ("pairs", _pairs(status)),
-        *(
-            [("long texts", f"{status.cut:,}; what the model does not read is found by words")]
-            if status.cut
-            else []
-        ),
+        *([("long texts", f"{status.cut:,}; the model reads their beginnings")] if status.cut else []),
         ("model", f"{clean_line(status.model) or 'none yet'} (runtime {_runtime(status)})"),
         ("projection", clean_line(status.projection)),
         ("on disk", size(status.bytes)),
