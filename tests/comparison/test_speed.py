@@ -77,7 +77,7 @@ def test_what_fails_is_told_and_takes_nothing_with_it(bag: None) -> None:
     )
     fails, dies = found["bag-fails"], found["bag-dies"]
     assert isinstance(fails, ModelError)
-    assert "the runtime bag cannot open model bag-fails: the bag has a hole" in str(fails)
+    assert "the runtime bag cannot open model bag-fails: ValueError: the bag has a hole (bag" in str(fails)
     assert isinstance(dies, ModelError)
     assert "was killed: it may need more memory than there is" in str(dies)
     assert isinstance(found["bag-noisy"], Speed)
