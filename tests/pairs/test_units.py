@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
 from support.memory import Memory, session_document
 
 from patina_hooks import Document, Extraction, ExtractorSpec, Observation, hookimpl
-from patina_hooks.corpus.log import Log
 from patina_hooks.pairs import update
 from patina_hooks.pairs.units import MODULE_CAP, PATHS_CAP, UnitReader
 from patina_hooks.plugins import Plugins
 from patina_hooks.types import CommitUnit, ModuleUnit, PairUnitKind, SessionUnit
 
+Pairs = Mapping[update.Key, tuple[float, str]]
 FIRST, SECOND, THIRD = "20251101-090000", "20251102-090000", "20251103-090000"
 
 
@@ -191,24 +191,30 @@ def test_paths_beyond_a_shallow_border_come_and_go_with_it(memory: Memory, tmp_p
     assert clone.snapshot() == clone.rebuilt()
 
 
-def test_the_log_is_written_only_where_pairs_differ(memory: Memory) -> None:
-    """Of what is generated anew, the same rows stay."""
+def test_the_log_is_written_only_where_pairs_differ(memory: Memory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of what is generated again, the same rows stay."""
+    wrote: set[tuple[str, str]] = set()
+    write = update._write
+
+    def record(connection: sqlite3.Connection, unit: int, old: Pairs, now: Pairs) -> None:
+        before = connection.total_changes
+        write(connection, unit, old, now)
+        if connection.total_changes > before:
+            about = (
+                "SELECT u.reads || ' ' || u.name, g.name FROM unit u, generator g WHERE u.id = ? AND g.id = ?"
+            )
+            differing = {key for key in {*old, *now} if old.get(key) != now.get(key)}
+            assert connection.total_changes - before == len(differing)
+            wrote.update(connection.execute(about, (unit, key[0])).fetchone() for key in differing)
+
+    monkeypatch.setattr(update, "_write", record)
 
     def written(change: Callable[[], object]) -> set[tuple[str, str]]:
         """(unit, kind) of pairs that were deleted or inserted."""
         change()
-        with Log(memory.state) as log, log.writing() as connection:
-            connection.execute("CREATE TABLE IF NOT EXISTS wrote (unit, kind)")
-            connection.execute("DELETE FROM wrote")
-            for event, row in (("INSERT", "new"), ("DELETE", "old")):
-                connection.execute(
-                    f"CREATE TRIGGER IF NOT EXISTS on_{event} AFTER {event} ON pair BEGIN INSERT INTO wrote"
-                    f" SELECT u.reads || ' ' || u.name, g.name FROM unit u, generator g"
-                    f" WHERE u.id = {row}.unit_id AND g.id = {row}.generator_id; END"
-                )
+        wrote.clear()
         memory.sync()
-        with memory.log() as connection:
-            return set(connection.execute("SELECT unit, kind FROM wrote"))
+        return set(wrote)
 
     def tag() -> None:
         memory.git("tag", "-a", "-m", "x", f"session-{FIRST}-start", "HEAD~2")
