@@ -21,7 +21,7 @@ from benchmarks.growing import (
     time_of_commit,
 )
 from benchmarks.histories import FOLDER
-from benchmarks.rounds import child, cpu_milliseconds, peak_megabytes
+from benchmarks.rounds import child, cpu_milliseconds, peak_megabytes, process
 from benchmarks.stream import git
 from benchmarks.table import Bound, Row
 from benchmarks.workshop import Workshop, drawn, opened
@@ -211,6 +211,12 @@ def _of_status(roots: Mapping[int, Path]) -> Iterator[Row]:
             patina.status()
             figures[commits] = median(cpu_milliseconds(patina.status) for _ in range(_ROUNDS))
     against = f"at {_SMALL:,} commits"
+    command = [sys.executable, "-c", "from patina_hooks.commands import run; run()", "status"]
+    whole = {
+        commits: median(cpu_milliseconds(partial(process, command, roots[commits])) for _ in range(_ROUNDS))
+        for commits in (_SMALL, _MIDDLE)
+    }
+    yield Row(_GROUP, "patina status, 30,000", whole[_MIDDLE], "ms", whole[_SMALL], against, Bound(1.3))
     yield Row(_GROUP, "status, 30,000", figures[_MIDDLE], "ms", figures[_SMALL], against, Bound(1.3))
     yield Row(_GROUP, "status, 100,000", figures[_LARGE], "ms", figures[_SMALL], against)
 

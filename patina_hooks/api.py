@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
     from datetime import datetime
 
+    from patina_hooks.corpus.facts import CorpusFacts
     from patina_hooks.events import EventQueue
     from patina_hooks.gc import Freed
     from patina_hooks.models.encoding import Encoder
@@ -78,6 +79,7 @@ class Patina:
         self._log: tuple[int, Log] | None = None
         self._units = Units()
         self._filters: Filters | None = None
+        self._facts: tuple[int, CorpusFacts] | None = None
         self._aside: ThreadPoolExecutor | None = None
         self._undelivered: list[EventQueue] = []
 
@@ -268,7 +270,7 @@ class Patina:
         from patina_hooks.status import status_of
 
         with self._reading() as log:
-            return status_of(log, self.repository, self.plugins)
+            return status_of(log, self.repository, self.plugins, self._facts_of(log))
 
     def has_head(self) -> bool:
         """Whether the commit that is checked out here is recorded; True while there is none."""
@@ -347,6 +349,15 @@ class Patina:
             if query.mode == "lexical":
                 return Hits(scry(log.connection, query, only, None, units=self._units)[0])
             return self._ask(log, query, only)
+
+    def _facts_of(self, log: Log) -> CorpusFacts:
+        """Return the facts about all that is recorded, read once until the log changes."""
+        from patina_hooks.corpus.facts import CorpusFacts
+
+        version = int(log.connection.execute("PRAGMA data_version").fetchone()[0])
+        if self._facts is None or self._facts[0] != version:
+            self._facts = (version, CorpusFacts.read(log.connection))
+        return self._facts[1]
 
     def _filters_of(self, log: Log) -> Filters:
         from patina_hooks.search.filters import Filters
@@ -470,7 +481,7 @@ class Patina:
 
     def _forget_log(self) -> None:
         """Let go of what belongs to one connection."""
-        self._log = self._filters = None
+        self._log = self._filters = self._facts = None
         self._units = Units()
 
 

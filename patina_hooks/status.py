@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from patina_hooks.configuration import configuration
-from patina_hooks.corpus.facts import counts, events_hash, skipped
+from patina_hooks.corpus.facts import CorpusFacts, skipped
 from patina_hooks.corpus.log import Log
 from patina_hooks.errors import PatinaError
 from patina_hooks.files import size_of
@@ -64,15 +64,14 @@ class Status:
     calls: tuple[RunningCall, ...]
 
 
-def status_of(log: Log, repository: Repository, plugins: Plugins) -> Status:
-    """The status of one view of the log."""
+def status_of(log: Log, repository: Repository, plugins: Plugins, facts: CorpusFacts) -> Status:
+    """Return the status of one view of the log. facts: what is known of it."""
     space = answering_space(log)
-    events = events_hash(log.connection)
-    stands = _standing(repository, plugins, space, events)
+    stands = _standing(repository, plugins, space, facts.events_hash)
     read = [(remark, "git status") for remark in configuration(repository).remarks]
     warnings = [*stands.warnings, *_of_weights(repository, space), *read, *_of_hooks(repository)]
     return Status(
-        events_hash=events,
+        events_hash=facts.events_hash,
         model=space.model if space else "",
         runtime=space.runtime if space else "",
         variant=space.variant if space else "",
@@ -86,7 +85,7 @@ def status_of(log: Log, repository: Repository, plugins: Plugins) -> Status:
         skipped=(*skipped(log.connection), *_refused(log, repository, space), *_submodules(repository)),
         faults=tuple(dict.fromkeys([*kept_faults(log), *plugins.faults])),
         calls=running_calls(repository.state),
-        **counts(log.connection),
+        **facts.counts,
     )
 
 

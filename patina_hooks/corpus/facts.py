@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 _ROWS_AT_ONCE = 10_000
 _COUNTS = {
@@ -17,6 +18,19 @@ _COUNTS = {
     "pending": "SELECT count(*) FROM text WHERE live > 0 AND indexed = 0",
     "truncated": "SELECT count(*) FROM commits WHERE truncated",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class CorpusFacts:
+    """What takes a look at all of the log to say. counts: see `counts`."""
+
+    events_hash: str
+    counts: Mapping[str, int]
+
+    @classmethod
+    def read(cls, connection: sqlite3.Connection) -> CorpusFacts:
+        """Return the facts of one view of the log."""
+        return cls(events_hash(connection), counts(connection))
 
 
 def events_hash(connection: sqlite3.Connection) -> str:

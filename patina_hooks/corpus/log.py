@@ -105,6 +105,7 @@ _DERIVED = {
     "session": """CREATE TABLE session (
         id TEXT PRIMARY KEY, title TEXT NOT NULL, adapter TEXT, started INTEGER, ended INTEGER, start TEXT,
         "end" TEXT, path TEXT, state TEXT NOT NULL, ranged INTEGER NOT NULL)""",
+    "session_by_start": "CREATE INDEX session_by_start ON session (started)",
     "session_by_time": "CREATE INDEX session_by_time ON session (started, ended, id) WHERE NOT ranged",
     "session_commit": """CREATE TABLE session_commit (
         session TEXT NOT NULL, commit_id INTEGER NOT NULL, PRIMARY KEY (session, commit_id)) WITHOUT ROWID""",

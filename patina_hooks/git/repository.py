@@ -391,7 +391,7 @@ class Repository:
         return {oid: -1 if size == b"missing" else int(size) for oid, size in zip(oids, sizes, strict=True)}
 
     def tree(self, oid: str) -> list[TreeEntry]:
-        """The entries of one tree object, not recursive; empty where it is absent or no tree."""
+        """The entries of a tree, by its id or "<commit>:<path>", not recursive; empty where there is none."""
         done = self.git.run("cat-file", "tree", oid)
         return self._entries(done.out if done.code == 0 else b"")
 

@@ -142,22 +142,28 @@ def _time_range(
     """Return when the first and the last unit with pairs of a kind was begun, walking from either end."""
     has_pairs = "EXISTS (SELECT 1 FROM pair p WHERE p.unit_id = u.id AND p.generator_id = ? AND p.kind = ?)"
     if reads == "session":
-        names = connection.execute(
-            f"SELECT u.name FROM unit u WHERE u.reads = 'session' AND {has_pairs}", (generator, kind)
+        undated = connection.execute(
+            "SELECT u.name FROM session s CROSS JOIN unit u ON u.reads = 'session' AND u.name = s.id"
+            f" WHERE s.started IS NULL AND {has_pairs}",
+            (generator, kind),
         )
-        moments = [_moment_of_session(connection, name) for (name,) in names]
-        return min(moments, default=0), max(moments, default=0)
+        moments = [_moment_of_session(connection, name) for (name,) in undated]
+    else:
+        moments = []
     column, rows = _BY_TIME[reads]
-    ends = [
-        connection.execute(
+    for order in ("", "DESC"):
+        row = connection.execute(
             f"SELECT {column} FROM {rows} AND {has_pairs} ORDER BY 1 {order} LIMIT 1", (generator, kind)
         ).fetchone()
-        for order in ("", "DESC")
-    ]
-    return int(ends[0][0]) if ends[0] else 0, int(ends[1][0]) if ends[1] else 0
+        moments += [int(row[0])] if row else []
+    return min(moments, default=0), max(moments, default=0)
 
 
 _BY_TIME: Final = {
+    "session": (
+        "s.started",
+        "session s CROSS JOIN unit u ON u.reads = 'session' AND u.name = s.id WHERE s.started IS NOT NULL",
+    ),
     "commit": (
         "c.committed",
         "commits c CROSS JOIN unit u ON u.reads = 'commit' AND u.name = c.oid WHERE c.committed IS NOT NULL",

@@ -14,6 +14,7 @@ from patina_hooks.corpus.timeline import SESSION_OF_COMMIT
 if TYPE_CHECKING:
     from patina_hooks.search.scry import Query
 
+UNREACHED: Final = "is_unreached"
 _BEFORE_ALL, _AFTER_ALL = -(1 << 62), 1 << 62
 
 
@@ -23,8 +24,8 @@ class Condition:
 
     test, test_values: an expression over a row. walk, walk_values: a SELECT of the ids of all live
     observations that meet the condition, which ends in its WHERE clause. index, index_values: a SELECT with
-    a row for about each commit or observation that the walk visits. of_observation: whether the test reads
-    `o` only.
+    a row for about each commit or observation that the walk visits, "" where that may be all of them.
+    of_observation: whether the test reads `o` only.
     """
 
     test: str
@@ -53,17 +54,16 @@ def conditions_of(query: Query, session: str | None) -> list[Condition]:
 def ref_condition(*, few: bool) -> Condition:
     """Return the condition that a revision reaches a document.
 
-    `temp.reached` holds the documents of its tree, and, where they are few, its commits; `temp.unreached`
-    holds the commits that it does not reach, where they are not.
+    `temp.reached` holds the documents of its tree, and, where they are few, its commits; where they are not,
+    the function `UNREACHED` knows the commits that it does not reach.
     """
     test = "d.oid IN (SELECT oid FROM temp.reached)"
     if not few:
-        absent = "NOT EXISTS (SELECT 1 FROM temp.unreached u WHERE u.oid = d.oid)"
-        test = f"iif(d.kind = 'commit', {absent}, {test})"
+        test = f"iif(d.kind = 'commit', NOT {UNREACHED}(d.oid), {test})"
     documents = "SELECT d.id FROM temp.reached r CROSS JOIN document d ON d.oid = r.oid"
     if not few:
         documents = f"SELECT d.id FROM document d WHERE {test}"
-    index = "SELECT 1 FROM temp.reached" if few else "SELECT 1 FROM document"
+    index = "SELECT 1 FROM temp.reached" if few else ""
     return Condition(test, (), _walk(documents), (), index, ())
 
 
@@ -83,7 +83,7 @@ def _of_kinds(kinds: tuple[str, ...]) -> Condition:
         f" CROSS JOIN document d ON d.oid = s.oid LEFT JOIN commits c ON c.oid = d.oid"
         f" WHERE o.live AND {test}"
     )
-    index = f"SELECT 1 FROM observation o WHERE o.live AND {test}"
+    index = f"SELECT o.id FROM observation o WHERE o.live AND {test}"
     return Condition(f"+{test}", kinds, walk, kinds, index, kinds, of_observation=True)
 
 

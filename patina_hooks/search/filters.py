@@ -9,13 +9,13 @@ evaluated as well. Both ways give the same answers.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from patina_hooks.errors import GitError, UsageError
 from patina_hooks.git.repository import Repository
-from patina_hooks.search.conditions import Condition, conditions_of, ref_condition
+from patina_hooks.search.conditions import UNREACHED, Condition, conditions_of, ref_condition
 from patina_hooks.search.paths import recorded_path
 
 if TYPE_CHECKING:
@@ -29,12 +29,14 @@ KINDS: Final = (
 
 _NARROW_INDEX: Final = 4_000
 """Commits or observations that an index may lead to before its condition counts as wide."""
+_NARROW_SHARE: Final = 8
+"""Of how many commits or observations one may be allowed before a condition counts as wide."""
 _NARROW_REF: Final = 1_000
 """Commits that a ref may reach before git is asked what it does not reach."""
 _NARROW_TABLE: Final = 20_000
 """Observations that a filter may allow before it counts as wide."""
 _STEP: Final = 50
-_PREFIXES: Final = (2, 8)
+_PREFIXES: Final = (2, 4, 8)
 """How many times as many candidates as needed are fetched, before a wide filter is evaluated."""
 
 Row = TypeVar("Row", bound=Sequence[Any])
@@ -156,29 +158,49 @@ class Allowed:
         return ((session, "") if session else (None, path)) in self._places
 
     def _evaluate_if_narrow(self) -> None:
-        walks = [condition for condition in self._conditions if self._count(condition) <= _NARROW_INDEX]
-        if walks:
-            self._fill(min(walks, key=self._count), _NARROW_TABLE)
+        walk = min(self._conditions, key=self._count)
+        count, total = self._count(walk), self._total(walk)
+        least = _NARROW_TABLE if self._is_listed_by_index else _NARROW_INDEX
+        most = max(least, total // _NARROW_SHARE)
+        if count <= most:
+            self._fill(walk, max(_NARROW_TABLE, 4 * most))
+        elif count:
+            # Fewer candidates than this share asks for would hardly hold enough that pass.
+            sufficient = (times for times in _PREFIXES if times * count >= total)
+            self._enough = next(sufficient, _PREFIXES[-1] if _PREFIXES else 0)
+
+    @property
+    def _is_listed_by_index(self) -> bool:
+        """Whether the rows of the one condition's index are the observations that it allows."""
+        return len(self._conditions) == 1 and self._conditions[0].of_observation
 
     def _evaluate(self) -> None:
         self._fill(min(self._conditions, key=self._count), None)
 
     def _count(self, condition: Condition) -> int:
-        """Return the number of rows of a condition's index, or one more than make it narrow."""
-        row = self._connection.execute(
-            f"SELECT count(*) FROM ({condition.index} LIMIT ?)", (*condition.index_values, _NARROW_INDEX + 1)
-        ).fetchone()
-        return int(row[0])
+        """Return the number of rows of a condition's index."""
+        if not condition.index:
+            return self._total(condition)
+        rows = self._connection.execute(f"SELECT count(*) FROM ({condition.index})", condition.index_values)
+        return int(rows.fetchone()[0])
+
+    def _total(self, condition: Condition) -> int:
+        """Return about how many rows the index of a condition has in all."""
+        table = "observation" if condition.of_observation else "commits"
+        return int(self._connection.execute(f"SELECT coalesce(max(id), 0) FROM {table}").fetchone()[0])
 
     def _fill(self, walked: Condition, most: int | None) -> None:
         """Fill `temp.allowed` along one condition's index; too many rows leave the filter unevaluated."""
         others = [condition for condition in self._conditions if condition is not walked]
         tests = "".join(f" AND {condition.test}" for condition in others)
+        walk, values = walked.walk, walked.walk_values
+        if self._is_listed_by_index:
+            walk, values = walked.index, walked.index_values
         self._connection.execute("CREATE TEMP TABLE IF NOT EXISTS allowed (id INTEGER PRIMARY KEY)")
         self._connection.execute("DELETE FROM temp.allowed")
         filled = self._connection.execute(
-            f"INSERT INTO temp.allowed SELECT DISTINCT id FROM ({walked.walk}{tests} LIMIT ?)",
-            (*walked.walk_values, *_values(others), -1 if most is None else most + 1),
+            f"INSERT INTO temp.allowed SELECT DISTINCT id FROM ({walk}{tests} LIMIT ?)",
+            (*values, *_values(others), -1 if most is None else most + 1),
         )
         self._evaluated = most is None or filled.rowcount <= most
 
@@ -229,15 +251,16 @@ class Filters:
 
     def _reached(self, repository: Repository, commit: str, folder: str) -> Condition:
         """Return the condition of a ref, its tables filled from git: with what is reached, or what is not."""
-        tree = repository.names([f"{commit}:{folder}"])[0]
-        blobs = [entry.oid for entry in repository.tree(tree)] if tree else []
+        blobs = [entry.oid for entry in repository.tree(f"{commit}:{folder}")]
         commits = repository.reachable([commit], most=_NARROW_REF + 1)
         few = len(commits) <= _NARROW_REF
-        self._fill_ref_table("reached", [*blobs, *(commits if few else ())])
-        self._fill_ref_table("unreached", () if few else self._unreached(repository, commit))
+        self._fill_reached([*blobs, *(commits if few else ())])
+        unreached = frozenset() if few else frozenset(self._unreached(repository, commit))
+        # Some hundred candidates are tested: not worth a table of half the history.
+        self._connection.create_function(UNREACHED, 1, unreached.__contains__, deterministic=True)
         return ref_condition(few=few)
 
-    def _unreached(self, repository: Repository, commit: str) -> Collection[str]:
+    def _unreached(self, repository: Repository, commit: str) -> Iterable[str]:
         """Return the recorded commits that a commit does not reach."""
         # To exclude one old branch that is merged, git would walk through all of history.
         tips = [row[0] for row in self._connection.execute("SELECT target FROM tip_tree WHERE NOT covered")]
@@ -247,13 +270,13 @@ class Filters:
             recorded = {row[0] for row in self._connection.execute("SELECT oid FROM commits")}
             return recorded.difference(repository.reachable([commit]))
 
-    def _fill_ref_table(self, table: str, oids: Iterable[str]) -> None:
+    def _fill_reached(self, oids: Iterable[str]) -> None:
         self._connection.execute(
-            f"CREATE TEMP TABLE IF NOT EXISTS {table} (oid TEXT PRIMARY KEY) WITHOUT ROWID"
+            "CREATE TEMP TABLE IF NOT EXISTS reached (oid TEXT PRIMARY KEY) WITHOUT ROWID"
         )
-        self._connection.execute(f"DELETE FROM temp.{table}")
+        self._connection.execute("DELETE FROM temp.reached")
         self._connection.executemany(
-            f"INSERT OR IGNORE INTO temp.{table} VALUES (?)", ((oid,) for oid in oids)
+            "INSERT OR IGNORE INTO temp.reached VALUES (?)", ((oid,) for oid in oids)
         )
 
 
