@@ -41,6 +41,7 @@ def fingerprint_of(spec: ModelSpec, hashes: Mapping[str, str], variant: str = ""
         "max_tokens": spec.max_tokens,
         "pooling": spec.pooling,
         "normalisation": NORMALISATION,
+        "query_prefix": "",  # kept from 0.1.0, so that models without one need no new vectors
         "passage_prefix": prefix_of(spec, "passage"),
         "batch_invariant": spec.batch_invariant,
         "text_rules": TEXT_RULES,
