@@ -66,8 +66,8 @@ FORGED_LOGS = {
     "a space outside": (
         "UPDATE fact SET value = replace(value, '\"index\": \"exact\"', '\"index\": \"../../x\"')",
     ),
-    "faults that are numbers": ("UPDATE fact SET value = '[[1, 2, 3, 4, 5, 6]]' WHERE name = 'faults'",),
-    "mishaps that are an object": ("UPDATE fact SET value = '{\"a\": 1}' WHERE name = 'mishaps'",),
+    "faults that are numbers": ("INSERT OR REPLACE INTO fact VALUES ('faults', '[[1, 2, 3, 4, 5, 6]]')",),
+    "mishaps that are an object": ("INSERT OR REPLACE INTO fact VALUES ('mishaps', '{\"a\": 1}')",),
     "a time that is a word": ("UPDATE fact SET value = 'yesterday' WHERE name = 'synced'",),
     "a generation that is a word": ("UPDATE fact SET value = 'many' WHERE name = 'generation'",),
     "a side of numbers": ("UPDATE fact SET value = '[1, [2]]' WHERE name = 'side'",),
