@@ -345,6 +345,8 @@ class Repository:
         """The object id of each expression ("<oid>:layer/sessions"), None where there is none."""
         if not expressions:
             return []
+        if any("\n" in expression for expression in expressions):  # a path may hold what ends a line of stdin
+            return [self._name(expression) for expression in expressions]
         data = "".join(expression + "\n" for expression in expressions).encode("utf-8", "surrogateescape")
         done = self.git.run("cat-file", "--batch-check=%(objectname) %(objecttype)", data=data)
         if done.code and len(expressions) > 1:
@@ -352,6 +354,10 @@ class Repository:
             return [name for expression in expressions for name in self.names([expression])]
         answers = done.out.splitlines() if done.code == 0 else [b" missing"]
         return [None if answer.endswith(b" missing") else answer.split()[0].decode() for answer in answers]
+
+    def _name(self, expression: str) -> str | None:
+        done = self.git.run("rev-parse", "--quiet", "--verify", "--end-of-options", expression)
+        return done.out.decode().strip() if done.code == 0 else None
 
     def blobs(self, oids: Iterable[str], cap: int) -> Iterator[Blob]:
         """Objects in the order asked for; larger ones than `cap` bytes and absent ones without data."""
