@@ -95,6 +95,10 @@ class _ToStderr(io.TextIOBase):
         return sys.stderr.buffer
 
 
+_TO_STDERR: Final = _ToStderr()
+"""Never freed: `print` in a thread borrows `sys.stdout`, and crashes where it is freed meanwhile."""
+
+
 def _print(call: PluginCall) -> None:
     line = f"patina: {waiting_for(call)}; PATINA_DISABLE_PLUGINS={call.plugin} turns it off\n"
     with suppress(OSError, ValueError):
@@ -141,7 +145,7 @@ def plugin_call(
         _start_watching()
     before = ProcessState()
     if threading.current_thread() is threading.main_thread():
-        sys.stdout = _ToStderr()
+        sys.stdout = _TO_STDERR
     try:
         yield
     finally:

@@ -19,6 +19,7 @@ import threading
 import traceback
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Generic, cast
@@ -170,11 +171,17 @@ class Plugins:
 
     def open(self, kind: Kind[S], name: str, reference: str) -> PluginFunction:
         """The code that a spec names, imported now. Raises `PluginError` where that fails."""
-        plugin = self.owner(kind, name)
-        with plugin_call(plugin, f"import of {reference.partition(':')[0]}", SHORT_CALL_SECONDS):
-            function = open_callable(reference)
         limit = SHORT_CALL_SECONDS if kind in (EXTRACTORS, GENERATORS) else CALL_SECONDS
-        return PluginFunction(plugin, f"{kind.noun} {name}", reference, function, limit)
+        return open_function(self.owner(kind, name), f"{kind.noun} {name}", reference, limit)
+
+    def import_runtime(self, name: str) -> None:
+        """Import the modules of a runtime; an error is left for the caller that opens a model with it."""
+        from importlib import import_module
+
+        plugin = self.owner(RUNTIMES, name)
+        for module in self.runtime(name).modules:
+            with suppress(Exception, SystemExit), plugin_call(plugin, f"import of {module}"):
+                import_module(module)
 
     @property
     def is_strict(self) -> bool:
@@ -396,6 +403,23 @@ class Plugins:
         if self._strict:
             raise PluginError(f"plugin {plugin}, {where}: {error}") from cause
         return Fault(plugin, where, error, cause.hint if isinstance(cause, PatinaError) else "")
+
+
+def open_function(plugin: str, action: str, reference: str, limit: float = CALL_SECONDS) -> PluginFunction:
+    """Import what "package.module:callable" of a plugin names; each call of it is guarded.
+
+    Args:
+        plugin: the plugin's name, as messages have it.
+        action: see `PluginFunction`.
+        reference: code as a spec names it.
+        limit: seconds after which a worker gives up a call.
+
+    Raises:
+        PluginError: the code cannot be imported, or is not callable.
+    """
+    with plugin_call(plugin, f"import of {reference.partition(':')[0]}", SHORT_CALL_SECONDS):
+        function = open_callable(reference)
+    return PluginFunction(plugin, action, reference, function, limit)
 
 
 def open_callable(reference: str) -> Callable[..., Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import subprocess
@@ -14,6 +15,7 @@ import pytest
 from support.distributions import Site
 from support.memory import Memory
 
+import patina_hooks
 from patina_hooks.corpus.log import Log
 from patina_hooks.git.lock import SYNC_LOCK, SyncLock
 from patina_hooks.kinds import BUILTIN_COMMANDS
@@ -110,6 +112,7 @@ def test_a_thread_of_a_plugin_cannot_print_into_our_output(memory: Memory, site:
         "threading.Thread(target=chatter, daemon=True).start()\n",
     )
     done = patina(memory, site, "status", "--json")
+    assert done.returncode == 0, done.stderr.replace("noise\n", "")
     assert json.loads(done.stdout)["commits"] == 1
 
 
@@ -185,6 +188,82 @@ def test_the_state_of_the_process_is_the_same_after_a_call(tmp_path: Path) -> No
         os.umask(mask)
 
 
+def test_our_variables_and_loggers_are_put_back_and_others_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+    import logging
+    import logging.config
+
+    late = "patina_hooks.test_plugin_guard"
+    monkeypatch.setenv("PATINA_KEPT", "before")
+    monkeypatch.setenv("GIT_REMOVED", "é")
+    monkeypatch.setenv("ODD_OWN", "before")
+    for _ in range(2):  # loggers may be added between calls
+        before = ProcessState()
+        os.environ["PATINA_KEPT"] = "after"
+        os.environ["PATINA_ADDED"] = "after"
+        os.environ["ODD_OWN"] = "after"
+        del os.environ["GIT_REMOVED"]
+        logging.config.dictConfig({"version": 1, "disable_existing_loggers": True})
+        before.restore()
+        assert os.environ["PATINA_KEPT"] == "before"
+        assert os.environ["GIT_REMOVED"] == "é"
+        assert "PATINA_ADDED" not in os.environ
+        assert os.environ["ODD_OWN"] == "after"
+        names = [name for name in logging.root.manager.loggerDict if name.startswith("patina_hooks")]
+        assert not any(logging.getLogger(name).disabled for name in names)
+        logging.getLogger(late)
+    assert late in logging.root.manager.loggerDict
+
+
+# --- one way in ---------------------------------------------------------------------------------------
+
+
+def is_own_name(argument: ast.expr) -> bool:
+    """Whether the name of a module begins with that of a package of ours."""
+    if not isinstance(argument, ast.JoinedStr) or not isinstance(argument.values[0], ast.FormattedValue):
+        return False
+    first = argument.values[0].value
+    return isinstance(first, ast.Name) and first.id in ("__name__", "__package__")
+
+
+def unguarded_imports(source: str) -> list[str]:
+    """The calls that import code by a name that is not ours, and uses of the function that does so."""
+    imports = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Call):
+            name = ast.unparse(node.func).rpartition(".")[2]
+            if name in ("import_module", "__import__", "load_module") and not is_own_name(node.args[0]):
+                imports.append(f"{node.lineno}: {ast.unparse(node)}")
+        if isinstance(node, ast.Name) and node.id == "open_callable":
+            imports.append(f"{node.lineno}: {node.id}")
+        if isinstance(node, ast.ImportFrom) and "open_callable" in [alias.name for alias in node.names]:
+            imports.append(f"{node.lineno}: {ast.unparse(node)}")
+    return imports
+
+
+def test_only_the_loader_of_plugins_imports_their_code() -> None:
+    package = Path(patina_hooks.__file__).parent
+    imports = {
+        str(file.relative_to(package)): found
+        for file in package.rglob("*.py")
+        if (found := unguarded_imports(file.read_text(encoding="utf-8")))
+    }
+    assert list(imports) == ["plugins.py"], imports
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import_module(reference)",
+        "importlib.import_module(f'{name}.x')",
+        "f = open_callable",
+        "__import__(name)",
+    ],
+)
+def test_an_import_past_the_guard_is_seen(source: str) -> None:
+    assert unguarded_imports(source)
+    assert not unguarded_imports("import_module(f'{__name__}.{module}')")
+
+
 # --- errors -----------------------------------------------------------------------------------------
 
 REGISTER = {
@@ -250,7 +329,8 @@ def test_a_command_with_a_name_that_cannot_be_called_is_a_fault(
 @pytest.mark.parametrize(
     ("work", "said"),
     [
-        ("work = 3", "odd_work:work is a int, not a click.Command"),
+        ("work = 3", "cannot open odd_work:work: 3 is not callable"),
+        ("work = dict", "odd_work:work is <class 'dict'>, not a click.Command"),
         ("import nothing_of_that_name", "No module named 'nothing_of_that_name'"),
         ("1 / 0", "ZeroDivisionError: division by zero (odd_work.py:1)"),
         ("raise SystemExit(7)", "SystemExit: 7"),

@@ -28,10 +28,10 @@ _runtime = click.option("--runtime", default="auto", metavar="NAME", help="Not t
 
 _ELSEWHERE = {
     "compare": (
-        "patina_hooks.commands.compare:compare_command",
+        "compare:compare_command",
         "Measure models on this repository's history.",
     ),
-    "export": ("patina_hooks.commands.export:export_command", "Write a model as ONNX, and prove it."),
+    "export": ("export:export_command", "Write a model as ONNX, and prove it."),
 }
 """Commands with a module of their own, opened when they are called: `module:attribute` and short help."""
 
@@ -46,7 +46,7 @@ class _Group(click.Group):
         if cmd_name not in _ELSEWHERE:
             return self.commands.get(cmd_name)
         module, _, attribute = _ELSEWHERE[cmd_name][0].partition(":")
-        command = getattr(import_module(module), attribute)
+        command = getattr(import_module(f"{__package__}.{module}"), attribute)
         assert isinstance(command, click.Command)  # noqa: S101 (the table says so)
         return command
 

@@ -10,9 +10,9 @@ import click
 
 from patina_hooks.commands.stdout import lent_stdout
 from patina_hooks.errors import PatinaError, PluginError
-from patina_hooks.kinds import COMMANDS
-from patina_hooks.plugin_calls import failure_of, plugin_call
-from patina_hooks.plugins import Plugins
+from patina_hooks.kinds import COMMANDS, shown
+from patina_hooks.plugin_calls import failure_of
+from patina_hooks.plugins import Plugins, open_function
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -32,31 +32,20 @@ def open_command(name: str) -> click.Command | None:
     for spec in plugins.commands():
         plugin = plugins.owner(COMMANDS, spec.name)
         if name in (spec.name, f"{plugin}/{spec.name}"):
-            return _open(plugins, plugin, name, spec.command)
+            return _open(plugin, name, spec.command)
     return None
 
 
-def _open(plugins: Plugins, plugin: str, name: str, reference: str) -> click.Command:
+def _open(plugin: str, name: str, reference: str) -> click.Command:
     failed = f"plugin {plugin}: the command {name} cannot be opened"
-    module, _, path = reference.partition(":")
     try:
-        with plugin_call(plugin, f"import of {module}"):
-            command = _attribute(module, path)
-    except (Exception, SystemExit) as error:
-        raise PluginError(f"{failed}: {failure_of(error, module)}", hint="patina plugins") from error
+        command = open_function(plugin, f"command {name}", reference).function
+    except PluginError as error:
+        raise PluginError(f"{failed}: {error}", hint="patina plugins", plugin=plugin) from error
     if not isinstance(command, click.Command):
-        problem = f"{reference} is a {type(command).__name__}, not a click.Command"
-        raise PluginError(f"{failed}: {problem}", hint="patina plugins")
-    return _Guarded(command, plugin, name, module)
-
-
-def _attribute(module: str, path: str) -> object:
-    from importlib import import_module
-
-    found: object = import_module(module)
-    for attribute in path.split("."):
-        found = getattr(found, attribute)
-    return found
+        problem = f"{reference} is {shown(command)}, not a click.Command"
+        raise PluginError(f"{failed}: {problem}", hint="patina plugins", plugin=plugin)
+    return _Guarded(command, plugin, name, reference.partition(":")[0])
 
 
 class _Guarded(click.Command):

@@ -11,6 +11,8 @@ from contextlib import contextmanager, suppress
 from typing import Final
 
 _NUMBER: Final = 1
+_kept: Final[list[io.TextIOBase]] = []
+"""Streams that a thread of a plugin may still print to: to free them meanwhile crashes the process."""
 
 
 class _OwnStdout(io.TextIOWrapper):
@@ -35,13 +37,15 @@ def own_stdout() -> Iterator[None]:
     given.flush()
     own = os.dup(_NUMBER)
     os.dup2(2, _NUMBER)
-    sys.stdout = _OwnStdout(
+    stream = _OwnStdout(
         open(own, "wb", closefd=False),  # noqa: SIM115 (open until the process ends)
         encoding=given.encoding,
         errors=given.errors,
         line_buffering=os.isatty(own),
         write_through=False,
     )
+    _kept.append(stream)
+    sys.stdout = stream
     try:
         yield
     finally:

@@ -10,7 +10,7 @@ vectors are cut off and normalised; what it makes of their company is its own.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
 
@@ -25,6 +25,8 @@ from patina_hooks.models.weights import file_hashes, model_files
 from patina_hooks.plugin_calls import BUILTIN, ENGINE_PATIENCE, plugin_call
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -206,9 +208,22 @@ def open_encoder(
     files = model_files(spec, choice.runtime)
     if ready:
         ready()
+    makers = makers_of(
+        plugins, model, provider_of(spec, choice.runtime)
+    )  # before the runtime's code is imported
+    return open_files(plugins, spec, choice, files, makers)
+
+
+def open_files(
+    plugins: Plugins,
+    spec: ModelSpec,
+    choice: RuntimeChoice,
+    files: Mapping[str, Path],
+    makers: Makers = UNKNOWN_MAKERS,
+) -> Encoder:
+    """Open a model with the runtime's code, which is guarded. Raises `PluginError`."""
     provider = provider_of(spec, choice.runtime)
     how = plugins.runtime(provider)
-    makers = makers_of(plugins, model, provider)  # before the runtime's code is imported
     opener = plugins.open(RUNTIMES, provider, how.opener)
     failed = f"the runtime {choice.runtime} cannot open model {spec.name}"
     try:

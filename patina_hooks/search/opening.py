@@ -9,17 +9,14 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from contextlib import closing, suppress
-from importlib import import_module
 from pathlib import Path
 from threading import Event, Thread
 
 from patina_hooks.corpus.log import Log
 from patina_hooks.errors import PatinaError, PluginError
 from patina_hooks.git.discovery import find_work_tree
-from patina_hooks.kinds import RUNTIMES
 from patina_hooks.models.choice import provider_of
 from patina_hooks.models.encoding import Encoder, open_encoder
-from patina_hooks.plugin_calls import plugin_call
 from patina_hooks.plugins import Plugins
 from patina_hooks.search.probing import check_encoder
 from patina_hooks.search.vectors import Space, answering_space
@@ -64,17 +61,13 @@ class Opening:
 
     def _begin(self, space: Space) -> None:
         provider = provider_of(self.plugins.model(space.model), space.runtime)
-        runtime, plugin = self.plugins.runtime(provider), self.plugins.owner(RUNTIMES, provider)
         imported = Event()
         self._thread = Thread(target=self._open, args=[space, imported], daemon=True)
         self._thread.start()
         try:
             # Here and not in the thread, which checks the model's files meanwhile: of two imports at once,
             # one may get half a module.
-            for module in runtime.modules:
-                # What hinders it is met, and named, when the runtime opens the model.
-                with suppress(Exception, SystemExit), plugin_call(plugin, f"import of {module}"):
-                    import_module(module)
+            self.plugins.import_runtime(provider)
         finally:
             imported.set()
 

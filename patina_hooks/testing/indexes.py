@@ -27,7 +27,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from patina_hooks.errors import IndexDamaged
-from patina_hooks.plugins import Plugins, open_callable
+from patina_hooks.kinds import BACKENDS
+from patina_hooks.plugins import Plugins, open_function
 from patina_hooks.testing.drawn import arrays, drawn, key, questions
 
 if TYPE_CHECKING:
@@ -48,11 +49,12 @@ Answer = list[tuple[bytes, float]]
 
 @dataclass(frozen=True, slots=True)
 class IndexSubject:
-    """What is checked. opener, approximate, short: as the backend's spec has them."""
+    """What is checked. opener, approximate, short: as the backend's spec has them; plugin: its name."""
 
     opener: str
     approximate: bool
     short: int
+    plugin: str
 
     @property
     def dimensions(self) -> int:
@@ -60,7 +62,7 @@ class IndexSubject:
 
     def open(self, folder: Path, fingerprint: str = _FINGERPRINT, dimensions: int = 0) -> VectorIndex:
         named = {"short": self.short} if self.short else {}
-        opener = open_callable(self.opener)
+        opener = open_function(self.plugin, "index backend", self.opener)
         index: VectorIndex = opener(folder, dimensions or self.dimensions, fingerprint, **named)
         return index
 
@@ -291,8 +293,9 @@ def index_contract(backend: str, *, plugins: Callable[[], Plugins] = Plugins.loa
     import pytest
 
     def subject() -> IndexSubject:
-        spec = plugins().index_backend(backend)
-        return IndexSubject(spec.opener, spec.approximate, spec.short)
+        providers = plugins()
+        spec, plugin = providers.index_backend(backend), providers.owner(BACKENDS, backend)
+        return IndexSubject(spec.opener, spec.approximate, spec.short, plugin)
 
     checks = [IndexCheck(name, function, subject) for name, function in INDEX_CHECKS.items()]
     return pytest.mark.parametrize("check", checks, ids=[check.name for check in checks])
@@ -375,7 +378,8 @@ _HARMS: Final[Mapping[str, Callable[[Path], object]]] = {
 def _written_until(subject: IndexSubject, folder: Path, step: int) -> bool:
     """Whether a process that is killed before its write step of that number came to the end."""
     _require(step < _MOST_STEPS, f"one write takes more than {_MOST_STEPS} steps")
-    arguments = [subject.opener, str(subject.short), str(subject.dimensions), str(folder), str(step)]
+    numbers = str(subject.short), str(subject.dimensions)
+    arguments = [subject.plugin, subject.opener, *numbers, str(folder), str(step)]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     done = subprocess.run(
         [sys.executable, "-m", "patina_hooks.testing.killed", *arguments], cwd=Path(sys.executable).anchor,

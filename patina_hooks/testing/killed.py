@@ -1,7 +1,7 @@
 """A process that writes to an index and dies at a write step: what the contract's check "killed" runs.
 
-`python -m patina_hooks.testing.killed OPENER SHORT DIMENSIONS FOLDER STEP`. A write step is a file opened for
-writing, moved, removed or made below the folder.
+`python -m patina_hooks.testing.killed PLUGIN OPENER SHORT DIMENSIONS FOLDER STEP`. A write step is a file
+opened for writing, moved, removed or made below the folder.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from patina_hooks.testing.indexes import KILLED, IndexSubject
 _WRITING = frozenset({"os.rename", "os.remove", "os.mkdir"})
 
 
-def main(opener: str, short: str, dimensions: str, folder: str, step: str) -> None:
+def main(plugin: str, opener: str, short: str, dimensions: str, folder: str, step: str) -> None:
     """Write the rows that the check expects."""
-    subject = IndexSubject(opener, approximate=True, short=int(short))
+    subject = IndexSubject(opener, approximate=True, short=int(short), plugin=plugin)
     index = subject.open(Path(folder), dimensions=int(dimensions))
     keys, vectors = arrays(subject.rows(range(200, 500), seed=1))
     _die_at(int(step), folder)

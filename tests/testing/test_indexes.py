@@ -46,6 +46,6 @@ def test_the_index_of_graphs_holds_the_contract(check: IndexCheck) -> None:
 
 @pytest.mark.parametrize(("broken", "check"), BROKEN.items())
 def test_what_is_broken_is_seen(broken: str, check: str) -> None:
-    subject = IndexSubject(f"support.broken_indexes:{broken}", approximate=False, short=0)
+    subject = IndexSubject(f"support.broken_indexes:{broken}", approximate=False, short=0, plugin="broken")
     with pytest.raises(AssertionError):
         INDEX_CHECKS[check](subject)

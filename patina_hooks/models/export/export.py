@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING, Final
 from patina_hooks.errors import ModelError
 from patina_hooks.model_types import LocalFile, ModelSpec
 from patina_hooks.models.choice import runtime_for
-from patina_hooks.models.encoding import Encoder, identify
+from patina_hooks.models.encoding import open_files
 from patina_hooks.models.export.card import card
 from patina_hooks.models.export.graph import Precision
 from patina_hooks.models.export.prove import ONNX, Agreement, Proof, open_source, prove
 from patina_hooks.models.export.write import Exported, export_onnx
 from patina_hooks.models.weights import file_hashes, model_files, sha256_of
-from patina_hooks.plugins import open_callable
 
 if TYPE_CHECKING:
     from patina_hooks.plugins import Plugins
@@ -99,7 +98,8 @@ def _export(
     own_files = {role: LocalFile(path.absolute(), sha256_of(path)) for role, path in written.items()}
     own = replace(spec, runtimes={ONNX: own_files}, one_by_one=(), batch_invariant=True)
     say("comparing its vectors with the source's")
-    proof = prove(_opened(plugins, own), *open_source(plugins, spec))
+    encoder = open_files(plugins, own, runtime_for(plugins, own, ONNX), model_files(own, ONNX))
+    proof = prove(encoder, *open_source(plugins, spec))
     _refuse_what_differs(spec, precision, proof.agreement)
     path = folder / CARD
     path.write_text(card(own, exported, proof, source_hashes), encoding="utf-8")
@@ -110,12 +110,6 @@ def _shards(files: Mapping[str, Path]) -> list[Path]:
     """ "model", then "model.2", "model.3" and so on."""
     roles = [role for role in files if role.startswith("model.") and role[6:].isdigit()]
     return [files["model"], *(files[role] for role in sorted(roles, key=lambda role: int(role[6:])))]
-
-
-def _opened(plugins: Plugins, spec: ModelSpec) -> Encoder:
-    choice = runtime_for(plugins, spec, ONNX)
-    model = open_callable(plugins.runtime(ONNX).opener)(spec, model_files(spec, ONNX))
-    return Encoder(spec, choice, identify(spec, choice), model)
 
 
 def _refuse_what_differs(spec: ModelSpec, precision: Precision, agreement: Agreement | None) -> None:
