@@ -329,8 +329,8 @@ def test_a_command_with_a_name_that_cannot_be_called_is_a_fault(
 @pytest.mark.parametrize(
     ("work", "said"),
     [
-        ("work = 3", "cannot open odd_work:work: 3 is not callable"),
-        ("work = dict", "odd_work:work is <class 'dict'>, not a click.Command"),
+        ("work = 3", "cannot open odd_work:work: a value of type int is not callable"),
+        ("work = dict", "odd_work:work is a value of type type, not a click.Command"),
         ("import nothing_of_that_name", "No module named 'nothing_of_that_name'"),
         ("1 / 0", "ZeroDivisionError: division by zero (odd_work.py:1)"),
         ("raise SystemExit(7)", "SystemExit: 7"),
