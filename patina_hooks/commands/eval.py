@@ -126,7 +126,8 @@ def _set_lines(one: SetResult) -> Iterator[str]:
     from patina_hooks.evaluation.channels import CHANNELS
     from patina_hooks.evaluation.results import against
 
-    yield click.style(f"{one.name}  {count(one.n, 'question')}", bold=True)
+    reason = f": {one.reason}" if one.reason else ""
+    yield click.style(f"{one.name}  {count(one.n, 'question')}", bold=True) + reason
     if not one.n:
         return
     yield f"  {'':<10}  MRR@10  95 % interval   nDCG@10  recall@10  hybrid is better by"

@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from patina_hooks.corpus.log import Log
+from patina_hooks.dates import local_day
 from patina_hooks.display import count
 from patina_hooks.errors import StateError, UsageError
 from patina_hooks.evaluation.channels import Evidence, gather, rankings
 from patina_hooks.evaluation.embeddings import Embeddings, load_embeddings
+from patina_hooks.evaluation.empty_sets import explain_empty_set
 from patina_hooks.evaluation.file_sets import commit_files, commit_files_cold
 from patina_hooks.evaluation.history import History, read_history
 from patina_hooks.evaluation.metrics import worth_of
@@ -88,15 +90,18 @@ def evaluate(
     results = []
     asked = [name for name in MINED if name in names or not names]
     sets = mine(history, asked, Wanted(after=measured.after))
+    reasons = {one.name: _reason(one.name, history, measured.after) for one in sets if not one}
     if any(sets):
         project = space.open_projection(patina.plugins, patina.repository.state)
         embeddings = embed(patina, space, sets, progress).projected(project)
         for one, evidence in _gathered(sets, history, embeddings, progress):
-            results.append(_judged(one, evidence, measured.weights))
+            results.append(_judged(one, evidence, measured.weights, reasons.get(one.name, "")))
+    else:
+        results = [SetResult(name, (), reason) for name, reason in reasons.items()]
     if queries:
         results.append(ask_user_set(patina, queries, progress))
     if not any(result.n for result in results):
-        raise _nothing(history)
+        raise _too_little(history, reasons)
     return Evaluation(tuple(results), measured)
 
 
@@ -105,9 +110,10 @@ def tune(patina: Patina, progress: Progress = lambda *_: None) -> Tuned:
     ones, and keep both; see `tune_on`. Raises as `evaluate` does."""
     found = _read(patina)
     history, space = found.history, found.space
-    sets = [one for one in mine(history) if one and not one.rolling]
+    mined = [one for one in mine(history) if not one.rolling]
+    sets = [one for one in mined if one]
     if not sets:
-        raise _nothing(history)
+        raise _too_little(history, {one.name: _reason(one.name, history, None) for one in mined})
     project = space.open_projection(patina.plugins, patina.repository.state)
     embeddings = embed(patina, space, sets, progress).projected(project)
     gathered = _gathered(sets, history, embeddings, progress)
@@ -158,14 +164,25 @@ def _active(state: Path, space: Space) -> Active | None:
     return active
 
 
-def _nothing(history: History) -> StateError:
+def _reason(name: str, history: History, after: int | None) -> str:
+    """Return why a mined set has no question later than `after`."""
+    if after is not None and len(MINED[name](history, Wanted(most=1))):
+        return f"no question is dated after {local_day(after)}"
+    return explain_empty_set(name, history)
+
+
+def _too_little(history: History, reasons: Mapping[str, str]) -> StateError:
     sessions, commits = (
         count(len(history.sessions), "session document"),
         count(len(history.commits), "commit"),
     )
+    names: dict[str, list[str]] = {}
+    for name, reason in reasons.items():
+        names.setdefault(reason, []).append(name)
+    lines = [f"  {', '.join(group)}: {reason}" for reason, group in names.items()]
     return StateError(
-        f"there is nothing to measure on: {sessions} and {commits} give no question",
-        hint="patina session start TITLE",
+        "\n".join([f"not enough history to evaluate: {sessions}, {commits}, 0 queries", *lines]),
+        hint='patina session start "what you set out to do"',
     )
 
 
@@ -186,10 +203,12 @@ def _gathered(
         yield one, watched(one)
 
 
-def _judged(query_set: QuerySet, evidence: Iterable[Evidence], weights: Mapping[str, float]) -> SetResult:
+def _judged(
+    query_set: QuerySet, evidence: Iterable[Evidence], weights: Mapping[str, float], reason: str
+) -> SetResult:
     answers = []
     for one in evidence:
         ranked = rankings(query_set, one, weights)
         worths = {channel: worth_of(scores, one.query.relevant) for channel, scores in ranked.items()}
         answers.append(Answer(one.query.id, one.query.cluster, worths))
-    return SetResult(query_set.name, tuple(answers))
+    return SetResult(query_set.name, tuple(answers), reason)

@@ -30,8 +30,8 @@ from patina_hooks.evaluation.query_sets import (
 if TYPE_CHECKING:
     from patina_hooks.evaluation.query_sets import Flags
 
-_MOST_PATHS: Final = 50
-_HOTTEST: Final = 10
+MOST_PATHS: Final = 50
+HOTTEST: Final = 10
 _USUAL: Final = Wanted()
 
 
@@ -42,14 +42,14 @@ def commit_files(history: History, wanted: Wanted = _USUAL) -> QuerySet:
 
 def commit_files_cold(history: History, wanted: Wanted = _USUAL) -> QuerySet:
     """Without the ten files that most commits touch: easily guessed, and rarely looked for."""
-    touched = Counter(path for commit in history.commits if _speaks(commit) for path in commit.paths)
-    hottest = sorted(touched, key=lambda path: (-touched[path], path))[:_HOTTEST]
+    touched = Counter(path for commit in history.commits if speaks(commit) for path in commit.paths)
+    hottest = sorted(touched, key=lambda path: (-touched[path], path))[:HOTTEST]
     return _Walk(history, "commit_files_cold", wanted, frozenset(hottest)).query_set()
 
 
-def _speaks(commit: PastCommit) -> bool:
+def speaks(commit: PastCommit) -> bool:
     """Whether its message tells something of its paths; of more than fifty it tells little of any."""
-    return not commit.bookkeeping and len(commit.paths) <= _MOST_PATHS
+    return not commit.bookkeeping and len(commit.paths) <= MOST_PATHS
 
 
 @dataclass(slots=True)
@@ -92,7 +92,7 @@ class _Walk:
                 self._learn(commit)
 
     def _query(self, commit: PastCommit) -> Query | None:
-        if not self.wanted.takes(commit.committed) or not _speaks(commit) or len(commit.message) < SHORTEST:
+        if not self.wanted.takes(commit.committed) or not speaks(commit) or len(commit.message) < SHORTEST:
             return None
         touched = [self.units[path] for path in commit.paths if path in self.units]
         relevant = frozenset(unit for unit in touched if self.present[unit])
@@ -112,7 +112,7 @@ class _Walk:
     def _learn(self, commit: PastCommit) -> None:
         touched = {self.units[path]: there for path, there in commit.paths.items() if path in self.units}
         self.present[list(touched)] = list(touched.values())
-        if _speaks(commit):
+        if speaks(commit):
             self.touches += sorted(touched)
             self.pieces += commit.pieces
             self.links += [sorted(touched) for _ in commit.pieces]

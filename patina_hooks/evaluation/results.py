@@ -40,10 +40,11 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class SetResult:
-    """One query set, question by question."""
+    """One query set, question by question. reason: why it has no question, "" where it has some."""
 
     name: str
     answers: tuple[Answer, ...]
+    reason: str = ""
 
     @property
     def n(self) -> int:
@@ -126,7 +127,7 @@ def as_json(evaluation: Evaluation) -> dict[str, object]:
     """The object that `patina eval --json` prints; docs/json.md has the keys."""
     measured = evaluation.measured
     return {
-        "sets": {one.name: {"n": one.n, **_figures(one)} for one in evaluation.sets},
+        "sets": {one.name: {"n": one.n, "reason": one.reason, **_figures(one)} for one in evaluation.sets},
         "paired": {
             **{one.name: _differences([one]) for one in evaluation.asked},
             "all": _differences(evaluation.asked),

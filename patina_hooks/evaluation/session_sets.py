@@ -27,8 +27,8 @@ from patina_hooks.evaluation.query_sets import (
     query_id,
 )
 
-_SHORTEST_CONTEXT: Final = 30
-_SUBSTANCE: Final = frozenset({"decision", "pattern", "work", "challenge"})
+SHORTEST_CONTEXT: Final = 30
+SUBSTANCE: Final = frozenset({"decision", "pattern", "work", "challenge"})
 _USUAL: Final = Wanted()
 _SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[^a-z])")
 
@@ -130,7 +130,7 @@ def context(history: History, wanted: Wanted = _USUAL) -> QuerySet:
     def queries() -> Iterator[Query]:
         for before, session in pairwise(corpus.sessions):
             told = next((piece.text for piece in session.pieces if piece.kind == "context"), "")
-            if len(told) >= _SHORTEST_CONTEXT:
+            if len(told) >= SHORTEST_CONTEXT:
                 text = _first_sentence(told)
                 query = corpus.query(("context", session.id, text), text, [before.id], session)
                 candidates = np.ones(len(corpus.units), np.bool_)
@@ -209,13 +209,13 @@ def _first_sentence(text: str) -> str:
     said = ""
     for sentence in _SENTENCE.split(" ".join(text.split())):
         said = f"{said} {sentence}".strip()
-        if len(said) >= _SHORTEST_CONTEXT:
+        if len(said) >= SHORTEST_CONTEXT:
             break
     return said
 
 
 def _taken(session: PastSession) -> Piece | None:
     """The piece whose key, a hash of its text, is the lowest: nobody's choice."""
-    told = [piece for piece in session.pieces if piece.kind in _SUBSTANCE]
-    worth = [piece for piece in told if len(piece.text) >= _SHORTEST_CONTEXT]
+    told = [piece for piece in session.pieces if piece.kind in SUBSTANCE]
+    worth = [piece for piece in told if len(piece.text) >= SHORTEST_CONTEXT]
     return min(worth, key=lambda piece: piece.key, default=None)

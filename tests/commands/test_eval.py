@@ -34,7 +34,7 @@ def test_json_has_every_set_and_channel_with_intervals(shell: Shell) -> None:
     assert found.keys() == {"sets", "paired", "measured", "queries"}
     assert list(found["sets"]) == list(MINED)
     for name, one in found["sets"].items():
-        assert one.keys() == {"n", *CHANNELS}
+        assert one.keys() == {"n", "reason", *CHANNELS}
         assert one["n"] == len(found["queries"][name])
         for channel in CHANNELS:
             assert one[channel].keys() == {"mrr", "low", "high", "ndcg", "recall"}
@@ -214,4 +214,4 @@ def test_without_history_it_says_so(tmp_path: Path) -> None:
     memory.sync()
     done = Shell(memory.root).run("eval")
     assert (done.returncode, done.stdout) == (1, "")
-    assert "there is nothing to measure on: 0 session documents and 1 commit give no question" in done.stderr
+    assert "not enough history to evaluate: 0 session documents, 1 commit, 0 queries" in done.stderr

@@ -67,7 +67,7 @@ def test_eval(remembered: Place, tmp_path: Path) -> None:
     assert set(found) == {"sets", "paired", "measured", "queries"}
     for one in found["sets"].values():
         assert one["n"] > 0
-        channels = {name: figures for name, figures in one.items() if name != "n"}
+        channels = {name: figures for name, figures in one.items() if name not in ("n", "reason")}
         assert channels.keys() == {"hybrid", "rrf", "vector", "bm25", "recent", "popularity"}
         assert all(set(figures) == channel for figures in channels.values())
     assert all(set(one) == difference for each in found["paired"].values() for one in each.values())

@@ -106,8 +106,36 @@ def test_nothing_to_measure_on(tmp_path: Path) -> None:
         evaluate(memory.patina())
     memory.commit("a first commit of one file", {"a.py": "1"})
     memory.sync()
-    with pytest.raises(StateError, match="nothing to measure on: 0 session documents and 1 commit give no"):
+    with pytest.raises(
+        StateError, match="not enough history to evaluate: 0 session documents, 1 commit, 0"
+    ) as raised:
         evaluate(memory.patina())
+    assert "  context, commit_session, goal, held_out: no session documents\n" in str(raised.value)
+    assert "  commit_files: no commit changes a file that an earlier commit changed\n" in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("sessions", "names"),
+    [(0, ("context", "commit_session", "goal", "held_out", "commit_files_cold")), (1, ("context",))],
+)
+def test_evaluation_gives_a_reason_when_a_set_has_no_question(
+    tmp_path: Path, sessions: int, names: tuple[str, ...]
+) -> None:
+    memory = make_past(tmp_path / "repository", sessions).memory
+    memory.commit("teach the oven to obey bakers", {"src/oven.py": "1"})
+    memory.sync()
+    evaluation = evaluate(memory.patina())
+    reasons = {one.name: one.reason for one in evaluation.sets}
+    assert {name for name, reason in reasons.items() if reason} >= set(names)
+    assert all(bool(one.n) == (not one.reason) for one in evaluation.sets)
+    assert reasons["context"] == (
+        "needs 2 session documents, there is 1" if sessions else "no session documents"
+    )
+
+
+def test_evaluation_names_the_date_when_every_question_is_earlier(past: Past) -> None:
+    with pytest.raises(StateError, match="no question is dated after 2100-01-0"):
+        evaluate(past.memory.patina(), after=4_102_488_000)
 
 
 def test_without_vectors_it_says_what_to_type(tmp_path: Path) -> None:
