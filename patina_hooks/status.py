@@ -10,7 +10,8 @@ from patina_hooks.corpus.facts import CorpusFacts, skipped
 from patina_hooks.corpus.log import Log
 from patina_hooks.errors import PatinaError
 from patina_hooks.files import size_of
-from patina_hooks.git.hooks import lost_hooks
+from patina_hooks.git.hook_files import INSTALL
+from patina_hooks.git.hooks import can_repair, unsound_hooks
 from patina_hooks.git.repository import Repository
 from patina_hooks.models.cache import cut_keys, refused_keys
 from patina_hooks.pairs.stored import PairKind, pair_kinds
@@ -111,9 +112,15 @@ def _submodules(repository: Repository) -> Iterator[tuple[str, str]]:
 
 
 def _of_hooks(repository: Repository) -> Iterator[tuple[str, str]]:
-    if lost := lost_hooks(repository):
-        what = f"another tool removed the hooks {', '.join(lost)}: commits wait for the next command"
-        yield what, "patina sync"
+    """Yield what is wrong with installed hooks, with the command or the edit that changes it."""
+    by_remedy: dict[tuple[str, str], list[str]] = {}
+    for hook in unsound_hooks(repository):
+        repairable = hook.remedy == INSTALL and not hook.runs and can_repair(repository)
+        remedy = "patina sync" if repairable else hook.remedy
+        by_remedy.setdefault((hook.note, remedy), []).append(hook.event)
+    for (note, command), events in by_remedy.items():
+        reason = note or "another tool removed them: commits wait for the next command"
+        yield f"hooks {', '.join(events)}: {reason}", command
 
 
 def _of_weights(repository: Repository, space: Space | None) -> Iterator[tuple[str, str]]:

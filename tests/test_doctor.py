@@ -9,13 +9,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from support.husky import husky_8, husky_9
 from support.memory import FAST_RECIPE, Memory, plugins
 from support.shell import Shell
 
 from patina_hooks import hookimpl
 from patina_hooks.doctor import Finding, examine
 from patina_hooks.git import spool
-from patina_hooks.git.hooks import EVENTS, install
+from patina_hooks.git.hook_files import EVENTS
+from patina_hooks.git.hooks import install, repair
 from patina_hooks.git.repository import Repository
 from patina_hooks.git.stub import by_hand
 from patina_hooks.model_types import ModelSpec
@@ -53,6 +55,36 @@ def model_nobody_has(memory: Memory) -> None:
 
 def hook_that_is_gone(memory: Memory) -> None:
     (memory.root / ".git/hooks/post-commit").unlink()
+
+
+def hook_that_is_not_executable(memory: Memory) -> None:
+    (memory.root / ".git/hooks/post-commit").chmod(0o644)
+
+
+def hook_that_is_a_folder(memory: Memory) -> None:
+    hook_that_is_gone(memory)
+    (memory.root / ".git/hooks/post-commit").mkdir()
+
+
+def hooks_that_husky_moved(memory: Memory) -> None:
+    husky_9(memory.root)
+
+
+def hooks_that_husky_rewrites(memory: Memory) -> None:
+    husky_9(memory.root)
+    repair(memory.repository)
+
+
+def script_that_takes_no_line(memory: Memory) -> None:
+    husky_8(memory.root)
+    memory.write(".husky/post-commit", "#!/bin/zsh\ntrue\n")
+    (memory.root / ".husky/post-commit").chmod(0o755)
+
+
+def line_that_is_not_executable(memory: Memory) -> None:
+    husky_8(memory.root)
+    install(memory.repository)
+    (memory.root / ".husky/post-commit").chmod(0o644)
 
 
 def rebase_under_way(memory: Memory) -> None:
@@ -133,6 +165,12 @@ FAULTS: list[tuple[Callable[[Memory], None], str, str, str, str]] = [
     (recipe_with_a_slip, "recipe", "fault", "unknown key 'modle'", ".patina/oxidize.yaml"),
     (model_nobody_has, "model", "fault", "no-such-model", ".patina/oxidize.yaml"),
     (hook_that_is_gone, "hooks", "warning", "post-commit: absent", "patina install"),
+    (hook_that_is_not_executable, "hooks", "warning", "is not executable", "patina install"),
+    (hook_that_is_a_folder, "hooks", "warning", "is not a regular file", "rm -r "),
+    (hooks_that_husky_moved, "hooks", "warning", "post-commit: absent", "patina install"),
+    (hooks_that_husky_rewrites, "hooks", "warning", "post-commit again at its next run", "patina install"),
+    (script_that_takes_no_line, "hooks", "warning", "is not a shell script", "add to "),
+    (line_that_is_not_executable, "hooks", "warning", "git does not run it", "chmod +x "),
     (rebase_under_way, "git", "warning", "rebase, am or cherry-pick", "git rebase --abort"),
     (shallow_clone, "git", "warning", "shallow", "git fetch --unshallow"),
     (state_that_others_read, "state", "warning", "can be read by others", "chmod 700 "),

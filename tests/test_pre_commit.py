@@ -13,7 +13,8 @@ import pytest
 import yaml
 from support.sandbox import Recorder, Sandbox, make_recorder, make_sandbox
 
-from patina_hooks.git.hooks import EVENTS, install, uninstall
+from patina_hooks.git.hook_files import EVENTS
+from patina_hooks.git.hooks import install, uninstall
 from patina_hooks.git.repository import Repository
 
 PROJECT = Path(__file__).resolve().parent.parent

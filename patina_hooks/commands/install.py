@@ -16,6 +16,7 @@ _WAYS = {
     "whole": "a hook of its own",
     "block": "in the hook that was there",
     "wrapper": "before the hook that was there",
+    "line": "one line in a file of the work tree",
     "by hand": "by your hand",
     "absent": "not installed",
 }
@@ -39,14 +40,20 @@ def install_command() -> None:
 def uninstall_command() -> None:
     """Remove the git hooks and put back what was there. What was remembered stays."""
     from patina_hooks.display import clean
-    from patina_hooks.git.hooks import uninstall
+    from patina_hooks.git.hooks import inspect, uninstall
     from patina_hooks.git.repository import Repository
     from patina_hooks.session_ids import HIDDEN_REFS, SESSIONS_FOLDER
 
     repository = Repository.open(Path.cwd())
+    before = inspect(repository)
     left = list(_left(uninstall(repository)))
     for line in left:
         click.echo(clean(line))
+    if lines := [before.script(hook.event) for hook in before.hooks if hook.way == "line"]:
+        click.echo(
+            "Commit that the line is removed from these files, or keep it for others: git restore FILE"
+        )
+        click.echo("\n".join(clean(f"  {path}") for path in lines))
     if not left:
         click.echo("The hooks are removed.")
     click.echo(clean(f"What was remembered stays in {repository.state}; remove that folder to forget it."))
@@ -60,8 +67,8 @@ def _left(installation: Installation) -> Iterator[str]:
     from patina_hooks.git.stub import by_hand
 
     for hook in installation.hooks:
-        place = installation.folder / hook.event
-        if hook.way == "by hand" and not hook.note:
+        if hook.way == "by hand" and hook.runs:
+            place = installation.script(hook.event)
             yield f"{hook.event:16}{_WAYS[hook.way]} still; take this line out of {place}:"
             yield f"  {by_hand(hook.event)}"
         elif hook.way not in ("absent", "by hand"):
@@ -75,10 +82,16 @@ def installed(installation: Installation) -> Iterator[str]:
 
     for hook in installation.hooks:
         yield clean(f"{hook.event:16}{_WAYS[hook.way]}{f' ({hook.note})' if hook.note else ''}")
-    missing = [hook for hook in installation.hooks if hook.way == "by hand" and hook.note]
+    lines = [installation.script(hook.event) for hook in installation.hooks if hook.way == "line"]
+    if lines:
+        yield ""
+        yield "Commit these files, which git tracks or would track; their line names nothing of this machine"
+        yield "and does nothing where patina is not installed:"
+        yield from (clean(f"  {path}") for path in lines)
+    missing = [hook for hook in installation.hooks if hook.way == "by hand" and not hook.runs]
     if missing:
         yield ""
         yield "Add the line to each of these hooks, near the top; it names nothing of this machine:"
     for hook in missing:
-        yield clean(f"  {installation.folder / hook.event}:")
+        yield clean(f"  {installation.script(hook.event)}:")
         yield f"    {by_hand(hook.event)}"

@@ -8,6 +8,7 @@ interpreter's path is, so a repository may be moved, and a tracked hook names no
 from __future__ import annotations
 
 import os
+import re
 import shlex
 
 SCRIPT = "hook.sh"
@@ -15,6 +16,7 @@ MARK = b"# >>> patina-hooks"
 CHAINED = "patina-chained"
 _END = b"# <<< patina-hooks <<<\n"
 _SHEBANG = b"#!/bin/sh\n"
+_ADDED = " # added by patina install"
 
 # Hooks run at the top of the work tree. git sets GIT_DIR for linked work trees and submodules, and leaves
 # it out for `commit` in a main work tree (.git is a folder there) and for post-checkout of `worktree add`
@@ -124,9 +126,43 @@ def config_command(event: str) -> str:
 
 
 def by_hand(event: str) -> str:
-    """The line for a hook that patina must not edit; it names nothing of this machine."""
-    path = f'"$(git rev-parse --git-common-dir)/patina/{SCRIPT}"'
-    return f'patina_event={event} sh {path} "$@" 2>/dev/null || :'
+    """Return the line for a hook of others; it names nothing of this machine.
+
+    It does nothing where patina is not installed, and a named pipe in place of `hook.sh` does not hang it.
+    """
+    find = f"patina_hook=$(git rev-parse --git-common-dir 2>/dev/null)/patina/{SCRIPT} || :"
+    return f'{find}; [ ! -f "$patina_hook" ] || patina_event={event} sh "$patina_hook" "$@" 2>/dev/null || :'
+
+
+def line(event: str) -> bytes:
+    """Return the line that `patina install` adds to a hook in the work tree."""
+    return f"{by_hand(event)}{_ADDED}\n".encode()
+
+
+def line_alone(event: str) -> bytes:
+    """Return a hook with that line where there was none; it differs from a user's own empty script."""
+    return _SHEBANG + f"{by_hand(event)}{_ADDED} (whole file)\n".encode()
+
+
+def has_line(content: bytes, event: str) -> bool:
+    """Whether a hook has the line, which 0.1.0 wrote in another form; not as a comment."""
+    call = f"patina_event={event} sh ".encode()
+    return any(call in text and not text.lstrip().startswith(b"#") for text in content.splitlines())
+
+
+def has_added_line(content: bytes, event: str) -> bool:
+    """Whether a hook has the line with the mark of `patina install`."""
+    return bool(_added(event).search(content))
+
+
+def without_line(content: bytes, event: str) -> bytes:
+    """Return a hook's content without the line that `patina install` added."""
+    return _added(event).sub(b"", content)
+
+
+def _added(event: str) -> re.Pattern[bytes]:
+    text = f"^[^\n#]*patina_event={event} sh [^\n]*{_ADDED}[^\n]*\n"
+    return re.compile(text.encode(), re.MULTILINE)
 
 
 def without_block(content: bytes) -> bytes:

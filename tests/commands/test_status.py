@@ -7,8 +7,11 @@ from pathlib import Path
 
 import pytest
 from commands.conftest import SESSION
+from support.husky import husky_8
 from support.memory import FAST_RECIPE, Memory
 from support.shell import Shell
+
+from patina_hooks.git.hooks import install
 
 STATUS = {
     "events_hash", "sessions", "commits", "observations", "pairs", "pending", "model", "runtime",
@@ -42,6 +45,36 @@ def test_status_names_submodules_when_head_has_some(memory: Memory, shell: Shell
     text = '[submodule "lib"]\n\tpath = vendor/lib\n\turl = ../lib\n'
     memory.commit("add a submodule", {".gitmodules": text})
     assert "vendor/lib: a submodule has an index of its own" in shell.out("status")
+
+
+def test_status_names_hooks_when_another_tool_removed_them(memory: Memory, shell: Shell) -> None:
+    install(memory.repository)
+    assert "hooks" not in shell.out("status")
+    (memory.root / ".git/hooks/post-merge").unlink()
+    (memory.root / ".git/hooks/post-commit").chmod(0o644)
+    page = shell.out("status")
+    assert (
+        "hooks post-merge: another tool removed them: commits wait for the next command; patina sync" in page
+    )
+    assert "post-commit is not executable; patina sync" in page
+    assert "hooks installed again" in shell.run("sync").stderr
+    assert "hooks" not in shell.out("status")
+
+
+def test_status_names_the_command_that_writes_to_the_work_tree_when_husky_came(
+    memory: Memory, shell: Shell
+) -> None:
+    install(memory.repository)
+    husky_8(memory.root)
+    before = memory.git("status", "--porcelain", "-uall")
+    shell.out("sync")
+    assert memory.git("status", "--porcelain", "-uall") == before
+    assert "commits wait for the next command; patina install\n" in shell.out("status")
+    assert "one line in a file of the work tree" in shell.out("install")
+    assert "hooks" not in shell.out("status")
+    removed = shell.out("uninstall")
+    assert "Commit that the line is removed from these files" in removed
+    assert memory.git("status", "--porcelain", "-uall") == before
 
 
 def test_a_status_page_shows_faults_and_what_was_not_read(memory: Memory, shell: Shell) -> None:

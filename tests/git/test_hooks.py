@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import stat
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -16,8 +16,8 @@ from support.sandbox import Recorder, Sandbox, make_recorder, make_sandbox
 from patina_hooks.commands.install import install_command, uninstall_command
 from patina_hooks.errors import StateError
 from patina_hooks.git import stub
+from patina_hooks.git.hook_files import EVENTS
 from patina_hooks.git.hooks import (
-    EVENTS,
     Installation,
     has_config_hooks,
     inspect,
@@ -277,37 +277,23 @@ def test_hooks_switched_off_altogether(sandbox: Sandbox, repository: Repository)
     assert set(ways(uninstall(repository)).values()) == {"by hand"}
 
 
-def test_a_tracked_hooks_folder_is_not_touched(sandbox: Sandbox, repository: Repository) -> None:
-    sandbox.write(".githooks/pre-commit", "#!/bin/sh\n", 0o755)
-    sandbox.out("add", ".githooks")
-    sandbox.out("config", "core.hooksPath", ".githooks")
-    assert set(ways(install(repository)).values()) == {"by hand"}
-    assert sandbox.out("status", "--porcelain") == "A  .githooks/pre-commit"
-
-
-def test_a_link_to_a_tracked_folder_is_not_touched(sandbox: Sandbox, repository: Repository) -> None:
+def test_link_to_a_folder_of_the_work_tree_is_followed_when_installed(
+    sandbox: Sandbox, repository: Repository
+) -> None:
     sandbox.write("tools/hooks/pre-commit", "#!/bin/sh\n", 0o755)
     sandbox.out("add", "tools")
     for sample in (sandbox.root / ".git/hooks").iterdir():
         sample.unlink()
     (sandbox.root / ".git/hooks").rmdir()
     (sandbox.root / ".git/hooks").symlink_to("../tools/hooks")
-    assert set(ways(install(repository)).values()) == {"by hand"}
-    assert [path.name for path in (sandbox.root / "tools/hooks").iterdir()] == ["pre-commit"]
-
-
-def test_an_untracked_hooks_folder_inside_is_used(sandbox: Sandbox, repository: Repository) -> None:
-    sandbox.write(".husky/_/.gitignore", "*\n")
-    sandbox.write(".husky/_/post-commit", HUSKY.replace(b"npm test", b"true"), 0o755)
-    sandbox.write(".husky/_/_/husky.sh", "true\n")
-    sandbox.out("config", "core.hooksPath", ".husky/_")
-    installation = install(repository, "/nowhere")
-    assert ways(installation)["post-commit"] == "block"
+    install(repository, "/nowhere")
+    (sandbox.root / "tools/hooks/post-commit").unlink()
+    assert repair(repository) == (), "a file that git would track"
+    assert set(ways(install(repository, "/nowhere")).values()) == {"line"}
     assert sandbox.commit().stderr == ""
     assert (repository.state / "spool").read_text() == "post-commit\n"
     uninstall(repository)
-    assert (sandbox.root / ".husky/_/post-commit").read_bytes() == HUSKY.replace(b"npm test", b"true")
-    assert not (sandbox.root / ".husky/_/post-merge").exists()
+    assert [path.name for path in (sandbox.root / "tools/hooks").iterdir()] == ["pre-commit"]
 
 
 def test_hooks_from_before_core_hooks_path_are_removed_too(sandbox: Sandbox, repository: Repository) -> None:
@@ -409,12 +395,83 @@ def test_the_interpreter_is_recorded_and_replaced(repository: Repository) -> Non
     assert inspect(repository).interpreter == "/other/python"
 
 
-def test_a_hook_that_lost_its_executable_bit_is_pointed_out(sandbox: Sandbox, repository: Repository) -> None:
-    install(repository)
+@pytest.mark.parametrize("put_back", [install, repair])
+@pytest.mark.parametrize("content", [None, DISPATCHER])
+def test_hook_runs_again_when_it_lost_its_executable_bit(
+    sandbox: Sandbox,
+    repository: Repository,
+    content: bytes | None,
+    put_back: Callable[[Repository], object],
+) -> None:
+    if content:
+        sandbox.write(".git/hooks/post-commit", content, 0o755)
+    before = git_folder(sandbox)
+    install(repository, "/nowhere")
+    installed = git_folder(sandbox)
     (sandbox.root / ".git/hooks/post-commit").chmod(0o644)
     notes = {hook.event: hook.note for hook in inspect(repository).hooks}
-    assert "chmod +x" in notes["post-commit"]
+    assert "is not executable" in notes["post-commit"]
     assert notes["post-merge"] == ""
+    assert lost_hooks(repository) == ("post-commit",)
+    put_back(repository)
+    assert lost_hooks(repository) == ()
+    assert git_folder(sandbox) == installed
+    sandbox.commit()
+    assert (repository.state / "spool").read_text() == "post-commit\n"
+    uninstall(repository)
+    assert git_folder(sandbox) == before
+
+
+def test_script_stays_switched_off_when_our_block_in_it_runs_again(
+    sandbox: Sandbox, repository: Repository
+) -> None:
+    hook = sandbox.write(".git/hooks/post-commit", SHELL, 0o755)
+    install(repository, "/nowhere")
+    hook.chmod(0o644)
+    assert repair(repository) == ("post-commit",)
+    assert sandbox.commit().stdout == ""
+    assert (repository.state / "spool").read_text() == "post-commit\n"
+    uninstall(repository)
+    assert (hook.read_bytes(), stat.S_IMODE(hook.stat().st_mode)) == (SHELL, 0o644)
+
+
+def test_block_without_its_end_runs_again_when_it_lost_its_executable_bit(
+    sandbox: Sandbox, repository: Repository
+) -> None:
+    install(repository)
+    hook = sandbox.root / ".git/hooks/post-commit"
+    hook.write_bytes(hook.read_bytes().replace(b"# <<< patina-hooks <<<\n", b""))
+    hook.chmod(0o644)
+    assert repair(repository) == ("post-commit",)
+
+
+@pytest.mark.parametrize("switched_off", ["post-commit", "post-commit.legacy"])
+def test_hook_of_pre_commit_records_again_when_it_lost_its_executable_bit(
+    sandbox: Sandbox, repository: Repository, switched_off: str
+) -> None:
+    install(repository, "/nowhere")
+    hooks = sandbox.root / ".git/hooks"
+    (hooks / "post-commit").rename(hooks / "post-commit.legacy")
+    theirs = (
+        b"#!/usr/bin/env bash\n# File generated by pre-commit: https://pre-commit.com\n"
+        b'[ ! -x "$0.legacy" ] || "$0.legacy" "$@"\n'
+    )
+    sandbox.write(".git/hooks/post-commit", theirs, 0o755)
+    assert lost_hooks(repository) == ()
+    (hooks / switched_off).chmod(0o644)
+    assert repair(repository) == ("post-commit",)
+    sandbox.commit()
+    assert (repository.state / "spool").read_text() == "post-commit\n"
+    uninstall(repository)
+    assert (hooks / "post-commit").read_bytes() == theirs
+    assert not (hooks / "post-commit.legacy").exists()
+
+
+def test_configured_hooks_are_repaired_when_git_became_older(repository: Repository) -> None:
+    install(repository, config_hooks=True)
+    assert lost_hooks(repository) == EVENTS
+    assert repair(repository) == EVENTS
+    assert set(ways(inspect(repository)).values()) == {"whole"}
 
 
 def test_hooks_that_cannot_be_written_are_an_error_with_a_remedy(
@@ -459,6 +516,7 @@ def test_a_line_that_was_added_by_hand_is_seen(
     sandbox.out("config", "core.hooksPath", ".githooks")
     before = snapshot(sandbox.root / ".githooks")
     hooks = install(repository).hooks
+    assert lost_hooks(repository) == ()
     assert {(hook.way, hook.note) for hook in hooks} == {("by hand", "")}
     assert "Add the line" not in CliRunner().invoke(install_command).output
     assert snapshot(sandbox.root / ".githooks") == before
@@ -521,3 +579,4 @@ def test_hooks_that_moved_are_repaired_when_husky_sets_its_own_folder(
     sandbox.out("config", "core.hooksPath", ".husky/_")
     assert repair(repository) == EVENTS
     assert lost_hooks(repository) == ()
+    assert sandbox.out("status", "--porcelain", "-uall") == ""

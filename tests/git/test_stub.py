@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from support.sandbox import Recorder, Sandbox, make_recorder, make_sandbox
 
 from patina_hooks.git import stub
-from patina_hooks.git.hooks import EVENTS, install
+from patina_hooks.git.hook_files import EVENTS
+from patina_hooks.git.hooks import install
 from patina_hooks.git.repository import Repository
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from support.husky import husky_9
 from support.memory import FAST_RECIPE, Memory, plugins
 from test_doctor import (
     FAULTS,
@@ -49,6 +50,11 @@ def follow(memory: Memory, remedy: str) -> None:
         path = remedy.removeprefix("edit ").split(":")[0]
         memory.write(path, EDITS[path])
         return
+    if remedy.startswith("add to "):
+        path, _, line = remedy.removeprefix("add to ").partition(": ")
+        first, newline, rest = Path(path).read_text().partition("\n")
+        Path(path).write_text(f"{first}{newline}{line}\n{rest}")
+        return
     command = remedy.rpartition("or: ")[2]
     done = subprocess.run(
         ["sh", "-c", command],
@@ -76,6 +82,23 @@ def test_remark_is_gone_when_its_remedy_was_followed(
         assert (other.what, other.why) != (finding.what, finding.why)
         follow(memory, other.fix)
     assert [one for one in remarks(memory) if one.check == check] == []
+
+
+def test_hooks_run_when_husky_generated_its_folder(
+    memory: Memory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    husky_9(memory.root)
+    install(memory.repository)
+    generated = memory.root / ".husky/_"
+    generated.rename(tmp_path / "generated")
+    npx = tmp_path / "bin/npx"
+    npx.parent.mkdir()
+    npx.write_text(f'#!/bin/sh\n[ "$*" = husky ] && cp -R {tmp_path}/generated .husky/_\n')
+    npx.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{npx.parent}:{os.environ['PATH']}")
+    finding = next(one for one in remarks(memory) if one.check == "hooks")
+    follow(memory, finding.fix)
+    assert [one for one in remarks(memory) if one.check == "hooks"] == []
 
 
 def test_unfinished_operation_is_gone_when_its_remedy_was_followed(memory: Memory) -> None:

@@ -14,7 +14,7 @@ from support.memory import FAST_RECIPE, Memory
 from support.workers import recorded, wait_for_workers
 
 from patina_hooks.git import stub
-from patina_hooks.git.hooks import EVENTS
+from patina_hooks.git.hook_files import EVENTS
 from patina_hooks.git.lock import SyncLock
 from patina_hooks.worker import WORKER_LOCK
 
