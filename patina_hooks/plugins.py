@@ -28,6 +28,7 @@ import pluggy
 
 from patina_hooks import hookspecs
 from patina_hooks.errors import PatinaError, PluginError
+from patina_hooks.failure_log import FailureLog
 from patina_hooks.hook_threads import HOOK_SECONDS, TIMEOUT_ERROR, HookThread, HookTimeout
 from patina_hooks.installation import install_command, providers_of
 from patina_hooks.kinds import (
@@ -91,6 +92,7 @@ class Plugins:
         self._known = frozenset(vars(self._manager.hook)) & frozenset(dir(hookspecs))
         self._distributions: dict[str, str | None] = {}
         self._faults: list[Fault] = []
+        self.failures = FailureLog()
         self._registries: dict[str, tuple[_Provided[Any], ...]] = {}
         self._hook_threads: dict[str, HookThread] = {}
         self._filling = threading.RLock()  # a model is opened in a thread beside the one that reconciles
@@ -402,7 +404,10 @@ class Plugins:
         """A fault of a call into a plugin; raises it as `PluginError` in strict mode."""
         if self._strict:
             raise PluginError(f"plugin {plugin}, {where}: {error}") from cause
-        return Fault(plugin, where, error, cause.hint if isinstance(cause, PatinaError) else "")
+        fault = Fault(plugin, where, error, cause.hint if isinstance(cause, PatinaError) else "")
+        if cause is not None:
+            self.failures.add(fault, cause)
+        return fault
 
 
 def open_function(plugin: str, action: str, reference: str, limit: float = CALL_SECONDS) -> PluginFunction:

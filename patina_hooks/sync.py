@@ -317,7 +317,10 @@ def _vectors(
             if plugins.is_strict and isinstance(error, PluginError):
                 raise
             told = f"{error}; the raw model answers"
-            run.faults.append(Fault("patina-hooks", "projection", told, error.hint))
+            fault = Fault("patina-hooks", "projection", told, error.hint)
+            run.faults.append(fault)
+            if isinstance(error, PluginError) and error.plugin:
+                plugins.failures.add(fault, error)
         opened = _recording(repository.state, open_model)
         update = VectorUpdate(log, repository.state, plugins, space, opened, show, project)
         run.embedded = update.run(most=limits.most, seconds=limits.seconds, retry=full)
@@ -326,7 +329,10 @@ def _vectors(
         if plugins.is_strict:
             raise
         where = f"index {recipe.index}" if isinstance(error, IndexUnavailable) else where
-        run.faults.append(Fault(error.plugin or "patina-hooks", where, str(error), error.hint))
+        fault = Fault(error.plugin or "patina-hooks", where, str(error), error.hint)
+        run.faults.append(fault)
+        if error.plugin:
+            plugins.failures.add(fault, error)
         run.embedded.pending = counts(log.connection)["pending"]
         return
     run.postponed = run.embedded.pending > 0 or run.embedded.unfinished
@@ -375,11 +381,23 @@ def _leave_no_trace(log: Log, redaction: Redaction) -> None:
 
 
 def _keep_faults(log: Log, run: _Run, reconciled: bool) -> None:
-    """reconciled: whether plugins had anything of git's to read; what did not call them leaves their last
-    mishaps to be seen. A turn that only embeds is no reason to forget those of the one before."""
-    done = {True: run.embedded.added + run.embedded.removed > 0, False: reconciled}
-    before = [fault for fault in stored_faults(log, "mishaps") if not done[fault.where == EMBEDDINGS_UPDATED]]
+    """Store the faults of this sync.
+
+    Mishaps stay that come from plugins which this sync had no reason to call, and those of the sync that
+    this one completes: a user sees both as one.
+
+    Args:
+        log: where faults are stored.
+        run: what the sync did.
+        reconciled: whether plugins had anything of git's to read.
+    """
+    if log.fact("postponed"):
+        before = stored_faults(log, "mishaps")
+    else:
+        done = {True: run.embedded.added + run.embedded.removed > 0, False: reconciled}
+        before = [f for f in stored_faults(log, "mishaps") if not done[f.where == EMBEDDINGS_UPDATED]]
     with log.writing():
+        log.remember("postponed", "1" if run.postponed and not run.embedded.untried else "")
         store_faults(log, "faults", run.faults)
         store_faults(log, "mishaps", [*before, *run.mishaps])
         log.remember("synced", str(int(time.time())))

@@ -253,8 +253,8 @@ def logged(state: Path, work: Callable[[], None], job: Job = WORKER) -> bool:
 
     class Readable(logging.Formatter):
         def format(self, record: logging.LogRecord) -> str:
-            # An error may quote what stands in the repository.
-            return clean(redact_secrets(super().format(record)))
+            # An error may quote what stands in the repository; it may look like another entry, too.
+            return clean(redact_secrets(super().format(record))).replace("\n", "\n  ")
 
     handler = RotatingFileHandler(
         state / LOG, maxBytes=256 * 1024, backupCount=2, encoding="utf-8", delay=True

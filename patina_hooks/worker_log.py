@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from contextlib import suppress
 from dataclasses import dataclass
@@ -11,6 +12,8 @@ from typing import Final
 
 LOG: Final = "patina.log"
 _TAIL: Final = 20_000  # bytes
+_ENTRY: Final = re.compile(r"\d{4}-\d\d-\d\d [\d:, ]*\d (?P<level>[A-Z]+) (?P<text>.*)")
+"""The first line of an entry; lines of tracebacks are indented."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +34,12 @@ def unresolved_errors(state: Path, job: Job) -> list[str]:
     """Read the errors of a job since it last succeeded, here or in the foreground."""
     errors: list[str] = []
     for line in _tail(state / LOG):
-        if f" INFO {job.succeeded}" in line:
+        entry = _ENTRY.match(line)
+        if entry is None:
+            continue
+        if entry["level"] == "INFO" and entry["text"].startswith(job.succeeded):
             errors.clear()
-        elif " ERROR " in line and _job_of(line) is job:
+        elif entry["level"] == "ERROR" and _job_of(entry["text"]) is job:
             errors.append(line)
     return errors
 
@@ -52,8 +58,8 @@ def resolve_errors(state: Path, job: Job) -> None:
             os.close(handle)
 
 
-def _job_of(line: str) -> Job:
-    return next((job for job in JOBS if f" ERROR {job.failed}" in line), WORKER)
+def _job_of(text: str) -> Job:
+    return next((job for job in JOBS if text.startswith(job.failed)), WORKER)
 
 
 def _tail(path: Path) -> list[str]:

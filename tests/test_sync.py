@@ -355,10 +355,11 @@ def test_what_a_plugin_did_wrong_in_the_first_turn_is_still_seen_after_the_last(
         patina.sync()
         assert len(heard) > 1
         wrong = [fault.error for fault in patina.status().faults]
-    (error,) = wrong
-    assert error.startswith("ValueError: out of cheese (")
-    assert "test_sync.py:" in error
-    assert error.splitlines()[0].endswith("(5 times)")
+    cheese, milk = wrong
+    assert cheese.startswith("ValueError: out of cheese (")
+    assert "test_sync.py:" in cheese
+    assert cheese.splitlines()[0].endswith("(5 times)")
+    assert milk.startswith("ValueError: out of milk (")
 
 
 def test_a_full_sync_reads_again_what_the_cache_has_lost(memory: Memory) -> None:

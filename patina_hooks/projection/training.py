@@ -64,6 +64,8 @@ class Training:
         except TooLittleToLearn as error:
             return replace(outcome, why=str(error), lacks=True)
         except (IndexDamaged, PluginError) as error:
+            if self._plugins.is_strict and isinstance(error, PluginError):
+                raise
             return replace(outcome, why=str(error))
         except (Exception, SystemExit) as error:  # a plugin's trainer: the others go on
             owner = self._plugins.owner(PROJECTIONS, one.kind)
