@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
+import sysconfig
 import venv
 from collections.abc import Callable
 from pathlib import Path
@@ -13,8 +15,13 @@ from support.husky import husky_8, husky_9
 from support.memory import FAST_RECIPE, Memory, plugins
 from support.shell import Shell
 
+import patina_hooks
 from patina_hooks import hookimpl
+from patina_hooks.corpus import word_index
+from patina_hooks.corpus.log import Log
+from patina_hooks.corpus.word_index import OTHER_PYTHON
 from patina_hooks.doctor import Finding, examine
+from patina_hooks.errors import StateError
 from patina_hooks.git import spool
 from patina_hooks.git.hook_files import EVENTS
 from patina_hooks.git.hooks import install, repair
@@ -193,8 +200,8 @@ def test_all_is_well(memory: Memory) -> None:
     found = findings(memory)
     assert {one.level for every in found.values() for one in every} == {"ok"}
     assert found.keys() == {
-        "git", "settings", "recipe", "hooks", "state", "log", "embeddings", "vectors", "projection", "fusion",
-        "model", "probes", "plugins", "worker",
+        "git", "sqlite", "settings", "recipe", "hooks", "state", "log", "embeddings", "vectors", "projection",
+        "fusion", "model", "probes", "plugins", "worker",
     }  # fmt: skip
 
 
@@ -384,7 +391,10 @@ def test_other_plugins_are_told_when_the_hooks_run_another_environment(
     memory: Memory, tmp_path: Path
 ) -> None:
     python = tmp_path / "python"
-    python.write_text('#!/bin/sh\necho noise\necho \'{"patina-hooks": "0.0.1", "acme": "2"}\'\n')
+    python.write_text(
+        "#!/bin/sh\necho noise\n"
+        'echo \'{"versions": {"patina-hooks": "0.0.1", "acme": "2"}, "problem": ""}\'\n'
+    )
     python.chmod(0o755)
     install(memory.repository, str(python))
     (warning,) = [one for one in findings(memory)["hooks"] if one.level != "ok"]
@@ -392,3 +402,39 @@ def test_other_plugins_are_told_when_the_hooks_run_another_environment(
     assert "acme 2 (here absent)" in warning.what
     assert "patina-hooks 0.0.1 (here " in warning.what
     assert warning.fix == "patina install"
+
+
+def test_model_is_looked_up_when_the_hooks_run_another_environment(memory: Memory, tmp_path: Path) -> None:
+    """An environment with patina itself and none of the plugins that provide the model."""
+    environment = tmp_path / "without plugins"
+    venv.EnvBuilder(symlinks=True).create(environment)
+    (packages,) = environment.glob("lib/python*/site-packages")
+    (packages / "patina_hooks").symlink_to(Path(patina_hooks.__file__).parent)
+    for entry in Path(sysconfig.get_path("purelib")).iterdir():
+        is_plugin = "patina_" in entry.name and "patina_hooks" not in entry.name
+        if not is_plugin and not (packages / entry.name).exists():
+            (packages / entry.name).symlink_to(entry)
+    install(memory.repository, str(environment / "bin/python"))
+    problems = [one for one in findings(memory)["hooks"] if one.level != "ok"]
+    (finding,) = [one for one in problems if "cannot run the recipe's model" in one.what]
+    assert "acme-64" in finding.what
+    assert finding.fix == "patina install"
+    install(memory.repository)
+    assert [one.level for one in findings(memory)["hooks"]] == ["ok"]
+
+
+def test_missing_word_index_is_named_when_the_log_is_made(tmp_path: Path) -> None:
+    connection = sqlite3.connect(":memory:")
+    with pytest.raises(sqlite3.OperationalError) as caught:
+        connection.execute("CREATE VIRTUAL TABLE x USING fts99 (word)")
+    connection.close()
+    message = str(caught.value).replace("fts99", "fts5")
+    with pytest.raises(StateError, match="has no FTS5") as refused, Log(tmp_path / "state"):
+        raise sqlite3.OperationalError(message)
+    assert refused.value.hint == OTHER_PYTHON
+
+
+def test_missing_word_index_is_a_fault(memory: Memory, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(word_index, "has_word_index", lambda: False)
+    (finding,) = findings(memory)["sqlite"]
+    assert (finding.level, finding.fix) == ("fault", OTHER_PYTHON)

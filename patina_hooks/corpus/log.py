@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from patina_hooks.corpus.soundness import content_problem, schema_problem
+from patina_hooks.corpus.word_index import NO_WORD_INDEX, OTHER_PYTHON
 from patina_hooks.errors import GitError, LogDamaged, PatinaError, StateError
 from patina_hooks.files import make_private, refuse_irregular
 
@@ -417,6 +418,8 @@ def connect_to_read(path: Path) -> sqlite3.Connection:
 
 
 def _damaged(path: Path, error: BaseException | None) -> StateError:
+    if NO_WORD_INDEX in str(error):
+        return StateError("cannot index words: the SQLite of this Python has no FTS5", hint=OTHER_PYTHON)
     if "no such table" in str(error):
         return StateError(f"{path} holds nothing yet", hint="patina sync")
     if isinstance(error, sqlite3.OperationalError) and "malformed" not in str(error):

@@ -47,6 +47,21 @@ def operation_command(folder: Path) -> str:
     return f"git -C {shlex.quote(str(tree))} {name}"
 
 
+def check_sqlite(repository: Repository, plugins: Plugins) -> Iterator[Finding]:
+    """Check that the SQLite of this Python can index words."""
+    import sqlite3
+
+    from patina_hooks.corpus.word_index import OTHER_PYTHON, has_word_index
+
+    version = f"SQLite {sqlite3.sqlite_version}"
+    if has_word_index():
+        yield Finding("sqlite", "ok", f"{version} with FTS5")
+    else:
+        yield Finding(
+            "sqlite", "fault", f"{version} of this Python has no FTS5", "nothing is indexed", OTHER_PYTHON
+        )
+
+
 def check_configuration(repository: Repository, plugins: Plugins) -> Iterator[Finding]:
     """Check settings and recipe."""
     said = configuration(repository)
@@ -77,7 +92,7 @@ def check_hooks(repository: Repository, plugins: Plugins) -> Iterator[Finding]:
     if interpreter and not os.access(interpreter, os.X_OK):
         yield Finding("hooks", "fault", f"the hooks run {interpreter}", "it is not there", "patina install")
     elif interpreter:
-        yield from compare_environments(interpreter, plugins)
+        yield from compare_environments(interpreter, plugins, configuration(repository).recipe)
 
 
 def check_plugins(repository: Repository, plugins: Plugins) -> Iterator[Finding]:

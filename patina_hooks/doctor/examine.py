@@ -16,6 +16,7 @@ Check = Callable[[Repository, Plugins], Iterator[Finding]]
 
 CHECKS: Mapping[str, Check] = {
     "git": environment.check_git,
+    "sqlite": environment.check_sqlite,
     "configuration": environment.check_configuration,
     "hooks": environment.check_hooks,
     "state": state.check_state,
