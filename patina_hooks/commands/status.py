@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import click
 
+from patina_hooks.backlog import unread_events
 from patina_hooks.commands.fresh import freshen, opened
 from patina_hooks.dates import local_day
 from patina_hooks.display import clean_line, count, size
@@ -23,8 +24,11 @@ _SHOWN = 5
 def status_command(as_json: bool) -> None:
     """What is indexed, what is pending, what is wrong."""
     with opened() as patina:
+        unread = unread_events(patina.repository.state)
         freshen(patina)
         status = patina.status()
+    if unread:
+        status = replace(status, warnings=(*status.warnings, f"{unread}; patina doctor"))
     click.echo(json.dumps(asdict(status)) if as_json else _page(status))
 
 

@@ -31,7 +31,9 @@ CHECKS: Mapping[str, Check] = {
     "plugins": environment.check_plugins,
     "worker": state.check_worker,
 }
-_READERS_OF_THE_STATE = frozenset({"log", "embeddings", "vectors", "projection", "fusion", "worker"})
+_READERS_OF_THE_STATE = frozenset(
+    {"log", "embeddings", "refused", "vectors", "projection", "fusion", "worker"}
+)
 
 
 def examine(repository: Repository, plugins: Plugins) -> list[Finding]:

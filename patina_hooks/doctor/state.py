@@ -6,6 +6,7 @@ import os
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
 from patina_hooks.corpus.log import Log
 from patina_hooks.doctor.finding import Finding
@@ -14,6 +15,16 @@ from patina_hooks.git.repository import Repository
 from patina_hooks.plugin_calls import BUILTIN
 from patina_hooks.plugins import Plugins
 from patina_hooks.types import Fault
+
+_SHARED: Final = {
+    "spool": "the hooks cannot note what happens",
+    "lock": "nothing new is recorded",
+    "worker.lock": "nothing is recorded in the background",
+    "patina.log": "errors in the background are not recorded",
+    "log.db": "nothing new is recorded",
+    "embeddings.db": "nothing new is embedded",
+}
+"""Files that are written in place -> what does not work without."""
 
 
 def check_state(repository: Repository, plugins: Plugins) -> Iterator[Finding]:
@@ -33,8 +44,15 @@ def check_state(repository: Repository, plugins: Plugins) -> Iterator[Finding]:
         yield Finding(
             "state", "warning", f"{state} can be read by others", fix=f"chmod 700 {shlex.quote(str(state))}"
         )
+    elif unusable := [path for name in _SHARED if not _is_usable(path := state / name)]:
+        for path in unusable:
+            yield Finding("state", "fault", f"{path} cannot be written", _SHARED[path.name], _owning(path))
     else:
         yield Finding("state", "ok", str(state))
+
+
+def _is_usable(path: Path) -> bool:
+    return not path.exists() or os.access(path, os.R_OK | os.W_OK)
 
 
 def _clearing(fault: Fault) -> str:
@@ -47,12 +65,12 @@ def _clearing(fault: Fault) -> str:
     return f"PATINA_DISABLE_PLUGINS={shlex.quote(fault.plugin)} patina sync --full"
 
 
-def _owning(folder: Path) -> str:
-    """Write the command that makes a folder writable for who runs this process."""
-    name = shlex.quote(str(folder))
-    if hasattr(os, "getuid") and folder.stat().st_uid != os.getuid():
+def _owning(path: Path) -> str:
+    """Write the command that makes a folder or file writable for who runs this process."""
+    name = shlex.quote(str(path))
+    if hasattr(os, "getuid") and path.stat().st_uid != os.getuid():
         return f'sudo chown -R "$(id -u)" {name}'
-    return f"chmod u+rwx {name}"
+    return f"chmod {'u+rwx' if path.is_dir() else 'u+rw'} {name}"
 
 
 def check_log(repository: Repository, plugins: Plugins) -> Iterator[Finding]:

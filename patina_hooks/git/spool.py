@@ -60,6 +60,14 @@ def pending(state: Path) -> int:
     return size - _offset(state, size)
 
 
+def last_unread(state: Path) -> float | None:
+    """Return when the last event was noted, in seconds since 1970; None where all were dealt with."""
+    try:
+        return _spool(state).lstat().st_mtime if pending(state) else None
+    except OSError:
+        return None
+
+
 def read(state: Path) -> Reading:
     """What is pending. Raises OSError where the spool is there and cannot be read."""
     size = _size(state)

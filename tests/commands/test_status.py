@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,8 @@ from support.husky import husky_8
 from support.memory import FAST_RECIPE, Memory
 from support.shell import Shell
 
+from patina_hooks.backlog import unread_events
+from patina_hooks.git import spool
 from patina_hooks.git.hooks import install
 
 STATUS = {
@@ -38,6 +41,21 @@ def test_a_status_page(shell: Shell) -> None:
     assert "model         acme-64 (runtime onnx)\n" in page
     assert "synced        just now\n" in page
     assert "at fault" not in page
+
+
+def test_status_says_that_events_wait_when_no_worker_read_them(memory: Memory, shell: Shell) -> None:
+    spool.append(memory.state, spool.Event("post-commit"))
+    path = memory.state / "spool"
+    hours_ago = path.stat().st_mtime - 7_200
+    (memory.state / "worker.lock").write_text(str(os.getpid()))
+    os.utime(path, (hours_ago, hours_ago))
+    assert unread_events(memory.state) == "", "a worker is running"
+    (memory.state / "worker.lock").write_text("0")
+    page = shell.out("status")
+    assert "no worker in the background read the events of 120 minutes ago; patina doctor" in page
+    assert "no worker" not in shell.out("status"), "the command read them"
+    spool.append(memory.state, spool.Event("post-commit"))
+    assert "no worker" not in shell.out("status"), "it has yet to start"
 
 
 def test_status_names_submodules_when_head_has_some(memory: Memory, shell: Shell) -> None:

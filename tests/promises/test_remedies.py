@@ -145,6 +145,18 @@ def test_state_is_writable_when_its_remedy_was_followed(memory: Memory) -> None:
     assert [one for one in remarks(memory) if one.check == "state"] == []
 
 
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root may write everywhere")
+@pytest.mark.parametrize("name", ["spool", "lock", "worker.lock", "patina.log", "log.db", "embeddings.db"])
+def test_file_of_the_state_is_writable_when_its_remedy_was_followed(memory: Memory, name: str) -> None:
+    path = memory.state / name
+    path.touch()
+    path.chmod(0)
+    (finding,) = [one for one in remarks(memory) if one.check == "state"]
+    assert str(path) in finding.what
+    follow(memory, finding.fix)
+    assert [one for one in remarks(memory) if one.check == "state"] == []
+
+
 def test_settings_of_a_home_without_folders_are_no_fault(
     memory: Memory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
