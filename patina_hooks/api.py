@@ -215,7 +215,8 @@ class Patina:
     ) -> Hits:
         """The best observation of each session or commit, best first; [] where nothing is found.
 
-        `Hits` is a list; its `close_match` tells whether the best ones come close to the question.
+        `Hits` is a list; its `close_match` tells whether the best ones come close to the question, and its
+        `reason` why there is none.
 
         limit: 1 or more. mode: "hybrid" (words and vectors), "vector" or "lexical".
         Filters, which hold together: kinds: observations of these kinds, or of the one ("decision").
@@ -236,8 +237,14 @@ class Patina:
         )  # fmt: skip
         question = user_redaction().remove(query.text)
         if not question and query.text:
-            return Hits()
+            return Hits(reason="the question holds nothing but secrets")
         query = replace(query, text=question)
+        hits = self._answer(query, on_fault)
+        hits.reason = self._reason(query, hits)
+        return hits
+
+    def _answer(self, query: Query, on_fault: Callable[[str], None] | None = None) -> Hits:
+        """Answer by words and vectors, or by words where vectors cannot be had. Raises as `search` does."""
         try:
             try:
                 return self._found(query)
@@ -246,11 +253,21 @@ class Patina:
                 self._index = None
                 return self._found(query)
         except (PluginError, IndexDamaged) as error:
-            if mode == "vector" or (self.plugins.is_strict and isinstance(error, PluginError)):
+            if query.mode == "vector" or (self.plugins.is_strict and isinstance(error, PluginError)):
                 raise
             if on_fault:
                 on_fault(f"answering by words alone: {error}")
             return self._found(replace(query, mode="lexical"))
+
+    def _reason(self, query: Query, hits: Hits) -> str:
+        """Return why there is no hit, or that there were no words to look up."""
+        from patina_hooks.search.no_hits import NO_WORDS, IndexedTexts, explain_no_hits, has_words
+
+        if hits:
+            return "" if has_words(query.text) else NO_WORDS
+        with self._reading() as log:
+            texts = IndexedTexts.read(log.connection, query)
+        return explain_no_hits(query, texts, lambda other: len(self._answer(other)))
 
     def related(self, path: str | PathLike[str], *, limit: int = 10) -> Related:
         """What changed together with a file, and which sessions touched it; at most `limit` of each.
@@ -262,7 +279,8 @@ class Patina:
         from patina_hooks.search.related import related
 
         with self._reading() as log:
-            return related(log.connection, from_root(self.repository.root, path), checked_limit(limit))
+            root = self.repository.root
+            return related(log.connection, root, from_root(root, path), checked_limit(limit))
 
     def status(self) -> Status:
         """Counts, staleness and faults. Raises `StateError` before the first sync."""

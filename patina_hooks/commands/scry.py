@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 import textwrap
 from dataclasses import asdict
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from patina_hooks.search.scry import Hit, Mode
 
 _LINES = 3
+_LONGEST = 100
+"""Characters of a question that a remark repeats."""
 
 
 @click.command("scry")
@@ -61,7 +64,10 @@ def scry_command(
     if bool(text) == bool(file):
         raise UsageError("give either a question or --file PATH", hint='patina scry "why did we ..."')
     if file and any((kinds, session, since, until, ref, path, mode != "hybrid")):
-        raise UsageError("--file goes with -n and --json alone", hint="patina scry --file PATH")
+        raise UsageError(
+            "--file cannot be combined with a question's filters or --mode",
+            hint=f"patina scry --file {shlex.quote(file)}",
+        )
     first, last = (parse_date(date) if date is not None else None for date in (since, until))
     with opened(to_ask=not file and mode != "lexical") as patina, show_progress("answer") as show:
         freshen(patina, show)
@@ -76,14 +82,21 @@ def scry_command(
         )  # fmt: skip
     text = user_redaction().redact(text)
     if as_json:
-        answer = {"query": text, "mode": mode, "close_match": hits.close_match}
+        answer = {"query": text, "mode": mode, "close_match": hits.close_match, "reason": hits.reason}
         click.echo(json.dumps({**answer, "hits": [asdict(hit) for hit in hits]}))
     elif hits:
-        if hits.close_match is False:
+        if hits.reason:
+            say(hits.reason)
+        elif hits.close_match is False:
             say("no close match: the hits may have nothing to do with the question")
         click.echo("\n\n".join(_entry(number, hit) for number, hit in enumerate(hits, 1)))
     else:
-        say(f"nothing was found for {clean_line(text)!r}")
+        say(f"nothing was found for {_shortened(text)!r}: {clean_line(hits.reason)}")
+
+
+def _shortened(text: str) -> str:
+    line = clean_line(text)
+    return line if len(line) <= _LONGEST else f"{line[:_LONGEST]}..."
 
 
 def _entry(number: int, hit: Hit) -> str:

@@ -110,7 +110,7 @@ def _corpus(connection: sqlite3.Connection, queries: Sequence[UserQuery], path: 
         if absent := [name for name in query.relevant if not accepted[name]]:
             raise UsageError(
                 f"{path}, entry {query.entry}: the memory holds no {', '.join(map(repr, absent))}",
-                hint="patina session list names sessions; git log --format=%H names commits",
+                hint="patina session list; git log --format=%H",
             )
     rows = connection.execute(
         "SELECT id, path, (SELECT count(*) FROM session_commit WHERE session = id) FROM session"

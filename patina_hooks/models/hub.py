@@ -96,7 +96,7 @@ def pulled(file: HubFile) -> Path:
     """Where the file lies. `PullNeeded` where it does not, or a link lies in its place."""
     path = plain_file(models_folder(), f"{file.repository}/{file.revision}/{file.path}")
     if path is None or file.path not in read_record(file).files:
-        raise PullNeeded(f"{file.path} of {file.repository} was not pulled yet", hint="patina models pull")
+        raise PullNeeded(f"{file.path} of {file.repository} was not pulled yet", hint="patina models list")
     return path
 
 
@@ -106,7 +106,7 @@ def recorded_hash(file: HubFile) -> str:
         return file.sha256.lower()
     known = read_record(file).files.get(file.path)
     if known is None:
-        raise PullNeeded(f"{file.path} of {file.repository} was not pulled yet", hint="patina models pull")
+        raise PullNeeded(f"{file.path} of {file.repository} was not pulled yet", hint="patina models list")
     return known.sha256
 
 

@@ -128,7 +128,7 @@ def _make_room(sources: Sequence[Source]) -> None:
         least = "" if all(one.size for one in sources) else "at least "
         raise ModelError(
             f"{least}{size(needed)} are to be fetched and {size(free)} are free in {folder}",
-            hint="patina models list, then patina models remove NAME",
+            hint="patina models list",
         )
 
 

@@ -67,7 +67,7 @@ def verified(file: ModelFile, *, anew: bool = False) -> Path:
         what = f"{path} is not the file that was {_ORIGIN[type(file)]}:"
         what += f" expected sha256 {expected}, found {found}"
         if isinstance(file, HubFile):
-            raise PullNeeded(what, hint="patina models pull")
+            raise PullNeeded(what, hint="patina models list")
         restores = reinstall(file) if isinstance(file, PackageFile) else "put the file back, or add it anew"
         raise ModelError(what, hint=restores)
     return path

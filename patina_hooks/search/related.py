@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 import sqlite3
 from dataclasses import dataclass
+from pathlib import Path
 
 from patina_hooks.corpus.timeline import SESSION_OF_COMMIT
 from patina_hooks.errors import UsageError
-from patina_hooks.search.paths import recorded_path
+from patina_hooks.search.paths import near_paths, recorded_path
 
 _MOST_PATHS = 50
 _MOST_COMMITS = 2_000
@@ -41,8 +44,8 @@ class Related:
     sessions: tuple[Visit, ...]
 
 
-def related(connection: sqlite3.Connection, path: str, limit: int) -> Related:
-    """Raises `UsageError` for a path that no recorded commit touched.
+def related(connection: sqlite3.Connection, root: Path, path: str, limit: int) -> Related:
+    """Raises `UsageError` for a path that no recorded commit touched. root: of the work tree.
 
     Companions are those of the latest two thousand commits; commits of more than fifty paths say little of
     any two of them and are left out.
@@ -55,7 +58,7 @@ def related(connection: sqlite3.Connection, path: str, limit: int) -> Related:
         (path, _MOST_COMMITS),
     ).fetchall()
     if not touched:
-        raise UsageError(f"no recorded commit touched {path!r}", hint="git log --oneline -- PATH")
+        raise _unknown_path(connection, root, path)
     weights: dict[str, tuple[int, float]] = {}
     for number, paths in touched:
         if 1 < paths <= _MOST_PATHS:
@@ -68,6 +71,18 @@ def related(connection: sqlite3.Connection, path: str, limit: int) -> Related:
         companions=tuple(Companion(name, count, weight) for name, (count, weight) in best),
         sessions=_visits(connection, path)[:limit],
     )
+
+
+def _unknown_path(connection: sqlite3.Connection, root: Path, path: str) -> UsageError:
+    """Suggest recorded files like a path, written as from the current folder."""
+    near = near_paths(connection, path)
+    if not near:
+        hint = f"git log --oneline -- {shlex.quote(f':/{path}')}"
+        return UsageError(f"no recorded commit touched {path!r}", hint=hint)
+    is_folder = near[0].startswith(f"{path.rstrip('/')}/")
+    what = f"{path!r} is a folder, not a file" if is_folder else f"no recorded commit touched {path!r}"
+    hint = f"patina scry --file {shlex.quote(os.path.relpath(root / near[0]))}"
+    return UsageError(f"{what}; {'it holds' if is_folder else 'similar'}: {', '.join(near)}", hint=hint)
 
 
 def _commits(connection: sqlite3.Connection, path: str) -> int:

@@ -81,11 +81,13 @@ class Hits(list[Hit]):
 
     close_match: whether the best ones come close to the question, see `patina_hooks.search.closeness`; None
     where that cannot be told (words alone were asked, or there is no hit).
+    reason: why there is no hit, or that the question has no words to look up; "" otherwise.
     """
 
-    def __init__(self, hits: Iterable[Hit] = (), close_match: bool | None = None) -> None:
+    def __init__(self, hits: Iterable[Hit] = (), close_match: bool | None = None, reason: str = "") -> None:
         super().__init__(hits)
         self.close_match = close_match
+        self.reason = reason
 
 
 class _Candidate(NamedTuple):

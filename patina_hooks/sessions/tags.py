@@ -31,7 +31,7 @@ def check_adapter(adapter: str) -> str:
     if not _ADAPTER.fullmatch(adapter):
         raise UsageError(
             f"adapter {adapter!r}: expected 1 to 32 lower-case letters, digits, '-' or '_'",
-            hint="patina session start --adapter claude TITLE",
+            hint='patina session start --adapter claude "what you set out to do"',
         )
     return adapter
 

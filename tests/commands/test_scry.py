@@ -23,7 +23,7 @@ KEYS = {
 
 def test_json_is_as_documented(shell: Shell) -> None:
     found = json.loads(shell.out("scry", "marmots parse by hand", "--json"))
-    assert found.keys() == {"query", "mode", "close_match", "hits"}
+    assert found.keys() == {"query", "mode", "close_match", "reason", "hits"}
     assert (found["query"], found["mode"]) == ("marmots parse by hand", "hybrid")
     first = found["hits"][0]
     assert all(hit.keys() == KEYS for hit in found["hits"])
@@ -63,7 +63,9 @@ def test_filters_reach_the_search(shell: Shell) -> None:
 def test_nothing_found(shell: Shell) -> None:
     done = shell.invoke("scry", "zzyzx\x1b[2J", "--mode", "lexical")
     assert (done.exit_code, done.stdout) == (0, "")
-    assert done.stderr == "patina: nothing was found for 'zzyzx[2J'\n"
+    assert done.stderr == (
+        "patina: nothing was found for 'zzyzx[2J': no indexed text has a word of the question\n"
+    )
     assert json.loads(shell.out("scry", "zzyzx", "--mode", "lexical", "--json"))["hits"] == []
 
 

@@ -29,7 +29,7 @@ def printed(place: Place, command: str) -> Any:  # noqa: ANN401 (JSON is what it
 
 def test_scry(remembered: Place) -> None:
     found = printed(remembered, "scry 'immutable index'")
-    assert set(found) == {"query", "mode", "close_match", "hits"}
+    assert set(found) == {"query", "mode", "close_match", "reason", "hits"}
     (keys,) = documented("patina scry QUESTION --json")
     assert found["hits"]
     assert all(set(hit) == keys for hit in found["hits"])

@@ -52,6 +52,31 @@ def test_the_limit_holds_for_both(memory: Memory) -> None:
     assert (len(found.companions), len(found.sessions)) == (1, 1)
 
 
+@pytest.mark.parametrize(
+    ("path", "near", "command"),
+    [
+        ("src/test_log.py", "similar: tests/test_log.py", "tests/test_log.py"),
+        ("lgo.py", "similar: log.py", "log.py"),
+        ("tests", "'tests' is a folder, not a file; it holds: tests/test_log.py", "tests/test_log.py"),
+    ],
+)
+def test_related_suggests_recorded_paths_when_the_path_is_unknown(
+    memory: Memory, monkeypatch: pytest.MonkeyPatch, path: str, near: str, command: str
+) -> None:
+    monkeypatch.chdir(memory.root / "tests")
+    with pytest.raises(UsageError) as raised:
+        memory.patina().related(path)
+    assert near in str(raised.value)
+    typed = raised.value.hint.removeprefix("patina scry --file ")
+    assert (memory.root / "tests" / typed).resolve() == memory.root.resolve() / command
+
+
+def test_related_names_the_given_path_in_its_hint_when_no_recorded_one_is_similar(memory: Memory) -> None:
+    with pytest.raises(UsageError) as raised:
+        memory.patina().related("no such/thing at all.xyz")
+    assert raised.value.hint == "git log --oneline -- ':/no such/thing at all.xyz'"
+
+
 def test_a_path_that_is_gone_is_still_known(memory: Memory) -> None:
     memory.git("rm", "-q", "docs.md")
     memory.commit("remove it")

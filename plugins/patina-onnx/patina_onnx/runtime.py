@@ -127,7 +127,7 @@ def _refuse_other_layer(model: ModelSpec, session: InferenceSession) -> None:
     if model.layer % (layers + 1) != layer or not -layers - 1 <= model.layer <= layers:
         raise ModelError(
             f"model {model.name} wants layer {model.layer}; its ONNX file gives layer {layer} of {layers}",
-            hint="patina models export writes another file",
+            hint=f"patina models export {model.name}",
         )
 
 
