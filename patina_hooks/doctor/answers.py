@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from patina_hooks.search.recall import Recall
 
 
+OTHER_MODEL = f"edit {RECIPE_FILE}: another model or runtime, or restore its files and run patina sync"
 _LEAST_RECALL = 0.9
 _LOOKS = ("", "patina plugins", "patina doctor")
 """Hints that show more and change nothing."""
@@ -144,7 +145,7 @@ def check_model(repository: Repository, plugins: Plugins) -> Iterator[Finding]:
     if not failed:
         yield Finding("model", "ok", f"{name}: {len(results)} contract checks pass")
     for result in failed:
-        fix = result.hint if result.hint not in _LOOKS else f"edit {RECIPE_FILE}: another model or runtime"
+        fix = result.hint if result.hint not in _LOOKS else OTHER_MODEL
         yield Finding("model", "fault", f"{name}: {result.name}", result.detail, fix)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from patina_hooks.corpus.log import Log
+from patina_hooks.doctor.answers import OTHER_MODEL
 from patina_hooks.doctor.finding import Finding
 from patina_hooks.files import irregular_entries, removal_of
 from patina_hooks.git.repository import Repository
@@ -61,7 +62,7 @@ def _clearing(fault: Fault) -> str:
     Each sync judges patina's own faults again; those of a plugin are gone where it is not called.
     """
     if fault.plugin == BUILTIN:
-        return "patina sync"
+        return OTHER_MODEL if fault.where.startswith("model ") else "patina sync"
     return f"PATINA_DISABLE_PLUGINS={shlex.quote(fault.plugin)} patina sync --full"
 
 

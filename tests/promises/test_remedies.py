@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -21,8 +22,12 @@ from test_doctor import (
     training_that_failed,
 )
 
+from patina_hooks.api import Patina
 from patina_hooks.doctor import Finding, examine
 from patina_hooks.git.hooks import install
+from patina_hooks.models.user import user_models_file
+from patina_hooks.models.weights import locate
+from patina_hooks.plugins import Plugins
 
 EDITS: dict[str, str] = {".patina/config.toml": "[session]\n", ".patina/oxidize.yaml": FAST_RECIPE}
 """What a user writes where a remedy says to edit a file."""
@@ -169,3 +174,38 @@ def test_settings_of_a_home_without_folders_are_no_fault(
         cwd=memory.root, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert (done.returncode, "FAULT" in done.stdout) == (0, False), done.stdout
+
+
+@pytest.mark.parametrize("role", ["model", "tokenizer"])
+@pytest.mark.parametrize("size", [0, 500])
+@pytest.mark.parametrize("restored", [False, True])
+def test_cut_off_model_file_is_gone_when_its_remedy_was_followed(
+    memory: Memory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, role: str, size: int, restored: bool
+) -> None:
+    spec = plugins().model("acme-64")
+    originals = {name: locate(file) for name, file in spec.runtimes["onnx"].items()}
+    copies = {name: Path(shutil.copy(path, tmp_path)) for name, path in originals.items()}
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    user_models_file().parent.mkdir(parents=True)
+    lines = "".join(f'{name} = "{path}"\n' for name, path in copies.items())
+    user_models_file().write_text(f"[mine]\ndimensions = 64\nmax_tokens = 128\n[mine.files.onnx]\n{lines}")
+    content = copies[role].read_bytes()
+    copies[role].write_bytes(content[:size])
+    memory.write(".patina/oxidize.yaml", "embedding_model: mine\n")
+    providers = Plugins.load(disabled=())
+    with Patina(memory.repository, plugins=providers) as patina:
+        patina.sync()
+        for check in ("log", "model"):
+            (finding,) = [
+                one
+                for one in examine(memory.repository, providers)
+                if (one.check, one.level) == (check, "fault")
+            ]
+            assert str(copies[role]) in f"{finding.what} {finding.why}"
+        if restored:
+            assert "or restore its files and run patina sync" in finding.fix
+            copies[role].write_bytes(content)
+        else:
+            follow(memory, finding.fix)
+        patina.sync()
+    assert [one for one in examine(memory.repository, providers) if one.level == "fault"] == []
