@@ -36,7 +36,11 @@ def log_command(limit: int, kind: str | None, as_json: bool) -> None:
         click.echo(json.dumps([asdict(event) for event in events]))
         return
     if not events:
-        say(f"no event of the kind {kind!r} is recorded" if kind else "no event is recorded yet")
+        say(
+            f"no event of the kind {kind!r} is recorded"
+            if kind
+            else "no event is recorded yet: no branch or tag has a commit"
+        )
         return
     click.echo("\n".join(_line(event) for event in events))
 

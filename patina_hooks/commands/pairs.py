@@ -7,7 +7,7 @@ from dataclasses import asdict
 
 import click
 
-from patina_hooks.commands.fresh import freshen, opened
+from patina_hooks.commands.fresh import freshen, opened, say
 from patina_hooks.display import clean_line
 
 
@@ -23,6 +23,9 @@ def pairs_command(limit: int, kind: str | None, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps([asdict(pair) for pair in pairs]))
         return
+    if not pairs:
+        kinds = f" of the kind {kind}" if kind else ""
+        say(f"no pairs{kinds}: no commit or session document that was recorded gives one; patina status")
     for pair in pairs:
         click.echo(f"{pair.kind}  {pair.weight:.2f}  {clean_line(pair.evidence)}")
         click.echo(f"  {clean_line(pair.anchor)[:100]}\n  {clean_line(pair.positive)[:100]}")

@@ -169,7 +169,7 @@ def list_command(adapter: str | None, limit: int | None, as_json: bool) -> None:
     elif found:
         click.echo("\n".join(_rows(found, str(repository.root))))
     else:
-        _say("no sessions yet")
+        _say(f'no sessions{f" of the adapter {adapter}" if adapter else " yet"}; patina session start "..."')
 
 
 @session_command.command("show")

@@ -182,7 +182,7 @@ def _too_little(history: History, reasons: Mapping[str, str]) -> StateError:
     lines = [f"  {', '.join(group)}: {reason}" for reason, group in names.items()]
     return StateError(
         "\n".join([f"not enough history to evaluate: {sessions}, {commits}, 0 queries", *lines]),
-        hint='patina session start "what you set out to do"',
+        hint='patina session start "what you set out to do"' if history.commits else "git commit",
     )
 
 
