@@ -115,9 +115,25 @@ def waiting_for(call: PluginCall) -> str:
     return f"waiting for plugin {call.plugin} ({call.action})"
 
 
-def watch_calls(on_slow: Callable[[PluginCall], None], on_limit: Callable[[PluginCall], None]) -> None:
-    """Have a worker log slow calls, and end at the limit."""
-    _watch.on_slow, _watch.on_limit = on_slow, on_limit
+def watch_calls(on_limit: Callable[[PluginCall], None], on_slow: Callable[[PluginCall], None]) -> None:
+    """Set what this process does about calls that take long. Both functions run in the watching thread.
+
+    Args:
+        on_limit: called for a call that exceeds its limit; it ends the process.
+        on_slow: called once for each slow call.
+    """
+    _watch.on_limit, _watch.on_slow = on_limit, on_slow
+
+
+@contextmanager
+def limited_calls(on_limit: Callable[[PluginCall], None]) -> Iterator[None]:
+    """Have calls that exceed their limit handled; see `watch_calls`."""
+    before = _watch.on_limit
+    _watch.on_limit = on_limit
+    try:
+        yield
+    finally:
+        _watch.on_limit = before
 
 
 @contextmanager

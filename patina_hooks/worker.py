@@ -194,7 +194,7 @@ def _turns(state: Path, delivery: BackgroundDelivery) -> Synchronise:
     from patina_hooks.plugins import Plugins
     from patina_hooks.sync import TURN_SECONDS, open_once, synchronise
 
-    watch_calls(_log_slow, _give_up)
+    watch_calls(_give_up, _log_slow)
     with recorded_in(state):
         plugins = Plugins.load()
     open_model = open_once(plugins)

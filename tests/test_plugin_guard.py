@@ -382,6 +382,26 @@ def test_a_plugin_that_hangs_at_import_is_named(memory: Memory, site: Site, gate
     assert process.returncode == 0
 
 
+@pytest.mark.parametrize("place", ["import", "register hook"])
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_doctor_ends_and_names_a_plugin_when_it_hangs(
+    memory: Memory, site: Site, gate: Path, place: str, options: list[str]
+) -> None:
+    register = "@hookimpl\ndef patina_register_models():\n    import odd_gate\n    return []\n"
+    install(site, HANGS if place == "import" else register, odd_gate=GATE)
+    setup = "from patina_hooks import plugins; plugins.SHORT_CALL_SECONDS = 1.0"
+    done = patina(memory, site, "doctor", *options, setup=setup)
+    action = "import of odd" if place == "import" else "patina_register_models"
+    what = f"plugin patina-odd ({action}) did not return within 1 s"
+    fix = "PATINA_DISABLE_PLUGINS=patina-odd patina doctor"
+    assert done.returncode == 1
+    if options:
+        assert (what, fix) in [(finding["what"], finding["fix"]) for finding in json.loads(done.stdout)]
+    else:
+        assert what in done.stdout
+        assert f"mend with: {fix}" in done.stdout
+
+
 WORKER = """
 from patina_hooks import plugin_calls, plugins, worker
 plugin_calls.RECORD_SECONDS = plugin_calls.NAME_SECONDS = 0.0

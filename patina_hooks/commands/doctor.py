@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict
+from functools import partial
+from typing import TextIO
 
 import click
 
 from patina_hooks.commands.fresh import opened, say
 from patina_hooks.commands.progress import show_progress
+from patina_hooks.commands.stdout import take_stdout
 from patina_hooks.display import clean_line
-from patina_hooks.doctor import Finding, examine
+from patina_hooks.doctor import Finding, run_checks
+from patina_hooks.plugin_calls import PluginCall, limited_calls
 from patina_hooks.running_calls import running_calls, text_of
 
 _MARKS = {"ok": ("ok", "green"), "warning": ("look", "yellow"), "fault": ("FAULT", "red")}
@@ -21,17 +29,39 @@ _MARKS = {"ok": ("ok", "green"), "warning": ("look", "yellow"), "fault": ("FAULT
 @click.pass_context
 def doctor_command(context: click.Context, as_json: bool) -> None:
     """Check everything; say what is wrong and what mends it. Exits with 1 where something is at fault."""
-    with opened() as patina, show_progress("checks"):
+    findings: list[Finding] = []
+    give_up = partial(_give_up, sys.stdout, findings, as_json)
+    with limited_calls(give_up), opened() as patina, show_progress("checks"):
         # First, for a plugin that hangs would hang here too.
         for call in running_calls(patina.repository.state):
             say(f"waiting for {text_of(call)}; try: kill {call.process}")
-        findings = examine(patina.repository, patina.plugins)
-    if as_json:
-        click.echo(json.dumps([asdict(finding) for finding in findings]))
-    else:
-        click.echo("\n".join(_line(finding) for finding in findings))
+        findings.extend(run_checks(patina.repository, patina.plugins))
+    _print(findings, as_json)
     if any(finding.level == "fault" for finding in findings):
         context.exit(1)
+
+
+def _print(findings: Sequence[Finding], as_json: bool, stdout: TextIO | None = None) -> None:
+    if as_json:
+        click.echo(json.dumps([asdict(finding) for finding in findings]), file=stdout)
+    else:
+        click.echo("\n".join(_line(finding) for finding in findings), file=stdout)
+
+
+def _give_up(stdout: TextIO, findings: Sequence[Finding], as_json: bool, call: PluginCall) -> None:
+    """Print what the checks gave so far, and end the process: a plugin does not return."""
+    finding = Finding(
+        "plugins",
+        "fault",
+        f"plugin {call.plugin} ({call.action}) did not return within {call.limit:g} s",
+        "the checks that follow were not run",
+        f"PATINA_DISABLE_PLUGINS={call.plugin} patina doctor",
+    )
+    take_stdout(stdout)
+    with suppress(OSError, ValueError):
+        _print([*findings, finding], as_json, stdout)
+        stdout.flush()
+    os._exit(1)
 
 
 def _line(finding: Finding) -> str:

@@ -8,7 +8,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import Final
+from typing import Final, TextIO
 
 _NUMBER: Final = 1
 _kept: Final[list[io.TextIOBase]] = []
@@ -16,10 +16,12 @@ _kept: Final[list[io.TextIOBase]] = []
 
 
 class _OwnStdout(io.TextIOWrapper):
-    """The stdout of the main thread, which runs our commands; other threads write to stderr."""
+    """The stdout of the thread that runs our commands; other threads write to stderr."""
+
+    thread: threading.Thread = threading.main_thread()
 
     def write(self, text: str) -> int:
-        if threading.current_thread() is not threading.main_thread():
+        if threading.current_thread() is not self.thread:
             return sys.stderr.write(text)
         return super().write(text)
 
@@ -57,6 +59,12 @@ def own_stdout() -> Iterator[None]:
         os.dup2(own, _NUMBER)
         os.close(own)
         sys.stdout = given
+
+
+def take_stdout(stream: TextIO) -> None:
+    """Have this thread write to our stdout, in place of the main thread, which does not return."""
+    if isinstance(stream, _OwnStdout):
+        stream.thread = threading.current_thread()
 
 
 @contextmanager

@@ -38,16 +38,19 @@ _READERS_OF_THE_STATE = frozenset(
 
 def examine(repository: Repository, plugins: Plugins) -> list[Finding]:
     """Run every check; one that fails itself is a finding and does not stop the others."""
-    findings: list[Finding] = []
+    return list(run_checks(repository, plugins))
+
+
+def run_checks(repository: Repository, plugins: Plugins) -> Iterator[Finding]:
+    """Give the findings of `examine` as they come."""
     # Opening a named pipe would wait for ever: `check_state` names what is irregular.
     unreadable = any(irregular_entries(repository.state))
     for name, check in CHECKS.items():
         if unreadable and name in _READERS_OF_THE_STATE:
             continue
         try:
-            findings += check(repository, plugins)
+            yield from check(repository, plugins)
         except PatinaError as error:
-            findings.append(Finding(name, "fault", str(error), fix=error.hint))
+            yield Finding(name, "fault", str(error), fix=error.hint)
         except (OSError, sqlite3.DatabaseError) as error:
-            findings.append(Finding(name, "fault", str(error)))
-    return findings
+            yield Finding(name, "fault", str(error))
