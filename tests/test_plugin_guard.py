@@ -7,13 +7,13 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 from support.distributions import Site
 from support.memory import Memory
+from support.odd_plugin import install, patina
 
 import patina_hooks
 from patina_hooks.corpus.log import Log
@@ -22,8 +22,6 @@ from patina_hooks.kinds import BUILTIN_COMMANDS
 from patina_hooks.process_state import ProcessState
 from patina_hooks.running_calls import CallRecord, running_calls
 from patina_hooks.worker import WORKER_LOCK
-
-HOOKIMPL = "from patina_hooks import *\nfrom patina_hooks import hookimpl\n"
 
 
 @pytest.fixture
@@ -37,24 +35,6 @@ def memory(tmp_path: Path) -> Memory:
 @pytest.fixture
 def site(tmp_path: Path) -> Site:
     return Site(tmp_path / "site")
-
-
-def install(site: Site, code: str, **files: str) -> None:
-    """Install the plugin patina-odd, whose module is `odd`."""
-    modules = {"odd.py": HOOKIMPL + code, **{f"{name}.py": text for name, text in files.items()}}
-    site.add("patina-odd", files=modules, entry_points={"patina-odd": "odd"})
-
-
-def patina(
-    memory: Memory, site: Site, *arguments: str, setup: str = "", environment: Mapping[str, str] | None = None
-) -> subprocess.CompletedProcess[str]:
-    """Run the command line with the plugin installed."""
-    code = f"{setup}\nfrom patina_hooks.commands import run; run()"
-    return subprocess.run(
-        [sys.executable, "-c", code, *arguments],
-        cwd=memory.root, capture_output=True, text=True, check=False, timeout=120,
-        env={**os.environ, "PYTHONPATH": str(site.folder), "PATINA_SKIP": "1", **(environment or {})},
-    )  # fmt: skip
 
 
 # --- stdout -----------------------------------------------------------------------------------------

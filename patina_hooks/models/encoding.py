@@ -22,7 +22,7 @@ from patina_hooks.models.fingerprint import fingerprint_of
 from patina_hooks.models.makers import UNKNOWN_MAKERS, Makers, makers_of
 from patina_hooks.models.reading import prefix_of, read_as, run_by, run_elsewhere
 from patina_hooks.models.weights import file_hashes, model_files
-from patina_hooks.plugin_calls import BUILTIN, ENGINE_PATIENCE, plugin_call
+from patina_hooks.plugin_calls import BUILTIN, ENGINE_PATIENCE, failure_of, plugin_call
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -170,9 +170,15 @@ class Encoder:
         except PluginError:
             raise
         except (Exception, SystemExit) as error:
-            what = f"the runtime {self.runtime} failed to run model {self.spec.name}: {_said(error)}"
+            what = f"the runtime {self.runtime} failed to run model {self.spec.name}: {self._failure(error)}"
             hint = _hint(error) or "patina doctor"
             raise TextsRefused(what, hint=hint, plugin=self._plugin) from error
+
+    def _failure(self, error: BaseException) -> str:
+        """Return an error of ours as it is, an engine's with its type and the plugin's file and line."""
+        if isinstance(error, PatinaError):
+            return str(error)
+        return failure_of(error, type(self.opened).__module__)
 
     @staticmethod
     def _embedded(model: TextModel, texts: list[str]) -> Vectors:
@@ -254,11 +260,6 @@ def _numbers(function: str, value: object) -> Vectors:
     if not isinstance(value, np.ndarray) or value.dtype.kind not in "fiu":
         raise TypeError(f"{function} gave {shown(value)} that is no array of numbers")
     return value
-
-
-def _said(error: BaseException) -> str:
-    """An error of ours speaks for itself; an engine's may say nothing but its name (MemoryError)."""
-    return str(error) if isinstance(error, PatinaError) else f"{type(error).__name__}: {error}".rstrip(": ")
 
 
 def _hint(error: BaseException) -> str:

@@ -147,7 +147,7 @@ def open_tried(state: Path, plugins: Plugins, name: str, dimensions: int) -> Pro
     except IndexDamaged:
         raise
     except PluginError as error:
-        if not error.plugin:
+        if plugins.is_strict or not error.plugin:
             raise
         raise IndexDamaged(str(error), hint="patina oxidize") from error
     except (Exception, SystemExit) as error:  # a plugin's projection

@@ -114,7 +114,9 @@ def make_history(
     return memory
 
 
-def projected_by(train: Callable[..., object], open_: Callable[..., object] | None = None) -> Plugins:
+def projected_by(
+    train: Callable[..., object], open_: Callable[..., object] | None = None, *, strict: bool = False
+) -> Plugins:
     """All plugins and one more, whose kind of projection is "odd"."""
     module = ModuleType("odd_projection")
     vars(module).update(train=train, open=open_)
@@ -128,7 +130,7 @@ def projected_by(train: Callable[..., object], open_: Callable[..., object] | No
         def patina_register_projections(self) -> list[ProjectionSpec]:
             return [spec]
 
-    providers = Plugins.load(disabled=())
+    providers = Plugins.load(disabled=(), strict=strict)
     providers.register(Provider(), "odd-plugin")
     return providers
 

@@ -26,6 +26,7 @@ from projection.runs import (
 )
 from support.memory import Memory, memory_of
 
+from patina_hooks.errors import PluginError
 from patina_hooks.projection.interface import Trained, TrainingStep, TrainingTask, Watch
 from patina_hooks.projection.report import last_report
 from patina_hooks.projection.whitening import train as train_whitening
@@ -93,6 +94,17 @@ def test_a_trainer_that_fails_is_never_used_and_stops_no_other(memory: Memory, n
     assert last_report(memory.state) is not None
     # Once its maker has mended it, it is trained.
     assert named(run(memory, projected_by(gives()))).weights
+
+
+@pytest.mark.parametrize("part", ["trainer", "projection"])
+def test_strict_mode_raises_what_a_trainer_or_a_projection_raises(memory: Memory, part: str) -> None:
+    asks_for(memory, ODD)
+    fails = raises(ValueError("the odd failure"))
+    strict = projected_by(
+        fails if part == "trainer" else gives(), fails if part == "projection" else None, strict=True
+    )
+    with pytest.raises(PluginError, match="the odd failure"):
+        run(memory, strict)
 
 
 def test_a_trainer_that_is_not_there_is_told(memory: Memory) -> None:
