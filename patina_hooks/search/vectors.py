@@ -168,7 +168,8 @@ def _said_at(recipe: Recipe, key: str) -> Iterator[None]:
         line = recipe.lines.get(message.partition(" ")[0], recipe.lines.get(key))
         if line is None or message.startswith(RECIPE_FILE):
             raise
-        raise type(error)(f"{RECIPE_FILE}:{line}: {message}", hint=error.hint) from error
+        hint = f"edit {RECIPE_FILE}" if error.hint == "patina plugins" else error.hint
+        raise type(error)(f"{RECIPE_FILE}:{line}: {message}", hint=hint) from error
 
 
 def projected_space(

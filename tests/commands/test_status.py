@@ -43,6 +43,13 @@ def test_a_status_page(shell: Shell) -> None:
     assert "at fault" not in page
 
 
+def test_status_names_the_file_to_edit_when_the_model_of_the_recipe_is_unknown(
+    memory: Memory, shell: Shell
+) -> None:
+    memory.write(".patina/oxidize.yaml", "embedding_model: no-such-model\n")
+    assert "    try: edit .patina/oxidize.yaml\n" in shell.out("status")
+
+
 def test_status_says_that_events_wait_when_no_worker_read_them(memory: Memory, shell: Shell) -> None:
     spool.append(memory.state, spool.Event("post-commit"))
     path = memory.state / "spool"
