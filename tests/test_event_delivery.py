@@ -205,6 +205,36 @@ def test_nothing_is_kept_when_no_plugin_listens(memory: Memory, monkeypatch: pyt
     assert queued(memory, Plugins.load(disabled=["*"]), monkeypatch) == ([], 0)
 
 
+def children_of_first_sync(root: Path, plugins: Plugins, monkeypatch: pytest.MonkeyPatch) -> int:
+    """How many git processes a first sync of three sessions starts, delivery of events included."""
+    memory = Memory.make(root)
+    memory.commit("parse the tree")
+    for day in range(1, 4):
+        with memory.session(f"2025110{day}-090000"):
+            memory.commit(f"work of day {day}")
+    started: list[object] = []
+    really = ChildGit._spawn
+
+    def counted(git: ChildGit, *arguments: Any) -> Any:  # noqa: ANN401
+        started.append(arguments)
+        return really(git, *arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ChildGit, "_spawn", counted)
+        report = sync(memory, plugins)
+    assert (report.commits, report.sessions, report.faults) == (4, 3, ())
+    return len(started)
+
+
+def test_listeners_cost_at_most_one_git_process_in_a_first_sync(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    silent = children_of_first_sync(tmp_path / "silent", Plugins.load(disabled=()), monkeypatch)
+    listening = children_of_first_sync(tmp_path / "listening", with_plugin(listener=Listener()), monkeypatch)
+    assert silent > 0
+    assert listening - silent in (0, 1)
+
+
 def test_commits_come_after_their_parents_when_clocks_are_wrong(
     memory: Memory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
