@@ -7,7 +7,7 @@ span ("2 weeks ago") is counted back from now.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta, timezone
 from typing import Final
 
@@ -31,13 +31,13 @@ _NUMBERS: Final = {
     for word in words.split()
 }
 _UNIT: Final = r"(sec(?:ond)?|min(?:ute)?|h(?:ou)?r|day|week|month|year)s?"
-_SPAN: Final = re.compile(rf"(\d{{1,6}}|{'|'.join(_NUMBERS)}) {_UNIT}")
+_SPAN: Final = re.compile(rf"(?:(\d{{1,6}}) ?|({'|'.join(_NUMBERS)}) ){_UNIT}(?= |,|$)")
 _CLOCK: Final = r"(?P<hour>\d{1,2}):(?P<minute>\d\d)(?::(?P<second>\d\d)(?:\.\d+)?)?"
 _ZONE: Final = r"(?P<zone>z|utc|gmt|[+-]\d\d(?::?\d\d)?)"
-_TIME: Final = (
-    rf"(?:(?: at)?[ t](?:{_CLOCK}(?: ?{_ZONE})?|(?P<half>\d{{1,2}}) ?(?P<noon>am|pm)"
-    "|(?P<named>noon|midnight)))?"
-)
+_HOURS: Final[Mapping[str, int]] = {"midnight": 0, "noon": 12, "tea": 17}
+_HOUR: Final = rf"(?P<half>\d{{1,2}}) ?(?P<noon>am|pm)|(?P<named>{'|'.join(_HOURS)})"
+_TIME: Final = rf"(?:(?: at)?[ t](?:{_CLOCK}(?: ?{_ZONE})?|{_HOUR}))?"
+_TIME_FIRST: Final = re.compile(rf"(?:{_CLOCK}|{_HOUR})(?: (?P<relative>today|yesterday))?")
 _DAY_FORMS: Final = tuple(
     re.compile(rf"{day}{_TIME}")
     for day in (
@@ -66,7 +66,7 @@ def parse_date(text: str, now: datetime | None = None) -> int:
     # git joins words by any of these: "3.days.ago".
     words = " ".join(re.sub(r"(?<=[a-z])[._-]+|[._-]+(?=[a-z])", " ", text.strip().lower()).split())
     try:
-        for read in (_read_word, _read_epoch, _read_span, _read_day):
+        for read in (_read_word, _read_epoch, _read_span, _read_time, _read_day):
             if (moment := read(words, now)) is not None:
                 return moment
     except (ValueError, OverflowError, OSError):  # the 31st of February, the year 10000
@@ -97,10 +97,6 @@ def _read_word(words: str, now: datetime) -> int | None:
         return _seconds(now)
     if words == "never":
         return 0
-    if words in ("noon", "midnight"):
-        hour = 12 if words == "noon" else 0
-        moment = now.replace(hour=hour, minute=0, second=0, microsecond=0)
-        return _seconds(moment if moment <= now else moment - timedelta(days=1))
     return None
 
 
@@ -114,21 +110,31 @@ def _read_epoch(words: str, now: datetime) -> int | None:
 
 
 def _read_span(words: str, now: datetime) -> int | None:
-    """ "2 weeks ago", "1 year 3 months ago", "last month"."""
-    if not words.endswith(" ago") and not words.startswith("last "):
-        return None
+    """ "2 weeks ago", "2.weeks" as in git's own examples, "1 year 3 months ago", "last month"."""
     rest = words.removesuffix(" ago")
     spans = _SPAN.findall(rest)
     if not spans or _SPAN.sub("", rest).strip(" ,"):
         return None
     moment, seconds = now, 0
-    for count, unit in spans:
-        number = _NUMBERS.get(count) or int(count)
+    for digits, word, unit in spans:
+        number = int(digits) if digits else _NUMBERS[word]
         if unit in _SECONDS:
             seconds += number * _SECONDS[unit]
         else:
             moment = _STEPS[unit](moment, number)
     return _seconds(moment) - seconds
+
+
+def _read_time(words: str, now: datetime) -> int | None:
+    """ "noon", "17:30", "6am yesterday"; without a day, the last such time."""
+    match = _TIME_FIRST.fullmatch(words)
+    if match is None:
+        return None
+    fields = match.groupdict()
+    day = now - timedelta(days=fields["relative"] == "yesterday")
+    moment = day.replace(hour=0, minute=0, second=0, microsecond=0) + _time_of(fields)
+    is_ahead = not fields["relative"] and moment > now
+    return _seconds(moment - timedelta(days=is_ahead))
 
 
 def _read_day(words: str, now: datetime) -> int | None:
@@ -160,7 +166,7 @@ def _day_of(fields: dict[str, str | None], now: datetime) -> datetime:
 
 def _time_of(fields: dict[str, str | None]) -> timedelta:
     if named := fields.get("named"):
-        return timedelta(hours=12 if named == "noon" else 0)
+        return timedelta(hours=_HOURS[named])
     if half := fields.get("half"):
         if not 1 <= int(half) <= 12:
             raise ValueError(half)

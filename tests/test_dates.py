@@ -39,6 +39,11 @@ def use_zone(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]
         ("yesterday noon", "2026-03-10 12:00"), ("today at 9am", "2026-03-11 09:00"),
         ("2 weeks ago", "2026-02-25 10:30"), ("3.days.ago", "2026-03-08 10:30"),
         ("a week ago", "2026-03-04 10:30"),
+        ("2 weeks", "2026-02-25 10:30"), ("2.weeks", "2026-02-25 10:30"), ("1.day", "2026-03-10 10:30"),
+        ("2weeks ago", "2026-02-25 10:30"), ("one month", "2026-02-11 10:30"),
+        ("10:00", "2026-03-11 10:00"), ("17:45", "2026-03-10 17:45"), ("6am", "2026-03-11 06:00"),
+        ("5 pm", "2026-03-10 17:00"), ("tea", "2026-03-10 17:00"), ("yesterday tea", "2026-03-10 17:00"),
+        ("noon yesterday", "2026-03-10 12:00"), ("5pm today", "2026-03-11 17:00"),
         ("two_weeks_ago", "2026-02-25 10:30"), ("1 year 2 months ago", "2025-01-11 10:30"),
         ("last month", "2026-02-11 10:30"), ("10 hours ago", "2026-03-11 00:30"),
         ("wednesday", "2026-03-11 00:00"), ("last wednesday", "2026-03-04 00:00"),
@@ -82,7 +87,7 @@ def test_moment_is_the_same_everywhere_when_the_date_names_its_zone(
     "text",
     ["", " ", "nonsense", "yesterdayish", "2025-02-31", "2025-13-01", "2025-11-23 25:00", "0000-01-01",
      "-1", "12", "3000000 years ago", "weeks ago", "5 ago", "13pm", "today 13pm", "@99999999999999", "last",
-     "nov 31", "2 weeks"],
+     "nov 31", "24:00", "13am", "2 weekss", "2week days", "0pm", "2 weeks 3", "03/09/2026"],
 )  # fmt: skip
 def test_date_is_refused_when_it_means_nothing(text: str) -> None:
     with pytest.raises(UsageError, match="use YYYY-MM-DD, 'yesterday' or '2 weeks ago'"):
