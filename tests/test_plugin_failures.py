@@ -114,7 +114,7 @@ HERE = "from patina_hooks.search.exact import ExactIndex as work\n"
     ids=lambda words: words[0],
 )
 def test_no_command_ends_in_a_bug_when_the_server_of_an_index_is_away(
-    memory: Memory, site: Site, command: str, was_there: bool
+    memory: Memory, site: Site, command: list[str], was_there: bool
 ) -> None:
     memory.write(".patina/oxidize.yaml", f"{FAST_RECIPE}index: far\n")
     install(site, INDEX, odd_work=HERE if was_there else AWAY)
@@ -122,10 +122,10 @@ def test_no_command_ends_in_a_bug_when_the_server_of_an_index_is_away(
     if was_there:
         install(site, INDEX, odd_work=AWAY)
         memory.commit("a second commit about sqlite")
-    done = patina(memory, site, *command.split())
-    assert done.returncode == (1 if command == "doctor" else 0), done.stderr
+    done = patina(memory, site, *command)
+    assert done.returncode == (1 if command == ["doctor"] else 0), done.stderr
     assert "bug" not in done.stderr
-    if command.startswith("scry"):
+    if command[0] == "scry":
         assert "chose sqlite over files" in done.stdout
     (fault,) = json.loads(patina(memory, site, "status", "--json").stdout)["faults"]
     assert fault["plugin"] == "patina-odd"

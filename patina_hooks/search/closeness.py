@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 LOOKED_AT: Final = 3
 """The best texts of words and of vectors, whose words are compared with the question's."""
+_LEAST_TEXTS: Final = 32
+"""Below it random similarities say too little, and a handful of texts is quickly read."""
 _SAMPLE: Final = 64
 _COVERAGE_WEIGHT: Final = 0.4
 _AT_ONE: Final = -0.286
@@ -56,7 +58,9 @@ class Closeness:
         Args:
             random_similarity: what two random texts of the index have, None where that is not known.
         """
-        if self.similarity is None or random_similarity is None or random_similarity >= 1 or self.texts < 1:
+        if self.similarity is None or random_similarity is None or random_similarity >= 1:
+            return None
+        if self.texts < _LEAST_TEXTS:
             return None
         scaled = (self.similarity - random_similarity) / (1 - random_similarity)
         least = _AT_ONE + _PER_DEVIATION * math.sqrt(2 * math.log(self.texts))

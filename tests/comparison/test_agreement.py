@@ -75,7 +75,7 @@ def test_a_runtime_that_gives_the_same_is_not_said_to_find_the_same(past: Past, 
 
 def test_where_the_earlier_one_fails_the_later_one_is_asked_itself(past: Past, bag: None) -> None:
     late, near = compared(past.memory, "bag-late@bag", "bag-late@bag-near").rows
-    assert late.error.endswith("the bag burst")
+    assert late.error.endswith("the bag burst (bag_runtime.py:37)")
     assert near.agreement is not None
     assert near.embedded > 0
     assert near.sets

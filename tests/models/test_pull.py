@@ -187,7 +187,7 @@ def test_without_room_nothing_is_fetched(hub: Hub, data: Path, monkeypatch: pyte
         ModelError, match=r"256 kB are to be fetched and 256 kB are free in .*models"
     ) as caught:
         pull(SPEC, "onnx")
-    assert "patina models remove" in caught.value.hint
+    assert caught.value.hint == "patina models list"
     assert hub.downloads() == []
 
 

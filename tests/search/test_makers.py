@@ -104,7 +104,8 @@ class Installed:
             self.memory.commit(text)
 
     def install(self, version: str, seed: int = 0, query_prefix: str = "") -> None:
-        shutil.rmtree(self.site.folder, ignore_errors=True)
+        if self.site.folder.is_dir():
+            shutil.rmtree(self.site.folder)
         files = {
             "patina_mine/tickets.py": TICKETS,
             "patina_mine/__init__.py": MODULE.replace("QUERY_PREFIX", repr(query_prefix)),
@@ -115,7 +116,8 @@ class Installed:
     @property
     def path(self) -> Mapping[str, str]:
         folders = [str(self.site.folder), os.environ.get("PYTHONPATH", "")]
-        return {"PYTHONPATH": os.pathsep.join(filter(None, folders))}
+        # A reinstalled module of the same size and second would otherwise run from stale byte code.
+        return {"PYTHONPATH": os.pathsep.join(filter(None, folders)), "PYTHONDONTWRITEBYTECODE": "1"}
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return Shell(self.memory.root).run(*arguments, env=self.path)

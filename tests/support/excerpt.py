@@ -35,6 +35,8 @@ class Place:
             stdin=subprocess.DEVNULL, capture_output=True, text=True, encoding="utf-8", check=False,
         )  # fmt: skip
         assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+        # pytest shows it when the test fails later, on what was printed.
+        sys.stderr.write(done.stderr)
         return done.stdout
 
     def settle(self) -> None:
