@@ -260,11 +260,11 @@ class Patina:
             return self._found(replace(query, mode="lexical"))
 
     def _reason(self, query: Query, hits: Hits) -> str:
-        """Return why there is no hit, or that there were no words to look up."""
-        from patina_hooks.search.no_hits import NO_WORDS, IndexedTexts, explain_no_hits, has_words
+        """Return why there is no hit, or what of the question was not looked up."""
+        from patina_hooks.search.no_hits import IndexedTexts, explain_no_hits, remark_on
 
         if hits:
-            return "" if has_words(query.text) else NO_WORDS
+            return remark_on(query.text)
         with self._reading() as log:
             texts = IndexedTexts.read(log.connection, query)
         return explain_no_hits(query, texts, lambda other: len(self._answer(other)))

@@ -18,6 +18,7 @@ from patina_hooks.configuration import user_redaction
 from patina_hooks.dates import local_day, parse_date
 from patina_hooks.display import clean, clean_line, count
 from patina_hooks.errors import UsageError
+from patina_hooks.search.no_hits import NO_WORDS
 
 if TYPE_CHECKING:
     from patina_hooks.search.related import Related
@@ -87,7 +88,7 @@ def scry_command(
     elif hits:
         if hits.reason:
             say(hits.reason)
-        elif hits.close_match is False:
+        if hits.close_match is False and hits.reason != NO_WORDS:
             say("no close match: the hits may have nothing to do with the question")
         click.echo("\n\n".join(_entry(number, hit) for number, hit in enumerate(hits, 1)))
     else:

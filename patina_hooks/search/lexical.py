@@ -1,16 +1,17 @@
 """The words' side of the index: BM25 by SQLite's FTS5 over observations, whole sessions and titles.
 
 A word that a fifth of all texts say tells nothing and costs most (283 ms against 15 ms for common words on
-100,000 texts): such words are left out while others remain.
+100,000 texts): such words are left out while others remain. Of a long question the rarest words are kept.
 """
 
 from __future__ import annotations
 
 import sqlite3
 from functools import cache
+from heapq import nsmallest
 from itertools import islice
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from patina_hooks.corpus.words import words_to_match
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 _COMMON = 0.2
 _MOST_TERMS = 64
+LONGEST_QUESTION: Final = 1_000
+"""Words of a question that are looked at; the rarest of them are asked for."""
 
 
 class Words:
@@ -26,7 +29,7 @@ class Words:
 
     def __init__(self, connection: sqlite3.Connection, query: str) -> None:
         self._connection = connection
-        self._terms = _terms(query)
+        self._terms = _terms(query, LONGEST_QUESTION)
 
     def observations(self, limit: int, allowed: Allowed | None = None) -> list[tuple[int, float]]:
         """Return (observation id, BM25, higher is better), best first; of those allowed only."""
@@ -74,10 +77,12 @@ class Words:
         ).fetchall()
 
     def _telling(self, vocabulary: str, table: str) -> list[str]:
-        """The terms that not too many texts have; all of them where every one is common."""
+        """The rarest terms, those that too many texts have only where every one is common."""
         counts, total = self._counts(vocabulary), self._total(table)
         rare = [term for term, documents in counts.items() if documents <= max(_COMMON * total, 5)]
-        return rare or list(counts)
+        terms = rare or list(counts)
+        rarest = set(nsmallest(_MOST_TERMS, terms, key=counts.__getitem__))
+        return [term for term in terms if term in rarest]
 
     def _counts(self, vocabulary: str) -> dict[str, int]:
         """Return those terms of the query that some text has, and how many have each."""
@@ -106,23 +111,29 @@ def _among(rows: list[tuple[int, float]], ids: set[int]) -> list[tuple[int, floa
 
 def terms_of(text: str) -> frozenset[str]:
     """Return the terms of a text as the index holds them, of its beginning where it is long."""
-    return frozenset(_terms(text))
+    return frozenset(list(_terms(text, 4 * _MOST_TERMS))[:_MOST_TERMS])
 
 
-def _terms(query: str) -> dict[str, str]:
+def is_longer(query: str) -> bool:
+    """Tell whether a question has more words than are looked at."""
+    return next(islice(words_to_match(query), LONGEST_QUESTION, None), None) is not None
+
+
+def _terms(query: str, most: int) -> dict[str, str]:
     """The query's terms as the index holds them -> the words to ask for them by, in the query's order.
 
     An FTS5 table of the same tokenizer says what a word's term is. A term itself is no word to ask by: what
     is asked for is stemmed again, and the stem of a stem may be another ("databases", "databas", "databa").
+    most: words of the query that are read.
     """
-    words = list(islice(words_to_match(query), 4 * _MOST_TERMS))
+    words = list(islice(words_to_match(query), most))
     with _tokenizing:
         connection = _tokenizer()
         connection.execute("DELETE FROM query")
         connection.executemany("INSERT INTO query (rowid, words) VALUES (?, ?)", enumerate(words))
         rows = connection.execute("SELECT term, doc FROM term ORDER BY doc, offset").fetchall()
     terms = {term: words[number] for term, number in reversed(rows)}
-    return dict(list(reversed(terms.items()))[:_MOST_TERMS])
+    return dict(reversed(terms.items()))
 
 
 _tokenizing = Lock()

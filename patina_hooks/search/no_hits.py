@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from patina_hooks.corpus.words import words_to_match
 from patina_hooks.display import count
+from patina_hooks.search.lexical import LONGEST_QUESTION, is_longer
 from patina_hooks.search.paths import is_recorded, near_paths
 
 if TYPE_CHECKING:
     from patina_hooks.search.scry import Query
 
 NO_WORDS: Final = "the question has no words, only punctuation"
+CUT: Final = f"only the first {LONGEST_QUESTION:,} words of the question were looked up"
 COUNTED: Final = 50
 """Hits without a filter that are counted at most."""
 
@@ -56,6 +58,13 @@ class IndexedTexts:
 def has_words(text: str) -> bool:
     """Tell whether a question has a word to look up."""
     return next(words_to_match(text), None) is not None
+
+
+def remark_on(text: str) -> str:
+    """Return what of a question was not looked up, "" where all of it was."""
+    if not has_words(text):
+        return NO_WORDS
+    return CUT if is_longer(text) else ""
 
 
 def explain_no_hits(query: Query, texts: IndexedTexts, count_hits: Callable[[Query], int]) -> str:

@@ -81,7 +81,8 @@ class Hits(list[Hit]):
 
     close_match: whether the best ones come close to the question, see `patina_hooks.search.closeness`; None
     where that cannot be told (words alone were asked, or there is no hit).
-    reason: why there is no hit, or that the question has no words to look up; "" otherwise.
+    reason: why there is no hit, or what of the question was not looked up: it has no words, or very many; ""
+    otherwise.
     """
 
     def __init__(self, hits: Iterable[Hit] = (), close_match: bool | None = None, reason: str = "") -> None:

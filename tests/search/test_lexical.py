@@ -94,6 +94,14 @@ def test_a_long_query_counts_from_its_beginning(log: Log) -> None:
     assert found(log, f"relational {tail}") == [TEXTS[0]]
 
 
+def test_rarest_words_of_a_long_question_are_asked_for_when_they_stand_last(tmp_path: Path) -> None:
+    words = " ".join(f"word{number}" for number in range(80))
+    with closing(Log(tmp_path / "many")) as log:
+        fill(log, [words, words, "a unicorn"])
+        assert found(log, f"{words} unicorn")[0] == "a unicorn"
+        assert found(log, " ".join(f"absent{number}" for number in range(300)) + " unicorn") == ["a unicorn"]
+
+
 def test_common_words_are_left_out_while_others_remain(tmp_path: Path) -> None:
     with closing(Log(tmp_path / "many")) as log:
         fill(log, [f"fix the number {number}" for number in range(40)] + ["fix the unicorn"])

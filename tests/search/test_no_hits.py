@@ -49,6 +49,13 @@ def test_reason_says_that_a_question_has_no_words_when_it_is_punctuation(
     assert (bool(hits), hits.reason) == (found, "the question has no words, only punctuation")
 
 
+def test_reason_says_so_when_a_question_has_more_words_than_are_looked_up(memory: Memory) -> None:
+    question = " ".join(f"weather{number}" for number in range(1_000))
+    assert memory.patina().search(question).reason == ""
+    hits = memory.patina().search(f"{question} marmot")
+    assert (bool(hits), hits.reason) == (True, "only the first 1,000 words of the question were looked up")
+
+
 def test_reason_is_empty_when_there_are_hits(memory: Memory) -> None:
     assert memory.patina().search("weather").reason == ""
 
