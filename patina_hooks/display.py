@@ -25,6 +25,7 @@ _STRAY = re.compile(
     "|(?<![0-9#*\u00a9-\u200b\u200e-\ufe0d\ufe10-\U0010ffff])[\ufe0e\ufe0f]"
 )
 _SPACE = re.compile(r"\s+")
+_ERROR_LENGTH = 2_000
 
 
 def clean(text: str) -> str:
@@ -35,6 +36,12 @@ def clean(text: str) -> str:
 def clean_line(text: str) -> str:
     """`clean`, on one line."""
     return clean(_SPACE.sub(" ", text)).strip()
+
+
+def error_text(text: str) -> str:
+    """Return the words of an exception, of any length and content, as they can be stored and printed."""
+    short = text if len(text) <= _ERROR_LENGTH else f"{text[:_ERROR_LENGTH]}... ({len(text):,} characters)"
+    return short.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def count(number: int, noun: str) -> str:

@@ -6,10 +6,13 @@ from this process, and the process does not wait for it when it ends.
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Final
+
+from patina_hooks.plugin_calls import end_forked_child
 
 HOOK_SECONDS: Final = 10.0
 """How long one call of an event hook may take."""
@@ -69,8 +72,10 @@ class _Task:
         self.error: BaseException | None = None
 
     def run(self) -> None:
+        process = os.getpid()
         try:
             self.result = self.function()
         except BaseException as error:
             self.error = error
+        end_forked_child(process)
         self.done.set()

@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
+from patina_hooks.display import error_text
 from patina_hooks.process_state import ProcessState
 
 if TYPE_CHECKING:
@@ -159,14 +160,24 @@ def plugin_call(
     _watch.calls[id(call)] = call
     if _watch.thread is None:
         _start_watching()
-    before = ProcessState()
+    process, before = os.getpid(), ProcessState()
     if threading.current_thread() is threading.main_thread():
         sys.stdout = _TO_STDERR
     try:
         yield
     finally:
+        end_forked_child(process)
         before.restore()
         del _watch.calls[id(call)]
+
+
+def end_forked_child(process: int) -> None:
+    """End this process where it is a fork that a plugin's code did not end, and would do our work twice.
+
+    process: the one that made the call.
+    """
+    if os.getpid() != process:
+        os._exit(1)
 
 
 class PluginFunction:
@@ -252,7 +263,7 @@ def failure_of(error: BaseException, module: str = "") -> str:
         error: what a call raised; also one whose own `__str__` raises.
         module: a module of the plugin, "" where that is not known.
     """
-    words = "".join(traceback.format_exception_only(error)).strip()
+    words = error_text("".join(traceback.format_exception_only(error)).strip())
     if isinstance(error, SyntaxError):
         return words
     place = _place_of(error, module.partition(".")[0])

@@ -19,7 +19,6 @@ import threading
 import traceback
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Generic, cast
@@ -182,8 +181,13 @@ class Plugins:
 
         plugin = self.owner(RUNTIMES, name)
         for module in self.runtime(name).modules:
-            with suppress(Exception, SystemExit), plugin_call(plugin, f"import of {module}"):
-                import_module(module)
+            try:
+                with plugin_call(plugin, f"import of {module}"):
+                    import_module(module)
+            except KeyboardInterrupt:
+                raise
+            except BaseException:  # noqa: S112 (the caller that opens a model meets it)
+                continue
 
     @property
     def is_strict(self) -> bool:
@@ -438,7 +442,9 @@ def open_callable(reference: str) -> Callable[..., Any]:
         found: object = import_module(module)
         for attribute in path.split("."):
             found = getattr(found, attribute)
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         raise PluginError(f"cannot open {reference}: {failure_of(error, module)}") from error
     if not callable(found):
         raise PluginError(f"cannot open {reference}: {shown(found)} is not callable")

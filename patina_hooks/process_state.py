@@ -15,14 +15,17 @@ from typing import Any, Final
 _OURS: Final = ("GIT_", "PATINA_", "XDG_", "LC_")
 _OURS_BY_NAME: Final = frozenset({"CI", "HOME", "LANG", "NO_COLOR", "PATH", "TMPDIR"})
 _SIGNALS: Final = tuple(
-    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGPIPE") if hasattr(signal, name)
+    getattr(signal, name)
+    for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGPIPE", "SIGALRM")
+    if hasattr(signal, name)
 )
 _LOGGER: Final = "patina_hooks"
+_NUMPY_ERRORS: Final = {"divide": "warn", "over": "warn", "under": "ignore", "invalid": "warn"}
 _LOGGING_DEFAULTS: Final[tuple[int, list[Any], int]] = (30, [], 0)
 
 
 class ProcessState:
-    """Working folder, umask, environment, import path, logging, warnings, locale, signals and streams.
+    """Working folder, umask, environment, import path, logging, warnings, numpy, locale, signals and streams.
 
     Only the main thread looks at umask, environment, locale, streams and signals, which our own threads may
     be changing for a moment. What other libraries
@@ -36,6 +39,7 @@ class ProcessState:
         self._recursion = sys.getrecursionlimit()
         self._logging = _logging()
         self._warnings = list(warnings.filters) if (warnings := sys.modules.get("warnings")) else []
+        self._numpy_errors = _numpy_errors()
         self._is_main = threading.current_thread() is threading.main_thread()
         if self._is_main:
             self._umask = _umask()
@@ -43,6 +47,8 @@ class ProcessState:
             self._locale = _locale()
             self._streams = (sys.stdin, sys.stdout, sys.stderr)
             self._handlers = [signal.getsignal(number) for number in _SIGNALS]
+            self._excepthooks = (sys.excepthook, threading.excepthook)
+            self._has_timer = _has_timer()
 
     def restore(self) -> None:
         """Put back what differs."""
@@ -55,6 +61,8 @@ class ProcessState:
             sys.setrecursionlimit(self._recursion)
         self._restore_logging()
         self._restore_warnings()
+        if _numpy_errors() != self._numpy_errors:
+            sys.modules["numpy"].seterr(**self._numpy_errors)
         if self._is_main:
             self._restore_main()
 
@@ -64,6 +72,9 @@ class ProcessState:
         if self._locale and (module := sys.modules.get("locale")) and _locale() != self._locale:
             module.setlocale(module.LC_ALL, self._locale)
         sys.stdin, sys.stdout, sys.stderr = self._streams
+        sys.excepthook, threading.excepthook = self._excepthooks
+        if _has_timer() and not self._has_timer:
+            signal.setitimer(signal.ITIMER_REAL, 0)  # where its handler is gone, it would end the process
         for number, handler in zip(_SIGNALS, self._handlers, strict=True):
             if handler is not None and signal.getsignal(number) is not handler:
                 signal.signal(number, handler)
@@ -106,6 +117,16 @@ def _working_folder() -> str:
         return os.getcwd()  # noqa: PTH109 (Path.cwd() takes three times as long)
     except OSError:
         return ""
+
+
+def _has_timer() -> bool:
+    return hasattr(signal, "getitimer") and signal.getitimer(signal.ITIMER_REAL)[0] > 0
+
+
+def _numpy_errors() -> dict[str, str]:
+    """Return what numpy does about overflow and the like in this thread."""
+    geterr = getattr(sys.modules.get("numpy"), "geterr", None)  # another thread may be importing it
+    return geterr() if geterr else _NUMPY_ERRORS
 
 
 def _umask() -> int:

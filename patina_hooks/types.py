@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol
 
+from patina_hooks.display import error_text
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -359,6 +361,10 @@ class Fault:
     where: str
     error: str
     hint: str = ""
+
+    def __post_init__(self) -> None:
+        for name in ("plugin", "where", "error", "hint"):
+            object.__setattr__(self, name, error_text(getattr(self, name)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,11 +9,13 @@ import subprocess
 import sys
 from contextlib import closing
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from support.distributions import Site
 from support.memory import Memory
 from support.odd_plugin import install, patina
+from support.workers import all_ended
 
 import patina_hooks
 from patina_hooks.corpus.log import Log
@@ -134,6 +136,10 @@ def hello(name):
         "import os; os.umask(0o777)",
         "import sys; sys.setrecursionlimit(120)",
         "import atexit, os; atexit.register(lambda: os._exit(9))",
+        "import sys, threading; sys.excepthook = threading.excepthook = None",
+        "import signal; signal.setitimer(signal.ITIMER_REAL, 0.1)",
+        "import os; os.fork()",
+        "import numpy; numpy.seterr(all='raise')",
     ],
 )
 def test_what_a_plugin_changes_of_the_process_is_put_back(memory: Memory, site: Site, code: str) -> None:
@@ -143,6 +149,14 @@ def test_what_a_plugin_changes_of_the_process_is_put_back(memory: Memory, site: 
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["commits"] == 2
     assert "DEBUG" not in done.stderr
+
+
+def test_a_forked_child_of_an_event_hook_ends_when_the_hook_returns(memory: Memory, site: Site) -> None:
+    install(site, "@hookimpl\ndef patina_commit_recorded(commit):\n    import os\n    os.fork()\n")
+    memory.commit("fix crash in worker")
+    with all_ended() as passed:  # returns when no process has the pipe
+        done = patina(memory, site, "sync", pass_fds=(passed,))
+    assert done.returncode == 0, done.stderr
 
 
 def test_the_state_of_the_process_is_the_same_after_a_call(tmp_path: Path) -> None:
@@ -166,6 +180,11 @@ def test_the_state_of_the_process_is_the_same_after_a_call(tmp_path: Path) -> No
         assert locale.setlocale(locale.LC_ALL) == name
     finally:
         os.umask(mask)
+
+
+def test_a_call_is_guarded_when_another_thread_imports_numpy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "numpy", ModuleType("numpy"))
+    ProcessState().restore()
 
 
 def test_our_variables_and_loggers_are_put_back_and_others_stay(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -72,7 +72,9 @@ class Extractors:
             with extract.guarded():  # what it gave may be lazy
                 found = checked(extract.function(document))
             return self._redacted(found), ""
-        except (Exception, SystemExit) as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
             owner = self.plugins.owner(EXTRACTORS, spec.name)
             fault = self.plugins.fault(owner, f"extractor {spec.name}", failure(error), error)
             self.failures += 1

@@ -11,6 +11,7 @@ import shlex
 import stat
 import sys
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -26,6 +27,7 @@ _SILENT_SECONDS = 1.0
 
 OnWait = Callable[[str], None]
 _on_wait: OnWait | None = None
+_held: weakref.WeakSet[SyncLock] = weakref.WeakSet()
 
 
 @contextmanager
@@ -74,6 +76,7 @@ class SyncLock:
             os.close(handle)
             raise
         self._handle = handle
+        _held.add(self)
         return True
 
     def holder(self) -> str:
@@ -100,6 +103,7 @@ class SyncLock:
             _free(self._handle)
             os.close(self._handle)
             self._handle = None
+            _held.discard(self)
             if give_way:
                 time.sleep(2 * _POLL_SECONDS)
 
@@ -122,6 +126,18 @@ class SyncLock:
             raise StateError(f"{self.path} is not a regular file", hint=removal_of(self.path))
         return handle
 
+
+def _forget_in_child() -> None:
+    """Close the files of locks in a process that a plugin forked: it would hold them when its parent dies."""
+    for lock in list(_held):
+        if lock._handle is not None:
+            os.close(lock._handle)
+            lock._handle = None
+    _held.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_in_child)
 
 if sys.platform == "win32":
     import msvcrt

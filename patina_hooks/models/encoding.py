@@ -169,7 +169,9 @@ class Encoder:
                 return function(*arguments, **named)
         except PluginError:
             raise
-        except (Exception, SystemExit) as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
             what = f"the runtime {self.runtime} failed to run model {self.spec.name}: {self._failure(error)}"
             hint = _hint(error) or "patina doctor"
             raise TextsRefused(what, hint=hint, plugin=self._plugin) from error
@@ -236,7 +238,9 @@ def open_files(
         opened: TokenModel | TextModel = opener(spec, files)
     except PluginError:
         raise
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         reason = str(error) if isinstance(error, PatinaError) else opener.failure(error)
         raise ModelError(f"{failed}: {reason}", hint=_hint(error), plugin=opener.plugin) from error
     if not isinstance(opened, TextModel) and not _is_token_model(opened):

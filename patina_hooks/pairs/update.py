@@ -262,7 +262,9 @@ class _Update:
                     kind = "" if pair.kind == name else pair.kind
                     anchor, positive = sides[pair.anchor].row, sides[pair.positive].row
                     made.setdefault((generator.number, kind, anchor, positive, negative), pair)
-        except (Exception, SystemExit) as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
             owner, failure = generator.generate.plugin, generator.generate.failure(error)
             fault = self.plugins.fault(owner, f"pair generator {name}", failure, error)
             self.extracted.counts.add(fault, where)

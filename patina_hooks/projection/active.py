@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, get_type_hints
 from patina_hooks.errors import IndexDamaged, PluginError, StateError
 from patina_hooks.files import replace_file
 from patina_hooks.parsing import parse_json
+from patina_hooks.plugin_calls import failure_of
 
 if TYPE_CHECKING:
     from patina_hooks.plugins import Plugins
@@ -150,10 +151,10 @@ def open_tried(state: Path, plugins: Plugins, name: str, dimensions: int) -> Pro
         if plugins.is_strict or not error.plugin:
             raise
         raise IndexDamaged(str(error), hint="patina oxidize") from error
-    except (Exception, SystemExit) as error:  # a plugin's projection
-        raise IndexDamaged(
-            f"it cannot be used: {type(error).__name__}: {error}", hint="patina oxidize"
-        ) from error
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a plugin's projection
+        raise IndexDamaged(f"it cannot be used: {failure_of(error)}", hint="patina oxidize") from error
     if not is_sound:
         raise IndexDamaged(
             "it does not give unit vectors of the dimensions that it names", hint="patina oxidize"

@@ -41,6 +41,8 @@ class GuardedProjection:
             yield
         except IndexDamaged:
             raise
-        except (Exception, SystemExit) as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
             problem = f"the {self._opener.action} cannot be used: {action}: {self._opener.failure(error)}"
             raise PluginError(problem, hint="patina oxidize --raw", plugin=self._opener.plugin) from error

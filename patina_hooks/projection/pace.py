@@ -47,7 +47,9 @@ def measured_pace(plugins: Plugins, one: Planned, dimensions: int) -> Pace | Non
     begun = time.perf_counter()
     try:
         trained: Trained = open_trainer(plugins, one)(task, _Unwatched())
-    except (Exception, SystemExit):  # a plugin's trainer
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # a plugin's trainer
         return None
     seconds = time.perf_counter() - begun
     return Pace(0.0, seconds / _PAIRS) if trained.steps else Pace(seconds / _TEXTS, 0.0)

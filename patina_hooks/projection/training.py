@@ -67,7 +67,9 @@ class Training:
             if self._plugins.is_strict and isinstance(error, PluginError):
                 raise
             return replace(outcome, why=str(error))
-        except (Exception, SystemExit) as error:  # a plugin's trainer: the others go on
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # a plugin's trainer: the others go on
             owner = self._plugins.owner(PROJECTIONS, one.kind)
             failure = failure_of(error, one.train.partition(":")[0])
             fault = self._plugins.fault(owner, f"trainer of {one.kind}", failure, error)

@@ -86,7 +86,9 @@ class GuardedIndex:
             if isinstance(self._index, SegmentedIndex):
                 raise  # its files are ours: a full disk is no failure of the plugin
             raise self._failure(method, self._opener.failure(error)) from error
-        except (Exception, SystemExit) as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
             raise self._failure(method, self._opener.failure(error)) from error
 
     def _check(self, method: str, value: object, is_sound: bool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -49,6 +50,24 @@ def test_a_holder_that_is_killed_lets_go(tmp_path: Path) -> None:
         # Not reaped or reaped, a zombie or gone: the operating system has let go.
         assert lock.acquire(wait=60)
         lock.release()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_killed_holder_lets_go_when_it_forked_a_child(tmp_path: Path) -> None:
+    fork = "import os, time\nif os.fork() == 0:\n    time.sleep(600)\nprint('forked', flush=True)\n"
+    code = _HOLD.replace("sys.stdin.read()", fork + "sys.stdin.read()")
+    with subprocess.Popen(
+        [sys.executable, "-c", code, tmp_path / "lock"],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True,
+    ) as holder:  # fmt: skip
+        assert holder.stdout is not None
+        assert [holder.stdout.readline() for _ in range(2)] == ["True\n", "forked\n"]
+        holder.kill()
+        holder.wait(60)
+        try:
+            assert SyncLock(tmp_path / "lock").acquire(wait=10)
+        finally:
+            os.killpg(holder.pid, signal.SIGKILL)
 
 
 def test_waiting_ends_when_the_holder_lets_go(tmp_path: Path) -> None:

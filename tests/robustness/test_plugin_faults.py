@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -98,7 +99,13 @@ def hook(event: str, body: str) -> Callable[..., None]:
 
 @pytest.mark.parametrize("event", EVENTS)
 @pytest.mark.parametrize(
-    "body", ["raise ValueError('the odd hook')", "raise SystemExit('the odd hook')", "yield 'the odd hook'"]
+    "body",
+    [
+        "raise ValueError('the odd hook')",
+        "raise ValueError('the odd hook \\udcff')",
+        "raise SystemExit('the odd hook')",
+        "yield 'the odd hook'",
+    ],
 )
 def test_an_event_hook_that_fails_is_shown_and_the_rest_goes_on(
     memory: Memory, event: str, body: str
@@ -149,6 +156,14 @@ def leaves(document: Document) -> None:
     raise SystemExit("the odd extractor")
 
 
+def is_cancelled(document: Document) -> None:
+    raise asyncio.CancelledError("the odd extractor")  # no Exception
+
+
+def raises_odd_words(document: Document) -> None:
+    raise ValueError("the odd extractor \udcff" + "\x1b" * 1_000_000)
+
+
 def nothing(document: Document) -> None:
     return None
 
@@ -171,7 +186,17 @@ def hostile_kind(document: Document) -> object:
 
 @pytest.mark.parametrize(
     "function",
-    [raises, leaves, nothing, rubbish, odd_observation, odd_omission, hostile_kind],
+    [
+        raises,
+        leaves,
+        is_cancelled,
+        raises_odd_words,
+        nothing,
+        rubbish,
+        odd_observation,
+        odd_omission,
+        hostile_kind,
+    ],
     ids=lambda one: one.__name__,
 )
 def test_an_extractor_that_fails_leaves_the_others_to_their_work(
@@ -185,6 +210,7 @@ def test_an_extractor_that_fails_leaves_the_others_to_their_work(
     plugins = with_plugin(patina_register_extractors=patina_register_extractors)
     report = sync(memory, plugins)
     assert {fault.plugin for fault in report.faults} == {"bad"}
+    assert all(len(fault.error.encode("utf-8")) < 10_000 for fault in report.faults)
     assert "chose sqlite over files" in str(memory.snapshot().observations)
     status = Patina(memory.repository, plugins).status()
     assert ("layer/sessions/20251101-090000.md", "the extractor odd failed") in status.skipped
@@ -203,6 +229,7 @@ def pair(anchor: str, positive: str, **changed: object) -> Pair:
 
 GENERATORS: dict[str, Callable[[SessionUnit], object]] = {
     "raises": lambda unit: 1 / 0,
+    "is cancelled": lambda unit: is_cancelled(Document("session", "", "")),
     "nothing": lambda unit: None,
     "numbers": lambda unit: [1, 2, 3],
     "no ids": lambda unit: [pair("zz", "../..")],

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from support.distributions import Site
 from support.memory import Memory
@@ -20,12 +20,17 @@ def install(site: Site, code: str, **files: str) -> None:
 
 
 def patina(
-    memory: Memory, site: Site, *arguments: str, setup: str = "", environment: Mapping[str, str] | None = None
+    memory: Memory,
+    site: Site,
+    *arguments: str,
+    setup: str = "",
+    pass_fds: Sequence[int] = (),
+    environment: Mapping[str, str] | None = None,
 ) -> subprocess.CompletedProcess[str]:
     """Run the command line with the plugin installed."""
     code = f"{setup}\nfrom patina_hooks.commands import run; run()"
     return subprocess.run(
         [sys.executable, "-c", code, *arguments],
-        cwd=memory.root, capture_output=True, text=True, check=False, timeout=120,
+        cwd=memory.root, capture_output=True, text=True, check=False, timeout=120, pass_fds=pass_fds,
         env={**os.environ, "PYTHONPATH": str(site.folder), "PATINA_SKIP": "1", **(environment or {})},
     )  # fmt: skip
