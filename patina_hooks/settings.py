@@ -33,6 +33,7 @@ from patina_hooks.errors import SettingsError
 from patina_hooks.files import plain_file, read_regular
 from patina_hooks.parsing import parse_toml
 from patina_hooks.redaction import Redaction
+from patina_hooks.user_folders import config_folder
 
 REPOSITORY_FILE = ".patina/config.toml"
 _SIZE_CAP = 64 * 1024
@@ -116,10 +117,7 @@ def parse_settings(text: str, where: str) -> Settings:
 
 def user_file() -> Path:
     """Where the user's settings are, whether or not they exist."""
-    # Imported here: 15 ms that `patina --help` need not pay.
-    from platformdirs import user_config_path
-
-    return user_config_path("patina", appauthor=False) / "config.toml"
+    return config_folder() / "config.toml"
 
 
 def _read(path: Path) -> str:

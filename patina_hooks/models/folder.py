@@ -9,6 +9,7 @@ prompt that is not pooled) is refused: vectors would differ from those of the mo
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Mapping
 from mmap import ACCESS_READ, mmap
@@ -48,7 +49,7 @@ def describe_folder(folder: Path, name: str, pooling: Pooling | None = None) -> 
 
     pooling: where the folder does not say.
     """
-    folder = folder.expanduser().absolute()
+    folder = Path(os.path.expanduser(folder)).absolute()  # noqa: PTH111 (Path raises for an unknown user)
     config = _json(folder, "config.json")
     if config is None:
         raise ModelError(f"{folder} has no config.json: it is no model's folder")

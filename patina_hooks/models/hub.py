@@ -22,6 +22,7 @@ from patina_hooks.errors import ModelError
 from patina_hooks.files import plain_file, replace_file
 from patina_hooks.model_types import HubFile
 from patina_hooks.parsing import parse_json
+from patina_hooks.user_folders import data_folder
 
 RECORD: Final = ".patina.json"
 _NO_PATHS: Final[Mapping[str, str]] = MappingProxyType({})
@@ -81,10 +82,7 @@ class PullRecord:
 
 def models_folder() -> Path:
     """Where pulled models lie, whether or not there are any."""
-    # 15 ms that nobody need pay who has no such model.
-    from platformdirs import user_data_path
-
-    return user_data_path("patina", appauthor=False) / "models"
+    return data_folder() / "models"
 
 
 def folder_of(file: HubFile) -> Path:

@@ -46,6 +46,7 @@ from patina_hooks.model_types import (
     Pooling,
 )
 from patina_hooks.parsing import parse_toml
+from patina_hooks.user_folders import config_folder
 
 NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 """That of an entry."""
@@ -57,10 +58,7 @@ _FILE_KEYS: Final = frozenset({"repository", "path", "revision", "sha256", "size
 
 def user_models_file() -> Path:
     """Where the user's models are listed, whether or not there are any."""
-    # 15 ms, which every command but --help pays anyway for the settings beside it.
-    from platformdirs import user_config_path
-
-    return user_config_path("patina", appauthor=False) / "models.toml"
+    return config_folder() / "models.toml"
 
 
 def user_models() -> Iterator[ModelSpec]:

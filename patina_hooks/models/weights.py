@@ -19,6 +19,7 @@ from patina_hooks.models.choice import files_for
 from patina_hooks.models.hub import PullNeeded, pulled, recorded_hash
 from patina_hooks.models.packages import packaged, reinstall
 from patina_hooks.parsing import parse_json
+from patina_hooks.user_folders import cache_folder
 
 _BLOCK = 1 << 20
 _ORIGIN = {PackageFile: "published", HubFile: "pulled", LocalFile: "named"}
@@ -131,12 +132,9 @@ def sha256_of(path: Path) -> str:
 
 def remembered_hash(path: Path) -> str:
     """The hash of the file's bytes, from the user's cache where the file is the one that was read."""
-    # 15 ms that a model with hashes need not pay.
-    from platformdirs import user_cache_path
-
     status = path.stat()
     stamp = [status.st_size, status.st_mtime_ns, status.st_ino]
-    cache = user_cache_path("patina", appauthor=False) / "hashes.json"
+    cache = cache_folder() / "hashes.json"
     known = _hashes_in(cache)
     entry = known.get(str(path))
     if isinstance(entry, list) and entry[:-1] == stamp:

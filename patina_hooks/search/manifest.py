@@ -22,6 +22,7 @@ import numpy as np
 from patina_hooks.errors import IndexDamaged
 from patina_hooks.files import replace_file
 from patina_hooks.parsing import parse_json
+from patina_hooks.user_folders import cache_folder
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -120,10 +121,7 @@ def own_key() -> bytes | None:
 
     Losing it costs nothing but what was sealed with it, which is made again.
     """
-    # 15 ms that an index without companions need not pay.
-    from platformdirs import user_cache_path
-
-    path = user_cache_path("patina", appauthor=False) / "key"
+    path = cache_folder() / "key"
     try:
         if not path.is_file() or path.stat().st_size != _KEY_BYTES:
             replace_file(path, os.urandom(_KEY_BYTES))

@@ -22,6 +22,7 @@ from patina_hooks.errors import ModelError
 from patina_hooks.files import replace_file
 from patina_hooks.git.lock import SyncLock
 from patina_hooks.models.probes import PROBE_TEXTS, ProbeVectors, texts_hash
+from patina_hooks.user_folders import data_folder
 
 ALIKE: Final = 0.999
 """The cosine above which two vectors of one text, asked with the same others, are of one model: servers
@@ -96,7 +97,5 @@ def _unwritable(model: str, error: OSError) -> ModelError:
 
 def file_of(model: str) -> Path:
     """Name the file of a model's probe vectors, which need not exist."""
-    from platformdirs import user_data_path
-
     name = hashlib.sha256(model.encode()).hexdigest()[:32]
-    return user_data_path("patina", appauthor=False) / "remote" / f"{name}.json"
+    return data_folder() / "remote" / f"{name}.json"

@@ -14,6 +14,7 @@ from patina_hooks.errors import ModelError, SettingsError, StateError
 from patina_hooks.files import make_private
 from patina_hooks.models.encoding import processors
 from patina_hooks.settings import runtime_settings
+from patina_hooks.user_folders import cache_folder
 
 if TYPE_CHECKING:
     import torch
@@ -59,9 +60,7 @@ def _keep_caches_private() -> None:
     Its own default is a folder in the system's temporary folder that others can prepare.
     """
     if "torch" not in sys.modules and "TORCHINDUCTOR_CACHE_DIR" not in os.environ:
-        from platformdirs import user_cache_path
-
-        folder = user_cache_path("patina", appauthor=False) / "torch"
+        folder = cache_folder() / "torch"
         with suppress(OSError, StateError):  # nothing can be written there: PyTorch finds a place itself
             make_private(folder)
             os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(folder)

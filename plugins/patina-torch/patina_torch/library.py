@@ -11,10 +11,9 @@ import sys
 from contextlib import suppress
 from typing import Final
 
-from platformdirs import user_cache_path
-
 from patina_hooks.errors import StateError
 from patina_hooks.files import make_private
+from patina_hooks.user_folders import cache_folder
 
 _VARIABLE: Final = "TORCHINDUCTOR_CACHE_DIR"
 
@@ -22,7 +21,7 @@ _VARIABLE: Final = "TORCHINDUCTOR_CACHE_DIR"
 def _keep_caches_private() -> None:
     """Name a folder of patina for that cache, unless the user names another."""
     if "torch" not in sys.modules and _VARIABLE not in os.environ:
-        folder = user_cache_path("patina", appauthor=False) / "torch"
+        folder = cache_folder() / "torch"
         with suppress(OSError, StateError):  # nothing can be written there: PyTorch finds a place itself
             make_private(folder)
             os.environ[_VARIABLE] = str(folder)
