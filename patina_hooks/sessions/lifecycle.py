@@ -28,7 +28,7 @@ from patina_hooks.sessions.metrics import Numbers
 from patina_hooks.sessions.store import Record, Store
 from patina_hooks.sessions.surroundings import check_branch_policy, current_branch, head_of, uncommitted
 from patina_hooks.sessions.tags import check_adapter, create_tag, delete_tag, free_id
-from patina_hooks.sessions.texts import read_text, refresh, restore, workspace_of, write_text
+from patina_hooks.sessions.texts import read_text, refresh, refresh_ended, restore, workspace_of, write_text
 from patina_hooks.sessions.upgrade import adopt, is_due
 from patina_hooks.sessions.workspace import ACTIVE, Workspace
 
@@ -257,6 +257,7 @@ def opened(repository: Repository) -> Iterator[Opened]:
         repaired = repair(store, workspace)
         adopt(store, workspace)
         refresh(store, workspace, {repository.root: repository.head()})
+        refresh_ended(store, workspace)
         restore(store, workspace)
         yield Opened(workspace, store, repaired)
 

@@ -112,6 +112,13 @@ class Store:
         """Write the document of a session that ends."""
         self._write(f"{_ENDED}/{session}.md", text)
 
+    def ended_written(self, session: str) -> int:
+        """Return when the document of an ended session was last kept, in nanoseconds since 1970."""
+        try:
+            return (self.folder / _ENDED / f"{session}.md").lstat().st_mtime_ns
+        except OSError:
+            return 0
+
     def forget_ended(self, session: str) -> None:
         self._remove(f"{_ENDED}/{session}.md")
 

@@ -69,8 +69,29 @@ def refresh(store: Store, workspace: Workspace, heads: Mapping[Path, str | None]
             _refresh_record(store, workspace, record, heads or {})
 
 
+def refresh_ended(store: Store, workspace: Workspace) -> None:
+    """Copy the documents of ended sessions in this work tree that were edited before a commit holds them."""
+    for session in _edited(store, workspace):
+        with suppress(SessionError):
+            text = workspace.read(workspace.archive(session))
+            if text and text.strip():
+                store.keep_ended(session, text)
+
+
+def _edited(store: Store, workspace: Workspace) -> list[str]:
+    """List ended sessions whose document is newer than its copy."""
+    edited = []
+    for session in store.ended():
+        with suppress(SessionError):  # a link in the way
+            if workspace.written(workspace.archive(session)) > store.ended_written(session):
+                edited.append(session)
+    return edited
+
+
 def is_stale(store: Store, workspace: Workspace) -> bool:
     """Whether a document changed since it was last copied."""
+    if _edited(store, workspace):
+        return True
     for record in store.records():
         with suppress(SessionError):
             home = workspace_of(store, workspace, record)

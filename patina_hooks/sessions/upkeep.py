@@ -12,7 +12,7 @@ from patina_hooks.git.lock import SyncLock
 from patina_hooks.git.repository import Repository
 from patina_hooks.sessions.ending import Ended, end_record, repair
 from patina_hooks.sessions.store import Record, Store
-from patina_hooks.sessions.texts import is_stale, refresh
+from patina_hooks.sessions.texts import is_stale, refresh, refresh_ended
 from patina_hooks.sessions.upgrade import adopt
 from patina_hooks.sessions.workspace import LOCAL, LOCK, Workspace
 
@@ -21,7 +21,7 @@ _HOUR = 3_600
 
 
 def copy_documents(repository: Repository) -> None:
-    """Copy the documents of sessions under way that changed; skipped while a session command runs."""
+    """Copy the documents that changed and no commit holds; skipped while a session command runs."""
     workspace, store = Workspace.of(repository), Store(repository)
     if not is_stale(store, workspace):
         return
@@ -29,6 +29,7 @@ def copy_documents(repository: Repository) -> None:
     if lock.acquire():
         try:
             refresh(store, workspace)
+            refresh_ended(store, workspace)
         finally:
             lock.release()
 
@@ -62,6 +63,7 @@ def _take_over(root: Path, workspace: Workspace) -> None:
         home = Workspace(Repository.open(root), workspace.settings)
         home.prepare()
         adopt(Store(home.repository), home)
+        refresh_ended(Store(home.repository), home)
     except PatinaError as error:
         logger.warning("cannot read the sessions of %s: %s", root, error)
 

@@ -75,6 +75,13 @@ class Workspace:
             return ""
         return f"{status.st_mtime_ns} {status.st_size} {status.st_ino}"
 
+    def written(self, path: str) -> int:
+        """Return when a file was last written, in nanoseconds since 1970; 0 where there is none."""
+        try:
+            return self._inside(path).lstat().st_mtime_ns
+        except OSError:
+            return 0
+
     # --- files, by their path relative to the root ----------------------------------------------
 
     def read(self, path: str) -> str | None:

@@ -290,6 +290,27 @@ def test_an_archived_document_survives_until_a_commit_holds_it(bench: Workbench)
     assert bench.records() == []
 
 
+@pytest.mark.parametrize("program", ["sync", "session command", "worker"])
+def test_an_edit_of_an_archived_document_survives_a_clean_when_patina_ran_since(
+    bench: Workbench, program: str
+) -> None:
+    sessions.start(bench.repository, "x", moment=NOON)
+    ended = sessions.end(bench.repository)
+    path = bench.root / ended.path
+    path.write_text(f"{path.read_text()}typed after the end\n")
+    written = path.stat().st_mtime_ns + 1_000_000_000
+    os.utime(path, ns=(written, written))
+    if program == "sync":
+        with patina_hooks.open(bench.root) as patina:
+            patina.sync(most=0)
+    elif program == "worker":
+        sessions.keep_sessions(bench.repository)
+    else:
+        sessions.start(bench.repository, "y")
+    bench.git("clean", "-q", "-fd")
+    assert "typed after the end\n" in sessions.find(bench.repository, NOON_ID).text
+
+
 # --- idle sessions ------------------------------------------------------------------------------------
 
 
