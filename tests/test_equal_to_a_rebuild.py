@@ -1,5 +1,8 @@
 """Promise 1: after any sequence of git operations, hooks missed or syncs killed, a sync leaves the same
-observations, pairs, vectors, events_hash and answers as a memory built from nothing on the same refs."""
+observations, pairs, vectors, events_hash and answers as a memory built from nothing on the same refs.
+
+`PATINA_EXAMPLES` sets how many sequences are tried; without it 25.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 from support.memory import Memory
+from support.sampling import examples
 
 from patina_hooks import CommitUnit, ModuleUnit, Pair, PairGeneratorSpec, SessionUnit, gc, hookimpl, sessions
 from patina_hooks.corpus.log import Log
@@ -362,7 +366,7 @@ class Rebuild(RuleBasedStateMachine):
 
 TestRebuild = Rebuild.TestCase
 TestRebuild.settings = settings(
-    max_examples=int(os.environ.get("PATINA_EXAMPLES", "60")),
+    max_examples=examples(25),
     stateful_step_count=25,
     deadline=None,
     suppress_health_check=list(HealthCheck),

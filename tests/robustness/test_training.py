@@ -1,4 +1,7 @@
-"""Training that is killed or interrupted: the former projection answers, and the next run makes it good."""
+"""Training that is killed or interrupted: the former projection answers, and the next run makes it good.
+
+`PATINA_EXAMPLES` sets at how many evenly spaced write steps a run is killed, 1000 means all; without it 12.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ import pytest
 from projection.learning import MODEL, RECIPE, copy_of, make_history
 from support.history import history_folder
 from support.memory import Memory, memory_of
+from support.sampling import examples
 from support.shell import Shell
 
 from patina_hooks.projection.active import PROJECTIONS_FOLDER, load_active
@@ -37,14 +41,14 @@ def memory(tmp_path: Path) -> Memory:
 
 def test_a_run_killed_at_any_step_is_made_good_by_the_next(tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "support.killing_training", str(tmp_path)],
+        [sys.executable, "-m", "support.killing_training", str(tmp_path), str(examples(12))],
         env={**os.environ, "PYTHONPATH": str(_TESTS)}, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     steps = [json.loads(line) for line in done.stdout.splitlines()]
     assert [step for step in steps if not step["equal"]] == []
     # Were a border no longer met (another way of writing), the test would prove less than it says.
-    assert len(steps) >= 30
+    assert steps[-1]["number"] >= 30
     assert {"active", "manifest", "COMMIT"} <= {step["what"].split()[-1] for step in steps}
     # Up to one moment the raw model answers, and from then on the projection.
     asked = [step["asked"] for step in steps]

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from sessions.crashing import _killed_at as killed_at
+from sessions.crashing import kill_at
 from sessions.workbench import Workbench
 from support.memory import Memory
 
@@ -84,7 +84,7 @@ class Driver:
     def attempt(self, tree: Workbench, command: Callable[[Repository], object]) -> bool:
         """Run a command, or have it killed; whether it came to its end."""
         if self.random.random() < 0.3:
-            if killed_at(self.random.randint(1, 40), tree.repository, command) is not None:
+            if kill_at(self.random.randint(1, 25), tree.repository, command) is not None:
                 return False
         else:
             command(tree.repository)

@@ -1,4 +1,7 @@
-"""After a kill at any write step and one more command, a start or an end is whole or never was."""
+"""After a kill at a write step and one more command, a start or an end is whole or never was.
+
+`PATINA_EXAMPLES` sets how many evenly spaced steps are tested, 1000 means all; without it 12.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from pathlib import Path
 import pytest
 from sessions.crashing import Aftermath
 from sessions.workbench import Workbench
+from support.sampling import examples
 
 from patina_hooks import sessions
 
@@ -18,7 +22,7 @@ from patina_hooks import sessions
 def _aftermaths(scenario: str, folder: Path) -> list[Aftermath]:
     tests = str(Path(__file__).parents[1])
     done = subprocess.run(
-        [sys.executable, "-m", "sessions.crashing", scenario, str(folder)],
+        [sys.executable, "-m", "sessions.crashing", scenario, str(folder), str(examples(12))],
         env={**os.environ, "PYTHONPATH": tests},
         capture_output=True,
         text=True,

@@ -1,8 +1,9 @@
-"""Kill a sync before each of its write steps in turn, and see what the next one makes of it.
+"""Kill a sync before its write steps in turn, and see what the next one makes of it.
 
-`python -m support.killing SCENARIO FOLDER` prints one JSON object a step (see `Step`). The sync runs in a
-fork of its own and ends by SIGKILL, which nothing can catch; the next sync runs in another. This process
-opens no model: the threads of a runtime do not outlive a fork.
+`python -m support.killing SCENARIO FOLDER COUNT` prints one JSON object a step (see `Step`). COUNT is the
+number of steps tested (see `sample_steps`). The sync runs in a fork of its own and ends by SIGKILL, which
+nothing can catch; the next sync runs in another. This process opens no model: the threads of a runtime do not
+outlive a fork.
 
 A write step is a file opened for writing, moved, removed or made below the state folder, a transaction begun
 or committed, and every `_EACH`th statement within one.
@@ -10,6 +11,7 @@ or committed, and every `_EACH`th statement within one.
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import shutil
@@ -18,10 +20,12 @@ import sqlite3
 import sys
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from support.memory import FAST_RECIPE, Memory, plugins
+from support.sampling import sample_steps
 
 from patina_hooks.corpus import log
 from patina_hooks.git import spool
@@ -91,16 +95,15 @@ SCENARIOS: dict[str, Callable[[Memory], None]] = {
 }
 
 
-def main(scenario: str, folder: Path) -> None:
+def main(scenario: str, folder: Path, count: int) -> None:
     template, place = folder / "template", folder / "repository"
     expected = in_fork(lambda: _prepare(scenario, template, place))
-    number = 0
-    while True:
-        number += 1
+    import_modules_of(lambda: _next_sync(place))
+    copy_to(template, place)
+    kinds = list_steps(lambda: _sync(Memory(place)), Memory(place).state)
+    for number in sample_steps(kinds, count):
         copy_to(template, place)
         what = _killed_at(number, Memory(place))
-        if what is None:
-            return
         equal = in_fork(lambda: _next_sync(place)) == expected
         print(json.dumps(asdict(Step(number, what, equal))), flush=True)  # noqa: T201 (read by the test)
 
@@ -130,30 +133,65 @@ def _next_sync(place: Path) -> str:
     )])  # fmt: skip
 
 
-def _killed_at(number: int, memory: Memory) -> str | None:
-    """The step before which the sync died, None where it came to its end first."""
-
-    def work(said: int) -> None:
-        die_at(number, memory.state, said)
-        memory.sync()
-        spool.mark(memory.state, 0)
-
-    code, text = fork(work)
-    if code not in (0, -signal.SIGKILL):
-        raise RuntimeError(f"the sync failed by itself at step {number}: {text}")
-    return text if code else None
+def _sync(memory: Memory) -> None:
+    memory.sync()
+    spool.mark(memory.state, 0)
 
 
-def die_at(number: int, state: Path, said: int) -> None:
-    """Kill this process before its write step of that number, and write to `said` what it would have been."""
-    seen = statements = 0
+def _killed_at(number: int, memory: Memory) -> str:
+    return kill_at(number, lambda: _sync(memory), memory.state)
 
-    def step(what: str) -> None:
-        nonlocal seen
-        seen += 1
-        if seen == number:
-            os.write(said, what.encode())
-            os.kill(os.getpid(), signal.SIGKILL)
+
+def import_modules_of(work: Callable[[], object]) -> None:
+    """Import what the work imports, so that no fork has to; nothing is opened here."""
+
+    def list_modules() -> str:
+        work()
+        return "\n".join(sys.modules)
+
+    for name in in_fork(list_modules).splitlines():
+        with suppress(ImportError):
+            importlib.import_module(name)
+
+
+def list_steps(work: Callable[[], None], state: Path) -> list[str]:
+    """Do the work in a fork to its end, and list its write steps."""
+
+    def tell(said: int) -> None:
+        _watch(state, lambda what: os.write(said, f"{what}\n".encode()))
+        work()
+
+    code, text = fork(tell)
+    if code:
+        raise RuntimeError(text)
+    return text.splitlines()
+
+
+def kill_at(number: int, work: Callable[[], None], state: Path) -> str:
+    """Do the work in a fork that is killed before its write step of that number; return the step."""
+
+    def tell(said: int) -> None:
+        seen = 0
+
+        def step(what: str) -> None:
+            nonlocal seen
+            seen += 1
+            if seen == number:
+                os.write(said, what.encode())
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        _watch(state, step)
+        work()
+
+    code, text = fork(tell)
+    if code != -signal.SIGKILL:
+        raise RuntimeError(f"not killed at step {number}: {text or 'there were fewer'}")
+    return text
+
+
+def _watch(state: Path, step: Callable[[str], object]) -> None:
+    """Call `step` before each write step of this process from now on."""
+    statements = 0
 
     def audit(event: str, arguments: tuple[object, ...]) -> None:
         is_write = event in _WRITING
@@ -221,4 +259,4 @@ if __name__ == "__main__":
     import patina_hooks.search.exact  # noqa: F401
 
     plugins()
-    main(sys.argv[1], Path(sys.argv[2]))
+    main(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]))

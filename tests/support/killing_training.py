@@ -1,20 +1,20 @@
-"""Kill a run of oxidize before each of its write steps in turn, and see what is left and what the next makes.
+"""Kill a run of oxidize before its write steps in turn, and see what is left and what the next makes.
 
-`python -m support.killing_training FOLDER` prints one JSON object a step (see `Step`), as `support.killing`
-does for syncs. The run trains a projection that helps, so that the index is swapped to it.
+`python -m support.killing_training FOLDER COUNT` prints one JSON object a step (see `Step`), as
+`support.killing` does for syncs. The run trains a projection that helps, so that the index is swapped to it.
 """
 
 from __future__ import annotations
 
 import json
-import signal
 import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from projection.learning import MODEL, make_history, saying, words
-from support.killing import copy_to, die_at, fork, in_fork
-from support.memory import Memory, memory_of
+from support.killing import copy_to, import_modules_of, in_fork, kill_at, list_steps
+from support.memory import Memory, memory_of, plugins
+from support.sampling import sample_steps
 
 from patina_hooks.projection.oxidize import oxidize
 
@@ -35,18 +35,17 @@ class Step:
     equal: bool
 
 
-def main(folder: Path) -> None:
+def main(folder: Path, count: int) -> None:
     template, place = folder / "template", folder / "repository"
     in_fork(lambda: _prepare(template))
     copy_to(template, place)
     expected = in_fork(lambda: _run(place))
-    number = 0
-    while True:
-        number += 1
+    import_modules_of(lambda: _asked(place))
+    copy_to(template, place)
+    kinds = list_steps(lambda: _train(place), Memory(place).state)
+    for number in sample_steps(kinds, count):
         copy_to(template, place)
-        what = _killed_at(number, place)
-        if what is None:
-            return
+        what = kill_at(number, lambda: _train(place), Memory(place).state)
         asked = in_fork(lambda: _asked(place))
         again = in_fork(lambda: _run(place)) == expected
         print(json.dumps(asdict(Step(number, what, asked, again))), flush=True)  # noqa: T201 (read by the test)
@@ -88,17 +87,8 @@ def _asked(place: Path) -> str:
     return "" if answers == "none" else answers
 
 
-def _killed_at(number: int, place: Path) -> str | None:
-    """The step before which the run died, None where it came to its end first."""
-
-    def work(said: int) -> None:
-        die_at(number, Memory(place).state, said)
-        _oxidized(Memory(place))
-
-    code, text = fork(work)
-    if code not in (0, -signal.SIGKILL):
-        raise RuntimeError(f"the run failed by itself at step {number}: {text}")
-    return text if code else None
+def _train(place: Path) -> None:
+    _oxidized(Memory(place))
 
 
 if __name__ == "__main__":
@@ -106,4 +96,5 @@ if __name__ == "__main__":
 
     import patina_hooks.search.exact  # noqa: F401
 
-    main(Path(sys.argv[1]))
+    plugins()
+    main(Path(sys.argv[1]), int(sys.argv[2]))
