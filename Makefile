@@ -36,7 +36,7 @@ demo: .venv/installed
 	@$(BIN)/python -m examples.demo .demo
 
 test: .venv/dev
-	$(BIN)/python -m pytest -n auto
+	$(BIN)/python -m pytest -n auto --dist worksteal
 
 # Half a gigabyte: what only PyTorch can prove, MiniLM's published weights among it.
 test-torch: .venv/torch
