@@ -11,9 +11,9 @@ from contextlib import suppress
 from dataclasses import astuple, replace
 from pathlib import Path
 
+from patina_hooks.configuration import user_redaction
 from patina_hooks.corpus.log import Log
 from patina_hooks.errors import StateError
-from patina_hooks.redaction import redact_secrets
 from patina_hooks.types import Fault
 
 _MOST_FAULTS = 100
@@ -37,7 +37,8 @@ def _read_faults(stored: list[list[str]]) -> list[Fault]:
 
 def store_faults(log: Log, name: str, faults: Iterable[Fault]) -> None:
     """Replace the stored faults, and record those that differ; inside a transaction."""
-    safe = (replace(fault, error=redact_secrets(fault.error)) for fault in faults)
+    redact = user_redaction().redact
+    safe = (replace(fault, error=redact(fault.error)) for fault in faults)
     distinct = list(dict.fromkeys(safe))[:_MOST_FAULTS]
     stored = json.dumps([astuple(fault) for fault in distinct])
     if log.fact(name, "[]") != stored:

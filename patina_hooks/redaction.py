@@ -17,7 +17,7 @@ from hashlib import sha256
 from itertools import pairwise
 from typing import Final
 
-VERSION: Final = 1
+VERSION: Final = 2
 REDACTED: Final = "[redacted]"
 """What a match of a user's own pattern becomes; a built-in form becomes `[redacted:<form>]`."""
 
@@ -129,8 +129,8 @@ FORMS: Final = (
     ),
     _form(
         "stripe-key",
-        "sk_live_ rk_live_ whsec_",
-        r"(?:[sr]k_live_[A-Za-z0-9]{16,250}|whsec_[A-Za-z0-9+/=]{20,250})",
+        "sk_live_ rk_live_ sk_test_ rk_test_ whsec_",
+        r"(?:[sr]k_(?:live|test)_[A-Za-z0-9]{16,250}|whsec_[A-Za-z0-9+/=]{20,250})",
         "sk_live_x9Kq2mTz7LpR4wBn8Yc1Hd5J",
     ),
     _form(

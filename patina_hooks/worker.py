@@ -248,13 +248,15 @@ def logged(state: Path, work: Callable[[], None], job: Job = WORKER) -> bool:
     import logging
     from logging.handlers import RotatingFileHandler
 
+    from patina_hooks.configuration import user_redaction
     from patina_hooks.display import clean
-    from patina_hooks.redaction import redact_secrets
+
+    redaction = user_redaction()
 
     class Readable(logging.Formatter):
         def format(self, record: logging.LogRecord) -> str:
             # An error may quote what stands in the repository; it may look like another entry, too.
-            return clean(redact_secrets(super().format(record))).replace("\n", "\n  ")
+            return clean(redaction.redact(super().format(record))).replace("\n", "\n  ")
 
     handler = RotatingFileHandler(
         state / LOG, maxBytes=256 * 1024, backupCount=2, encoding="utf-8", delay=True

@@ -68,6 +68,7 @@ def test_text_is_unchanged_when_it_holds_a_placeholder_or_code(text: str) -> Non
     ("text", "redacted"),
     [
         ("postgres://u:pw@db", "postgres://u:[redacted:url-password]@db"),
+        ("sk_test_x9Kq2mTz7LpR4wBn8Yc1Hd5J", "[redacted:stripe-key]"),
         ("redis://:p4ss@h/0", "redis://:[redacted:url-password]@h/0"),
         ("DB_PASSWORD=hunter2", "DB_PASSWORD=[redacted:assignment]"),
         ("PASSWORD=hunter2", "PASSWORD=[redacted:assignment]"),

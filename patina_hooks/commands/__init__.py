@@ -216,6 +216,9 @@ def _close_stdout() -> None:
 def _of_disk(error: OSError) -> int:
     if error.errno in _FULL:
         return _say(_full(error))
+    if error.errno == errno.ENOENT and "temporary directory" in str(error):
+        why = "there is no folder for temporary files that can be written"
+        return _say(StateError(why, hint='export TMPDIR="$HOME"'))
     if error.errno in _SHUT and error.filename is not None:
         return _say(_shut(error))
     return _report(error)
@@ -257,10 +260,20 @@ def _report(error: Exception) -> int:
     import tempfile
     import traceback
 
+    from patina_hooks.configuration import user_redaction
     from patina_hooks.display import clean
 
-    with tempfile.NamedTemporaryFile("w", prefix="patina-", suffix=".log", delete=False) as log:
-        traceback.print_exception(error, file=log)
-    click.echo(clean(f"patina: this is a bug: {type(error).__name__}: {error}"), err=True)
-    click.echo(f"  the traceback is in {log.name}", err=True)
+    # An error may quote what stands in the repository, and the file is there to be sent to others.
+    redact = user_redaction().redact
+    text = redact("".join(traceback.format_exception(error)))
+    click.echo(clean(f"patina: this is a bug: {redact(f'{type(error).__name__}: {error}')}"), err=True)
+    try:
+        with tempfile.NamedTemporaryFile(
+            "w", prefix="patina-", suffix=".log", delete=False, encoding="utf-8", errors="backslashreplace"
+        ) as log:
+            log.write(text)
+    except OSError:  # no folder for temporary files
+        click.echo(clean(text), err=True)
+    else:
+        click.echo(f"  the traceback is in {log.name}", err=True)
     return 3

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from patina_hooks.configuration import user_redaction
 from patina_hooks.errors import StateError
 from patina_hooks.models.cache import EmbeddingCache
 from patina_hooks.models.embedding import embed
@@ -83,7 +84,7 @@ def read_past(
     groups: dict[bytes, set[int]] = {}
     for number, key in _said(history, moments):
         groups.setdefault(key, set()).add(number)
-    paths = {key: path for key, path in _paths(pairs) if key not in groups}
+    paths = {key: path for key, path in paths_to_read(pairs) if key not in groups}
     touched = _touched(history, moments, set(paths.values()))
     groups |= {key: touched[path] for key, path in paths.items() if path in touched}
     keys = sorted(groups)
@@ -161,12 +162,13 @@ def _holders(commit: PastCommit, numbers: Mapping[str, int], own: int) -> list[i
     return [numbers[session] for session in commit.ranges if session in numbers] or [own]
 
 
-def _paths(pairs: Collection[TrainingPair]) -> Iterator[tuple[bytes, str]]:
+def paths_to_read(pairs: Collection[TrainingPair]) -> Iterator[tuple[bytes, str]]:
+    """Text key -> path of each; not of one whose name holds a secret, which no model is to read."""
+    redact = user_redaction().redact
     for pair in pairs:
-        if pair.anchor_path is not None:
-            yield pair.anchor, pair.anchor_path
-        if pair.positive_path is not None:
-            yield pair.positive, pair.positive_path
+        for key, path in ((pair.anchor, pair.anchor_path), (pair.positive, pair.positive_path)):
+            if path is not None and redact(path) == path:
+                yield key, path
 
 
 def _embed_paths(

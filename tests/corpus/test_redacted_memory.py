@@ -9,9 +9,14 @@ import pytest
 from support.memory import Memory, open_model
 
 from patina_hooks import Commit, Document, hookimpl
+from patina_hooks.corpus.log import Log
+from patina_hooks.pairs.stored import TrainingPair
 from patina_hooks.plugins import Plugins
+from patina_hooks.projection.past import paths_to_read
+from patina_hooks.recorded_faults import store_faults, stored_faults
 from patina_hooks.settings import load_redaction, user_file
 from patina_hooks.sync import synchronise
+from patina_hooks.types import Fault
 
 SESSION = "20251101-090000"
 TOKEN = "ghp_16C7e42F292c6912E7710c838347Ae178B4a"
@@ -40,6 +45,22 @@ def leaked(state: Path) -> set[str]:
     """The secrets that some file of the state folder holds."""
     content = b"".join(path.read_bytes() for path in sorted(state.rglob("*")) if path.is_file())
     return {secret for secret in (TOKEN, BODY, PASSWORD) if secret.encode() in content}
+
+
+def test_patterns_of_the_user_hold_for_faults_when_they_are_stored(memory: Memory) -> None:
+    memory.sync()
+    user_file().parent.mkdir(parents=True, exist_ok=True)
+    user_file().write_text('[redact]\npatterns = ["host-[0-9]+"]\n')
+    with Log(memory.state) as log, log.writing():
+        store_faults(log, "faults", [Fault("acme", "index", f"host-42 is away: {TOKEN}")])
+    with Log(memory.state) as log:
+        stored = [fault.error for fault in stored_faults(log, "faults")]
+    assert stored == ["[redacted] is away: [redacted:github-token]"]
+
+
+def test_path_that_names_a_secret_is_read_by_no_model_when_pairs_are_trained_with() -> None:
+    pair = TrainingPair("co_changed", "commit 1", b"a", b"b", 1.0, None, 0, "src/a.py", f"keys/{TOKEN}.txt")
+    assert list(paths_to_read([pair])) == [(b"a", "src/a.py")]
 
 
 def set_builtin(builtin: bool) -> None:
