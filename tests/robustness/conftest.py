@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import importlib
+from functools import cache
 from pathlib import Path
 
 import pytest
-from support.memory import Memory
+from support.memory import Memory, plugins
+
+from patina_hooks.models.choice import AUTO
+from patina_hooks.plugins import Plugins
+from patina_hooks.recipe import Reading
+from patina_hooks.testing.contract import CheckResult, run_contract
 
 
 @pytest.fixture(autouse=True)
@@ -20,3 +27,22 @@ def memory(tmp_path: Path) -> Memory:
     memory = Memory.make(tmp_path / "repository")
     memory.commit("begin", {"README.md": "hello"})
     return memory
+
+
+@pytest.fixture
+def sound_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The doctor checks the model's contract only once, for tests that damage nothing but the state."""
+    # The package has a function of the module's name.
+    contract = importlib.import_module("patina_hooks.testing.contract")
+    monkeypatch.setattr(contract, "run_contract", _run_once)
+
+
+def _run_once(
+    plugins: Plugins, model: str, runtime: str = AUTO, *, reading: Reading | None = None
+) -> list[CheckResult]:
+    return _results(model, runtime, reading)
+
+
+@cache
+def _results(model: str, runtime: str, reading: Reading | None) -> list[CheckResult]:
+    return run_contract(plugins(), model, runtime, reading=reading)

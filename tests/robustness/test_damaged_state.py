@@ -20,6 +20,8 @@ from patina_hooks.corpus.log import Log, connect
 from patina_hooks.doctor import examine
 from patina_hooks.errors import PatinaError, StateError
 
+pytestmark = pytest.mark.usefixtures("sound_model")
+
 Damage = Callable[[Path], None]
 
 

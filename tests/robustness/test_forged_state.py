@@ -15,6 +15,8 @@ from patina_hooks.doctor import examine
 from patina_hooks.errors import PatinaError
 from patina_hooks.git.hooks import install
 
+pytestmark = pytest.mark.usefixtures("sound_model")
+
 COMMANDS = (
     ("status",), ("sync",), ("scry", "--mode", "lexical", "sqlite"), ("pairs",), ("gc",), ("sync", "--full"),
 )  # fmt: skip
