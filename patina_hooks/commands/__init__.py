@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
+from io import TextIOWrapper
 from typing import Literal, TextIO
 
 import click
@@ -202,6 +203,10 @@ def _fill_streams() -> None:
     sys.stdin = sys.stdin or _stream(0, "r")
     sys.stdout = sys.stdout or _stream(1, "w")
     sys.stderr = sys.stderr or _stream(2, "w")
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal in Latin-1 has no place for most of what a repository may hold.
+        if isinstance(stream, TextIOWrapper) and stream.errors == "strict":
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _stream(number: int, mode: Literal["r", "w"]) -> TextIO:

@@ -74,6 +74,17 @@ def test_what_cannot_be_meant_is_usage(shell: Shell, arguments: tuple[str, ...])
     assert done.stderr
 
 
+@pytest.mark.parametrize("encoding", ["latin-1", "cp1252", "ascii", "utf-8"])
+def test_listing_escapes_what_the_terminal_cannot_show_when_its_encoding_is_narrow(
+    memory: Memory, shell: Shell, encoding: str
+) -> None:
+    memory.commit("カモメが鳴く", {"gull": "1"})
+    memory.sync()
+    done = shell.run("log", env={"PYTHONIOENCODING": encoding})
+    assert (done.returncode, "bug" in done.stderr) == (0, False)
+    assert ("\\u30ab" in done.stdout) == (encoding in ("latin-1", "cp1252"))
+
+
 def test_a_bug_says_where_its_traceback_is(memory: Memory, tmp_path: Path) -> None:
     code = (
         "from patina_hooks import commands; from patina_hooks.api import Patina\n"
