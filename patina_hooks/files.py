@@ -22,9 +22,10 @@ _NO_WAIT: Final[int] = getattr(os, "O_NONBLOCK", 0)
 _FILES = frozenset({
     "hook.sh", "spool", "spool.offset", "lock", "worker.lock", "patina.log", "patina.log.1", "patina.log.2",
     "log.db", "log.db.damaged",
-    "configuration.json",
+    "configuration.json", "probes.json", "oxidize.lock",
 })  # fmt: skip
 _PROJECTIONS = "projections"
+_STATE_CAP = 64 << 20
 _KINDS = {
     stat.S_IFREG: "a file",
     stat.S_IFDIR: "a folder",
@@ -60,6 +61,14 @@ def read_regular(path: Path, limit: int = -1) -> bytes:
         if not stat.S_ISREG(os.fstat(handle).st_mode):
             raise OSError(errno.EINVAL, "not a regular file", str(path))
         return file.read(limit)
+
+
+def read_state(path: Path) -> bytes:
+    """Read a small file of the state folder; of one that something else made huge, only the beginning.
+
+    Raises OSError as `read_regular`.
+    """
+    return read_regular(path, _STATE_CAP)
 
 
 def make_private(folder: Path) -> None:

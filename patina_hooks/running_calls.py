@@ -16,8 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from patina_hooks.errors import StateError
-from patina_hooks.files import make_private, replace_file
+from patina_hooks.files import make_private, read_state, replace_file
 from patina_hooks.git.lock import SyncLock
+from patina_hooks.parsing import parse_json
 
 FOLDER = "calls"
 
@@ -65,14 +66,14 @@ def running_calls(state: Path) -> tuple[RunningCall, ...]:
     """Return the calls that take long in living processes, oldest first."""
     calls = []
     for file in (state / FOLDER).glob("*.json"):
-        with suppress(OSError, ValueError, TypeError, KeyError, StateError):
+        with suppress(OSError, ValueError, TypeError, KeyError, OverflowError, StateError):
             lock = SyncLock(file.with_suffix(".lock"))
             if lock.acquire():
                 file.unlink(missing_ok=True)
                 lock.path.unlink(missing_ok=True)
                 lock.release()
                 continue
-            stored = json.loads(file.read_bytes())
+            stored = parse_json(read_state(file))
             calls.append(
                 RunningCall(
                     str(stored["plugin"]), str(stored["action"]), int(file.stem), int(stored["since"])

@@ -9,9 +9,10 @@ import pytest
 
 from patina_hooks.corpus.log import Log
 from patina_hooks.errors import StateError
-from patina_hooks.files import make_private, remove
+from patina_hooks.files import make_private, read_state, remove
 from patina_hooks.git import spool
 from patina_hooks.git.lock import SyncLock
+from patina_hooks.models.probes import PROBES_FILE, ProbeRecord, texts_hash
 
 
 def test_a_folder_that_others_may_read_is_closed_to_them(tmp_path: Path) -> None:
@@ -65,3 +66,17 @@ def test_what_stands_there_is_taken_away_and_nothing_else(tmp_path: Path) -> Non
     assert [path.name for path in tmp_path.iterdir()] == ["kept"]
     remove(kept / "file" / "in the way")
     assert list(kept.iterdir()) == []
+
+
+def test_the_beginning_is_read_of_a_state_file_that_is_huge(tmp_path: Path) -> None:
+    with (tmp_path / "huge.json").open("wb") as file:
+        file.truncate(1 << 40)
+    assert len(read_state(tmp_path / "huge.json")) == 64 << 20
+
+
+@pytest.mark.parametrize("rows", ["1e999", "-1", "[]", "NaN", '"x"'])
+def test_probe_vectors_of_another_shape_are_made_again(tmp_path: Path, rows: str) -> None:
+    probes = f'{{"probes": {{"": {{"rows": {rows}, "vectors": "AAAA"}}}}, "makers": {{}}}}'
+    text = f'{{"texts": "{texts_hash()}", "models": {{"model": {probes}}}}}'
+    (tmp_path / PROBES_FILE).write_text(text)
+    assert not ProbeRecord(tmp_path).has_probes("model")

@@ -32,7 +32,7 @@ CHECKS: Mapping[str, Check] = {
     "worker": state.check_worker,
 }
 _READERS_OF_THE_STATE = frozenset(
-    {"log", "embeddings", "refused", "vectors", "projection", "fusion", "worker"}
+    {"log", "embeddings", "refused", "vectors", "projection", "fusion", "probes", "worker"}
 )
 
 

@@ -21,7 +21,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from patina_hooks.files import replace_file
+from patina_hooks.files import read_state, replace_file
+from patina_hooks.parsing import parse_json
 
 if TYPE_CHECKING:
     from patina_hooks.models.makers import Makers
@@ -120,8 +121,8 @@ class ProbeRecord:
     def __init__(self, state: Path) -> None:
         self._path = state / PROBES_FILE
         self._models: dict[str, _Compared] = {}
-        with suppress(OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
-            stored = json.loads(self._path.read_bytes())
+        with suppress(OSError, ValueError, LookupError, TypeError, AttributeError, OverflowError):
+            stored = parse_json(read_state(self._path))
             if stored["texts"] == texts_hash():
                 self._models = {name: _read(model) for name, model in stored["models"].items()}
 

@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, get_type_hints
 
 from patina_hooks.errors import IndexDamaged, PluginError, StateError
-from patina_hooks.files import replace_file
+from patina_hooks.files import read_state, replace_file
 from patina_hooks.parsing import parse_json
 from patina_hooks.plugin_calls import failure_of
 
@@ -55,7 +55,7 @@ def load_active(state: Path) -> Active | None:
     """The projection in use, None for the raw model. Raises `StateError` where the file is damaged."""
     path = state / PROJECTIONS_FOLDER / _ACTIVE
     try:
-        active = _checked(Active(**parse_json(path.read_bytes())))
+        active = _checked(Active(**parse_json(read_state(path))))
     except FileNotFoundError:
         return None
     except (OSError, ValueError, TypeError, RecursionError) as error:

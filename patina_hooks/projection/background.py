@@ -20,7 +20,7 @@ from patina_hooks.configuration import configuration
 from patina_hooks.corpus.facts import counts
 from patina_hooks.corpus.log import Log
 from patina_hooks.errors import PatinaError, StateError
-from patina_hooks.files import replace_file
+from patina_hooks.files import read_state, replace_file
 from patina_hooks.projection.active import PROJECTIONS_FOLDER, is_raw_wanted
 from patina_hooks.projection.report import Report, last_report
 from patina_hooks.worker import detach, logged, open_repository, start
@@ -91,7 +91,7 @@ def _last(state: Path) -> Report | None:
 def _begun(state: Path) -> tuple[int, int, int] | None:
     """When the last training by itself began, with so many sessions and pairs; None before the first."""
     with suppress(OSError, ValueError):
-        moment, sessions, pairs = (state / PROJECTIONS_FOLDER / _BEGUN).read_text().split()
+        moment, sessions, pairs = read_state(state / PROJECTIONS_FOLDER / _BEGUN).split()
         return int(moment), int(sessions), int(pairs)
     return None
 

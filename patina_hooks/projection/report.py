@@ -11,7 +11,7 @@ from types import NoneType
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from patina_hooks.errors import StateError
-from patina_hooks.files import replace_file
+from patina_hooks.files import read_state, replace_file
 from patina_hooks.parsing import parse_json
 from patina_hooks.projection.active import PROJECTIONS_FOLDER
 
@@ -140,7 +140,7 @@ def last_report(state: Path) -> Report | None:
     if not paths:
         return None
     try:
-        return _report(parse_json(paths[-1].read_bytes()))
+        return _report(parse_json(read_state(paths[-1])))
     except (OSError, ValueError, TypeError, LookupError, OverflowError, RecursionError) as error:
         raise StateError(f"{paths[-1]} is damaged: {error}", hint="patina oxidize") from error
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from patina_hooks.errors import IndexDamaged
-from patina_hooks.files import replace_file
+from patina_hooks.files import read_state, replace_file
 from patina_hooks.parsing import parse_json
 from patina_hooks.user_folders import cache_folder
 
@@ -99,7 +99,7 @@ class Manifest:
     def read(cls, folder: Path) -> Manifest:
         """The folder's, an empty one where there is none. Raises `IndexDamaged`."""
         try:
-            data = parse_json((folder / MANIFEST).read_bytes())
+            data = parse_json(read_state(folder / MANIFEST))
             if data.pop("crc") != _crc(data):
                 raise ValueError("altered since it was written")  # noqa: TRY301
             return cls(int(data["generation"]), tuple(_segment(**s) for s in data["segments"]))

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from patina_hooks.errors import StateError
-from patina_hooks.files import replace_file
+from patina_hooks.files import read_state, replace_file
 from patina_hooks.parsing import parse_json
 from patina_hooks.projection.active import PROJECTIONS_FOLDER
 from patina_hooks.search.fusion import WEIGHTS
@@ -66,7 +66,7 @@ def load_tuned(state: Path) -> Tuned | None:
     """What the last tuning found, None before the first. Raises `StateError` where the file is damaged."""
     path = state / PROJECTIONS_FOLDER / TUNED_FILE
     try:
-        return _checked(Tuned(**parse_json(path.read_bytes())))
+        return _checked(Tuned(**parse_json(read_state(path))))
     except FileNotFoundError:
         return None
     except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:

@@ -82,7 +82,8 @@ THOROUGH = (pipe, random_bytes)
 DAMAGES = (pipe, bound_socket, folder, dangling_link, empty_file, random_bytes, deep_json)
 NAMES = (
     "spool", "spool.offset", "hook.sh", "lock", "worker.lock", "patina.log", "log.db", "embeddings.db",
-    "projections/active.json", "projections/fusion.json", "projections/reports/1.json", "vectors", "",
+    "probes.json", "projections/active.json", "projections/fusion.json", "projections/reports/1.json",
+    "vectors", "",
 )  # fmt: skip
 
 
