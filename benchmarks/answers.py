@@ -44,10 +44,10 @@ def _share(flags: Sequence[bool]) -> float:
 
 def _mined(patina: Patina) -> Iterator[tuple[str, frozenset[bytes]]]:
     """A hundred questions, as many of each set, with the texts that are hidden from each."""
-    from patina_hooks.corpus.log import Log
     from patina_hooks.evaluation.evaluate import mine
     from patina_hooks.evaluation.history import read_history
-    from patina_hooks.evaluation.query_sets import Wanted
+    from patina_hooks.evaluation.query_sets.mining import Wanted
+    from patina_hooks.store.log import Log
 
     with Log(patina.repository.state, create=False) as log, log.reading() as connection:
         history = read_history(connection)
@@ -66,10 +66,10 @@ def _mined(patina: Patina) -> Iterator[tuple[str, frozenset[bytes]]]:
 
 def _is_far(patina: Patina, question: str, hidden: frozenset[bytes]) -> bool:
     """Whether the answer is remarked to be no close match when texts are hidden from it."""
-    from patina_hooks.search.conditions import Condition
-    from patina_hooks.search.filters import Allowed
+    from patina_hooks.search.filters.conditions import Condition
+    from patina_hooks.search.filters.filters import Allowed
+    from patina_hooks.search.index.vectors import answering_space
     from patina_hooks.search.scry import Query, scry
-    from patina_hooks.search.vectors import answering_space
 
     test = "o.text_key NOT IN (SELECT key FROM temp.hidden)"
     shown = Condition(

@@ -91,7 +91,7 @@ def _wait(root: Path) -> None:
     """Until our worker has done all, so that it does not run beside what is measured next."""
     from patina_hooks.git import spool
     from patina_hooks.git.lock import SyncLock
-    from patina_hooks.worker import WORKER_LOCK
+    from patina_hooks.upkeep.worker import WORKER_LOCK
 
     state = root / ".git" / "patina"
     deadline = time.monotonic() + 120

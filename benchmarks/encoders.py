@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from patina_mlx.core import mx
 
-    from patina_hooks.types import Vectors
+    from patina_hooks.specs.vectors import Vectors
 
 MOST_TOKENS = 256
 DIMENSIONS = 384
@@ -55,10 +55,10 @@ def main(way: str, folder: Path) -> None:
 
 def _ours(runtime: str, model: str, folder: Path, texts: Sequence[str]) -> Way:
     """The runtime on files of the folder, with the batches that a sync has."""
-    from patina_hooks.model_types import LocalFile, ModelSpec
-    from patina_hooks.models.choice import RuntimeChoice
+    from patina_hooks.models.catalog.choice import RuntimeChoice
     from patina_hooks.models.encoding import Encoder, processors
-    from patina_hooks.plugins import Plugins, open_callable
+    from patina_hooks.plugins.manager import Plugins, open_callable
+    from patina_hooks.specs.models import LocalFile, ModelSpec
 
     names = {"model": model, "config": "config.json", "tokenizer": "tokenizer.json"}
     files = {role: folder / name for role, name in names.items()}

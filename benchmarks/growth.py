@@ -26,11 +26,11 @@ from benchmarks.stream import git
 from benchmarks.table import Bound, Row
 from benchmarks.workshop import Workshop, drawn, opened
 from patina_hooks.api import Patina
-from patina_hooks.sync import synchronise
+from patina_hooks.upkeep.sync import synchronise
 
 if TYPE_CHECKING:
-    from patina_hooks.search.segments import SegmentedIndex
-    from patina_hooks.types import Keys, Vectors
+    from patina_hooks.search.index.segments import SegmentedIndex
+    from patina_hooks.specs.vectors import Keys, Vectors
 
 _GROUP: Final = "growth: CPU time, a history of 10,000 commits and longer ones"
 _SMALL, _MIDDLE, _LARGE = 10_000, 30_000, 100_000
@@ -256,7 +256,7 @@ def _measure_first_sync(root: Path) -> dict[str, float]:
 
 def _measure_write(folder: Path) -> dict[str, float]:
     """Fill an exact index as a sync does, chunk by chunk."""
-    from patina_hooks.search.exact import ExactIndex
+    from patina_hooks.search.index.exact import ExactIndex
 
     index = ExactIndex(folder, _DIMENSIONS, "growth")
     _fill(index, _ROWS, _DIMENSIONS)

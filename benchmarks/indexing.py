@@ -52,8 +52,8 @@ def _contender(how: str, patina: Patina) -> Callable[[], float]:
 
 def _ours(patina: Patina) -> Callable[[], float]:
     """The stage of a sync that makes the index, with everything that it writes."""
-    from patina_hooks.corpus.log import Log
-    from patina_hooks.search.vectors import VectorUpdate
+    from patina_hooks.search.index.vectors import VectorUpdate
+    from patina_hooks.store.log import Log
 
     encoder, space, state = encoder_of(patina.plugins), space_of(patina.plugins), patina.repository.state
 
@@ -72,9 +72,9 @@ def _raw(patina: Patina, tokens: int) -> Callable[[], float]:
     import onnxruntime
     from tokenizers import BertWordPieceTokenizer
 
+    from patina_hooks.config.recipe import DEFAULT_MODEL
     from patina_hooks.models.encoding import processors
-    from patina_hooks.models.weights import model_files
-    from patina_hooks.recipe import DEFAULT_MODEL
+    from patina_hooks.models.files.weights import model_files
 
     spec = patina.plugins.model(DEFAULT_MODEL)
     texts = _texts(patina.repository.state, live_texts(patina)[:_TEXTS])
@@ -110,7 +110,7 @@ def _feed(run: Sequence[Sequence[int]]) -> dict[str, object]:
 
 def _forget(patina: Patina, keys: list[bytes]) -> None:
     """Take the vectors of these texts away, as if a first sync had not come to them."""
-    from patina_hooks.corpus.log import Log
+    from patina_hooks.store.log import Log
 
     state = patina.repository.state
     index = space_of(patina.plugins).open(patina.plugins, state)

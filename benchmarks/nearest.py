@@ -18,8 +18,8 @@ from benchmarks.table import Bound, Row
 from benchmarks.workshop import Workshop, drawn, encoder_of, texts_of
 
 if TYPE_CHECKING:
-    from patina_hooks.search.segments import SegmentedIndex
-    from patina_hooks.types import Vectors
+    from patina_hooks.search.index.segments import SegmentedIndex
+    from patina_hooks.specs.vectors import Vectors
 
 _GROUP = "the nearest vectors"
 _LIMIT = 10
@@ -86,8 +86,8 @@ def _open(kind: str, folder: Path, dimensions: int) -> SegmentedIndex[object]:
     """The same segments, opened as each kind of index: a companion is passed over by those that have none."""
     from patina_usearch.index import GraphIndex
 
-    from patina_hooks.search.exact import ExactIndex
-    from patina_hooks.search.short import ShortIndex
+    from patina_hooks.search.index.exact import ExactIndex
+    from patina_hooks.search.index.short import ShortIndex
 
     fingerprint = "benchmark"
     kinds: dict[str, Callable[[], object]] = {
@@ -105,7 +105,7 @@ def _keys(count: int) -> list[bytes]:
 
 def _encoded(workshop: Workshop) -> Vectors:
     """Unit vectors [n, d] of texts of the history, by the default model."""
-    from patina_hooks.plugins import Plugins
+    from patina_hooks.plugins.manager import Plugins
 
     return encoder_of(Plugins.load()).encode(texts_of(workshop.history, _ENCODED), role="passage").vectors
 

@@ -40,11 +40,11 @@ def measure(workshop: Workshop) -> Iterator[Row]:
 
 def _renewing(patina: Patina, change: Change) -> Contender:
     """The milliseconds from a reconciled log to one with its pairs."""
-    from patina_hooks.configuration import configuration
-    from patina_hooks.corpus.log import Log
+    from patina_hooks.config.configuration import configuration
     from patina_hooks.corpus.observations import Extractors
     from patina_hooks.corpus.reconcile import reconcile
     from patina_hooks.pairs.update import update_pairs
+    from patina_hooks.store.log import Log
 
     numbers = count()
 
@@ -60,9 +60,9 @@ def _renewing(patina: Patina, change: Change) -> Contender:
 
 
 def _all_anew(patina: Patina, what: str) -> Iterator[Row]:
-    from patina_hooks.corpus.log import Log
     from patina_hooks.pairs.stored import training_pairs
     from patina_hooks.pairs.update import update_pairs
+    from patina_hooks.store.log import Log
 
     with closing(Log(patina.repository.state)) as log:
         kinds = [spec.name for spec in patina.plugins.pair_generators()]

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from statistics import median
 
-from patina_hooks.telemetry import disable_telemetry
+from patina_hooks.system.telemetry import disable_telemetry
 
 Contender = Callable[[], float]
 _ROOT = Path(__file__).parents[1]

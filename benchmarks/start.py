@@ -40,7 +40,7 @@ def measure(workshop: Workshop) -> Iterator[Row]:
             "nothing": [python, "-c", "pass"],
             "patina_hooks": [python, "-c", "import patina_hooks"],
             "api": [python, "-c", "import patina_hooks.api"],
-            "worker": [python, "-c", "import patina_hooks.worker"],
+            "upkeep.worker": [python, "-c", "import patina_hooks.upkeep.worker"],
             "lexical": [patina, "scry", "--mode", "lexical", QUERIES[0]],
             "scry": [patina, "scry", QUERIES[0]],
             "raw": [python, "-c", _BARE, *_files(), QUERIES[0], "ORT_ENABLE_EXTENDED"],
@@ -56,7 +56,7 @@ def measure(workshop: Workshop) -> Iterator[Row]:
     )
     for what, name in (("patina scry --mode lexical", "lexical"), ("patina status", "status")):
         yield Row(_GROUP, what, took[name], "ms", took["click"], click)
-    for name in ("patina_hooks", "worker", "api"):
+    for name in ("patina_hooks", "upkeep.worker", "api"):
         module = "patina_hooks" if name == "patina_hooks" else f"patina_hooks.{name}"
         yield Row(_GROUP, f"import {module}", took[name], "ms", took["nothing"], "python -c pass")
 
@@ -70,10 +70,10 @@ def _processes(commands: Mapping[str, list[str]], root: Path) -> dict[str, float
 
 def _files() -> list[str]:
     """Model, vocabulary and threads, as the runtime takes them."""
+    from patina_hooks.config.recipe import DEFAULT_MODEL
     from patina_hooks.models.encoding import processors
-    from patina_hooks.models.weights import model_files
-    from patina_hooks.plugins import Plugins
-    from patina_hooks.recipe import DEFAULT_MODEL
+    from patina_hooks.models.files.weights import model_files
+    from patina_hooks.plugins.manager import Plugins
 
     files = model_files(Plugins.load().model(DEFAULT_MODEL), "onnx")
     return [str(files["model"]), str(files["tokenizer"]), str(processors())]

@@ -14,8 +14,8 @@ from benchmarks.table import Bound, Row
 from benchmarks.workshop import LENGTHENED, Workshop, encoder_of, opened
 from patina_hooks.api import Patina
 from patina_hooks.models.encoding import Encoder
-from patina_hooks.search.vectors import Space
-from patina_hooks.sync import synchronise
+from patina_hooks.search.index.vectors import Space
+from patina_hooks.upkeep.sync import synchronise
 
 _ROUNDS = 51
 Change = Callable[[Path, int], None]

@@ -18,7 +18,7 @@ from benchmarks.table import Bound, Row
 from benchmarks.workshop import Workshop, drawn, opened, space_of
 
 if TYPE_CHECKING:
-    from patina_hooks.projection.interface import TrainingSettings, TrainingStep, TrainingTask, Weights
+    from patina_hooks.specs.training import TrainingSettings, TrainingStep, TrainingTask, Weights
 
 _GROUP = "projections"
 _TORCH = "torch==2.13.0"
@@ -62,8 +62,8 @@ def _steps() -> Row:
 
 
 def _ancestors_task() -> Callable[[], float]:
-    from patina_hooks.projection import mlp
-    from patina_hooks.projection.interface import TrainingSettings
+    from patina_hooks.specs.training import TrainingSettings
+    from patina_hooks.training.trainers import mlp
 
     task = _task(TrainingSettings(hidden=512, out=128, epochs=_EPOCHS))
 
@@ -80,7 +80,7 @@ def _task(settings: TrainingSettings) -> TrainingTask:
     """Sessions of 20 texts each, as many pairs as triplets are wanted, and none later."""
     import numpy as np
 
-    from patina_hooks.projection.interface import PairRows, TrainingTask
+    from patina_hooks.specs.training import PairRows, TrainingTask
 
     rows = np.arange(_TRIPLETS)
     sessions, texts = rows // 20, _TRIPLETS
@@ -95,9 +95,9 @@ def _task(settings: TrainingSettings) -> TrainingTask:
 def _whole_index() -> Iterator[Row]:
     import numpy as np
 
-    from patina_hooks.projection import whitening
-    from patina_hooks.projection.layers import two_layers
     from patina_hooks.projection.weights import open_projection
+    from patina_hooks.training.trainers import whitening
+    from patina_hooks.training.trainers.layers import two_layers
 
     vectors = drawn(_VECTORS, _DIMENSIONS)
     mean, components = whitening.fit(vectors, 256, 0.35)
@@ -117,13 +117,13 @@ def _whole_index() -> Iterator[Row]:
 
 def _swap(workshop: Workshop) -> Row:
     """From one sync to the next: every vector projected, the new index written, and swapped to."""
-    from patina_hooks.corpus.log import Log
-    from patina_hooks.projection import whitening
     from patina_hooks.projection.active import Active, keep_weights, store_active
-    from patina_hooks.projection.interface import Trained
     from patina_hooks.projection.weights import described
-    from patina_hooks.search.vectors import answering_space
-    from patina_hooks.sync import synchronise
+    from patina_hooks.search.index.vectors import answering_space
+    from patina_hooks.specs.training import Trained
+    from patina_hooks.store.log import Log
+    from patina_hooks.training.trainers import whitening
+    from patina_hooks.upkeep.sync import synchronise
 
     mean, components = whitening.fit(drawn(10_000, _DIMENSIONS), 256, 0.35)
     weights = {"mean": mean, "components": components}
@@ -150,9 +150,9 @@ def _our_steps() -> Callable[[], None]:
     """Gathering rows, forward, backward and AdamW, as a batch of training does it."""
     import numpy as np
 
-    from patina_hooks.projection.layers import he_initialise, two_layers
-    from patina_hooks.projection.mlp import triplet_gradients
-    from patina_hooks.projection.optimiser import AdamW, Parameters
+    from patina_hooks.training.trainers.layers import he_initialise, two_layers
+    from patina_hooks.training.trainers.mlp import triplet_gradients
+    from patina_hooks.training.trainers.optimiser import AdamW, Parameters
 
     draws = np.random.default_rng(0)
     vectors, weights = drawn(_ROWS, _INPUTS), np.ones(_BATCH, np.float32)

@@ -15,9 +15,9 @@ from benchmarks.stream import git
 if TYPE_CHECKING:
     from patina_hooks.api import Patina
     from patina_hooks.models.encoding import Encoder
-    from patina_hooks.plugins import Plugins
-    from patina_hooks.search.vectors import Space
-    from patina_hooks.types import Vectors
+    from patina_hooks.plugins.manager import Plugins
+    from patina_hooks.search.index.vectors import Space
+    from patina_hooks.specs.vectors import Vectors
 
 LENGTHENED = 10
 QUERIES = (
@@ -148,8 +148,8 @@ def remember(root: Path) -> None:
 
     Costs of search and sync do not depend on what vectors say; everything else is the normal code.
     """
-    from patina_hooks.models.cache import EmbeddingCache
     from patina_hooks.search.probing import record_makers
+    from patina_hooks.store.embeddings import EmbeddingCache
 
     with opened(root) as patina:
         patina.sync(most=0)
@@ -165,23 +165,23 @@ def remember(root: Path) -> None:
 
 def space_of(plugins: Plugins) -> Space:
     """Where the default recipe's vectors live."""
-    from patina_hooks.recipe import Recipe
-    from patina_hooks.search.vectors import wanted_space
+    from patina_hooks.config.recipe import Recipe
+    from patina_hooks.search.index.vectors import wanted_space
 
     return wanted_space(plugins, Recipe())
 
 
 def encoder_of(plugins: Plugins) -> Encoder:
     """The default model, opened."""
+    from patina_hooks.config.recipe import DEFAULT_MODEL
     from patina_hooks.models.encoding import open_encoder
-    from patina_hooks.recipe import DEFAULT_MODEL
 
     return open_encoder(plugins, DEFAULT_MODEL)
 
 
 def live_texts(patina: Patina) -> list[bytes]:
     """The keys of all texts that should have a vector, newest first, as a sync takes them."""
-    from patina_hooks.corpus.log import Log
+    from patina_hooks.store.log import Log
 
     ask = "SELECT key FROM text WHERE live > 0 ORDER BY dated DESC, key"
     with closing(Log(patina.repository.state)) as log:
@@ -190,7 +190,7 @@ def live_texts(patina: Patina) -> list[bytes]:
 
 def texts_of(root: Path, count: int) -> list[str]:
     """So many of all its texts, drawn: in the order of their hashes."""
-    from patina_hooks.corpus.log import Log
+    from patina_hooks.store.log import Log
 
     ask = "SELECT min(text) FROM observation WHERE live GROUP BY text_key ORDER BY text_key LIMIT ?"
     with opened(root) as patina, closing(Log(patina.repository.state)) as log:

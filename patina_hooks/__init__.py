@@ -15,13 +15,15 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from patina_hooks import telemetry
+from patina_hooks.system import telemetry
 
 if TYPE_CHECKING:
     from patina_hooks.api import Patina, open
     from patina_hooks.errors import PatinaError
-    from patina_hooks.hookspecs import hookimpl
-    from patina_hooks.model_types import (
+    from patina_hooks.models.files.hub import hub_runtimes
+    from patina_hooks.plugins.hookspecs import hookimpl
+    from patina_hooks.search.scry import Hit, Query
+    from patina_hooks.specs.models import (
         HubFile,
         LocalFile,
         ModelSpec,
@@ -31,44 +33,43 @@ if TYPE_CHECKING:
         TokenModel,
         Tokens,
     )
-    from patina_hooks.models.hub import hub_runtimes
-    from patina_hooks.projection.report import Outcome, Report
-    from patina_hooks.search.scry import Hit, Query
-    from patina_hooks.status import Status
-    from patina_hooks.types import (
-        Change,
+    from patina_hooks.specs.plugins import (
         CommandSpec,
-        Commit,
         CommitUnit,
-        Document,
-        Extraction,
         ExtractorSpec,
         Fault,
         IndexBackendSpec,
-        IndexStats,
         ModuleUnit,
-        Observation,
-        Omission,
-        Pair,
         PairGeneratorSpec,
         PluginInfo,
         ProjectionSpec,
+        SessionUnit,
+    )
+    from patina_hooks.specs.values import (
+        Change,
+        Commit,
+        Document,
+        Extraction,
+        Observation,
+        Omission,
+        Pair,
         Recorded,
         RepositoryPaths,
         Session,
-        SessionUnit,
-        VectorIndex,
     )
+    from patina_hooks.specs.vectors import IndexStats, VectorIndex
+    from patina_hooks.training.report import Outcome, Report
+    from patina_hooks.upkeep.status import Status
 
 telemetry.disable_telemetry()
 
 _HOME = {
     "Patina": "api",
-    "Status": "status",
+    "Status": "upkeep.status",
     "open": "api",
     "PatinaError": "errors",
-    "hookimpl": "hookspecs",
-    "hub_runtimes": "models.hub",
+    "hookimpl": "plugins.hookspecs",
+    "hub_runtimes": "models.files.hub",
     "Hit": "search.scry",
     **dict.fromkeys(
         (
@@ -81,11 +82,23 @@ _HOME = {
             "TokenModel",
             "Tokens",
         ),
-        "model_types",
+        "specs.models",
     ),
-    "Outcome": "projection.report",
+    "ExtractorSpec": "specs.plugins",
+    "SessionUnit": "specs.plugins",
+    "CommitUnit": "specs.plugins",
+    "ModuleUnit": "specs.plugins",
+    "PairGeneratorSpec": "specs.plugins",
+    "ProjectionSpec": "specs.plugins",
+    "IndexBackendSpec": "specs.plugins",
+    "CommandSpec": "specs.plugins",
+    "Fault": "specs.plugins",
+    "PluginInfo": "specs.plugins",
+    "IndexStats": "specs.vectors",
+    "VectorIndex": "specs.vectors",
+    "Outcome": "training.report",
     "Query": "search.scry",
-    "Report": "projection.report",
+    "Report": "training.report",
 }
 
 __all__ = [
@@ -135,4 +148,4 @@ __all__ = [
 def __getattr__(name: str) -> object:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOME.get(name, 'types')}"), name)
+    return getattr(import_module(f"{__name__}.{_HOME.get(name, 'specs.values')}"), name)

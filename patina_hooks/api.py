@@ -15,8 +15,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from patina_hooks.configuration import configuration, user_redaction
-from patina_hooks.corpus.log import LOG_FILE, Event, Log
+from patina_hooks.config.configuration import configuration, user_redaction
 from patina_hooks.errors import (
     IndexDamaged,
     LockHeld,
@@ -26,34 +25,36 @@ from patina_hooks.errors import (
     StateError,
     UsageError,
 )
-from patina_hooks.files import make_private
 from patina_hooks.git import spool
 from patina_hooks.git.lock import SYNC_LOCK, SyncLock
 from patina_hooks.git.repository import Repository
-from patina_hooks.hook_delivery import deliver_events
-from patina_hooks.plugins import Plugins
+from patina_hooks.plugins.manager import Plugins
+from patina_hooks.search.index.vectors import Space, answering_space, projected_space, wanted_space
 from patina_hooks.search.opening import Opening, open_model
 from patina_hooks.search.probing import check_encoder
 from patina_hooks.search.scry import Hits, Mode, Query, Units, scry
 from patina_hooks.search.tuned import weights_for
-from patina_hooks.search.vectors import Space, answering_space, projected_space, wanted_space
-from patina_hooks.session_ids import SESSIONS_FOLDER
-from patina_hooks.sync import TURN_SECONDS, Progress, SyncReport, synchronise
+from patina_hooks.store.log import LOG_FILE, Event, Log
+from patina_hooks.system.files import make_private
+from patina_hooks.text.session_ids import SESSIONS_FOLDER
+from patina_hooks.upkeep.hook_delivery import deliver_events
+from patina_hooks.upkeep.sync import TURN_SECONDS, Progress, SyncReport, synchronise
 
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
     from datetime import datetime
 
-    from patina_hooks.corpus.facts import CorpusFacts
-    from patina_hooks.events import EventQueue
-    from patina_hooks.gc import Freed
     from patina_hooks.models.encoding import Encoder
     from patina_hooks.pairs.stored import ShownPair
-    from patina_hooks.search.filters import Allowed, Filters
+    from patina_hooks.search.filters.filters import Allowed, Filters
     from patina_hooks.search.related import Related
     from patina_hooks.sessions import Started
-    from patina_hooks.status import Status
-    from patina_hooks.types import Fault, Vectors
+    from patina_hooks.specs.plugins import Fault
+    from patina_hooks.specs.vectors import Vectors
+    from patina_hooks.store.facts import CorpusFacts
+    from patina_hooks.upkeep.events import EventQueue
+    from patina_hooks.upkeep.gc import Freed
+    from patina_hooks.upkeep.status import Status
 
     Near = Callable[[Vectors, int, frozenset[bytes] | None], list[tuple[bytes, float]]]
 
@@ -121,7 +122,7 @@ class Patina:
 
         wait: seconds to wait for that other process; None waits for as long as it takes.
         full: derive everything anew but for the cached embeddings.
-        quick: see `patina_hooks.sync.synchronise`; the commands that answer do so.
+        quick: see `patina_hooks.upkeep.sync.synchronise`; the commands that answer do so.
         most: embed nothing now where more texts than this wait (`SyncReport.pending` says how many).
         deliver: call the event hooks of plugins before this returns; False keeps the events for
             `deliver_events`, for a caller that holds a lock or has to answer first.
@@ -229,7 +230,7 @@ class Patina:
         is told why (mode "vector" raises instead). Raises `UsageError` for an argument that can mean nothing
         here (an unknown kind, session, ref or mode, a path outside), `StateError` before the first sync.
         """
-        from patina_hooks.search.arguments import checked_query
+        from patina_hooks.search.filters.arguments import checked_query
 
         query = checked_query(
             self.repository.root, text, limit=limit, mode=mode, kinds=kinds, session=session, since=since,
@@ -261,7 +262,7 @@ class Patina:
 
     def _reason(self, query: Query, hits: Hits) -> str:
         """Return why there is no hit, or what of the question was not looked up."""
-        from patina_hooks.search.no_hits import IndexedTexts, explain_no_hits, remark_on
+        from patina_hooks.search.remarks.no_hits import IndexedTexts, explain_no_hits, remark_on
 
         if hits:
             return remark_on(query.text)
@@ -275,7 +276,7 @@ class Patina:
         path: relative to the root of the work tree, or absolute; the file need not be there any more.
         Raises `UsageError` for a path that no recorded commit touched, `StateError` before the first sync.
         """
-        from patina_hooks.search.arguments import checked_limit, from_root
+        from patina_hooks.search.filters.arguments import checked_limit, from_root
         from patina_hooks.search.related import related
 
         with self._reading() as log:
@@ -285,7 +286,7 @@ class Patina:
     def status(self) -> Status:
         """Counts, staleness and faults. Raises `StateError` before the first sync."""
         # What plans and reports need is no question's business.
-        from patina_hooks.status import status_of
+        from patina_hooks.upkeep.status import status_of
 
         with self._reading() as log:
             return status_of(log, self.repository, self.plugins, self._facts_of(log))
@@ -310,7 +311,7 @@ class Patina:
 
         Raises `UsageError` for a limit below 1, `StateError` before the first sync.
         """
-        from patina_hooks.search.arguments import checked_limit, checked_text
+        from patina_hooks.search.filters.arguments import checked_limit, checked_text
 
         with self._reading() as log:
             return log.events(checked_limit(limit), checked_text("kind", kind) if kind else None)
@@ -322,7 +323,7 @@ class Patina:
         first sync.
         """
         from patina_hooks.pairs.stored import pair_kinds, shown_pairs
-        from patina_hooks.search.arguments import checked_limit
+        from patina_hooks.search.filters.arguments import checked_limit
 
         with self._reading() as log:
             known = {spec.name for spec in self.plugins.pair_generators()} | pair_kinds(log.connection).keys()
@@ -337,7 +338,7 @@ class Patina:
         Where nobody can tell what the recipe asks for (a plugin is away, a name is wrong), what other models
         made stays: a change of models may be half done. `Freed.kept` says why.
         """
-        from patina_hooks.gc import collect
+        from patina_hooks.upkeep.gc import collect
 
         lock = SyncLock(self.repository.state / SYNC_LOCK)
         if not lock.acquire(60):
@@ -370,7 +371,7 @@ class Patina:
 
     def _facts_of(self, log: Log) -> CorpusFacts:
         """Return the facts about all that is recorded, read once until the log changes."""
-        from patina_hooks.corpus.facts import CorpusFacts
+        from patina_hooks.store.facts import CorpusFacts
 
         version = int(log.connection.execute("PRAGMA data_version").fetchone()[0])
         if self._facts is None or self._facts[0] != version:
@@ -378,7 +379,7 @@ class Patina:
         return self._facts[1]
 
     def _filters_of(self, log: Log) -> Filters:
-        from patina_hooks.search.filters import Filters
+        from patina_hooks.search.filters.filters import Filters
 
         self._filters = self._filters or Filters(log.connection)
         return self._filters
@@ -400,7 +401,7 @@ class Patina:
 
     def _random_similarity(self, log: Log, space: Space) -> float | None:
         """What two random texts have, which is sampled once for as long as the index stays as it is."""
-        from patina_hooks.search.closeness import random_similarity
+        from patina_hooks.search.remarks.closeness import random_similarity
 
         generation = log.fact("generation", "0")
         if self._random is None or self._random[:2] != (space, generation):

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from support.twins import ARCHITECTURES, MAX_TOKENS, TEXTS, Twin, make_twin
 
+from patina_hooks.models.files.weights import sha256_of
 from patina_hooks.models.tokenizer import open_tokenizer
-from patina_hooks.models.weights import sha256_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from support.history import history_folder
 from support.sandbox import Sandbox, make_sandbox
 
-from patina_hooks.check import Finding, Staged, check_entry, check_session, check_staged, staged
-from patina_hooks.commands.check import check_command
+from patina_hooks.commands.setup.check import check_command
+from patina_hooks.config.settings import user_file
 from patina_hooks.git.repository import DOCUMENT_CAP, Repository
-from patina_hooks.settings import user_file
+from patina_hooks.upkeep.check import Finding, Staged, check_entry, check_session, check_staged, staged
 
 ID = "20251101-093000"
 PATH = f"layer/sessions/{ID}.md"
@@ -167,7 +167,7 @@ def test_a_hostile_configuration_starts_nothing(sandbox: Sandbox) -> None:
 
 def test_it_loads_nothing_heavy(sandbox: Sandbox) -> None:
     stage(sandbox, PATH, DOCUMENT)
-    code = "import sys; from patina_hooks.commands.check import check_command\n"
+    code = "import sys; from patina_hooks.commands.setup.check import check_command\n"
     code += "check_command(standalone_mode=False); print(*sys.modules)"
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True

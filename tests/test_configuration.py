@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from support.memory import Memory
 
-from patina_hooks.configuration import configuration
+from patina_hooks.config.configuration import configuration
 from patina_hooks.git.repository import Repository
 
 RECIPE = ".patina/oxidize.yaml"

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from patina_hooks.dates import local_day, local_time, parse_date
 from patina_hooks.errors import UsageError
+from patina_hooks.text.dates import local_day, local_time, parse_date
 
 NOW = datetime(2026, 3, 11, 10, 30)  # a Wednesday
 ZONES = ("UTC", "Asia/Tokyo", "America/Los_Angeles", "Asia/Kathmandu")

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from patina_hooks.display import clean, clean_line, count, size
+from patina_hooks.text.display import clean, clean_line, count, size
 
 ANY = st.text(st.characters())
 

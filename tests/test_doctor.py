@@ -17,19 +17,19 @@ from support.shell import Shell
 
 import patina_hooks
 from patina_hooks import hookimpl
-from patina_hooks.corpus import word_index
-from patina_hooks.corpus.log import Log
-from patina_hooks.corpus.word_index import OTHER_PYTHON
-from patina_hooks.doctor import Finding, examine
 from patina_hooks.errors import StateError
 from patina_hooks.git import spool
 from patina_hooks.git.hook_files import EVENTS
 from patina_hooks.git.hooks import install, repair
 from patina_hooks.git.repository import Repository
 from patina_hooks.git.stub import by_hand
-from patina_hooks.model_types import ModelSpec
-from patina_hooks.plugins import Plugins
+from patina_hooks.plugins.manager import Plugins
+from patina_hooks.specs.models import ModelSpec
+from patina_hooks.store import word_index
+from patina_hooks.store.log import Log
+from patina_hooks.store.word_index import OTHER_PYTHON
 from patina_hooks.testing import CHECKS
+from patina_hooks.upkeep.doctor import Finding, examine
 
 
 @pytest.fixture

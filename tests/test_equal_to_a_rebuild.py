@@ -21,20 +21,21 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from support.memory import Memory
 from support.sampling import examples
 
-from patina_hooks import CommitUnit, ModuleUnit, Pair, PairGeneratorSpec, SessionUnit, gc, hookimpl, sessions
-from patina_hooks.corpus.log import Log
+from patina_hooks import CommitUnit, ModuleUnit, Pair, PairGeneratorSpec, SessionUnit, hookimpl, sessions
 from patina_hooks.errors import SessionError
-from patina_hooks.models.cache import EmbeddingCache
 from patina_hooks.pairs import update
 from patina_hooks.pairs.sides import path_side
 from patina_hooks.pairs.units import UnitReader
-from patina_hooks.plugins import Plugins
+from patina_hooks.plugins.manager import Plugins
 from patina_hooks.projection.active import Active, keep_weights, store_active
-from patina_hooks.projection.interface import Trained
 from patina_hooks.projection.weights import described
-from patina_hooks.search.exact import ExactIndex
-from patina_hooks.search.vectors import answering_space
-from patina_hooks.types import PairUnitKind
+from patina_hooks.search.index.exact import ExactIndex
+from patina_hooks.search.index.vectors import answering_space
+from patina_hooks.specs.plugins import PairUnitKind
+from patina_hooks.specs.training import Trained
+from patina_hooks.store.embeddings import EmbeddingCache
+from patina_hooks.store.log import Log
+from patina_hooks.upkeep import gc
 
 SESSIONS = ("20251101-090000", "20251102-100000", "20251103-110000", "20251103-110001")
 ACTIVE = ".patina/local/active/20251130-090000.md"

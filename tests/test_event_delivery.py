@@ -10,15 +10,17 @@ from typing import Any
 import pytest
 from support.memory import Memory, open_model
 
-from patina_hooks import hook_threads, hookimpl
-from patina_hooks import plugins as plugins_module
-from patina_hooks.events import BATCH, EventQueue
+from patina_hooks import hookimpl
 from patina_hooks.git.child import ChildGit
 from patina_hooks.git.lock import SYNC_LOCK, SyncLock
-from patina_hooks.plugins import Plugins
-from patina_hooks.sync import SyncReport, synchronise
-from patina_hooks.types import Commit, Fault, Observation, Recorded, RepositoryPaths
-from patina_hooks.worker import WORKER_LOCK
+from patina_hooks.plugins import hook_threads
+from patina_hooks.plugins import manager as plugins_module
+from patina_hooks.plugins.manager import Plugins
+from patina_hooks.specs.plugins import Fault
+from patina_hooks.specs.values import Commit, Observation, Recorded, RepositoryPaths
+from patina_hooks.upkeep.events import BATCH, EventQueue
+from patina_hooks.upkeep.sync import SyncReport, synchronise
+from patina_hooks.upkeep.worker import WORKER_LOCK
 
 
 @pytest.fixture
@@ -116,7 +118,7 @@ def test_events_are_delivered_though_embedding_fails(memory: Memory, monkeypatch
     def fail(*_: object) -> None:
         raise OSError(28, "no space left")
 
-    monkeypatch.setattr("patina_hooks.sync._vectors", fail)
+    monkeypatch.setattr("patina_hooks.upkeep.sync._vectors", fail)
     with pytest.raises(Exception, match="no space left"):
         sync(memory, with_plugin(listener=Listener()))
     assert subjects == ["parse the tree"]

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from patina_hooks.corpus.log import Log
 from patina_hooks.errors import StateError
-from patina_hooks.files import make_private, read_state, remove
 from patina_hooks.git import spool
 from patina_hooks.git.lock import SyncLock
 from patina_hooks.models.probes import PROBES_FILE, ProbeRecord, texts_hash
+from patina_hooks.store.log import Log
+from patina_hooks.system.files import make_private, read_state, remove
 
 
 def test_a_folder_that_others_may_read_is_closed_to_them(tmp_path: Path) -> None:

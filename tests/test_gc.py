@@ -8,7 +8,7 @@ import pytest
 from support.memory import Memory
 from support.shell import Shell
 
-from patina_hooks.gc import Freed
+from patina_hooks.upkeep.gc import Freed
 
 SESSION = "20251101-090000"
 

@@ -11,7 +11,7 @@ import pytest
 from support.sandbox import Sandbox, make_sandbox
 
 from patina_hooks.git.lock import SyncLock
-from patina_hooks.worker import WORKER_LOCK
+from patina_hooks.upkeep.worker import WORKER_LOCK
 
 _COMMAND = """
 import sys

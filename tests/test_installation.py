@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from patina_hooks.installation import install_command, providers_of, reinstall_command
-from patina_hooks.kinds import BACKENDS, MODELS, RUNTIMES
-from patina_hooks.plugins import Plugins
+from patina_hooks.plugins.installation import install_command, providers_of, reinstall_command
+from patina_hooks.plugins.kinds import BACKENDS, MODELS, RUNTIMES
+from patina_hooks.plugins.manager import Plugins
 
 RECEIPT = """\
 [tool]

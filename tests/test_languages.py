@@ -10,8 +10,8 @@ from support.history import Corpus, corpora, history_folder
 from support.memory import Memory
 from support.shell import Shell
 
-from patina_hooks.languages import MUCH, measure_languages, uncovered_languages
-from patina_hooks.plugins import Plugins
+from patina_hooks.models.catalog.languages import MUCH, measure_languages, uncovered_languages
+from patina_hooks.plugins.manager import Plugins
 
 CHINESE = ("修复登录页面的显示错误", "替换数据库连接池为Druid", "优化缓存策略", "添加单元测试")
 TEXTS = {

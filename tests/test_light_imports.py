@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from support.sandbox import Sandbox, make_sandbox
 
-from patina_hooks.files import make_private
 from patina_hooks.git.lock import SyncLock
 from patina_hooks.git.repository import Repository
-from patina_hooks.worker import WORKER_LOCK
+from patina_hooks.system.files import make_private
+from patina_hooks.upkeep.worker import WORKER_LOCK
 
 HEAVY = ("numpy", "onnxruntime", "tokenizers", "torch", "mlx", "git")
 _COMMAND = """
@@ -24,7 +24,7 @@ main()
 """
 _WORKER = """
 import sys
-from patina_hooks.worker import main
+from patina_hooks.upkeep.worker import main
 main(sys.argv[1:])
 """
 _TELL = f"""

@@ -13,7 +13,7 @@ from support.distributions import Site
 from support.memory import FAST_RECIPE, Memory
 from support.odd_plugin import install, patina
 
-from patina_hooks.worker_log import WORKER, unresolved_errors
+from patina_hooks.system.worker_log import WORKER, unresolved_errors
 
 STRICT = {"PATINA_STRICT": "1"}
 
@@ -104,7 +104,7 @@ def patina_register_index_backends():
     yield IndexBackendSpec("far", opener="odd_work:work")
 """
 AWAY = "def work(*_, **__):\n    raise ConnectionRefusedError(111, 'the server is away')\n"
-HERE = "from patina_hooks.search.exact import ExactIndex as work\n"
+HERE = "from patina_hooks.search.index.exact import ExactIndex as work\n"
 
 
 @pytest.mark.parametrize("was_there", [True, False])
@@ -167,7 +167,7 @@ def test_the_traceback_of_a_failure_is_in_the_workers_log(
     install(site, code, odd_work=HELPER)
     (memory.root / ".git/patina").mkdir()
     subprocess.run(
-        [sys.executable, "-m", "patina_hooks.worker", str(memory.root / ".git"), str(memory.root)],
+        [sys.executable, "-m", "patina_hooks.upkeep.worker", str(memory.root / ".git"), str(memory.root)],
         env={**os.environ, "PYTHONPATH": str(site.folder)}, check=True, timeout=120,
     )  # fmt: skip
     log = (memory.root / ".git/patina/patina.log").read_text(encoding="utf-8")

@@ -18,12 +18,12 @@ from support.odd_plugin import install, patina
 from support.workers import all_ended
 
 import patina_hooks
-from patina_hooks.corpus.log import Log
 from patina_hooks.git.lock import SYNC_LOCK, SyncLock
-from patina_hooks.kinds import BUILTIN_COMMANDS
-from patina_hooks.process_state import ProcessState
-from patina_hooks.running_calls import CallRecord, running_calls
-from patina_hooks.worker import WORKER_LOCK
+from patina_hooks.plugins.kinds import BUILTIN_COMMANDS
+from patina_hooks.plugins.running_calls import CallRecord, running_calls
+from patina_hooks.store.log import Log
+from patina_hooks.system.process_state import ProcessState
+from patina_hooks.upkeep.worker import WORKER_LOCK
 
 
 @pytest.fixture
@@ -246,7 +246,7 @@ def test_only_the_loader_of_plugins_imports_their_code() -> None:
         for file in package.rglob("*.py")
         if (found := unguarded_imports(file.read_text(encoding="utf-8")))
     }
-    assert list(imports) == ["plugins.py"], imports
+    assert list(imports) == ["plugins/manager.py"], imports
 
 
 @pytest.mark.parametrize(
@@ -354,7 +354,7 @@ def test_a_command_that_fails_names_its_plugin(memory: Memory, site: Site, work:
 
 HANGS = "import odd_gate\n"
 GATE = "import os\nopen(os.environ['GATE'], 'rb').read()\n"
-SOON = "from patina_hooks import plugin_calls; plugin_calls.NAME_SECONDS = 0.0\n"
+SOON = "from patina_hooks.plugins import calls; calls.NAME_SECONDS = 0.0\n"
 
 
 @pytest.fixture
@@ -388,7 +388,7 @@ def test_doctor_ends_and_names_a_plugin_when_it_hangs(
 ) -> None:
     register = "@hookimpl\ndef patina_register_models():\n    import odd_gate\n    return []\n"
     install(site, HANGS if place == "import" else register, odd_gate=GATE)
-    setup = "from patina_hooks import plugins; plugins.SHORT_CALL_SECONDS = 1.0"
+    setup = "from patina_hooks.plugins import manager; manager.SHORT_CALL_SECONDS = 1.0"
     done = patina(memory, site, "doctor", *options, setup=setup)
     action = "import of odd" if place == "import" else "patina_register_models"
     what = f"plugin patina-odd ({action}) did not return within 1 s"
@@ -402,8 +402,9 @@ def test_doctor_ends_and_names_a_plugin_when_it_hangs(
 
 
 WORKER = """
-from patina_hooks import plugin_calls, plugins, worker
-plugin_calls.RECORD_SECONDS = plugin_calls.NAME_SECONDS = 0.0
+from patina_hooks.plugins import calls, manager
+from patina_hooks.upkeep import worker
+calls.RECORD_SECONDS = calls.NAME_SECONDS = 0.0
 {setup}
 import sys
 worker.main(sys.argv[1:])
@@ -445,7 +446,7 @@ def test_a_worker_that_is_stuck_in_a_plugin_is_named_with_its_process(
 
 def test_a_worker_gives_up_on_a_plugin_that_does_not_return(memory: Memory, site: Site, gate: Path) -> None:
     install(site, HANGS, odd_gate=GATE)
-    process = start_worker(memory, site, "plugins.SHORT_CALL_SECONDS = 0.1")
+    process = start_worker(memory, site, "manager.SHORT_CALL_SECONDS = 0.1")
     assert process.wait(60) == 1
     assert SyncLock(memory.state / WORKER_LOCK).acquire()
     assert (
@@ -456,7 +457,7 @@ def test_a_worker_gives_up_on_a_plugin_that_does_not_return(memory: Memory, site
 def test_others_go_on_while_an_event_hook_hangs(memory: Memory, site: Site, gate: Path) -> None:
     install(site, "@hookimpl\ndef patina_commit_recorded(commit):\n    import odd_gate\n", odd_gate=GATE)
     memory.commit("a lynx in the first commit")
-    process = start_worker(memory, site, "plugins.HOOK_SECONDS = 600.0")
+    process = start_worker(memory, site, "manager.HOOK_SECONDS = 600.0")
     try:
         wait_for_call(memory, process)
         for name in (SYNC_LOCK, WORKER_LOCK):
@@ -485,7 +486,7 @@ def test_others_go_on_while_an_event_hook_hangs(memory: Memory, site: Site, gate
 
 def test_the_record_of_a_dead_process_is_removed(tmp_path: Path) -> None:
     code = (
-        "import os, sys; from pathlib import Path; from patina_hooks.running_calls import CallRecord;"
+        "import os, sys; from pathlib import Path; from patina_hooks.plugins.running_calls import CallRecord;"
         "CallRecord(Path(sys.argv[1])).write('patina-odd', 'import of odd', 1.0); os._exit(0)"
     )
     subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True)

@@ -15,14 +15,14 @@ import pytest
 from click.testing import CliRunner
 from support.distributions import Site, importable
 
-from patina_hooks import hookspecs
-from patina_hooks.commands.plugins import as_lines, plugins_command
+from patina_hooks.commands.setup.plugins import as_lines, plugins_command
 from patina_hooks.errors import PluginError
-from patina_hooks.hookspecs import hookimpl
-from patina_hooks.kinds import KINDS
-from patina_hooks.model_types import ModelSpec, RuntimeSpec
-from patina_hooks.plugins import Plugins, open_callable
-from patina_hooks.types import ExtractorSpec, Fault, PluginInfo
+from patina_hooks.plugins import hookspecs
+from patina_hooks.plugins.hookspecs import hookimpl
+from patina_hooks.plugins.kinds import KINDS
+from patina_hooks.plugins.manager import Plugins, open_callable
+from patina_hooks.specs.models import ModelSpec, RuntimeSpec
+from patina_hooks.specs.plugins import ExtractorSpec, Fault, PluginInfo
 
 
 @pytest.fixture
@@ -480,7 +480,7 @@ def test_every_hook_has_a_docstring_whose_example_runs() -> None:
 
 def test_listing_plugins_loads_nothing_heavy() -> None:
     code = (
-        "import sys; from patina_hooks.plugins import Plugins; Plugins.load().info();"
+        "import sys; from patina_hooks.plugins.manager import Plugins; Plugins.load().info();"
         "print(*{'numpy', 'onnxruntime', 'tokenizers', 'torch', 'mlx', 'git'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -9,8 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.memory import plugins
 
-from patina_hooks.errors import PluginError, SettingsError
-from patina_hooks.recipe import (
+from patina_hooks.config.recipe import (
     DEFAULT_MODEL,
     DEFAULT_TEXT,
     RECIPE_FILE,
@@ -21,7 +20,8 @@ from patina_hooks.recipe import (
     load_recipe,
     parse_recipe,
 )
-from patina_hooks.search.vectors import wanted_space
+from patina_hooks.errors import PluginError, SettingsError
+from patina_hooks.search.index.vectors import wanted_space
 
 VERSION_1 = """\
 version: 1

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from support.history import Corpus, corpora, history_folder
 from support.planted_secrets import plant
 
-from patina_hooks.redaction import FORMS, Form, Redaction, find_secrets, redact_secrets
+from patina_hooks.text.redaction import FORMS, Form, Redaction, find_secrets, redact_secrets
 
 PLANTED = 500
 

@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from patina_hooks.errors import SettingsError
-from patina_hooks.settings import (
+from patina_hooks.config.settings import (
     REPOSITORY_FILE,
     Settings,
     load_settings,
@@ -17,6 +16,7 @@ from patina_hooks.settings import (
     runtime_settings,
     user_file,
 )
+from patina_hooks.errors import SettingsError
 
 
 def say(root: Path, *, user: str = "", repository: str = "") -> Settings:

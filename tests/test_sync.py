@@ -13,18 +13,18 @@ import pytest
 from support.memory import FAST_RECIPE, Memory, plugins
 
 from patina_hooks import hookimpl
-from patina_hooks import sync as sync_module
 from patina_hooks.api import Patina
-from patina_hooks.corpus.log import LOG_FILE
 from patina_hooks.corpus.outcome import Reconciled
 from patina_hooks.corpus.reconcile import reconcile
 from patina_hooks.errors import ModelError
 from patina_hooks.models.embedding import PieceSize
 from patina_hooks.models.encoding import Encoder
-from patina_hooks.plugins import Plugins
-from patina_hooks.search.vectors import Space
-from patina_hooks.sync import synchronise
-from patina_hooks.types import Commit, Document, Pair, Recorded, Session
+from patina_hooks.plugins.manager import Plugins
+from patina_hooks.search.index.vectors import Space
+from patina_hooks.specs.values import Commit, Document, Pair, Recorded, Session
+from patina_hooks.store.log import LOG_FILE
+from patina_hooks.upkeep import sync as sync_module
+from patina_hooks.upkeep.sync import synchronise
 
 SESSION = "20251101-090000"
 
@@ -306,9 +306,9 @@ def test_a_sync_goes_on_in_turns_and_looks_at_git_in_each(
     memory: Memory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("patina_hooks.api.TURN_SECONDS", 0.0)
-    monkeypatch.setattr("patina_hooks.search.vectors._FIRST_CHUNK", 2)
-    monkeypatch.setattr("patina_hooks.search.vectors._CHUNK", 2)
-    monkeypatch.setattr("patina_hooks.search.vectors.PieceSize", lambda *_: PieceSize(size=2, most=2))
+    monkeypatch.setattr("patina_hooks.search.index.vectors._FIRST_CHUNK", 2)
+    monkeypatch.setattr("patina_hooks.search.index.vectors._CHUNK", 2)
+    monkeypatch.setattr("patina_hooks.search.index.vectors.PieceSize", lambda *_: PieceSize(size=2, most=2))
     for number in range(5):
         memory.commit(f"text number {number}")
     shown: list[tuple[int, int]] = []
@@ -333,7 +333,7 @@ def test_what_a_plugin_did_wrong_in_the_first_turn_is_still_seen_after_the_last(
     memory: Memory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("patina_hooks.api.TURN_SECONDS", 0.0)
-    monkeypatch.setattr("patina_hooks.search.vectors._FIRST_CHUNK", 2)
+    monkeypatch.setattr("patina_hooks.search.index.vectors._FIRST_CHUNK", 2)
     for number in range(5):
         memory.commit(f"text number {number}")
     heard: list[int] = []

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from support.memory import Memory
 
-from patina_hooks.models.folder import describe_folder
-from patina_hooks.models.user import user_models
-from patina_hooks.settings import Settings, settings_of
-from patina_hooks.user_folders import NO_FOLDER, cache_folder, config_folder, data_folder
+from patina_hooks.config.settings import Settings, settings_of
+from patina_hooks.models.catalog.user import user_models
+from patina_hooks.models.files.folder import describe_folder
+from patina_hooks.system.user_folders import NO_FOLDER, cache_folder, config_folder, data_folder
 
 WITHOUT_ENTRY = (
     "import pwd\n"

@@ -19,9 +19,7 @@ from click.testing import CliRunner
 from support.memory import Memory
 from support.sandbox import Recorder, Sandbox, make_sandbox
 
-from patina_hooks import worker
-from patina_hooks.commands.hook import hook_command
-from patina_hooks.files import make_private
+from patina_hooks.commands.setup.hook import hook_command
 from patina_hooks.git import spool
 from patina_hooks.git.hooks import install
 from patina_hooks.git.lock import SyncLock
@@ -30,7 +28,9 @@ from patina_hooks.git.spool import Event
 from patina_hooks.models import encoding
 from patina_hooks.models.embedding import PieceSize
 from patina_hooks.models.encoding import Encoder
-from patina_hooks.plugins import Plugins
+from patina_hooks.plugins.manager import Plugins
+from patina_hooks.system.files import make_private
+from patina_hooks.upkeep import worker
 
 
 @pytest.fixture
@@ -96,10 +96,10 @@ def test_a_rebase_that_begins_between_its_turns_is_waited_for(
 def test_its_turns_have_one_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each reconciles anew; to open a large model takes minutes."""
     memory = Memory.make(tmp_path / "repository")
-    monkeypatch.setattr("patina_hooks.sync.TURN_SECONDS", 0.0)
-    monkeypatch.setattr("patina_hooks.search.vectors._CHUNK", 2)
-    monkeypatch.setattr("patina_hooks.search.vectors._FIRST_CHUNK", 2)
-    monkeypatch.setattr("patina_hooks.search.vectors.PieceSize", lambda *_: PieceSize(size=2, most=2))
+    monkeypatch.setattr("patina_hooks.upkeep.sync.TURN_SECONDS", 0.0)
+    monkeypatch.setattr("patina_hooks.search.index.vectors._CHUNK", 2)
+    monkeypatch.setattr("patina_hooks.search.index.vectors._FIRST_CHUNK", 2)
+    monkeypatch.setattr("patina_hooks.search.index.vectors.PieceSize", lambda *_: PieceSize(size=2, most=2))
     opened: list[str] = []
     really = encoding.open_encoder
 
@@ -159,7 +159,7 @@ def test_an_event_at_the_last_moment_is_not_left_lying(
 
 def test_a_second_worker_goes_at_once_without_loading_anything(sandbox: Sandbox, state: Path) -> None:
     code = (
-        "import sys; from patina_hooks.worker import main; main(sys.argv[1:]);"
+        "import sys; from patina_hooks.upkeep.worker import main; main(sys.argv[1:]);"
         "print(*sorted({name.partition('.')[0] for name in sys.modules}))"
     )
     spool.append(state, Event("post-commit"))
@@ -318,7 +318,9 @@ def probe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Recorder]
     site = tmp_path / "site"
     site.mkdir()
     (site / "probe.py").write_text(_PROBE)
-    (site / "sitecustomize.py").write_text("import sys, probe; sys.modules['patina_hooks.sync'] = probe\n")
+    (site / "sitecustomize.py").write_text(
+        "import sys, probe; sys.modules['patina_hooks.upkeep.sync'] = probe\n"
+    )
     pipe = tmp_path / "facts"
     os.mkfifo(pipe)
     monkeypatch.setenv("PYTHONPATH", str(site))

@@ -23,12 +23,12 @@ from pathlib import Path
 import click
 
 from examples.demo.history import build, git
-from patina_hooks.display import size
+from patina_hooks.config.recipe import DEFAULT_MODEL
 from patina_hooks.git import spool
 from patina_hooks.git.lock import SYNC_LOCK, SyncLock
-from patina_hooks.models.weights import model_files
-from patina_hooks.plugins import Plugins
-from patina_hooks.recipe import DEFAULT_MODEL
+from patina_hooks.models.files.weights import model_files
+from patina_hooks.plugins.manager import Plugins
+from patina_hooks.text.display import size
 
 QUESTIONS = (
     "queries return no results with BGE",

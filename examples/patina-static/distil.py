@@ -22,7 +22,7 @@ from tokenizers.models import WordPiece
 from tokenizers.trainers import WordPieceTrainer
 
 from patina_hooks.models.encoding import open_encoder
-from patina_hooks.plugins import Plugins
+from patina_hooks.plugins.manager import Plugins
 
 MODEL = Path(__file__).parent / "patina_static"
 TEACHER = "minilm-l6-v2"

@@ -1,7 +1,7 @@
 """What a user relies on: the contract, and that likeness is of meaning."""
 
 from patina_hooks.models.encoding import open_encoder
-from patina_hooks.plugins import Plugins
+from patina_hooks.plugins.manager import Plugins
 from patina_hooks.testing import Check, contract
 
 

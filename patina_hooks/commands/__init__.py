@@ -19,27 +19,27 @@ import click
 from patina_hooks.commands.stdout import own_stdout
 from patina_hooks.errors import PatinaError, StateError
 from patina_hooks.git.lock import announce_waits
-from patina_hooks.telemetry import allow_network, stay_offline
+from patina_hooks.system.telemetry import allow_network, stay_offline
 
 # name -> (module:attribute, one line for --help). The text stands here so that --help opens nothing.
 _COMMANDS = {
-    "init": ("init:init_command", "Make this repository remember: recipe, hooks, first sync."),
+    "init": ("setup.init:init_command", "Make this repository remember: recipe, hooks, first sync."),
     "session": ("session:session_command", "Start, note, update and end a session of work."),
     "scry": ("scry:scry_command", "Ask the repository's memory a question."),
-    "status": ("status:status_command", "What is indexed, what is pending, what is wrong."),
-    "sync": ("sync:sync_command", "Bring the memory in line with the repository now."),
-    "pairs": ("pairs:pairs_command", "Show training pairs with their evidence."),
-    "oxidize": ("oxidize:oxidize_command", "Learn a projection from history; use it if it helps."),
-    "eval": ("eval:eval_command", "Measure the answers on this repository's own history."),
-    "log": ("log:log_command", "What was recorded, newest first."),
-    "doctor": ("doctor:doctor_command", "Check everything; say what is wrong and what mends it."),
-    "models": ("models:models_command", "Which models there are; pull, check, add and choose them."),
-    "plugins": ("plugins:plugins_command", "What is installed, what it provides, what is at fault."),
-    "install": ("install:install_command", "Install the git hooks."),
-    "uninstall": ("install:uninstall_command", "Remove the git hooks, exactly."),
-    "gc": ("gc:gc_command", "Free what no live ref needs."),
-    "check": ("check:check_command", "Check what is staged (for a pre-commit hook)."),
-    "hook": ("hook:hook_command", "Tell the worker of a git event (for the pre-commit framework)."),
+    "status": ("state.status:status_command", "What is indexed, what is pending, what is wrong."),
+    "sync": ("state.sync:sync_command", "Bring the memory in line with the repository now."),
+    "pairs": ("learning.pairs:pairs_command", "Show training pairs with their evidence."),
+    "oxidize": ("learning.oxidize:oxidize_command", "Learn a projection from history; use it if it helps."),
+    "eval": ("learning.eval:eval_command", "Measure the answers on this repository's own history."),
+    "log": ("state.log:log_command", "What was recorded, newest first."),
+    "doctor": ("setup.doctor:doctor_command", "Check everything; say what is wrong and what mends it."),
+    "models": ("models.group:models_command", "Which models there are; pull, check, add and choose them."),
+    "plugins": ("setup.plugins:plugins_command", "What is installed, what it provides, what is at fault."),
+    "install": ("setup.install:install_command", "Install the git hooks."),
+    "uninstall": ("setup.install:uninstall_command", "Remove the git hooks, exactly."),
+    "gc": ("state.gc:gc_command", "Free what no live ref needs."),
+    "check": ("setup.check:check_command", "Check what is staged (for a pre-commit hook)."),
+    "hook": ("setup.hook:hook_command", "Tell the worker of a git event (for the pre-commit framework)."),
 }
 
 
@@ -80,10 +80,10 @@ def _blame_log(error: Exception) -> None:
     """Raise `LogDamaged` where the log of this repository is the cause."""
     from pathlib import Path
 
-    from patina_hooks.corpus.log import Log
     from patina_hooks.errors import LogDamaged
     from patina_hooks.git.discovery import find_work_tree
     from patina_hooks.git.repository import STATE_FOLDER
+    from patina_hooks.store.log import Log
 
     try:
         state = find_work_tree(Path.cwd())[1] / STATE_FOLDER
@@ -252,7 +252,7 @@ def _say_line(message: str) -> None:
 
 
 def _say(error: PatinaError) -> int:
-    from patina_hooks.display import clean
+    from patina_hooks.text.display import clean
 
     click.echo(f"patina: {clean(str(error))}", err=True)
     if error.hint:
@@ -265,8 +265,8 @@ def _report(error: Exception) -> int:
     import tempfile
     import traceback
 
-    from patina_hooks.configuration import user_redaction
-    from patina_hooks.display import clean
+    from patina_hooks.config.configuration import user_redaction
+    from patina_hooks.text.display import clean
 
     # An error may quote what stands in the repository, and the file is there to be sent to others.
     redact = user_redaction().redact

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 import click
 
 from patina_hooks.commands.progress import show_progress
-from patina_hooks.display import clean
 from patina_hooks.errors import StateError
+from patina_hooks.text.display import clean
 
 if TYPE_CHECKING:
     from patina_hooks.api import Patina
-    from patina_hooks.sync import Progress, SyncReport
-    from patina_hooks.types import Fault
+    from patina_hooks.specs.plugins import Fault
+    from patina_hooks.upkeep.sync import Progress, SyncReport
 
 QUICK = 64
 """Texts that a command embeds itself; more are the worker's."""
@@ -64,7 +64,7 @@ def freshen(patina: Patina, show: Progress | None = None) -> None:
     if report is None and not patina.is_current():
         say("another patina process is running; the latest commits are not indexed yet")
     if report is None or report.postponed:
-        from patina_hooks.worker import wake
+        from patina_hooks.upkeep.worker import wake
 
         wake(patina.repository.common, patina.repository.root)
 

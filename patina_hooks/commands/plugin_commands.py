@@ -10,9 +10,9 @@ import click
 
 from patina_hooks.commands.stdout import lent_stdout
 from patina_hooks.errors import PatinaError, PluginError
-from patina_hooks.kinds import COMMANDS, shown
-from patina_hooks.plugin_calls import failure_of
-from patina_hooks.plugins import Plugins, open_function
+from patina_hooks.plugins.calls import failure_of
+from patina_hooks.plugins.kinds import COMMANDS, shown
+from patina_hooks.plugins.manager import Plugins, open_function
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import click
 
-from patina_hooks.display import clean_line
+from patina_hooks.text.display import clean_line
 
 if TYPE_CHECKING:
     from click._termui_impl import ProgressBar

@@ -14,11 +14,11 @@ import click
 
 from patina_hooks.commands.fresh import freshen, opened, say
 from patina_hooks.commands.progress import show_progress
-from patina_hooks.configuration import user_redaction
-from patina_hooks.dates import local_day, parse_date
-from patina_hooks.display import clean, clean_line, count
+from patina_hooks.config.configuration import user_redaction
 from patina_hooks.errors import UsageError
-from patina_hooks.search.no_hits import NO_WORDS
+from patina_hooks.search.remarks.no_hits import NO_WORDS
+from patina_hooks.text.dates import local_day, parse_date
+from patina_hooks.text.display import clean, clean_line, count
 
 if TYPE_CHECKING:
     from patina_hooks.search.related import Related

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from patina_hooks.dates import local_time
-from patina_hooks.display import clean, clean_line, count
+from patina_hooks.text.dates import local_time
+from patina_hooks.text.display import clean, clean_line, count
 
 if TYPE_CHECKING:
     from patina_hooks.git.repository import Repository
     from patina_hooks.sessions import Ended, Summary
-    from patina_hooks.sessions.document import Header
+    from patina_hooks.sessions.documents.document import Header
     from patina_hooks.sessions.metrics import Numbers
 
 _session = click.option(
@@ -225,7 +225,7 @@ def _print_json(value: object) -> None:
 
 
 def _warn_of_secrets(where: str, text: str) -> None:
-    from patina_hooks.configuration import user_redaction
+    from patina_hooks.config.configuration import user_redaction
 
     if forms := user_redaction().forms_in(text):
         _say(f"warning: redacted in the {where}: {', '.join(forms)}; nothing of it was stored")
@@ -249,7 +249,7 @@ def _wake(repository: Repository) -> None:
     """
     if repository.state.is_dir():
         from patina_hooks.git import spool
-        from patina_hooks.worker import wake
+        from patina_hooks.upkeep.worker import wake
 
         with suppress(OSError):
             spool.append(repository.state, spool.Event("post-session"))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 
 from patina_hooks.corpus import places
-from patina_hooks.corpus.log import Log
 from patina_hooks.corpus.observations import (
     Extractors,
     Place,
@@ -25,8 +24,9 @@ from patina_hooks.corpus.stamps import digest
 from patina_hooks.corpus.trees import DocumentTrees
 from patina_hooks.corpus.units import mark_commits
 from patina_hooks.git.repository import DOCUMENT_CAP, Blob, Repository
-from patina_hooks.session_ids import moment_of
-from patina_hooks.types import Commit, Document
+from patina_hooks.specs.values import Commit, Document
+from patina_hooks.store.log import Log
+from patina_hooks.text.session_ids import moment_of
 
 _MOST_FAILURES = 20  # that a sync bears before it leaves what else failed before to the next
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from patina_hooks.corpus import places
 from patina_hooks.corpus.documents import Documents
-from patina_hooks.corpus.log import Log, name_text
 from patina_hooks.corpus.observations import Place
 from patina_hooks.corpus.stamps import digest
 from patina_hooks.git.repository import Blob, Repository
+from patina_hooks.store.log import Log, name_text
 
 
 class Drafts:

@@ -15,14 +15,15 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 
-from patina_hooks.corpus.extraction import TITLE_CAP, checked, unread
-from patina_hooks.corpus.words import text_to_index
-from patina_hooks.fault_counts import FaultCounts
-from patina_hooks.kinds import EXTRACTORS
-from patina_hooks.plugin_calls import PluginFunction, failure_of
-from patina_hooks.plugins import Plugins
-from patina_hooks.redaction import Redaction
-from patina_hooks.types import Document, DocumentKind, Extraction, ExtractorSpec, Fault, Observation, Recorded
+from patina_hooks.extract.extraction import TITLE_CAP, checked, unread
+from patina_hooks.plugins.calls import PluginFunction, failure_of
+from patina_hooks.plugins.fault_counts import FaultCounts
+from patina_hooks.plugins.kinds import EXTRACTORS
+from patina_hooks.plugins.manager import Plugins
+from patina_hooks.specs.plugins import ExtractorSpec, Fault
+from patina_hooks.specs.values import Document, DocumentKind, Extraction, Observation, Recorded
+from patina_hooks.text.redaction import Redaction
+from patina_hooks.text.words import text_to_index
 
 KEY_BYTES = 16
 

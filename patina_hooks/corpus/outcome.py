@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from patina_hooks.corpus.observations import Changed
-from patina_hooks.types import Commit, Session
+from patina_hooks.specs.values import Commit, Session
 
 Progress = Callable[[str, int, int], None]
 """(what is being done, how many are done, of how many)."""

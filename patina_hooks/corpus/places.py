@@ -13,11 +13,11 @@ from operator import itemgetter
 from pathlib import Path
 from threading import Thread
 
-from patina_hooks.corpus.log import name_text
 from patina_hooks.corpus.observations import Place
 from patina_hooks.corpus.stamps import SETTLED_NS, stamp
 from patina_hooks.git.repository import DOCUMENT_CAP, Blob, Repository, TreeEntry
-from patina_hooks.session_ids import is_session_id
+from patina_hooks.store.log import name_text
+from patina_hooks.text.session_ids import is_session_id
 
 ACTIVE_FOLDER = ".patina/local/active"
 ABSENT = "not in this clone"

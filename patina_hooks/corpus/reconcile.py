@@ -12,9 +12,9 @@ from collections.abc import Iterable
 from dataclasses import replace
 from itertools import islice
 
+from patina_hooks.config.settings import Settings
 from patina_hooks.corpus.documents import Documents
 from patina_hooks.corpus.drafts import Drafts
-from patina_hooks.corpus.log import Log, name_text
 from patina_hooks.corpus.observations import (
     Extractors,
     Place,
@@ -35,8 +35,8 @@ from patina_hooks.corpus.tips import (
 )
 from patina_hooks.corpus.units import mark_commits, mark_modules, mark_sessions
 from patina_hooks.git.repository import Repository
-from patina_hooks.settings import Settings
-from patina_hooks.types import Commit, Session
+from patina_hooks.specs.values import Commit, Session
+from patina_hooks.store.log import Log, name_text
 
 _BATCH = 1_000
 

@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
-from patina_hooks.session_ids import HIDDEN_REFS
+from patina_hooks.text.session_ids import HIDDEN_REFS
 
 SETTLED_NS = 2_000_000_000
 _HOLDS_SECONDS = 3_600

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta, timezone
 
 from patina_hooks.git.repository import Repository
-from patina_hooks.types import Session
+from patina_hooks.specs.values import Session
 
 _HOURS = 24 * 60
 

@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass, replace
 from functools import cached_property
 
-from patina_hooks.corpus.log import name_text
 from patina_hooks.corpus.stamps import stamp_of_tags
 from patina_hooks.errors import GitError
 from patina_hooks.git.repository import Ref, Repository, WorkTree, names_in
-from patina_hooks.session_ids import HIDDEN_REFS, is_session_id, split_hidden_ref, split_tag
+from patina_hooks.store.log import name_text
+from patina_hooks.text.session_ids import HIDDEN_REFS, is_session_id, split_hidden_ref, split_tag
 
 SESSION_TAGS = "refs/tags/session-*"
 _HEAD = "HEAD "

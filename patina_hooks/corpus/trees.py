@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from patina_hooks.corpus.log import Log
 from patina_hooks.corpus.observations import Place
 from patina_hooks.corpus.places import place_of
 from patina_hooks.errors import GitError
 from patina_hooks.git.repository import Repository, TreeEntry
+from patina_hooks.store.log import Log
 
 _MOST_LOOKUPS = 20_000
 

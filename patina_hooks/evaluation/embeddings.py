@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING
 
 from patina_hooks.corpus.observations import text_key
 from patina_hooks.errors import StateError
-from patina_hooks.models.cache import EmbeddingCache
 from patina_hooks.models.embedding import embed
+from patina_hooks.store.embeddings import EmbeddingCache
 
 if TYPE_CHECKING:
-    from patina_hooks.evaluation.query_sets import QuerySet
+    from patina_hooks.evaluation.query_sets.mining import QuerySet
     from patina_hooks.models.encoding import Encoder
-    from patina_hooks.search.vectors import Project, Space
-    from patina_hooks.types import Vectors
+    from patina_hooks.search.index.vectors import Project, Space
+    from patina_hooks.specs.vectors import Vectors
 
 _CHUNK = 256
 

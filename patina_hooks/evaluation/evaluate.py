@@ -8,26 +8,26 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from patina_hooks.corpus.log import Log
-from patina_hooks.dates import local_day
-from patina_hooks.display import count
 from patina_hooks.errors import StateError, UsageError
 from patina_hooks.evaluation.channels import Evidence, gather, rankings
 from patina_hooks.evaluation.embeddings import Embeddings, load_embeddings
-from patina_hooks.evaluation.empty_sets import explain_empty_set
-from patina_hooks.evaluation.file_sets import commit_files, commit_files_cold
 from patina_hooks.evaluation.history import History, read_history
 from patina_hooks.evaluation.metrics import worth_of
-from patina_hooks.evaluation.query_sets import QuerySet, Wanted
+from patina_hooks.evaluation.query_sets.empty_sets import explain_empty_set
+from patina_hooks.evaluation.query_sets.file_sets import commit_files, commit_files_cold
+from patina_hooks.evaluation.query_sets.mining import QuerySet, Wanted
+from patina_hooks.evaluation.query_sets.session_sets import commit_session, context, goal, held_out
+from patina_hooks.evaluation.query_sets.user_set import USER_SET, ask_user_set
 from patina_hooks.evaluation.results import Answer, Evaluation, Measured, SetResult
-from patina_hooks.evaluation.session_sets import commit_session, context, goal, held_out
 from patina_hooks.evaluation.tuning import tune_on
-from patina_hooks.evaluation.user_set import USER_SET, ask_user_set
 from patina_hooks.projection.active import Active, load_active
 from patina_hooks.search.fusion import WEIGHTS
+from patina_hooks.search.index.vectors import Space, answering_space
 from patina_hooks.search.opening import open_space
 from patina_hooks.search.tuned import Tuned, store_tuned, tuned_for
-from patina_hooks.search.vectors import Space, answering_space
+from patina_hooks.store.log import Log
+from patina_hooks.text.dates import local_day
+from patina_hooks.text.display import count
 
 if TYPE_CHECKING:
     from patina_hooks.api import Patina

@@ -13,9 +13,9 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Final
 
-from patina_hooks.corpus.facts import events_hash
 from patina_hooks.corpus.timeline import SESSION_OF_COMMIT
-from patina_hooks.session_ids import ID_FORMAT
+from patina_hooks.store.facts import events_hash
+from patina_hooks.text.session_ids import ID_FORMAT
 
 _TABLES: Final = ("observation_words", "session_words", "observation_terms", "session_terms")
 _GONE: Final = "D"

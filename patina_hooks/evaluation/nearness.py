@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from patina_hooks.evaluation.embeddings import Embeddings
-    from patina_hooks.evaluation.query_sets import Query, QuerySet
+    from patina_hooks.evaluation.query_sets.mining import Query, QuerySet
 
     Scores = NDArray[np.float32]
     Rows = NDArray[np.intp]

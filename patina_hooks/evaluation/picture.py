@@ -13,7 +13,7 @@ from math import floor, isfinite, log10
 from textwrap import shorten
 from typing import Final
 
-from patina_hooks.display import clean_line
+from patina_hooks.text.display import clean_line
 
 _COLOURS: Final = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#999999", "#F0E442")
 _INK: Final = "#222222"

@@ -17,8 +17,8 @@ from patina_hooks.search.tuned import Tuned
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from patina_hooks.evaluation.query_sets import QuerySet
-    from patina_hooks.search.vectors import Space
+    from patina_hooks.evaluation.query_sets.mining import QuerySet
+    from patina_hooks.search.index.vectors import Space
 
     Values = NDArray[np.float64]
 

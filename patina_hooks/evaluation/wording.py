@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from patina_hooks.corpus.words import text_to_index
 from patina_hooks.search.lexical import Words
+from patina_hooks.text.words import text_to_index
 
 if TYPE_CHECKING:
-    from patina_hooks.evaluation.query_sets import Query, QuerySet
+    from patina_hooks.evaluation.query_sets.mining import Query, QuerySet
 
 CANDIDATES: Final = 200
 """How many a channel hands to fusion: as many as `patina_hooks.search.scry` asks for."""

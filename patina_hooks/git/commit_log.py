@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import IO
 
-from patina_hooks.types import Change, Commit
+from patina_hooks.specs.values import Change, Commit
 
 LOG_FORMAT = "%x01%H%x00%P%x00%an%x00%at%x00%ct%x00%B%x00"
 FIELD_CAP = 1 << 20

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from patina_hooks.files import removal_of
 from patina_hooks.git import stub
+from patina_hooks.system.files import removal_of
 
 EVENTS = ("post-commit", "post-merge", "post-rewrite", "post-checkout", "post-applypatch")
 Way = Literal["config", "whole", "block", "wrapper", "line", "by hand", "absent"]

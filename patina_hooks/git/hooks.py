@@ -23,12 +23,12 @@ from pathlib import Path
 from typing import Literal
 
 from patina_hooks.errors import StateError
-from patina_hooks.files import make_private, read_regular, replace_file
 from patina_hooks.git import hook_files, stub
 from patina_hooks.git.child import ChildGit
 from patina_hooks.git.hook_files import EVENTS, INSTALL, Hook, missing_line
 from patina_hooks.git.repository import Repository
 from patina_hooks.git.work_tree_hooks import add_line, find_line, remove_lines, script_of
+from patina_hooks.system.files import make_private, read_regular, replace_file
 
 _SCRIPT_CAP = 64 * 1024
 _HUSKY = ".husky"

@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from patina_hooks.errors import StateError
-from patina_hooks.files import NO_LINK, removal_of
+from patina_hooks.system.files import NO_LINK, removal_of
 
 SYNC_LOCK = "lock"
 """The file in the state folder whose lock is held while the log is written."""

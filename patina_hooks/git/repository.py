@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Final
 
 from patina_hooks.errors import GitError, NotARepository
-from patina_hooks.files import read_regular
 from patina_hooks.git.child import ChildGit
 from patina_hooks.git.commit_log import FIELD_CAP, LOG_FORMAT, commits_in, seconds
 from patina_hooks.git.environment import oldest_git
-from patina_hooks.types import Commit
+from patina_hooks.specs.values import Commit
+from patina_hooks.system.files import read_regular
 
 STATE_FOLDER = "patina"
 _IN_PROGRESS = ("rebase-merge", "rebase-apply", "sequencer")

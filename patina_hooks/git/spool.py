@@ -16,7 +16,7 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
-from patina_hooks.files import NO_LINK, read_regular, replace_file
+from patina_hooks.system.files import NO_LINK, read_regular, replace_file
 
 _TRUNCATE_ABOVE = 64 * 1024
 _READ_CAP = 64 * 1024

@@ -44,7 +44,7 @@ sys.path = [folder for folder in sys.path if folder]
 event = sys.argv.pop(1)
 if find_spec("patina_hooks"):
     import runpy
-    runpy.run_module("patina_hooks.worker", run_name="__main__", alter_sys=True)
+    runpy.run_module("patina_hooks.upkeep.worker", run_name="__main__", alter_sys=True)
 else:
     import shutil
     command = shutil.which("patina")

@@ -15,9 +15,9 @@ from patina_hooks.errors import ModelError, TextsRefused
 from patina_hooks.models.probes import PROBE_TEXTS
 
 if TYPE_CHECKING:
-    from patina_hooks.model_types import Role
-    from patina_hooks.models.cache import EmbeddingCache
     from patina_hooks.models.encoding import Encoder
+    from patina_hooks.specs.models import Role
+    from patina_hooks.store.embeddings import EmbeddingCache
 
 PIECE_SECONDS: Final = 2.0
 _MOST_SECONDS: Final = 5 * PIECE_SECONDS

@@ -15,14 +15,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
 
 from patina_hooks.errors import ModelError, PatinaError, PluginError, TextsRefused
-from patina_hooks.kinds import RUNTIMES, shown
-from patina_hooks.model_types import Gives, ModelSpec, Pooling, Role, TextModel, TokenModel, Tokens
-from patina_hooks.models.choice import AUTO, RuntimeChoice, provider_of, runtime_for
+from patina_hooks.models.catalog.choice import AUTO, RuntimeChoice, provider_of, runtime_for
+from patina_hooks.models.files.weights import file_hashes, model_files
 from patina_hooks.models.fingerprint import fingerprint_of
 from patina_hooks.models.makers import UNKNOWN_MAKERS, Makers, makers_of
 from patina_hooks.models.reading import prefix_of, read_as, run_by, run_elsewhere
-from patina_hooks.models.weights import file_hashes, model_files
-from patina_hooks.plugin_calls import BUILTIN, ENGINE_PATIENCE, failure_of, plugin_call
+from patina_hooks.plugins.calls import BUILTIN, ENGINE_PATIENCE, failure_of, plugin_call
+from patina_hooks.plugins.kinds import RUNTIMES, shown
+from patina_hooks.specs.models import Gives, ModelSpec, Pooling, Role, TextModel, TokenModel, Tokens
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from patina_hooks.plugins import Plugins
-    from patina_hooks.recipe import Reading
-    from patina_hooks.types import Vectors
+    from patina_hooks.config.recipe import Reading
+    from patina_hooks.plugins.manager import Plugins
+    from patina_hooks.specs.vectors import Vectors
 
 P = ParamSpec("P")
 T = TypeVar("T")

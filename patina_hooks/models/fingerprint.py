@@ -17,8 +17,8 @@ import json
 from collections.abc import Mapping
 from typing import Final
 
-from patina_hooks.model_types import ModelSpec
 from patina_hooks.models.reading import prefix_of
+from patina_hooks.specs.models import ModelSpec
 
 TEXT_RULES: Final = "1"
 """The version of `clean` in `patina_hooks.models.encoding`: raise it when that changes."""

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from patina_hooks.model_types import RuntimeSpec
-    from patina_hooks.plugins import Plugins
+    from patina_hooks.plugins.manager import Plugins
+    from patina_hooks.specs.models import RuntimeSpec
 
 _VERSION: Final = re.compile(r"^Version: *(.+?) *$", re.MULTILINE)
 _OWN: Final = "patina-hooks"
@@ -78,7 +78,7 @@ def installed_version(distribution: str) -> str:
 
 def _stamp(runtime: RuntimeSpec) -> str:
     """Hash names, sizes and times of the user's settings and of the package that opens models."""
-    from patina_hooks.settings import user_file
+    from patina_hooks.config.settings import user_file
 
     files = [user_file(), *_files_of_package(runtime.opener.partition(":")[0])]
     facts = [(path.name, found.st_size, found.st_mtime_ns) for path in files if (found := _stat(path))]

@@ -21,12 +21,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from patina_hooks.files import read_state, replace_file
-from patina_hooks.parsing import parse_json
+from patina_hooks.config.parsing import parse_json
+from patina_hooks.system.files import read_state, replace_file
 
 if TYPE_CHECKING:
     from patina_hooks.models.makers import Makers
-    from patina_hooks.types import Vectors
+    from patina_hooks.specs.vectors import Vectors
 
 PROBE_TEXTS: Final = (
     "fix",

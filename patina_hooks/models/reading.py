@@ -11,12 +11,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from patina_hooks.errors import ModelError
-from patina_hooks.model_types import ModelSpec, Role
-from patina_hooks.models.choice import files_for
-from patina_hooks.types import IndexBackendSpec
+from patina_hooks.models.catalog.choice import files_for
+from patina_hooks.specs.models import ModelSpec, Role
+from patina_hooks.specs.plugins import IndexBackendSpec
 
 if TYPE_CHECKING:
-    from patina_hooks.recipe import Reading
+    from patina_hooks.config.recipe import Reading
 
 TASK: Final = "{task}"
 _ONE_LAYER: Final = "onnx"

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from patina_hooks.errors import ModelError
-from patina_hooks.model_types import Tokens
+from patina_hooks.specs.models import Tokens
 
 if TYPE_CHECKING:
     from tokenizers import Encoding, Tokenizer

@@ -2,7 +2,7 @@
 
 Each has a cost linear in its unit: nothing is joined with everything, but with a few partners. Negatives are
 drawn when a projection is trained, from other sessions; a pair made here has none. What evidence there is
-beside the unit, `patina_hooks.builtin` says once for each generator.
+beside the unit, `patina_hooks.plugins.builtin` says once for each generator.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from hashlib import blake2b
 from typing import TypeVar
 
 from patina_hooks.pairs.sides import path_side
-from patina_hooks.types import CommitUnit, ModuleUnit, Pair, Recorded, SessionUnit
+from patina_hooks.specs.plugins import CommitUnit, ModuleUnit, SessionUnit
+from patina_hooks.specs.values import Pair, Recorded
 
 T = TypeVar("T")
 

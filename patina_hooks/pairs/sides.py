@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from patina_hooks.corpus.words import with_parts
+from patina_hooks.text.words import with_parts
 
 _PATH = "path:"
 

@@ -19,7 +19,7 @@ from patina_hooks.corpus.timeline import SESSION_OF_COMMIT
 from patina_hooks.pairs.sides import path_text
 from patina_hooks.pairs.totals import read_totals
 from patina_hooks.pairs.update import said_evidence
-from patina_hooks.types import PairUnitKind
+from patina_hooks.specs.plugins import PairUnitKind
 
 
 @dataclass(frozen=True, slots=True)

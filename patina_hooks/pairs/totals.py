@@ -9,7 +9,7 @@ import sqlite3
 from collections import Counter
 from collections.abc import Iterable
 
-from patina_hooks.types import PairUnitKind
+from patina_hooks.specs.plugins import PairUnitKind
 
 _UNIT = 1_000_000_000
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from patina_hooks.pairs.sides import path_side
-from patina_hooks.types import CommitUnit, ModuleUnit, Observation, PairUnitKind, Recorded, SessionUnit
+from patina_hooks.specs.plugins import CommitUnit, ModuleUnit, PairUnitKind, SessionUnit
+from patina_hooks.specs.values import Observation, Recorded
 
 COMMITS_CAP = 1_000
 PATHS_CAP = 50

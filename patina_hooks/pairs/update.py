@@ -12,15 +12,16 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 
-from patina_hooks.corpus.log import Log
 from patina_hooks.errors import PluginError
-from patina_hooks.fault_counts import FaultCounts
-from patina_hooks.kinds import GENERATORS
 from patina_hooks.pairs.totals import PairTotals
 from patina_hooks.pairs.units import PairUnit, Side, UnitReader
-from patina_hooks.plugin_calls import PluginFunction
-from patina_hooks.plugins import Plugins
-from patina_hooks.types import Fault, Pair, PairGeneratorSpec, PairUnitKind
+from patina_hooks.plugins.calls import PluginFunction
+from patina_hooks.plugins.fault_counts import FaultCounts
+from patina_hooks.plugins.kinds import GENERATORS
+from patina_hooks.plugins.manager import Plugins
+from patina_hooks.specs.plugins import Fault, PairGeneratorSpec, PairUnitKind
+from patina_hooks.specs.values import Pair
+from patina_hooks.store.log import Log
 
 _CHUNK = 200
 _MOST_PAIRS = 20_000  # of one generator, of one unit

@@ -13,14 +13,14 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, get_type_hints
 
+from patina_hooks.config.parsing import parse_json
 from patina_hooks.errors import IndexDamaged, PluginError, StateError
-from patina_hooks.files import read_state, replace_file
-from patina_hooks.parsing import parse_json
-from patina_hooks.plugin_calls import failure_of
+from patina_hooks.plugins.calls import failure_of
+from patina_hooks.system.files import read_state, replace_file
 
 if TYPE_CHECKING:
-    from patina_hooks.plugins import Plugins
-    from patina_hooks.projection.interface import Projection, Trained
+    from patina_hooks.plugins.manager import Plugins
+    from patina_hooks.specs.training import Projection, Trained
 
 PROJECTIONS_FOLDER = "projections"
 _ACTIVE = "active.json"
@@ -33,7 +33,7 @@ _NEAR_ONE = 1e-3
 class Active:
     """weights: their hash; dimensions: of the projected vectors; fingerprint: of the model they are for.
 
-    delta, low, high, n: by how much it beat the raw model on later history (`patina_hooks.projection.gate`).
+    delta, low, high, n: by how much it beat the raw model on later history (`patina_hooks.training.gate`).
     split: what is from this moment on (seconds since 1970) it never saw. forced: the gate refused it, and the
     user had it all the same.
     """
@@ -115,8 +115,8 @@ def open_weights(state: Path, plugins: Plugins, name: str) -> Projection:
     """Weights by their hash, checked and opened. Raises `IndexDamaged` where they cannot be used, and
     `PluginError` where the plugin of their kind is gone."""
     # numpy, only when vectors are projected.
-    from patina_hooks.kinds import PROJECTIONS
-    from patina_hooks.plugin_calls import BUILTIN
+    from patina_hooks.plugins.calls import BUILTIN
+    from patina_hooks.plugins.kinds import PROJECTIONS
     from patina_hooks.projection.guarded_projection import GuardedProjection
     from patina_hooks.projection.weights import read_tensors, weights_hash
 

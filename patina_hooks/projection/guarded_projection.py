@@ -7,12 +7,12 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from patina_hooks.errors import IndexDamaged, PluginError
-from patina_hooks.plugin_calls import ENGINE_PATIENCE
+from patina_hooks.plugins.calls import ENGINE_PATIENCE
 
 if TYPE_CHECKING:
-    from patina_hooks.plugin_calls import PluginFunction
-    from patina_hooks.projection.interface import Projection, Weights
-    from patina_hooks.types import Vectors
+    from patina_hooks.plugins.calls import PluginFunction
+    from patina_hooks.specs.training import Projection, Weights
+    from patina_hooks.specs.vectors import Vectors
 
 
 class GuardedProjection:

@@ -23,12 +23,12 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from patina_hooks.errors import IndexDamaged
-from patina_hooks.files import replace_file
-from patina_hooks.projection.interface import Trained
+from patina_hooks.specs.training import Trained
+from patina_hooks.system.files import replace_file
 
 if TYPE_CHECKING:
-    from patina_hooks.projection.interface import Weights
-    from patina_hooks.types import Vectors
+    from patina_hooks.specs.training import Weights
+    from patina_hooks.specs.vectors import Vectors
 
 _LARGEST_FILE = 1 << 29
 _LARGEST_HEADER = 1 << 20

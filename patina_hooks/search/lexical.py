@@ -13,10 +13,10 @@ from itertools import islice
 from threading import Lock
 from typing import TYPE_CHECKING, Final
 
-from patina_hooks.corpus.words import words_to_match
+from patina_hooks.text.words import words_to_match
 
 if TYPE_CHECKING:
-    from patina_hooks.search.filters import Allowed
+    from patina_hooks.search.filters.filters import Allowed
 
 _COMMON = 0.2
 _MOST_TERMS = 64

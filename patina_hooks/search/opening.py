@@ -12,14 +12,14 @@ from contextlib import closing, suppress
 from pathlib import Path
 from threading import Event, Thread
 
-from patina_hooks.corpus.log import Log
 from patina_hooks.errors import PatinaError, PluginError
 from patina_hooks.git.discovery import find_work_tree
-from patina_hooks.models.choice import provider_of
+from patina_hooks.models.catalog.choice import provider_of
 from patina_hooks.models.encoding import Encoder, open_encoder
-from patina_hooks.plugins import Plugins
+from patina_hooks.plugins.manager import Plugins
+from patina_hooks.search.index.vectors import Space, answering_space
 from patina_hooks.search.probing import check_encoder
-from patina_hooks.search.vectors import Space, answering_space
+from patina_hooks.store.log import Log
 
 _STATE_FOLDER = "patina"
 

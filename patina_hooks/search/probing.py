@@ -11,9 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from patina_hooks.corpus.log import Log
 from patina_hooks.errors import IndexDamaged
-from patina_hooks.models.cache import embedded_keys, read_embeddings
 from patina_hooks.models.probes import (
     MOST_DISTANCE,
     PROBE_TEXTS,
@@ -23,12 +21,14 @@ from patina_hooks.models.probes import (
     long_text,
     variant_of,
 )
+from patina_hooks.store.embeddings import embedded_keys, read_embeddings
+from patina_hooks.store.log import Log
 
 if TYPE_CHECKING:
     from patina_hooks.models.encoding import Encoder
     from patina_hooks.models.makers import Makers
-    from patina_hooks.plugins import Plugins
-    from patina_hooks.search.vectors import Space
+    from patina_hooks.plugins.manager import Plugins
+    from patina_hooks.search.index.vectors import Space
 
 _SAMPLE: Final = 8
 
@@ -129,7 +129,7 @@ def makers_key(plugins: Plugins, space: Space) -> str:
 
 def _makers(plugins: Plugins, space: Space) -> tuple[Makers, bool]:
     """What makes the vectors of a space, and whether it runs elsewhere."""
-    from patina_hooks.models.choice import provider_of
+    from patina_hooks.models.catalog.choice import provider_of
     from patina_hooks.models.makers import makers_of
 
     provider = provider_of(plugins.model(space.model), space.runtime)

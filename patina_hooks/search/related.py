@@ -10,7 +10,7 @@ from pathlib import Path
 
 from patina_hooks.corpus.timeline import SESSION_OF_COMMIT
 from patina_hooks.errors import UsageError
-from patina_hooks.search.paths import near_paths, recorded_path
+from patina_hooks.search.filters.paths import near_paths, recorded_path
 
 _MOST_PATHS = 50
 _MOST_COMMITS = 2_000

@@ -16,11 +16,11 @@ from itertools import islice
 from typing import Literal, NamedTuple
 
 from patina_hooks.corpus.timeline import SESSION_OF_COMMIT
-from patina_hooks.search.closeness import LOOKED_AT, Closeness, coverage
 from patina_hooks.search.duplicates import Duplicates, Saying, group_duplicates, read_sayings
-from patina_hooks.search.filters import Allowed
+from patina_hooks.search.filters.filters import Allowed
 from patina_hooks.search.fusion import WEIGHTS, fuse
 from patina_hooks.search.lexical import Words, terms_of
+from patina_hooks.search.remarks.closeness import LOOKED_AT, Closeness, coverage
 
 Mode = Literal["hybrid", "vector", "lexical"]
 Nearest = Callable[[int, "frozenset[bytes] | None"], "list[tuple[bytes, float]]"]
@@ -79,7 +79,7 @@ class Hit:
 class Hits(list[Hit]):
     """The hits of a question, best first.
 
-    close_match: whether the best ones come close to the question, see `patina_hooks.search.closeness`; None
+    close_match: whether the best ones come close to the question, see `search.remarks.closeness`; None
     where that cannot be told (words alone were asked, or there is no hit).
     reason: why there is no hit, or what of the question was not looked up: it has no words, or very many; ""
     otherwise.

@@ -13,14 +13,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from patina_hooks.config.parsing import parse_json
 from patina_hooks.errors import StateError
-from patina_hooks.files import read_state, replace_file
-from patina_hooks.parsing import parse_json
 from patina_hooks.projection.active import PROJECTIONS_FOLDER
 from patina_hooks.search.fusion import WEIGHTS
+from patina_hooks.system.files import read_state, replace_file
 
 if TYPE_CHECKING:
-    from patina_hooks.search.vectors import Space
+    from patina_hooks.search.index.vectors import Space
 
 TUNED_FILE: Final = "fusion.json"
 _AGAIN: Final = "patina eval --tune"

@@ -8,15 +8,15 @@ from pathlib import Path
 
 from patina_hooks.errors import SessionError
 from patina_hooks.git.repository import Repository
-from patina_hooks.sessions import document
-from patina_hooks.sessions.document import Ending, Header
-from patina_hooks.sessions.journal import Adding, Closing, Starting, read_intent, write_intent
+from patina_hooks.sessions.documents import document
+from patina_hooks.sessions.documents.document import Ending, Header
+from patina_hooks.sessions.documents.journal import Adding, Closing, Starting, read_intent, write_intent
+from patina_hooks.sessions.documents.store import Record, Store
+from patina_hooks.sessions.documents.texts import read_text, workspace_of, write_text
+from patina_hooks.sessions.documents.workspace import POINTER, Workspace
 from patina_hooks.sessions.metrics import Numbers, measure
-from patina_hooks.sessions.store import Record, Store
 from patina_hooks.sessions.surroundings import head_of
 from patina_hooks.sessions.tags import commit_of, create_tag, delete_tag, keep_tag
-from patina_hooks.sessions.texts import read_text, workspace_of, write_text
-from patina_hooks.sessions.workspace import POINTER, Workspace
 
 
 @dataclass(frozen=True, slots=True)

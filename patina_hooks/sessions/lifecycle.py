@@ -14,23 +14,30 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
-from patina_hooks.configuration import user_redaction
-from patina_hooks.display import clean_line
+from patina_hooks.config.configuration import user_redaction
 from patina_hooks.errors import SessionError, UsageError
 from patina_hooks.git.repository import Repository
-from patina_hooks.session_ids import TagName, is_session_id
-from patina_hooks.sessions import document
-from patina_hooks.sessions.archive import commit_document
-from patina_hooks.sessions.document import Header
+from patina_hooks.sessions.documents import document
+from patina_hooks.sessions.documents.archive import commit_document
+from patina_hooks.sessions.documents.document import Header
+from patina_hooks.sessions.documents.journal import Adding, Starting, write_intent
+from patina_hooks.sessions.documents.store import Record, Store
+from patina_hooks.sessions.documents.texts import (
+    read_text,
+    refresh,
+    refresh_ended,
+    restore,
+    workspace_of,
+    write_text,
+)
+from patina_hooks.sessions.documents.upgrade import adopt, is_due
+from patina_hooks.sessions.documents.workspace import ACTIVE, Workspace
 from patina_hooks.sessions.ending import Ended, end_record, measure_session, repair
-from patina_hooks.sessions.journal import Adding, Starting, write_intent
 from patina_hooks.sessions.metrics import Numbers
-from patina_hooks.sessions.store import Record, Store
 from patina_hooks.sessions.surroundings import check_branch_policy, current_branch, head_of, uncommitted
 from patina_hooks.sessions.tags import check_adapter, create_tag, delete_tag, free_id
-from patina_hooks.sessions.texts import read_text, refresh, refresh_ended, restore, workspace_of, write_text
-from patina_hooks.sessions.upgrade import adopt, is_due
-from patina_hooks.sessions.workspace import ACTIVE, Workspace
+from patina_hooks.text.display import clean_line
+from patina_hooks.text.session_ids import TagName, is_session_id
 
 
 @dataclass(frozen=True, slots=True)

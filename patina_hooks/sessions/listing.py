@@ -6,16 +6,16 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from patina_hooks.display import clean_line
 from patina_hooks.errors import SessionError
 from patina_hooks.git.repository import Repository
-from patina_hooks.session_ids import TagName, is_session_id, parse_tag
-from patina_hooks.sessions.document import read_facts, read_header
+from patina_hooks.sessions.documents.document import read_facts, read_header
+from patina_hooks.sessions.documents.store import Record, Store
+from patina_hooks.sessions.documents.texts import read_text
+from patina_hooks.sessions.documents.workspace import Workspace
 from patina_hooks.sessions.lifecycle import settle
-from patina_hooks.sessions.store import Record, Store
 from patina_hooks.sessions.tags import SessionTag, session_tags
-from patina_hooks.sessions.texts import read_text
-from patina_hooks.sessions.workspace import Workspace
+from patina_hooks.text.display import clean_line
+from patina_hooks.text.session_ids import TagName, is_session_id, parse_tag
 
 State = Literal["active", "ended", "unfinished"]
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from patina_hooks.display import clean_line
 from patina_hooks.errors import SessionError
 from patina_hooks.git.repository import Repository
+from patina_hooks.text.display import clean_line
 
 
 def head_of(repository: Repository) -> str:

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 
 from patina_hooks.errors import SessionError, UsageError
 from patina_hooks.git.repository import Repository
-from patina_hooks.session_ids import HIDDEN_REFS, ID_FORMAT, TagName, parse_tag, split_hidden_ref
+from patina_hooks.text.session_ids import HIDDEN_REFS, ID_FORMAT, TagName, parse_tag, split_hidden_ref
 
 _ADAPTER = re.compile(r"[a-z0-9_-]{1,32}")
 

@@ -10,11 +10,11 @@ from pathlib import Path
 from patina_hooks.errors import PatinaError
 from patina_hooks.git.lock import SyncLock
 from patina_hooks.git.repository import Repository
+from patina_hooks.sessions.documents.store import Record, Store
+from patina_hooks.sessions.documents.texts import is_stale, refresh, refresh_ended
+from patina_hooks.sessions.documents.upgrade import adopt
+from patina_hooks.sessions.documents.workspace import LOCAL, LOCK, Workspace
 from patina_hooks.sessions.ending import Ended, end_record, repair
-from patina_hooks.sessions.store import Record, Store
-from patina_hooks.sessions.texts import is_stale, refresh, refresh_ended
-from patina_hooks.sessions.upgrade import adopt
-from patina_hooks.sessions.workspace import LOCAL, LOCK, Workspace
 
 logger = logging.getLogger(__name__)
 _HOUR = 3_600

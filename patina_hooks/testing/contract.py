@@ -23,17 +23,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from patina_hooks.errors import PatinaError
-from patina_hooks.model_types import Role
-from patina_hooks.models.choice import AUTO, RuntimeChoice
+from patina_hooks.models.catalog.choice import AUTO, RuntimeChoice
 from patina_hooks.models.encoding import Encoder, cut_off, open_encoder
 from patina_hooks.models.reading import prefix_of
-from patina_hooks.plugins import Plugins
+from patina_hooks.plugins.manager import Plugins
+from patina_hooks.specs.models import Role
 
 if TYPE_CHECKING:
     import pytest
 
-    from patina_hooks.recipe import Reading
-    from patina_hooks.types import Vectors
+    from patina_hooks.config.recipe import Reading
+    from patina_hooks.specs.vectors import Vectors
 
 HEAVY: Final = ("numpy", "onnxruntime", "tokenizers", "torch", "transformers", "mlx", "git")
 """What importing a plugin's module must not bring along."""

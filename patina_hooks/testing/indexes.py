@@ -8,7 +8,7 @@ In the author's tests, one test a check:
     def test_contract(check: IndexCheck) -> None:
         check()
 
-What `patina_hooks.types.VectorIndex` says is checked against a dictionary and numpy. An index whose spec
+What `patina_hooks.VectorIndex` says is checked against a dictionary and numpy. An index whose spec
 says `approximate` may miss some of the best, but what it finds it scores exactly.
 """
 
@@ -27,15 +27,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from patina_hooks.errors import IndexDamaged
-from patina_hooks.kinds import BACKENDS
-from patina_hooks.plugins import Plugins, open_function
+from patina_hooks.plugins.kinds import BACKENDS
+from patina_hooks.plugins.manager import Plugins, open_function
 from patina_hooks.testing.drawn import arrays, drawn, key, questions
 
 if TYPE_CHECKING:
     import pytest
 
+    from patina_hooks.specs.vectors import VectorIndex, Vectors
     from patina_hooks.testing.drawn import Rows
-    from patina_hooks.types import VectorIndex, Vectors
 
 RECALL: Final = 0.9
 """What an approximate index finds of the true best ten of 2,000 rows, at least."""

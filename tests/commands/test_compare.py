@@ -23,7 +23,7 @@ from support.marked import ROOT
 from support.memory import Memory
 from support.shell import PATINA, Shell
 
-from patina_hooks.comparison.agreement import Agreement
+from patina_hooks.evaluation.comparison.agreement import Agreement
 from patina_hooks.evaluation.evaluate import MINED
 
 
@@ -277,7 +277,7 @@ def children(process: int) -> list[str]:
             parent = folder.joinpath("stat").read_text().rpartition(")")[2].split()[1]
             if (
                 parent == str(process)
-                and b"patina_hooks.comparison.probe" in folder.joinpath("cmdline").read_bytes()
+                and b"patina_hooks.evaluation.comparison.probe" in folder.joinpath("cmdline").read_bytes()
             ):
                 found.append(folder.name)
         except OSError:

@@ -22,12 +22,12 @@ from support.memory import Memory
 from support.shell import PATINA, Shell
 from support.twins import make_twin
 
+from patina_hooks.config.settings import user_file
 from patina_hooks.errors import ModelError
-from patina_hooks.models.hub import models_folder
-from patina_hooks.models.user import user_models_file
-from patina_hooks.models.weights import model_files
-from patina_hooks.plugins import Plugins
-from patina_hooks.settings import user_file
+from patina_hooks.models.catalog.user import user_models_file
+from patina_hooks.models.files.hub import models_folder
+from patina_hooks.models.files.weights import model_files
+from patina_hooks.plugins.manager import Plugins
 
 WEIGHTS = bytes(range(256)) * 1_000
 MODEL = """\
@@ -524,6 +524,6 @@ def test_no_worker_is_woken_for_texts_that_it_could_not_embed_either(
     memory.commit("one")
     memory.sync()
     woken: list[object] = []
-    monkeypatch.setattr("patina_hooks.worker.wake", lambda *what: woken.append(what))
+    monkeypatch.setattr("patina_hooks.upkeep.worker.wake", lambda *what: woken.append(what))
     Shell(memory.root).invoke("status")
     assert woken == []

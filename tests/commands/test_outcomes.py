@@ -16,8 +16,8 @@ from support.distributions import Site
 from support.memory import Memory
 from support.shell import PATINA, Shell
 
-from patina_hooks import worker
 from patina_hooks.git.lock import SYNC_LOCK, SyncLock
+from patina_hooks.upkeep import worker
 
 NOT_INDEXED = "patina: another patina process is running; the latest commits are not indexed yet"
 LISTINGS = (

@@ -12,9 +12,9 @@ from support.husky import husky_8
 from support.memory import FAST_RECIPE, Memory
 from support.shell import Shell
 
-from patina_hooks.backlog import unread_events
 from patina_hooks.git import spool
 from patina_hooks.git.hooks import install
+from patina_hooks.upkeep.backlog import unread_events
 
 STATUS = {
     "events_hash", "sessions", "commits", "observations", "pairs", "pending", "model", "runtime",

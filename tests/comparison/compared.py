@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from patina_hooks.comparison.agreement import Agreement
-from patina_hooks.comparison.candidates import Candidate
-from patina_hooks.comparison.results import Comparison, Row, lacking
-from patina_hooks.comparison.speed import Speed
+from patina_hooks.evaluation.comparison.agreement import Agreement
+from patina_hooks.evaluation.comparison.candidates import Candidate
+from patina_hooks.evaluation.comparison.results import Comparison, Row, lacking
+from patina_hooks.evaluation.comparison.speed import Speed
 from patina_hooks.evaluation.metrics import Worth
 from patina_hooks.evaluation.results import Answer, SetResult
-from patina_hooks.model_types import ModelSpec
-from patina_hooks.search.vectors import Space
+from patina_hooks.search.index.vectors import Space
+from patina_hooks.specs.models import ModelSpec
 
 
 def row(

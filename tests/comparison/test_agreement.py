@@ -13,17 +13,17 @@ from hypothesis import strategies as st
 from support.memory import Memory
 
 from patina_hooks.api import Patina
-from patina_hooks.comparison.agreement import Agreement, agree
-from patina_hooks.comparison.candidates import candidates
-from patina_hooks.comparison.compare import compare
-from patina_hooks.comparison.conclusion import conclude
-from patina_hooks.comparison.page import page
-from patina_hooks.comparison.results import Comparison
+from patina_hooks.evaluation.comparison.agreement import Agreement, agree
+from patina_hooks.evaluation.comparison.candidates import candidates
+from patina_hooks.evaluation.comparison.compare import compare
+from patina_hooks.evaluation.comparison.conclusion import conclude
+from patina_hooks.evaluation.comparison.page import page
+from patina_hooks.evaluation.comparison.results import Comparison
 from patina_hooks.models.encoding import normalise
-from patina_hooks.plugins import Plugins
+from patina_hooks.plugins.manager import Plugins
 
 if TYPE_CHECKING:
-    from patina_hooks.types import Vectors
+    from patina_hooks.specs.vectors import Vectors
 
 
 def drawn(seed: int, rows: int = 40) -> Vectors:

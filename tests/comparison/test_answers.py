@@ -6,13 +6,13 @@ import pytest
 from evaluation.past import Past, embedded, make_past, read_past, space_of
 from support.memory import Memory, open_model, plugins
 
-from patina_hooks.comparison.answers import CHANNELS, ask, embed, waiting
+from patina_hooks.config.recipe import Recipe
 from patina_hooks.errors import StateError
+from patina_hooks.evaluation.comparison.answers import CHANNELS, ask, embed, waiting
 from patina_hooks.evaluation.embeddings import load_embeddings
 from patina_hooks.evaluation.evaluate import evaluate, mine
 from patina_hooks.models.encoding import Encoded, Encoder
-from patina_hooks.recipe import Recipe
-from patina_hooks.search.vectors import Space, wanted_space
+from patina_hooks.search.index.vectors import Space, wanted_space
 
 
 def other_space() -> Space:

@@ -8,9 +8,9 @@ import pytest
 from evaluation.past import Past, space_of
 from support.memory import Memory
 
-from patina_hooks.comparison.candidates import candidates
+from patina_hooks.config.recipe import Reading
 from patina_hooks.errors import PluginError, UsageError
-from patina_hooks.recipe import Reading
+from patina_hooks.evaluation.comparison.candidates import candidates
 
 
 def test_the_recipes_model_is_read_as_the_recipe_says(tmp_path: Path) -> None:

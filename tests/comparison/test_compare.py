@@ -10,12 +10,12 @@ from support.embedding_server import serving, use
 from support.memory import Memory
 
 from patina_hooks.api import Patina
-from patina_hooks.comparison.candidates import candidates
-from patina_hooks.comparison.compare import about, compare
-from patina_hooks.comparison.conclusion import conclude
-from patina_hooks.comparison.results import ALL
 from patina_hooks.errors import StateError
-from patina_hooks.plugins import Plugins
+from patina_hooks.evaluation.comparison.candidates import candidates
+from patina_hooks.evaluation.comparison.compare import about, compare
+from patina_hooks.evaluation.comparison.conclusion import conclude
+from patina_hooks.evaluation.comparison.results import ALL
+from patina_hooks.plugins.manager import Plugins
 
 
 def test_a_model_that_fails_late_is_a_row_too(past: Past, bag: None) -> None:

@@ -9,7 +9,7 @@ from comparison.compared import comparison, failed, row, shared
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from patina_hooks.comparison.conclusion import conclude, in_words
+from patina_hooks.evaluation.comparison.conclusion import conclude, in_words
 
 FAIR = [0.5, 0.2, 1.0, 0.0] * 15
 BETTER = [min(1.0, value + 0.2) for value in FAIR]

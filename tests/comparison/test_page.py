@@ -8,7 +8,7 @@ from xml.etree import ElementTree as ET
 import pytest
 from comparison.compared import comparison, failed, row, shared
 
-from patina_hooks.comparison.page import page, picture
+from patina_hooks.evaluation.comparison.page import page, picture
 
 VALUES = [0.5, 0.2, 1.0, 0.0] * 15
 SVG = "{http://www.w3.org/2000/svg}"

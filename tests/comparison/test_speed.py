@@ -14,13 +14,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.memory import Memory, plugins
 
-from patina_hooks.comparison import process
-from patina_hooks.comparison.speed import RUNS, Speed, measure, sample, spread
-from patina_hooks.corpus.log import Log
+from patina_hooks.config.recipe import Reading, Recipe
 from patina_hooks.errors import ModelError
-from patina_hooks.plugins import Plugins
-from patina_hooks.recipe import Reading, Recipe
-from patina_hooks.search.vectors import Space, wanted_space
+from patina_hooks.evaluation.comparison import process
+from patina_hooks.evaluation.comparison.speed import RUNS, Speed, measure, sample, spread
+from patina_hooks.plugins.manager import Plugins
+from patina_hooks.search.index.vectors import Space, wanted_space
+from patina_hooks.store.log import Log
 
 TEXTS = [f"marmots whistle {'at eagles ' * (number % 7)}" for number in range(40)]
 

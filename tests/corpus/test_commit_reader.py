@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from patina_hooks.corpus.commit_reader import MAX_OBSERVATIONS, read_commit
-from patina_hooks.corpus.markdown import PIECE
-from patina_hooks.types import Document, Extraction
+from patina_hooks.extract.commit_reader import MAX_OBSERVATIONS, read_commit
+from patina_hooks.specs.values import Document, Extraction
+from patina_hooks.text.markdown import PIECE
 
 
 def read(message: str) -> Extraction:

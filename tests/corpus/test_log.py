@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from patina_hooks.corpus.log import Log
 from patina_hooks.errors import StateError
+from patina_hooks.store.log import Log
 
 
 @pytest.fixture

@@ -13,9 +13,8 @@ from hypothesis import strategies as st
 from support.memory import Memory, plugins
 
 from patina_hooks import ExtractorSpec, hookimpl
+from patina_hooks.config.settings import user_file
 from patina_hooks.corpus import reconcile
-from patina_hooks.corpus.extraction import TITLE_CAP
-from patina_hooks.corpus.log import Log
 from patina_hooks.corpus.observations import (
     Changed,
     Extractors,
@@ -26,9 +25,10 @@ from patina_hooks.corpus.observations import (
     store_source,
     text_key,
 )
-from patina_hooks.plugins import Plugins
-from patina_hooks.settings import user_file
-from patina_hooks.types import Document, DocumentKind, Extraction, Observation, Recorded
+from patina_hooks.extract.extraction import TITLE_CAP
+from patina_hooks.plugins.manager import Plugins
+from patina_hooks.specs.values import Document, DocumentKind, Extraction, Observation, Recorded
+from patina_hooks.store.log import Log
 
 CALLS: list[str] = []
 SECRET = "hunter2xyzzy"

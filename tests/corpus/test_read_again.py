@@ -12,8 +12,8 @@ import pytest
 from support.memory import FAST_RECIPE, Memory, memory_of
 
 from patina_hooks import Pair, PairGeneratorSpec, SessionUnit, hookimpl
-from patina_hooks.corpus.facts import counts
-from patina_hooks.plugins import Plugins
+from patina_hooks.plugins.manager import Plugins
+from patina_hooks.store.facts import counts
 
 SESSION = "20251101-093000"
 
@@ -117,7 +117,7 @@ def test_a_text_is_embedded_again_when_its_branch_returns_after_gc(memory: Memor
 def test_a_text_is_embedded_again_when_it_returns_to_a_space_that_is_half_made(
     memory: Memory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("patina_hooks.search.vectors._CHUNK", 1)
+    monkeypatch.setattr("patina_hooks.search.index.vectors._CHUNK", 1)
     memory.sync()
     memory.git("switch", "-q", "-c", "side")
     memory.commit("only on the side")

@@ -10,9 +10,9 @@ from support.memory import Memory, session_document
 from support.shell import Shell
 
 from patina_hooks.corpus import places, reconcile
-from patina_hooks.corpus.extraction import TITLE_CAP
-from patina_hooks.corpus.facts import events_hash
+from patina_hooks.extract.extraction import TITLE_CAP
 from patina_hooks.git.repository import Repository
+from patina_hooks.store.facts import events_hash
 
 FIRST, SECOND = "20251101-090000", "20251102-090000"
 

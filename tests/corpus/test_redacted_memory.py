@@ -9,14 +9,14 @@ import pytest
 from support.memory import Memory, open_model
 
 from patina_hooks import Commit, Document, hookimpl
-from patina_hooks.corpus.log import Log
+from patina_hooks.config.settings import load_redaction, user_file
 from patina_hooks.pairs.stored import TrainingPair
-from patina_hooks.plugins import Plugins
-from patina_hooks.projection.past import paths_to_read
-from patina_hooks.recorded_faults import store_faults, stored_faults
-from patina_hooks.settings import load_redaction, user_file
-from patina_hooks.sync import synchronise
-from patina_hooks.types import Fault
+from patina_hooks.plugins.manager import Plugins
+from patina_hooks.specs.plugins import Fault
+from patina_hooks.store.log import Log
+from patina_hooks.store.recorded_faults import store_faults, stored_faults
+from patina_hooks.training.past import paths_to_read
+from patina_hooks.upkeep.sync import synchronise
 
 SESSION = "20251101-090000"
 TOKEN = "ghp_16C7e42F292c6912E7710c838347Ae178B4a"

@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.history import Corpus, corpora, excerpt_folder
 
-from patina_hooks.corpus.markdown import PIECE
-from patina_hooks.corpus.session_reader import MAX_OBSERVATIONS, read_session
-from patina_hooks.types import Document, Extraction
+from patina_hooks.extract.session_reader import MAX_OBSERVATIONS, read_session
+from patina_hooks.specs.values import Document, Extraction
+from patina_hooks.text.markdown import PIECE
 
 CORPORA = [pytest.param(corpus, id=corpus.name) for corpus in corpora()]
 

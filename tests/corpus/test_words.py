@@ -13,7 +13,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from support.history import Corpus, corpora
 
-from patina_hooks.corpus.words import text_to_index, with_parts, words_to_match
+from patina_hooks.text.words import text_to_index, with_parts, words_to_match
 
 
 @pytest.mark.parametrize(

@@ -17,14 +17,14 @@ def test_every_path_that_it_names_exists() -> None:
     tests = re.findall(r"`(tests/[\w/.]+)`", TEXT)
     modules = re.findall(r"(?<![\w/])((?:\w+/)*\w+\.py)\b", re.sub(r"tests/[\w/.]+", "", TEXT))
     assert len(tests) > 5
-    assert len(modules) > 30
+    assert len(modules) > 10
     assert [path for path in tests if not (ROOT / path).exists()] == []
     assert [path for path in modules if not (PACKAGE / path).exists()] == []
 
 
 def test_every_module_has_a_place_in_it() -> None:
     named = set(re.findall(r"`([\w/]+(?:\.py|/))`", TEXT.split("## Modules")[1].split("\n## ")[0]))
-    folders = {name for name in named if name.endswith("/")} | {"corpus/"}
+    folders = {name for name in named if name.endswith("/")}
     modules = [path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py")]
     assert [
         name

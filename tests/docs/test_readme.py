@@ -17,7 +17,7 @@ PICTURE = next(block.code for block in marked("README.md") if block.mark == "pri
 COMMANDS = re.findall(r"^\$ (.+)\n((?:(?!\$ ).*\n)*)", PICTURE, re.M)
 DOCUMENTS = [f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md"))]
 CONTRACT = """
-from patina_hooks.plugins import Plugins
+from patina_hooks.plugins.manager import Plugins
 from patina_hooks.testing import run_contract
 
 for result in run_contract(Plugins.load(), "acme-64"):

@@ -10,14 +10,14 @@ import numpy as np
 from support.memory import Memory, open_model
 
 from patina_hooks.api import Patina
-from patina_hooks.corpus.log import Log
 from patina_hooks.evaluation.embeddings import Embeddings, load_embeddings
 from patina_hooks.evaluation.history import History, read_history
-from patina_hooks.evaluation.query_sets import QuerySet
+from patina_hooks.evaluation.query_sets.mining import QuerySet
 from patina_hooks.projection.active import Active, keep_weights, store_active
-from patina_hooks.projection.interface import Trained
 from patina_hooks.projection.weights import described
-from patina_hooks.search.vectors import Space, answering_space
+from patina_hooks.search.index.vectors import Space, answering_space
+from patina_hooks.specs.training import Trained
+from patina_hooks.store.log import Log
 
 TOPICS = (
     ("marmots", "whistle at eagles", "burrow"),

@@ -11,8 +11,8 @@ from evaluation.past import Past, history_of, session_id
 from evaluation.seeing import CANARY, by_vectors, by_words, words_in
 from support.memory import Memory
 
-from patina_hooks.evaluation.file_sets import commit_files, commit_files_cold
-from patina_hooks.evaluation.query_sets import MOST_QUERIES, Query, QuerySet, Wanted
+from patina_hooks.evaluation.query_sets.file_sets import commit_files, commit_files_cold
+from patina_hooks.evaluation.query_sets.mining import MOST_QUERIES, Query, QuerySet, Wanted
 
 
 @pytest.fixture

@@ -9,9 +9,9 @@ from evaluation.past import document, history_of, session_id
 from evaluation.seeing import CANARY, by_vectors, by_words
 from support.memory import Memory
 
-from patina_hooks.evaluation.file_sets import commit_files
 from patina_hooks.evaluation.history import PastCommit
-from patina_hooks.evaluation.session_sets import commit_session
+from patina_hooks.evaluation.query_sets.file_sets import commit_files
+from patina_hooks.evaluation.query_sets.session_sets import commit_session
 
 ASKED = f"teach the {CANARY} to turn the axle"
 FIRST = session_id(1)

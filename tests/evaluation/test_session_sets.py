@@ -11,8 +11,8 @@ from evaluation.past import Past, document, history_of, session_id
 from evaluation.seeing import CANARY, by_vectors, by_words, seeing_all, words_in
 from support.memory import Memory
 
-from patina_hooks.evaluation.query_sets import Query, QuerySet, Wanted
-from patina_hooks.evaluation.session_sets import commit_session, context, goal, held_out
+from patina_hooks.evaluation.query_sets.mining import Query, QuerySet, Wanted
+from patina_hooks.evaluation.query_sets.session_sets import commit_session, context, goal, held_out
 from patina_hooks.evaluation.wording import wording_of
 
 FIRST, SECOND, THIRD = (session_id(number) for number in range(3))

@@ -13,12 +13,12 @@ from evaluation.past import Past, embedded, make_past, space_of, use_blind
 from patina_hooks.evaluation import evaluate
 from patina_hooks.evaluation.channels import Evidence, gather, rankings
 from patina_hooks.evaluation.metrics import worth_of
-from patina_hooks.evaluation.query_sets import Query, QuerySet, Wanted
-from patina_hooks.evaluation.session_sets import commit_session
+from patina_hooks.evaluation.query_sets.mining import Query, QuerySet, Wanted
+from patina_hooks.evaluation.query_sets.session_sets import commit_session
 from patina_hooks.evaluation.tuning import _answers, tune_on
 from patina_hooks.search.fusion import WEIGHTS
+from patina_hooks.search.index.vectors import Space
 from patina_hooks.search.tuned import Tuned, load_tuned, store_tuned
-from patina_hooks.search.vectors import Space
 
 UNITS = 12
 SPACE = Space("fingerprint", "acme-64", "onnx", 64, "exact")

@@ -10,8 +10,8 @@ from evaluation.past import Past
 
 from patina_hooks.errors import StateError, UsageError
 from patina_hooks.evaluation.evaluate import evaluate
+from patina_hooks.evaluation.query_sets.user_set import read_user_queries
 from patina_hooks.evaluation.results import SetResult
-from patina_hooks.evaluation.user_set import read_user_queries
 
 
 def write(folder: Path, content: object) -> Path:
@@ -115,7 +115,7 @@ def test_where_vectors_are_gone_it_does_not_measure_words_as_hybrid(
     past: Past, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from patina_hooks.api import Patina
-    from patina_hooks.plugins import Plugins
+    from patina_hooks.plugins.manager import Plugins
 
     patina = Patina(past.memory.repository, Plugins.load(disabled=("patina-acme",)))
     path = write(tmp_path, [{"query": "a", "relevant": [past.sessions[0]]}])

@@ -18,7 +18,7 @@ from patina_hooks.git.child import ChildGit
 from patina_hooks.git.environment import oldest_git, trust_variables, trusted_folders
 from patina_hooks.git.hooks import install
 from patina_hooks.git.repository import Repository
-from patina_hooks.worker import open_repository
+from patina_hooks.upkeep.worker import open_repository
 
 ROOT = Path(__file__).parents[2]
 
@@ -90,7 +90,7 @@ def test_commands_and_worker_read_a_folder_of_another_owner_when_the_environment
         [*PATINA, "sync"], cwd=memory.root, env=trust, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
-    worker = [sys.executable, "-m", "patina_hooks.worker", str(memory.root / ".git"), str(memory.root)]
+    worker = [sys.executable, "-m", "patina_hooks.upkeep.worker", str(memory.root / ".git"), str(memory.root)]
     memory.git("commit", "-q", "--allow-empty", "-m", "marmots sleep")
     subprocess.run(worker, cwd="/", env=trust, check=True)
     wait_for_workers(memory)
@@ -108,7 +108,7 @@ def test_worker_log_quotes_git_when_git_refuses_the_folder(
     )
     assert "dubious ownership" in done.stderr
     (memory.root / ".git/patina").mkdir()
-    worker = [sys.executable, "-m", "patina_hooks.worker", str(memory.root / ".git"), str(memory.root)]
+    worker = [sys.executable, "-m", "patina_hooks.upkeep.worker", str(memory.root / ".git"), str(memory.root)]
     subprocess.run(worker, cwd="/", check=True)
     assert "dubious ownership" in (memory.root / ".git/patina/patina.log").read_text()
 

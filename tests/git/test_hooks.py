@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.sandbox import Recorder, Sandbox, make_recorder, make_sandbox
 
-from patina_hooks.commands.install import install_command, uninstall_command
+from patina_hooks.commands.setup.install import install_command, uninstall_command
 from patina_hooks.errors import StateError
 from patina_hooks.git import stub
 from patina_hooks.git.hook_files import EVENTS

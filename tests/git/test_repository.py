@@ -10,7 +10,7 @@ from support.memory import Memory
 from patina_hooks.errors import GitError, NotARepository
 from patina_hooks.git.commit_log import FIELD_CAP
 from patina_hooks.git.repository import Repository
-from patina_hooks.types import Change
+from patina_hooks.specs.values import Change
 
 
 @pytest.fixture

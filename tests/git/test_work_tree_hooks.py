@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from support.husky import HUSKY_8_HOOK, husky_8, husky_9
 from support.sandbox import Sandbox, make_sandbox
 
-from patina_hooks.commands.install import install_command, uninstall_command
+from patina_hooks.commands.setup.install import install_command, uninstall_command
 from patina_hooks.git import stub
 from patina_hooks.git.hook_files import EVENTS
 from patina_hooks.git.hooks import can_repair, inspect, install, lost_hooks, repair, uninstall

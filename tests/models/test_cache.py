@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from patina_hooks.errors import IndexDamaged, StateError
-from patina_hooks.models.cache import CACHE_FILE, EmbeddingCache, cut_keys
+from patina_hooks.store.embeddings import CACHE_FILE, EmbeddingCache, cut_keys
 
 if TYPE_CHECKING:
-    from patina_hooks.types import Vectors
+    from patina_hooks.specs.vectors import Vectors
 
 KEYS = [bytes([number]) * 16 for number in range(300)[:255]]
 

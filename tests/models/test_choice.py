@@ -6,9 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from patina_hooks.errors import ModelError, PluginError, SettingsError
-from patina_hooks.hookspecs import hookimpl
-from patina_hooks.model_types import ModelSpec, RuntimeSpec
-from patina_hooks.models.choice import (
+from patina_hooks.models.catalog.choice import (
     choose_runtime,
     files_for,
     may_be_taken,
@@ -17,7 +15,9 @@ from patina_hooks.models.choice import (
     runtime_for,
     weigh,
 )
-from patina_hooks.plugins import Plugins
+from patina_hooks.plugins.hookspecs import hookimpl
+from patina_hooks.plugins.manager import Plugins
+from patina_hooks.specs.models import ModelSpec, RuntimeSpec
 
 ALL = ("mlx", "onnx", "torch", "zeta", "alpha")
 

@@ -10,15 +10,21 @@ import numpy as np
 import pytest
 
 from patina_hooks import ModelSpec, RuntimeSpec, TextModel, Tokens, hookimpl
+from patina_hooks.config.recipe import Reading
 from patina_hooks.errors import ModelError, SettingsError
-from patina_hooks.model_types import ModelFiles
-from patina_hooks.models.choice import choose_runtime, may_be_taken, running_elsewhere, runtime_for, weigh
+from patina_hooks.models.catalog.choice import (
+    choose_runtime,
+    may_be_taken,
+    running_elsewhere,
+    runtime_for,
+    weigh,
+)
 from patina_hooks.models.encoding import open_encoder
-from patina_hooks.plugins import Plugins
-from patina_hooks.recipe import Reading
+from patina_hooks.plugins.manager import Plugins
+from patina_hooks.specs.models import ModelFiles
 
 if TYPE_CHECKING:
-    from patina_hooks.types import Vectors
+    from patina_hooks.specs.vectors import Vectors
 
 SPEC = ModelSpec(
     "acme",

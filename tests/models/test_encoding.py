@@ -12,9 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from patina_hooks.errors import ModelError, PluginError, SettingsError
-from patina_hooks.hookspecs import hookimpl
-from patina_hooks.model_types import ModelSpec, Pooling, Role, RuntimeSpec, Tokens
-from patina_hooks.models.choice import RuntimeChoice
+from patina_hooks.models.catalog.choice import RuntimeChoice
 from patina_hooks.models.encoding import (
     Encoder,
     choose,
@@ -25,12 +23,14 @@ from patina_hooks.models.encoding import (
     pool,
     runs,
 )
-from patina_hooks.plugins import Plugins
+from patina_hooks.plugins.hookspecs import hookimpl
+from patina_hooks.plugins.manager import Plugins
+from patina_hooks.specs.models import ModelSpec, Pooling, Role, RuntimeSpec, Tokens
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from patina_hooks.types import Vectors
+    from patina_hooks.specs.vectors import Vectors
 
 DIMENSIONS = 4
 SPEC = ModelSpec("words", dimensions=DIMENSIONS, runtimes={}, max_tokens=6, query_prefix="q ")

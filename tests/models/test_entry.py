@@ -9,16 +9,16 @@ from pathlib import Path
 import pytest
 
 from patina_hooks.errors import ModelError, PatinaError, SettingsError, UsageError
-from patina_hooks.model_types import LocalFile, ModelSpec
-from patina_hooks.models.entry import add_model, refuse_name
-from patina_hooks.models.user import user_models, user_models_file
-from patina_hooks.plugins import Plugins
+from patina_hooks.models.catalog.entry import add_model, refuse_name
+from patina_hooks.models.catalog.user import user_models, user_models_file
+from patina_hooks.plugins.manager import Plugins
+from patina_hooks.specs.models import LocalFile, ModelSpec
 
 ADDER = """
 import sys
 from pathlib import Path
-from patina_hooks.model_types import LocalFile, ModelSpec
-from patina_hooks.models.entry import add_model
+from patina_hooks.specs.models import LocalFile, ModelSpec
+from patina_hooks.models.catalog.entry import add_model
 
 own = {"onnx": {"model": LocalFile(Path("/x").absolute(), "0" * 64)}}
 print(flush=True)

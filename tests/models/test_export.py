@@ -20,17 +20,17 @@ from support.exporting import LEAST, Change, encoder, expected, export, likeness
 from support.twins import ARCHITECTURES, TEXTS, Architecture, make_twin
 
 from patina_hooks.errors import ModelError
-from patina_hooks.model_types import Pooling, TokenModel, Tokens
 from patina_hooks.models.encoding import pad
 from patina_hooks.models.export.graph import PRECISIONS, Precision, quantise
 from patina_hooks.models.export.prove import invariance
 from patina_hooks.models.export.rotation import rotation
 from patina_hooks.models.export.write import export_onnx
+from patina_hooks.specs.models import Pooling, TokenModel, Tokens
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from patina_hooks.types import Vectors
+    from patina_hooks.specs.vectors import Vectors
 
 EVERY = pytest.mark.parametrize("architecture", ARCHITECTURES)
 BOTH = pytest.mark.parametrize("precision", PRECISIONS)

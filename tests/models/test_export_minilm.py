@@ -14,13 +14,13 @@ from patina_onnx.runtime import open_model
 from support.exporting import encoder
 
 from patina_hooks import hookimpl
-from patina_hooks.model_types import PackageFile
 from patina_hooks.models.encoding import open_encoder
 from patina_hooks.models.export.export import export_model
 from patina_hooks.models.export.graph import Precision
 from patina_hooks.models.export.prove import agree
-from patina_hooks.models.weights import model_files
-from patina_hooks.plugins import Plugins
+from patina_hooks.models.files.weights import model_files
+from patina_hooks.plugins.manager import Plugins
+from patina_hooks.specs.models import PackageFile
 
 pytestmark = pytest.mark.torch
 

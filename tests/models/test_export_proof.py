@@ -17,18 +17,18 @@ from support.exporting import export as write
 from support.twins import ARCHITECTURES, Architecture, Twin, make_twin
 
 from patina_hooks import hookimpl
-from patina_hooks.commands.export import export_command
+from patina_hooks.commands.models.export import export_command
 from patina_hooks.errors import ModelError, PatinaError
-from patina_hooks.model_types import LocalFile, ModelSpec
-from patina_hooks.models.entry import add_model
+from patina_hooks.models.catalog.entry import add_model
+from patina_hooks.models.catalog.user import parse_models, user_models
 from patina_hooks.models.export.export import Export, export_model, source_runtime
 from patina_hooks.models.export.graph import Precision
 from patina_hooks.models.export.prove import TOP, agree, cosine, nearest, overlap
 from patina_hooks.models.export.texts import TEXTS
 from patina_hooks.models.export.write import Exported, export_onnx
-from patina_hooks.models.user import parse_models, user_models
-from patina_hooks.models.weights import model_files
-from patina_hooks.plugins import Plugins
+from patina_hooks.models.files.weights import model_files
+from patina_hooks.plugins.manager import Plugins
+from patina_hooks.specs.models import LocalFile, ModelSpec
 
 EVERY = pytest.mark.parametrize("architecture", ARCHITECTURES)
 EXPORT = "patina_hooks.models.export.export.export_onnx"

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from patina_hooks.model_types import ModelSpec, PackageFile
 from patina_hooks.models import fingerprint as module
 from patina_hooks.models.fingerprint import fingerprint_of
+from patina_hooks.specs.models import ModelSpec, PackageFile
 
 FILE = PackageFile("acme", "acme/model.onnx", sha256="0" * 64)
 SPEC = ModelSpec("acme-64", dimensions=64, runtimes={"onnx": {"model": FILE}})

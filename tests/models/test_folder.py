@@ -11,14 +11,14 @@ import pytest
 from support.twins import ARCHITECTURES, Architecture, make_twin
 
 from patina_hooks.errors import ModelError, SettingsError
-from patina_hooks.model_types import LocalFile, ModelSpec
+from patina_hooks.models.catalog.entry import add_model
+from patina_hooks.models.catalog.user import user_models, user_models_file
 from patina_hooks.models.encoding import open_encoder
-from patina_hooks.models.entry import add_model
 from patina_hooks.models.export.write import export_onnx
-from patina_hooks.models.folder import describe_folder
-from patina_hooks.models.user import user_models, user_models_file
-from patina_hooks.models.weights import model_files
-from patina_hooks.plugins import Plugins
+from patina_hooks.models.files.folder import describe_folder
+from patina_hooks.models.files.weights import model_files
+from patina_hooks.plugins.manager import Plugins
+from patina_hooks.specs.models import LocalFile, ModelSpec
 from patina_hooks.testing import run_contract
 
 MODULES = [

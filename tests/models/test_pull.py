@@ -16,11 +16,11 @@ from support.hub import COMMIT, Hub, served
 
 from patina_hooks.errors import ModelError, StateError
 from patina_hooks.git.lock import SyncLock
-from patina_hooks.model_types import HubFile, ModelSpec
-from patina_hooks.models import download
-from patina_hooks.models.hub import RECORD, models_folder, read_record
-from patina_hooks.models.pull import pull, remove
-from patina_hooks.models.weights import file_hashes, locate, model_files
+from patina_hooks.models.files import download
+from patina_hooks.models.files.hub import RECORD, models_folder, read_record
+from patina_hooks.models.files.pull import pull, remove
+from patina_hooks.models.files.weights import file_hashes, locate, model_files
+from patina_hooks.specs.models import HubFile, ModelSpec
 
 WEIGHTS = bytes(range(256)) * 1_000
 CONFIG = b'{"model_type": "bert"}'

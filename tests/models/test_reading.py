@@ -16,22 +16,22 @@ from hypothesis import strategies as st
 from support.memory import Memory, plugins
 
 from patina_hooks.api import Patina
-from patina_hooks.corpus.log import Log
+from patina_hooks.config.recipe import Reading, Recipe
 from patina_hooks.errors import ModelError
-from patina_hooks.hookspecs import hookimpl
-from patina_hooks.model_types import LocalFile, MatryoshkaNorm, ModelFile, ModelSpec, Tokens
-from patina_hooks.models.choice import RuntimeChoice
+from patina_hooks.models.catalog.choice import RuntimeChoice
 from patina_hooks.models.encoding import Encoder, cut_off, open_encoder
 from patina_hooks.models.reading import lengths_in_words, prefix_of, read_as
-from patina_hooks.plugins import Plugins
-from patina_hooks.recipe import Reading, Recipe
-from patina_hooks.search.vectors import Space, answering_space, wanted_space
-from patina_hooks.sync import synchronise
+from patina_hooks.plugins.hookspecs import hookimpl
+from patina_hooks.plugins.manager import Plugins
+from patina_hooks.search.index.vectors import Space, answering_space, wanted_space
+from patina_hooks.specs.models import LocalFile, MatryoshkaNorm, ModelFile, ModelSpec, Tokens
+from patina_hooks.store.log import Log
+from patina_hooks.upkeep.sync import synchronise
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from patina_hooks.types import Vectors
+    from patina_hooks.specs.vectors import Vectors
 
 FILE = LocalFile(Path("/nowhere/model"))
 EVERYWHERE: dict[str, dict[str, ModelFile]] = {name: {"model": FILE} for name in ("onnx", "torch", "mlx")}

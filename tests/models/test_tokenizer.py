@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from patina_hooks.errors import ModelError
+from patina_hooks.models.files.weights import model_files
 from patina_hooks.models.tokenizer import open_tokenizer
-from patina_hooks.models.weights import model_files
-from patina_hooks.plugins import Plugins
+from patina_hooks.plugins.manager import Plugins
 
 
 @pytest.fixture

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from patina_hooks.errors import SettingsError
-from patina_hooks.model_types import HubFile, LocalFile, ModelSpec
-from patina_hooks.models.user import parse_models, user_models, user_models_file
-from patina_hooks.plugins import Plugins
+from patina_hooks.models.catalog.user import parse_models, user_models, user_models_file
+from patina_hooks.plugins.manager import Plugins
+from patina_hooks.specs.models import HubFile, LocalFile, ModelSpec
 
 WHOLE = """\
 [acme-768]

@@ -10,9 +10,9 @@ import pytest
 from support.distributions import Site, importable, write
 
 from patina_hooks.errors import ModelError
-from patina_hooks.model_types import LocalFile, ModelSpec, PackageFile
-from patina_hooks.models import weights
-from patina_hooks.models.weights import file_hashes, locate, model_files, sha256_of, verified
+from patina_hooks.models.files import weights
+from patina_hooks.models.files.weights import file_hashes, locate, model_files, sha256_of, verified
+from patina_hooks.specs.models import LocalFile, ModelSpec, PackageFile
 
 CONTENT = b"weights"
 HASH = hashlib.sha256(CONTENT).hexdigest()

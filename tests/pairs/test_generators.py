@@ -19,7 +19,8 @@ from patina_hooks.pairs.generators import (
     same_session,
 )
 from patina_hooks.pairs.sides import path_side, side_path
-from patina_hooks.types import CommitUnit, ModuleUnit, Observation, Pair, Recorded, SessionUnit
+from patina_hooks.specs.plugins import CommitUnit, ModuleUnit, SessionUnit
+from patina_hooks.specs.values import Observation, Pair, Recorded
 
 Generator = Callable[[SessionUnit], Iterator[Pair]]
 KINDS = ("decision", "pattern", "work", "goal", "context", "text")

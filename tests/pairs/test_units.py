@@ -12,8 +12,8 @@ from support.memory import Memory, session_document
 from patina_hooks import Document, Extraction, ExtractorSpec, Observation, hookimpl
 from patina_hooks.pairs import update
 from patina_hooks.pairs.units import MODULE_CAP, PATHS_CAP, UnitReader
-from patina_hooks.plugins import Plugins
-from patina_hooks.types import CommitUnit, ModuleUnit, PairUnitKind, SessionUnit
+from patina_hooks.plugins.manager import Plugins
+from patina_hooks.specs.plugins import CommitUnit, ModuleUnit, PairUnitKind, SessionUnit
 
 Pairs = Mapping[update.Key, tuple[float, str]]
 FIRST, SECOND, THIRD = "20251101-090000", "20251102-090000", "20251103-090000"

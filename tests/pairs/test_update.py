@@ -11,12 +11,12 @@ import pytest
 from support.memory import Memory
 
 from patina_hooks import CommitUnit, ModuleUnit, Pair, PairGeneratorSpec, SessionUnit, hookimpl
-from patina_hooks.kinds import GENERATORS, Kind
 from patina_hooks.pairs import update
 from patina_hooks.pairs.sides import path_side
 from patina_hooks.pairs.units import UnitReader
-from patina_hooks.plugin_calls import PluginFunction
-from patina_hooks.plugins import Plugins
+from patina_hooks.plugins.calls import PluginFunction
+from patina_hooks.plugins.kinds import GENERATORS, Kind
+from patina_hooks.plugins.manager import Plugins
 
 FIRST, SECOND = "20251101-090000", "20251102-090000"
 SEEN: list[str] = []

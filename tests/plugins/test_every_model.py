@@ -18,17 +18,17 @@ from support.parity import likeness
 from support.stand_ins import SPECS, provided, stand_in
 from support.twins import TEXTS
 
-from patina_hooks.model_types import LocalFile, ModelSpec, Role
+from patina_hooks.config.recipe import Reading
 from patina_hooks.models.encoding import Encoder, open_encoder
 from patina_hooks.models.reading import prefix_of
 from patina_hooks.models.tokenizer import open_tokenizer
-from patina_hooks.recipe import Reading
+from patina_hooks.specs.models import LocalFile, ModelSpec, Role
 from patina_hooks.testing import CHECKS, run_contract
 
 if TYPE_CHECKING:
     from _pytest.mark.structures import ParameterSet
 
-    from patina_hooks.types import Vectors
+    from patina_hooks.specs.vectors import Vectors
 
 ROLES: tuple[Role, ...] = ("query", "passage")
 TEXT = "why are vectors kept in a file of their own?"

@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from patina_hooks.models.encoding import Encoder, choose, identify, open_encoder
-from patina_hooks.models.weights import model_files
-from patina_hooks.plugins import Plugins
+from patina_hooks.models.files.weights import model_files
+from patina_hooks.plugins.manager import Plugins
 from patina_hooks.testing import Check, contract
 
 

@@ -17,9 +17,9 @@ from support.distributions import Site, importable
 from support.parity import encoder_of, likeness, spec_of, vectors_of
 from support.twins import ARCHITECTURES, TEXTS, Architecture, Twin, make_twin
 
-from patina_hooks.model_types import Pooling, Tokens
 from patina_hooks.models.encoding import Encoder
-from patina_hooks.plugins import Plugins
+from patina_hooks.plugins.manager import Plugins
+from patina_hooks.specs.models import Pooling, Tokens
 from patina_hooks.testing import CHECKS, run_contract
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from patina_hooks.types import Vectors
+    from patina_hooks.specs.vectors import Vectors
 
 Mutation = Callable[[Encoder], Encoder]
 

@@ -12,13 +12,13 @@ from patina_mlx.core import mx
 from patina_mlx.training import contrast_loss, differentiate, triplet_loss
 from projection.toys import SETTINGS, TRAINERS, PlugPulled, Watcher, found, pairs, task, with_settings
 
-from patina_hooks.plugins import Plugins, open_callable
-from patina_hooks.projection.interface import TooLittleToLearn, Trained, TrainingTask
-from patina_hooks.projection.layers import two_layers
-from patina_hooks.projection.mlp import triplet_gradients
-from patina_hooks.projection.optimiser import Parameters
-from patina_hooks.projection.residual import contrast_gradients
+from patina_hooks.plugins.manager import Plugins, open_callable
 from patina_hooks.projection.weights import open_projection, weights_hash
+from patina_hooks.specs.training import TooLittleToLearn, Trained, TrainingTask
+from patina_hooks.training.trainers.layers import two_layers
+from patina_hooks.training.trainers.mlp import triplet_gradients
+from patina_hooks.training.trainers.optimiser import Parameters
+from patina_hooks.training.trainers.residual import contrast_gradients
 
 Loss = Callable[[dict[str, mx.array]], mx.array]
 

@@ -14,12 +14,12 @@ from support.marked import ROOT
 from support.stand_ins import SPECS, provided
 from support.twins import make_twin
 
-from patina_hooks.model_types import HubFile, ModelSpec
+from patina_hooks.config.recipe import parse_recipe
 from patina_hooks.models.encoding import open_encoder
-from patina_hooks.models.pull import hub_files, pull
+from patina_hooks.models.files.pull import hub_files, pull
+from patina_hooks.models.files.weights import model_files
 from patina_hooks.models.reading import prefix_of, read_as
-from patina_hooks.models.weights import model_files
-from patina_hooks.recipe import parse_recipe
+from patina_hooks.specs.models import HubFile, ModelSpec
 
 # --- what the specs say -----------------------------------------------------------------------------
 

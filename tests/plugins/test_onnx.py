@@ -11,12 +11,12 @@ from patina_onnx.providers import CPU, chosen_providers, tell_of_fallback
 from patina_onnx.runtime import open_model
 from support import onnx_files as make
 
+from patina_hooks.config.settings import user_file
 from patina_hooks.errors import ModelError, SettingsError
-from patina_hooks.model_types import ModelSpec, TokenModel
-from patina_hooks.models.choice import RuntimeChoice
+from patina_hooks.models.catalog.choice import RuntimeChoice
 from patina_hooks.models.encoding import Encoder
-from patina_hooks.plugins import Plugins
-from patina_hooks.settings import user_file
+from patina_hooks.plugins.manager import Plugins
+from patina_hooks.specs.models import ModelSpec, TokenModel
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

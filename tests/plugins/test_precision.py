@@ -18,11 +18,11 @@ from support.parity import likeness, vectors_of
 from support.twins import Twin, make_twin
 
 from patina_hooks import hookimpl
+from patina_hooks.config.settings import user_file
 from patina_hooks.errors import ModelError, SettingsError
-from patina_hooks.model_types import ModelSpec
 from patina_hooks.models.encoding import choose, identify, open_encoder
-from patina_hooks.plugins import Plugins
-from patina_hooks.settings import user_file
+from patina_hooks.plugins.manager import Plugins
+from patina_hooks.specs.models import ModelSpec
 
 
 def say(text: str) -> None:

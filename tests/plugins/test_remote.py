@@ -25,12 +25,12 @@ from patina_remote.runtime import ServedModel
 from patina_remote.server import Server, configured
 from support.embedding_server import CERTIFICATE, EmbeddingServer, Reply, serving
 
+from patina_hooks.config.settings import user_file
 from patina_hooks.errors import ModelError, SettingsError
 from patina_hooks.models.probes import PROBE_TEXTS, ProbeVectors
-from patina_hooks.settings import user_file
 
 if TYPE_CHECKING:
-    from patina_hooks.types import Vectors
+    from patina_hooks.specs.vectors import Vectors
 
 KEY = "sk-not-to-be-seen"
 SLASHED = 'sk-not/to+"be"=seen'

@@ -13,10 +13,10 @@ from support.memory import Memory
 from support.shell import Shell
 
 from patina_hooks.api import Patina
-from patina_hooks.doctor import examine
 from patina_hooks.models.embedding import PieceSize
-from patina_hooks.plugins import Plugins
-from patina_hooks.sync import SyncReport
+from patina_hooks.plugins.manager import Plugins
+from patina_hooks.upkeep.doctor import examine
+from patina_hooks.upkeep.sync import SyncReport
 
 RECIPE = "version: 2\nembedding_model: acme-64\nruntime: remote\n"
 SESSION = "20251103-160000"
@@ -44,7 +44,7 @@ def server() -> Iterator[EmbeddingServer]:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr("patina_hooks.search.vectors.time", clock)
+    monkeypatch.setattr("patina_hooks.search.index.vectors.time", clock)
     return clock
 
 

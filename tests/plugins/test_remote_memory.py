@@ -23,19 +23,19 @@ from support.shell import Shell
 
 from patina_hooks import ModelSpec, hookimpl
 from patina_hooks.api import Patina
-from patina_hooks.corpus.log import Log
-from patina_hooks.doctor import examine
+from patina_hooks.config.recipe import Reading
+from patina_hooks.config.settings import user_file
 from patina_hooks.errors import IndexDamaged, ModelError
-from patina_hooks.models.cache import EmbeddingCache
 from patina_hooks.models.embedding import PieceSize
 from patina_hooks.models.encoding import choose, identify, open_encoder
 from patina_hooks.models.probes import PROBE_TEXTS, ProbeVectors, least_cosine
-from patina_hooks.plugins import Plugins
-from patina_hooks.recipe import Reading
-from patina_hooks.search.vectors import answering_space
-from patina_hooks.settings import user_file
-from patina_hooks.sync import SyncReport, synchronise
+from patina_hooks.plugins.manager import Plugins
+from patina_hooks.search.index.vectors import answering_space
+from patina_hooks.store.embeddings import EmbeddingCache
+from patina_hooks.store.log import Log
 from patina_hooks.testing.contract import run_contract
+from patina_hooks.upkeep.doctor import examine
+from patina_hooks.upkeep.sync import SyncReport, synchronise
 
 RECIPE = "version: 2\nembedding_model: acme-64\nruntime: remote\n"
 SAID = ("sqlite keeps the log", "marmots sleep in winter", "the parser reads a tree")
@@ -223,7 +223,7 @@ def test_a_server_that_was_never_there_is_a_fault_and_no_more(memory: Memory, pl
 def test_a_sync_that_is_cut_off_keeps_what_it_has_and_goes_on(
     memory: Memory, server: EmbeddingServer, plugins: Plugins, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("patina_hooks.search.vectors.PieceSize", partial(PieceSize, size=256))
+    monkeypatch.setattr("patina_hooks.search.index.vectors.PieceSize", partial(PieceSize, size=256))
     sync(memory, plugins)
     memory.archive("20251103-160000", decisions=tuple(f"decision number {number}" for number in range(300)))
     use(server, batch=129)

@@ -25,12 +25,12 @@ from support.marked import ROOT
 from support.parity import encoder_of, likeness, spec_of, vectors_of
 from support.twins import ARCHITECTURES, TEXTS, Architecture, Twin, make_twin
 
+from patina_hooks.config.settings import user_file
 from patina_hooks.errors import ModelError, SettingsError
-from patina_hooks.model_types import ModelSpec, PackageFile, Pooling, TokenModel, Tokens
 from patina_hooks.models.encoding import Encoder, open_encoder, processors
-from patina_hooks.models.weights import model_files
-from patina_hooks.plugins import Plugins
-from patina_hooks.settings import user_file
+from patina_hooks.models.files.weights import model_files
+from patina_hooks.plugins.manager import Plugins
+from patina_hooks.specs.models import ModelSpec, PackageFile, Pooling, TokenModel, Tokens
 from patina_hooks.testing import CHECKS, run_contract
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from patina_torch.runtime import TorchModel
 
     from patina_hooks.models.tokenizer import TextTokenizer
-    from patina_hooks.types import Vectors
+    from patina_hooks.specs.vectors import Vectors
 
     Golden = Mapping[str, NDArray[np.float32]]
 

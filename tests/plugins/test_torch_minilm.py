@@ -13,14 +13,14 @@ from hypothesis import strategies as st
 from support.parity import encoder_of, likeness
 from support.twins import TEXTS
 
-from patina_hooks.model_types import ModelSpec, PackageFile
 from patina_hooks.models.encoding import Encoder
 from patina_hooks.models.export.write import export_onnx
-from patina_hooks.models.weights import model_files
-from patina_hooks.plugins import Plugins, open_callable
+from patina_hooks.models.files.weights import model_files
+from patina_hooks.plugins.manager import Plugins, open_callable
+from patina_hooks.specs.models import ModelSpec, PackageFile
 
 if TYPE_CHECKING:
-    from patina_hooks.types import Vectors
+    from patina_hooks.specs.vectors import Vectors
 
 pytestmark = pytest.mark.torch
 

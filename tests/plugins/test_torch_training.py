@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from projection.toys import TRAINERS, PlugPulled, Watcher, found, pairs, task, with_settings
 
-from patina_hooks.plugins import Plugins, open_callable
-from patina_hooks.projection.interface import TooLittleToLearn, Trained, TrainingTask
-from patina_hooks.projection.layers import two_layers
-from patina_hooks.projection.mlp import triplet_gradients
-from patina_hooks.projection.optimiser import Parameters
-from patina_hooks.projection.residual import contrast_gradients
+from patina_hooks.plugins.manager import Plugins, open_callable
 from patina_hooks.projection.weights import open_projection, weights_hash
+from patina_hooks.specs.training import TooLittleToLearn, Trained, TrainingTask
+from patina_hooks.training.trainers.layers import two_layers
+from patina_hooks.training.trainers.mlp import triplet_gradients
+from patina_hooks.training.trainers.optimiser import Parameters
+from patina_hooks.training.trainers.residual import contrast_gradients
 
 if TYPE_CHECKING:
     import torch

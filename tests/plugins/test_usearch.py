@@ -26,13 +26,13 @@ from support.dictionary import (
 )
 
 from patina_hooks.errors import IndexDamaged
-from patina_hooks.plugins import Plugins, open_callable
-from patina_hooks.search.exact import ExactIndex
+from patina_hooks.plugins.manager import Plugins, open_callable
+from patina_hooks.search.index.exact import ExactIndex
 from patina_hooks.testing.drawn import arrays, drawn, key, questions
 
 if TYPE_CHECKING:
+    from patina_hooks.specs.vectors import Keys, Vectors
     from patina_hooks.testing.drawn import Rows
-    from patina_hooks.types import Keys, Vectors
 
 LENGTH, MANY = 32, 3_000
 
@@ -381,7 +381,7 @@ def test_rows_enter_a_graph_about_once_when_an_index_is_filled_in_chunks(
 def test_graphs_are_built_in_turns_when_many_are_due(
     rows: Rows, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("patina_hooks.search.segments._MOST_BUILT", 800)
+    monkeypatch.setattr("patina_hooks.search.index.segments._MOST_BUILT", 800)
     turns = 0
     open_small_segments(tmp_path / "graphs").upsert(*arrays(rows))
     while (index := open_small_segments(tmp_path / "graphs")).tend():

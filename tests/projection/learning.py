@@ -19,8 +19,8 @@ from types import ModuleType
 from support.memory import Memory
 
 from patina_hooks import hookimpl
-from patina_hooks.plugins import Plugins
-from patina_hooks.types import ProjectionSpec
+from patina_hooks.plugins.manager import Plugins
+from patina_hooks.specs.plugins import ProjectionSpec
 
 SESSIONS = 68
 PAST = 47

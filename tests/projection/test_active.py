@@ -26,11 +26,11 @@ from patina_hooks.projection.active import (
     store_active,
     weights_file,
 )
-from patina_hooks.projection.interface import Trained
 from patina_hooks.projection.weights import WeightsDamaged, described, write_tensors
+from patina_hooks.specs.training import Trained
 
 if TYPE_CHECKING:
-    from patina_hooks.types import Vectors
+    from patina_hooks.specs.vectors import Vectors
 
 USED = Active("mine", "whitening", "ab" * 32, 2, "f", 0.1, 0.05, 0.15, 90, 7, False)
 WEIGHTS = {"mean": np.zeros(4, np.float32), "components": np.eye(2, 4, dtype=np.float32)}

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from support.memory import FAST_RECIPE, Memory
 
-from patina_hooks.projection import background
-from patina_hooks.projection.background import is_due, start_if_due
-from patina_hooks.projection.oxidize import use_raw
-from patina_hooks.projection.report import Report, keep_report, last_report
+from patina_hooks.training import background
+from patina_hooks.training.background import is_due, start_if_due
+from patina_hooks.training.oxidize import use_raw
+from patina_hooks.training.report import Report, keep_report, last_report
 
 SESSIONS = [f"202511{day:02d}-090000" for day in range(1, 25)]
 
@@ -116,7 +116,7 @@ def test_it_is_started_as_a_process_of_its_own(memory: Memory, monkeypatch: pyte
     monkeypatch.setattr(background, "start", lambda *arguments: started.append(arguments))
     recipe(memory, "{train: growth}")
     start_if_due(memory.repository, memory.root)
-    assert started == [("patina_hooks.projection.background", memory.repository.common, memory.root)]
+    assert started == [("patina_hooks.training.background", memory.repository.common, memory.root)]
     trained(memory, pairs=pairs_of(memory), sessions=24)
     start_if_due(memory.repository, memory.root)
     assert len(started) == 1
@@ -133,7 +133,7 @@ def test_one_that_fails_is_not_tried_again_until_there_is_more(
         raise RuntimeError("a bug")
 
     with monkeypatch.context() as patched:
-        patched.setattr("patina_hooks.projection.oxidize.oxidize", breaks)
+        patched.setattr("patina_hooks.training.oxidize.oxidize", breaks)
         assert background.main(arguments) == 0
     assert "a bug" in (memory.state / "patina.log").read_text()
     assert not is_due(memory.repository)

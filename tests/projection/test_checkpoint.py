@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from projection.toys import task, with_settings
 
-from patina_hooks.projection.checkpoint import Checkpoint
-from patina_hooks.projection.interface import TrainingStep, TrainingTask
-from patina_hooks.projection.past import digest_of
+from patina_hooks.specs.training import TrainingStep, TrainingTask
+from patina_hooks.training.past import digest_of
+from patina_hooks.training.trainers.checkpoint import Checkpoint
 
 STEP = TrainingStep(1, 3, 0.5, None)
 STATE = {"parameters": np.arange(6, dtype=np.float32), "curve": np.ones((1, 3), np.float32)}

@@ -12,11 +12,11 @@ from patina_hooks.corpus.observations import text_key
 from patina_hooks.evaluation.embeddings import Embeddings
 from patina_hooks.evaluation.history import Piece
 from patina_hooks.evaluation.intervals import ERROR, interval
-from patina_hooks.evaluation.query_sets import Query, QuerySet, linked
-from patina_hooks.projection.gate import ASKERS, QUESTIONS, SESSIONS, judge, speaks, too_little
+from patina_hooks.evaluation.query_sets.mining import Query, QuerySet, linked
+from patina_hooks.training.gate import ASKERS, QUESTIONS, SESSIONS, judge, speaks, too_little
 
 if TYPE_CHECKING:
-    from patina_hooks.types import Vectors
+    from patina_hooks.specs.vectors import Vectors
 
 UNITS = 40
 SIGNAL, NOISE = 8, 24

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from patina_hooks.projection.layers import normalise, two_layers
-from patina_hooks.projection.mlp import triplet_gradients
-from patina_hooks.projection.optimiser import Parameters
-from patina_hooks.projection.residual import contrast_gradients
+from patina_hooks.training.trainers.layers import normalise, two_layers
+from patina_hooks.training.trainers.mlp import triplet_gradients
+from patina_hooks.training.trainers.optimiser import Parameters
+from patina_hooks.training.trainers.residual import contrast_gradients
 
 _STEP = 1e-6
 

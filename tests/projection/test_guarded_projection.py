@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from patina_hooks.errors import PluginError
-from patina_hooks.plugin_calls import PluginFunction
+from patina_hooks.plugins.calls import PluginFunction
 from patina_hooks.projection.guarded_projection import GuardedProjection
 
 VECTORS = np.eye(3, dtype=np.float32)

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from projection.toys import SETTINGS, pairs, task, unit
 
-from patina_hooks.projection.interface import TrainingTask
-from patina_hooks.projection.mlp import TripletObjective, triplet_loss
-from patina_hooks.projection.residual import ContrastObjective, contrast_loss
+from patina_hooks.specs.training import TrainingTask
+from patina_hooks.training.trainers.mlp import TripletObjective, triplet_loss
+from patina_hooks.training.trainers.residual import ContrastObjective, contrast_loss
 
 
 def test_a_triplet_that_keeps_the_margin_costs_nothing_and_another_what_is_lacking() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from patina_hooks.projection.optimiser import AdamW, Parameters
+from patina_hooks.training.trainers.optimiser import AdamW, Parameters
 
 
 def test_many_steps_over_several_chunks_are_those_of_the_formula() -> None:

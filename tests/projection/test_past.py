@@ -14,17 +14,17 @@ from evaluation.past import space_of
 from projection.learning import MODEL, PAST, document, make_history, moment, words
 from support.memory import Memory, memory_of, open_model
 
-from patina_hooks.corpus.log import Log
 from patina_hooks.corpus.observations import text_key
 from patina_hooks.errors import StateError
-from patina_hooks.model_types import Role
-from patina_hooks.models.cache import EmbeddingCache
 from patina_hooks.models.encoding import Encoder
 from patina_hooks.pairs.sides import path_text
 from patina_hooks.pairs.stored import TrainingPair, training_pairs
-from patina_hooks.projection.interface import PairRows, TrainingSettings
-from patina_hooks.projection.oxidize import oxidize
-from patina_hooks.projection.past import Past, Split, read_past, split, task_of
+from patina_hooks.specs.models import Role
+from patina_hooks.specs.training import PairRows, TrainingSettings
+from patina_hooks.store.embeddings import EmbeddingCache
+from patina_hooks.store.log import Log
+from patina_hooks.training.oxidize import oxidize
+from patina_hooks.training.past import Past, Split, read_past, split, task_of
 
 KINDS = (
     "same_session", "goal_observation", "commit_session", "context_session", "co_changed", "commit_files",

@@ -10,11 +10,11 @@ from projection.learning import projected_by
 from support.memory import plugins
 
 from patina_hooks import hookimpl
+from patina_hooks.config.recipe import RECIPE_FILE, Recipe, parse_recipe
 from patina_hooks.errors import PatinaError, PluginError, SettingsError
-from patina_hooks.plugins import Plugins
-from patina_hooks.projection.plan import Planned, plan
-from patina_hooks.recipe import RECIPE_FILE, Recipe, parse_recipe
-from patina_hooks.types import ExtractorSpec
+from patina_hooks.plugins.manager import Plugins
+from patina_hooks.specs.plugins import ExtractorSpec
+from patina_hooks.training.plan import Planned, plan
 
 ONE = "version: 2\nembedding_model: acme-64\nprojections:\n  semantic:\n"
 
@@ -109,7 +109,7 @@ def test_every_dialect_comes_to_a_kind_and_its_pairs(
 def test_the_name_says_nothing_of_the_kind() -> None:
     one = only("projections: {whitening: {type: residual}}\n")
     assert (one.name, one.kind, one.train) == (
-        "whitening", "residual", "patina_hooks.projection.residual:train",
+        "whitening", "residual", "patina_hooks.training.trainers.residual:train",
     )  # fmt: skip
 
 

@@ -9,7 +9,7 @@ import pytest
 from projection.outcomes import outcome, report
 
 from patina_hooks.errors import StateError
-from patina_hooks.projection.report import Figure, Outcome, keep_report, last_report
+from patina_hooks.training.report import Figure, Outcome, keep_report, last_report
 
 FULL = Outcome(
     "mine", "mlp", "dd", "same_session", "ee", 672, 2, ((1, 0.5, None), (2, 0.25, 0.375)), "out of time", 1.5,

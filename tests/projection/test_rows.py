@@ -13,11 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from projection.toys import unit
 
-from patina_hooks.projection.layers import two_layers
 from patina_hooks.projection.weights import open_projection
+from patina_hooks.training.trainers.layers import two_layers
 
 if TYPE_CHECKING:
-    from patina_hooks.types import Vectors
+    from patina_hooks.specs.vectors import Vectors
 
 
 def _drawn(architecture: str, inputs: int, hidden: int, out: int) -> dict[str, Vectors]:

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from projection.toys import pairs
 
-from patina_hooks.projection.interface import PairRows, TooLittleToLearn
-from patina_hooks.projection.sampling import (
+from patina_hooks.specs.training import PairRows, TooLittleToLearn
+from patina_hooks.training.trainers.sampling import (
     Membership,
     Negatives,
     Purpose,

@@ -27,12 +27,12 @@ from projection.runs import (
 from support.memory import Memory, memory_of
 
 from patina_hooks.errors import PluginError
-from patina_hooks.projection.interface import Trained, TrainingStep, TrainingTask, Watch
-from patina_hooks.projection.report import last_report
-from patina_hooks.projection.whitening import train as train_whitening
+from patina_hooks.specs.training import Trained, TrainingStep, TrainingTask, Watch
+from patina_hooks.training.report import last_report
+from patina_hooks.training.trainers.whitening import train as train_whitening
 
 if TYPE_CHECKING:
-    from patina_hooks.types import Vectors
+    from patina_hooks.specs.vectors import Vectors
 
 ODD = MODEL + "  mine: {type: odd}\n  whitening: {type: whitening, layers: [32, 24]}\n"
 

@@ -15,11 +15,11 @@ import numpy as np
 import pytest
 from projection.toys import SETTINGS, TRAINERS, PlugPulled, Watcher, found, pairs, task, with_settings
 
-from patina_hooks.projection.interface import TooLittleToLearn, Trained
-from patina_hooks.projection.layers import Tensors
-from patina_hooks.projection.loop import Training
-from patina_hooks.projection.optimiser import Parameters
 from patina_hooks.projection.weights import open_projection, weights_hash
+from patina_hooks.specs.training import TooLittleToLearn, Trained
+from patina_hooks.training.trainers.layers import Tensors
+from patina_hooks.training.trainers.loop import Training
+from patina_hooks.training.trainers.optimiser import Parameters
 
 _EITHER = pytest.mark.parametrize("name", TRAINERS)
 _NONE = pairs(range(0), 1)
@@ -137,7 +137,7 @@ def test_without_later_pairs_all_epochs_run_and_the_last_weights_count(name: str
 def test_time_runs_out_between_two_epochs_or_within_one(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     ticks = count()
     clock = SimpleNamespace(monotonic=lambda: next(ticks))
-    monkeypatch.setattr("patina_hooks.projection.loop.time", clock)
+    monkeypatch.setattr("patina_hooks.training.trainers.loop.time", clock)
     batches = -(-len(task().train) // SETTINGS.batch_size)
     bounded = TRAINERS[name](with_settings(task(), seconds=2.5 * batches), Watcher())
     assert (bounded.stopped, len(bounded.steps)) == ("out of time", 2)

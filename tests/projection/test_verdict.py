@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from projection.outcomes import outcome
 
-from patina_hooks.projection.report import Figure, Outcome
-from patina_hooks.projection.verdict import Verdict, decide, signed
+from patina_hooks.training.report import Figure, Outcome
+from patina_hooks.training.verdict import Verdict, decide, signed
 
 PASSED = outcome("passed", 0.01, 0.05, 0.09)
 SURER = outcome("surer", 0.02, 0.03, 0.04)

@@ -14,8 +14,6 @@ import pytest
 from projection.toys import TRAINERS, Watcher, task, unit
 
 from patina_hooks.errors import PatinaError
-from patina_hooks.projection import whitening
-from patina_hooks.projection.interface import Trained
 from patina_hooks.projection.weights import (
     WeightsDamaged,
     open_projection,
@@ -25,6 +23,8 @@ from patina_hooks.projection.weights import (
     write_tensors,
     write_weights,
 )
+from patina_hooks.specs.training import Trained
+from patina_hooks.training.trainers import whitening
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from projection.toys import SETTINGS, Watcher, task, unit, with_settings
 
-from patina_hooks.projection import residual, whitening
-from patina_hooks.projection.interface import TooLittleToLearn
 from patina_hooks.projection.weights import open_projection, weights_hash
+from patina_hooks.specs.training import TooLittleToLearn
+from patina_hooks.training.trainers import residual, whitening
 
 if TYPE_CHECKING:
-    from patina_hooks.types import Vectors
+    from patina_hooks.specs.vectors import Vectors
 
 
 def _rows(count: int = 400, dimensions: int = 16) -> Vectors:

@@ -8,20 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from patina_hooks.projection import mlp, residual
-from patina_hooks.projection.interface import (
-    PairRows,
-    Trained,
-    TrainingSettings,
-    TrainingStep,
-    TrainingTask,
-)
+from patina_hooks.specs.training import PairRows, Trained, TrainingSettings, TrainingStep, TrainingTask
+from patina_hooks.training.trainers import mlp, residual
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from patina_hooks.projection.interface import Weights
-    from patina_hooks.types import Vectors
+    from patina_hooks.specs.training import Weights
+    from patina_hooks.specs.vectors import Vectors
 
 SETTINGS = TrainingSettings(hidden=32, out=12, epochs=6, batch_size=16, rate=3e-3, patience=6)
 _DIMENSIONS, _MEANINGFUL = 24, 4

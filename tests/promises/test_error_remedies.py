@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from support.memory import FAST_RECIPE, Memory
 
-from patina_hooks.corpus.log import LOG_FILE
+from patina_hooks.store.log import LOG_FILE
 
 
 def run(memory: Memory, command: str) -> subprocess.CompletedProcess[str]:

@@ -23,11 +23,11 @@ from test_doctor import (
 )
 
 from patina_hooks.api import Patina
-from patina_hooks.doctor import Finding, examine
 from patina_hooks.git.hooks import install
-from patina_hooks.models.user import user_models_file
-from patina_hooks.models.weights import locate
-from patina_hooks.plugins import Plugins
+from patina_hooks.models.catalog.user import user_models_file
+from patina_hooks.models.files.weights import locate
+from patina_hooks.plugins.manager import Plugins
+from patina_hooks.upkeep.doctor import Finding, examine
 
 EDITS: dict[str, str] = {".patina/config.toml": "[session]\n", ".patina/oxidize.yaml": FAST_RECIPE}
 """What a user writes where a remedy says to edit a file."""

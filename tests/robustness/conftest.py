@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from support.memory import Memory, plugins
 
-from patina_hooks.models.choice import AUTO
-from patina_hooks.plugins import Plugins
-from patina_hooks.recipe import Reading
+from patina_hooks.config.recipe import Reading
+from patina_hooks.models.catalog.choice import AUTO
+from patina_hooks.plugins.manager import Plugins
 from patina_hooks.testing.contract import CheckResult, run_contract
 
 

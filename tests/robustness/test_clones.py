@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from support.memory import FAST_RECIPE, Memory, Snapshot
 
-from patina_hooks.corpus.log import Log
+from patina_hooks.store.log import Log
 
 SESSION = "20251101-090000"
 SECOND = "20251102-090000"

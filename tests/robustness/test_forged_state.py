@@ -11,9 +11,9 @@ import pytest
 from support.memory import Memory, plugins
 from support.shell import Shell
 
-from patina_hooks.doctor import examine
 from patina_hooks.errors import PatinaError
 from patina_hooks.git.hooks import install
+from patina_hooks.upkeep.doctor import examine
 
 pytestmark = pytest.mark.usefixtures("sound_model")
 

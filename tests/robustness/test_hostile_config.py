@@ -152,7 +152,7 @@ def test_no_command_runs_a_program_of_the_repository(hostile: Memory, canary: Pa
 def test_the_worker_runs_no_program_of_the_repository(hostile: Memory, canary: Path) -> None:
     hostile.state.mkdir(mode=0o700)
     done = subprocess.run(
-        [sys.executable, "-m", "patina_hooks.worker", str(hostile.root / ".git"), str(hostile.root)],
+        [sys.executable, "-m", "patina_hooks.upkeep.worker", str(hostile.root / ".git"), str(hostile.root)],
         cwd="/", capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert (done.returncode, done.stdout, done.stderr, ran(canary)) == (0, "", "", "")

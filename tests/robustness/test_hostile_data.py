@@ -13,12 +13,12 @@ import pytest
 from support.memory import FAST_RECIPE, Memory
 from support.shell import Shell
 
-from patina_hooks import settings
-from patina_hooks.check import check_recipe, check_settings
+from patina_hooks.config import settings
+from patina_hooks.config.recipe import load_recipe
+from patina_hooks.config.settings import load_settings, runtime_settings
 from patina_hooks.errors import PatinaError, SettingsError
-from patina_hooks.models.user import parse_models
-from patina_hooks.recipe import load_recipe
-from patina_hooks.settings import load_settings, runtime_settings
+from patina_hooks.models.catalog.user import parse_models
+from patina_hooks.upkeep.check import check_recipe, check_settings
 
 PATINA = str(Path(sys.executable).with_name("patina"))
 SESSION = "20251101-090000"

@@ -10,7 +10,7 @@ from contextlib import closing
 import pytest
 from support.memory import Memory
 
-from patina_hooks.corpus.log import Log
+from patina_hooks.store.log import Log
 
 SESSION = "20251101-090000"
 DOCUMENT = f"layer/sessions/{SESSION}.md"

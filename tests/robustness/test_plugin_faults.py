@@ -17,26 +17,24 @@ from support.memory import plugins as sound_plugins
 
 from patina_hooks import hookimpl
 from patina_hooks.api import Patina
-from patina_hooks.corpus.log import Log
-from patina_hooks.doctor import examine
 from patina_hooks.errors import ModelError
 from patina_hooks.models.encoding import Encoder, open_encoder
-from patina_hooks.plugins import Plugins
-from patina_hooks.search.vectors import Space
-from patina_hooks.sync import SyncReport, synchronise
-from patina_hooks.types import (
+from patina_hooks.plugins.manager import Plugins
+from patina_hooks.search.index.vectors import Space
+from patina_hooks.specs.plugins import ExtractorSpec, PairGeneratorSpec, SessionUnit
+from patina_hooks.specs.values import (
     Commit,
     Document,
     Extraction,
-    ExtractorSpec,
     Observation,
     Omission,
     Pair,
-    PairGeneratorSpec,
     Recorded,
     Session,
-    SessionUnit,
 )
+from patina_hooks.store.log import Log
+from patina_hooks.upkeep.doctor import examine
+from patina_hooks.upkeep.sync import SyncReport, synchronise
 
 DOCUMENT = (
     "# Session: sqlite\n\n## Goals\n- [ ] why sqlite\n\n**Key Decisions:**\n- chose sqlite over files\n"

@@ -16,7 +16,7 @@ from support.workers import recorded, wait_for_workers
 from patina_hooks.git import stub
 from patina_hooks.git.hook_files import EVENTS
 from patina_hooks.git.lock import SyncLock
-from patina_hooks.worker import WORKER_LOCK
+from patina_hooks.upkeep.worker import WORKER_LOCK
 
 _HISTORIES = [folder for folder in [history_folder()] if folder and (folder / "replay.py").is_file()]
 _EVENTS_WITH_HOOKS = int(os.environ.get("PATINA_REPLAY_EVENTS", "60"))

@@ -12,7 +12,7 @@ from support.workers import all_ended, recorded, wait_for_workers, work
 
 from patina_hooks.git.hooks import install
 from patina_hooks.git.lock import SYNC_LOCK, SyncLock
-from patina_hooks.worker import WORKER_LOCK
+from patina_hooks.upkeep.worker import WORKER_LOCK
 
 _EACH = 15
 

@@ -20,8 +20,8 @@ from support.sampling import examples
 from support.shell import Shell
 
 from patina_hooks.projection.active import PROJECTIONS_FOLDER, load_active
-from patina_hooks.projection.oxidize import oxidize
-from patina_hooks.projection.report import Report
+from patina_hooks.training.oxidize import oxidize
+from patina_hooks.training.report import Report
 
 _TESTS = Path(__file__).parents[1]
 _WHITENING = MODEL + "  mine: {type: whitening, layers: [32, 24]}\n"
@@ -58,7 +58,7 @@ def test_a_run_killed_at_any_step_is_made_good_by_the_next(tmp_path: Path) -> No
 
 _ENDED = """
 import os, signal
-from patina_hooks.projection.checkpoint import Checkpoint
+from patina_hooks.training.trainers.checkpoint import Checkpoint
 from patina_hooks.commands import main
 
 def step(self, told, state, kept=Checkpoint.step):

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from patina_hooks.search.closeness import Closeness, coverage
+from patina_hooks.search.remarks.closeness import Closeness, coverage
 
 shares = st.floats(0, 1)
 

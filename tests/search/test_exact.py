@@ -30,11 +30,11 @@ from support.dictionary import (
 )
 
 from patina_hooks.errors import IndexDamaged
-from patina_hooks.files import replace_file, write_file
-from patina_hooks.search.exact import ExactIndex
+from patina_hooks.search.index.exact import ExactIndex
+from patina_hooks.system.files import replace_file, write_file
 
 if TYPE_CHECKING:
-    from patina_hooks.types import Vectors
+    from patina_hooks.specs.vectors import Vectors
 
 
 def open_index(folder: Path, dimensions: int = DIMENSIONS, fingerprint: str = "f") -> ExactIndex:
@@ -92,8 +92,8 @@ def test_a_write_costs_in_proportion_to_itself(tmp_path: Path, monkeypatch: pyte
         written.append(status.st_size)
         return status
 
-    monkeypatch.setattr("patina_hooks.search.segments.write_file", write_counted)
-    monkeypatch.setattr("patina_hooks.search.manifest.replace_file", replace_counted)
+    monkeypatch.setattr("patina_hooks.search.index.segments.write_file", write_counted)
+    monkeypatch.setattr("patina_hooks.search.index.manifest.replace_file", replace_counted)
     index.upsert([b"one".ljust(16)], vectors[:1])
     assert len(written) == 2
     assert sum(written) < 2_000
@@ -265,7 +265,7 @@ def test_a_write_that_fails_leaves_what_was(folder: Path, monkeypatch: pytest.Mo
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr("patina_hooks.search.segments.write_file", full)
+        patch.setattr("patina_hooks.search.index.segments.write_file", full)
         with pytest.raises(OSError, match="No space"):
             upsert(index, {KEYS[0]: (0.0, 0.0, 0.0, 0.0)})
     assert found(index, (1.0, 0.0, 0.0, 0.0), 20) == before

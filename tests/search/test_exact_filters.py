@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from support.memory import Memory
 
 from patina_hooks.corpus.timeline import SESSION_OF_COMMIT
-from patina_hooks.search import filters
-from patina_hooks.search.filters import Filters
+from patina_hooks.search.filters import filters
+from patina_hooks.search.filters.filters import Filters
 from patina_hooks.search.lexical import Words
 from patina_hooks.search.scry import Query
 

@@ -13,12 +13,12 @@ from support.memory import Memory, open_model
 
 from patina_hooks import hookimpl
 from patina_hooks.api import Patina
-from patina_hooks.doctor import examine
 from patina_hooks.errors import IndexUnavailable
-from patina_hooks.plugins import Plugins
-from patina_hooks.search.exact import ExactIndex
-from patina_hooks.sync import synchronise
-from patina_hooks.types import IndexBackendSpec
+from patina_hooks.plugins.manager import Plugins
+from patina_hooks.search.index.exact import ExactIndex
+from patina_hooks.specs.plugins import IndexBackendSpec
+from patina_hooks.upkeep.doctor import examine
+from patina_hooks.upkeep.sync import synchronise
 
 RECIPE = "version: 2\nembedding_model: acme-64\nindex: far\n"
 

@@ -11,10 +11,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.memory import plugins
 
-from patina_hooks.corpus.log import Log
 from patina_hooks.corpus.observations import Changed, Extractors, Place, add_document, store_source
 from patina_hooks.search.lexical import Words
-from patina_hooks.types import Document
+from patina_hooks.specs.values import Document
+from patina_hooks.store.log import Log
 
 TEXTS = (
     "replace the databases with relational storage",

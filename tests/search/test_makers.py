@@ -19,9 +19,9 @@ from support.distributions import Site
 from support.memory import Memory
 from support.shell import Shell
 
-from patina_hooks.corpus.log import Log
 from patina_hooks.models.probes import PROBES_FILE
-from patina_hooks.search.vectors import answering_space
+from patina_hooks.search.index.vectors import answering_space
+from patina_hooks.store.log import Log
 
 MODULE = """
 from patina_hooks import ExtractorSpec, ModelSpec, RuntimeSpec, hookimpl

@@ -9,7 +9,7 @@ import pytest
 from support.memory import Memory
 
 from patina_hooks.errors import IndexDamaged, ModelError, PluginError
-from patina_hooks.plugins import Plugins
+from patina_hooks.plugins.manager import Plugins
 from patina_hooks.search.fusion import WEIGHTS, fuse
 from patina_hooks.search.scry import Hit, Mode
 

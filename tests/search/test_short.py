@@ -23,23 +23,23 @@ from support.dictionary import (
 from support.memory import FAST_RECIPE, Memory
 
 from patina_hooks import IndexBackendSpec, ModelSpec, PackageFile, hookimpl
-from patina_hooks.corpus.log import Log
+from patina_hooks.config.recipe import Recipe
 from patina_hooks.errors import IndexDamaged, ModelError
-from patina_hooks.plugins import Plugins
+from patina_hooks.plugins.manager import Plugins
 from patina_hooks.projection.active import Active, keep_weights, store_active
-from patina_hooks.projection.interface import Trained
 from patina_hooks.projection.weights import described
-from patina_hooks.recipe import Recipe
-from patina_hooks.search.exact import ExactIndex
+from patina_hooks.search.index.exact import ExactIndex
+from patina_hooks.search.index.short import ShortIndex
+from patina_hooks.search.index.vectors import Space, answering_space, projected_space, wanted_space
 from patina_hooks.search.opening import open_model
-from patina_hooks.search.short import ShortIndex
-from patina_hooks.search.vectors import Space, answering_space, projected_space, wanted_space
-from patina_hooks.sync import synchronise
+from patina_hooks.specs.training import Trained
+from patina_hooks.store.log import Log
 from patina_hooks.testing.drawn import arrays, drawn, questions
+from patina_hooks.upkeep.sync import synchronise
 
 if TYPE_CHECKING:
+    from patina_hooks.specs.vectors import Vectors
     from patina_hooks.testing.drawn import Rows
-    from patina_hooks.types import Vectors
 
 LONG, SHORT = 64, 16
 
@@ -164,7 +164,7 @@ class Doll:
 
     @hookimpl
     def patina_register_index_backends(self) -> list[IndexBackendSpec]:
-        opener = "patina_hooks.search.short:ShortIndex"
+        opener = "patina_hooks.search.index.short:ShortIndex"
         return [IndexBackendSpec("short-16", opener, approximate=True, short=16)]
 
 

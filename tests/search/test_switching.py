@@ -22,15 +22,15 @@ from support.twins import make_twin
 
 from patina_hooks import hookimpl
 from patina_hooks.api import Patina
-from patina_hooks.corpus.log import Log
-from patina_hooks.model_types import LocalFile, ModelFile, Role
+from patina_hooks.config.settings import user_file
 from patina_hooks.models.embedding import PieceSize
 from patina_hooks.models.encoding import Encoded, Encoder, open_encoder
-from patina_hooks.plugins import Plugins
-from patina_hooks.search import vectors
-from patina_hooks.search.vectors import Space, answering_space
-from patina_hooks.settings import user_file
-from patina_hooks.sync import SyncReport, synchronise
+from patina_hooks.plugins.manager import Plugins
+from patina_hooks.search.index import vectors
+from patina_hooks.search.index.vectors import Space, answering_space
+from patina_hooks.specs.models import LocalFile, ModelFile, Role
+from patina_hooks.store.log import Log
+from patina_hooks.upkeep.sync import SyncReport, synchronise
 
 if TYPE_CHECKING:
     from patina_hooks.api import Near
@@ -239,7 +239,7 @@ def test_a_model_of_gigabytes_reads_for_seconds_at_a_time(
         return encoder
 
     monkeypatch.setattr(worker, "_opened", slow)
-    monkeypatch.setattr("patina_hooks.search.vectors.time.monotonic", lambda: now)
+    monkeypatch.setattr("patina_hooks.search.index.vectors.time.monotonic", lambda: now)
     memory.write(".patina/oxidize.yaml", SWITCHES["runtime"])
     turns = [0.0]
     while worker.sync(memory, seconds=5).postponed:

@@ -10,12 +10,12 @@ import pytest
 from support.memory import Memory, plugins
 from support.shell import Shell
 
-from patina_hooks.corpus.log import Log
-from patina_hooks.doctor import examine
 from patina_hooks.errors import StateError
 from patina_hooks.search.fusion import WEIGHTS
+from patina_hooks.search.index.vectors import Space, answering_space
 from patina_hooks.search.tuned import Tuned, load_tuned, store_tuned, tuned_for, weights_for
-from patina_hooks.search.vectors import Space, answering_space
+from patina_hooks.store.log import Log
+from patina_hooks.upkeep.doctor import examine
 
 SPACE = Space("fingerprint", "acme-64", "onnx", 64, "exact")
 TITLES_ALONE = {"observation": 0.0, "session": 0.0, "title": 1.0, "vector": 0.0}

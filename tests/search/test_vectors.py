@@ -11,14 +11,14 @@ import pytest
 from support.memory import FAST_RECIPE, Memory, are_probes, memory_of, open_model, plugins
 
 from patina_hooks import ModelSpec, PackageFile, hookimpl
-from patina_hooks.model_types import Role
-from patina_hooks.models.cache import cut_keys
 from patina_hooks.models.encoding import Encoded, Encoder, open_encoder
-from patina_hooks.plugins import Plugins
-from patina_hooks.search import vectors
-from patina_hooks.search.exact import ExactIndex
-from patina_hooks.search.vectors import Space, answering_space
-from patina_hooks.sync import SyncReport, synchronise
+from patina_hooks.plugins.manager import Plugins
+from patina_hooks.search.index import vectors
+from patina_hooks.search.index.exact import ExactIndex
+from patina_hooks.search.index.vectors import Space, answering_space
+from patina_hooks.specs.models import Role
+from patina_hooks.store.embeddings import cut_keys
+from patina_hooks.upkeep.sync import SyncReport, synchronise
 
 SESSION = "20251101-090000"
 
@@ -84,7 +84,7 @@ def twin() -> Plugins:
 def space_of(memory: Memory) -> Space:
     from contextlib import closing
 
-    from patina_hooks.corpus.log import Log
+    from patina_hooks.store.log import Log
 
     with closing(Log(memory.state, create=False)) as log:
         space = answering_space(log)

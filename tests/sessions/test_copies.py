@@ -14,9 +14,9 @@ from sessions.workbench import NOON, NOON_ID, Workbench
 
 import patina_hooks
 from patina_hooks import sessions
+from patina_hooks.config.settings import REPOSITORY_FILE
 from patina_hooks.errors import SessionError, UsageError
 from patina_hooks.git.repository import Repository
-from patina_hooks.settings import REPOSITORY_FILE
 
 START, END = f"session-{NOON_ID}-start", f"session-{NOON_ID}-end"
 

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from sessions.workbench import NOON, NOON_ID
 
 from patina_hooks.errors import SessionError, UsageError
-from patina_hooks.session_ids import TagName
-from patina_hooks.sessions import document
-from patina_hooks.sessions.document import TITLE_LIMIT, Ending, Header
+from patina_hooks.sessions.documents import document
+from patina_hooks.sessions.documents.document import TITLE_LIMIT, Ending, Header
 from patina_hooks.sessions.metrics import Numbers
+from patina_hooks.text.session_ids import TagName
 
 HEADER = Header(
     title="build",

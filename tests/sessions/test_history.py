@@ -19,7 +19,7 @@ from support.history import history_folder
 
 from patina_hooks import sessions
 from patina_hooks.git.repository import Repository
-from patina_hooks.sessions.document import read_facts
+from patina_hooks.sessions.documents.document import read_facts
 from patina_hooks.sessions.metrics import Numbers, measure
 
 HISTORY = history_folder()

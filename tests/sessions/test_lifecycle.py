@@ -13,9 +13,9 @@ from sessions.workbench import NOON, NOON_ID, Workbench
 
 from patina_hooks import sessions
 from patina_hooks.errors import NotARepository, SessionError, UsageError
-from patina_hooks.files import replace_file
 from patina_hooks.git.repository import Repository
-from patina_hooks.sessions import workspace
+from patina_hooks.sessions.documents import workspace
+from patina_hooks.system.files import replace_file
 
 START = f"session-{NOON_ID}-start"
 END = f"session-{NOON_ID}-end"

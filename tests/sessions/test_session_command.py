@@ -134,8 +134,8 @@ def test_the_worker_is_woken_only_where_the_repository_remembers(
 ) -> None:
     from click.testing import CliRunner
 
-    from patina_hooks import worker
     from patina_hooks.commands.session import session_command
+    from patina_hooks.upkeep import worker
 
     woken: list[tuple[Path, Path]] = []
     monkeypatch.setattr(worker, "start_worker", lambda common, tree: woken.append((common, tree)))

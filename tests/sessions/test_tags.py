@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from sessions.workbench import NOON, NOON_ID, Workbench
 
 from patina_hooks.errors import SessionError, UsageError
-from patina_hooks.session_ids import TagName, parse_tag
 from patina_hooks.sessions.tags import check_adapter, create_tag, delete_tag, free_id, session_tags
+from patina_hooks.text.session_ids import TagName, parse_tag
 
 
 @pytest.mark.parametrize(

@@ -7,11 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from patina_hooks.search.exact import ExactIndex
-from patina_hooks.types import IndexStats
+from patina_hooks.search.index.exact import ExactIndex
+from patina_hooks.specs.vectors import IndexStats
 
 if TYPE_CHECKING:
-    from patina_hooks.types import Vectors
+    from patina_hooks.specs.vectors import Vectors
 
 Answer = list[tuple[bytes, float]]
 

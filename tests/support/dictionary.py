@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from patina_hooks.types import VectorIndex
+from patina_hooks.specs.vectors import VectorIndex
 
 DIMENSIONS = 4
 # Some keys end in NUL bytes: a byte string of numpy's drops them.

@@ -20,10 +20,10 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from patina_hooks.settings import user_file
+from patina_hooks.config.settings import user_file
 
 if TYPE_CHECKING:
-    from patina_hooks.types import Vectors
+    from patina_hooks.specs.vectors import Vectors
 
 _WORDS = 4_096
 

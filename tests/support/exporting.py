@@ -16,16 +16,16 @@ from patina_onnx.runtime import open_model
 from safetensors.numpy import load_file, save_file
 from support.twins import TEXTS, Architecture, Twin, make_twin
 
-from patina_hooks.model_types import Pooling, TokenModel
-from patina_hooks.models.choice import RuntimeChoice
+from patina_hooks.models.catalog.choice import RuntimeChoice
 from patina_hooks.models.encoding import Encoder
 from patina_hooks.models.export.graph import Precision
 from patina_hooks.models.export.prove import cosine
 from patina_hooks.models.export.write import export_onnx
+from patina_hooks.specs.models import Pooling, TokenModel
 
 if TYPE_CHECKING:
-    from patina_hooks.model_types import ModelSpec
-    from patina_hooks.types import Vectors
+    from patina_hooks.specs.models import ModelSpec
+    from patina_hooks.specs.vectors import Vectors
 
 LEAST: Final = {"fp32": 0.9999, "int8": 0.99}
 """The least cosine to the source that an export may have."""

@@ -27,9 +27,8 @@ from pathlib import Path
 from support.memory import FAST_RECIPE, Memory, plugins
 from support.sampling import sample_steps
 
-from patina_hooks.corpus import log
 from patina_hooks.git import spool
-from patina_hooks.models import cache
+from patina_hooks.store import embeddings, log
 
 SESSION = "20251101-090000"
 _WRITING = frozenset({"os.rename", "os.remove", "os.mkdir"})
@@ -217,7 +216,7 @@ def _watch(state: Path, step: Callable[[str], object]) -> None:
 
     original = log.connect
     log.connect = connect
-    setattr(cache, "connect", connect)  # noqa: B010 (imported there by name)
+    setattr(embeddings, "connect", connect)  # noqa: B010 (imported there by name)
     sys.addaudithook(audit)
 
 
@@ -256,7 +255,7 @@ def fork(work: Callable[[int], None]) -> tuple[int, str]:
 if __name__ == "__main__":
     import git  # noqa: F401 (every fork would)
 
-    import patina_hooks.search.exact  # noqa: F401
+    import patina_hooks.search.index.exact  # noqa: F401
 
     plugins()
     main(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]))

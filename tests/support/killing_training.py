@@ -16,7 +16,7 @@ from support.killing import copy_to, import_modules_of, in_fork, kill_at, list_s
 from support.memory import Memory, memory_of, plugins
 from support.sampling import sample_steps
 
-from patina_hooks.projection.oxidize import oxidize
+from patina_hooks.training.oxidize import oxidize
 
 MLP = MODEL + "  mine: {type: mlp, layers: [16, 8], epochs: 1}\n"
 WHITENING = MODEL + "  mine: {type: whitening, layers: [32, 24]}\n"
@@ -94,7 +94,7 @@ def _train(place: Path) -> None:
 if __name__ == "__main__":
     import git  # noqa: F401 (every fork would)
 
-    import patina_hooks.search.exact  # noqa: F401
+    import patina_hooks.search.index.exact  # noqa: F401
 
     plugins()
     main(Path(sys.argv[1]), int(sys.argv[2]))

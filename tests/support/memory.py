@@ -14,18 +14,18 @@ from pathlib import Path
 from typing import cast
 
 from patina_hooks.api import Patina
-from patina_hooks.corpus.facts import events_hash
-from patina_hooks.corpus.log import Log
+from patina_hooks.config.recipe import Reading
 from patina_hooks.git.repository import Repository
-from patina_hooks.models.cache import EmbeddingCache
 from patina_hooks.models.encoding import Encoder, open_encoder
 from patina_hooks.models.probes import PROBE_TEXTS
 from patina_hooks.pairs.stored import TrainingPair, training_pairs
-from patina_hooks.plugins import Plugins
+from patina_hooks.plugins.manager import Plugins
 from patina_hooks.projection.active import PROJECTIONS_FOLDER
-from patina_hooks.recipe import Reading
-from patina_hooks.search.vectors import Space, answering_space
-from patina_hooks.sync import SyncReport, synchronise
+from patina_hooks.search.index.vectors import Space, answering_space
+from patina_hooks.store.embeddings import EmbeddingCache
+from patina_hooks.store.facts import events_hash
+from patina_hooks.store.log import Log
+from patina_hooks.upkeep.sync import SyncReport, synchronise
 
 FAST_RECIPE = "version: 2\nembedding_model: acme-64\n"
 QUESTIONS = ("why sqlite", "parse the tree", "session goals", "fix crash in worker")

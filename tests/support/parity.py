@@ -9,12 +9,12 @@ import numpy as np
 from golden import PREFIX
 from support.twins import TEXTS, Twin
 
-from patina_hooks.model_types import ModelSpec, TokenModel
-from patina_hooks.models.choice import RuntimeChoice
+from patina_hooks.models.catalog.choice import RuntimeChoice
 from patina_hooks.models.encoding import Encoder
+from patina_hooks.specs.models import ModelSpec, TokenModel
 
 if TYPE_CHECKING:
-    from patina_hooks.types import Vectors
+    from patina_hooks.specs.vectors import Vectors
 
 
 def spec_of(twin: Twin, runtime: str, **changes: Any) -> ModelSpec:  # noqa: ANN401

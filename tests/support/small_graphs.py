@@ -7,9 +7,9 @@ from pathlib import Path
 
 from patina_usearch.index import GraphIndex
 
-from patina_hooks.hookspecs import hookimpl
-from patina_hooks.plugins import Plugins
-from patina_hooks.types import IndexBackendSpec
+from patina_hooks.plugins.hookspecs import hookimpl
+from patina_hooks.plugins.manager import Plugins
+from patina_hooks.specs.plugins import IndexBackendSpec
 
 NAME = "small-graphs"
 

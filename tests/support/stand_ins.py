@@ -20,11 +20,11 @@ from typing import TYPE_CHECKING, Final
 from safetensors.numpy import load_file, save_file
 from support.twins import DIMENSIONS, LAYERS, Architecture, Twin, make_twin
 
-from patina_hooks.hookspecs import hookimpl
-from patina_hooks.model_types import LocalFile, ModelSpec
 from patina_hooks.models.export.graph import Precision
 from patina_hooks.models.export.write import export_onnx
-from patina_hooks.plugins import Plugins
+from patina_hooks.plugins.hookspecs import hookimpl
+from patina_hooks.plugins.manager import Plugins
+from patina_hooks.specs.models import LocalFile, ModelSpec
 
 if TYPE_CHECKING:
     from patina_mlx.core import mx

@@ -12,19 +12,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from patina_hooks.api import Patina
-from patina_hooks.corpus.log import Log
 from patina_hooks.git.repository import Repository
-from patina_hooks.models.cache import EmbeddingCache
 from patina_hooks.models.encoding import normalise
 from patina_hooks.models.export.prove import cosine
 from patina_hooks.pairs.stored import TrainingPair, pair_kinds, training_pairs
-from patina_hooks.plugins import Plugins
-from patina_hooks.search.vectors import Space, answering_space
-from patina_hooks.sync import synchronise
+from patina_hooks.plugins.manager import Plugins
+from patina_hooks.search.index.vectors import Space, answering_space
+from patina_hooks.store.embeddings import EmbeddingCache
+from patina_hooks.store.log import Log
+from patina_hooks.upkeep.sync import synchronise
 
 if TYPE_CHECKING:
     from patina_hooks.search.scry import Mode
-    from patina_hooks.types import Vectors
+    from patina_hooks.specs.vectors import Vectors
 
     Answer = tuple[str | None, str | None, str]
 

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import numpy as np
 from safetensors.numpy import save_file
 
-from patina_hooks.model_types import LocalFile, ModelSpec
+from patina_hooks.specs.models import LocalFile, ModelSpec
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 from support.memory import Memory
 
-from patina_hooks.corpus.log import Log
 from patina_hooks.git import spool
 from patina_hooks.git.lock import SyncLock
-from patina_hooks.worker import WORKER_LOCK
+from patina_hooks.store.log import Log
+from patina_hooks.upkeep.worker import WORKER_LOCK
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,7 +26,7 @@ WORKER_KEEPS = 300
 def work(memory: Memory) -> None:
     """Run a worker to its end; nobody hears of it."""
     done = subprocess.run(
-        [sys.executable, "-m", "patina_hooks.worker", str(memory.root / ".git"), str(memory.root)],
+        [sys.executable, "-m", "patina_hooks.upkeep.worker", str(memory.root / ".git"), str(memory.root)],
         cwd="/", capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

@@ -12,17 +12,17 @@ import numpy as np
 import pytest
 from support.distributions import Site, importable
 
-from patina_hooks.model_types import ModelSpec, Role, TokenModel, Tokens
-from patina_hooks.models.choice import RuntimeChoice
+from patina_hooks.models.catalog.choice import RuntimeChoice
 from patina_hooks.models.encoding import Encoded, Encoder
-from patina_hooks.plugins import Plugins
+from patina_hooks.plugins.manager import Plugins
+from patina_hooks.specs.models import ModelSpec, Role, TokenModel, Tokens
 from patina_hooks.testing import CHECKS, Check, contract, run_contract
 from patina_hooks.testing.contract import Subject, open_subject, run_check
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from patina_hooks.types import Vectors
+    from patina_hooks.specs.vectors import Vectors
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from patina_hooks.models.export.graph import Graph
 from patina_hooks.models.export.tensors import Tensors
 
 if TYPE_CHECKING:
-    from patina_hooks.types import Vectors
+    from patina_hooks.specs.vectors import Vectors
 
 IDS: Final = "input_ids"
 MASK: Final = "attention_mask"

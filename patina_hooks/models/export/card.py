@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from importlib.metadata import version
 
-from patina_hooks.model_types import ModelSpec
-from patina_hooks.models.entry import as_toml
+from patina_hooks.models.catalog.entry import as_toml
 from patina_hooks.models.export.graph import OPSET
 from patina_hooks.models.export.prove import TOP, Agreement, Proof
 from patina_hooks.models.export.write import Exported
+from patina_hooks.specs.models import ModelSpec
 
 _WEIGHTS = {
     "fp32": "float32",

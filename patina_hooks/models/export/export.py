@@ -9,17 +9,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from patina_hooks.errors import ModelError
-from patina_hooks.model_types import LocalFile, ModelSpec
-from patina_hooks.models.choice import runtime_for
+from patina_hooks.models.catalog.choice import runtime_for
 from patina_hooks.models.encoding import open_files
 from patina_hooks.models.export.card import card
 from patina_hooks.models.export.graph import Precision
 from patina_hooks.models.export.prove import ONNX, Agreement, Proof, open_source, prove
 from patina_hooks.models.export.write import Exported, export_onnx
-from patina_hooks.models.weights import file_hashes, model_files, sha256_of
+from patina_hooks.models.files.weights import file_hashes, model_files, sha256_of
+from patina_hooks.specs.models import LocalFile, ModelSpec
 
 if TYPE_CHECKING:
-    from patina_hooks.plugins import Plugins
+    from patina_hooks.plugins.manager import Plugins
 
 CARD: Final = "README.md"
 MODEL: Final = "model.onnx"

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from onnx import ModelProto, TensorProto
 
-    from patina_hooks.types import Vectors
+    from patina_hooks.specs.vectors import Vectors
 
     Array: TypeAlias = NDArray[np.generic]
     Attribute: TypeAlias = float | Sequence[int]

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from patina_hooks.errors import PatinaError
-from patina_hooks.model_types import ModelSpec, Role
-from patina_hooks.models.choice import runtime_for
+from patina_hooks.models.catalog.choice import runtime_for
 from patina_hooks.models.encoding import Encoder, open_encoder
 from patina_hooks.models.export.texts import TEXTS
 from patina_hooks.models.reading import prefix_of, with_runtimes
+from patina_hooks.specs.models import ModelSpec, Role
 
 if TYPE_CHECKING:
-    from patina_hooks.plugins import Plugins
-    from patina_hooks.types import Vectors
+    from patina_hooks.plugins.manager import Plugins
+    from patina_hooks.specs.vectors import Vectors
 
 ONNX: Final = "onnx"
 TOP: Final = 10

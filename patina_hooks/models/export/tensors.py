@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from patina_hooks.errors import ModelError
 
 if TYPE_CHECKING:
-    from patina_hooks.types import Vectors
+    from patina_hooks.specs.vectors import Vectors
 
 _PREFIX: Final = re.compile(r"(?:model|bert|nomic_bert)\.")
 _HARMLESS: Final = re.compile(r"pooler\.|lm_head\.|cls\.|.*\bposition_ids$|.*\binv_freq$")

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final
 
 from patina_hooks.errors import ModelError
-from patina_hooks.installation import install_command
 from patina_hooks.models.export.configuration import Configuration, read_configuration
 from patina_hooks.models.export.graph import PRECISIONS, Graph, Precision
 from patina_hooks.models.export.tensors import Tensors
+from patina_hooks.plugins.installation import install_command
 
 if TYPE_CHECKING:
     from onnx import ModelProto

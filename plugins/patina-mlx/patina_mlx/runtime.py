@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from patina_hooks.errors import ModelError
-from patina_hooks.model_types import ModelFiles, ModelSpec, Tokens
 from patina_hooks.models.encoding import processors
 from patina_hooks.models.tokenizer import TextTokenizer, open_tokenizer
+from patina_hooks.specs.models import ModelFiles, ModelSpec, Tokens
 from patina_mlx.company import block_of, mask_of, runs
 from patina_mlx.config import read_config
 from patina_mlx.core import mx
@@ -22,7 +22,7 @@ from patina_mlx.tensors import Tensors, read_tensors
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from patina_hooks.types import Vectors
+    from patina_hooks.specs.vectors import Vectors
 
 
 def open_model(model: ModelSpec, files: ModelFiles) -> MlxModel:

@@ -1,7 +1,7 @@
 """The core's trainers with MLX's gradients: kinds "mlx-mlp" and "mlx-residual".
 
-Draws, batches, optimiser, checkpoints and the layouts of weights are those of `patina_hooks.projection.mlp`
-and `.residual`, whose losses are written here for MLX to differentiate.
+Draws, batches, optimiser, checkpoints and the layouts of weights are those of the core's `mlp` and
+`residual`, whose losses are written here for MLX to differentiate.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from collections.abc import Callable
 
 import numpy as np
 
-from patina_hooks.projection import mlp, residual
-from patina_hooks.projection.interface import Trained, TrainingTask, Watch
-from patina_hooks.projection.layers import Tensors
-from patina_hooks.projection.mlp import TripletObjective, Triplets
-from patina_hooks.projection.residual import Contrast, ContrastObjective
+from patina_hooks.specs.training import Trained, TrainingTask, Watch
+from patina_hooks.training.trainers import mlp, residual
+from patina_hooks.training.trainers.layers import Tensors
+from patina_hooks.training.trainers.mlp import TripletObjective, Triplets
+from patina_hooks.training.trainers.residual import Contrast, ContrastObjective
 from patina_mlx.core import mx
 
 _TINY = 1e-24
@@ -41,12 +41,12 @@ class MlxContrastObjective(ContrastObjective):
 
 
 def train_mlp(task: TrainingTask, watch: Watch) -> Trained:
-    """As `patina_hooks.projection.mlp.train`."""
+    """As `patina_hooks.training.trainers.mlp.train`."""
     return mlp.train(task, watch, MlxTripletObjective)
 
 
 def train_residual(task: TrainingTask, watch: Watch) -> Trained:
-    """As `patina_hooks.projection.residual.train`."""
+    """As `patina_hooks.training.trainers.residual.train`."""
     return residual.train(task, watch, MlxContrastObjective)
 
 

@@ -11,12 +11,12 @@ import sys
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Final
 
+from patina_hooks.config.settings import runtime_settings
 from patina_hooks.errors import SettingsError
-from patina_hooks.installation import install_command
-from patina_hooks.settings import runtime_settings
+from patina_hooks.plugins.installation import install_command
 
 if TYPE_CHECKING:
-    from patina_hooks.model_types import ModelSpec
+    from patina_hooks.specs.models import ModelSpec
 
 CPU: Final = "CPUExecutionProvider"
 DIRECTML: Final = "DmlExecutionProvider"

@@ -12,8 +12,8 @@ from contextlib import suppress
 from typing import Final
 
 from patina_hooks.errors import StateError
-from patina_hooks.files import make_private
-from patina_hooks.user_folders import cache_folder
+from patina_hooks.system.files import make_private
+from patina_hooks.system.user_folders import cache_folder
 
 _VARIABLE: Final = "TORCHINDUCTOR_CACHE_DIR"
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from patina_hooks.errors import ModelError
-from patina_hooks.model_types import ModelFiles, ModelSpec, Tokens
 from patina_hooks.models.tokenizer import TextTokenizer, open_tokenizer
+from patina_hooks.specs.models import ModelFiles, ModelSpec, Tokens
 from patina_torch.checkpoint import open_network, positions
 from patina_torch.device import chosen_place
 from patina_torch.packing import Packed, pack
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from transformers import PreTrainedModel
 
-    from patina_hooks.types import Vectors
+    from patina_hooks.specs.vectors import Vectors
 
 _ROLES: Final = ("model", "config", "tokenizer")
 _LAST: Final = -1

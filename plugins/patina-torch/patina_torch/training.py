@@ -10,17 +10,17 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING
 
-from patina_hooks.projection import mlp, residual
-from patina_hooks.projection.interface import Trained, TrainingTask, Watch
-from patina_hooks.projection.layers import Tensors
-from patina_hooks.projection.mlp import TripletObjective, Triplets
-from patina_hooks.projection.residual import Contrast, ContrastObjective
+from patina_hooks.specs.training import Trained, TrainingTask, Watch
+from patina_hooks.training.trainers import mlp, residual
+from patina_hooks.training.trainers.layers import Tensors
+from patina_hooks.training.trainers.mlp import TripletObjective, Triplets
+from patina_hooks.training.trainers.residual import Contrast, ContrastObjective
 from patina_torch.device import chosen_place
 
 if TYPE_CHECKING:
     import torch
 
-    from patina_hooks.types import Vectors
+    from patina_hooks.specs.vectors import Vectors
 
     Leaves = Mapping[str, torch.Tensor]
 
@@ -28,12 +28,12 @@ _TINY = 1e-12
 
 
 def train_mlp(task: TrainingTask, watch: Watch) -> Trained:
-    """As `patina_hooks.projection.mlp.train`; a device that is not there raises `ModelError`."""
+    """As `patina_hooks.training.trainers.mlp.train`; a device that is not there raises `ModelError`."""
     return mlp.train(task, watch, partial(TorchTriplets, device=chosen_place().device))
 
 
 def train_residual(task: TrainingTask, watch: Watch) -> Trained:
-    """As `patina_hooks.projection.residual.train`; a device that is not there raises `ModelError`."""
+    """As `patina_hooks.training.trainers.residual.train`; a device that is not there raises `ModelError`."""
     return residual.train(task, watch, partial(TorchContrast, device=chosen_place().device))
 
 

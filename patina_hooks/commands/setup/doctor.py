@@ -1,0 +1,72 @@
+"""`patina doctor`."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import asdict
+from functools import partial
+from typing import TextIO
+
+import click
+
+from patina_hooks.commands.fresh import opened, say
+from patina_hooks.commands.progress import show_progress
+from patina_hooks.commands.stdout import take_stdout
+from patina_hooks.plugins.calls import PluginCall, limited_calls
+from patina_hooks.plugins.running_calls import running_calls, text_of
+from patina_hooks.text.display import clean_line
+from patina_hooks.upkeep.doctor import Finding, run_checks
+
+_MARKS = {"ok": ("ok", "green"), "warning": ("look", "yellow"), "fault": ("FAULT", "red")}
+
+
+@click.command("doctor")
+@click.option("--json", "as_json", is_flag=True, help="A list for programs.")
+@click.pass_context
+def doctor_command(context: click.Context, as_json: bool) -> None:
+    """Check everything; say what is wrong and what mends it. Exits with 1 where something is at fault."""
+    findings: list[Finding] = []
+    give_up = partial(_give_up, sys.stdout, findings, as_json)
+    with limited_calls(give_up), opened() as patina, show_progress("checks"):
+        # First, for a plugin that hangs would hang here too.
+        for call in running_calls(patina.repository.state):
+            say(f"waiting for {text_of(call)}; try: kill {call.process}")
+        findings.extend(run_checks(patina.repository, patina.plugins))
+    _print(findings, as_json)
+    if any(finding.level == "fault" for finding in findings):
+        context.exit(1)
+
+
+def _print(findings: Sequence[Finding], as_json: bool, stdout: TextIO | None = None) -> None:
+    if as_json:
+        click.echo(json.dumps([asdict(finding) for finding in findings]), file=stdout)
+    else:
+        click.echo("\n".join(_line(finding) for finding in findings), file=stdout)
+
+
+def _give_up(stdout: TextIO, findings: Sequence[Finding], as_json: bool, call: PluginCall) -> None:
+    """Print what the checks gave so far, and end the process: a plugin does not return."""
+    finding = Finding(
+        "plugins",
+        "fault",
+        f"plugin {call.plugin} ({call.action}) did not return within {call.limit:g} s",
+        "the checks that follow were not run",
+        f"PATINA_DISABLE_PLUGINS={call.plugin} patina doctor",
+    )
+    take_stdout(stdout)
+    with suppress(OSError, ValueError):
+        _print([*findings, finding], as_json, stdout)
+        stdout.flush()
+    os._exit(1)
+
+
+def _line(finding: Finding) -> str:
+    mark, colour = _MARKS[finding.level]
+    text = f"{click.style(f'{mark:<5}', fg=colour)} {finding.check:<10} {clean_line(finding.what)}"
+    if finding.why:
+        text += f"\n                 {clean_line(finding.why)}"
+    return text + (f"\n                 mend with: {clean_line(finding.fix)}" if finding.fix else "")

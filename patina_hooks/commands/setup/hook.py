@@ -1,0 +1,41 @@
+"""`patina hook EVENT`: what the pre-commit framework runs in place of our own hooks."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+import click
+
+
+@click.command("hook", context_settings={"ignore_unknown_options": True})
+@click.argument("event")
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def hook_command(event: str, arguments: tuple[str, ...]) -> None:
+    """Tell the worker of a git EVENT and come back at once.
+
+    Never fails and never prints: git must not notice. `patina install` puts hooks in place that cost a
+    tenth of this; here is what the pre-commit framework can run.
+    """
+    from patina_hooks.upkeep.worker import switched_off
+
+    if not switched_off(os.environ):
+        _notify(event, arguments)
+
+
+def _notify(event: str, arguments: tuple[str, ...]) -> None:
+    from patina_hooks.errors import PatinaError
+    from patina_hooks.git import spool
+    from patina_hooks.git.discovery import find_work_tree
+    from patina_hooks.git.repository import STATE_FOLDER
+    from patina_hooks.system.files import make_private
+    from patina_hooks.upkeep.worker import start_worker
+
+    with suppress(PatinaError, OSError, ValueError):
+        work_tree, common = find_work_tree(Path.cwd())
+        state = common / STATE_FOLDER
+        make_private(state)
+        with suppress(OSError):  # a full disk: the worker looks at the refs all the same
+            spool.append(state, spool.Event(event, arguments))
+        start_worker(common, work_tree)

@@ -1,0 +1,91 @@
+"""`patina init`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from patina_hooks.commands.fresh import opened, say, say_fault
+from patina_hooks.commands.progress import show_progress
+from patina_hooks.commands.setup.install import installed
+from patina_hooks.commands.state.sync import summary
+from patina_hooks.config.recipe import DEFAULT_TEXT, RECIPE_FILE, load_recipe
+from patina_hooks.errors import PluginError
+from patina_hooks.git.hooks import install
+from patina_hooks.git.repository import Repository
+from patina_hooks.models.catalog.choice import running_elsewhere
+from patina_hooks.sessions.documents.workspace import Workspace
+from patina_hooks.system.files import replace_file
+
+if TYPE_CHECKING:
+    from patina_hooks.api import Patina
+
+IGNORE_FILE = ".patina/.gitignore"
+
+
+@click.command("init")
+@click.option("--no-hooks", is_flag=True, help="Leave the git hooks alone.")
+@click.option("--no-sync", is_flag=True, help="Leave the first sync to the next event.")
+def init_command(no_hooks: bool, no_sync: bool) -> None:
+    """Make this repository remember: recipe, hooks, first sync.
+
+    Running it again changes nothing that is already there.
+    """
+    with opened() as patina:
+        root = patina.repository.root
+        if write_recipe(root):
+            click.echo(f"wrote {RECIPE_FILE} (commit it: the team shares one recipe)")
+        if ignore_local(patina.repository):
+            click.echo(f"wrote {IGNORE_FILE} (commit it too)")
+        runtime = load_recipe(root).runtime.rpartition("/")[2]
+        if runtime in running_elsewhere(patina.plugins):
+            say(f"the recipe says runtime: {runtime}: texts are sent to the server that your settings name")
+        if not no_hooks:
+            for line in installed(install(patina.repository)):
+                click.echo(line)
+        if not no_sync:
+            with show_progress("first sync") as progress:
+                report = patina.sync(progress=progress)
+            if report is not None:
+                click.echo(f"read {summary(report)}")
+                for fault in report.faults:
+                    say_fault(fault)
+                say_languages(patina)
+    click.echo('ask it something: patina scry "why did we ..."')
+
+
+def say_languages(patina: Patina) -> None:
+    """Say in one line that much of the history is in a language that the model does not read."""
+    from patina_hooks.models.catalog.languages import language_remark
+    from patina_hooks.store.log import Log
+
+    try:
+        model = patina.plugins.model(load_recipe(patina.repository.root).model)
+    except PluginError:
+        return  # which is a fault of the report
+    with Log(patina.repository.state, create=False) as log:
+        remark = language_remark(log.connection, model, patina.plugins)
+    if remark:
+        say(f"{remark[0]}; try: {remark[1]}")
+
+
+def ignore_local(repository: Repository) -> bool:
+    """Keep git from what is one work tree's own; True where the file had to be written."""
+    workspace = Workspace.of(repository)
+    if workspace.read(IGNORE_FILE) is not None:
+        return False
+    workspace.write(IGNORE_FILE, "/local/\n")
+    return True
+
+
+def write_recipe(root: Path) -> bool:
+    """Write the default recipe where there is none. Raises `SettingsError` where there is an invalid one."""
+    load_recipe(root)
+    path = root / RECIPE_FILE
+    if path.exists() or path.is_symlink():
+        return False
+    replace_file(path, DEFAULT_TEXT.encode())
+    path.chmod(0o644)
+    return True

@@ -1,0 +1,59 @@
+"""`patina sync`."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+import click
+
+from patina_hooks.commands.fresh import opened, say_fault
+from patina_hooks.commands.progress import show_progress
+from patina_hooks.errors import StateError
+from patina_hooks.git.hooks import repair
+from patina_hooks.git.repository import Repository
+from patina_hooks.text.display import count
+from patina_hooks.upkeep.sync import SyncReport
+
+
+@click.command("sync")
+@click.option("--full", is_flag=True, help="Derive everything anew (cached embeddings stay).")
+def sync_command(full: bool) -> None:
+    """Bring the memory in line with the repository now."""
+    with opened() as patina, show_progress("sync") as progress:
+        report = patina.sync(full=full, progress=progress)
+        _repair_hooks(patina.repository)
+    if report is not None:
+        click.echo(summary(report))
+        for fault in report.faults:
+            say_fault(fault)
+
+
+def _repair_hooks(repository: Repository) -> None:
+    with suppress(StateError):  # a folder that may not be written: `patina doctor` names it
+        if repaired := repair(repository):
+            click.echo(
+                f"hooks installed again, another tool had removed them: {', '.join(repaired)}", err=True
+            )
+
+
+def summary(report: SyncReport) -> str:
+    """What a sync did, in one line."""
+    parts = [
+        text
+        for number, text in (
+            (report.commits, count(report.commits, "new commit")),
+            (report.gone, count(report.gone, "commit") + " gone"),
+            (report.sessions, count(report.sessions, "session") + " changed"),
+            (report.added, count(report.added, "observation") + " in"),
+            (report.removed, count(report.removed, "observation") + " out"),
+            (report.encoded, count(report.encoded, "text") + " embedded"),
+            (report.cut, f"{report.cut:,} longer than the model reads"),
+            (report.pending, count(report.pending, "text") + _pending(report)),
+        )
+        if number
+    ]
+    return f"{', '.join(parts) or 'nothing new'} ({report.seconds:.2f} s)"
+
+
+def _pending(report: SyncReport) -> str:
+    return " pending" if report.postponed else " pending, without a vector until the model can be had"

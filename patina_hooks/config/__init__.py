@@ -1,0 +1,1 @@
+"""Settings, recipe and other data of users and repositories, validated where it is read."""

@@ -1,0 +1,93 @@
+"""What models find: the same questions, asked of the vectors of each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from patina_hooks.evaluation.channels import gather_side_by_side, rankings
+from patina_hooks.evaluation.metrics import worth_of
+from patina_hooks.evaluation.results import Answer, SetResult
+from patina_hooks.models.embedding import embed as embed_texts
+from patina_hooks.search.fusion import WEIGHTS
+from patina_hooks.store.embeddings import EmbeddingCache
+
+if TYPE_CHECKING:
+    from patina_hooks.evaluation.channels import Evidence
+    from patina_hooks.evaluation.embeddings import Embeddings
+    from patina_hooks.evaluation.query_sets.mining import QuerySet
+    from patina_hooks.models.encoding import Encoder
+    from patina_hooks.search.index.vectors import Space
+
+    Progress = Callable[[str, int, int], None]
+
+CHANNELS: Final = ("hybrid", "vector")
+"""What is compared: what `patina scry` answers, and what the model finds without the help of words."""
+
+_SECONDS: Final = 4
+_FEWEST: Final = 8
+_MOST: Final = 1_024
+
+
+def waiting(state: Path, space: Space, sets: Iterable[QuerySet]) -> dict[bytes, str]:
+    """The texts, by key, that must be embedded before this space can answer these sets; in the order of their
+    keys, hashes, so that every part of them has about the same mixture of lengths."""
+    texts = {piece.key: piece.text for one in sets for piece in one.pieces}
+    with closing(EmbeddingCache(state, space.fingerprint)) as cache:
+        return {key: texts[key] for key in cache.missing(sorted(texts), space.dimensions)}
+
+
+def embed(
+    state: Path,
+    space: Space,
+    texts: Mapping[bytes, str],
+    open_encoder: Callable[[], Encoder],
+    per_second: float,
+    progress: Callable[[int, int], None],
+) -> None:
+    """Put vectors of these texts into the cache, a few seconds' work at a time: what is there stays, however
+    this ends. per_second: about how many the model reads. Raises as the encoder does."""
+    keys = list(texts)
+    if not keys:
+        return
+    encoder = open_encoder()
+    size = min(_MOST, max(_FEWEST, int(per_second * _SECONDS)))
+    with closing(EmbeddingCache(state, space.fingerprint)) as cache:
+        for start in range(0, len(keys), size):
+            chunk = keys[start : start + size]
+            embed_texts(cache, encoder, chunk, [texts[key] for key in chunk], role="passage")
+            progress(start + len(chunk), len(keys))
+
+
+def ask(
+    sets: Sequence[QuerySet],
+    schema: Sequence[str],
+    embeddings: Mapping[str, Embeddings],
+    progress: Progress = lambda *_: None,
+) -> dict[str, list[SetResult]]:
+    """Name -> how well each set is answered with these vectors, in `CHANNELS`, fused by the usual weights.
+
+    schema: see `patina_hooks.evaluation.history.History`.
+    """
+    found: dict[str, list[SetResult]] = {name: [] for name in embeddings}
+    done, total = 0, sum(map(len, sets))
+    for one in sets:
+        answers: dict[str, list[Answer]] = {name: [] for name in embeddings}
+        for evidence in gather_side_by_side(one, schema, list(embeddings.values())):
+            for name, seen in zip(embeddings, evidence, strict=True):
+                answers[name].append(_answer(one, seen))
+            done += 1
+            progress("measuring answers", done, total)
+        for name, given in answers.items():
+            found[name].append(SetResult(one.name, tuple(given)))
+    return found
+
+
+def _answer(query_set: QuerySet, evidence: Evidence) -> Answer:
+    # Weights that were tuned here were tuned on one model's vectors: they would favour it.
+    ranked = rankings(query_set, evidence, WEIGHTS)
+    query = evidence.query
+    worths = {channel: worth_of(ranked[channel], query.relevant) for channel in CHANNELS}
+    return Answer(query.id, query.cluster, worths)

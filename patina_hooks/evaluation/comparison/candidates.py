@@ -1,0 +1,111 @@
+"""What is compared: a model in a runtime, or why it cannot run here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
+
+from patina_hooks.config.configuration import configuration
+from patina_hooks.config.recipe import Recipe
+from patina_hooks.errors import PluginError, UsageError
+from patina_hooks.models.catalog.choice import provider_of
+from patina_hooks.models.encoding import choose
+from patina_hooks.models.files.weights import model_files
+from patina_hooks.search.index.vectors import Space, wanted_space
+
+if TYPE_CHECKING:
+    from patina_hooks.api import Patina
+    from patina_hooks.plugins.manager import Plugins
+    from patina_hooks.specs.models import ModelSpec
+
+_IN: Final = "@"
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A model in a runtime. name: as it was asked for, `MODEL` or `MODEL@RUNTIME`.
+
+    space: whose vectors it makes, None where it cannot run here. bytes: of its files, 0 where it has none of
+    its own. error, remedy: why it cannot run, and the command that mends that.
+    """
+
+    name: str
+    spec: ModelSpec
+    space: Space | None
+    bytes: int = 0
+    error: str = ""
+    remedy: str = ""
+
+
+def candidates(patina: Patina, names: Sequence[str], runtime: str = "") -> list[Candidate]:
+    """Each in its order. names: `MODEL` or `MODEL@RUNTIME`; runtime: for those that name none.
+
+    The model of the repository's recipe is read as that says, in its runtime; any other in its own way, in
+    the one that "auto" takes. Raises `PluginError` for a name that no plugin provides, `UsageError` where
+    nothing stands beside an @ or two mean the same; a model that cannot run here is no error.
+    """
+    # Vectors are read from the cache: the index does not matter, nor whether its plugin is here.
+    recipe = replace(configuration(patina.repository).recipe or Recipe(), index=Recipe().index)
+    plugins, found = patina.plugins, []
+    for name in names:
+        model, own = _parts(name)
+        spec = plugins.model(model)
+        wanted = _wanted(recipe, plugins, spec, model)
+        found.append(_candidate(patina, name, spec, _in_runtime(wanted, own or runtime)))
+    _refuse_twins(plugins, found)
+    return found
+
+
+def _parts(name: str) -> tuple[str, str]:
+    """Its model, and its runtime or ""."""
+    model, between, runtime = name.rpartition(_IN) if _IN in name else (name, "", "")
+    if between and not (model and runtime):
+        raise UsageError(
+            f"{name!r} names no {'runtime' if model else 'model'}: expected MODEL or MODEL@RUNTIME",
+            hint=f"patina models explain {model}" if model else "patina models list",
+        )
+    return model, runtime
+
+
+def _wanted(recipe: Recipe, plugins: Plugins, spec: ModelSpec, model: str) -> Recipe:
+    try:
+        is_the_recipes = plugins.model(recipe.model) is spec
+    except PluginError:
+        is_the_recipes = False
+    return recipe if is_the_recipes else Recipe(model=model)
+
+
+def _in_runtime(recipe: Recipe, runtime: str) -> Recipe:
+    """What is asked for here stands in no line of the recipe."""
+    if not runtime:
+        return recipe
+    lines = {key: line for key, line in recipe.lines.items() if key not in ("runtime", "embedding_model")}
+    return replace(recipe, runtime=runtime, lines=lines)
+
+
+def _candidate(patina: Patina, name: str, spec: ModelSpec, recipe: Recipe) -> Candidate:
+    try:
+        space = wanted_space(patina.plugins, recipe, patina.repository.state)
+        # As it is run: for a runtime that runs elsewhere the model itself lists no files, not even none.
+        run, _ = choose(patina.plugins, recipe.model, recipe.runtime, reading=recipe.reading)
+        paths = set(model_files(run, space.runtime).values())
+    except PluginError as error:
+        return Candidate(name, spec, None, error=str(error), remedy=error.hint)
+    return Candidate(name, spec, space, sum(path.stat().st_size for path in paths))
+
+
+def _refuse_twins(plugins: Plugins, found: Sequence[Candidate]) -> None:
+    """What opens them is compared: a runtime may be named with its plugin or without."""
+    seen: dict[object, str] = {}
+    for one in found:
+        same: object = one.name
+        if one.space:
+            runtime = plugins.runtime(provider_of(one.spec, one.space.runtime))
+            same = (one.space.fingerprint, runtime.opener)
+        if same in seen:
+            raise UsageError(
+                f"{seen[same]} and {one.name} are the same model in the same runtime",
+                hint=f"patina models explain {one.spec.name}",
+            )
+        seen[same] = one.name

@@ -1,0 +1,167 @@
+"""A comparison end to end: costs first, which also show what can run; then whether runtimes of the same files
+agree; then vectors; then answers.
+
+The index that answers is not touched. Vectors go into the ordinary cache, so that nothing is embedded twice,
+an interrupted comparison goes on where it was, and a switch to one of these models finds them there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from functools import cache, partial
+from typing import TYPE_CHECKING
+
+from patina_hooks.errors import ModelError, PluginError, StateError
+from patina_hooks.evaluation.comparison.agreement import TEXTS, agree, embedded
+from patina_hooks.evaluation.comparison.answers import ask, embed, waiting
+from patina_hooks.evaluation.comparison.results import Comparison, Row, lacking
+from patina_hooks.evaluation.comparison.speed import Speed, measure, sample
+from patina_hooks.evaluation.embeddings import load_embeddings
+from patina_hooks.evaluation.evaluate import mine
+from patina_hooks.evaluation.history import read_history
+from patina_hooks.search.opening import open_space
+from patina_hooks.store.log import Log
+from patina_hooks.text.display import count
+
+if TYPE_CHECKING:
+    from patina_hooks.api import Patina
+    from patina_hooks.evaluation.comparison.candidates import Candidate
+    from patina_hooks.evaluation.embeddings import Embeddings
+    from patina_hooks.evaluation.history import History
+    from patina_hooks.evaluation.query_sets.mining import QuerySet
+    from patina_hooks.search.index.vectors import Space
+    from patina_hooks.specs.vectors import Vectors
+
+    Progress = Callable[[str, int, int], None]
+    Say = Callable[[str], None]
+
+
+def compare(
+    patina: Patina,
+    candidates: Sequence[Candidate],
+    *,
+    progress: Progress = lambda *_: None,
+    say: Say = lambda _: None,
+) -> Comparison:
+    """Measure these on the memory as the last sync left it, each by its own vectors, without a projection.
+
+    say: told beforehand what will be embedded, and about how long that takes. A candidate that fails is a row
+    with an error. Raises `StateError` where there are no texts at all.
+    """
+    with Log(patina.repository.state, create=False) as log, log.reading() as connection:
+        history, texts = read_history(connection), sample(log)
+    if not texts:
+        raise StateError("there are no texts to measure with", hint="git commit; patina session start TITLE")
+    sets = [one for one in mine(history) if one]
+    rows = _agreed(_timed(candidates, texts, progress), texts[:TEXTS], progress)
+    if sets:
+        rows = _answered(patina, rows, sets, history, progress, say)
+    sessions = len({query.cluster for one in sets for query in one.queries})
+    lacks = lacking(sessions, len(history.sessions), len(history.commits))
+    return Comparison(tuple(rows), history.events_hash, len(texts), sessions, lacks)
+
+
+def _timed(candidates: Sequence[Candidate], texts: Sequence[str], progress: Progress) -> list[Row]:
+    speeds = measure({one.name: one.space for one in candidates if one.space}, texts, progress)
+    return [_row(one, speeds.get(one.name)) for one in candidates]
+
+
+def _row(candidate: Candidate, found: Speed | PluginError | None) -> Row:
+    if isinstance(found, Speed):
+        return Row(candidate, found)
+    if found is None:
+        return Row(candidate, error=candidate.error, remedy=candidate.remedy)
+    return Row(candidate, error=str(found), remedy=found.hint)
+
+
+def _agreed(rows: Sequence[Row], texts: Sequence[str], progress: Progress) -> list[Row]:
+    """The same rows, each beside the first before it that has the same vectors in the cache."""
+    done: list[Row] = []
+    vectors: dict[str, Vectors] = {}
+    shared = _shared(rows)
+    for row in rows:
+        space = shared.get(row.name)
+        if space is None:
+            done.append(row)
+            continue
+        progress("comparing runtimes", len(vectors), len(shared))
+        try:
+            vectors[row.name] = embedded(space, texts)
+            done.append(_beside(row, space, done, vectors))
+        except ModelError as error:
+            done.append(_gone_wrong(row, error))
+    return done
+
+
+def _shared(rows: Sequence[Row]) -> dict[str, Space]:
+    """By name, those whose fingerprint another one has, too."""
+    spaces = {row.name: space for row, space in _running(rows)}
+    fingerprints = [space.fingerprint for space in spaces.values()]
+    return {name: space for name, space in spaces.items() if fingerprints.count(space.fingerprint) > 1}
+
+
+def _beside(row: Row, space: Space, earlier: Sequence[Row], vectors: Mapping[str, Vectors]) -> Row:
+    for other, its in _running(earlier):
+        if its.fingerprint == space.fingerprint:
+            return replace(row, agreement=agree(other.name, vectors[other.name], vectors[row.name]))
+    return row
+
+
+def _answered(
+    patina: Patina,
+    rows: Sequence[Row],
+    sets: Sequence[QuerySet],
+    history: History,
+    progress: Progress,
+    say: Say,
+) -> list[Row]:
+    state = patina.repository.state
+    own = [(row, space) for row, space in _running(rows) if not row.agreement]
+    _announce([(row, waiting(state, space, sets)) for row, space in own], say)
+    seen: dict[str, Embeddings] = {}
+    done = {row.name: row for row in rows}
+    for row, space in _running(rows):
+        if row.agreement and not done[row.agreement.to].error:
+            continue
+        try:
+            done[row.name], seen[row.name] = _embedded(patina, row, space, sets, progress)
+        except PluginError as error:
+            done[row.name] = _gone_wrong(row, error)
+    found = ask(sets, history.schema, seen, progress)
+    return [replace(row, sets=tuple(found.get(row.name, ()))) for row in done.values()]
+
+
+def _gone_wrong(row: Row, error: PluginError) -> Row:
+    return replace(row, error=str(error), remedy=error.hint)
+
+
+def _running(rows: Iterable[Row]) -> list[tuple[Row, Space]]:
+    return [(row, row.candidate.space) for row in rows if row.candidate.space and not row.error]
+
+
+def _embedded(
+    patina: Patina, row: Row, space: Space, sets: Sequence[QuerySet], progress: Progress
+) -> tuple[Row, Embeddings]:
+    state = patina.repository.state
+    encoder = cache(partial(open_space, patina.plugins, space, state))
+    texts = waiting(state, space, sets)
+    rate = row.speed.texts_per_second if row.speed else 0
+    embed(state, space, texts, encoder, rate, partial(progress, f"embedding {row.name}"))
+    return replace(row, embedded=len(texts)), load_embeddings(state, space, sets, encoder, progress)
+
+
+def _announce(rows: Iterable[tuple[Row, Mapping[bytes, str]]], say: Say) -> None:
+    """What will be embedded and, at the rate that was measured, about how long it takes."""
+    for row, texts in rows:
+        if texts and row.speed:
+            seconds = sum(map(len, texts.values())) / row.speed.characters_per_second
+            say(f"{row.name}: {count(len(texts), 'text')} to embed, {about(seconds)}; what is done stays")
+
+
+def about(seconds: float) -> str:
+    """In words: "about 40 s", "about 5 min", "about 3 h"."""
+    for unit, length in (("h", 3600), ("min", 60)):
+        if seconds >= 2 * length:
+            return f"about {seconds / length:.0f} {unit}"
+    return f"about {max(1.0, seconds):.0f} s"

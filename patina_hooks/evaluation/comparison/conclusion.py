@@ -1,0 +1,92 @@
+"""What a developer may conclude from a comparison, in words, and never more than the figures hold."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from patina_hooks.evaluation.intervals import ERROR
+from patina_hooks.text.display import count
+
+if TYPE_CHECKING:
+    from patina_hooks.evaluation.comparison.agreement import Agreement
+    from patina_hooks.evaluation.comparison.results import Comparison, Row
+    from patina_hooks.evaluation.intervals import Interval
+
+_AS_FAST: Final = 1.25
+"""Rates nearer than this are no difference: as much passes between two runs on a machine with other work."""
+
+
+def conclude(comparison: Comparison) -> list[str]:
+    """A sentence for each model beside the reference; [] for one alone. What is claimed of several holds
+    together: each claim has its share of the error that one alone may have."""
+    reference = comparison.reference
+    if reference is None:
+        return []
+    others = [row for row in comparison.measured if row is not reference]
+    error = claim_error(comparison)
+    return [f"{_found(comparison, reference, row, error)}; {_speed(comparison, row)}." for row in others]
+
+
+def claim_error(comparison: Comparison) -> float:
+    """How often the interval of a claim may miss."""
+    return ERROR / max(1, len(comparison.answered) - 1)
+
+
+def _found(comparison: Comparison, reference: Row, row: Row, error: float) -> str:
+    if row.agreement:
+        return _shared(row.name, row.agreement)
+    both = f"{row.name} and {reference.name}"
+    hybrid, vector = (
+        comparison.difference(row, channel, "mrr", error=error) for channel in ("hybrid", "vector")
+    )
+    if hybrid is None or vector is None or not comparison.questions:
+        return f"What {both} find was not compared"
+    if hybrid.low is None:
+        return f"It cannot be told whether {row.name} finds more than {reference.name}: too few sessions ask"
+    asked = f"on {comparison.asked}"
+    if _is_sure(hybrid):
+        more = "more" if hybrid.is_above_zero else "less"
+        return f"{row.name} finds {more} than {reference.name}: MRR@10 {in_words(hybrid)} {asked}"
+    return f"{both} cannot be told apart {asked}: MRR@10 {in_words(hybrid)}{_but(vector)}"
+
+
+def _shared(name: str, found: Agreement) -> str:
+    figures = f"least cosine {found.least:.5f} on {count(found.texts, 'text')}"
+    if found.holds:
+        return f"{name} shares its vectors with {found.to} by fingerprint: {figures}"
+    return (
+        f"WARNING: {name} does not give the vectors of {found.to}, though both have the same files:"
+        f" {figures}. Index with neither before `patina doctor` passes with each as the recipe's runtime"
+    )
+
+
+def _but(vector: Interval) -> str:
+    """Words may make up for what a model does not see."""
+    if not _is_sure(vector):
+        return ""
+    more = "more" if vector.is_above_zero else "less"
+    return f", though by vectors alone the former finds {more}, {in_words(vector)}"
+
+
+def _is_sure(difference: Interval) -> bool:
+    return difference.is_above_zero or difference.is_below_zero
+
+
+def in_words(difference: Interval) -> str:
+    """ "+0.040 (+0.010 to +0.070)"."""
+    if difference.low is None or difference.high is None:
+        return f"{difference.value:+.3f}"
+    return f"{difference.value:+.3f} ({difference.low:+.3f} to {difference.high:+.3f})"
+
+
+def _speed(comparison: Comparison, row: Row) -> str:
+    """Beside the row that the sentence names."""
+    named = row.agreement.to if row.agreement else ""
+    beside = next((one for one in comparison.rows if one.name == named), None)
+    ratio = comparison.ratio(row, "texts_per_second", beside)
+    if ratio is None:
+        return "how fast it reads is not known"
+    if 1 / _AS_FAST < ratio < _AS_FAST:
+        return "it is about as fast"
+    times = max(ratio, 1 / ratio)
+    return f"it is {times:.{0 if times >= 10 else 1}f} times {'faster' if ratio > 1 else 'slower'}"

@@ -1,0 +1,211 @@
+"""A comparison for eyes: the lines that `patina models compare` prints, and its picture."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Final
+
+from patina_hooks.evaluation.comparison.answers import CHANNELS
+from patina_hooks.evaluation.comparison.conclusion import claim_error, conclude, in_words
+from patina_hooks.evaluation.comparison.results import ALL, METRICS
+from patina_hooks.evaluation.metrics import CUTOFF
+from patina_hooks.evaluation.picture import Bar, Group, bars, stacked
+from patina_hooks.text.display import clean_line, count, size
+
+if TYPE_CHECKING:
+    from patina_hooks.evaluation.comparison.results import Comparison, Row
+    from patina_hooks.evaluation.intervals import Interval
+
+_NAMES: Final = {"mrr": f"MRR@{CUTOFF}", "ndcg": f"nDCG@{CUTOFF}", "recall": f"recall@{CUTOFF}"}
+_LONGEST: Final = 20  # characters of a label in a picture
+_GAP: Final = "..."
+_LAST: Final = (8, 9, 7, 10, 6, 11, 5, 12, 4, 13, 3, 14)
+"""How many of them are a long name's last ones: the first number that does."""
+
+_Table = list[Sequence[str]]
+_Labels = Mapping[str, str]
+
+
+def page(comparison: Comparison) -> Iterator[str]:
+    """Line by line: answers, costs, what could not be measured, and what follows from it."""
+    if comparison.questions:
+        yield from _answers(comparison)
+        yield ""
+    if comparison.measured:
+        yield from _costs(comparison)
+        yield ""
+    if any(row.agreement for row in comparison.measured):
+        yield from _agreements(comparison)
+        yield ""
+    if comparison.failed:
+        yield from _failed(comparison)
+        yield ""
+    if comparison.lacks:
+        yield comparison.lacks
+    yield from map(clean_line, conclude(comparison))
+    if len(comparison.answered) > 1 and not comparison.lacks:
+        yield _caution(comparison)
+
+
+def _answers(comparison: Comparison) -> Iterator[str]:
+    reference = comparison.reference
+    several = len(comparison.answered) > 1
+    to = f", and the difference to {clean_line(reference.name)}" if reference and several else ""
+    yield f"ANSWERS to {comparison.asked} that weigh the same{to}"
+    table: _Table = [("", "", *_NAMES.values())]
+    for channel in CHANNELS:
+        for row in comparison.answered:
+            figures = (_figure(comparison, row, channel, metric, ALL) for metric in METRICS)
+            table.append((channel, clean_line(row.name), *figures))
+    yield from _aligned(table)
+    yield ""
+    yield f"BY SET, {_NAMES['mrr']} of hybrid, which is what search answers"
+    by_set: _Table = [("", "", *(clean_line(row.name) for row in comparison.answered))]
+    for name, n in comparison.sets.items():
+        figures = (_figure(comparison, row, "hybrid", "mrr", name) for row in comparison.answered)
+        by_set.append((name, str(n), *figures))
+    yield from _aligned(by_set)
+
+
+def _figure(comparison: Comparison, row: Row, channel: str, metric: str, name: str) -> str:
+    value = comparison.figure(row, channel, metric, name).value
+    gain = comparison.difference(row, channel, metric, name)
+    return f"{value:.3f}  {in_words(gain)}" if gain else f"{value:.3f}"
+
+
+def _costs(comparison: Comparison) -> Iterator[str]:
+    texts = count(comparison.sample, "text")
+    yield f"COSTS on this machine, with {texts} of this repository; medians of processes of their own"
+    table: _Table = [("", "runtime", "texts/s", "cold start", "memory", "files", "length", "licence")]
+    for row in comparison.measured:
+        space = row.candidate.space
+        table.append((
+            clean_line(row.name),
+            clean_line(space.runtime) if space else "",
+            _cost(comparison, row, "texts_per_second"),
+            _cost(comparison, row, "cold_start"),
+            _cost(comparison, row, "memory"),
+            _cost(comparison, row, "bytes"),
+            str(space.dimensions) if space else "",
+            clean_line(row.candidate.spec.licence) or "-",
+        ))  # fmt: skip
+    yield from _aligned(table)
+
+
+def _cost(comparison: Comparison, row: Row, name: str) -> str:
+    value, ratio = row.cost(name), comparison.ratio(row, name)
+    if value is None:
+        return "-"
+    if name == "texts_per_second":
+        told = f"{value:,.0f}" if value >= 10 else f"{value:.2g}"
+    else:
+        told = f"{value:.2f} s" if name == "cold_start" else size(int(value))
+    return told if ratio is None or row is comparison.reference else f"{told}  x{ratio:.2g}"
+
+
+def _agreements(comparison: Comparison) -> Iterator[str]:
+    yield "THE SAME FILES in another runtime: the cache keeps their vectors once; here each embeds by itself"
+    table: _Table = [("", "beside", "texts", "least cosine", "mean cosine", "of the ten nearest, the same")]
+    for row in comparison.measured:
+        if found := row.agreement:
+            figures = (str(found.texts), f"{found.least:.5f}", f"{found.mean:.5f}", f"{found.overlap:.1%}")
+            table.append((clean_line(row.name), clean_line(found.to), *figures))
+    yield from _aligned(table)
+
+
+def _caution(comparison: Comparison) -> str:
+    """How many chances to be lucky the page shows, and which of them the sentences allow for."""
+    others = len(comparison.answered) - 1
+    shown = others * (len(CHANNELS) * len(METRICS) + len(comparison.sets))
+    told = (
+        f"The tables show {count(shown, 'difference')}, each with a 95 % interval of its own: of twenty, one"
+    )
+    if others == 1:
+        return f"{told} seems sure by chance alone."
+    return (
+        f"{told} seems sure by chance alone. What is said of {others} models above has intervals of"
+        f" {100 - 100 * claim_error(comparison):.4g} %, so that it holds together."
+    )
+
+
+def _failed(comparison: Comparison) -> Iterator[str]:
+    yield "NOT COMPARED, since they cannot run here"
+    for row in comparison.failed:
+        yield f"  {clean_line(row.name)}: {clean_line(row.error)}"
+        if row.remedy:
+            yield f"    try: {clean_line(row.remedy)}"
+
+
+def _aligned(table: _Table) -> Iterator[str]:
+    widths = [max(len(row[column]) for row in table) for column in range(len(table[0]))]
+    for row in table:
+        yield "  " + "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()
+
+
+# --- the picture ------------------------------------------------------------------------------------
+
+
+def picture(comparison: Comparison) -> str:
+    """An SVG picture: what each model finds, how much more than the first, and what it costs."""
+    labels = _labels([row.name for row in comparison.measured])
+    return stacked([*_answers_drawn(comparison, labels), *_costs_drawn(comparison, labels)])
+
+
+def _answers_drawn(comparison: Comparison, labels: _Labels) -> Iterator[str]:
+    reference = comparison.reference
+    if reference is None or not comparison.questions:
+        return
+    about = f"{comparison.asked}, 95 % intervals, events {comparison.events_hash[:16]}"
+    means = []
+    for channel, told in (("hybrid", "hybrid: what search answers"), ("vector", "vectors alone")):
+        figures = ((row, comparison.figure(row, channel, "mrr")) for row in comparison.answered)
+        means.append(Group(told, tuple(_bar(labels, row, figure) for row, figure in figures)))
+    yield bars(f"{_NAMES['mrr']} over all questions", means, note=about)
+    if len(comparison.answered) > 1:
+        title = f"{_NAMES['mrr']} of hybrid, beside {reference.name}"
+        gains = [*_gains_drawn(comparison, reference, labels)]
+        yield bars(title, gains, note=f"{about}; above zero: finds more")
+
+
+def _gains_drawn(comparison: Comparison, reference: Row, labels: _Labels) -> Iterator[Group]:
+    """By set. The reference stands first in the first group: so a model has one colour in all pictures."""
+    first = [Bar(labels[reference.name], 0.0)]
+    for name in (ALL, *comparison.sets):
+        gains = ((row, comparison.difference(row, "hybrid", "mrr", name)) for row in comparison.answered)
+        yield Group(name, (*first, *(_bar(labels, row, gain) for row, gain in gains if gain)))
+        first = []
+
+
+def _bar(labels: _Labels, row: Row, figure: Interval) -> Bar:
+    return Bar(labels[row.name], figure.value, figure.low, figure.high)
+
+
+def _costs_drawn(comparison: Comparison, labels: _Labels) -> Iterator[str]:
+    """All of them so that less is better; those with answers first, so that they keep their colours."""
+    ordered = sorted(comparison.measured, key=lambda row: not row.sets)
+    timed = [(row, row.speed) for row in ordered if row.speed]
+    for title, costs in (
+        ("Milliseconds a text", [(row, 1_000 / one.texts_per_second) for row, one in timed]),
+        ("Cold start to the first vector, seconds", [(row, one.cold_start) for row, one in timed]),
+        ("Peak memory, gigabytes", [(row, one.memory / 1e9) for row, one in timed if one.memory]),
+    ):
+        if costs:
+            drawn = Group("", tuple(Bar(labels[row.name], value) for row, value in costs))
+            yield bars(title, [drawn], note="less is better; medians on this machine")
+
+
+def _labels(names: Sequence[str]) -> _Labels:
+    """Name -> label, no two alike: a picture has little room, and a colour goes by its label.
+
+    Long names lose the middle, such a one that they stay apart; where none is, they are numbered.
+    """
+    for last in _LAST:
+        labels = {name: _label(clean_line(name), last) for name in names}
+        if len(set(labels.values())) == len(labels):
+            return labels
+    return {name: _label(f"{place} {clean_line(name)}", _LAST[0]) for place, name in enumerate(names, 1)}
+
+
+def _label(name: str, last: int) -> str:
+    first = _LONGEST - len(_GAP) - last
+    return name if len(name) <= _LONGEST else f"{name[:first]}{_GAP}{name[-last:]}"

@@ -1,0 +1,93 @@
+"""A model in its own process (see `probe`), as the process that started it sees it.
+
+A model that brings its process down takes nothing else with it.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import asdict
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, Final
+
+from patina_hooks.errors import ModelError
+
+if TYPE_CHECKING:
+    from patina_hooks.search.index.vectors import Space
+
+    Hear = Callable[[], Any]
+    """What the process says next, see `patina_hooks.evaluation.comparison.probe`."""
+
+_SIGKILL: Final = 9  # Windows has no name for it
+
+
+@contextmanager
+def probed(space: Space, texts: Sequence[str], *, vectors: bool = False) -> Iterator[Hear]:
+    """The model of this space, opened elsewhere, and asked what it costs to read these texts, or for their
+    vectors. The process ends with the block, and with this process, whatever happens.
+
+    To hear it raises `ModelError` where it says why it failed, or ended without a word.
+    """
+    asked = {
+        "model": space.model, "runtime": space.runtime, "reading": asdict(space.reading),
+        "texts": texts, "vectors": vectors,
+    }  # fmt: skip
+    with tempfile.TemporaryFile() as remarks, _process(remarks) as process:
+        _ask(process, json.dumps(asked).encode())
+        yield lambda: _heard(process, remarks)
+
+
+@contextmanager
+def _process(remarks: IO[bytes]) -> Iterator[subprocess.Popen[bytes]]:
+    with subprocess.Popen(
+        [sys.executable, "-m", "patina_hooks.evaluation.comparison.probe"],
+        cwd=Path(sys.executable).anchor,  # never the repository: with -m Python imports from there
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=remarks,
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def _ask(process: subprocess.Popen[bytes], request: bytes) -> None:
+    """Its stdin stays open: at the end of that it knows that nobody listens any more."""
+    assert process.stdin is not None  # noqa: S101 (a pipe was asked for)
+    try:
+        process.stdin.write(request + b"\n")
+        process.stdin.flush()
+    except BrokenPipeError:  # it is gone, which is heard of later
+        with suppress(BrokenPipeError):
+            process.stdin.close()
+
+
+def _heard(process: subprocess.Popen[bytes], remarks: IO[bytes]) -> Any:  # noqa: ANN401 (JSON is what it is)
+    assert process.stdout is not None  # noqa: S101 (a pipe was asked for)
+    line = process.stdout.readline()
+    if not line:
+        raise ModelError(f"its process {_end(process.wait())}{_last(remarks)}")
+    told = json.loads(line)
+    if "error" in told:
+        raise ModelError(told["error"], hint=told["hint"])
+    return told
+
+
+def _end(code: int) -> str:
+    """How a process ended; the usual reason of a kill from outside is that memory ran out."""
+    if code == -_SIGKILL:
+        return "was killed: it may need more memory than there is"
+    return f"was ended by signal {-code}" if code < 0 else f"ended with exit code {code}"
+
+
+def _last(remarks: IO[bytes]) -> str:
+    remarks.seek(0)
+    lines = remarks.read().decode("utf-8", "replace").split("\n")
+    last = next((line.strip() for line in reversed(lines) if line.strip()), "")
+    return f": {last}" if last else ""

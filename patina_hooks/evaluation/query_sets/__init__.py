@@ -1,0 +1,1 @@
+"""Where the queries of an evaluation come from."""

@@ -1,0 +1,122 @@
+"""Questions whose answer is a file: a commit's message -> the paths that it changed.
+
+Rolling: a question sees only commits of an earlier second and the files that were there then, so that
+neither the commit itself nor anything later helps to find its files.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from itertools import groupby
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from patina_hooks.evaluation.history import History, PastCommit, Piece
+from patina_hooks.evaluation.query_sets.mining import (
+    SHORTEST,
+    Candidates,
+    Query,
+    QuerySet,
+    Wanted,
+    chosen,
+    linked,
+    query_id,
+)
+
+if TYPE_CHECKING:
+    from patina_hooks.evaluation.query_sets.mining import Flags
+
+MOST_PATHS: Final = 50
+HOTTEST: Final = 10
+_USUAL: Final = Wanted()
+
+
+def commit_files(history: History, wanted: Wanted = _USUAL) -> QuerySet:
+    """All files."""
+    return _Walk(history, "commit_files", wanted).query_set()
+
+
+def commit_files_cold(history: History, wanted: Wanted = _USUAL) -> QuerySet:
+    """Without the ten files that most commits touch: easily guessed, and rarely looked for."""
+    touched = Counter(path for commit in history.commits if speaks(commit) for path in commit.paths)
+    hottest = sorted(touched, key=lambda path: (-touched[path], path))[:HOTTEST]
+    return _Walk(history, "commit_files_cold", wanted, frozenset(hottest)).query_set()
+
+
+def speaks(commit: PastCommit) -> bool:
+    """Whether its message tells something of its paths; of more than fifty it tells little of any."""
+    return not commit.bookkeeping and len(commit.paths) <= MOST_PATHS
+
+
+@dataclass(slots=True)
+class _Walk:
+    """Through the commits, oldest first, with what is known at each."""
+
+    history: History
+    name: str
+    wanted: Wanted
+    left_out: Collection[str] = ()
+    units: dict[str, int] = field(default_factory=dict)
+    pieces: list[Piece] = field(default_factory=list)
+    links: list[list[int]] = field(default_factory=list)
+    touches: list[int] = field(default_factory=list)
+    present: Flags = field(init=False)
+
+    def query_set(self) -> QuerySet:
+        paths = {path for commit in self.history.commits for path in commit.paths}.difference(self.left_out)
+        self.units = {path: unit for unit, path in enumerate(sorted(paths))}
+        self.present = np.zeros(len(self.units), np.bool_)
+        queries = chosen(self._queries(), self.wanted)
+        links = linked(self.links)
+        return QuerySet(
+            name=self.name,
+            units=tuple(self.units),
+            titles=tuple(self.units),
+            pieces=tuple(self.pieces),
+            link_pieces=links[0],
+            link_units=links[1],
+            touches=np.array(self.touches, np.intp),
+            queries=queries,
+            rolling=True,
+        )
+
+    def _queries(self) -> Iterator[Query]:
+        for _, second in groupby(self.history.commits, key=lambda commit: commit.committed):
+            commits = list(second)
+            yield from (query for commit in commits if (query := self._query(commit)))
+            for commit in commits:
+                self._learn(commit)
+
+    def _query(self, commit: PastCommit) -> Query | None:
+        if not self.wanted.takes(commit.committed) or not speaks(commit) or len(commit.message) < SHORTEST:
+            return None
+        touched = [self.units[path] for path in commit.paths if path in self.units]
+        relevant = frozenset(unit for unit in touched if self.present[unit])
+        if not relevant:
+            return None
+        return Query(
+            id=query_id(self.name, commit.oid),
+            text=commit.message,
+            relevant=relevant,
+            cluster=commit.session or _day(commit.committed),
+            when=commit.committed,
+            seen=len(self.pieces),
+            touched=len(self.touches),
+            candidates=Candidates.of(self.present),
+        )
+
+    def _learn(self, commit: PastCommit) -> None:
+        touched = {self.units[path]: there for path, there in commit.paths.items() if path in self.units}
+        self.present[list(touched)] = list(touched.values())
+        if speaks(commit):
+            self.touches += sorted(touched)
+            self.pieces += commit.pieces
+            self.links += [sorted(touched) for _ in commit.pieces]
+
+
+def _day(moment: int) -> str:
+    return datetime.fromtimestamp(moment, timezone.utc).strftime("%Y-%m-%d")

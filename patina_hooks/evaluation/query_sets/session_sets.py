@@ -1,0 +1,221 @@
+"""Questions whose answer is a session: mined from what people wrote of a session elsewhere.
+
+What a question was made of is hidden from everything that could answer it: from words, from vectors, from
+titles, and from the counts that tell how common a word is.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import replace
+from itertools import accumulate, pairwise
+from typing import Final
+
+import numpy as np
+
+from patina_hooks.evaluation.history import History, PastSession, Piece
+from patina_hooks.evaluation.query_sets.mining import (
+    SHORTEST,
+    Candidates,
+    Query,
+    QuerySet,
+    Wanted,
+    chosen,
+    linked,
+    query_id,
+)
+
+SHORTEST_CONTEXT: Final = 30
+SUBSTANCE: Final = frozenset({"decision", "pattern", "work", "challenge"})
+_USUAL: Final = Wanted()
+_SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[^a-z])")
+
+
+class _Corpus:
+    """The sessions' documents: their titles, if `titled`, and the pieces that `shown` says yes to."""
+
+    def __init__(self, history: History, shown: Callable[[Piece], bool], *, titled: bool = True) -> None:
+        self.sessions = history.sessions
+        self.units = {session.id: unit for unit, session in enumerate(self.sessions)}
+        self._titles = [session.title if titled else "" for session in self.sessions]
+        self._owned = [[piece for piece in session.pieces if shown(piece)] for session in self.sessions]
+        self._pieces = [piece for owned in self._owned for piece in owned]
+        self._said = _Texts([piece.text for piece in self._pieces])
+        self._called = _Texts(self._titles)
+        self._firsts = list(accumulate(map(len, self._owned), initial=0))
+        touched = [[unit] * (1 + session.commits) for unit, session in enumerate(self.sessions)]
+        self._touches = np.array([unit for one in touched for unit in one], np.intp)
+
+    def query(self, identity: Sequence[str], text: str, answers: Iterable[str], asker: PastSession) -> Query:
+        """A question of one session, which sees everything. identity: what makes it this one."""
+        return self.query_at(identity, text, answers, asker.id, asker.started)
+
+    def query_at(
+        self, identity: Sequence[str], text: str, answers: Iterable[str], cluster: str, when: int
+    ) -> Query:
+        return Query(
+            id=query_id(*identity),
+            text=text,
+            relevant=frozenset(self.units[session] for session in answers),
+            cluster=cluster,
+            when=when,
+            seen=len(self._pieces),
+            touched=len(self._touches),
+        )
+
+    def without(self, query: Query, texts: Collection[str], keys: Collection[bytes] = ()) -> Query:
+        """The question, with every piece and title hidden from it that says one of these texts, in whatever
+        case, whole or (unless it is a mere word) within more; and every piece that has one of these keys."""
+        masked = {number for text in texts for number in self._said.repeats(text)}
+        if keys:
+            masked |= {number for number, piece in enumerate(self._pieces) if piece.key in keys}
+        untitled = frozenset(unit for text in texts for unit in self._called.repeats(text))
+        return replace(query, masked=frozenset(masked), untitled=untitled)
+
+    def query_set(self, name: str, queries: Iterable[Query], wanted: Wanted) -> QuerySet:
+        """Those questions whose answer is left something to be found by."""
+        links = linked((unit,) for unit, owned in enumerate(self._owned) for _ in owned)
+        return QuerySet(
+            name=name,
+            units=tuple(self.units),
+            titles=tuple(self._titles),
+            pieces=tuple(self._pieces),
+            link_pieces=links[0],
+            link_units=links[1],
+            touches=self._touches,
+            queries=chosen((query for query in _merged(queries) if self._answerable(query)), wanted),
+        )
+
+    def _answerable(self, query: Query) -> bool:
+        return any(
+            number not in query.masked
+            for unit in query.relevant
+            for number in range(self._firsts[unit], self._firsts[unit + 1])
+        )
+
+
+class _Texts:
+    """Many texts, to be asked which of them say something."""
+
+    def __init__(self, texts: Sequence[str]) -> None:
+        folded = [text.casefold() for text in texts]
+        self._whole: dict[str, list[int]] = {}
+        for number, text in enumerate(folded):
+            self._whole.setdefault(text, []).append(number)
+        # One long text, since searching it once costs a tenth of searching each. No text holds NUL.
+        self._joined = "\0".join(folded)
+        self._starts = list(accumulate((len(text) + 1 for text in folded), initial=0))
+
+    def repeats(self, text: str) -> set[int]:
+        """The texts that are this one in whatever case, or hold it, unless it is a mere word or nothing."""
+        wanted = text.casefold()
+        found = set(self._whole.get(wanted, ())) if wanted else set()
+        place = self._joined.find(wanted) if len(wanted) >= SHORTEST else -1
+        while place >= 0:
+            number = bisect_right(self._starts, place) - 1
+            found.add(number)
+            place = self._joined.find(wanted, self._starts[number + 1])
+        return found
+
+
+def context(history: History, wanted: Wanted = _USUAL) -> QuerySet:
+    """What a session first says of the one before it -> the one before it.
+
+    All that sessions say of earlier ones is hidden, and the session that asks is no candidate.
+    """
+    corpus = _Corpus(history, lambda piece: piece.kind != "context")
+
+    def queries() -> Iterator[Query]:
+        for before, session in pairwise(corpus.sessions):
+            told = next((piece.text for piece in session.pieces if piece.kind == "context"), "")
+            if len(told) >= SHORTEST_CONTEXT:
+                text = _first_sentence(told)
+                query = corpus.query(("context", session.id, text), text, [before.id], session)
+                candidates = np.ones(len(corpus.units), np.bool_)
+                candidates[corpus.units[session.id]] = False
+                yield replace(query, candidates=Candidates.of(candidates))
+
+    return corpus.query_set("context", queries(), wanted)
+
+
+def commit_session(history: History, wanted: Wanted = _USUAL) -> QuerySet:
+    """A commit's message -> the sessions whose tags hold it, among session documents alone.
+
+    Hidden: whatever says the commit's subject, or is a line of its message, or of a copy's.
+    """
+    corpus = _Corpus(history, lambda _: True)
+
+    def queries() -> Iterator[Query]:
+        for commit in history.commits:
+            answers = [session for session in commit.ranges if session in corpus.units]
+            text = commit.message
+            if answers and not commit.bookkeeping and len(text) >= SHORTEST:
+                identity = ("commit_session", text)
+                query = corpus.query_at(identity, text, answers, max(answers), commit.committed)
+                said = [*commit.pieces, *commit.reworded]
+                subjects = [piece.text for piece in said if piece.kind == "commit"]
+                yield corpus.without(query, subjects, {piece.key for piece in said})
+
+    return corpus.query_set("commit_session", queries(), wanted)
+
+
+def goal(history: History, wanted: Wanted = _USUAL) -> QuerySet:
+    """A session's title and goals -> the session by its body; titles and goals of all are hidden, and so is
+    whatever repeats them."""
+    corpus = _Corpus(history, lambda piece: piece.kind != "goal", titled=False)
+
+    def queries() -> Iterator[Query]:
+        for session in corpus.sessions:
+            goals = [piece.text for piece in session.pieces if piece.kind == "goal"]
+            aims = list(dict.fromkeys(filter(None, [session.title, *goals])))
+            text = "\n".join(aims)
+            if len(text) >= SHORTEST:
+                yield corpus.without(corpus.query(("goal", text), text, [session.id], session), aims)
+
+    return corpus.query_set("goal", queries(), wanted)
+
+
+def held_out(history: History, wanted: Wanted = _USUAL) -> QuerySet:
+    """One observation of substance of each session, by hash -> the session.
+
+    Those texts are hidden everywhere, from every question, whoever else says them.
+    """
+    taken = {session.id: _taken(session) for session in history.sessions}
+    keys = {piece.key for piece in taken.values() if piece}
+    corpus = _Corpus(history, lambda piece: piece.key not in keys)
+
+    def queries() -> Iterator[Query]:
+        for session in corpus.sessions:
+            if piece := taken[session.id]:
+                query = corpus.query(("held_out", piece.text), piece.text, [session.id], session)
+                yield corpus.without(query, [piece.text])
+
+    return corpus.query_set("held_out", queries(), wanted)
+
+
+def _merged(queries: Iterable[Query]) -> Iterator[Query]:
+    """Questions of the same words are one, with all their answers; the first tells the rest."""
+    found: dict[str, Query] = {}
+    for query in queries:
+        first = found.get(query.id, query)
+        found[query.id] = replace(first, relevant=first.relevant | query.relevant)
+    return iter(found.values())
+
+
+def _first_sentence(text: str) -> str:
+    """The first sentence, with the next ones while it is too short to ask anything."""
+    said = ""
+    for sentence in _SENTENCE.split(" ".join(text.split())):
+        said = f"{said} {sentence}".strip()
+        if len(said) >= SHORTEST_CONTEXT:
+            break
+    return said
+
+
+def _taken(session: PastSession) -> Piece | None:
+    """The piece whose key, a hash of its text, is the lowest: nobody's choice."""
+    told = [piece for piece in session.pieces if piece.kind in SUBSTANCE]
+    worth = [piece for piece in told if len(piece.text) >= SHORTEST_CONTEXT]
+    return min(worth, key=lambda piece: piece.key, default=None)

@@ -1,0 +1,185 @@
+"""Questions of one's own: a JSON file, answered by `scry` itself.
+
+    [{"query": "why did we choose sqlite", "relevant": ["20251103-090000", "src/log.rs"]}]
+
+What is relevant is named exactly: a session's id, a commit's full id, the path of a session document, or the
+path of a file, which an answer meets that is the message of a commit that touched it.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from patina_hooks.config.parsing import parse_json
+from patina_hooks.errors import StateError, UsageError
+from patina_hooks.evaluation.metrics import Worth, worth
+from patina_hooks.evaluation.query_sets.mining import query_id
+from patina_hooks.evaluation.results import Answer, SetResult
+from patina_hooks.store.log import Log
+
+if TYPE_CHECKING:
+    from patina_hooks.api import Patina
+    from patina_hooks.search.scry import Hit
+
+USER_SET: Final = "queries"
+
+_EXAMPLE: Final = '{"query": "why sqlite", "relevant": ["20251103-090000"]}'
+_MOST_BYTES: Final = 20_000_000
+_MOST_HITS: Final = 200
+_MOST_PATHS: Final = 50
+_RRF: Final = 60
+
+Names = frozenset[str]
+"""What an answer is called: a session's id, a commit's, a path."""
+
+
+@dataclass(frozen=True, slots=True)
+class UserQuery:
+    """One entry of the file. entry: its place in it, from 1."""
+
+    entry: int
+    query: str
+    relevant: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Corpus:
+    """accepted: what is named -> the names of answers that meet it. recent, popular: sessions so."""
+
+    accepted: Mapping[str, Names]
+    recent: Sequence[Names]
+    popular: Sequence[Names]
+
+
+def read_user_queries(path: Path) -> list[UserQuery]:
+    """Raises `UsageError` that names file, entry and what is wanted."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(_MOST_BYTES + 1)
+        if len(data) > _MOST_BYTES:
+            raise UsageError(f"{path} is larger than {_MOST_BYTES // 1_000_000} MB")
+        entries = parse_json(data.decode("utf-8-sig"))
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise UsageError(f"{path} is no JSON: {error}", hint=f"a list of entries like {_EXAMPLE}") from error
+    if not isinstance(entries, list) or not entries:
+        raise UsageError(f"{path}: wants a list of entries", hint=f"[{_EXAMPLE}]")
+    return [_entry(path, number, entry) for number, entry in enumerate(entries, 1)]
+
+
+def ask_user_set(patina: Patina, path: Path, progress: Callable[[str, int, int], None]) -> SetResult:
+    """Ask every question of a file. Raises `UsageError` for an invalid file and for a document that it names
+    and the memory does not hold; `StateError` where vectors cannot answer."""
+    queries = read_user_queries(path)
+    with Log(patina.repository.state, create=False) as log, log.reading() as connection:
+        corpus = _corpus(connection, queries, path)
+    answers = []
+    for done, query in enumerate(queries, 1):
+        hits = patina.search(query.query, limit=_MOST_HITS, on_fault=_refuse)
+        worths = {channel: _worth(names, query, corpus) for channel, names in _rankings(hits, corpus).items()}
+        identity = query_id(USER_SET, query.query, *sorted(query.relevant))
+        answers.append(Answer(identity, identity, worths))
+        progress("asking", done, len(queries))
+    return SetResult(USER_SET, tuple({answer.id: answer for answer in answers}.values()))
+
+
+def _entry(path: Path, number: int, entry: object) -> UserQuery:
+    where = f"{path}, entry {number}"
+    if not isinstance(entry, dict):
+        raise UsageError(f"{where}: wants an object, not {json.dumps(entry)[:60]}", hint=_EXAMPLE)
+    if unknown := sorted(set(entry) - {"query", "relevant"}):
+        raise UsageError(f"{where}: unknown key {unknown[0]!r}", hint="the keys are query and relevant")
+    query, relevant = entry.get("query"), entry.get("relevant")
+    if not isinstance(query, str) or not query.strip():
+        raise UsageError(f"{where}: 'query' wants a text that is not empty", hint=_EXAMPLE)
+    if not isinstance(relevant, list) or not relevant or not all(isinstance(one, str) for one in relevant):
+        wanted = "a list of session ids, commit ids or paths, at least one"
+        raise UsageError(f"{where}: 'relevant' wants {wanted}", hint=_EXAMPLE)
+    return UserQuery(number, query, tuple(dict.fromkeys(relevant)))
+
+
+def _corpus(connection: sqlite3.Connection, queries: Sequence[UserQuery], path: Path) -> _Corpus:
+    accepted = {name: _meets(connection, name) for query in queries for name in query.relevant}
+    for query in queries:
+        if absent := [name for name in query.relevant if not accepted[name]]:
+            raise UsageError(
+                f"{path}, entry {query.entry}: the memory holds no {', '.join(map(repr, absent))}",
+                hint="patina session list; git log --format=%H",
+            )
+    rows = connection.execute(
+        "SELECT id, path, (SELECT count(*) FROM session_commit WHERE session = id) FROM session"
+        " ORDER BY id DESC"
+    ).fetchall()
+    popular = sorted(rows, key=lambda row: -row[2])
+    return _Corpus(accepted, [_named(*row[:2]) for row in rows], [_named(*row[:2]) for row in popular])
+
+
+def _meets(connection: sqlite3.Connection, name: str) -> Names:
+    """The names of answers that meet what is named; none where nothing has that name."""
+    for ask in (
+        "SELECT 1 FROM session WHERE id = ?",
+        "SELECT 1 FROM commits WHERE oid = ?",
+        "SELECT 1 FROM document WHERE path = ?",
+    ):
+        if connection.execute(ask, (name,)).fetchone():
+            return frozenset([name])
+    rows = connection.execute(
+        "SELECT c.oid FROM path p JOIN change h ON h.path_id = p.id JOIN commits c ON c.id = h.commit_id"
+        " WHERE p.path = ? AND (SELECT count(*) FROM change n WHERE n.commit_id = c.id) <= ?",
+        (name, _MOST_PATHS),
+    )
+    return frozenset(row[0] for row in rows)
+
+
+def _rankings(hits: Sequence[Hit], corpus: _Corpus) -> Mapping[str, Sequence[Names]]:
+    names = [_named(hit.session, hit.commit, hit.path, *hit.also_commits) for hit in hits]
+    bm25, vector = _by_channel(hits, "observation"), _by_channel(hits, "vector")
+    return {
+        "hybrid": names,
+        "rrf": [names[place] for place in _fused(bm25, vector)],
+        "vector": [names[place] for place in vector],
+        "bm25": [names[place] for place in bm25],
+        "recent": corpus.recent,
+        "popularity": corpus.popular,
+    }
+
+
+def _by_channel(hits: Sequence[Hit], channel: str) -> list[int]:
+    """The places of the hits that a channel found, its best first."""
+    found = [place for place, hit in enumerate(hits) if channel in hit.channels]
+    return sorted(found, key=lambda place: -hits[place].channels[channel])
+
+
+def _fused(*lists: Sequence[int]) -> list[int]:
+    scores: dict[int, float] = {}
+    for ranked in lists:
+        for rank, place in enumerate(ranked, 1):
+            scores[place] = scores.get(place, 0.0) + 1 / (_RRF + rank)
+    return sorted(scores, key=lambda place: (-scores[place], place))
+
+
+def _worth(ranking: Sequence[Names], query: UserQuery, corpus: _Corpus) -> Worth:
+    return worth(list(_right(ranking, query, corpus)), len(query.relevant))
+
+
+def _right(ranking: Sequence[Names], query: UserQuery, corpus: _Corpus) -> Iterator[bool]:
+    """Whether each answer meets something that none before it has met."""
+    open_ = set(query.relevant)
+    for names in ranking:
+        met = {name for name in open_ if names & corpus.accepted[name]}
+        open_ -= met
+        yield bool(met)
+
+
+def _named(*names: str | None) -> Names:
+    return frozenset(name for name in names if name)
+
+
+def _refuse(why: str) -> None:
+    raise StateError(why, hint="patina doctor")

@@ -1,0 +1,137 @@
+"""The entry of a model in `models.toml`, written; `patina_hooks.models.catalog.user` reads it."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from patina_hooks.errors import ModelError, SettingsError, UsageError
+from patina_hooks.git.lock import SyncLock
+from patina_hooks.models.catalog.user import NAME, parse_models, user_models, user_models_file
+from patina_hooks.plugins.calls import BUILTIN
+from patina_hooks.specs.models import LocalFile, ModelSpec
+from patina_hooks.system.files import replace_file
+
+if TYPE_CHECKING:
+    from patina_hooks.plugins.manager import Plugins
+
+_OPTIONAL: Final = (
+    "layer",
+    "query_prefix",
+    "passage_prefix",
+    "task",
+    "matryoshka",
+    "matryoshka_norm",
+    "licence",
+    "revision",
+    "batch_invariant",
+    "description",
+    "parameters",
+    "languages",
+    "one_by_one",
+)
+"""Keys that an entry has where they are not as usual, in this order."""
+
+
+def refuse_name(plugins: Plugins, name: str, option: str) -> None:
+    """Raises where no entry can have that name: `UsageError` where it is no name, `ModelError` where a plugin
+    has a model of it, `SettingsError` where models.toml has. option: of the command line, for the hint.
+    """
+    if not NAME.fullmatch(name):
+        raise UsageError(
+            f"{name!r} cannot be the name of a model: wants a letter or digit, then at most 63 letters,"
+            " digits, '.', '_' or '-'",
+            hint=f"{option} {_nearest(name)}",
+        )
+    for info in plugins.info():
+        if info.name != BUILTIN and name in info.provides.get("models", ()):
+            raise ModelError(
+                f"the plugin {info.name} has a model {name} already; with two of one name, a recipe that says"
+                " it could mean either",
+                hint=f"choose another name: {option} OTHER",
+            )
+    if any(known.name == name for known in user_models()):
+        raise _taken(name, hint=f"choose another name: {option} OTHER")
+
+
+def add_model(spec: ModelSpec) -> Path:
+    """Write the model to the end of models.toml; where that is. A file that is a link stays one.
+
+    One process at a time, so that none takes out what another wrote. Raises `SettingsError` where the file
+    has the name or cannot be read, OSError where it cannot be written.
+    """
+    path = user_models_file()
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with SyncLock(path.with_name(f".{path.name}.lock")):
+        before = _read(path)
+        if any(known.name == spec.name for known in parse_models(before, str(path))):
+            raise _taken(spec.name, hint="choose another name")
+        after = f"{before.rstrip()}\n\n{as_toml(spec)}".lstrip()
+        written = next(one for one in parse_models(after, str(path)) if one.name == spec.name)
+        if written != spec:
+            raise SettingsError(f"the model {spec.name} cannot be written to {path} as it is")
+        replace_file(path.resolve(), after.encode())
+    return path
+
+
+def as_toml(spec: ModelSpec) -> str:
+    """The entry of a model whose files are the user's own."""
+    lines = [f"[{_key(spec.name)}]", f"dimensions = {spec.dimensions}", f"max_tokens = {spec.max_tokens}"]
+    lines.append(f"pooling = {_text(spec.pooling)}")
+    lines += [f"{key} = {_value(getattr(spec, key))}" for key in _OPTIONAL if _differs(spec, key)]
+    for runtime, files in spec.runtimes.items():
+        lines += ["", f"[{_key(spec.name)}.files.{_key(runtime)}]"]
+        for role, file in files.items():
+            assert isinstance(file, LocalFile)  # noqa: S101 (describe_folder makes no others)
+            path = f"path = {_text(str(file.path))}, sha256 = {_text(file.sha256)}"
+            lines.append(f"{_key(role)} = {{{path}}}")
+    return "\n".join(lines) + "\n"
+
+
+def _nearest(name: str) -> str:
+    """A name that can be, as like it as may be."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("._-")[:64] or "OTHER"
+
+
+def _taken(name: str, hint: str) -> SettingsError:
+    return SettingsError(f"{user_models_file()} has a model {name} already", hint=hint)
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text("utf-8")
+    except FileNotFoundError:
+        return ""
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path}: cannot be read: {error}") from error
+
+
+# --- TOML -------------------------------------------------------------------------------------------
+
+
+def _differs(spec: ModelSpec, key: str) -> bool:
+    """Whether the model says other than what holds where it says nothing."""
+    usual = next(field.default for field in fields(ModelSpec) if field.name == key)
+    return bool(getattr(spec, key) != usual)
+
+
+def _value(value: object) -> str:
+    if isinstance(value, range):
+        return f"{{from = {value.start}}}"
+    if isinstance(value, tuple | list):
+        return f"[{', '.join(map(_value, value))}]"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return _text(value) if isinstance(value, str) else str(value)
+
+
+def _text(value: str) -> str:
+    """A basic string: JSON's escapes are TOML's, but for DEL, which JSON leaves as it is."""
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007F")
+
+
+def _key(name: str) -> str:
+    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else _text(name)

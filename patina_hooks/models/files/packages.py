@@ -1,0 +1,77 @@
+"""Files that installed distributions carry: found where they were installed, never imported.
+
+A distribution installed in the usual way is found through its record. One installed editable (PEP 660)
+has its files elsewhere: they are looked for beside the package that `importlib` would import, and only
+taken inside the folder that the distribution's own `direct_url.json` (PEP 610) names as editable.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from importlib.machinery import PathFinder
+from importlib.metadata import Distribution, PackageNotFoundError, distribution
+from pathlib import Path, PurePosixPath
+
+from patina_hooks.errors import ModelError
+from patina_hooks.plugins.installation import install_command, reinstall_command
+from patina_hooks.specs.models import PackageFile
+
+
+def packaged(file: PackageFile) -> Path:
+    """Where the file lies; `ModelError` where its distribution or it is absent."""
+    inner = PurePosixPath(file.path)
+    if inner.is_absolute() or ".." in inner.parts or "\\" in file.path or not inner.parts:
+        raise ModelError(f"{file.distribution}: {file.path!r} is not a path inside a distribution")
+    try:
+        owner = distribution(file.distribution)
+    except PackageNotFoundError:
+        raise ModelError(
+            f"the distribution {file.distribution}, which holds {file.path}, is not installed",
+            hint=install_command(file.distribution),
+        ) from None
+    installed = Path(str(owner.locate_file(file.path))).absolute()
+    if installed.is_file():
+        return installed
+    editable = _editable(owner, inner)
+    if editable is not None and editable.is_file():
+        return editable
+    raise ModelError(
+        f"{file.distribution} {owner.version} is installed, but its file {file.path} is absent",
+        hint=reinstall(file),
+    )
+
+
+def reinstall(file: PackageFile) -> str:
+    """The command that brings the file back as it was published."""
+    try:
+        wanted = f"{file.distribution}=={distribution(file.distribution).version}"
+    except PackageNotFoundError:
+        wanted = file.distribution
+    return reinstall_command(wanted)
+
+
+def _editable(owner: Distribution, inner: PurePosixPath) -> Path | None:
+    root = _editable_root(owner)
+    # The path-based finder looks a top-level package up without importing it.
+    found = PathFinder.find_spec(inner.parts[0]) if root and len(inner.parts) > 1 else None
+    for folder in (found.submodule_search_locations if found else None) or ():
+        path = Path(folder, *inner.parts[1:])
+        if root and path.resolve().is_relative_to(root):
+            return path
+    return None
+
+
+def _editable_root(owner: Distribution) -> Path | None:
+    # Only for what is not where its record says.
+    from urllib.parse import unquote, urlsplit
+
+    try:
+        direct = json.loads(owner.read_text("direct_url.json") or "{}")
+        url = urlsplit(direct["url"])
+        editable = direct["dir_info"]["editable"] is True and url.scheme == "file"
+    except (ValueError, KeyError, TypeError):
+        return None
+    # "file:///C:/..." on Windows. What urllib.request has for this brings http and ssl along.
+    path = unquote(url.path)
+    return Path(path.lstrip("/") if os.name == "nt" else path).resolve() if editable else None

@@ -1,0 +1,58 @@
+"""What patina itself provides, as a plugin like any other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from patina_hooks.plugins.hookspecs import hookimpl
+from patina_hooks.specs.models import ModelSpec
+from patina_hooks.specs.plugins import (
+    ExtractorSpec,
+    IndexBackendSpec,
+    PairGeneratorSpec,
+    PairUnitKind,
+    ProjectionSpec,
+)
+
+_GENERATORS: tuple[tuple[str, PairUnitKind, str], ...] = (
+    ("same_session", "session", ""),
+    ("goal_observation", "session", "goals of session {unit}"),
+    ("commit_session", "session", "commit {commit} in the tag range of session {unit}"),
+    ("context_session", "session", "session {unit} on the session before it"),
+    ("co_changed", "commit", "changed together in commit {unit}"),
+    ("commit_files", "commit", "changed in commit {unit}"),
+    ("same_module", "module", "files of the folder {unit}/"),
+)
+
+
+@hookimpl
+def patina_register_models() -> Iterator[ModelSpec]:
+    """Those that the user lists in models.toml; what is wrong with it is a fault like a plugin's."""
+    # What it takes to read and check that file: only when somebody asks for models.
+    from patina_hooks.models.catalog.user import user_models
+
+    yield from user_models()
+
+
+@hookimpl
+def patina_register_extractors() -> Iterator[ExtractorSpec]:
+    yield ExtractorSpec("session", 3, "session", "patina_hooks.extract.session_reader:read_session")
+    yield ExtractorSpec("commit", 3, "commit", "patina_hooks.extract.commit_reader:read_commit")
+
+
+@hookimpl
+def patina_register_pair_generators() -> Iterator[PairGeneratorSpec]:
+    for name, reads, evidence in _GENERATORS:
+        yield PairGeneratorSpec(name, 1, f"patina_hooks.pairs.generators:{name}", reads, evidence)
+
+
+@hookimpl
+def patina_register_projections() -> Iterator[ProjectionSpec]:
+    for name, hidden in (("whitening", 0), ("mlp", 1024), ("residual", 512)):
+        yield ProjectionSpec(name, 1, f"patina_hooks.training.trainers.{name}:train", hidden)
+
+
+@hookimpl
+def patina_register_index_backends() -> Iterator[IndexBackendSpec]:
+    yield IndexBackendSpec("exact", "patina_hooks.search.index.exact:ExactIndex")
+    yield IndexBackendSpec("short", "patina_hooks.search.index.short:ShortIndex", approximate=True, short=256)

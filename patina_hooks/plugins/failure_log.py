@@ -1,0 +1,25 @@
+"""Tracebacks of plugins' failures, for the worker's log: a fault has one line of each."""
+
+from __future__ import annotations
+
+from patina_hooks.specs.plugins import Fault
+
+_MOST_CAUSES = 100
+
+
+class FailureLog:
+    """Logs the traceback of each cause once in a process; the first hundred causes are logged."""
+
+    def __init__(self) -> None:
+        self._causes: set[tuple[str, str, str]] = set()
+
+    def add(self, fault: Fault, error: BaseException) -> None:
+        """Log the traceback, which only a worker writes to a file."""
+        import logging
+
+        cause = fault.plugin, fault.where, fault.error
+        if cause in self._causes or len(self._causes) == _MOST_CAUSES:
+            return
+        self._causes.add(cause)
+        logger = logging.getLogger(__name__)
+        logger.info("plugin %s, %s failed:", fault.plugin, fault.where, exc_info=error)

@@ -1,0 +1,109 @@
+"""The kinds of thing that plugins provide, and what makes one valid."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any, Final, Generic, TypeVar
+
+from patina_hooks.specs.models import ModelSpec, RuntimeSpec
+from patina_hooks.specs.plugins import (
+    CommandSpec,
+    ExtractorSpec,
+    IndexBackendSpec,
+    PairGeneratorSpec,
+    ProjectionSpec,
+)
+
+S = TypeVar(
+    "S",
+    ModelSpec,
+    RuntimeSpec,
+    ExtractorSpec,
+    PairGeneratorSpec,
+    ProjectionSpec,
+    IndexBackendSpec,
+    CommandSpec,
+)
+
+REFERENCE: Final = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", re.ASCII)
+"""How a spec names code: "package.module:callable"."""
+
+
+_COMMAND_NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]*", re.ASCII)
+BUILTIN_COMMANDS: Final = frozenset(
+    (
+        *("init", "session", "scry", "status", "sync", "pairs", "oxidize", "eval", "log", "doctor"),
+        *("models", "plugins", "install", "uninstall", "gc", "check", "hook"),
+    )
+)
+"""What the command line provides itself; no plugin takes these names."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind(Generic[S]):
+    """One kind of thing that plugins provide.
+
+    reference: the spec's field that names code, "" where it names none.
+    """
+
+    noun: str
+    plural: str
+    hook: str
+    spec: type[S]
+    reference: str = ""
+
+
+MODELS: Final = Kind("model", "models", "patina_register_models", ModelSpec)
+RUNTIMES: Final = Kind("runtime", "runtimes", "patina_register_runtimes", RuntimeSpec, "opener")
+EXTRACTORS: Final = Kind("extractor", "extractors", "patina_register_extractors", ExtractorSpec, "extract")
+GENERATORS: Final = Kind(
+    "pair generator", "pair_generators", "patina_register_pair_generators", PairGeneratorSpec, "generate"
+)
+PROJECTIONS: Final = Kind(
+    "kind of projection", "projections", "patina_register_projections", ProjectionSpec, "train"
+)
+BACKENDS: Final = Kind(
+    "index backend", "index_backends", "patina_register_index_backends", IndexBackendSpec, "opener"
+)
+COMMANDS: Final = Kind("command", "commands", "patina_register_commands", CommandSpec, "command")
+KINDS: Final[tuple[Kind[Any], ...]] = (
+    MODELS,
+    RUNTIMES,
+    EXTRACTORS,
+    GENERATORS,
+    PROJECTIONS,
+    BACKENDS,
+    COMMANDS,
+)
+
+
+def wrong_with(kind: Kind[S], spec: object, seen: Collection[str]) -> str:
+    """Why `spec` cannot be taken in, "" where it can."""
+    if not isinstance(spec, kind.spec):
+        return f"gave {shown(spec)}; wants {kind.spec.__name__}"
+    name: object = spec.name
+    if not isinstance(name, str) or not name or "/" in name or name != name.strip():
+        return f"{kind.noun} name {name!r}: wants a non-empty name without '/' or outer spaces"
+    if kind.spec is CommandSpec and (problem := _wrong_with_command(name)):
+        return problem
+    if name in seen:
+        return f"gave the {kind.noun} {name!r} twice; the first counts"
+    code = getattr(spec, kind.reference) if kind.reference else None
+    is_wrong = code is not None and not REFERENCE.fullmatch(str(code))
+    wants = f"{kind.noun} {name!r}: {kind.reference} is {code!r}; wants 'package.module:callable'"
+    return wants if is_wrong else ""
+
+
+def _wrong_with_command(name: str) -> str:
+    if name in BUILTIN_COMMANDS:
+        return f"command name {name!r} is that of a built-in command; it is left out"
+    if not _COMMAND_NAME.fullmatch(name):
+        return f"command name {name!r}: wants lower-case letters, digits, '-', '_' and '.'"
+    return ""
+
+
+def shown(value: object) -> str:
+    """How a message speaks of a value that a plugin gave: by its type, for its repr may be anything."""
+    return f"a value of type {type(value).__name__}"

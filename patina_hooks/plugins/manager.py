@@ -1,0 +1,494 @@
+"""Loading plugins and finding what they provide, one by one, so that none stops another.
+
+pluggy's own entry-point loading and calling end at the first failure; here each plugin is loaded, each
+register hook called and each event delivered apart. What goes wrong becomes a `Fault` of that plugin
+(`PATINA_STRICT=1` raises it), and the others go on.
+
+Names. A plugin bears the name of its entry point in group "patina". Two distributions that use one name
+both get `<name>@<distribution>`. What plugins provide is found by name; a name that several plugins
+provide is an error only when it is used, and `<plugin>/<name>` is always clear. Listings are sorted by
+name and never depend on the order of loading. Of extractors, pair generators and commands all are used,
+so there a name that is not clear becomes `<plugin>/<name>`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import threading
+import traceback
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, Generic, cast
+
+import pluggy
+
+from patina_hooks.errors import PatinaError, PluginError
+from patina_hooks.plugins import hookspecs
+from patina_hooks.plugins.calls import (
+    BUILTIN,
+    CALL_SECONDS,
+    SHORT_CALL_SECONDS,
+    PluginFunction,
+    failure_of,
+    plugin_call,
+)
+from patina_hooks.plugins.failure_log import FailureLog
+from patina_hooks.plugins.hook_threads import HOOK_SECONDS, TIMEOUT_ERROR, HookThread, HookTimeout
+from patina_hooks.plugins.installation import install_command, providers_of
+from patina_hooks.plugins.kinds import (
+    BACKENDS,
+    COMMANDS,
+    EXTRACTORS,
+    GENERATORS,
+    KINDS,
+    MODELS,
+    PROJECTIONS,
+    REFERENCE,
+    RUNTIMES,
+    Kind,
+    S,
+    shown,
+    wrong_with,
+)
+from patina_hooks.specs.models import ModelSpec, RuntimeSpec
+from patina_hooks.specs.plugins import (
+    CommandSpec,
+    ExtractorSpec,
+    Fault,
+    IndexBackendSpec,
+    PairGeneratorSpec,
+    PluginInfo,
+    ProjectionSpec,
+)
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
+
+GROUP: Final = "patina"
+
+
+@dataclass(frozen=True, slots=True)
+class _Provided(Generic[S]):
+    plugin: str
+    spec: S
+
+    @property
+    def qualified(self) -> str:
+        return f"{self.plugin}/{self.spec.name}"
+
+
+class Plugins:
+    """The plugins of this interpreter and what they provide."""
+
+    def __init__(self, *, strict: bool = False) -> None:
+        self._strict = strict
+        self._manager = pluggy.PluginManager(hookspecs.PROJECT)
+        self._manager.add_hookspecs(hookspecs)
+        self._known = frozenset(vars(self._manager.hook)) & frozenset(dir(hookspecs))
+        self._distributions: dict[str, str | None] = {}
+        self._faults: list[Fault] = []
+        self.failures = FailureLog()
+        self._registries: dict[str, tuple[_Provided[Any], ...]] = {}
+        self._hook_threads: dict[str, HookThread] = {}
+        self._filling = threading.RLock()  # a model is opened in a thread beside the one that reconciles
+
+    @classmethod
+    def load(cls, *, disabled: Collection[str] | None = None, strict: bool | None = None) -> Plugins:
+        """The built-ins, then every entry point of group "patina".
+
+        disabled: names of plugins (or their distributions) to leave out, "*" for all but the built-ins;
+            by default what `PATINA_DISABLE_PLUGINS` lists.
+        strict: raise `PluginError` at the first fault; by default when `PATINA_STRICT=1`.
+        """
+        off = _disabled_by_environment() if disabled is None else frozenset(disabled)
+        plugins = cls(strict=os.environ.get("PATINA_STRICT") == "1" if strict is None else strict)
+        plugins._load(BUILTIN, BUILTIN, "patina_hooks.plugins.builtin", _import_builtin)
+        if "*" not in off:
+            for name, entry in _named(_entry_points()):
+                distribution = _distribution_of(entry)
+                if not off & {name, entry.name, distribution}:
+                    plugins._load(name, distribution or None, entry.value, entry.load)
+        return plugins
+
+    # --- what there is ---
+
+    def model(self, name: str) -> ModelSpec:
+        """The model of that name; `PluginError` where none or several plugins provide it."""
+        return self._find(MODELS, name).spec
+
+    def module_of(self, model: str) -> str:
+        """The module of the plugin that provides a model, as `import` names it."""
+        return self._module_of(self._find(MODELS, model).plugin)
+
+    def models(self) -> tuple[ModelSpec, ...]:
+        return self._all(MODELS)
+
+    def runtime(self, name: str) -> RuntimeSpec:
+        """The runtime of that name; `PluginError` where none or several plugins provide it."""
+        return self._find(RUNTIMES, name).spec
+
+    def distributions_of(self, model: str, runtime: str) -> tuple[str, ...]:
+        """The distributions whose plugins provide a model and a runtime; `PluginError` as `model`."""
+        plugins = (self._find(RUNTIMES, runtime).plugin, self._find(MODELS, model).plugin)
+        return tuple(name for plugin in plugins if (name := self._distributions.get(plugin)))
+
+    def distribution_of(self, plugin: str) -> str | None:
+        """The distribution that installs a plugin, None where it belongs to none."""
+        return self._distributions.get(plugin)
+
+    def runtimes(self) -> tuple[RuntimeSpec, ...]:
+        return self._all(RUNTIMES)
+
+    def extractors(self) -> tuple[ExtractorSpec, ...]:
+        return self._distinct(EXTRACTORS)
+
+    def pair_generators(self) -> tuple[PairGeneratorSpec, ...]:
+        return self._distinct(GENERATORS)
+
+    def projection(self, name: str) -> ProjectionSpec:
+        """The kind of projection of that name; `PluginError` where none or several plugins provide it."""
+        return self._find(PROJECTIONS, name).spec
+
+    def projections(self) -> tuple[ProjectionSpec, ...]:
+        return self._all(PROJECTIONS)
+
+    def index_backend(self, name: str) -> IndexBackendSpec:
+        """The index backend of that name; `PluginError` where none or several plugins provide it."""
+        return self._find(BACKENDS, name).spec
+
+    def index_backends(self) -> tuple[IndexBackendSpec, ...]:
+        return self._all(BACKENDS)
+
+    def commands(self) -> tuple[CommandSpec, ...]:
+        return self._distinct(COMMANDS)
+
+    def owner(self, kind: Kind[S], name: str) -> str:
+        """The plugin that provides this; `PluginError` where none or several do."""
+        return self._find(kind, name).plugin
+
+    def open(self, kind: Kind[S], name: str, reference: str) -> PluginFunction:
+        """The code that a spec names, imported now. Raises `PluginError` where that fails."""
+        limit = SHORT_CALL_SECONDS if kind in (EXTRACTORS, GENERATORS) else CALL_SECONDS
+        return open_function(self.owner(kind, name), f"{kind.noun} {name}", reference, limit)
+
+    def import_runtime(self, name: str) -> None:
+        """Import the modules of a runtime; an error is left for the caller that opens a model with it."""
+        from importlib import import_module
+
+        plugin = self.owner(RUNTIMES, name)
+        for module in self.runtime(name).modules:
+            try:
+                with plugin_call(plugin, f"import of {module}"):
+                    import_module(module)
+            except KeyboardInterrupt:
+                raise
+            except BaseException:  # noqa: S112 (the caller that opens a model meets it)
+                continue
+
+    @property
+    def is_strict(self) -> bool:
+        """Whether what a plugin does wrong is raised (`PATINA_STRICT=1`)."""
+        return self._strict
+
+    def info(self) -> list[PluginInfo]:
+        """Every plugin, by name: version, what it provides, its faults. Calls every register hook."""
+        for kind in KINDS:
+            self._registry(kind)
+        return [
+            PluginInfo(
+                name, self.version(name), self._provided_by(name), self.faults_of(name), self._heard_by(name)
+            )
+            for name in sorted(self._distributions)
+        ]
+
+    def version(self, name: str) -> str:
+        """The version of the plugin's distribution, "" where it belongs to none."""
+        # Reading a version parses e-mail headers: only when a listing asks.
+        from importlib.metadata import PackageNotFoundError, version
+
+        distribution = self._distributions.get(name)
+        try:
+            return version(distribution) if distribution else ""
+        except PackageNotFoundError:
+            return ""
+
+    @property
+    def faults(self) -> tuple[Fault, ...]:
+        """What went wrong so far in loading and registering, in order."""
+        return tuple(self._faults)
+
+    def faults_of(self, name: str) -> tuple[Fault, ...]:
+        return tuple(fault for fault in self._faults if fault.plugin == name)
+
+    # --- telling them ---
+
+    def listens(self, event: str) -> bool:
+        """Whether any plugin implements this event hook."""
+        return bool(self._implementations(event))
+
+    def notify(self, event: str, **arguments: object) -> tuple[Fault, ...]:
+        """Call the event hook of every plugin that implements it, each with the arguments it takes.
+
+        Each runs in its plugin's thread (see `hook_threads`), for ten seconds at most. Call this with no
+        lock held. Returns the faults of this call, which are not among `faults`. KeyboardInterrupt
+        passes; in strict mode `PluginError` does.
+        """
+        faults: list[Fault] = []
+        for plugin, implementation in self._implementations(event):
+            thread = self._hook_threads.setdefault(plugin, HookThread(plugin))
+            if thread.is_abandoned:
+                continue
+            values = [arguments[name] for name in implementation.argnames]
+            hook = partial(implementation.function, *values)
+            try:
+                with plugin_call(plugin, event):
+                    answer = thread.call(hook, HOOK_SECONDS)
+            except KeyboardInterrupt:
+                raise
+            except HookTimeout:
+                fault = self.fault(plugin, event, TIMEOUT_ERROR)
+                hint = f"PATINA_DISABLE_PLUGINS={plugin} patina sync"
+                faults.append(dataclasses.replace(fault, hint=hint))
+                continue
+            except BaseException as error:
+                faults.append(self.fault(plugin, event, self._failure(plugin, error), error))
+                continue
+            if answer is not None:
+                what = f"returned {shown(answer)}; an event hook returns None"
+                faults.append(self.fault(plugin, event, what))
+        return tuple(faults)
+
+    # --- loading ---
+
+    def register(self, plugin: object, name: str, *, distribution: str | None = None) -> None:
+        """Take in a plugin that is already imported (a module, or an object with hook implementations).
+
+        A signature that its hook does not have is a fault and the plugin is left out; a hook that
+        patina does not know is a fault and the plugin's other hooks count.
+        """
+        self._load(name, distribution, "register", lambda: plugin)
+
+    def _load(self, name: str, distribution: str | None, where: str, load: Callable[[], object]) -> None:
+        if name in self._distributions:
+            self._fault(name, where, f"a plugin named {name!r} is already there; the first counts")
+            return
+        self._distributions[name] = distribution
+        try:
+            with plugin_call(name, f"import of {where}", SHORT_CALL_SECONDS):
+                plugin = load()
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            self._fault(name, where, failure_of(error, where), error)
+        else:
+            self._take_in(name, plugin)
+
+    def _take_in(self, name: str, plugin: object) -> None:
+        try:
+            self._manager.register(plugin, name)
+        except (pluggy.PluginValidationError, ValueError) as error:
+            if self._manager.has_plugin(name):  # pluggy before 1.7 leaves what came before the bad hook
+                self._manager.unregister(name=name)
+            known = ", ".join(sorted(self._known))
+            self._fault(name, "register", f"{_said(error)}\nknown hooks: {known}", error)
+            return
+        for caller in self._manager.get_hookcallers(plugin) or ():
+            if caller.name not in self._known:
+                self._fault(name, caller.name, _unknown("hook", caller.name, self._known))
+
+    # --- finding ---
+
+    def _find(self, kind: Kind[S], name: str) -> _Provided[S]:
+        registry = self._registry(kind)
+        found = [one for one in registry if name in (one.spec.name, one.qualified)]
+        if len(found) == 1:
+            return found[0]
+        if found:
+            clear = ", ".join(one.qualified for one in found)
+            raise PluginError(
+                f"several plugins provide the {kind.noun} {name!r}", hint=f"name one of: {clear}"
+            )
+        packages = providers_of(kind.noun, name)
+        hint = install_command(*packages) if packages else "patina plugins"
+        raise PluginError(_unknown(kind.noun, name, self._names(registry)) + self._faults_aside(), hint=hint)
+
+    def _all(self, kind: Kind[S]) -> tuple[S, ...]:
+        ordered = sorted(self._registry(kind), key=lambda one: (one.spec.name, one.plugin))
+        return tuple(one.spec for one in ordered)
+
+    def _distinct(self, kind: Kind[S]) -> tuple[S, ...]:
+        registry = self._registry(kind)
+        named = sorted(zip(self._names(registry), registry, strict=True), key=lambda pair: pair[0])
+        return tuple(dataclasses.replace(one.spec, name=name) for name, one in named)
+
+    @staticmethod
+    def _names(registry: Iterable[_Provided[S]]) -> list[str]:
+        registry = tuple(registry)
+        times = Counter(one.spec.name for one in registry)
+        return [one.spec.name if times[one.spec.name] == 1 else one.qualified for one in registry]
+
+    def _faults_aside(self) -> str:
+        broken = sorted({fault.plugin for fault in self._faults})
+        return f" (with faults: {', '.join(broken)})" if broken else ""
+
+    def _provided_by(self, name: str) -> Mapping[str, tuple[str, ...]]:
+        provided = {
+            kind.plural: tuple(sorted(one.spec.name for one in self._registry(kind) if one.plugin == name))
+            for kind in KINDS
+        }
+        return {plural: names for plural, names in provided.items() if names}
+
+    def _heard_by(self, name: str) -> tuple[str, ...]:
+        events = sorted(self._known - {kind.hook for kind in KINDS})
+        return tuple(event for event in events if name in dict(self._implementations(event)))
+
+    # --- registering ---
+
+    def _registry(self, kind: Kind[S]) -> tuple[_Provided[S], ...]:
+        with self._filling:
+            if kind.hook not in self._registries:
+                self._registries[kind.hook] = ()  # a hook that asks for its own kind gets nothing, not a loop
+                self._registries[kind.hook] = tuple(
+                    _Provided(plugin, spec)
+                    for plugin, implementation in self._implementations(kind.hook)
+                    for spec in self._specs(plugin, kind, implementation.function)
+                )
+            return cast("tuple[_Provided[S], ...]", self._registries[kind.hook])
+
+    def _specs(self, plugin: str, kind: Kind[S], hook: Callable[[], object]) -> Iterator[S]:
+        seen: set[str] = set()
+        for spec in self._given(plugin, kind.hook, hook):
+            wrong = wrong_with(kind, spec, seen)
+            if wrong:
+                self._fault(plugin, kind.hook, wrong)
+            else:
+                found = cast("S", spec)
+                seen.add(found.name)
+                yield found
+
+    def _given(self, plugin: str, where: str, hook: Callable[[], object]) -> list[object]:
+        given: list[object] = []
+        try:
+            with plugin_call(plugin, where, SHORT_CALL_SECONDS):
+                answer = hook()
+                if isinstance(answer, Iterable) and not isinstance(answer, (str, bytes, Mapping)):
+                    for one in answer:  # not extend(): what came before a failure counts
+                        given.append(one)
+                    return given
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            self._fault(plugin, where, self._failure(plugin, error), error)
+        else:
+            self._fault(plugin, where, f"returned {shown(answer)}; return a list, or yield")
+        return given
+
+    def _implementations(self, hook: str) -> list[tuple[str, pluggy.HookImpl]]:
+        if hook not in self._known:
+            raise ValueError(_unknown("hook", hook, self._known))
+        implementations = getattr(self._manager.hook, hook).get_hookimpls()
+        return sorted(((one.plugin_name, one) for one in implementations), key=lambda pair: pair[0])
+
+    def _failure(self, plugin: str, error: BaseException) -> str:
+        return failure_of(error, self._module_of(plugin))
+
+    def _module_of(self, plugin: str) -> str:
+        """A module of the plugin, as `import` names it."""
+        loaded = self._manager.get_plugin(plugin)
+        return str(getattr(loaded, "__name__", type(loaded).__module__))
+
+    def _fault(self, plugin: str, where: str, error: str, cause: BaseException | None = None) -> None:
+        self._faults.append(self.fault(plugin, where, error, cause))
+
+    def fault(self, plugin: str, where: str, error: str, cause: BaseException | None = None) -> Fault:
+        """A fault of a call into a plugin; raises it as `PluginError` in strict mode."""
+        if self._strict:
+            raise PluginError(f"plugin {plugin}, {where}: {error}") from cause
+        fault = Fault(plugin, where, error, cause.hint if isinstance(cause, PatinaError) else "")
+        if cause is not None:
+            self.failures.add(fault, cause)
+        return fault
+
+
+def open_function(plugin: str, action: str, reference: str, limit: float = CALL_SECONDS) -> PluginFunction:
+    """Import what "package.module:callable" of a plugin names; each call of it is guarded.
+
+    Args:
+        plugin: the plugin's name, as messages have it.
+        action: see `PluginFunction`.
+        reference: code as a spec names it.
+        limit: seconds after which a worker gives up a call.
+
+    Raises:
+        PluginError: the code cannot be imported, or is not callable.
+    """
+    with plugin_call(plugin, f"import of {reference.partition(':')[0]}", SHORT_CALL_SECONDS):
+        function = open_callable(reference)
+    return PluginFunction(plugin, action, reference, function, limit)
+
+
+def open_callable(reference: str) -> Callable[..., Any]:
+    """What "package.module:callable" names, imported now; `PluginError` where it does not exist."""
+    from importlib import import_module
+
+    if not REFERENCE.fullmatch(reference):
+        raise PluginError(f"{reference!r} does not name code: it wants the form 'package.module:callable'")
+    module, _, path = reference.partition(":")
+    try:
+        found: object = import_module(module)
+        for attribute in path.split("."):
+            found = getattr(found, attribute)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        raise PluginError(f"cannot open {reference}: {failure_of(error, module)}") from error
+    if not callable(found):
+        raise PluginError(f"cannot open {reference}: {shown(found)} is not callable")
+    return cast("Callable[..., Any]", found)
+
+
+def _import_builtin() -> object:
+    from patina_hooks.plugins import builtin
+
+    return builtin
+
+
+def _entry_points() -> list[EntryPoint]:
+    # Opens the metadata of every distribution (40 ms in a large environment).
+    from importlib.metadata import entry_points
+
+    return sorted(
+        set(entry_points(group=GROUP)), key=lambda one: (one.name, _distribution_of(one), one.value)
+    )
+
+
+def _named(entries: Collection[EntryPoint]) -> Iterator[tuple[str, EntryPoint]]:
+    times = Counter([BUILTIN, *(entry.name for entry in entries)])
+    for entry in entries:
+        yield entry.name if times[entry.name] == 1 else f"{entry.name}@{_distribution_of(entry)}", entry
+
+
+def _distribution_of(entry: EntryPoint) -> str:
+    return entry.dist.name if entry.dist is not None else ""
+
+
+def _disabled_by_environment() -> frozenset[str]:
+    listed = os.environ.get("PATINA_DISABLE_PLUGINS", "").split(",")
+    return frozenset(name.strip() for name in listed if name.strip())
+
+
+def _unknown(noun: str, name: str, known: Collection[str]) -> str:
+    from difflib import get_close_matches
+
+    near = get_close_matches(name, known, n=3)
+    guess = f"; did you mean {' or '.join(near)}?" if near else ""
+    return f"no {noun} is named {name!r} (there are: {', '.join(sorted(known)) or 'none'}){guess}"
+
+
+def _said(error: BaseException) -> str:
+    # Also safe for an exception whose own __str__ raises.
+    return "".join(traceback.format_exception_only(error)).strip()

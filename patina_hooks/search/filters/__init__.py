@@ -1,0 +1,1 @@
+"""Which observations a question may find."""

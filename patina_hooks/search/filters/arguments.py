@@ -1,0 +1,119 @@
+"""What a caller of the Python API gave, checked, in the form that a search takes.
+
+A notebook has no option parser in front of it: what can mean nothing is a `UsageError` that says what would,
+never an empty answer.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterable
+from numbers import Real
+from operator import index
+from pathlib import Path
+from typing import get_args
+
+from patina_hooks.errors import UsageError
+from patina_hooks.search.scry import Mode, Query
+from patina_hooks.store.log import name_text
+
+_BOUND = 1 << 63
+"""Of SQLite's integers."""
+
+
+def checked_query(
+    root: Path,
+    text: object,
+    *,
+    limit: object,
+    mode: Mode,
+    kinds: str | Iterable[str],
+    session: str | None,
+    since: float | None,
+    until: float | None,
+    ref: str | None,
+    path: str | os.PathLike[str] | None,
+) -> Query:
+    """The question with its filters as `Patina.search` takes them. Raises `UsageError`; see there.
+
+    root: the work tree's, absolute; the query's path is from there.
+    """
+    if mode not in get_args(Mode):
+        raise UsageError(f"there is no mode {mode!r}", hint=f"one of {', '.join(get_args(Mode))}")
+    named = [kinds] if isinstance(kinds, str) else kinds
+    if not isinstance(named, Iterable):
+        raise UsageError(f"kinds is {kinds!r}; expected a kind, or several")
+    return Query(
+        text=checked_text("the question", text),
+        limit=checked_limit(limit),
+        mode=mode,
+        kinds=tuple(checked_text("a kind", kind) for kind in named),
+        session=checked_text("session", session) if session else None,
+        since=_moment("since", since),
+        until=_moment("until", until),
+        ref=_for_the_system("ref", ref) if ref else None,
+        path=from_root(root, path) if path else None,
+    )
+
+
+def checked_limit(limit: object) -> int:
+    """How many answers are wanted: an integer of 1 or more, numpy's too. Raises `UsageError`."""
+    try:
+        number = index(limit)  # type: ignore[arg-type]
+    except TypeError:
+        number = 0
+    if not 0 < number < _BOUND:
+        raise UsageError(f"limit is {limit!r}; expected a whole number of 1 or more")
+    return number
+
+
+def from_root(root: Path, path: str | os.PathLike[str]) -> str:
+    """A path as the log names it, "" for the root, from one below the root or absolute; it need not exist.
+
+    Raises `UsageError` where it lies outside of the root.
+    """
+    given = root / _for_the_system("path", os.fspath(path) if isinstance(path, os.PathLike) else path)
+    # Absolute ones may lead to the root through a link; what is below it may be a link itself.
+    for place in (given, Path(os.path.realpath(given.parent), given.name)):
+        inside = Path(os.path.relpath(place, root))
+        if os.pardir not in inside.parts:
+            return name_text(inside.as_posix()) if inside.parts else ""
+    raise UsageError(f"{os.fspath(path)!r} is outside of this repository, {root}")
+
+
+def _string(what: str, given: object) -> str:
+    if not isinstance(given, str):
+        raise UsageError(f"{what} is {given!r}; expected a string")
+    try:
+        given.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError as error:
+        raise UsageError(f"{what} is {given!r}, which is no text: {error.reason}") from error
+    return given
+
+
+def _for_the_system(what: str, given: object) -> str:
+    """A string that may be an argument of git, or lead to a file."""
+    text = _string(what, given)
+    if "\0" in text:
+        raise UsageError(f"{what} is {given!r}; no such name can hold a NUL")
+    return text
+
+
+def checked_text(what: str, given: object) -> str:
+    """A string as the log writes names. Raises `UsageError`."""
+    return name_text(_string(what, given))
+
+
+def _moment(what: str, given: object) -> int | None:
+    """Whole seconds since 1970: the first that is not before the moment."""
+    if given is None:
+        return None
+    try:
+        seconds = math.ceil(float(given)) if isinstance(given, Real) else _BOUND
+    except (ValueError, OverflowError):  # not a number, infinite
+        seconds = _BOUND
+    if not -_BOUND <= seconds < _BOUND:
+        hint = "of a datetime: moment.timestamp()"
+        raise UsageError(f"{what} is {given!r}; expected seconds since 1970", hint=hint)
+    return seconds

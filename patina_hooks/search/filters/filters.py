@@ -1,0 +1,314 @@
+"""What a query is restricted to, at a cost that follows what it allows or what it finds.
+
+A narrow filter is evaluated once into a temporary table, along the index of its narrowest condition, and
+kept for the next question with the same filter until the log changes. A wide filter is not evaluated: more
+candidates than needed are fetched, best first, and tested; only where that gives too few, the filter is
+evaluated as well. Both ways give the same answers.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from patina_hooks.errors import GitError, UsageError
+from patina_hooks.git.repository import Repository
+from patina_hooks.search.filters.conditions import UNREACHED, Condition, conditions_of, ref_condition
+from patina_hooks.search.filters.paths import recorded_path
+
+if TYPE_CHECKING:
+    from patina_hooks.search.scry import Query
+
+KINDS: Final = (
+    *("decision", "pattern", "work", "challenge", "next", "discussion", "note", "activity"),
+    *("goal", "context", "prompt", "text", "commit", "body"),
+)
+"""The kinds of observations that patina's own extractors make, whether or not a memory holds any."""
+
+_NARROW_INDEX: Final = 4_000
+"""Commits or observations that an index may lead to before its condition counts as wide."""
+_NARROW_SHARE: Final = 8
+"""Of how many commits or observations one may be allowed before a condition counts as wide."""
+_NARROW_REF: Final = 1_000
+"""Commits that a ref may reach before git is asked what it does not reach."""
+_NARROW_TABLE: Final = 20_000
+"""Observations that a filter may allow before it counts as wide."""
+_STEP: Final = 50
+_PREFIXES: Final = (2, 4, 8)
+"""How many times as many candidates as needed are fetched, before a wide filter is evaluated."""
+
+Row = TypeVar("Row", bound=Sequence[Any])
+Key = TypeVar("Key", int, bytes)
+
+
+class Allowed:
+    """The observations that may answer a query: all of them where there is no condition."""
+
+    def __init__(self, connection: sqlite3.Connection, conditions: Sequence[Condition] = ()) -> None:
+        self._connection = connection
+        self._conditions = conditions
+        self._evaluated = False
+        self._tested: dict[object, bool] = {}
+        self._enough = 0  # of `_PREFIXES`, what sufficed for the question before
+        self._text_keys: frozenset[bytes] | None = None
+        self._places: frozenset[tuple[str | None, str]] | None = None
+        if conditions:
+            self._evaluate_if_narrow()
+
+    @property
+    def everything(self) -> bool:
+        """Whether there is no condition."""
+        return not self._conditions
+
+    def clause(self, *, before: str = " AND ") -> tuple[str, tuple[object, ...]]:
+        """Return SQL that restricts a row `o` of `observation`, and its values; "" for everything."""
+        if self.everything:
+            return "", ()
+        if self._evaluated:
+            return f"{before}+o.id IN (SELECT id FROM temp.allowed)", ()
+        own = [condition for condition in self._conditions if condition.of_observation]
+        placed = [condition for condition in self._conditions if not condition.of_observation]
+        parts = [condition.test for condition in own]
+        if placed:
+            tests = " AND ".join(condition.test for condition in placed)
+            parts.append(
+                "EXISTS (SELECT 1 FROM source s CROSS JOIN document d ON d.oid = s.oid"
+                f" LEFT JOIN commits c ON c.oid = d.oid WHERE s.id = o.source_id AND {tests})"
+            )
+        return before + " AND ".join(parts), _values([*own, *placed])
+
+    def best(
+        self,
+        fetch: Callable[[int], list[Row]],
+        keep: Callable[[list[Row]], list[Row]],
+        exactly: Callable[[], list[Row]],
+        limit: int,
+    ) -> list[Row]:
+        """Return the `limit` best rows that are allowed.
+
+        Args:
+            fetch: the best rows (key, score, ...), so many of them, allowed or not, best first.
+            keep: those rows of a list that are allowed.
+            exactly: the best rows that are allowed, of a filter that is evaluated.
+            limit: how many rows to return at most.
+        """
+        if self.everything:
+            return fetch(limit)
+        if not self._evaluated:
+            for times in _PREFIXES:
+                if times < self._enough:
+                    continue
+                rows = fetch(times * limit)
+                whole = len(rows) < times * limit
+                # Which of several equal rows came last is not known.
+                sure = rows if whole else [row for row in rows if row[1] != rows[-1][1]]
+                kept = _first_kept(sure, keep, limit)
+                if whole or len(kept) == limit:
+                    self._enough = times
+                    return kept
+            self._evaluate()
+        return exactly()
+
+    def among(self, ids: Iterable[int]) -> set[int]:
+        """Return which of these observations are allowed."""
+        clause, values = self.clause()
+        statement = f"SELECT 1 FROM observation o WHERE o.id = ? AND o.live{clause}"
+        return self._passing(ids, statement, values)
+
+    def texts_among(self, keys: Iterable[bytes]) -> set[bytes]:
+        """Return which of these texts an allowed observation says."""
+        clause, values = self.clause()
+        statement = f"SELECT 1 FROM observation o WHERE o.text_key = ? AND o.live{clause} LIMIT 1"
+        return self._passing(keys, statement, values)
+
+    def _passing(self, keys: Iterable[Key], statement: str, values: tuple[object, ...]) -> set[Key]:
+        """Return the ids or texts for which a statement has a row; each is tested once per filter."""
+        passing = set()
+        for key in keys:
+            if key not in self._tested:
+                row = self._connection.execute(statement, (key, *values)).fetchone()
+                self._tested[key] = row is not None
+            if self._tested[key]:
+                passing.add(key)
+        return passing
+
+    def text_keys(self) -> frozenset[bytes]:
+        """Return the texts of all allowed observations, of a filter that is evaluated."""
+        if self._text_keys is None:
+            rows = self._connection.execute(
+                "SELECT DISTINCT o.text_key FROM temp.allowed a CROSS JOIN observation o ON o.id = a.id"
+            )
+            self._text_keys = frozenset(row[0] for row in rows)
+        return self._text_keys
+
+    def may_have(self, session: str | None, path: str) -> bool:
+        """Return False where no document of a session, or at a path, has an allowed observation."""
+        if self.everything or not self._evaluated:
+            return True
+        if self._places is None:
+            rows = self._connection.execute(
+                "SELECT DISTINCT d.session, d.path FROM temp.allowed a"
+                " CROSS JOIN observation o ON o.id = a.id CROSS JOIN source s ON s.id = o.source_id"
+                " CROSS JOIN document d ON d.oid = s.oid"
+                " WHERE d.kind != 'commit'"
+            ).fetchall()
+            self._places = frozenset([(row[0], "") for row in rows] + [(None, row[1]) for row in rows])
+        return ((session, "") if session else (None, path)) in self._places
+
+    def _evaluate_if_narrow(self) -> None:
+        walk = min(self._conditions, key=self._count)
+        count, total = self._count(walk), self._total(walk)
+        least = _NARROW_TABLE if self._is_listed_by_index else _NARROW_INDEX
+        most = max(least, total // _NARROW_SHARE)
+        if count <= most:
+            self._fill(walk, max(_NARROW_TABLE, 4 * most))
+        elif count:
+            # Fewer candidates than this share asks for would hardly hold enough that pass.
+            sufficient = (times for times in _PREFIXES if times * count >= total)
+            self._enough = next(sufficient, _PREFIXES[-1] if _PREFIXES else 0)
+
+    @property
+    def _is_listed_by_index(self) -> bool:
+        """Whether the rows of the one condition's index are the observations that it allows."""
+        return len(self._conditions) == 1 and self._conditions[0].of_observation
+
+    def _evaluate(self) -> None:
+        self._fill(min(self._conditions, key=self._count), None)
+
+    def _count(self, condition: Condition) -> int:
+        """Return the number of rows of a condition's index."""
+        if not condition.index:
+            return self._total(condition)
+        rows = self._connection.execute(f"SELECT count(*) FROM ({condition.index})", condition.index_values)
+        return int(rows.fetchone()[0])
+
+    def _total(self, condition: Condition) -> int:
+        """Return about how many rows the index of a condition has in all."""
+        table = "observation" if condition.of_observation else "commits"
+        return int(self._connection.execute(f"SELECT coalesce(max(id), 0) FROM {table}").fetchone()[0])
+
+    def _fill(self, walked: Condition, most: int | None) -> None:
+        """Fill `temp.allowed` along one condition's index; too many rows leave the filter unevaluated."""
+        others = [condition for condition in self._conditions if condition is not walked]
+        tests = "".join(f" AND {condition.test}" for condition in others)
+        walk, values = walked.walk, walked.walk_values
+        if self._is_listed_by_index:
+            walk, values = walked.index, walked.index_values
+        self._connection.execute("CREATE TEMP TABLE IF NOT EXISTS allowed (id INTEGER PRIMARY KEY)")
+        self._connection.execute("DELETE FROM temp.allowed")
+        filled = self._connection.execute(
+            f"INSERT INTO temp.allowed SELECT DISTINCT id FROM ({walk}{tests} LIMIT ?)",
+            (*values, *_values(others), -1 if most is None else most + 1),
+        )
+        self._evaluated = most is None or filled.rowcount <= most
+
+
+def _first_kept(rows: list[Row], keep: Callable[[list[Row]], list[Row]], limit: int) -> list[Row]:
+    """Return the first `limit` rows that are kept, testing few more than that."""
+    kept: list[Row] = []
+    at = 0
+    while at < len(rows) and len(kept) < limit:
+        step = max(limit - len(kept), _STEP)
+        kept += keep(rows[at : at + step])
+        at += step
+    return kept[:limit]
+
+
+class Filters:
+    """The filter of the last question on one connection, which writes nothing to the log."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self._last: tuple[object, Allowed] = (None, Allowed(connection))
+
+    def allowed(self, repository: Repository, query: Query, folder: str) -> Allowed:
+        """Return what a query allows.
+
+        Args:
+            repository: where a ref is looked up.
+            query: the question with its filters.
+            folder: where session documents are archived.
+
+        Raises:
+            UsageError: a kind that nothing has, an unknown session or an unknown ref.
+        """
+        kinds = tuple(_recorded_kind(self._connection, kind) for kind in query.kinds)
+        path = recorded_path(self._connection, query.path) if query.path else query.path
+        query = replace(query, kinds=kinds, path=path)
+        session = _session_id(self._connection, query.session) if query.session else None
+        commit = _commit_of(repository, query.ref) if query.ref else None
+        version = self._connection.execute("PRAGMA data_version").fetchone()[0]
+        key = (version, folder, query.kinds, session, query.since, query.until, query.path, commit)
+        if key != self._last[0]:
+            self._last = (None, self._last[1])
+            conditions = conditions_of(query, session)
+            if commit:
+                conditions.append(self._reached(repository, commit, folder))
+            self._last = (key, Allowed(self._connection, conditions))
+        return self._last[1]
+
+    def _reached(self, repository: Repository, commit: str, folder: str) -> Condition:
+        """Return the condition of a ref, its tables filled from git: with what is reached, or what is not."""
+        blobs = [entry.oid for entry in repository.tree(f"{commit}:{folder}")]
+        commits = repository.reachable([commit], most=_NARROW_REF + 1)
+        few = len(commits) <= _NARROW_REF
+        self._fill_reached([*blobs, *(commits if few else ())])
+        unreached = frozenset() if few else frozenset(self._unreached(repository, commit))
+        # Some hundred candidates are tested: not worth a table of half the history.
+        self._connection.create_function(UNREACHED, 1, unreached.__contains__, deterministic=True)
+        return ref_condition(few=few)
+
+    def _unreached(self, repository: Repository, commit: str) -> Iterable[str]:
+        """Return the recorded commits that a commit does not reach."""
+        # To exclude one old branch that is merged, git would walk through all of history.
+        tips = [row[0] for row in self._connection.execute("SELECT target FROM tip_tree WHERE NOT covered")]
+        try:
+            return repository.reachable(tips, [commit])
+        except GitError:  # a tip was pruned since the last sync
+            recorded = {row[0] for row in self._connection.execute("SELECT oid FROM commits")}
+            return recorded.difference(repository.reachable([commit]))
+
+    def _fill_reached(self, oids: Iterable[str]) -> None:
+        self._connection.execute(
+            "CREATE TEMP TABLE IF NOT EXISTS reached (oid TEXT PRIMARY KEY) WITHOUT ROWID"
+        )
+        self._connection.execute("DELETE FROM temp.reached")
+        self._connection.executemany(
+            "INSERT OR IGNORE INTO temp.reached VALUES (?)", ((oid,) for oid in oids)
+        )
+
+
+def _values(conditions: Iterable[Condition]) -> tuple[object, ...]:
+    return tuple(value for condition in conditions for value in condition.test_values)
+
+
+def _recorded_kind(connection: sqlite3.Connection, kind: str) -> str:
+    """Return a kind as observations have it: "Decision" is "decision" where there is no other."""
+    statement = "SELECT 1 FROM observation WHERE live AND kind = ? LIMIT 1"
+    for form in (kind, kind.lower()):
+        if form in KINDS or connection.execute(statement, (form,)).fetchone():
+            return form
+    stored = connection.execute("SELECT DISTINCT kind FROM observation WHERE live ORDER BY kind")
+    known = dict.fromkeys([*KINDS, *(row[0] for row in stored)])
+    raise UsageError(f"no observation is a {kind!r}", hint=f"one of {', '.join(known)}")
+
+
+def _session_id(connection: sqlite3.Connection, prefix: str) -> str:
+    """Return the id of the one session whose id begins so."""
+    statement = "SELECT id FROM session WHERE substr(id, 1, length(?)) = ? ORDER BY id"
+    ids = [str(row[0]) for row in connection.execute(statement, (prefix, prefix))]
+    if not ids:
+        raise UsageError(f"no session {prefix!r} is recorded", hint="patina session list")
+    if len(ids) > 1:
+        some = ", ".join(ids[:3]) + (", ..." if len(ids) > 3 else "")
+        raise UsageError(f"{len(ids)} sessions begin with {prefix!r}: {some}", hint="patina session list")
+    return ids[0]
+
+
+def _commit_of(repository: Repository, ref: str) -> str:
+    commit = repository.resolve(ref)
+    if commit is None:
+        raise UsageError(f"{ref!r} names no commit in this repository", hint="git branch --all")
+    return commit

@@ -1,0 +1,485 @@
+"""The vector side of the index: which space answers, and bringing it in line with the live texts.
+
+A space is one folder of vectors, for one model and one projection. The space that answers stays in place
+until another one, for another model, projection or other rules, holds every live text; then the log names the
+new one, in one transaction.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from patina_hooks.config.recipe import DEFAULT_INDEX, RECIPE_FILE, Reading, Recipe, parse_reading
+from patina_hooks.errors import IndexDamaged, PluginError
+from patina_hooks.models.embedding import PieceSize, embed
+from patina_hooks.plugins.calls import BUILTIN
+from patina_hooks.plugins.kinds import BACKENDS
+from patina_hooks.plugins.manager import Plugins
+from patina_hooks.projection.active import load_active, open_weights
+from patina_hooks.search.probing import makers_key
+from patina_hooks.store.embeddings import EmbeddingCache
+from patina_hooks.store.log import Log
+from patina_hooks.system.files import remove
+
+if TYPE_CHECKING:
+    from patina_hooks.models.encoding import Encoder
+    from patina_hooks.specs.vectors import VectorIndex, Vectors
+
+VECTORS_FOLDER = "vectors"
+_FIRST_CHUNK = 256
+_CHUNK = 1_024
+_MOST_DIMENSIONS = 1 << 20
+_IN_A_PATH = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)?")
+Progress = Callable[[str, int, int], None]
+Project = Callable[["Vectors"], "Vectors"]
+"""Unit vectors [n, d] -> unit vectors [n, d']: a `patina_hooks.specs.training.Projection`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    """Where vectors live and what made them. dimensions: of the model's own, read as `reading` says.
+
+    projection: the hash of the weights that they were projected with, "" for the model's own; projected: the
+    dimensions after that. variant: what the user's settings changed of the runtime's vectors. short: the
+    length of the short vectors that the index looks at first, 0 where it does not.
+    base: the fingerprint without the variant that probe texts gave (see `patina_hooks.models.probes`); query:
+    a hash of what is put before questions.
+    """
+
+    fingerprint: str
+    model: str
+    runtime: str
+    dimensions: int
+    index: str
+    projection: str = ""
+    projected: int = 0
+    reading: Reading = field(default_factory=Reading)
+    variant: str = ""
+    short: int = 0
+    base: str = ""
+    query: str = ""
+
+    @property
+    def opened_by(self) -> tuple[str, str, Reading]:
+        """What its model is opened by: spaces that differ in nothing of it share an encoder."""
+        return self.model, self.runtime, self.reading
+
+    @property
+    def judged_by(self) -> str:
+        """What a verdict on answers depends on: the vectors, and what is put before questions."""
+        return f"{self.fingerprint} {self.query}"
+
+    def open(self, plugins: Plugins, state: Path) -> VectorIndex:
+        """Raises `IndexDamaged`, `IndexUnavailable`, or `PluginError` where the index plugin is gone."""
+        opener = plugins.open(BACKENDS, self.index, plugins.index_backend(self.index).opener)
+        mark = f"{self.fingerprint} {self.projection}" if self.projection else self.fingerprint
+        short = {"short": self.short} if self.short else {}
+        given = self.folder(state), self.projected or self.dimensions, mark
+        if opener.plugin == BUILTIN:
+            index: VectorIndex = opener.function(*given, **short)
+            return index
+        from patina_hooks.search.index.guarded_index import GuardedIndex
+
+        return GuardedIndex(opener, *given, **short)
+
+    def open_projection(self, plugins: Plugins, state: Path) -> Project | None:
+        """What the model's vectors go through, None where they stay. Raises as `open_weights` does."""
+        return open_weights(state, plugins, self.projection) if self.projection else None
+
+    def folder(self, state: Path) -> Path:
+        parts = [self.fingerprint, self.index.replace("/", "-"), self.projection[:16]]
+        return state / VECTORS_FOLDER / "-".join(part for part in parts if part)
+
+
+def answering_space(log: Log) -> Space | None:
+    """The space that answers, None before the first one is complete enough."""
+    stored = log.fact("space")
+    if not stored:
+        return None
+    return log.parsed("space", "{}", _read_space)
+
+
+def _read_space(stored: dict[str, Any]) -> Space:
+    """Make a space of what the log remembers. Raises TypeError or ValueError for any other shape."""
+    space = Space(**{**stored, "reading": parse_reading(stored["reading"])})
+    texts = (space.model, space.runtime, space.variant, space.base, space.query)
+    numbers = (space.dimensions, space.projected, space.short)
+    paths = (space.fingerprint, space.index, space.projection or "none")
+    if not all(isinstance(text, str) for text in texts) or not all(map(_IN_A_PATH.fullmatch, paths)):
+        raise ValueError(stored)
+    if not all(type(number) is int and 0 <= number <= _MOST_DIMENSIONS for number in numbers):
+        raise ValueError(stored)
+    return space
+
+
+def wanted_space(plugins: Plugins, recipe: Recipe, state: Path | None = None) -> Space:
+    """The space that the recipe asks for. Raises `PluginError` or `ModelError` where it cannot be had.
+
+    state: where probe vectors are recorded: the space is that of the variant of what is installed, or of the
+        last one that was compared.
+    """
+    from patina_hooks.models.catalog.choice import provider_of
+    from patina_hooks.models.encoding import choose, identify
+    from patina_hooks.models.makers import makers_of
+    from patina_hooks.models.probes import ProbeRecord, variant_of
+    from patina_hooks.models.reading import prefix_of, short_length
+
+    with _said_at(recipe, "runtime" if "runtime" in recipe.lines else "embedding_model"):
+        with _said_at(recipe, "embedding_model"):
+            plugins.model(recipe.model)
+        spec, choice = choose(plugins, recipe.model, recipe.runtime, reading=recipe.reading)
+        fingerprint = base = identify(spec, choice)
+    if state is not None:
+        record = ProbeRecord(state)
+        variant = record.variant(base, makers_of(plugins, recipe.model, provider_of(spec, choice.runtime)))
+        fingerprint = variant_of(base, record.last_variant(base) if variant is None else variant)
+    with _said_at(recipe, "index"):
+        short = short_length(spec, plugins.index_backend(recipe.index))
+    return Space(
+        fingerprint,
+        recipe.model,
+        choice.runtime,
+        spec.width,
+        recipe.index,
+        reading=recipe.reading,
+        variant=choice.variant,
+        short=short,
+        base=base,
+        query=sha256(prefix_of(spec, "query").encode("utf-8", "surrogatepass")).hexdigest()[:16],
+    )
+
+
+@contextmanager
+def _said_at(recipe: Recipe, key: str) -> Iterator[None]:
+    """An error about a key of the recipe, or the one that it begins with, says where that stands."""
+    try:
+        yield
+    except PluginError as error:
+        message = str(error)
+        line = recipe.lines.get(message.partition(" ")[0], recipe.lines.get(key))
+        if line is None or message.startswith(RECIPE_FILE):
+            raise
+        hint = f"edit {RECIPE_FILE}" if error.hint == "patina plugins" else error.hint
+        raise type(error)(f"{RECIPE_FILE}:{line}: {message}", hint=hint) from error
+
+
+def projected_space(
+    space: Space, plugins: Plugins, recipe: Recipe, state: Path
+) -> tuple[Space, Project | None]:
+    """The same space seen through the projection in use, where there is one for this model and the recipe
+    still names it. Raises `StateError` or `PluginError` where it cannot be opened.
+
+    What a projection gives is short already, and cannot be cut as the model's own may: an index that would do
+    so makes room for the exact one."""
+    active = load_active(state)
+    if active is None or active.fingerprint != space.fingerprint or active.name not in recipe.learned:
+        return space, None
+    seen = replace(space, projection=active.weights, projected=active.dimensions)
+    if seen.short:
+        seen = replace(seen, index=DEFAULT_INDEX, short=0)
+    return seen, seen.open_projection(plugins, state)
+
+
+@dataclass(slots=True)
+class Embedded:
+    """What bringing the vectors in line did. encoded: texts that a model had to read; pending: texts
+    that were left for later; untried: none of them was begun; refused: text key -> why the model does not
+    read it; unfinished: whether the index put off some of what makes it fast."""
+
+    encoded: int = 0
+    pending: int = 0
+    untried: bool = False
+    unfinished: bool = False
+    added: int = 0
+    removed: int = 0
+    cut: int = 0
+    rebuilt: str = ""
+    refused: dict[bytes, str] = field(default_factory=dict)
+
+
+class VectorUpdate:
+    """Bring a space in line with the live texts; the caller holds the sync lock.
+
+    open_encoder is only called when some text is not embedded yet; project: the space's projection, opened.
+    """
+
+    def __init__(
+        self,
+        log: Log,
+        state: Path,
+        plugins: Plugins,
+        space: Space,
+        open_encoder: Callable[[Space], Encoder],
+        progress: Progress,
+        project: Project | None = None,
+    ) -> None:
+        self._log = log
+        self._db = log.connection
+        self._state = state
+        self._plugins = plugins
+        self._space = space
+        self._open_encoder = open_encoder
+        self._encoder: Encoder | None = None
+        self._project = project
+        self._progress = progress
+        self._result = Embedded()
+        self._piece = PieceSize()
+        self._failure: PluginError | None = None
+        self._end = math.inf
+        self._makers = ""
+
+    def run(self, *, most: int | None = None, seconds: float | None = None, retry: bool = False) -> Embedded:
+        """most: leave it all for later where more texts than this wait for a model; seconds: leave for later
+        what is not done after about so long; retry: try texts again that the model refused.
+
+        Raises `PluginError` where the model cannot be had, after what came before was indexed."""
+        self._makers = "" if retry else makers_key(self._plugins, self._space)
+        if most is not None:
+            answers = self._is_answering()
+            waiting = self._count("live > 0 AND indexed = 0" if answers else "live > 0")
+            if waiting > most:
+                self._result.pending, self._result.untried = waiting, True
+                return self._result
+        self._end = math.inf if seconds is None else time.monotonic() + seconds
+        try:
+            self._bring_in_line()
+        except IndexDamaged as damage:
+            # A page of the cache, which begins anew, or a file that was altered while we worked.
+            self._result.rebuilt = str(damage)
+            remove(self._space.folder(self._state))
+            self._bring_in_line()
+        return self._result
+
+    def _bring_in_line(self) -> None:
+        with closing(EmbeddingCache(self._state, self._space.fingerprint)) as cache:
+            index = self._open_index()
+            self._try_again(cache)
+            unseen = not self._log.fact("verified")
+            if unseen:
+                index.verify()  # what was there before is looked at whole, once
+            if self._is_answering():
+                self._answer()  # a first index answers with what it has
+            elif not self._fill(index, cache):
+                return
+            if unseen or self._is_stale(index):
+                self._compare(index, cache)
+            self._follow(index, cache)
+
+    # --- the usual case: what is missing, what is left over ---------------------------------------
+
+    def _follow(self, index: VectorIndex, cache: EmbeddingCache) -> None:
+        total, done = self._count("live > 0 AND indexed = 0"), 0
+        for keys, more in self._missing():
+            added = self._add(keys, index, cache, more=more)
+            self._mark(index, [(1, key) for key in added])
+            done += len(added)
+            self._progress("embedding", done, total)
+            if self._failure or self._is_late():
+                break
+        self._result.pending = total - done
+        left = [row[0] for row in self._db.execute("SELECT key FROM text WHERE live = 0")]
+        if left:
+            index.remove(left)
+            self._mark(index, [(0, key) for key in left], forget=True)
+            self._result.removed += len(left)
+        if self._failure:
+            raise self._failure
+        if not self._result.pending:
+            self._tend(index)
+
+    def _tend(self, index: VectorIndex) -> None:
+        """Have an index in segments make companions that it put off."""
+        from patina_hooks.search.index.segments import SegmentedIndex
+
+        index = getattr(index, "unguarded", index)
+        if isinstance(index, SegmentedIndex):
+            before = index.stats().generation
+            self._result.unfinished = index.tend()
+            if index.stats().generation != before:
+                self._mark(index, [])
+
+    def _is_late(self) -> bool:
+        return time.monotonic() > self._end
+
+    def _missing(self) -> Iterator[tuple[list[bytes], bool]]:
+        """Texts without a vector, newest first, in chunks, and whether more may follow: a small one first,
+        so that answers come early."""
+        size = _FIRST_CHUNK
+        while keys := self._newest(size):
+            yield keys, len(keys) == size
+            size = _CHUNK
+
+    def _add(
+        self, keys: list[bytes], index: VectorIndex, cache: EmbeddingCache, *, more: bool
+    ) -> list[bytes]:
+        """Add texts to the index; gives those that there was time for. more: whether others follow."""
+        added = self._embed(keys, cache, more)
+        if added:
+            index.upsert(added, self._vectors(added, cache))
+            self._result.added += len(added)
+        return added
+
+    def _newest(self, limit: int) -> list[bytes]:
+        rows = self._db.execute(
+            "SELECT key FROM text WHERE live > 0 AND indexed = 0 ORDER BY dated DESC, key LIMIT ?", (limit,)
+        )
+        return [row[0] for row in rows]
+
+    def _embed(self, keys: list[bytes], cache: EmbeddingCache, more: bool) -> list[bytes]:
+        """Have the model read what the cache does not hold; gives the texts that have an embedding then.
+
+        In pieces of about two seconds, each kept at once. Where the model fails, what it read before counts.
+        """
+        missing = cache.missing(keys, self._space.dimensions)
+        try:
+            rest = self._whole(missing, keys) if more else missing
+            while rest and not (self._result.encoded and self._is_late()):
+                rest = rest[self._encode(rest, cache) :]
+        except PluginError as error:
+            self._failure = error
+        lacking = set(cache.missing(missing, self._space.dimensions))
+        return [key for key in keys if key not in lacking]
+
+    def _whole(self, missing: list[bytes], keys: list[bytes]) -> list[bytes]:
+        """Those of the missing that fill what the model takes at once; the rest goes with what follows."""
+        if not missing:
+            return missing
+        whole = len(missing) // self._opened().texts_at_once * self._opened().texts_at_once
+        return missing[:whole] if whole or len(missing) < len(keys) else missing
+
+    def _opened(self) -> Encoder:
+        if self._encoder is None:
+            self._encoder = self._open_encoder(self._space)
+            self._piece = PieceSize(self._encoder.texts_at_once)
+        return self._encoder
+
+    def _encode(self, missing: list[bytes], cache: EmbeddingCache) -> int:
+        """Embed the first piece; gives how many texts that were."""
+        encoder = self._opened()
+        keys, begun = missing[: self._piece.size], time.monotonic()
+        ask = "SELECT text FROM observation WHERE text_key = ? AND live LIMIT 1"
+        texts = [str(self._db.execute(ask, (key,)).fetchone()[0]) for key in keys]
+        embedded = embed(cache, encoder, keys, texts, role="passage")
+        if embedded.halved:
+            self._piece.shrink(len(keys))
+        else:
+            self._piece.learn(len(keys), time.monotonic() - begun)
+        self._result.encoded += len(keys)
+        self._result.cut += embedded.cut
+        self._result.refused |= embedded.refused
+        return len(keys)
+
+    def _try_again(self, cache: EmbeddingCache) -> None:
+        """Have texts embedded that other makers refused, or all that were refused."""
+        keys = cache.take_back(self._makers)
+        if keys:
+            with self._log.writing():
+                self._db.executemany("UPDATE text SET indexed = 0 WHERE key = ?", [(key,) for key in keys])
+
+    def _vectors(self, keys: list[bytes], cache: EmbeddingCache) -> Vectors:
+        vectors = cache.get(keys, self._space.dimensions)
+        if self._project is None:
+            return vectors
+        # What has the zero vector is like nothing, also where a projection moves the origin.
+        return self._project(vectors) * vectors.any(axis=1, keepdims=True)
+
+    def _mark(self, index: VectorIndex, rows: list[tuple[int, bytes]], *, forget: bool = False) -> None:
+        with self._log.writing():
+            if forget:
+                self._db.executemany(
+                    "DELETE FROM text WHERE key = ? AND live = 0", [(key,) for _, key in rows]
+                )
+            else:
+                self._db.executemany("UPDATE text SET indexed = ? WHERE key = ?", rows)
+            self._log.remember("generation", str(index.stats().generation))
+
+    # --- repair and change of space ---------------------------------------------------------------
+
+    def _open_index(self) -> VectorIndex:
+        try:
+            index = self._space.open(self._plugins, self._state)
+            index.stats()
+        except IndexDamaged as damage:
+            self._result.rebuilt = str(damage)
+            remove(self._space.folder(self._state))
+            index = self._space.open(self._plugins, self._state)
+        return index
+
+    def _is_stale(self, index: VectorIndex) -> bool:
+        """A write that was killed between files and log, or files of another day: compare, do not trust."""
+        return self._log.fact("generation", "0") != str(index.stats().generation)
+
+    def _compare(self, index: VectorIndex, cache: EmbeddingCache) -> None:
+        """What the index holds and the cache does not was read for a cache that is gone: it is read again."""
+        have = index.keys()
+        known = {row[0]: row[1:] for row in self._db.execute("SELECT key, live, indexed FROM text")}
+        index.remove(sorted(key for key in have if key not in known))
+        have = have.difference(cache.missing(sorted(have), self._space.dimensions))
+        changes = [(int(key in have), key) for key, (_, indexed) in known.items() if (key in have) != indexed]
+        self._mark(index, changes)
+        with self._log.writing():
+            self._log.remember("verified", "yes")
+
+    def _fill(self, index: VectorIndex, cache: EmbeddingCache) -> bool:
+        """Everything that lives, in a space that does not answer yet; goes on where it was interrupted.
+
+        Gives whether there was time for all of it: then this space answers.
+        """
+        live = [
+            row[0] for row in self._db.execute("SELECT key FROM text WHERE live > 0 ORDER BY dated DESC, key")
+        ]
+        have = index.keys()
+        have = have.difference(cache.missing(sorted(have), self._space.dimensions))
+        index.remove(sorted(index.keys().difference(live)))
+        todo = [key for key in live if key not in have]
+        total = len(todo)
+        while todo:
+            chunk, todo = todo[:_CHUNK], todo[_CHUNK:]
+            added = set(self._add(chunk, index, cache, more=bool(todo)))
+            todo = [key for key in chunk if key not in added] + todo
+            self._progress("embedding", total - len(todo), total)
+            if self._failure:
+                raise self._failure
+            if self._is_late():
+                break
+        self._result.pending = len(todo)
+        if self._result.pending:
+            return False
+        with self._log.writing():
+            self._db.execute("UPDATE text SET indexed = (live > 0)")
+            self._log.remember("generation", str(index.stats().generation))
+            self._log.remember("space", json.dumps(asdict(self._space)))
+        self._free_other_spaces()
+        return True
+
+    def _free_other_spaces(self) -> None:
+        """What was learned before, or kept in another kind of index, is made again from the cache, if ever;
+        other models' vectors stay for a switch back, until `patina gc`."""
+        own = self._space.folder(self._state)
+        for folder in own.parent.glob(f"{self._space.fingerprint}-*"):
+            if folder != own:
+                remove(folder)
+
+    def _is_answering(self) -> bool:
+        """Whether no other vectors answer; a space may differ in what is put before questions only."""
+        answering = answering_space(self._log)
+        return answering is None or answering.folder(self._state) == self._space.folder(self._state)
+
+    def _answer(self) -> None:
+        stored = json.dumps(asdict(self._space))
+        if self._log.fact("space") != stored:
+            with self._log.writing():
+                self._log.remember("space", stored)
+
+    def _count(self, condition: str) -> int:
+        row = self._db.execute(f"SELECT count(*) FROM text WHERE {condition}").fetchone()
+        return int(row[0])

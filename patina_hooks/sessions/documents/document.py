@@ -1,0 +1,259 @@
+"""The session document as text: its parts are rendered here and read back here, byte for byte.
+
+The form is the ancestor project's; its documents and ours cannot be told apart. All functions are pure.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timezone
+
+from patina_hooks.errors import SessionError, UsageError
+from patina_hooks.sessions.metrics import Numbers
+from patina_hooks.text.display import clean, clean_line
+from patina_hooks.text.session_ids import TagName, is_session_id, parse_tag
+
+TITLE_LIMIT = 300
+_CONTEXT = "<!-- AI: Summarize the last session from last-session.md -->"
+# CSI, OSC and the two-byte escape sequences of ECMA-48: without this the letters after ESC would stay.
+_ESCAPES = re.compile(
+    r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?|\x1b[ -/]*[0-~]|\x9b[0-?]*[ -/]*[@-~]"
+)
+_FIELD = re.compile(r"\*\*([^*:]{1,40})(?:\*\*:|:\*\*) *(.*)")
+_FRONT_FIELD = re.compile(r"( *)([a-z_]{1,40}): *(.*)")
+_CLASSIFIED = re.compile(r"- ([A-Z][A-Za-z ]{1,40}): *(.*)")
+_WINDOW = re.compile(
+    r"^### (\d\d:\d\d) - (?:Session Start$|Update \(covering since )", re.ASCII | re.MULTILINE
+)
+_OID = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
+_HEADER_LINES = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """The first lines of a session document.
+
+    started: as written, UTC, YYYY-MM-DDTHH:MM:SSZ. continues: the id of the session before, if it has one.
+    """
+
+    title: str
+    id: str
+    started: str
+    adapter: str
+    branch: str
+    start_tag: TagName
+    starting_commit: str
+    continues: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """What the end of a session adds to its document, and where it leads.
+
+    commit: what the end tag is on. numbers: None where the start is not in this repository.
+    abandoned: it was ended by the worker: idle for too long, or its work tree was removed.
+    """
+
+    title: str
+    start_tag: TagName
+    end_tag: TagName
+    commit: str
+    numbers: Numbers | None
+    abandoned: bool
+
+    @property
+    def id(self) -> str:
+        return self.start_tag.id
+
+    @property
+    def work_type(self) -> str:
+        return self.numbers.work_type if self.numbers else "unknown"
+
+
+def clean_title(text: str) -> tuple[str, bool]:
+    """One line, without escape sequences, control and bidi characters, and whether its end was left out.
+
+    What is longer than `TITLE_LIMIT` characters is cut there, with an ellipsis as its last character.
+    Raises `UsageError` where nothing is left of it.
+    """
+    # Twice: a control character that goes may leave two spaces beside each other.
+    title = clean_line(clean_line(_ESCAPES.sub("", text)))
+    if not title:
+        raise UsageError("a session needs a title", hint='patina session start "what you set out to do"')
+    if len(title) <= TITLE_LIMIT:
+        return title, False
+    return title[: TITLE_LIMIT - 1].rstrip() + "…", True
+
+
+def clean_note(text: str) -> str:
+    """The text of a note with its line breaks; `UsageError` where nothing is left."""
+    note = clean(_ESCAPES.sub("", text).replace("\r\n", "\n").replace("\r", "\n")).strip()
+    if not note:
+        raise UsageError("a note needs a text", hint='patina session note "what you found"')
+    return note
+
+
+def render(header: Header, moment: datetime) -> str:
+    """The document at its start; moment: local time of the start."""
+    return (
+        f"# Session: {header.title}\n"
+        f"**ID**: {header.id}\n"
+        f"**Started**: {header.started}\n"
+        f"**LLM**: {header.adapter}\n"
+        f"**Git Branch**: {header.branch}\n"
+        f"**Session Tag**: {header.start_tag}\n"
+        f"**Starting Commit**: {header.starting_commit}\n"
+        + (f"**Continues**: {header.continues}\n" if header.continues else "")
+        + f"\n## Previous Session Context\n{_CONTEXT}\n"
+        f"\n## Goals\n- [ ] {header.title}\n"
+        f"\n## Activity Log\n### {clock(moment)} - Session Start\n"
+        f"Session initialized with goal: {header.title}\n"
+        f"Working on branch: {header.branch}\n"
+        f"Tagged as: {header.start_tag}\n\n"
+    )
+
+
+def render_update(moment: datetime, since: str, commits: int, files: int, last_commit: str) -> str:
+    """What an update appends; since: "HH:MM" or "session start"; last_commit: relative, in git's words."""
+    return (
+        f"\n### {clock(moment)} - Update (covering since {since})\n"
+        "\n**Git Activity:**\n"
+        f"- Commits this session: {commits}\n"
+        f"- Files changed: {files}\n"
+        f"- Last commit: {last_commit}\n\n"
+    )
+
+
+def render_note(moment: datetime, place: str, text: str) -> str:
+    """What a note appends; place: "<branch>@<short oid>"."""
+    return f"\n### {clock(moment)} - Note [{place}]\n{text}\n"
+
+
+def render_classification(ending: Ending) -> str:
+    """What the end appends."""
+    numbers = ending.numbers or Numbers()
+    return (
+        "\n## Session Classification\n"
+        f"- Work Type: {ending.work_type}\n"
+        f"- Files Changed: {numbers.files}\n"
+        f"- Commits: {numbers.commits}\n"
+        f"- Patterns Modified: {numbers.patterns}\n"
+        f"- Session Tags: {ending.start_tag}..{ending.end_tag}\n"
+        + ("- Status: abandoned\n" if ending.abandoned else "")
+    )
+
+
+def render_pointer(ending: Ending, path: str) -> str:
+    """`last-session.md`; path: of the archived document, relative to the root."""
+    # The last line is there to be pasted into a shell: in double quotes only these four stay active.
+    quoted = re.sub(r'(["$`\\])', r"\\\1", ending.title)
+    return (
+        f"# Last Session: {ending.title}\n"
+        f"\nSee: {path}\n"
+        f"Tags: {ending.start_tag}..{ending.end_tag}\n"
+        f"Classification: {ending.work_type}\n"
+        f'\nQuick start: patina session start "continue from {quoted}"\n'
+    )
+
+
+def append(text: str, block: str) -> str:
+    """The text with a block after it, on a line of its own."""
+    return text + ("" if not text or text.endswith("\n") else "\n") + block
+
+
+def last_update(text: str) -> str:
+    """When a document was last updated, or begun: "HH:MM", or "session start" where it does not say."""
+    headings = _WINDOW.findall(text)
+    return headings[-1] if headings else "session start"
+
+
+def clock(moment: datetime) -> str:
+    """Local time as the document writes it."""
+    return moment.strftime("%H:%M")
+
+
+def utc(moment: datetime) -> str:
+    """An aware moment as the document writes it."""
+    return moment.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def read_header(text: str, where: str) -> Header:
+    """The header of an active document. `SessionError` says what is wrong with the text at `where`."""
+    facts = read_facts(text)
+    tag = parse_tag(facts.get("Session Tag", ""))
+    if "title" not in facts:
+        raise _unreadable(where, "its first line is not '# Session: <title>'")
+    if not is_session_id(facts.get("ID", "")):
+        raise _unreadable(where, "**ID** is absent or not YYYYMMDD-HHMMSS")
+    if tag is None or tag.id != facts["ID"] or tag.edge != "start":
+        raise _unreadable(where, f"**Session Tag** is absent or not the start tag of {facts['ID']}")
+    if not _OID.fullmatch(facts.get("Starting Commit", "")):
+        raise _unreadable(where, "**Starting Commit** is absent or not a commit id")
+    return Header(
+        title=clean_line(facts["title"]) or facts["ID"],
+        id=facts["ID"],
+        started=clean_line(facts.get("Started", "")),
+        adapter=clean_line(facts.get("LLM", "")),
+        branch=clean_line(facts.get("Git Branch", "")),
+        start_tag=tag,
+        starting_commit=facts["Starting Commit"],
+        continues=facts["Continues"] if is_session_id(facts.get("Continues", "")) else None,
+    )
+
+
+def read_facts(text: str) -> dict[str, str]:
+    """What a document states of itself, by the names it uses: "title", the header's fields and the
+    classification's ("Work Type", "Commits", ...). Front matter is given under the same names."""
+    lines = text.splitlines()
+    facts = _front_matter(lines) if lines and lines[0].strip() == "---" else _header(lines)
+    starts = [n for n, line in enumerate(lines) if line.startswith("## Session Classification")]
+    for line in lines[starts[-1] + 1 :] if starts else ():
+        found = _CLASSIFIED.fullmatch(line.rstrip())
+        if found:
+            facts.setdefault(found[1], found[2].strip())
+        elif line.startswith("#"):
+            break
+    return facts
+
+
+def _header(lines: list[str]) -> dict[str, str]:
+    facts = {}
+    for line in lines[:_HEADER_LINES]:
+        if line.startswith("# ") and "title" not in facts:
+            facts["title"] = line[2:].removeprefix("Session:").strip()
+        elif found := _FIELD.fullmatch(line.rstrip()):
+            facts.setdefault(found[1].strip(), found[2].strip())
+        elif line.startswith("## "):
+            break
+    return facts
+
+
+_FRONT_NAMES: Mapping[str, str] = {
+    "title": "title",
+    "id": "ID",
+    "created": "Started",
+    "llm": "LLM",
+    "branch": "Git Branch",
+    "start_tag": "Session Tag",
+    "starting_commit": "Starting Commit",
+}
+
+
+def _front_matter(lines: list[str]) -> dict[str, str]:
+    facts: dict[str, str] = {}
+    for line in lines[1:_HEADER_LINES]:
+        if line.strip() == "---":
+            break
+        found = _FRONT_FIELD.fullmatch(line.rstrip())
+        if found and found[2] in _FRONT_NAMES:
+            facts.setdefault(_FRONT_NAMES[found[2]], found[3].strip("\"'"))
+    return facts
+
+
+def _unreadable(where: str, why: str) -> SessionError:
+    return SessionError(
+        f"{where} is not a session document: {why}",
+        hint=f"put its first lines right again, or move it away: mv {where} {where}.broken",
+    )

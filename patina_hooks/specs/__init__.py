@@ -1,0 +1,1 @@
+"""The values that flow: frozen, slotted, without behaviour beyond their own consistency."""

@@ -1,0 +1,245 @@
+"""Models and runtimes as plugins describe them, and what a runtime gives when it is opened.
+
+Specs are data and import nothing. Where one names code, it does so as "package.module:callable", which is
+opened on first use.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Literal, Protocol, get_args, runtime_checkable
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from patina_hooks.specs.vectors import Vectors
+
+Pooling = Literal["mean", "cls", "last"]
+MatryoshkaNorm = Literal["l2", "layer"]
+Role = Literal["query", "passage"]
+Gives = Literal["tokens", "texts"]
+
+
+@dataclass(frozen=True, slots=True)
+class PackageFile:
+    """A file that an installed distribution carries.
+
+    It is found through the distribution's record, without importing it. `path` is relative to the
+    distribution's root ("acme_model/model.onnx"). With `sha256` the file must have that hash.
+    """
+
+    distribution: str
+    path: str
+    sha256: str | None = None
+
+
+_STEP: Final = r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,127}"
+_REPOSITORY: Final = re.compile(rf"{_STEP}(?:/{_STEP})?")
+_REVISION: Final = re.compile(_STEP)
+_INNER_PATH: Final = re.compile(rf"{_STEP}(?:/{_STEP}){{0,7}}")
+
+
+@dataclass(frozen=True, slots=True)
+class HubFile:
+    """A file of a model hub. `patina models pull` fetches it; nothing else ever does.
+
+    repository: "owner/name"; path: in the repository, of letters, digits and "_.+-", no step beginning with
+        a dot; revision: a branch, tag or commit without "/".
+    sha256: "" where it is not known. Then the hash, and the commit that `revision` was, are recorded at the
+        first pull, and a file that differs later is refused.
+    size: in bytes, 0 where it is not known.
+    """
+
+    repository: str
+    path: str
+    revision: str = "main"
+    sha256: str = ""
+    size: int = 0
+
+    def __post_init__(self) -> None:
+        fields = ((self.repository, _REPOSITORY), (self.path, _INNER_PATH), (self.revision, _REVISION))
+        for value, form in fields:
+            if not form.fullmatch(value):
+                raise ValueError(f"{value!r} is no repository, path or revision of a hub")
+        if self.size < 0:
+            raise ValueError(f"size must be in bytes, or 0, not {self.size}")
+
+
+@dataclass(frozen=True, slots=True)
+class LocalFile:
+    """A file of the user's own, by its absolute path. With `sha256` it must have that hash."""
+
+    path: Path
+    sha256: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.path.is_absolute():
+            raise ValueError(f"{str(self.path)!r} is not an absolute path")
+
+
+ModelFile = PackageFile | HubFile | LocalFile
+
+MOST_DIMENSIONS: Final = 65_536
+"""Of a vector; no model comes near."""
+_RUNTIME_FILES: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}(/[A-Za-z0-9][A-Za-z0-9._-]{0,31})?")
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSpec:
+    """A model: its weights and how to use them.
+
+    runtimes: runtime name -> role -> file. Files of another precision stand under "runtime/precision"
+        ("onnx/int8", "mlx/4bit"): "auto" never takes them, a recipe names them. The onnx runtime wants the
+        roles "model" (what is opened; external data lies beside it, under roles of its own) and "tokenizer"
+        (a tokenizer.json, or a WordPiece vocab.txt); torch and mlx want "model" (safetensors; further parts
+        are "model.2", "model.3", ...), "config" (config.json) and "tokenizer".
+    dimensions: width of the model's token vectors, and length of a vector unless `truncate` says less.
+    max_tokens: longest input including special tokens; what is longer is cut and recorded.
+    pooling: how token vectors become one: mean over real tokens, first token, or last real token.
+    layer: whose token vectors those are: -1 the last hidden layer as the model gives it (after its last
+        norm), another number that of the hidden states, 0 the embeddings, negative from the end.
+    query_prefix, passage_prefix: put before every text of that role; "{task}" in them stands for `task`.
+    task: what questions are for, as the model's authors put it; a recipe's `instruction` goes before it.
+    matryoshka: lengths, in order and below `dimensions`, at which a vector may be cut off.
+    matryoshka_norm: what comes before the cut: nothing ("l2": the norm is taken after it, as always) or
+        a layer norm without weights over all dimensions ("layer").
+    truncate: the length to cut vectors to, 0 for none; one of `matryoshka`.
+    batch_invariant: False where a text's vector depends on its batch (dynamically quantised weights, graphs
+        that compute in float16); such a model runs one text at a time.
+    one_by_one: those of `runtimes` for whose files alone that is so.
+    parameters: how many weights there are, 0 where that is not known.
+    languages: codes of those that it was trained for, "mul" for very many, () where that is not known.
+    """
+
+    name: str
+    dimensions: int
+    runtimes: Mapping[str, Mapping[str, ModelFile]]
+    max_tokens: int = 512
+    pooling: Pooling = "mean"
+    layer: int = -1
+    query_prefix: str = ""
+    passage_prefix: str = ""
+    task: str = ""
+    matryoshka: Sequence[int] = ()
+    matryoshka_norm: MatryoshkaNorm = "l2"
+    truncate: int = 0
+    licence: str = ""
+    revision: str = ""
+    batch_invariant: bool = True
+    description: str = ""
+    parameters: int = 0
+    languages: tuple[str, ...] = ()
+    one_by_one: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.name or "/" in self.name or self.name != self.name.strip():
+            raise ValueError(f"model name {self.name!r}: wants a non-empty name without '/' or outer spaces")
+        ends = (*self.matryoshka[:1], *self.matryoshka[-1:])
+        rules = (
+            (
+                1 <= self.dimensions <= MOST_DIMENSIONS,
+                f"dimensions must be from 1 to {MOST_DIMENSIONS}, not {self.dimensions}",
+            ),
+            (self.max_tokens >= 3, f"max_tokens must be at least 3, not {self.max_tokens}"),
+            (self.pooling in get_args(Pooling), f"pooling must be mean, cls or last, not {self.pooling!r}"),
+            (
+                self.matryoshka_norm in get_args(MatryoshkaNorm),
+                f"matryoshka_norm must be l2 or layer, not {self.matryoshka_norm!r}",
+            ),
+            (
+                all(0 < length < self.dimensions for length in ends),
+                f"matryoshka must be lengths below {self.dimensions}, in order, not {self.matryoshka}",
+            ),
+            (
+                not self.truncate or self.truncate in self.matryoshka,
+                f"truncate must be one of the matryoshka lengths, not {self.truncate}",
+            ),
+            (
+                set(self.one_by_one) <= set(self.runtimes),
+                f"one_by_one must be some of {', '.join(self.runtimes)}, not {', '.join(self.one_by_one)}",
+            ),
+            (
+                all(map(_RUNTIME_FILES.fullmatch, self.runtimes)),
+                f"runtimes must be named as onnx or onnx/int8, not {', '.join(self.runtimes)}",
+            ),
+        )
+        for holds, otherwise in rules:
+            if not holds:
+                raise ValueError(f"model {self.name}: {otherwise}")
+
+    @property
+    def width(self) -> int:
+        """The length of a vector: `truncate`, or all `dimensions`."""
+        return self.truncate or self.dimensions
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """A tokenized text: ids with special tokens, after truncation; `cut` tokens were left out."""
+
+    ids: Sequence[int]
+    cut: int = 0
+
+
+class TokenModel(Protocol):
+    """What a runtime opens: tokens in, token vectors out. Prefixes, batching, pooling and
+    normalisation are the core's, the same for every runtime (`patina_hooks.models.encoding`)."""
+
+    def tokenize(self, texts: Sequence[str], max_tokens: int) -> list[Tokens]:
+        """Ids of each text with special tokens, cut to `max_tokens`, unpadded."""
+        ...
+
+    def forward(self, ids: NDArray[np.int64], mask: NDArray[np.int64]) -> Vectors:
+        """Token vectors [b, s, d], float32, of right-padded ids [b, s] with mask [b, s] (1 = real)."""
+        ...
+
+
+@runtime_checkable
+class TextModel(Protocol):
+    """What a runtime opens that pools where it runs (a server): texts in, one vector each out. Prefixes,
+    what is cut off a vector, and its norm remain the core's.
+
+    It may have an attribute `texts_at_once`: how many it sends in one request. It raises `TextsRefused` where
+    one of the texts may be why it fails: they are asked for in smaller parts then."""
+
+    def embed_texts(self, texts: Sequence[str]) -> Vectors:
+        """Vectors [n, d], float32, in the order of the texts, none of which is empty."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class RuntimeSpec:
+    """What runs a model. `opener(model: ModelSpec, files: Mapping[str, Path]) -> TokenModel`, or a
+    `TextModel` where it `gives` texts their vectors.
+
+    gives: "tokens" their vectors, or whole "texts" theirs. The latter opens no files, since the weights are
+        where it runs: it may run any model, but only where a recipe names it, and "auto" never takes it.
+        Pooling, layer and the longest text are its own, and its vectors are not the same to the last bit.
+    modules: what must be importable for it to run here; looked up, not imported, to say why not.
+    variant: `variant(model: ModelSpec) -> str`, for a runtime whose vectors may differ by more than about
+        1e-6 in a value from those that others make of the same files: because the user's settings say so
+        (another precision), or because it reads the files in another way. A short word for how they do, ""
+        as long as they do not. Such a word is part of the fingerprint, with the runtime's name: two that
+        both halve digits do not agree either. Without one neither is, so that vectors of all runtimes share
+        a cache. It is asked for at every sync, so it imports nothing heavy.
+    concurrent: whether `TokenModel.forward` may be called from several threads at once, each call on a
+        processor of its own; then batches are run side by side.
+    """
+
+    name: str
+    opener: str
+    modules: tuple[str, ...] = ()
+    concurrent: bool = False
+    variant: str = ""
+    gives: Gives = "tokens"
+
+    def __post_init__(self) -> None:
+        if self.gives not in get_args(Gives):
+            raise ValueError(f"runtime {self.name}: gives must be tokens or texts, not {self.gives!r}")
+
+
+ModelFiles = Mapping[str, Path]

@@ -1,0 +1,1 @@
+"""The database of what is recorded, and the cache of embeddings."""

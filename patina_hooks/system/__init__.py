@@ -1,0 +1,1 @@
+"""Files, the environment of the process, and logs."""

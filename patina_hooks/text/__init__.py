@@ -1,0 +1,1 @@
+"""Texts: words, dates, session ids, secrets, and what is safe to print."""

@@ -1,0 +1,1 @@
+"""Learning from the history of the repository."""

@@ -1,0 +1,127 @@
+"""Training behind the user's back: when the recipe's policy says so, in a process of its own.
+
+    python -m patina_hooks.training.background <common dir> <work tree>
+
+A worker starts it when it is done, so that what follows is recorded meanwhile; it runs at the lowest
+priority, for as long as the recipe allows, and nobody waits for it. What goes wrong is in
+`<state>/patina.log`.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from patina_hooks.config.configuration import configuration
+from patina_hooks.errors import PatinaError, StateError
+from patina_hooks.projection.active import PROJECTIONS_FOLDER, is_raw_wanted
+from patina_hooks.store.facts import counts
+from patina_hooks.store.log import Log
+from patina_hooks.system.files import read_state, replace_file
+from patina_hooks.system.worker_log import TRAINING
+from patina_hooks.training.report import Report, last_report
+from patina_hooks.upkeep.worker import detach, logged, open_repository, start
+
+if TYPE_CHECKING:
+    from patina_hooks.git.repository import Repository
+
+FEWEST_SESSIONS: Final = 20
+"""Documents before which the first training would have nothing to judge by."""
+
+_TOLD: Final = """SELECT count(DISTINCT d.session) FROM document d JOIN source s ON s.oid = d.oid
+ JOIN observation o ON o.source_id = s.id AND o.live WHERE d.kind = 'session' AND d.work_tree = ''"""
+"""How many sessions have a document that says something."""
+
+_LOWEST: Final = 19
+_BEGUN: Final = "begun"
+_MODULE: Final = "patina_hooks.training.background"
+
+
+def start_if_due(repository: Repository, work_tree: Path) -> None:
+    """Start training where the policy asks for it now. Never raises `PatinaError`: nobody waits for it."""
+    with suppress(PatinaError, OSError):
+        if is_due(repository):
+            start(_MODULE, repository.common, work_tree)
+
+
+def is_due(repository: Repository) -> bool:
+    """Whether the recipe's policy asks for training, by what the log and the last report say."""
+    recipe = configuration(repository).recipe
+    if recipe is None or recipe.background.train == "never":
+        return False
+    told, held, pending = _now(repository)
+    last = _last(repository.state)
+    if pending or told < FEWEST_SESSIONS or is_raw_wanted(repository.state):
+        return False
+    seen = _seen(last, _begun(repository.state))
+    if seen is None:
+        return True
+    sessions, pairs = seen
+    if recipe.background.train == "session_end":
+        return told > sessions
+    return held > pairs * (1 + recipe.background.growth)
+
+
+def _now(repository: Repository) -> tuple[int, int, int]:
+    """(sessions that have a document, pairs, texts without a vector)."""
+    with Log(repository.state, create=False) as log, log.reading() as connection:
+        now = counts(connection)
+        return int(connection.execute(_TOLD).fetchone()[0]), now["pairs"], now["pending"]
+
+
+def _seen(last: Report | None, begun: tuple[int, int, int] | None) -> tuple[int, int] | None:
+    """(sessions, pairs) that the last training saw, or that there were when one began that left no report: it
+    would fail again at every commit. None before the first."""
+    if begun is not None and (last is None or last.made < begun[0]):
+        return begun[1:]
+    return (last.sessions, last.pairs) if last else None
+
+
+def _last(state: Path) -> Report | None:
+    """A report that cannot be read is as if it never was: the next training writes a new one."""
+    with suppress(StateError):
+        return last_report(state)
+    return None
+
+
+def _begun(state: Path) -> tuple[int, int, int] | None:
+    """When the last training by itself began, with so many sessions and pairs; None before the first."""
+    with suppress(OSError, ValueError):
+        moment, sessions, pairs = read_state(state / PROJECTIONS_FOLDER / _BEGUN).split()
+        return int(moment), int(sessions), int(pairs)
+    return None
+
+
+def main(arguments: list[str]) -> int:
+    """Train once. Always 0: nobody reads it."""
+    with suppress(ValueError, OSError, PatinaError):
+        common, work_tree = (Path(argument).resolve() for argument in arguments)
+        repository = open_repository(common, work_tree)
+        logged(repository.state, lambda: _train(repository), TRAINING)
+    return 0
+
+
+def _train(repository: Repository) -> None:
+    import logging
+
+    from patina_hooks.api import Patina
+    from patina_hooks.training.oxidize import oxidize
+
+    recipe = configuration(repository).recipe
+    if recipe is not None and is_due(repository):
+        sessions, pairs, _ = _now(repository)
+        begun = f"{int(time.time())} {sessions} {pairs}"
+        replace_file(repository.state / PROJECTIONS_FOLDER / _BEGUN, begun.encode())
+        report = oxidize(Patina(repository), seconds=float(recipe.background.seconds))
+        logging.getLogger(_MODULE).info("trained in %.0f s: %s", report.seconds, report.sentence)
+
+
+if __name__ == "__main__":
+    detach()
+    with suppress(AttributeError, OSError):  # Windows has no niceness
+        os.nice(_LOWEST)
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,137 @@
+"""The ancestor project's projection with a gradient: two layers, triplet loss.
+
+loss = max(0, margin + d(anchor, positive) - d(anchor, negative)),    d(a, b) = 1 - cos(a, b)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from patina_hooks.projection.weights import described
+from patina_hooks.specs.training import PairRows, TooLittleToLearn, Trained, TrainingTask, Watch
+from patina_hooks.training.trainers.layers import (
+    Floats,
+    Tensors,
+    backward,
+    forward,
+    he_initialise,
+    normalise,
+    normalise_backward,
+    two_layers,
+)
+from patina_hooks.training.trainers.loop import Objective, Training
+from patina_hooks.training.trainers.optimiser import Parameters
+from patina_hooks.training.trainers.sampling import (
+    Membership,
+    Negatives,
+    Purpose,
+    batches,
+    counted,
+    draws,
+    enough,
+    rows_of,
+)
+
+if TYPE_CHECKING:
+    from patina_hooks.specs.training import Rows
+
+_JUDGED_AT_ONCE = 1024
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Triplets:
+    """rows [3, t]: anchors, positives and negatives; weights [t]."""
+
+    rows: Rows
+    weights: NDArray[np.float32]
+
+    def part(self, chosen: Rows | slice) -> Triplets:
+        return Triplets(self.rows[:, chosen], self.weights[chosen])
+
+
+class TripletObjective:
+    """Triplets of the training pairs with negatives drawn anew each epoch; later pairs keep theirs."""
+
+    def __init__(self, task: TrainingTask) -> None:
+        """Raises `TooLittleToLearn` where no pair has a text that could stand against it."""
+        self._vectors, self._settings = task.vectors, task.settings
+        self._train = enough(task.train)
+        membership = Membership(task.groups)
+        self._negatives = Negatives(membership, rows_of(task.train))
+        against_held = Negatives(membership, rows_of(task.train, task.held))
+        self._held = self._triplets(counted(task.held), against_held, epoch=0)
+        if not len(self._epoch(1).weights):
+            raise TooLittleToLearn("all pairs are of texts that belong together: none to tell them from")
+
+    def batches(self, epoch: int) -> Iterator[Triplets]:
+        triplets = self._epoch(epoch)
+        generator = draws(self._settings.seed, epoch, Purpose.ORDER)
+        for chosen in batches(generator.permutation(len(triplets.weights)), self._settings.batch_size):
+            yield triplets.part(chosen)
+
+    def learn(self, tensors: Tensors, gradients: Tensors, batch: Triplets) -> float:
+        x = self._vectors[batch.rows.ravel()]
+        return triplet_gradients(tensors, gradients, x, batch.weights, self._settings.margin)
+
+    def held_loss(self, tensors: Tensors) -> float | None:
+        held, total = self._held, 0.0
+        for start in range(0, len(held.weights), _JUDGED_AT_ONCE):
+            part = held.part(slice(start, start + _JUDGED_AT_ONCE))
+            y, _ = normalise(forward(tensors, self._vectors[part.rows.ravel()])[0])
+            total += triplet_loss(y, part.weights, self._settings.margin)[0] * float(part.weights.sum())
+        return total / float(held.weights.sum()) if len(held.weights) else None
+
+    def _epoch(self, epoch: int) -> Triplets:
+        return self._triplets(self._train, self._negatives, epoch)
+
+    def _triplets(self, pairs: PairRows, negatives: Negatives, epoch: int) -> Triplets:
+        drawn = negatives.draw(pairs, draws(self._settings.seed, epoch, Purpose.PARTNERS))
+        there = np.flatnonzero(drawn >= 0)
+        return Triplets(np.stack([pairs.anchors, pairs.positives, drawn]), pairs.weights).part(there)
+
+
+def train(
+    task: TrainingTask,
+    watch: Watch,
+    objective: Callable[[TrainingTask], Objective[Triplets]] = TripletObjective,
+) -> Trained:
+    """objective: with gradients of its own, where something else than numpy is to compute them.
+
+    Raises `TooLittleToLearn` where there are no pairs, or no text that could stand against one.
+    """
+    settings = task.settings
+    parameters = Parameters(two_layers(task.vectors.shape[1], settings.hidden, settings.out))
+    generator = draws(settings.seed, 0, Purpose.WEIGHTS)
+    for name in ("w1.weight", "w2.weight"):
+        he_initialise(parameters.tensors[name], generator)
+    training = Training(objective(task), parameters, settings)
+    stopped = training.run(watch)
+    weights = training.best
+    return Trained(weights, described("mlp-2layer", weights), training.steps, stopped)
+
+
+def triplet_gradients(
+    tensors: Tensors, gradients: Tensors, x: Floats, weights: Floats, margin: float
+) -> float:
+    """The weighted mean loss of triplets x [3 t, in] (anchors, positives, negatives), and its gradients."""
+    z, hidden = forward(tensors, x)
+    y, inverse = normalise(z)
+    loss, dy = triplet_loss(y, weights, margin)
+    backward(tensors, gradients, x, hidden, normalise_backward(y, inverse, dy))
+    return loss
+
+
+def triplet_loss(y: Floats, weights: Floats, margin: float) -> tuple[float, Floats]:
+    """The weighted mean loss of unit rows y [3 t, out], and its gradient at y."""
+    anchor, positive, negative = y.reshape(3, len(weights), -1)
+    away = negative - positive
+    losses = np.einsum("td,td->t", anchor, away) + margin
+    share = weights / weights.sum()
+    pull = np.where(losses > 0, share, 0).astype(y.dtype)[:, None]
+    dy = np.concatenate([pull * away, pull * -anchor, pull * anchor])
+    return float(np.maximum(losses, 0) @ share), dy

@@ -1,0 +1,66 @@
+"""PCA whitening: the directions in which a repository's texts differ, weighed more evenly.
+
+With the covariance of all rows C = V diag(l) V^T, l descending: u = (x - mean) V diag(l)^(-power / 2), cut
+to the first `out` directions, and y = u / |u|. Power 1 is full whitening (every direction has the same
+variance), power 0 a rotation that only cuts. Nothing is iterated and nothing is drawn.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from patina_hooks.projection.weights import described
+from patina_hooks.specs.training import TooLittleToLearn, Trained, TrainingTask, Watch
+
+if TYPE_CHECKING:
+    from patina_hooks.specs.vectors import Vectors
+
+_BLOCK = 1024
+_NOISE = 1e-9
+"""Directions with less than this part of the largest variance are rounding (vectors are kept in float16)."""
+
+
+def train(task: TrainingTask, watch: Watch) -> Trained:
+    """Fitted on every row of the task; the pairs are not looked at.
+
+    Raises `TooLittleToLearn` where the rows do not differ.
+    """
+    mean, components = fit(task.vectors, task.settings.out, task.settings.power)
+    weights = {"mean": mean, "components": components}
+    return Trained(weights, described("whitening", weights) | {"power": f"{task.settings.power:g}"})
+
+
+def fit(vectors: Vectors, out: int, power: float) -> tuple[Vectors, Vectors]:
+    """The mean [d] and the scaled directions [k, d] of rows [n, d], k = out or the rank where that is less.
+
+    The rows that it was fitted on have a mean square length of 1 after it; `TooLittleToLearn` for rows that
+    do not differ.
+    """
+    mean, covariance = _moments(vectors)
+    values, directions = np.linalg.eigh(covariance)
+    values, directions = values[::-1], directions.T[::-1]
+    if values[0] < _NOISE:  # the rows are of length 1
+        raise TooLittleToLearn(f"{len(vectors)} texts that do not differ are too little to whiten")
+    kept = min(out, int(np.count_nonzero(values > values[0] * _NOISE)))
+    values, directions = values[:kept], directions[:kept]
+    # An eigenvector is only known up to its sign: the largest entry is made positive.
+    largest = np.take_along_axis(directions, np.abs(directions).argmax(axis=1)[:, None], axis=1)
+    length = np.sqrt(np.sum(values ** (1 - power)))
+    components = directions * np.sign(largest) * (values ** (-power / 2) / length)[:, None]
+    return mean.astype(np.float32), np.ascontiguousarray(components, np.float32)
+
+
+def _moments(vectors: Vectors) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean [d] and covariance [d, d] in float64, in blocks: a copy of all would take twice the room."""
+    dimensions = vectors.shape[1]
+    total, products = np.zeros(dimensions), np.zeros((dimensions, dimensions))
+    for start in range(0, len(vectors), _BLOCK):
+        rows = vectors[start : start + _BLOCK].astype(np.float64)
+        total += rows.sum(axis=0)
+        products += rows.T @ rows
+    count = max(len(vectors), 1)
+    mean = total / count
+    return mean, products / count - np.outer(mean, mean)

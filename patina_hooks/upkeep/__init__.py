@@ -1,0 +1,1 @@
+"""Keeping what is recorded in line with the repository, and checking it."""

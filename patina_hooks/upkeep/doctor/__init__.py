@@ -1,0 +1,6 @@
+"""The doctor: checks of the installation, each with a reason and a remedy."""
+
+from patina_hooks.upkeep.doctor.examine import examine, run_checks
+from patina_hooks.upkeep.doctor.finding import Finding
+
+__all__ = ["Finding", "examine", "run_checks"]

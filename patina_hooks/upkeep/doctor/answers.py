@@ -1,0 +1,179 @@
+"""Check what answers: vectors, projection, fusion weights and the model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from patina_hooks.config.configuration import configuration
+from patina_hooks.config.recipe import DEFAULT_INDEX, RECIPE_FILE, Reading
+from patina_hooks.errors import IndexDamaged, StateError
+from patina_hooks.git.repository import Repository
+from patina_hooks.plugins.manager import Plugins
+from patina_hooks.store.log import Log
+from patina_hooks.upkeep.doctor.finding import Finding, Level
+
+if TYPE_CHECKING:
+    from patina_hooks.search.index.recall import Recall
+
+
+OTHER_MODEL = f"edit {RECIPE_FILE}: another model or runtime, or restore its files and run patina sync"
+_LEAST_RECALL = 0.9
+_LOOKS = ("", "patina plugins", "patina doctor")
+"""Hints that show more and change nothing."""
+
+
+def check_vectors(repository: Repository, plugins: Plugins) -> Iterator[Finding]:
+    """Check the vector files and what an approximate index finds."""
+    from patina_hooks.search.index.recall import sample_recall
+    from patina_hooks.search.index.vectors import answering_space
+
+    if not repository.state.is_dir():
+        return
+    with Log(repository.state, create=False) as log:
+        space = answering_space(log)
+        if space is None:
+            yield Finding("vectors", "warning", "no vectors yet", "words alone answer", "patina sync")
+            return
+        try:
+            index = space.open(plugins, repository.state)
+            index.verify()
+        except IndexDamaged as damage:
+            # Not the damage's own hint: a sync trusts a file that nobody touched since it was written.
+            yield Finding("vectors", "fault", str(damage), "they are made anew", "patina sync --full")
+            return
+        stats = index.stats()
+        if log.number("generation") != stats.generation:
+            yield Finding("vectors", "warning", "the index is not the one the log knows", fix="patina sync")
+        else:
+            yield Finding(
+                "vectors", "ok", f"{stats.rows:,} vectors in {stats.files} files, every byte as written"
+            )
+        if plugins.index_backend(space.index).approximate:
+            yield from _recall(lambda: sample_recall(plugins, repository.state, space, index))
+
+
+def _recall(sample: Callable[[], Recall | None]) -> Iterator[Finding]:
+    from patina_hooks.search.index.recall import LIMIT
+
+    try:
+        recall = sample()
+    except StateError as error:
+        level: Level = "fault" if isinstance(error, IndexDamaged) else "warning"
+        what = "how much the index finds cannot be sampled"
+        yield Finding("recall", level, what, str(error), error.hint)
+        return
+    if recall is None:
+        return
+    what = (
+        f"the index finds {recall.found:.1%} of the {LIMIT} nearest that an exact scan finds"
+        f" ({recall.questions} stored texts asked, {recall.rows:,} vectors)"
+    )
+    figures = {f"recall@{LIMIT}": recall.found, "questions": recall.questions, "vectors": recall.rows}
+    if recall.found >= _LEAST_RECALL:
+        yield Finding("recall", "ok", what, figures=figures)
+    else:
+        fix = f"write in {RECIPE_FILE}: index: {DEFAULT_INDEX}"
+        yield Finding("recall", "warning", what, "answers by meaning are missed", fix, figures)
+
+
+def check_projection(repository: Repository, plugins: Plugins) -> Iterator[Finding]:
+    """Check the projection in use."""
+    # What it takes to plan: only here.
+    from patina_hooks.projection.active import load_active, open_weights
+    from patina_hooks.search.index.vectors import answering_space, wanted_space
+    from patina_hooks.store.facts import events_hash
+    from patina_hooks.training.lock import LOCK_FILE, read_lock
+    from patina_hooks.training.staleness import standing
+
+    recipe = configuration(repository).recipe
+    if recipe is None or not repository.state.is_dir():
+        return
+    with Log(repository.state, create=False) as log:
+        space, events = answering_space(log), events_hash(log.connection)
+    used = space.projection if space else ""
+    if active := load_active(repository.state):
+        open_weights(repository.state, plugins, active.weights)
+    stands = standing(
+        plugins, recipe, repository.state, events, wanted_space(plugins, recipe, repository.state), used
+    )
+    yield Finding("projection", "ok", f"in use: {stands.name}")
+    for warning, command in stands.warnings:
+        yield Finding("projection", "warning", warning, fix=command)
+    for name, why in stands.stale:
+        # A history goes on: that is no mistake, and a projection that helped goes on helping.
+        level: Level = "ok" if "history" in why else "warning"
+        yield Finding("projection", level, f"{name} is stale", why, "patina oxidize")
+    lock = read_lock(repository.main_root())
+    if lock is not None and lock.get("events_hash") != events:
+        why = "it was built from another history"
+        yield Finding("projection", "ok", f"{LOCK_FILE} is stale", why, "patina oxidize")
+
+
+def check_fusion(repository: Repository, plugins: Plugins) -> Iterator[Finding]:
+    """Check the tuned weights of search."""
+    from patina_hooks.search.index.vectors import answering_space
+    from patina_hooks.search.tuned import load_tuned, remark, tuned_for
+
+    if not repository.state.is_dir():
+        return
+    with Log(repository.state, create=False) as log:
+        space = answering_space(log)
+    tuned = load_tuned(repository.state)
+    used, why = tuned_for(repository.state, space) if space else (None, "")
+    if why:
+        yield Finding("fusion", "warning", remark(why), "the usual ones are", "patina eval --tune")
+    elif used:
+        yield Finding("fusion", "ok", "search uses the weights of patina eval --tune")
+    else:
+        told = "later questions did not bear out those that were tuned" if tuned else "none were tuned"
+        yield Finding("fusion", "ok", f"search uses the usual weights: {told}")
+
+
+def check_model(repository: Repository, plugins: Plugins) -> Iterator[Finding]:
+    """Open the recipe's model and run the contract checks."""
+    recipe = configuration(repository).recipe
+    if recipe is None:
+        return
+    # Opens the model: only here.
+    from patina_hooks.testing.contract import run_contract
+
+    results = run_contract(plugins, recipe.model, recipe.runtime, reading=recipe.reading)
+    failed = [result for result in results if not result.passed]
+    name = f"{recipe.model}{_read_with(recipe.reading)}"
+    if not failed:
+        yield Finding("model", "ok", f"{name}: {len(results)} contract checks pass")
+    for result in failed:
+        fix = result.hint if result.hint not in _LOOKS else OTHER_MODEL
+        yield Finding("model", "fault", f"{name}: {result.name}", result.detail, fix)
+
+
+def check_makers(repository: Repository, plugins: Plugins) -> Iterator[Finding]:
+    """Compare the vectors that the recipe's model gives now with the recorded ones."""
+    from patina_hooks.models.probes import ProbeRecord, variant_of
+    from patina_hooks.search.index.vectors import wanted_space
+    from patina_hooks.search.opening import open_model
+    from patina_hooks.search.probing import probe
+
+    recipe = configuration(repository).recipe
+    if recipe is None or not repository.state.is_dir():
+        return
+    space = wanted_space(plugins, recipe, repository.state)
+    record = ProbeRecord(repository.state)
+    if not record.has_probes(space.base):
+        return
+    encoder = open_model(plugins, space)
+    variant = record.match(space.base, probe(encoder))
+    makers = ", ".join(encoder.makers.releases)
+    if variant is None or variant_of(space.base, variant) != space.fingerprint:
+        what = f"the runtime {space.runtime} gives other vectors for {space.model} than the indexed ones"
+        yield Finding("probes", "fault", what, f"installed: {makers}", "patina sync --full")
+    else:
+        yield Finding("probes", "ok", f"{makers} give the vectors that are indexed")
+
+
+def _read_with(reading: Reading) -> str:
+    """What a recipe says of how its model is read: " (truncate: 256)", "" where that is nothing."""
+    said = [f"{key}: {value}" for key, value in asdict(reading).items() if value is not None]
+    return f" ({', '.join(said)})" if said else ""

@@ -1,0 +1,114 @@
+"""Check git, configuration, hooks and plugins."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+from patina_hooks.config.configuration import configuration
+from patina_hooks.git.environment import OLDEST_GIT, oldest_git
+from patina_hooks.git.repository import Repository
+from patina_hooks.plugins.manager import Plugins
+from patina_hooks.upkeep.doctor.finding import Finding
+from patina_hooks.upkeep.doctor.hook_environment import compare_environments
+
+
+def check_git(repository: Repository, plugins: Plugins) -> Iterator[Finding]:
+    """Check the version of git and the state of the clone."""
+    version = repository.git.text("version")
+    numbers = re.search(r"(\d+)\.(\d+)", version)
+    if numbers and (int(numbers[1]), int(numbers[2])) < OLDEST_GIT:
+        yield Finding("git", "fault", version, f"patina needs git {oldest_git()}", "update git")
+    else:
+        yield Finding("git", "ok", version)
+    if repository.shallow():
+        why = "what lies beyond the border is not recorded"
+        yield Finding("git", "warning", "this clone is shallow", why, "git fetch --unshallow")
+    for folder in repository.operations():
+        why, command = "the worker waits for its end", operation_command(folder)
+        fix = f"{command} --continue, or: {command} --abort"
+        yield Finding("git", "warning", "a rebase, am or cherry-pick is under way", why, fix)
+
+
+def operation_command(folder: Path) -> str:
+    """Write the git command whose unfinished work this folder of a git directory keeps."""
+    name = "rebase"
+    if folder.name == "sequencer":
+        name = "revert" if (folder.parent / "REVERT_HEAD").exists() else "cherry-pick"
+    elif (folder / "applying").exists():
+        name = "am"
+    try:
+        tree = Path(os.fsdecode((folder.parent / "gitdir").read_bytes()).strip()).parent
+    except OSError:  # of the main work tree, where commands are typed
+        return f"git {name}"
+    return f"git -C {shlex.quote(str(tree))} {name}"
+
+
+def check_sqlite(repository: Repository, plugins: Plugins) -> Iterator[Finding]:
+    """Check that the SQLite of this Python can index words."""
+    import sqlite3
+
+    from patina_hooks.store.word_index import OTHER_PYTHON, has_word_index
+
+    version = f"SQLite {sqlite3.sqlite_version}"
+    if has_word_index():
+        yield Finding("sqlite", "ok", f"{version} with FTS5")
+    else:
+        yield Finding(
+            "sqlite", "fault", f"{version} of this Python has no FTS5", "nothing is indexed", OTHER_PYTHON
+        )
+
+
+def check_configuration(repository: Repository, plugins: Plugins) -> Iterator[Finding]:
+    """Check settings and recipe."""
+    said = configuration(repository)
+    for fault in said.faults:
+        place = fault.error.partition(": ")[0]
+        yield Finding(fault.where, "fault", fault.error, fix=f"edit {place}")
+    if all(fault.where != "settings" for fault in said.faults):
+        yield Finding("settings", "ok", f"session documents in {said.settings.sessions_folder}")
+    for remark in said.remarks:
+        yield Finding("configuration", "ok", remark)
+    if said.recipe is not None:
+        recipe = said.recipe
+        yield Finding("recipe", "ok", f"model {recipe.model}, runtime {recipe.runtime}, index {recipe.index}")
+
+
+def check_hooks(repository: Repository, plugins: Plugins) -> Iterator[Finding]:
+    """Check that the hooks are installed and can run."""
+    from patina_hooks.git.hooks import inspect
+
+    installation = inspect(repository)
+    unsound = [hook for hook in installation.hooks if hook.note or not hook.runs]
+    if not unsound:
+        yield Finding("hooks", "ok", f"{len(installation.hooks)} installed in {installation.folder}")
+    for hook in unsound:
+        reason = hook.note or "commits are recorded only when a patina command runs"
+        yield Finding("hooks", "warning", f"{hook.event}: {hook.way}", reason, hook.remedy)
+    interpreter = installation.interpreter
+    if interpreter and not os.access(interpreter, os.X_OK):
+        yield Finding("hooks", "fault", f"the hooks run {interpreter}", "it is not there", "patina install")
+    elif interpreter:
+        yield from compare_environments(interpreter, plugins, configuration(repository).recipe)
+
+
+def check_plugins(repository: Repository, plugins: Plugins) -> Iterator[Finding]:
+    """List loaded plugins, those that changed without a new version of what they provide, and errors."""
+    from patina_hooks.models.provenance import changed_releases
+    from patina_hooks.store.log import LOG_FILE, Log
+
+    infos = plugins.info()
+    names = ", ".join(f"{one.name} {one.version}".strip() for one in infos)
+    yield Finding("plugins", "ok", f"loaded: {names}")
+    if (repository.state / LOG_FILE).is_file():
+        with Log(repository.state, create=False) as log:
+            for what, made, installed in changed_releases(log, plugins):
+                message = f"{what}: made by {made}, installed is {installed}"
+                reason = "its version did not change: what it makes may have"
+                yield Finding("plugins", "warning", message, reason, "patina sync --full")
+    for fault in plugins.faults:
+        fix = fault.hint or f"PATINA_DISABLE_PLUGINS={fault.plugin} turns it off"
+        yield Finding("plugins", "fault", f"{fault.plugin}: {fault.where}", fault.error, fix)

@@ -1,0 +1,94 @@
+"""Whether the interpreter that the hooks run can do what this one does."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from patina_hooks.config.parsing import parse_json
+from patina_hooks.config.recipe import Recipe
+from patina_hooks.plugins.manager import Plugins
+from patina_hooks.upkeep.doctor.finding import Finding
+
+_SECONDS = 60
+# The model is looked up and not opened: that its plugin, its runtime and the runtime's modules are there.
+_QUERY = """
+import json, sys
+from importlib.metadata import version
+from patina_hooks.errors import PatinaError
+from patina_hooks.models.catalog.choice import runtime_for
+from patina_hooks.plugins.manager import Plugins
+plugins = Plugins.load()
+known = {info.name: info.version for info in plugins.info()}
+problem = ""
+try:
+    if sys.argv[1:]:
+        runtime_for(plugins, plugins.model(sys.argv[1]), sys.argv[2])
+except PatinaError as error:
+    problem = str(error)
+print()
+print(json.dumps({"versions": {**known, "patina-hooks": version("patina-hooks")}, "problem": problem}))
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class _Environment:
+    """What an interpreter has. problem: why it cannot run the recipe's model, "" where it can."""
+
+    versions: Mapping[str, str]
+    problem: str
+
+
+def compare_environments(interpreter: str, plugins: Plugins, recipe: Recipe | None) -> Iterator[Finding]:
+    """Start the hooks' interpreter once; compare its plugins with these, and look up the recipe's model.
+
+    Nothing is started where it is this very interpreter.
+    """
+    from importlib.metadata import version
+
+    if interpreter == sys.executable:
+        return
+    try:
+        other = _environment_of(interpreter, recipe)
+    except (OSError, ValueError, subprocess.SubprocessError) as error:
+        what = f"the hooks run {interpreter}, which cannot start patina: {error}"
+        yield Finding("hooks", "fault", what, "nothing is recorded in the background", "patina install")
+        return
+    own = {info.name: info.version for info in plugins.info()} | {"patina-hooks": version("patina-hooks")}
+    if other.problem:
+        what = f"the hooks run {interpreter}, which cannot run the recipe's model: {other.problem}"
+        yield Finding("hooks", "warning", what, "nothing is embedded in the background", "patina install")
+    if differences := _differences(own, other.versions):
+        what = f"the hooks run {interpreter}, where other plugins are installed: {', '.join(differences)}"
+        yield Finding(
+            "hooks", "warning", what, "each environment indexes with its own plugins", "patina install"
+        )
+
+
+def _environment_of(interpreter: str, recipe: Recipe | None) -> _Environment:
+    # As a hook starts it: outside the repository, where -c and -m find nothing to import.
+    model = [recipe.model, recipe.runtime] if recipe else []
+    done = subprocess.run(
+        [interpreter, "-c", _QUERY, *model], cwd=Path(interpreter).anchor or "/", stdin=subprocess.DEVNULL,
+        capture_output=True, text=True, encoding="utf-8", errors="replace", timeout=_SECONDS, check=False,
+    )  # fmt: skip
+    if done.returncode:
+        raise ValueError(done.stderr.strip().rpartition("\n")[2] or f"exit {done.returncode}")
+    answer = parse_json(done.stdout.strip().rpartition("\n")[2])
+    try:
+        versions = {str(name): str(version) for name, version in answer["versions"].items()}
+        return _Environment(versions, str(answer["problem"]))
+    except (TypeError, LookupError, AttributeError) as error:
+        raise ValueError("it is another program") from error
+
+
+def _differences(own: Mapping[str, str], other: Mapping[str, str]) -> list[str]:
+    names = sorted(own.keys() | other.keys())
+    return [
+        f"{name} {other.get(name, 'absent')} (here {own.get(name, 'absent')})"
+        for name in names
+        if own.get(name) != other.get(name)
+    ]

@@ -1,0 +1,144 @@
+"""Check the state folder, the databases and the worker."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from patina_hooks.git.repository import Repository
+from patina_hooks.plugins.calls import BUILTIN
+from patina_hooks.plugins.manager import Plugins
+from patina_hooks.specs.plugins import Fault
+from patina_hooks.store.log import Log
+from patina_hooks.system.files import irregular_entries, removal_of
+from patina_hooks.upkeep.doctor.answers import OTHER_MODEL
+from patina_hooks.upkeep.doctor.finding import Finding
+
+_SHARED: Final = {
+    "spool": "the hooks cannot note what happens",
+    "lock": "nothing new is recorded",
+    "worker.lock": "nothing is recorded in the background",
+    "patina.log": "errors in the background are not recorded",
+    "log.db": "nothing new is recorded",
+    "embeddings.db": "nothing new is embedded",
+}
+"""Files that are written in place -> what does not work without."""
+
+
+def check_state(repository: Repository, plugins: Plugins) -> Iterator[Finding]:
+    """Check the state folder."""
+    state = repository.state
+    if entries := list(irregular_entries(state)):
+        for path, problem in entries:
+            why = "nothing is read or recorded"
+            yield Finding("state", "fault", f"{path} {problem}", why, removal_of(path))
+    elif not state.is_dir():
+        yield Finding("state", "warning", f"{state} is not there", "nothing is recorded yet", "patina init")
+    elif not os.access(state, os.W_OK):
+        yield Finding(
+            "state", "fault", f"{state} cannot be written", "nothing new is recorded", _owning(state)
+        )
+    elif state.stat().st_mode & 0o077:
+        yield Finding(
+            "state", "warning", f"{state} can be read by others", fix=f"chmod 700 {shlex.quote(str(state))}"
+        )
+    elif unusable := [path for name in _SHARED if not _is_usable(path := state / name)]:
+        for path in unusable:
+            yield Finding("state", "fault", f"{path} cannot be written", _SHARED[path.name], _owning(path))
+    else:
+        yield Finding("state", "ok", str(state))
+
+
+def _is_usable(path: Path) -> bool:
+    return not path.exists() or os.access(path, os.R_OK | os.W_OK)
+
+
+def _clearing(fault: Fault) -> str:
+    """Write the command after which a recorded fault is recorded no more.
+
+    Each sync judges patina's own faults again; those of a plugin are gone where it is not called.
+    """
+    if fault.plugin == BUILTIN:
+        return OTHER_MODEL if fault.where.startswith("model ") else "patina sync"
+    return f"PATINA_DISABLE_PLUGINS={shlex.quote(fault.plugin)} patina sync --full"
+
+
+def _owning(path: Path) -> str:
+    """Write the command that makes a folder or file writable for who runs this process."""
+    name = shlex.quote(str(path))
+    if hasattr(os, "getuid") and path.stat().st_uid != os.getuid():
+        return f'sudo chown -R "$(id -u)" {name}'
+    return f"chmod {'u+rwx' if path.is_dir() else 'u+rw'} {name}"
+
+
+def check_log(repository: Repository, plugins: Plugins) -> Iterator[Finding]:
+    """Check the log database, recorded errors and pending texts."""
+    if not repository.state.is_dir():
+        return
+    with Log(repository.state, create=False) as log:
+        log.check()
+        yield Finding("log", "ok", "the database is sound")
+        from patina_hooks.store.facts import counts
+        from patina_hooks.store.recorded_faults import kept_faults
+
+        for fault in kept_faults(log):
+            fix = fault.hint or _clearing(fault)
+            yield Finding("log", "fault", f"{fault.plugin}: {fault.where}", fault.error, fix)
+        pending = counts(log.connection)["pending"]
+        if pending:
+            why = "they are found by their words, not yet by their meaning"
+            yield Finding("log", "warning", f"{pending:,} texts are not embedded yet", why, "patina sync")
+
+
+def check_cache(repository: Repository, plugins: Plugins) -> Iterator[Finding]:
+    """Check the cache of embeddings."""
+    from patina_hooks.store.embeddings import check_embeddings
+
+    if not repository.state.is_dir():
+        return
+    many = check_embeddings(repository.state)
+    yield Finding(
+        "embeddings", "ok", f"{many:,} are kept, the database is sound" if many else "none are kept"
+    )
+
+
+def check_refused(repository: Repository, plugins: Plugins) -> Iterator[Finding]:
+    """List the texts that the model refused."""
+    from patina_hooks.search.index.vectors import answering_space
+    from patina_hooks.search.remarks.refused import refused_texts
+    from patina_hooks.store.embeddings import refused_keys
+
+    if not repository.state.is_dir():
+        return
+    with Log(repository.state, create=False) as log:
+        space = answering_space(log)
+        keys = refused_keys(repository.state, space.fingerprint) if space else {}
+        for place, reason in refused_texts(log.connection, keys):
+            what = f"{place} is found by its words only: the model refused this text"
+            yield Finding("refused", "warning", what, reason, "patina sync --full")
+
+
+def check_worker(repository: Repository, plugins: Plugins) -> Iterator[Finding]:
+    """Check for pending events and for errors of the worker."""
+    from patina_hooks.git import spool
+    from patina_hooks.plugins.running_calls import running_calls, text_of
+    from patina_hooks.system.worker_log import JOBS, LOG, unresolved_errors
+
+    if not repository.state.is_dir():
+        return
+    calls = running_calls(repository.state)
+    for call in calls:
+        why = f"PATINA_DISABLE_PLUGINS={call.plugin} turns the plugin off"
+        yield Finding("worker", "fault", f"waiting for {text_of(call)}", why, f"kill {call.process}")
+    waiting = 0 if calls else spool.pending(repository.state)
+    if waiting:
+        yield Finding("worker", "warning", "events wait for the worker", f"{waiting} bytes", "patina sync")
+    errors = [(job, lines) for job in JOBS if (lines := unresolved_errors(repository.state, job))]
+    for job, lines in errors:
+        why = f"see {repository.state / LOG}"
+        yield Finding("worker", "warning", f"its log ends with: {lines[-1]}", why, job.command)
+    if not errors and not waiting and not calls:
+        yield Finding("worker", "ok", "nothing waits")

@@ -1,0 +1,83 @@
+"""Delivery of events to the plugins' event hooks, while no lock is held."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from queue import SimpleQueue
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from patina_hooks.git.repository import Repository
+    from patina_hooks.plugins.manager import Plugins
+    from patina_hooks.specs.plugins import Fault
+    from patina_hooks.upkeep.events import EventQueue
+
+Deliver = Callable[["EventQueue"], "tuple[Fault, ...]"]
+"""Takes the events of one sync once its lock is released, and gives the faults of hooks, as far as known."""
+
+
+def deliver_events(repository: Repository, plugins: Plugins, queue: EventQueue) -> tuple[Fault, ...]:
+    """Call the event hooks of every plugin, and record in the log what they did wrong.
+
+    Raises `PluginError` in strict mode.
+    """
+    if queue.is_empty():
+        return ()
+    import logging
+
+    from patina_hooks.plugins.calls import recorded_in
+    from patina_hooks.plugins.fault_counts import FaultCounts
+    from patina_hooks.specs.values import RepositoryPaths
+    from patina_hooks.store.recorded_faults import add_mishaps
+
+    logger = logging.getLogger(__name__)
+    paths, counts = RepositoryPaths(repository.root, repository.common), FaultCounts()
+    try:
+        with recorded_in(repository.state):
+            for event, arguments in queue.events(repository):
+                for fault in plugins.notify(event, **arguments, repository=paths):
+                    if counts.add(fault):
+                        logger.info("%s: %s: %s", fault.plugin, fault.where, fault.error)
+    finally:
+        queue.close()
+        faults = tuple(counts.faults())
+        add_mishaps(repository.state, faults)
+    return faults
+
+
+class BackgroundDelivery:
+    """Delivers in a thread of its own, for a worker that has more to do meanwhile."""
+
+    def __init__(self) -> None:
+        self._tasks: SimpleQueue[Callable[[], object] | None] = SimpleQueue()
+        self._thread: threading.Thread | None = None
+
+    @property
+    def is_begun(self) -> bool:
+        """Whether anything was put in that `finish` has to wait for."""
+        return self._thread is not None
+
+    def put(self, task: Callable[[], object]) -> None:
+        """Run a delivery after those before it."""
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="delivery of events", daemon=True)
+            self._thread.start()
+        self._tasks.put(task)
+
+    def finish(self) -> None:
+        """Wait until everything is delivered or abandoned."""
+        if self._thread is not None:
+            self._tasks.put(None)
+            self._thread.join()
+            self._thread = None
+
+    def _run(self) -> None:
+        import logging
+
+        log = logging.getLogger("patina_hooks.upkeep.worker")
+        while task := self._tasks.get():
+            try:
+                task()
+            except Exception:
+                log.exception("cannot deliver events")

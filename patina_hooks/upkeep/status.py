@@ -1,0 +1,143 @@
+"""Status: what is indexed, how stale it is, and what is to be said of what answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from patina_hooks.config.configuration import configuration
+from patina_hooks.errors import PatinaError
+from patina_hooks.git.hook_files import INSTALL
+from patina_hooks.git.hooks import can_repair, unsound_hooks
+from patina_hooks.git.repository import Repository
+from patina_hooks.pairs.stored import PairKind, pair_kinds
+from patina_hooks.plugins.manager import Plugins
+from patina_hooks.plugins.running_calls import RunningCall, running_calls
+from patina_hooks.search.index.vectors import Space, answering_space, wanted_space
+from patina_hooks.search.remarks.refused import refused_texts
+from patina_hooks.search.tuned import remark, tuned_for
+from patina_hooks.specs.plugins import Fault
+from patina_hooks.store.embeddings import cut_keys, refused_keys
+from patina_hooks.store.facts import CorpusFacts, skipped
+from patina_hooks.store.log import Log
+from patina_hooks.store.recorded_faults import kept_faults
+from patina_hooks.system.files import size_of
+from patina_hooks.training.staleness import Standing, standing
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What is indexed and how stale it is.
+
+    events_hash: see `patina_hooks.store.facts`. pending: texts that the vector index does not hold yet.
+    cut: texts that are longer than the model reads; their beginnings have a vector.
+    model, runtime: what answers now, "" before the first vectors. variant: what the user's settings changed
+    of the runtime's vectors, see `RuntimeSpec`. projection: "none" where the raw model answers. stale:
+    (projection, why) of what `patina oxidize` would train again; warnings: of a projection that is in use
+    against the gate, or cannot be used, and of tuned weights that are not used. synced: seconds since 1970 of
+    the last sync, None before the first. bytes: the state on disk. skipped: (what, why) of what was not
+    read, or not to its end.
+    pair_kinds: kind -> its pairs' count, weight and time range. calls: into plugins, that have not returned
+    for a second or more.
+    """
+
+    events_hash: str
+    sessions: int
+    commits: int
+    documents: int
+    drafts: int
+    observations: int
+    pairs: int
+    pair_kinds: Mapping[str, PairKind]
+    pending: int
+    cut: int
+    truncated: int
+    model: str
+    runtime: str
+    variant: str
+    projection: str
+    stale: tuple[tuple[str, str], ...]
+    warnings: tuple[str, ...]
+    synced: int | None
+    bytes: int
+    skipped: tuple[tuple[str, str], ...]
+    faults: tuple[Fault, ...]
+    calls: tuple[RunningCall, ...]
+
+
+def status_of(log: Log, repository: Repository, plugins: Plugins, facts: CorpusFacts) -> Status:
+    """Return the status of one view of the log. facts: what is known of it."""
+    space = answering_space(log)
+    stands = _standing(repository, plugins, space, facts.events_hash)
+    read = [(remark, "git status") for remark in configuration(repository).remarks]
+    warnings = [*stands.warnings, *_of_weights(repository, space), *read, *_of_hooks(repository)]
+    return Status(
+        events_hash=facts.events_hash,
+        model=space.model if space else "",
+        runtime=space.runtime if space else "",
+        variant=space.variant if space else "",
+        projection=stands.name,
+        stale=stands.stale,
+        warnings=tuple(f"{what}; {command}" for what, command in warnings),
+        pair_kinds=pair_kinds(log.connection),
+        cut=_cut(log, repository, space) if space else 0,
+        synced=log.number("synced"),
+        bytes=size_of(repository.state),
+        skipped=(*skipped(log.connection), *_refused(log, repository, space), *_submodules(repository)),
+        faults=tuple(dict.fromkeys([*kept_faults(log), *plugins.faults])),
+        calls=running_calls(repository.state),
+        **facts.counts,
+    )
+
+
+def _standing(repository: Repository, plugins: Plugins, space: Space | None, events: str) -> Standing:
+    """How projections, and a switch of models, stand; what hinders telling is among the faults of a sync."""
+    recipe, used = configuration(repository).recipe, space.projection if space else ""
+    try:
+        wanted = wanted_space(plugins, recipe, repository.state) if recipe else None
+        stands = standing(plugins, recipe, repository.state, events, wanted, used)
+    except PatinaError as error:
+        return Standing(used[:16] or "none", (), ((str(error), error.hint or "patina doctor"),))
+    if space and wanted and wanted.fingerprint != space.fingerprint:
+        asked = f"the recipe asks for {wanted.model} in {wanted.runtime}"
+        told = f"{asked}: {space.model} in {space.runtime} answers until its vectors are whole"
+        return replace(stands, warnings=(*stands.warnings, (told, "patina sync")))
+    return stands
+
+
+def _submodules(repository: Repository) -> Iterator[tuple[str, str]]:
+    """Yield the submodules of HEAD: their commits belong to repositories of their own."""
+    for path in repository.submodules():
+        yield path, "a submodule has an index of its own; try: patina init there"
+
+
+def _of_hooks(repository: Repository) -> Iterator[tuple[str, str]]:
+    """Yield what is wrong with installed hooks, with the command or the edit that changes it."""
+    by_remedy: dict[tuple[str, str], list[str]] = {}
+    for hook in unsound_hooks(repository):
+        repairable = hook.remedy == INSTALL and not hook.runs and can_repair(repository)
+        remedy = "patina sync" if repairable else hook.remedy
+        by_remedy.setdefault((hook.note, remedy), []).append(hook.event)
+    for (note, command), events in by_remedy.items():
+        reason = note or "another tool removed them: commits wait for the next command"
+        yield f"hooks {', '.join(events)}: {reason}", command
+
+
+def _of_weights(repository: Repository, space: Space | None) -> Iterator[tuple[str, str]]:
+    """What is to be said of tuned weights of search, with the command that changes it."""
+    if space and (why := tuned_for(repository.state, space)[1]):
+        yield remark(why), "patina eval --tune"
+
+
+def _refused(log: Log, repository: Repository, space: Space | None) -> Iterator[tuple[str, str]]:
+    """(place, why) of the texts that the answering model refused."""
+    keys = refused_keys(repository.state, space.fingerprint) if space else {}
+    for place, reason in refused_texts(log.connection, keys):
+        yield place, f"it has no vector: {reason}; patina sync --full tries it again"
+
+
+def _cut(log: Log, repository: Repository, space: Space) -> int:
+    """How many live texts the model did not read to their ends."""
+    ask = "SELECT count(*) FROM text WHERE key = ? AND live > 0"
+    keys = cut_keys(repository.state, space.fingerprint)
+    return sum(log.connection.execute(ask, (key,)).fetchone()[0] for key in keys)
