@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from contextlib import closing
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
 
@@ -182,8 +183,14 @@ def test_the_state_of_the_process_is_the_same_after_a_call(tmp_path: Path) -> No
         os.umask(mask)
 
 
-def test_a_call_is_guarded_when_another_thread_imports_numpy(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "numpy", ModuleType("numpy"))
+@pytest.mark.parametrize("name", ["logging", "warnings", "locale", "numpy"])
+def test_a_call_is_guarded_when_another_thread_imports_a_module(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    module = ModuleType(name)
+    module.__spec__ = ModuleSpec(name, None)
+    module.__spec__._initializing = True  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, name, module)
     ProcessState().restore()
 
 

@@ -38,7 +38,7 @@ class ProcessState:
         self._path = list(sys.path)
         self._recursion = sys.getrecursionlimit()
         self._logging = _logging()
-        self._warnings = list(warnings.filters) if (warnings := sys.modules.get("warnings")) else []
+        self._warnings = list(warnings.filters) if (warnings := _imported("warnings")) else []
         self._numpy_errors = _numpy_errors()
         self._is_main = threading.current_thread() is threading.main_thread()
         if self._is_main:
@@ -69,7 +69,7 @@ class ProcessState:
     def _restore_main(self) -> None:
         os.umask(self._umask)
         self._restore_environment()
-        if self._locale and (module := sys.modules.get("locale")) and _locale() != self._locale:
+        if self._locale and (module := _imported("locale")) and _locale() != self._locale:
             module.setlocale(module.LC_ALL, self._locale)
         sys.stdin, sys.stdout, sys.stderr = self._streams
         sys.excepthook, threading.excepthook = self._excepthooks
@@ -88,7 +88,7 @@ class ProcessState:
         os.environ.update(before)
 
     def _restore_logging(self) -> None:
-        module = sys.modules.get("logging")
+        module = _imported("logging")
         if module is None:
             return
         level, handlers, disabled = self._logging
@@ -105,11 +105,17 @@ class ProcessState:
                 loggers[name].disabled = False
 
     def _restore_warnings(self) -> None:
-        module = sys.modules.get("warnings")
+        module = _imported("warnings")
         if module and module.filters != self._warnings:
             module.filters[:] = [
                 entry for entry in module.filters if entry[0] == "ignore" or entry in self._warnings
             ]
+
+
+def _imported(name: str) -> ModuleType | None:
+    """Return a module that is imported; None while another thread still imports it."""
+    module = sys.modules.get(name)
+    return None if getattr(getattr(module, "__spec__", None), "_initializing", False) else module
 
 
 def _working_folder() -> str:
@@ -125,8 +131,8 @@ def _has_timer() -> bool:
 
 def _numpy_errors() -> dict[str, str]:
     """Return what numpy does about overflow and the like in this thread."""
-    geterr = getattr(sys.modules.get("numpy"), "geterr", None)  # another thread may be importing it
-    return geterr() if geterr else _NUMPY_ERRORS
+    numpy = _imported("numpy")
+    return numpy.geterr() if numpy else _NUMPY_ERRORS
 
 
 def _umask() -> int:
@@ -153,12 +159,12 @@ def _own_loggers(count: int) -> tuple[str, ...]:
 
 
 def _logging() -> tuple[int, list[Any], int]:
-    module = sys.modules.get("logging")
+    module = _imported("logging")
     if module is None:
         return _LOGGING_DEFAULTS
     return module.root.level, list(module.root.handlers), module.root.manager.disable
 
 
 def _locale() -> str:
-    module: ModuleType | None = sys.modules.get("locale")
+    module = _imported("locale")
     return str(module.setlocale(module.LC_ALL)) if module else ""
