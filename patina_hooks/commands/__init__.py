@@ -221,12 +221,24 @@ def _close_stdout() -> None:
 def _of_disk(error: OSError) -> int:
     if error.errno in _FULL:
         return _say(_full(error))
+    if error.errno == errno.ENOENT and error.filename is None and _is_folder_gone():
+        return _say(StateError("the current folder does not exist any more", hint="cd .."))
     if error.errno == errno.ENOENT and "temporary directory" in str(error):
         why = "there is no folder for temporary files that can be written"
         return _say(StateError(why, hint='export TMPDIR="$HOME"'))
     if error.errno in _SHUT and error.filename is not None:
         return _say(_shut(error))
     return _report(error)
+
+
+def _is_folder_gone() -> bool:
+    from pathlib import Path
+
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        return True
+    return False
 
 
 def _shut(error: OSError) -> PatinaError:

@@ -75,6 +75,8 @@ def related(connection: sqlite3.Connection, root: Path, path: str, limit: int) -
 
 def _unknown_path(connection: sqlite3.Connection, root: Path, path: str) -> UsageError:
     """Suggest recorded files like a path, written as from the current folder."""
+    if not path:
+        return UsageError("the root is a folder, not a file", hint="git ls-files")
     near = near_paths(connection, path)
     if not near:
         hint = f"git log --oneline -- {shlex.quote(f':/{path}')}"

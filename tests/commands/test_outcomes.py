@@ -74,6 +74,24 @@ def test_what_cannot_be_meant_is_usage(shell: Shell, arguments: tuple[str, ...])
     assert done.stderr
 
 
+@pytest.mark.parametrize("command", ["status", "scry x", "init", "session list"])
+def test_folder_that_was_removed_is_no_bug_when_the_shell_is_still_in_it(
+    tmp_path: Path, command: str
+) -> None:
+    script = f'mkdir gone && cd gone && rmdir ../gone && exec "$@" {command}'
+    done = subprocess.run(
+        ["sh", "-c", script, "sh", *PATINA], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "the current folder does not exist any more" in done.stderr
+
+
+def test_root_is_named_as_a_folder_when_related_files_are_asked_for(memory: Memory, shell: Shell) -> None:
+    memory.sync()
+    done = shell.run("scry", "--file", ".")
+    assert (done.returncode, "the root is a folder, not a file" in done.stderr) == (2, True)
+
+
 @pytest.mark.parametrize("encoding", ["latin-1", "cp1252", "ascii", "utf-8"])
 def test_listing_escapes_what_the_terminal_cannot_show_when_its_encoding_is_narrow(
     memory: Memory, shell: Shell, encoding: str
