@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     from patina_hooks.specs.vectors import Vectors
     from patina_hooks.store.facts import CorpusFacts
     from patina_hooks.upkeep.events import EventQueue
-    from patina_hooks.upkeep.gc import Freed
+    from patina_hooks.upkeep.gc import AbsentResults, Freed
     from patina_hooks.upkeep.status import Status
 
     Near = Callable[[Vectors, int, frozenset[bytes] | None], list[tuple[bytes, float]]]
@@ -333,11 +333,31 @@ class Patina:
             return shown_pairs(log.connection, kind, checked_limit(limit))
 
     def gc(self) -> Freed:
-        """Free what no live ref needs. Raises `StateError` while another process writes for a minute.
+        """Free what no live ref needs, and what plugins made that are not installed here.
 
+        Raises `StateError` while another process writes for a minute.
         Where nobody can tell what the recipe asks for (a plugin is away, a name is wrong), what other models
         made stays: a change of models may be half done. `Freed.kept` says why.
         """
+        absent = self._drop_absent()
+        freed = self._collect()
+        return replace(freed, observations=freed.observations + absent.observations, pairs=absent.pairs)
+
+    def _drop_absent(self) -> AbsentResults:
+        """Remove what extractors and pair generators made that are not installed here."""
+        from patina_hooks.upkeep.gc import absent_results
+
+        with Log(self.repository.state) as log:
+            absent = absent_results(log, self.plugins)
+        if absent.providers:
+            synchronise(
+                self.repository, quick=True, keep_absent=False, most=0, wait=60, plugins=self.plugins,
+                open_model=self._open,
+            )  # fmt: skip
+        return absent
+
+    def _collect(self) -> Freed:
+        """Free what no live ref needs. Raises as `gc`."""
         from patina_hooks.upkeep.gc import collect
 
         lock = SyncLock(self.repository.state / SYNC_LOCK)

@@ -1,5 +1,6 @@
 """Promise 1: after any sequence of git operations, hooks missed or syncs killed, a sync leaves the same
-observations, pairs, vectors, events_hash and answers as a memory built from nothing on the same refs.
+observations, pairs, vectors, events_hash and answers as a memory built from nothing on the same refs with the
+same plugins. What plugins made that are absent now is kept until `patina gc`.
 
 `PATINA_EXAMPLES` sets how many sequences are tried; without it 25.
 """
@@ -21,7 +22,19 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from support.memory import Memory
 from support.sampling import examples
 
-from patina_hooks import CommitUnit, ModuleUnit, Pair, PairGeneratorSpec, SessionUnit, hookimpl, sessions
+from patina_hooks import (
+    CommitUnit,
+    Document,
+    Extraction,
+    ExtractorSpec,
+    ModuleUnit,
+    Observation,
+    Pair,
+    PairGeneratorSpec,
+    SessionUnit,
+    hookimpl,
+    sessions,
+)
 from patina_hooks.errors import SessionError
 from patina_hooks.pairs import update
 from patina_hooks.pairs.sides import path_side
@@ -33,6 +46,7 @@ from patina_hooks.search.index.exact import ExactIndex
 from patina_hooks.search.index.vectors import answering_space
 from patina_hooks.specs.plugins import PairUnitKind
 from patina_hooks.specs.training import Trained
+from patina_hooks.specs.values import DocumentKind
 from patina_hooks.store.embeddings import EmbeddingCache
 from patina_hooks.store.log import Log
 from patina_hooks.upkeep import gc
@@ -86,6 +100,24 @@ def both_ends(unit: CommitUnit | ModuleUnit | SessionUnit) -> Iterator[Pair]:
         ends = [path_side(path) for path in unit.paths]
     if ends:
         yield Pair("ends", ends[0], ends[-1], None, 1 / len(ends), f"of {len(ends)}")
+
+
+def last_line(document: Document) -> Extraction:
+    """An extractor of a plugin that comes and goes."""
+    lines = [line for line in document.text.splitlines() if line.strip()]
+    found = (Observation("last", lines[-1], len(lines)),) if lines else ()
+    return Extraction(found, title=lines[0] if lines else "")
+
+
+def with_extractor(reads: DocumentKind, version: int) -> Plugins:
+    class Provider:
+        @hookimpl
+        def patina_register_extractors(self) -> list[ExtractorSpec]:
+            return [ExtractorSpec(f"last_{reads}", version, reads, f"{__name__}:last_line")]
+
+    providers = Plugins.load(disabled=())
+    providers.register(Provider(), "provider")
+    return providers
 
 
 def with_generator(reads: PairUnitKind, version: int) -> Plugins:
@@ -164,6 +196,8 @@ class Rebuild(RuleBasedStateMachine):
         try:
             self.memory.git("rebase", "--abort", check=False)
             self.memory.sync()
+            if self.memory.patina().status().kept:
+                self.memory.patina().gc()
             assert self.memory.snapshot() == self.memory.rebuilt()
         finally:
             shutil.rmtree(self.folder)
@@ -354,6 +388,20 @@ class Rebuild(RuleBasedStateMachine):
     def killed_sync_with_another_generator(self, reads: PairUnitKind, steps: int) -> None:
         with killed_after(steps):
             self.memory.sync(providers=with_generator(reads, 1))
+
+    @rule(reads=st.sampled_from(["session", "commit"]), version=st.integers(1, 2))
+    def sync_with_another_extractor(self, reads: DocumentKind, version: int) -> None:
+        self.memory.sync(providers=with_extractor(reads, version))
+
+    @rule(reads=st.sampled_from(["session", "commit"]), steps=st.integers(0, 30))
+    def killed_sync_with_another_extractor(self, reads: DocumentKind, steps: int) -> None:
+        with killed_after(steps):
+            self.memory.sync(providers=with_extractor(reads, 1))
+
+    @rule(steps=st.integers(0, 30))
+    def killed_sync_that_keeps_nothing_absent(self, steps: int) -> None:
+        with killed_after(steps):
+            self.memory.sync(keep_absent=False)
 
     @rule()
     def free(self) -> None:

@@ -17,7 +17,9 @@ from patina_hooks.corpus.observations import (
     outdated_places,
     remove_document,
     renew_documents,
+    rules_of,
     store_source,
+    stored_tags,
 )
 from patina_hooks.corpus.outcome import Progress, Reconciled
 from patina_hooks.corpus.stamps import digest
@@ -54,25 +56,32 @@ class Documents:
         self.trees = DocumentTrees(repository, log, folder)
 
     def renew(self) -> None:
-        """The extractors changed: what those that left have found goes, those that came read everything."""
+        """The extractors changed: new ones read everything, and what does not stay of others goes.
+
+        Where two environments with different extractors take turns, there is nothing to do.
+        """
+        if not self._extractors.keeps_absent:
+            self._extractors.kept = ()
         outdated = outdated_places(self._db, self._extractors)
-        for place in outdated:
-            if place.work_tree:
+        if drafts := [place for place in outdated if place.work_tree]:
+            for place in drafts:
                 self.take_out(place)
-        self._db.execute("DELETE FROM fact WHERE name LIKE 'files %'")
+            self._db.execute("DELETE FROM fact WHERE name LIKE 'files %'")
         self._read_again([place for place in outdated if not place.work_tree])
-        forget_sources(self._db, self._extractors)
-        if self._extractors.redaction.signature:
-            self._log.rewrite(self._extractors.redaction.redact)
-        self._result.dirty |= {row[0] for row in self._db.execute("SELECT id FROM session")}
+        tags, redaction = stored_tags(self._db), self._extractors.redaction
+        forget_sources(self._db, tags.difference(self._extractors.all_tags, self._extractors.kept))
+        # A killed sync may have recorded events by rules that only tags tell of.
+        rules = {self._log.fact("redaction"), *map(rules_of, tags)}
+        if redaction.signature and rules != {redaction.signature}:
+            self._log.rewrite(redaction.redact)
 
     def retry(self) -> None:
         """What an extractor failed on is tried again, in case that what it lacked is there now."""
-        waiting, failures = failed_places(self._db), 0
+        waiting, failures = failed_places(self._db, self._extractors), 0
         while waiting and failures < _MOST_FAILURES:
             batch, waiting = waiting[:_MOST_FAILURES], waiting[_MOST_FAILURES:]
             before = self._extractors.failures
-            forget_failed(self._db, [place.oid for place in batch])
+            forget_failed(self._db, self._extractors, [place.oid for place in batch])
             self._read_again(batch)
             failures += self._extractors.failures - before
             self._result.retried = True

@@ -3,6 +3,9 @@
 `source` and `observation` rows are a cache keyed by object id, extractor and version: a branch that is left
 and entered again costs nothing. `live` marks what the corpus holds now; the words of live observations are
 in the lexical index, and `text` counts how often each text is said, so that vectors follow by difference.
+
+Another environment may have extractors that are not installed here. What they made stays live until
+`patina gc`, if it was redacted by the rules that are in force.
 """
 
 from __future__ import annotations
@@ -18,27 +21,32 @@ from hashlib import blake2b
 from patina_hooks.extract.extraction import TITLE_CAP, checked, unread
 from patina_hooks.plugins.calls import PluginFunction, failure_of
 from patina_hooks.plugins.fault_counts import FaultCounts
-from patina_hooks.plugins.kinds import EXTRACTORS
+from patina_hooks.plugins.kinds import EXTRACTORS, is_provided
 from patina_hooks.plugins.manager import Plugins
 from patina_hooks.specs.plugins import ExtractorSpec, Fault
 from patina_hooks.specs.values import Document, DocumentKind, Extraction, Observation, Recorded
+from patina_hooks.store.log import Log
 from patina_hooks.text.redaction import Redaction
 from patina_hooks.text.words import text_to_index
 
 KEY_BYTES = 16
 
 _FAILED = "the extractor % failed"  # as LIKE reads it
+_KEPT = "kept extractors"
 
 
 @dataclass(slots=True)
 class Extractors:
     """The extractors in force, and what is redacted. `signature` changes when any output may.
 
+    keeps_absent: whether what extractors made that are not installed here stays. kept: the tags of those.
     failures: how often one failed.
     """
 
     plugins: Plugins
     redaction: Redaction = field(default_factory=Redaction)
+    keeps_absent: bool = True
+    kept: tuple[str, ...] = ()
     failures: int = 0
     _counts: FaultCounts = field(default_factory=FaultCounts)
     _opened: dict[str, PluginFunction] = field(default_factory=dict)
@@ -53,9 +61,26 @@ class Extractors:
         rules = f"+{signature}" if (signature := self.redaction.signature) else ""
         return {f"{e.name}@{e.version}{rules}": e for e in self.plugins.extractors() if e.reads == kind}
 
+    def live_tags(self, kind: DocumentKind) -> tuple[str, ...]:
+        """Return the tags whose observations are live: those in force, and those that are kept.
+
+        A kept tag is of either kind: no object is both a commit and a document.
+        """
+        return (*self.tags(kind), *self.kept)
+
+    @property
+    def all_tags(self) -> tuple[str, ...]:
+        """The tags in force, of every kind."""
+        return (*self.tags("session"), *self.tags("commit"))
+
     @property
     def signature(self) -> str:
-        return " ".join(sorted([*self.tags("session"), *self.tags("commit")]))
+        return " ".join(sorted(self.all_tags))
+
+    def can_keep(self, tag: str) -> bool:
+        """Whether a stored tag is of an absent extractor, and of the rules of redaction that are in force."""
+        name, rules = extractor_of(tag)[0], rules_of(tag)
+        return rules == self.redaction.signature and not is_provided(name, self.plugins.extractors())
 
     def extract(self, spec: ExtractorSpec, document: Document) -> tuple[Extraction, str]:
         """What one extractor finds, and "". A plugin that fails finds nothing: a fault, and the reason.
@@ -115,6 +140,38 @@ class Changed:
     went: int = 0
 
 
+def extractor_of(tag: str) -> tuple[str, str]:
+    """Return the name and the version of the extractor that a tag is of."""
+    name, _, version = tag.rpartition("@")
+    return name, version.partition("+")[0]
+
+
+def rules_of(tag: str) -> str:
+    """Return the signature of the rules of redaction that a tag is of, "" for none."""
+    return tag.rpartition("@")[2].partition("+")[2]
+
+
+def stored_tags(connection: sqlite3.Connection) -> set[str]:
+    """Return the tags of all that is stored; reads the index of `source` from end to end."""
+    return {row[0] for row in connection.execute("SELECT DISTINCT extractor FROM source")}
+
+
+def kept_tags(log: Log) -> tuple[str, ...]:
+    """Return the tags that the last sync kept. Raises `LogDamaged` for what is no list of them."""
+    return log.parsed(_KEPT, "[]", _read_tags)
+
+
+def remember_kept_tags(log: Log, tags: Iterable[str]) -> None:
+    """Store the tags that a sync keeps; inside a transaction."""
+    log.remember(_KEPT, json.dumps(list(tags)))
+
+
+def _read_tags(stored: list[str]) -> tuple[str, ...]:
+    if not isinstance(stored, list) or not all(isinstance(tag, str) for tag in stored):
+        raise TypeError(stored)
+    return tuple(stored)
+
+
 def text_key(text: str) -> bytes:
     """What an embedding is cached under: 16 bytes of BLAKE2b of the text."""
     return _digest(text)
@@ -148,11 +205,10 @@ def store_source(
     return "; ".join(dict.fromkeys(left_out))
 
 
-def forget_sources(connection: sqlite3.Connection, extractors: Extractors) -> None:
-    """Drop what extractors that are no longer in force have read, unredacted texts among it."""
-    tags = [*extractors.tags("session"), *extractors.tags("commit")]
+def forget_sources(connection: sqlite3.Connection, tags: Collection[str]) -> None:
+    """Drop what is stored under these tags, unredacted texts among it."""
     marks = ", ".join("?" * len(tags))
-    connection.execute(f"DELETE FROM source WHERE extractor NOT IN ({marks})", tags)
+    connection.execute(f"DELETE FROM source WHERE extractor IN ({marks})", tuple(tags))
 
 
 def forget_skipped(connection: sqlite3.Connection, oids: Iterable[str]) -> None:
@@ -160,38 +216,43 @@ def forget_skipped(connection: sqlite3.Connection, oids: Iterable[str]) -> None:
     connection.executemany("DELETE FROM source WHERE oid = ? AND skipped != ''", [(oid,) for oid in oids])
 
 
-def forget_failed(connection: sqlite3.Connection, oids: Iterable[str]) -> None:
-    """Have these objects read anew by the extractors that failed on them."""
+def forget_failed(connection: sqlite3.Connection, extractors: Extractors, oids: Iterable[str]) -> None:
+    """Have these objects read again by the extractors in force that failed on them."""
+    tags = extractors.all_tags
+    marks = ", ".join("?" * len(tags))
     connection.executemany(
-        "DELETE FROM source WHERE oid = ? AND skipped != '' AND skipped LIKE ?",
-        [(oid, _FAILED) for oid in oids],
+        f"DELETE FROM source WHERE oid = ? AND skipped != '' AND skipped LIKE ? AND extractor IN ({marks})",
+        [(oid, _FAILED, *tags) for oid in oids],
     )
 
 
-def failed_places(connection: sqlite3.Connection) -> list[Place]:
-    """A place on refs of each object that some extractor failed on; what was tried last comes last."""
+def failed_places(connection: sqlite3.Connection, extractors: Extractors) -> list[Place]:
+    """A place on refs of each object that an extractor in force failed on; what was tried last comes last."""
+    tags = extractors.all_tags
+    marks = ", ".join("?" * len(tags))
     rows = connection.execute(
         # CROSS JOIN: the few sources first, by their own index.
         "SELECT d.kind, d.oid, d.path, d.work_tree, d.session FROM source s CROSS JOIN document d"
         " ON d.oid = s.oid WHERE s.skipped != '' AND s.skipped LIKE ? AND d.work_tree = ''"
-        " GROUP BY d.oid ORDER BY max(s.id)",
-        (_FAILED,),
+        f" AND s.extractor IN ({marks}) GROUP BY d.oid ORDER BY max(s.id)",
+        (_FAILED, *tags),
     )
     return [Place(*row) for row in rows]
 
 
 def outdated_places(connection: sqlite3.Connection, extractors: Extractors) -> list[Place]:
-    """Documents that an extractor in force has not read, or that one has which is no longer in force."""
+    """Documents that an extractor in force has not read, or that one has whose results do not stay."""
     places: list[Place] = []
     kinds: tuple[DocumentKind, ...] = ("commit", "session")
     for kind in kinds:
-        tags = extractors.tags(kind)
-        marks = ", ".join("?" * len(tags))
+        tags, live = extractors.tags(kind), extractors.live_tags(kind)
+        marks, live_marks = (", ".join("?" * len(each)) for each in (tags, live))
         rows = connection.execute(
             "SELECT d.kind, d.oid, d.path, d.work_tree, d.session FROM document d"
             " LEFT JOIN source s ON s.oid = d.oid WHERE d.kind = ? GROUP BY d.id"
-            f" HAVING count(s.id) != ? OR total(s.extractor IN ({marks})) != ? ORDER BY d.id",
-            (kind, len(tags), *tags, len(tags)),
+            f" HAVING total(s.extractor IN ({marks})) != ?"
+            f" OR total(s.extractor IN ({live_marks})) != count(s.id) ORDER BY d.id",
+            (kind, *tags, len(tags), *live),
         )
         places += [Place(*row) for row in rows]
     return places
@@ -226,15 +287,15 @@ def add_document(
 def renew_documents(
     connection: sqlite3.Connection, extractors: Extractors, oid: str, changed: Changed
 ) -> None:
-    """Have the documents of an object say what the extractors in force found in it: what others found rests,
-    and what is new becomes live."""
+    """Have the documents of an object say what the extractors in force, and those that are kept, found in it:
+    what others found rests, and what is new becomes live."""
     ask = "SELECT id, title, kind, oid, path, work_tree, session FROM document WHERE oid = ? ORDER BY id"
     found = [(row[0], row[1], Place(*row[2:])) for row in connection.execute(ask, (oid,))]
     for document, title, place in found:
         if place.kind == "session":
             _drop_words(connection, document, oid, title)
     for _, _, place in found[:1]:
-        _rest(connection, place, changed, keep=extractors.tags(place.kind))
+        _rest(connection, place, changed, keep=extractors.live_tags(place.kind))
         _wake(connection, extractors, place, changed)
     for document, _, place in found:
         title = _title(connection, extractors, place)
@@ -263,7 +324,7 @@ def _held(connection: sqlite3.Connection, oid: str) -> bool:
 
 
 def _wake(connection: sqlite3.Connection, extractors: Extractors, place: Place, changed: Changed) -> None:
-    tags = extractors.tags(place.kind)
+    tags = extractors.live_tags(place.kind)
     marks = ", ".join("?" * len(tags))
     rows = connection.execute(
         "SELECT o.id, o.key, o.kind, o.text, o.line, o.section, o.weight, o.text_key"
@@ -310,7 +371,7 @@ def _rest(connection: sqlite3.Connection, place: Place, changed: Changed, keep: 
 
 
 def _title(connection: sqlite3.Connection, extractors: Extractors, place: Place) -> str:
-    tags = extractors.tags(place.kind)
+    tags = extractors.live_tags(place.kind)
     marks = ", ".join("?" * len(tags))
     row = connection.execute(
         f"SELECT title FROM source WHERE oid = ? AND extractor IN ({marks}) AND title != ''"

@@ -19,7 +19,10 @@ from patina_hooks.corpus.observations import (
     Extractors,
     Place,
     add_document,
+    kept_tags,
+    remember_kept_tags,
     remove_document,
+    stored_tags,
 )
 from patina_hooks.corpus.outcome import Progress, Reconciled
 from patina_hooks.corpus.stamps import digest
@@ -91,6 +94,7 @@ class _Reconciler:
         self._drafts = Drafts(repository, log, self._documents, self._folder, quick=quick)
 
     def run(self) -> Reconciled:
+        are_new = self._settle_extractors()
         old = load_tips(self._db, self._log.fact("tags"), self._log.fact("stamp of tags"))
         work_trees = tuple(self._repository.work_trees())
         own = [tree.path for tree in work_trees if self._repository.owns(tree.path)]
@@ -107,7 +111,7 @@ class _Reconciler:
         with self._log.writing():
             moved = store_tips(self._db, old, tips)
             self._forget_commits(graph.gone)
-            if self._log.fact("extractors") != self._extractors.signature:
+            if are_new:
                 self._documents.renew()
             self._documents.retry()
             # Where a commit's trees are here by now, so may be those of a tip.
@@ -124,9 +128,19 @@ class _Reconciler:
             self._log.remember("packs", packs)
             self._log.remember("folder", self._folder)
             self._log.remember("extractors", self._extractors.signature)
+            remember_kept_tags(self._log, self._extractors.kept)
             self._log.remember("reading", "")
             mark_sessions(self._db, sorted(self._result.dirty))
         return self._result
+
+    def _settle_extractors(self) -> bool:
+        """Decide what absent extractors made is kept; return whether documents must be held against it."""
+        if self._log.fact("extractors") != self._extractors.signature:
+            kept = filter(self._extractors.can_keep, stored_tags(self._db))
+            self._extractors.kept = tuple(sorted(kept))
+            return True
+        self._extractors.kept = kept_tags(self._log)
+        return bool(self._extractors.kept) and not self._extractors.keeps_absent
 
     # --- commits --------------------------------------------------------------------------------
 

@@ -97,7 +97,7 @@ def inspect(repository: Repository, *, config_hooks: bool | None = None) -> Inst
         config_hooks = has_config_hooks(repository.git.text("version"))
     location = _location(repository, hooks_folder(repository))
     hooks = tuple(_configured(repository, event, config_hooks) or location.find(event) for event in EVENTS)
-    return Installation(location.folder, hooks, _recorded(repository.state))
+    return Installation(location.folder, hooks, recorded_interpreter(repository.state))
 
 
 def lost_hooks(repository: Repository) -> tuple[str, ...]:
@@ -110,7 +110,7 @@ def lost_hooks(repository: Repository) -> tuple[str, ...]:
 
 def unsound_hooks(repository: Repository) -> tuple[Hook, ...]:
     """Return the installed hooks that do not run, or not for long. Empty where none were installed."""
-    if _recorded(repository.state) is None:
+    if recorded_interpreter(repository.state) is None:
         return ()
     folder = hooks_folder(repository)
     if not _location(repository, folder).unsound():
@@ -125,7 +125,7 @@ def repair(repository: Repository) -> tuple[str, ...]:
     Raises as `install`.
     """
     lost = lost_hooks(repository)
-    interpreter = _recorded(repository.state)
+    interpreter = recorded_interpreter(repository.state)
     if not lost or not interpreter:
         return ()
     _install(repository, interpreter, None, typed=False)
@@ -167,7 +167,7 @@ def _write_script(state: Path, interpreter: str) -> None:
         replace_file(path, content)
 
 
-def _recorded(state: Path) -> str | None:
+def recorded_interpreter(state: Path) -> str | None:
     try:
         return stub.interpreter_of(read_regular(state / stub.SCRIPT, _SCRIPT_CAP))
     except (OSError, ValueError):  # ValueError: quotes that do not match

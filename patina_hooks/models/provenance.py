@@ -2,30 +2,83 @@
 
 An extractor or pair generator whose output changes raises its `version`, and everything is read again. Where
 that was forgotten, the release of its distribution differs from the one that made what is stored.
+
+What an extractor or generator made that is not installed here is kept until `patina gc`: another environment
+may have it.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Final
 
+from patina_hooks.corpus.observations import extractor_of, kept_tags
 from patina_hooks.models.makers import installed_version
 from patina_hooks.plugins.calls import BUILTIN
-from patina_hooks.plugins.kinds import EXTRACTORS, GENERATORS
+from patina_hooks.plugins.kinds import EXTRACTORS, GENERATORS, is_provided
 from patina_hooks.plugins.manager import Plugins
 from patina_hooks.store.log import Log
 
 _FACT: Final = "made by"
 
 
+@dataclass(frozen=True, slots=True)
+class KeptProvider:
+    """An extractor or pair generator that is not installed here, and whose results are kept.
+
+    kind: "extractor" or "pair generator"; made_by: the release that made them, "" where that is not known.
+    """
+
+    kind: str
+    name: str
+    version: str
+    made_by: str
+
+
+def kept_providers(log: Log, plugins: Plugins) -> tuple[KeptProvider, ...]:
+    """Return the providers that are not installed here, and whose results the last sync kept."""
+    made, extractors, generators = (
+        log.parsed(_FACT, "{}", _read),
+        plugins.extractors(),
+        plugins.pair_generators(),
+    )
+    stored = log.connection.execute("SELECT name, version FROM generator ORDER BY name")
+    return (
+        *(
+            _kept(EXTRACTORS.noun, name, version, made)
+            for name, version in map(extractor_of, kept_tags(log))
+            if not is_provided(name, extractors)
+        ),
+        *(
+            _kept(GENERATORS.noun, name, str(version), made)
+            for name, version in stored
+            if not is_provided(name, generators)
+        ),
+    )
+
+
+def _kept(kind: str, name: str, version: str, made: Mapping[str, str]) -> KeptProvider:
+    return KeptProvider(kind, name, version, made.get(_key(kind, name, version), ""))
+
+
+def _key(kind: str, name: str, version: object) -> str:
+    return f"{kind} {name} {version}"
+
+
 def record_releases(log: Log, plugins: Plugins) -> None:
     """Remember the installed release for each extractor and generator whose version is new to the log."""
     known = log.parsed(_FACT, "{}", _read)
     owners = dict(_owners(plugins))
-    if owners.keys() == known.keys():
+    kept = {
+        _key(one.kind, one.name, one.version): one.made_by
+        for one in kept_providers(log, plugins)
+        if one.made_by
+    }
+    if owners.keys() | kept.keys() == known.keys():
         return
-    made = {key: known.get(key) or _release(plugins, owner) for key, owner in owners.items()}
+    made = kept | {key: known.get(key) or _release(plugins, owner) for key, owner in owners.items()}
     with log.writing():
         log.remember(_FACT, json.dumps(made))
 
@@ -45,10 +98,10 @@ def _owners(plugins: Plugins) -> Iterator[tuple[str, str]]:
     generators = [(spec.name, spec.version) for spec in plugins.pair_generators()]
     for name, version in extractors:
         if (owner := plugins.owner(EXTRACTORS, name)) != BUILTIN:
-            yield f"{EXTRACTORS.noun} {name} {version}", owner
+            yield _key(EXTRACTORS.noun, name, version), owner
     for name, version in generators:
         if (owner := plugins.owner(GENERATORS, name)) != BUILTIN:
-            yield f"{GENERATORS.noun} {name} {version}", owner
+            yield _key(GENERATORS.noun, name, version), owner
 
 
 def _release(plugins: Plugins, plugin: str) -> str:

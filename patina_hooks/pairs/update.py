@@ -2,13 +2,16 @@
 
 Units are worked through in transactions of some hundred, so that memory is bounded and a killed sync loses
 only the one that it was in: what is stale stays marked, and a new generator's way through all units is kept.
+
+Another environment may have generators that are not installed here. Their pairs stay until `patina gc`, but
+for those of units that changed: the other environment makes these again, from the first such unit on.
 """
 
 from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 
@@ -17,7 +20,7 @@ from patina_hooks.pairs.totals import PairTotals
 from patina_hooks.pairs.units import PairUnit, Side, UnitReader
 from patina_hooks.plugins.calls import PluginFunction
 from patina_hooks.plugins.fault_counts import FaultCounts
-from patina_hooks.plugins.kinds import GENERATORS
+from patina_hooks.plugins.kinds import GENERATORS, is_provided
 from patina_hooks.plugins.manager import Plugins
 from patina_hooks.specs.plugins import Fault, PairGeneratorSpec, PairUnitKind
 from patina_hooks.specs.values import Pair
@@ -57,11 +60,13 @@ def update_pairs(
     *,
     on_pair: Callable[[Pair], object] | None = None,
     retry: bool = False,
+    keep_absent: bool = True,
 ) -> Extracted:
     """Have every generator in force read the units that are stale, and each new one all that there are.
 
     The caller holds the sync lock. Nothing is written where nothing is to be done.
-    retry: read units again that a generator failed on.
+    retry: read units again that a generator failed on. keep_absent: whether pairs stay whose generator is not
+    installed here.
     """
     extracted = Extracted(on_pair)
     before = log.parsed(_FAILED, "[]", _read_units)
@@ -70,7 +75,7 @@ def update_pairs(
             connection.executemany("UPDATE unit SET stale = 1 WHERE id = ?", [(unit,) for unit in before])
             log.remember(_FAILED, "[]")
         before = set()
-    _update(log, plugins, extracted)
+    _update(log, plugins, extracted, keep_absent=keep_absent)
     if not extracted.failed <= before:
         failed = sorted(before | extracted.failed)[:_MOST_FAILED]
         with log.writing():
@@ -85,19 +90,23 @@ def _read_units(stored: list[int]) -> set[int]:
     return set(stored)
 
 
-def _update(log: Log, plugins: Plugins, extracted: Extracted) -> None:
+def _update(log: Log, plugins: Plugins, extracted: Extracted, *, keep_absent: bool) -> None:
     specs = {spec.name: spec for spec in plugins.pair_generators()}
     known = _known(log.connection)
-    if _is_settled(known, specs) and not _stale(log.connection):
+    dropped = {name for name in known if name not in specs and not (keep_absent and _can_keep(name, specs))}
+    if not dropped and _is_settled(known, specs) and not _stale(log.connection):
         return
     opened = _opened(specs.values(), plugins, extracted.counts)
     with log.writing() as connection:
-        _settle(connection, known, {name: specs[name] for name in opened})
+        _settle(connection, known, {name: specs[name] for name in opened}, dropped)
+    rows = _known(log.connection).items()
     generators = [
         _Generator(number, specs[name], opened[name], reached)
-        for name, (number, *_, reached) in _known(log.connection).items()
+        for name, (number, *_, reached) in rows
+        if name in opened
     ]
-    _Update(log, generators, extracted, plugins).run()
+    absent = [(number, reads) for name, (number, _, reads, *_) in rows if name not in opened]
+    _Update(log, generators, extracted, plugins, absent).run()
 
 
 def said_evidence(evidence: str, unit: PairUnitKind, name: str, commit: str | None) -> str:
@@ -131,13 +140,13 @@ def _known(connection: sqlite3.Connection) -> _Known:
 
 def _is_settled(known: _Known, specs: Mapping[str, PairGeneratorSpec]) -> bool:
     wanted = {name: (spec.version, spec.reads, spec.evidence, None) for name, spec in specs.items()}
-    return wanted == {name: row[1:] for name, row in known.items()}
+    return wanted == {name: row[1:] for name, row in known.items() if name in specs}
 
 
 def _opened(
     specs: Iterable[PairGeneratorSpec], plugins: Plugins, counts: FaultCounts
 ) -> dict[str, PluginFunction]:
-    """One that cannot be opened counts as absent: when it can be, it reads everything."""
+    """One that cannot be opened counts as absent: when it can be, it reads what it has missed."""
     opened = {}
     for spec in specs:
         try:
@@ -148,15 +157,24 @@ def _opened(
     return opened
 
 
-def _settle(connection: sqlite3.Connection, known: _Known, specs: Mapping[str, PairGeneratorSpec]) -> None:
-    """Write down what is in force; the pairs of generators that left go, and new ones begin their way."""
+def _can_keep(name: str, specs: Mapping[str, PairGeneratorSpec]) -> bool:
+    return not is_provided(name, specs.values())
+
+
+def _settle(
+    connection: sqlite3.Connection,
+    known: _Known,
+    specs: Mapping[str, PairGeneratorSpec],
+    dropped: Collection[str],
+) -> None:
+    """Write down what is in force; the pairs of dropped generators go, and new ones begin their way."""
     for name, (number, version, reads, evidence, _) in known.items():
         spec = specs.get(name)
-        if spec is None or spec.reads != reads:
+        if name in dropped or (spec and spec.reads != reads):
             connection.execute("DELETE FROM pair WHERE generator_id = ?", (number,))
             connection.execute("DELETE FROM pair_total WHERE generator_id = ?", (number,))
             connection.execute("DELETE FROM generator WHERE id = ?", (number,))
-        elif (spec.version, spec.evidence) != (version, evidence):
+        elif spec and (spec.version, spec.evidence) != (version, evidence):
             connection.execute(
                 "UPDATE generator SET reached = iif(version = ?, reached, 0), version = ?, evidence = ?"
                 " WHERE id = ?",
@@ -183,6 +201,7 @@ class _Update:
     generators: Sequence[_Generator]
     extracted: Extracted
     plugins: Plugins
+    absent: Sequence[tuple[int, str]]
     totals: PairTotals = field(default_factory=PairTotals)
 
     def run(self) -> None:
@@ -194,6 +213,7 @@ class _Update:
             with self.log.writing() as connection:
                 for number, reads, name in units:
                     self._renew(number, reads, name, [g for g in self.generators if g.spec.reads == reads])
+                    self._drop_absent(number, reads)
                     connection.execute("UPDATE unit SET stale = 0 WHERE id = ?", (number,))
                 self.totals.write(connection)
 
@@ -214,6 +234,23 @@ class _Update:
                     "UPDATE generator SET reached = ? WHERE id = ?", [(reached, one.number) for one in new]
                 )
                 self.totals.write(connection)
+
+    def _drop_absent(self, unit: int, reads: PairUnitKind) -> None:
+        """Delete the pairs of a changed unit that only absent generators can make, and have these read it."""
+        connection = self.log.connection
+        if not connection.execute("SELECT 1 FROM unit WHERE id = ?", (unit,)).fetchone():
+            return
+        for generator in [number for number, kind in self.absent if kind == reads]:
+            pairs = (unit, generator)
+            rows = connection.execute(
+                "SELECT kind, weight FROM pair WHERE unit_id = ? AND generator_id = ?", pairs
+            )
+            self.totals.add((((generator, kind), weight) for kind, weight in rows), -1)
+            connection.execute("DELETE FROM pair WHERE unit_id = ? AND generator_id = ?", pairs)
+            connection.execute(
+                "UPDATE generator SET reached = min(coalesce(reached, ?1), ?1) WHERE id = ?2",
+                (unit - 1, generator),
+            )
 
     def _renew(self, number: int, reads: PairUnitKind, name: str, generators: Sequence[_Generator]) -> None:
         """Generate the pairs of one unit anew, and write what differs."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar
 
@@ -77,6 +77,12 @@ KINDS: Final[tuple[Kind[Any], ...]] = (
     BACKENDS,
     COMMANDS,
 )
+
+
+def is_provided(name: str, specs: Iterable[ExtractorSpec | PairGeneratorSpec]) -> bool:
+    """Whether one of these specs is the one of this name, be either written with its plugin or not."""
+    plain = name.rpartition("/")[2]
+    return any(spec.name.rpartition("/")[2] == plain for spec in specs)
 
 
 def wrong_with(kind: Kind[S], spec: object, seen: Collection[str]) -> str:

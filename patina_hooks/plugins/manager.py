@@ -202,8 +202,12 @@ class Plugins:
             PluginInfo(
                 name, self.version(name), self._provided_by(name), self.faults_of(name), self._heard_by(name)
             )
-            for name in sorted(self._distributions)
+            for name in self.names()
         ]
+
+    def names(self) -> tuple[str, ...]:
+        """The names of all plugins. Calls no hook."""
+        return tuple(sorted(self._distributions))
 
     def version(self, name: str) -> str:
         """The version of the plugin's distribution, "" where it belongs to none."""

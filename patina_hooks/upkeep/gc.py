@@ -7,6 +7,9 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+from patina_hooks.corpus.observations import extractor_of
+from patina_hooks.plugins.kinds import is_provided
+from patina_hooks.plugins.manager import Plugins
 from patina_hooks.search.index.vectors import VECTORS_FOLDER, Space, answering_space
 from patina_hooks.store.embeddings import EmbeddingCache
 from patina_hooks.store.log import Log
@@ -17,13 +20,39 @@ from patina_hooks.system.files import remove, size_of
 class Freed:
     """How much went; bytes on disk.
 
-    kept: why what other models made stays, "" where it went.
+    kept: why what other models made stays, "" where it went. pairs: of generators that are not installed.
     """
 
     observations: int
     embeddings: int
     bytes: int
     kept: str = ""
+    pairs: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class AbsentResults:
+    """How much is stored of extractors and pair generators that are not installed here."""
+
+    providers: int
+    observations: int
+    pairs: int
+
+
+def absent_results(log: Log, plugins: Plugins) -> AbsentResults:
+    """Count what is stored of absent extractors and pair generators; reads all sources."""
+    extractors, generators = plugins.extractors(), plugins.pair_generators()
+    observations = log.connection.execute(
+        "SELECT s.extractor, count(o.id) FROM source s LEFT JOIN observation o ON o.source_id = s.id"
+        " GROUP BY s.extractor"
+    )
+    pairs = log.connection.execute(
+        "SELECT g.name, total(t.count) FROM generator g LEFT JOIN pair_total t ON t.generator_id = g.id"
+        " GROUP BY g.id"
+    )
+    read = [count for tag, count in observations if not is_provided(extractor_of(tag)[0], extractors)]
+    made = [int(count) for name, count in pairs if not is_provided(name, generators)]
+    return AbsentResults(len(read) + len(made), sum(read), sum(made))
 
 
 def collect(log: Log, state: Path, wanted: Space | None) -> Freed:

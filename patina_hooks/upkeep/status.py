@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from patina_hooks.config.configuration import configuration
+from patina_hooks.environments import background_environment, own_environment, version_differences
 from patina_hooks.errors import PatinaError
 from patina_hooks.git.hook_files import INSTALL
-from patina_hooks.git.hooks import can_repair, unsound_hooks
+from patina_hooks.git.hooks import can_repair, recorded_interpreter, unsound_hooks
 from patina_hooks.git.repository import Repository
+from patina_hooks.models.provenance import KeptProvider, kept_providers
 from patina_hooks.pairs.stored import PairKind, pair_kinds
 from patina_hooks.plugins.manager import Plugins
 from patina_hooks.plugins.running_calls import RunningCall, running_calls
@@ -38,7 +41,7 @@ class Status:
     the last sync, None before the first. bytes: the state on disk. skipped: (what, why) of what was not
     read, or not to its end.
     pair_kinds: kind -> its pairs' count, weight and time range. calls: into plugins, that have not returned
-    for a second or more.
+    for a second or more. kept: absent extractors and pair generators whose results stay.
     """
 
     events_hash: str
@@ -63,6 +66,7 @@ class Status:
     skipped: tuple[tuple[str, str], ...]
     faults: tuple[Fault, ...]
     calls: tuple[RunningCall, ...]
+    kept: tuple[KeptProvider, ...]
 
 
 def status_of(log: Log, repository: Repository, plugins: Plugins, facts: CorpusFacts) -> Status:
@@ -70,7 +74,10 @@ def status_of(log: Log, repository: Repository, plugins: Plugins, facts: CorpusF
     space = answering_space(log)
     stands = _standing(repository, plugins, space, facts.events_hash)
     read = [(remark, "git status") for remark in configuration(repository).remarks]
-    warnings = [*stands.warnings, *_of_weights(repository, space), *read, *_of_hooks(repository)]
+    warnings = [
+        *stands.warnings, *_of_weights(repository, space), *read, *_of_hooks(repository),
+        *_of_background(log, repository, plugins),
+    ]  # fmt: skip
     return Status(
         events_hash=facts.events_hash,
         model=space.model if space else "",
@@ -86,6 +93,7 @@ def status_of(log: Log, repository: Repository, plugins: Plugins, facts: CorpusF
         skipped=(*skipped(log.connection), *_refused(log, repository, space), *_submodules(repository)),
         faults=tuple(dict.fromkeys([*kept_faults(log), *plugins.faults])),
         calls=running_calls(repository.state),
+        kept=kept_providers(log, plugins),
         **facts.counts,
     )
 
@@ -121,6 +129,16 @@ def _of_hooks(repository: Repository) -> Iterator[tuple[str, str]]:
     for (note, command), events in by_remedy.items():
         reason = note or "another tool removed them: commits wait for the next command"
         yield f"hooks {', '.join(events)}: {reason}", command
+
+
+def _of_background(log: Log, repository: Repository, plugins: Plugins) -> Iterator[tuple[str, str]]:
+    """Yield that the hooks run an interpreter with other plugins, as its last sync recorded them."""
+    other, hooks = background_environment(log), recorded_interpreter(repository.state)
+    if other is None or hooks in (None, sys.executable) or other.interpreter == sys.executable:
+        return
+    if differences := version_differences(own_environment(plugins).versions, other.versions):
+        what = f"the last sync in the background ran {other.interpreter} with other plugins"
+        yield f"{what}: {', '.join(differences)}", INSTALL
 
 
 def _of_weights(repository: Repository, space: Space | None) -> Iterator[tuple[str, str]]:

@@ -22,6 +22,7 @@ from patina_hooks.corpus.observations import Changed, Extractors
 from patina_hooks.corpus.outcome import Reconciled
 from patina_hooks.corpus.reconcile import reconcile
 from patina_hooks.corpus.timeline import commits_of
+from patina_hooks.environments import record_background
 from patina_hooks.errors import IndexUnavailable, LockHeld, LogDamaged, PluginError, StateError
 from patina_hooks.git.lock import SYNC_LOCK, SyncLock
 from patina_hooks.git.repository import Repository
@@ -105,10 +106,12 @@ class _Limits:
 class _Run:
     """faults: what holds until it is fixed; mishaps: what plugins did wrong when they were called.
 
-    is_reconciled: whether the log is in line with git, so that the events are true.
+    is_reconciled: whether the log is in line with git, so that the events are true. keeps_absent: see
+    `synchronise`.
     """
 
     events: EventQueue
+    keeps_absent: bool = True
     faults: list[Fault] = field(default_factory=list)
     mishaps: list[Fault] = field(default_factory=list)
     paired: Extracted = field(default_factory=Extracted)
@@ -128,6 +131,7 @@ def synchronise(
     background: bool = False,
     full: bool = False,
     quick: bool = False,
+    keep_absent: bool = True,
     most: int | None = None,
     seconds: float | None = None,
     wait: float | None = None,
@@ -143,6 +147,7 @@ def synchronise(
         full: forget all that is derived (embeddings stay cached) and derive it again.
         quick: what git and its hooks bring, and new documents; not what was written in place into an
             archived document within the hour (see `patina_hooks.corpus.stamps`).
+        keep_absent: whether what extractors and pair generators made stays that are not installed here.
         most: embed nothing now where more texts than this wait; the report says how many are pending.
         seconds: embed for about so long, and leave the rest to the next sync, see `TURN_SECONDS`.
         wait: seconds to wait for another process that syncs; None waits for as long as it takes.
@@ -157,7 +162,7 @@ def synchronise(
     plugins = plugins or Plugins.load()
     deliver = deliver or partial(deliver_events, repository, plugins)
     make_private(repository.state)
-    run = _Run(EventQueue(plugins))
+    run = _Run(EventQueue(plugins), keep_absent)
     open_model, show = open_model or open_once(plugins), progress or (lambda *_: None)
     given = background, full, quick, _Limits(most, seconds), plugins, open_model, show
     try:
@@ -219,13 +224,15 @@ def _synchronise(
             _begin_anew(log)
         said = refresh_configuration(repository, quick=quick)
         run.faults += said.faults
-        extractors = Extractors(plugins, said.redaction)
+        extractors = Extractors(plugins, said.redaction, run.keeps_absent)
         reconciled = reconcile(
             repository, log, extractors, said.settings, show, _listened(run.events), quick=quick
         )
         run.mishaps += extractors.faults
         _pairs(log, plugins, run, retry=not quick)
         record_releases(log, plugins)
+        if background:
+            record_background(log, plugins)
         _queue(log, reconciled, run)
         if said.recipe is not None:
             _vectors(repository, log, plugins, said.recipe, run, open_model, limits, show, full)
@@ -273,7 +280,10 @@ def _begin_anew(log: Log) -> None:
 
 def _pairs(log: Log, plugins: Plugins, run: _Run, *, retry: bool) -> None:
     listened = run.events.listens(PAIRS_EXTRACTED)
-    run.paired = update_pairs(log, plugins, on_pair=run.events.add_pair if listened else None, retry=retry)
+    run.paired = update_pairs(
+        log, plugins, on_pair=run.events.add_pair if listened else None, retry=retry,
+        keep_absent=run.keeps_absent,
+    )  # fmt: skip
     run.mishaps += run.paired.faults
 
 

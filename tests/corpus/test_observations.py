@@ -140,13 +140,54 @@ def test_a_new_version_reads_everything_once_more(memory: Memory) -> None:
     assert tags == [("counter@2",)]
 
 
-def test_an_extractor_that_comes_or_goes_is_followed(memory: Memory) -> None:
+def test_what_an_extractor_made_stays_until_gc_when_it_is_absent(memory: Memory) -> None:
     memory.archive(SESSION, decisions="chose sqlite")
     memory.sync()
     without = memory.snapshot()
-    assert memory.sync(providers=with_counter(1)).added > 0
+    assert memory.sync(providers=with_counter(1)).added == 1
+    both = memory.snapshot()
+    assert memory.sync().removed == 0
+    assert memory.snapshot() == both
+    assert memory.patina().gc().observations == 1
+    assert memory.snapshot() == without == memory.rebuilt()
+
+
+def test_what_an_absent_extractor_made_goes_when_another_version_is_installed(memory: Memory) -> None:
+    memory.archive(SESSION, decisions="chose sqlite")
+    memory.sync(providers=with_counter(1))
     memory.sync()
-    assert memory.snapshot() == without
+    report = memory.sync(providers=with_counter(2))
+    assert (report.added, report.removed, len(CALLS)) == (1, 1, 1)
+    with memory.log() as log:
+        tags = {row[0].partition("+")[0] for row in log.execute("SELECT extractor FROM source")}
+    assert "counter@1" not in tags
+    assert "counter@2" in tags
+
+
+def test_what_an_absent_extractor_made_returns_with_its_branch(memory: Memory) -> None:
+    memory.git("switch", "-q", "-c", "side")
+    memory.archive(SESSION, decisions="chose sqlite")
+    memory.sync(providers=with_counter(1))
+    with_branch = memory.snapshot()
+    kept = memory.git("rev-parse", "side")
+    memory.git("switch", "-q", "main")
+    memory.git("branch", "-q", "-D", "side")
+    memory.sync()
+    memory.git("switch", "-q", "-c", "side", kept)
+    memory.sync()
+    assert memory.snapshot() == with_branch
+
+
+def test_a_pattern_that_comes_later_is_true_of_what_an_absent_extractor_read(memory: Memory) -> None:
+    memory.commit("work", {DOCUMENT: f"{SECRET}\n"})
+    memory.sync(providers=with_counter(1))
+    memory.sync()
+    assert SECRET.encode() in bytes_of(memory.state)
+    say("hunter2[a-z]+")
+    memory.sync()
+    assert SECRET.encode() not in bytes_of(memory.state)
+    assert memory.patina().status().kept == ()
+    assert memory.snapshot() == memory.rebuilt()
 
 
 class Listening:
@@ -165,7 +206,7 @@ class Listening:
 
 
 def test_what_other_extractors_found_stays_as_it_is(memory: Memory) -> None:
-    """Two environments with different plugins take turns: each costs what they differ in."""
+    """An extractor that comes, and one whose results are freed, cost what they made."""
     memory.archive(SESSION, decisions="chose sqlite")
     memory.commit("twice", {"layer/sessions/copy.md": (memory.root / DOCUMENT).read_bytes()})
     memory.sync()
@@ -175,7 +216,8 @@ def test_what_other_extractors_found_stays_as_it_is(memory: Memory) -> None:
     report = memory.sync(providers=providers)
     assert (report.added, report.removed, listening.heard) == (1, 0, ["word"])
     report = memory.sync()
-    assert (report.added, report.removed) == (0, 1)
+    assert (report.added, report.removed) == (0, 0)
+    assert memory.patina().gc().observations == 1
     assert memory.snapshot() == without == memory.rebuilt()
 
 

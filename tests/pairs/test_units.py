@@ -162,6 +162,8 @@ def test_a_message_that_another_extractor_reads_is_paired_anew(memory: Memory) -
     memory.sync(providers=providers, full=True)
     assert memory.snapshot() == after
     memory.sync()
+    assert memory.snapshot() == after
+    memory.patina().gc()
     assert memory.snapshot() == before
 
 

@@ -138,9 +138,38 @@ def test_a_generator_that_comes_or_goes_leaves_the_pairs_of_others_alone(
     memory.sync(providers=with_generator("watch"))
     assert set(called) == {f"{__name__}:watch"}
     assert units(memory, "watched")
+    with_pairs = memory.snapshot()
     memory.sync()
     assert set(called) == {f"{__name__}:watch"}
+    assert memory.snapshot() == with_pairs
+    assert memory.patina().gc().pairs == 2
+    assert set(called) == {f"{__name__}:watch"}
     assert memory.snapshot() == before
+
+
+def test_only_what_changed_is_paired_again_when_a_generator_returns(memory: Memory) -> None:
+    memory.sync(providers=with_generator("watch"))
+    memory.archive(SECOND, goals="another goal", decisions="chose three")
+    memory.sync()
+    assert units(memory, "watched") == [f"session {FIRST}"]
+    providers = with_generator("watch")
+    assert memory.sync(providers=providers).pairs == 1
+    assert SEEN == [SECOND]
+    made = memory.snapshot()
+    memory.sync(providers=providers, full=True)
+    assert memory.snapshot() == made
+
+
+def test_pairs_go_with_their_unit_when_their_generator_is_absent(memory: Memory) -> None:
+    memory.sync(providers=with_generator("watch"))
+    memory.git("rm", "-q", f"layer/sessions/{SECOND}.md")
+    memory.commit("remove it")
+    memory.sync()
+    assert units(memory, "watched") == [f"session {FIRST}"]
+    assert memory.patina().status().pair_kinds["watched"].count == 1
+    SEEN.clear()
+    memory.sync(providers=with_generator("watch"))
+    assert SEEN == []
 
 
 def test_a_generator_that_reads_something_else_begins_anew(memory: Memory) -> None:

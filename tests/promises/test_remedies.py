@@ -22,6 +22,15 @@ from test_doctor import (
     training_that_failed,
 )
 
+from patina_hooks import (
+    Document,
+    Extraction,
+    ExtractorSpec,
+    Pair,
+    PairGeneratorSpec,
+    SessionUnit,
+    hookimpl,
+)
 from patina_hooks.api import Patina
 from patina_hooks.git.hooks import install
 from patina_hooks.models.catalog.user import user_models_file
@@ -104,6 +113,39 @@ def test_hooks_run_when_husky_generated_its_folder(
     finding = next(one for one in remarks(memory) if one.check == "hooks")
     follow(memory, finding.fix)
     assert [one for one in remarks(memory) if one.check == "hooks"] == []
+
+
+class Absent:
+    """An extractor and a pair generator that only another environment has."""
+
+    @hookimpl
+    def patina_register_extractors(self) -> list[ExtractorSpec]:
+        return [ExtractorSpec("absent", 1, "commit", f"{__name__}:read_nothing")]
+
+    @hookimpl
+    def patina_register_pair_generators(self) -> list[PairGeneratorSpec]:
+        return [PairGeneratorSpec("absent", 1, f"{__name__}:pair_nothing")]
+
+
+def read_nothing(document: Document) -> Extraction:
+    return Extraction(())
+
+
+def pair_nothing(unit: SessionUnit) -> list[Pair]:
+    return []
+
+
+def test_results_of_absent_plugins_are_gone_when_their_remedy_was_followed(memory: Memory) -> None:
+    providers = Plugins.load()
+    providers.register(Absent(), "absent")
+    memory.sync(providers=providers)
+    memory.sync()
+    found = [one for one in remarks(memory) if one.check == "plugins"]
+    assert [one.what.partition(",")[0] for one in found] == [
+        "results of extractor absent", "results of pair generator absent",
+    ]  # fmt: skip
+    follow(memory, found[0].fix)
+    assert [one for one in remarks(memory) if one.check == "plugins"] == []
 
 
 def test_unfinished_operation_is_gone_when_its_remedy_was_followed(memory: Memory) -> None:

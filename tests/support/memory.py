@@ -126,12 +126,13 @@ class Memory:
         *,
         full: bool = False,
         quick: bool = False,
+        keep_absent: bool = True,
         most: int | None = None,
         providers: Plugins | None = None,
     ) -> SyncReport:
         return synchronise(
-            self.repository, full=full, quick=quick, most=most, plugins=providers or plugins(),
-            open_model=open_model,
+            self.repository, full=full, quick=quick, keep_absent=keep_absent, most=most,
+            plugins=providers or plugins(), open_model=open_model,
         )  # fmt: skip
 
     def patina(self) -> Patina:

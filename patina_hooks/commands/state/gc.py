@@ -11,13 +11,14 @@ from patina_hooks.text.display import count, size
 
 @click.command("gc")
 def gc_command() -> None:
-    """Free what no live ref needs: observations, embeddings, vectors of other models."""
+    """Free what no live ref needs, and what absent plugins and other models made."""
     with opened() as patina, show_progress("gc") as progress:
         patina.sync(progress=progress)
         freed = patina.gc()
     if freed.kept:
         say(f"what other models made was kept: what the recipe asks for cannot be told now: {freed.kept}")
+    pairs = f" {count(freed.pairs, 'pair')}," if freed.pairs else ""
     click.echo(
-        f"freed {count(freed.observations, 'observation')}, {count(freed.embeddings, 'embedding')},"
+        f"freed {count(freed.observations, 'observation')},{pairs} {count(freed.embeddings, 'embedding')},"
         f" {size(freed.bytes)}"
     )

@@ -46,6 +46,9 @@ def _page(status: Status) -> str:
         ("on disk", size(status.bytes)),
         ("synced", _ago(status.synced)),
     ]
+    if status.kept:
+        kept = ", ".join(f"{one.kind} {clean_line(one.name)}" for one in status.kept)
+        rows.append(("kept", f"{kept}: not installed here (patina gc)"))
     if status.truncated:
         rows.append(("shallow", f"{count(status.truncated, 'commit')} cut off; git fetch --unshallow"))
     lines = [f"{name:<13} {value}" for name, value in rows]

@@ -96,8 +96,9 @@ def check_hooks(repository: Repository, plugins: Plugins) -> Iterator[Finding]:
 
 
 def check_plugins(repository: Repository, plugins: Plugins) -> Iterator[Finding]:
-    """List loaded plugins, those that changed without a new version of what they provide, and errors."""
-    from patina_hooks.models.provenance import changed_releases
+    """List loaded plugins, those that changed without a new version of what they provide or that are absent,
+    and errors."""
+    from patina_hooks.models.provenance import changed_releases, kept_providers
     from patina_hooks.store.log import LOG_FILE, Log
 
     infos = plugins.info()
@@ -109,6 +110,11 @@ def check_plugins(repository: Repository, plugins: Plugins) -> Iterator[Finding]
                 message = f"{what}: made by {made}, installed is {installed}"
                 reason = "its version did not change: what it makes may have"
                 yield Finding("plugins", "warning", message, reason, "patina sync --full")
+            for one in kept_providers(log, plugins):
+                made = f", made by {one.made_by}," if one.made_by else ""
+                message = f"results of {one.kind} {one.name}{made} are kept: it is not installed here"
+                reason = "another environment may make them; here they are not updated"
+                yield Finding("plugins", "warning", message, reason, "patina gc")
     for fault in plugins.faults:
         fix = fault.hint or f"PATINA_DISABLE_PLUGINS={fault.plugin} turns it off"
         yield Finding("plugins", "fault", f"{fault.plugin}: {fault.where}", fault.error, fix)

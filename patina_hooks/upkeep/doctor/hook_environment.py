@@ -10,6 +10,7 @@ from pathlib import Path
 
 from patina_hooks.config.parsing import parse_json
 from patina_hooks.config.recipe import Recipe
+from patina_hooks.environments import own_environment, version_differences
 from patina_hooks.plugins.manager import Plugins
 from patina_hooks.upkeep.doctor.finding import Finding
 
@@ -47,8 +48,6 @@ def compare_environments(interpreter: str, plugins: Plugins, recipe: Recipe | No
 
     Nothing is started where it is this very interpreter.
     """
-    from importlib.metadata import version
-
     if interpreter == sys.executable:
         return
     try:
@@ -57,11 +56,10 @@ def compare_environments(interpreter: str, plugins: Plugins, recipe: Recipe | No
         what = f"the hooks run {interpreter}, which cannot start patina: {error}"
         yield Finding("hooks", "fault", what, "nothing is recorded in the background", "patina install")
         return
-    own = {info.name: info.version for info in plugins.info()} | {"patina-hooks": version("patina-hooks")}
     if other.problem:
         what = f"the hooks run {interpreter}, which cannot run the recipe's model: {other.problem}"
         yield Finding("hooks", "warning", what, "nothing is embedded in the background", "patina install")
-    if differences := _differences(own, other.versions):
+    if differences := version_differences(own_environment(plugins).versions, other.versions):
         what = f"the hooks run {interpreter}, where other plugins are installed: {', '.join(differences)}"
         yield Finding(
             "hooks", "warning", what, "each environment indexes with its own plugins", "patina install"
@@ -83,12 +81,3 @@ def _environment_of(interpreter: str, recipe: Recipe | None) -> _Environment:
         return _Environment(versions, str(answer["problem"]))
     except (TypeError, LookupError, AttributeError) as error:
         raise ValueError("it is another program") from error
-
-
-def _differences(own: Mapping[str, str], other: Mapping[str, str]) -> list[str]:
-    names = sorted(own.keys() | other.keys())
-    return [
-        f"{name} {other.get(name, 'absent')} (here {own.get(name, 'absent')})"
-        for name in names
-        if own.get(name) != other.get(name)
-    ]
