@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from patina_hooks.commands.progress import show_progress
-from patina_hooks.errors import StateError
+from patina_hooks.errors import GitError, StateError
 from patina_hooks.text.display import clean
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def freshen(patina: Patina, show: Progress | None = None) -> None:
     try:
         with nullcontext(show) if show else show_progress("update of the index") as progress:
             report = _sync_quickly(patina, progress)
-    except StateError as error:
+    except (GitError, StateError) as error:
         say(f"answering from what was recorded: {error}")
         return
     if report is None and not patina.is_current():

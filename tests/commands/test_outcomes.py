@@ -92,6 +92,15 @@ def test_root_is_named_as_a_folder_when_related_files_are_asked_for(memory: Memo
     assert (done.returncode, "the root is a folder, not a file" in done.stderr) == (2, True)
 
 
+def test_recorded_commits_answer_when_git_cannot_read_its_configuration(memory: Memory, shell: Shell) -> None:
+    memory.sync()
+    memory.commit("a heron stands still", {"heron": "1"})
+    memory.git("config", "diff.algorithm", "nonsense")
+    done = shell.run("scry", "--mode", "lexical", "marmots")
+    assert (done.returncode, bool(done.stdout)) == (0, True)
+    assert "answering from what was recorded: git log failed" in done.stderr
+
+
 @pytest.mark.parametrize("encoding", ["latin-1", "cp1252", "ascii", "utf-8"])
 def test_listing_escapes_what_the_terminal_cannot_show_when_its_encoding_is_narrow(
     memory: Memory, shell: Shell, encoding: str
