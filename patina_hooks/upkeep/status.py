@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from patina_hooks.config.configuration import configuration
-from patina_hooks.environments import background_environment, own_environment, version_differences
 from patina_hooks.errors import PatinaError
 from patina_hooks.git.hook_files import INSTALL
 from patina_hooks.git.hooks import can_repair, recorded_interpreter, unsound_hooks
@@ -26,6 +25,7 @@ from patina_hooks.store.log import Log
 from patina_hooks.store.recorded_faults import kept_faults
 from patina_hooks.system.files import size_of
 from patina_hooks.training.staleness import Standing, standing
+from patina_hooks.upkeep.environments import background_environment, own_environment, version_differences
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,6 @@ from patina_hooks.corpus.observations import Changed, Extractors
 from patina_hooks.corpus.outcome import Reconciled
 from patina_hooks.corpus.reconcile import reconcile
 from patina_hooks.corpus.timeline import commits_of
-from patina_hooks.environments import record_background
 from patina_hooks.errors import IndexUnavailable, LockHeld, LogDamaged, PluginError, StateError
 from patina_hooks.git.lock import SYNC_LOCK, SyncLock
 from patina_hooks.git.repository import Repository
@@ -41,6 +40,7 @@ from patina_hooks.store.recorded_faults import kept_faults, store_faults, stored
 from patina_hooks.system.files import make_private
 from patina_hooks.system.worker_log import WORKER, resolve_errors
 from patina_hooks.text.redaction import Redaction
+from patina_hooks.upkeep.environments import record_background
 from patina_hooks.upkeep.events import (
     COMMIT_RECORDED,
     EMBEDDINGS_UPDATED,

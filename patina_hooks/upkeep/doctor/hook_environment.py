@@ -10,9 +10,9 @@ from pathlib import Path
 
 from patina_hooks.config.parsing import parse_json
 from patina_hooks.config.recipe import Recipe
-from patina_hooks.environments import own_environment, version_differences
 from patina_hooks.plugins.manager import Plugins
 from patina_hooks.upkeep.doctor.finding import Finding
+from patina_hooks.upkeep.environments import own_environment, version_differences
 
 _SECONDS = 60
 # The model is looked up and not opened: that its plugin, its runtime and the runtime's modules are there.
