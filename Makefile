@@ -45,6 +45,7 @@ test-torch: .venv/torch
 lint: .venv/dev
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
+	$(BIN)/lint-imports
 
 types: .venv/dev
 	$(BIN)/mypy

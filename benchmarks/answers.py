@@ -68,8 +68,9 @@ def _is_far(patina: Patina, question: str, hidden: frozenset[bytes]) -> bool:
     """Whether the answer is remarked to be no close match when texts are hidden from it."""
     from patina_hooks.search.filters.conditions import Condition
     from patina_hooks.search.filters.filters import Allowed
-    from patina_hooks.search.index.vectors import answering_space
-    from patina_hooks.search.scry import Query, scry
+    from patina_hooks.search.index.spaces import active_space
+    from patina_hooks.search.query import Query
+    from patina_hooks.search.scry import scry
 
     test = "o.text_key NOT IN (SELECT key FROM temp.hidden)"
     shown = Condition(
@@ -77,7 +78,7 @@ def _is_far(patina: Patina, question: str, hidden: frozenset[bytes]) -> bool:
         "SELECT 1 FROM observation", (), of_observation=True,
     )  # fmt: skip
     with patina._reading() as log:
-        space = answering_space(log)
+        space = active_space(log)
         assert space  # the workshop's history is embedded
         connection = log.connection
         connection.execute("CREATE TEMP TABLE IF NOT EXISTS hidden (key BLOB PRIMARY KEY)")

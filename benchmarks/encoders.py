@@ -55,7 +55,7 @@ def main(way: str, folder: Path) -> None:
 
 def _ours(runtime: str, model: str, folder: Path, texts: Sequence[str]) -> Way:
     """The runtime on files of the folder, with the batches that a sync has."""
-    from patina_hooks.models.catalog.choice import RuntimeChoice
+    from patina_hooks.models.choice import RuntimeChoice
     from patina_hooks.models.encoding import Encoder, processors
     from patina_hooks.plugins.manager import Plugins, open_callable
     from patina_hooks.specs.models import LocalFile, ModelSpec

@@ -52,7 +52,7 @@ def _contender(how: str, patina: Patina) -> Callable[[], float]:
 
 def _ours(patina: Patina) -> Callable[[], float]:
     """The stage of a sync that makes the index, with everything that it writes."""
-    from patina_hooks.search.index.vectors import VectorUpdate
+    from patina_hooks.search.index.vector_update import VectorUpdate
     from patina_hooks.store.log import Log
 
     encoder, space, state = encoder_of(patina.plugins), space_of(patina.plugins), patina.repository.state

@@ -14,7 +14,7 @@ from benchmarks.table import Bound, Row
 from benchmarks.workshop import LENGTHENED, Workshop, encoder_of, opened
 from patina_hooks.api import Patina
 from patina_hooks.models.encoding import Encoder
-from patina_hooks.search.index.vectors import Space
+from patina_hooks.search.index.spaces import VectorSpace
 from patina_hooks.upkeep.sync import synchronise
 
 _ROUNDS = 51
@@ -55,7 +55,7 @@ def _syncing(patina: Patina, encoder: Encoder, change: Change) -> Contender:
     return sync
 
 
-def _given(encoder: Encoder) -> Callable[[Space], Encoder]:
+def _given(encoder: Encoder) -> Callable[[VectorSpace], Encoder]:
     return lambda _: encoder
 
 

@@ -119,7 +119,7 @@ def _swap(workshop: Workshop) -> Row:
     """From one sync to the next: every vector projected, the new index written, and swapped to."""
     from patina_hooks.projection.active import Active, keep_weights, store_active
     from patina_hooks.projection.weights import described
-    from patina_hooks.search.index.vectors import answering_space
+    from patina_hooks.search.index.spaces import active_space
     from patina_hooks.specs.training import Trained
     from patina_hooks.store.log import Log
     from patina_hooks.training.trainers import whitening
@@ -138,7 +138,7 @@ def _swap(workshop: Workshop) -> Row:
         )
         report = synchronise(patina.repository, plugins=patina.plugins)
         with Log(state, create=False) as log:
-            answering = answering_space(log)
+            answering = active_space(log)
         assert answering is not None
         assert answering.projection == name
         assert report.encoded == 0

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from patina_hooks.api import Patina
     from patina_hooks.models.encoding import Encoder
     from patina_hooks.plugins.manager import Plugins
-    from patina_hooks.search.index.vectors import Space
+    from patina_hooks.search.index.spaces import VectorSpace
     from patina_hooks.specs.vectors import Vectors
 
 LENGTHENED = 10
@@ -148,7 +148,7 @@ def remember(root: Path) -> None:
 
     Costs of search and sync do not depend on what vectors say; everything else is the normal code.
     """
-    from patina_hooks.search.probing import record_makers
+    from patina_hooks.search.index.probing import record_makers
     from patina_hooks.store.embeddings import EmbeddingCache
 
     with opened(root) as patina:
@@ -163,12 +163,12 @@ def remember(root: Path) -> None:
         assert report.encoded == 0
 
 
-def space_of(plugins: Plugins) -> Space:
+def space_of(plugins: Plugins) -> VectorSpace:
     """Where the default recipe's vectors live."""
     from patina_hooks.config.recipe import Recipe
-    from patina_hooks.search.index.vectors import wanted_space
+    from patina_hooks.search.index.spaces import requested_space
 
-    return wanted_space(plugins, Recipe())
+    return requested_space(plugins, Recipe())
 
 
 def encoder_of(plugins: Plugins) -> Encoder:

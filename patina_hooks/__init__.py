@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from patina_hooks.errors import PatinaError
     from patina_hooks.models.files.hub import hub_runtimes
     from patina_hooks.plugins.hookspecs import hookimpl
-    from patina_hooks.search.scry import Hit, Query
+    from patina_hooks.search.query import Hit, Query
     from patina_hooks.specs.models import (
         HubFile,
         LocalFile,
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
         ProjectionSpec,
         SessionUnit,
     )
+    from patina_hooks.specs.reports import Outcome, Report
     from patina_hooks.specs.values import (
         Change,
         Commit,
@@ -58,7 +59,6 @@ if TYPE_CHECKING:
         Session,
     )
     from patina_hooks.specs.vectors import IndexStats, VectorIndex
-    from patina_hooks.training.report import Outcome, Report
     from patina_hooks.upkeep.status import Status
 
 telemetry.disable_telemetry()
@@ -70,7 +70,7 @@ _HOME = {
     "PatinaError": "errors",
     "hookimpl": "plugins.hookspecs",
     "hub_runtimes": "models.files.hub",
-    "Hit": "search.scry",
+    "Hit": "search.query",
     **dict.fromkeys(
         (
             "HubFile",
@@ -96,9 +96,9 @@ _HOME = {
     "PluginInfo": "specs.plugins",
     "IndexStats": "specs.vectors",
     "VectorIndex": "specs.vectors",
-    "Outcome": "training.report",
-    "Query": "search.scry",
-    "Report": "training.report",
+    "Outcome": "specs.reports",
+    "Query": "search.query",
+    "Report": "specs.reports",
 }
 
 __all__ = [

@@ -29,10 +29,11 @@ from patina_hooks.git import spool
 from patina_hooks.git.lock import SYNC_LOCK, SyncLock
 from patina_hooks.git.repository import Repository
 from patina_hooks.plugins.manager import Plugins
-from patina_hooks.search.index.vectors import Space, answering_space, projected_space, wanted_space
+from patina_hooks.search.index.probing import check_encoder
+from patina_hooks.search.index.spaces import VectorSpace, active_space, projected_space, requested_space
 from patina_hooks.search.opening import Opening, open_model
-from patina_hooks.search.probing import check_encoder
-from patina_hooks.search.scry import Hits, Mode, Query, Units, scry
+from patina_hooks.search.query import Hits, Mode, Query
+from patina_hooks.search.scry import Units, scry
 from patina_hooks.search.tuned import weights_for
 from patina_hooks.store.log import LOG_FILE, Event, Log
 from patina_hooks.system.files import make_private
@@ -72,11 +73,11 @@ class Patina:
         self.repository = repository
         self._given = plugins or (opening.plugins if opening else None)
         self._opening = opening
-        self._encoders: dict[object, Encoder] = {}  # by `Space.opened_by`
+        self._encoders: dict[object, Encoder] = {}  # by `VectorSpace.opened_by`
         self._failed: dict[object, PluginError | IndexDamaged] = {}  # by the same, or by space
-        self._checked: set[Space] = set()
-        self._index: tuple[Space, int, Near] | None = None
-        self._random: tuple[Space, str, float | None] | None = None
+        self._checked: set[VectorSpace] = set()
+        self._index: tuple[VectorSpace, int, Near] | None = None
+        self._random: tuple[VectorSpace, str, float | None] | None = None
         self._log: tuple[int, Log] | None = None
         self._units = Units()
         self._filters: Filters | None = None
@@ -373,12 +374,12 @@ class Patina:
         finally:
             lock.release()
 
-    def _wanted(self) -> Space:
+    def _wanted(self) -> VectorSpace:
         """The space that the recipe asks for. Raises `PatinaError` where that cannot be told now."""
         said = configuration(self.repository)
         if said.recipe is None:
             raise SettingsError("; ".join(fault.error for fault in said.faults))
-        wanted = wanted_space(self.plugins, said.recipe, self.repository.state)
+        wanted = requested_space(self.plugins, said.recipe, self.repository.state)
         return projected_space(wanted, self.plugins, said.recipe, self.repository.state)[0]
 
     def _found(self, query: Query) -> Hits:
@@ -406,7 +407,7 @@ class Patina:
 
     def _ask(self, log: Log, query: Query, only: Allowed) -> Hits:
         """Words and vectors together. Raises `IndexDamaged` or `PluginError` where vectors cannot be had."""
-        space = answering_space(log)
+        space = active_space(log)
         if space is None:
             raise IndexDamaged("no vectors are here yet", hint="patina sync")
         encode = self._encoding(space, query)
@@ -419,7 +420,7 @@ class Patina:
         hits, closeness = scry(log.connection, query, only, nearest, weights, self._units)
         return Hits(hits, closeness.is_close(self._random_similarity(log, space)) if hits else None)
 
-    def _random_similarity(self, log: Log, space: Space) -> float | None:
+    def _random_similarity(self, log: Log, space: VectorSpace) -> float | None:
         """What two random texts have, which is sampled once for as long as the index stays as it is."""
         from patina_hooks.search.remarks.closeness import random_similarity
 
@@ -429,7 +430,7 @@ class Patina:
             self._random = (space, generation, value)
         return self._random[2]
 
-    def _encoding(self, space: Space, query: Query) -> Callable[[], Vectors]:
+    def _encoding(self, space: VectorSpace, query: Query) -> Callable[[], Vectors]:
         """Gives the question's vector when it is needed: words are asked meanwhile.
 
         A model that is open reads the question in a thread beside; one that is not is opened in this thread,
@@ -448,7 +449,7 @@ class Patina:
         self._aside = self._aside or ThreadPoolExecutor(1)
         return self._aside.submit(encode).result
 
-    def _open_index(self, log: Log, space: Space) -> Near:
+    def _open_index(self, log: Log, space: VectorSpace) -> Near:
         """The search of the index as the last sync left it, for a model's own vector [d]; it stays open from
         one question to the next."""
         generation = log.number("generation") or 0
@@ -464,7 +465,7 @@ class Patina:
             self._index = (space, generation, search)
         return self._index[2]
 
-    def _encoder(self, space: Space) -> Encoder:
+    def _encoder(self, space: VectorSpace) -> Encoder:
         """The model of a space, which gives the vectors that the space holds. Raises as `open_space`."""
         if space in self._failed:
             raise self._failed[space]
@@ -478,7 +479,7 @@ class Patina:
             self._checked.add(space)
         return encoder
 
-    def _open(self, space: Space) -> Encoder:
+    def _open(self, space: VectorSpace) -> Encoder:
         """A model that cannot be opened may take long to say so (a server that stalls): once is enough."""
         key = space.opened_by
         if key in self._failed:

@@ -43,7 +43,7 @@ from patina_hooks.plugins.manager import Plugins
 from patina_hooks.projection.active import Active, keep_weights, store_active
 from patina_hooks.projection.weights import described
 from patina_hooks.search.index.exact import ExactIndex
-from patina_hooks.search.index.vectors import answering_space
+from patina_hooks.search.index.spaces import active_space
 from patina_hooks.specs.plugins import PairUnitKind
 from patina_hooks.specs.training import Trained
 from patina_hooks.specs.values import DocumentKind
@@ -175,7 +175,7 @@ def forced(memory: Memory, out: int) -> Active:
     weights = {"mean": np.full(64, 0.01, np.float32), "components": components}
     kept = keep_weights(memory.state, Trained(weights, described("whitening", weights)), "whitening")
     with Log(memory.state) as log:
-        space = answering_space(log)
+        space = active_space(log)
     assert space is not None
     return Active("whitening", "whitening", kept, out, space.fingerprint, 0.0, None, None, 0, 0, True)
 
@@ -408,7 +408,7 @@ class Rebuild(RuleBasedStateMachine):
         self.memory.sync()
         log = Log(self.memory.state)
         try:
-            gc.collect(log, self.memory.state, answering_space(log))
+            gc.collect(log, self.memory.state, active_space(log))
         finally:
             log.close()
 

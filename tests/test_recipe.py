@@ -21,7 +21,7 @@ from patina_hooks.config.recipe import (
     parse_recipe,
 )
 from patina_hooks.errors import PluginError, SettingsError
-from patina_hooks.search.index.vectors import wanted_space
+from patina_hooks.search.index.spaces import requested_space
 
 VERSION_1 = """\
 version: 1
@@ -228,7 +228,7 @@ def test_a_folder_that_is_a_link_is_not_followed(tmp_path: Path) -> None:
 )
 def test_what_plugins_cannot_do_is_said_at_its_line(text: str, says: str) -> None:
     with pytest.raises(PluginError) as caught:
-        wanted_space(plugins(), parse_recipe(text, RECIPE_FILE))
+        requested_space(plugins(), parse_recipe(text, RECIPE_FILE))
     assert f"{RECIPE_FILE}{says}" in str(caught.value)
 
 

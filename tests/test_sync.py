@@ -20,7 +20,7 @@ from patina_hooks.errors import ModelError
 from patina_hooks.models.embedding import PieceSize
 from patina_hooks.models.encoding import Encoder
 from patina_hooks.plugins.manager import Plugins
-from patina_hooks.search.index.vectors import Space
+from patina_hooks.search.index.spaces import VectorSpace
 from patina_hooks.specs.values import Commit, Document, Pair, Recorded, Session
 from patina_hooks.store.log import LOG_FILE
 from patina_hooks.upkeep import sync as sync_module
@@ -290,7 +290,7 @@ def test_what_is_wrong_with_a_model_is_said_until_it_was_tried_again(memory: Mem
     memory.sync()
     memory.write(".patina/oxidize.yaml", "embedding_model: minilm-l6-v2\nruntime: onnx\n")
 
-    def fails(space: Space) -> Encoder:
+    def fails(space: VectorSpace) -> Encoder:
         raise ModelError(f"{space.model} cannot be opened")
 
     report = synchronise(memory.repository, plugins=plugins(), open_model=fails)
@@ -306,9 +306,11 @@ def test_a_sync_goes_on_in_turns_and_looks_at_git_in_each(
     memory: Memory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("patina_hooks.api.TURN_SECONDS", 0.0)
-    monkeypatch.setattr("patina_hooks.search.index.vectors._FIRST_CHUNK", 2)
-    monkeypatch.setattr("patina_hooks.search.index.vectors._CHUNK", 2)
-    monkeypatch.setattr("patina_hooks.search.index.vectors.PieceSize", lambda *_: PieceSize(size=2, most=2))
+    monkeypatch.setattr("patina_hooks.search.index.vector_update._FIRST_CHUNK", 2)
+    monkeypatch.setattr("patina_hooks.search.index.vector_update._CHUNK", 2)
+    monkeypatch.setattr(
+        "patina_hooks.search.index.vector_update.PieceSize", lambda *_: PieceSize(size=2, most=2)
+    )
     for number in range(5):
         memory.commit(f"text number {number}")
     shown: list[tuple[int, int]] = []
@@ -333,7 +335,7 @@ def test_what_a_plugin_did_wrong_in_the_first_turn_is_still_seen_after_the_last(
     memory: Memory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("patina_hooks.api.TURN_SECONDS", 0.0)
-    monkeypatch.setattr("patina_hooks.search.index.vectors._FIRST_CHUNK", 2)
+    monkeypatch.setattr("patina_hooks.search.index.vector_update._FIRST_CHUNK", 2)
     for number in range(5):
         memory.commit(f"text number {number}")
     heard: list[int] = []

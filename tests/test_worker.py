@@ -97,9 +97,11 @@ def test_its_turns_have_one_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     """Each reconciles anew; to open a large model takes minutes."""
     memory = Memory.make(tmp_path / "repository")
     monkeypatch.setattr("patina_hooks.upkeep.sync.TURN_SECONDS", 0.0)
-    monkeypatch.setattr("patina_hooks.search.index.vectors._CHUNK", 2)
-    monkeypatch.setattr("patina_hooks.search.index.vectors._FIRST_CHUNK", 2)
-    monkeypatch.setattr("patina_hooks.search.index.vectors.PieceSize", lambda *_: PieceSize(size=2, most=2))
+    monkeypatch.setattr("patina_hooks.search.index.vector_update._CHUNK", 2)
+    monkeypatch.setattr("patina_hooks.search.index.vector_update._FIRST_CHUNK", 2)
+    monkeypatch.setattr(
+        "patina_hooks.search.index.vector_update.PieceSize", lambda *_: PieceSize(size=2, most=2)
+    )
     opened: list[str] = []
     really = encoding.open_encoder
 

@@ -21,8 +21,8 @@ from patina_hooks.text.dates import local_day, parse_date
 from patina_hooks.text.display import clean, clean_line, count
 
 if TYPE_CHECKING:
+    from patina_hooks.search.query import Hit, Mode
     from patina_hooks.search.related import Related
-    from patina_hooks.search.scry import Hit, Mode
 
 _LINES = 3
 _LONGEST = 100

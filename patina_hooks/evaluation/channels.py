@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Final, Literal, get_args
 
 import numpy as np
 
-from patina_hooks.evaluation.metrics import NOT_FOUND, best
 from patina_hooks.evaluation.nearness import Near, Nearness
+from patina_hooks.evaluation.statistics.metrics import NOT_FOUND, best
 from patina_hooks.evaluation.wording import CANDIDATES, Found, wording_of
 from patina_hooks.search.fusion import fuse
 

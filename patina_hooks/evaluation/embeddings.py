@@ -20,7 +20,7 @@ from patina_hooks.store.embeddings import EmbeddingCache
 if TYPE_CHECKING:
     from patina_hooks.evaluation.query_sets.mining import QuerySet
     from patina_hooks.models.encoding import Encoder
-    from patina_hooks.search.index.vectors import Project, Space
+    from patina_hooks.search.index.spaces import Project, VectorSpace
     from patina_hooks.specs.vectors import Vectors
 
 _CHUNK = 256
@@ -47,7 +47,7 @@ class Embeddings:
 
 def load_embeddings(
     state: Path,
-    space: Space,
+    space: VectorSpace,
     sets: Iterable[QuerySet],
     open_encoder: Callable[[], Encoder],
     progress: Callable[[str, int, int], None] = lambda *_: None,

@@ -12,17 +12,17 @@ from patina_hooks.errors import StateError, UsageError
 from patina_hooks.evaluation.channels import Evidence, gather, rankings
 from patina_hooks.evaluation.embeddings import Embeddings, load_embeddings
 from patina_hooks.evaluation.history import History, read_history
-from patina_hooks.evaluation.metrics import worth_of
 from patina_hooks.evaluation.query_sets.empty_sets import explain_empty_set
 from patina_hooks.evaluation.query_sets.file_sets import commit_files, commit_files_cold
 from patina_hooks.evaluation.query_sets.mining import QuerySet, Wanted
 from patina_hooks.evaluation.query_sets.session_sets import commit_session, context, goal, held_out
-from patina_hooks.evaluation.query_sets.user_set import USER_SET, ask_user_set
 from patina_hooks.evaluation.results import Answer, Evaluation, Measured, SetResult
+from patina_hooks.evaluation.statistics.metrics import worth_of
 from patina_hooks.evaluation.tuning import tune_on
+from patina_hooks.evaluation.user_set import USER_SET, SearchableMemory, ask_user_set
 from patina_hooks.projection.active import Active, load_active
 from patina_hooks.search.fusion import WEIGHTS
-from patina_hooks.search.index.vectors import Space, answering_space
+from patina_hooks.search.index.spaces import VectorSpace, active_space
 from patina_hooks.search.opening import open_space
 from patina_hooks.search.tuned import Tuned, store_tuned, tuned_for
 from patina_hooks.store.log import Log
@@ -30,7 +30,7 @@ from patina_hooks.text.dates import local_day
 from patina_hooks.text.display import count
 
 if TYPE_CHECKING:
-    from patina_hooks.api import Patina
+    from patina_hooks.store.memory import Memory
 
 MINED: Final[Mapping[str, Callable[[History, Wanted], QuerySet]]] = {
     "context": context,
@@ -54,7 +54,7 @@ def mine(history: History, names: Collection[str] = tuple(MINED), wanted: Wanted
 
 
 def evaluate(
-    patina: Patina,
+    memory: SearchableMemory,
     *,
     names: Collection[str] = (),
     queries: Path | None = None,
@@ -73,9 +73,9 @@ def evaluate(
     unknown = sorted(set(names).difference(MINED, [USER_SET] if queries else []))
     if unknown:
         raise UsageError(f"there is no query set {', '.join(unknown)}", hint=f"one of {', '.join(MINED)}")
-    found = _read(patina)
+    found = _read(memory)
     history, space = found.history, found.space
-    tuned, ignored = tuned_for(patina.repository.state, space)
+    tuned, ignored = tuned_for(memory.repository.state, space)
     later = [moment for moment in (after, found.until, tuned.split if tuned else None) if moment is not None]
     measured = Measured(
         events_hash=history.events_hash,
@@ -92,42 +92,42 @@ def evaluate(
     sets = mine(history, asked, Wanted(after=measured.after))
     reasons = {one.name: _reason(one.name, history, measured.after) for one in sets if not one}
     if any(sets):
-        project = space.open_projection(patina.plugins, patina.repository.state)
-        embeddings = embed(patina, space, sets, progress).projected(project)
+        project = space.open_projection(memory.plugins, memory.repository.state)
+        embeddings = embed(memory, space, sets, progress).projected(project)
         for one, evidence in _gathered(sets, history, embeddings, progress):
             results.append(_judged(one, evidence, measured.weights, reasons.get(one.name, "")))
     else:
         results = [SetResult(name, (), reason) for name, reason in reasons.items()]
     if queries:
-        results.append(ask_user_set(patina, queries, progress))
+        results.append(ask_user_set(memory, queries, progress))
     if not any(result.n for result in results):
         raise _too_little(history, reasons)
     return Evaluation(tuple(results), measured)
 
 
-def tune(patina: Patina, progress: Progress = lambda *_: None) -> Tuned:
+def tune(memory: Memory, progress: Progress = lambda *_: None) -> Tuned:
     """Tune the weights of fusion on the first 70 % of the questions about sessions, judge them on the later
     ones, and keep both; see `tune_on`. Raises as `evaluate` does."""
-    found = _read(patina)
+    found = _read(memory)
     history, space = found.history, found.space
     mined = [one for one in mine(history) if not one.rolling]
     sets = [one for one in mined if one]
     if not sets:
         raise _too_little(history, {one.name: _reason(one.name, history, None) for one in mined})
-    project = space.open_projection(patina.plugins, patina.repository.state)
-    embeddings = embed(patina, space, sets, progress).projected(project)
+    project = space.open_projection(memory.plugins, memory.repository.state)
+    embeddings = embed(memory, space, sets, progress).projected(project)
     gathered = _gathered(sets, history, embeddings, progress)
     tuned = tune_on(gathered, space, history.events_hash, until=found.until)
-    store_tuned(patina.repository.state, tuned)
+    store_tuned(memory.repository.state, tuned)
     return tuned
 
 
 def embed(
-    patina: Patina, space: Space, sets: Collection[QuerySet], progress: Progress = lambda *_: None
+    memory: Memory, space: VectorSpace, sets: Collection[QuerySet], progress: Progress = lambda *_: None
 ) -> Embeddings:
     """The vectors of these sets. Raises as `load_embeddings` and `open_space` do."""
-    opener = partial(open_space, patina.plugins, space, patina.repository.state)
-    return load_embeddings(patina.repository.state, space, sets, opener, progress)
+    opener = partial(open_space, memory.plugins, space, memory.repository.state)
+    return load_embeddings(memory.repository.state, space, sets, opener, progress)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +135,7 @@ class _Found:
     """What is measured. active: the projection that the space is seen through, None for the raw model."""
 
     history: History
-    space: Space
+    space: VectorSpace
     active: Active | None
 
     @property
@@ -144,15 +144,15 @@ class _Found:
         return self.active.split - 1 if self.active else None
 
 
-def _read(patina: Patina) -> _Found:
-    with Log(patina.repository.state, create=False) as log, log.reading() as connection:
-        space = answering_space(log)
+def _read(memory: Memory) -> _Found:
+    with Log(memory.repository.state, create=False) as log, log.reading() as connection:
+        space = active_space(log)
         if space is None:
             raise StateError("no vectors are here yet", hint="patina sync")
-        return _Found(read_history(connection), space, _active(patina.repository.state, space))
+        return _Found(read_history(connection), space, _active(memory.repository.state, space))
 
 
-def _active(state: Path, space: Space) -> Active | None:
+def _active(state: Path, space: VectorSpace) -> Active | None:
     """What is known of the projection that answers. Until a sync has swapped it for another one that is in
     use by now, nobody knows what it learned from, nor on what it may be measured."""
     if not space.projection:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from patina_hooks.corpus.observations import text_key
-from patina_hooks.evaluation.metrics import NOT_FOUND, worth_of
+from patina_hooks.evaluation.statistics.metrics import NOT_FOUND, worth_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass
 from typing import Final
 
 from patina_hooks.evaluation.channels import BASELINES, CHANNELS, READING
-from patina_hooks.evaluation.intervals import FEWEST, Interval, interval, paired
-from patina_hooks.evaluation.metrics import CUTOFF, Worth
+from patina_hooks.evaluation.statistics.intervals import FEWEST, Interval, interval, paired
+from patina_hooks.evaluation.statistics.metrics import CUTOFF, Worth
 
 FEW: Final = 20
 """Clusters below which an interval is rough: it is widened for their number, and still rests on few."""

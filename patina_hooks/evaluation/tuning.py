@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from patina_hooks.evaluation.channels import Evidence
-from patina_hooks.evaluation.intervals import paired
-from patina_hooks.evaluation.metrics import CUTOFF
+from patina_hooks.evaluation.statistics.intervals import paired
+from patina_hooks.evaluation.statistics.metrics import CUTOFF
 from patina_hooks.search.fusion import WEIGHTS, scale
 from patina_hooks.search.tuned import Tuned
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from patina_hooks.evaluation.query_sets.mining import QuerySet
-    from patina_hooks.search.index.vectors import Space
+    from patina_hooks.search.index.spaces import VectorSpace
 
     Values = NDArray[np.float64]
 
@@ -28,7 +28,11 @@ _ROUNDS: Final = 5
 
 
 def tune_on(
-    sets: Iterable[tuple[QuerySet, Iterable[Evidence]]], space: Space, events_hash: str, *, until: int | None
+    sets: Iterable[tuple[QuerySet, Iterable[Evidence]]],
+    space: VectorSpace,
+    events_hash: str,
+    *,
+    until: int | None,
 ) -> Tuned:
     """Tune on the first 70 % of the questions, judge on the rest.
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
 
 from patina_hooks.errors import ModelError, PatinaError, PluginError, TextsRefused
-from patina_hooks.models.catalog.choice import AUTO, RuntimeChoice, provider_of, runtime_for
+from patina_hooks.models.choice import AUTO, RuntimeChoice, provider_of, runtime_for
 from patina_hooks.models.files.weights import file_hashes, model_files
 from patina_hooks.models.fingerprint import fingerprint_of
 from patina_hooks.models.makers import UNKNOWN_MAKERS, Makers, makers_of

@@ -7,7 +7,7 @@ of embeddings; makers that give others get a variant, so that the fingerprint di
     {"texts": hash of the probe texts,
      "models": {fingerprint: {"probes": {variant: vectors}, "makers": {makers: variant}}}}
 
-A file that cannot be read counts as absent: `patina_hooks.search.probing` compares with embedded texts then.
+A file that cannot be read counts as absent: `search.index.probing` compares with embedded texts then.
 """
 
 from __future__ import annotations

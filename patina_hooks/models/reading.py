@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from patina_hooks.errors import ModelError
-from patina_hooks.models.catalog.choice import files_for
+from patina_hooks.models.choice import files_for
 from patina_hooks.specs.models import ModelSpec, Role
 from patina_hooks.specs.plugins import IndexBackendSpec
 

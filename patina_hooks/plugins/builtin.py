@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pkgutil import resolve_name
 
 from patina_hooks.plugins.hookspecs import hookimpl
 from patina_hooks.specs.models import ModelSpec
@@ -28,10 +29,8 @@ _GENERATORS: tuple[tuple[str, PairUnitKind, str], ...] = (
 @hookimpl
 def patina_register_models() -> Iterator[ModelSpec]:
     """Those that the user lists in models.toml; what is wrong with it is a fault like a plugin's."""
-    # What it takes to read and check that file: only when somebody asks for models.
-    from patina_hooks.models.catalog.user import user_models
-
-    yield from user_models()
+    # Named like all code here: opened only when models are asked for, and above this module.
+    yield from resolve_name("patina_hooks.models.catalog.user:user_models")()
 
 
 @hookimpl

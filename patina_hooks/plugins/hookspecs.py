@@ -29,8 +29,8 @@ if TYPE_CHECKING:
         PairGeneratorSpec,
         ProjectionSpec,
     )
+    from patina_hooks.specs.reports import Outcome, Report
     from patina_hooks.specs.values import Commit, Document, Pair, Recorded, RepositoryPaths, Session
-    from patina_hooks.training.report import Outcome, Report
 
 PROJECT = "patina"
 
@@ -231,7 +231,7 @@ def patina_pairs_extracted(pairs: Sequence[Pair], repository: RepositoryPaths) -
 def patina_projection_trained(projection: Outcome, report: Report, repository: RepositoryPaths) -> None:
     """A projection was trained and judged. Called for each one, once a run of `patina oxidize` is over.
 
-    projection: what became of it (`patina_hooks.training.report`); report: the whole run.
+    projection: what became of it (`patina_hooks.specs.reports`); report: the whole run.
 
     >>> from patina_hooks import hookimpl
     >>> @hookimpl

@@ -14,11 +14,11 @@ from threading import Event, Thread
 
 from patina_hooks.errors import PatinaError, PluginError
 from patina_hooks.git.discovery import find_work_tree
-from patina_hooks.models.catalog.choice import provider_of
+from patina_hooks.models.choice import provider_of
 from patina_hooks.models.encoding import Encoder, open_encoder
 from patina_hooks.plugins.manager import Plugins
-from patina_hooks.search.index.vectors import Space, answering_space
-from patina_hooks.search.probing import check_encoder
+from patina_hooks.search.index.probing import check_encoder
+from patina_hooks.search.index.spaces import VectorSpace, active_space
 from patina_hooks.store.log import Log
 
 _STATE_FOLDER = "patina"
@@ -36,13 +36,13 @@ class Opening:
         self._encoder: Encoder | None = None
         self._failed: PluginError | None = None
         self._thread: Thread | None = None
-        self._space: Space | None = None
+        self._space: VectorSpace | None = None
         with suppress(PatinaError, ImportError, OSError, ValueError):
             self._space = _space_around(folder)
             if self._space is not None:
                 self._begin(self._space)
 
-    def encoder(self, space: Space) -> Encoder | None:
+    def encoder(self, space: VectorSpace) -> Encoder | None:
         """The model of this space once it is open, None where another was opened.
 
         Raises `PluginError` where this one could not be: to try again could take as long.
@@ -59,7 +59,7 @@ class Opening:
         if self._thread is not None:
             self._thread.join()
 
-    def _begin(self, space: Space) -> None:
+    def _begin(self, space: VectorSpace) -> None:
         provider = provider_of(self.plugins.model(space.model), space.runtime)
         imported = Event()
         self._thread = Thread(target=self._open, args=[space, imported], daemon=True)
@@ -71,7 +71,7 @@ class Opening:
         finally:
             imported.set()
 
-    def _open(self, space: Space, imported: Event) -> None:
+    def _open(self, space: VectorSpace, imported: Event) -> None:
         try:
             self._encoder = open_model(self.plugins, space, ready=imported.wait)
         except PluginError as error:
@@ -80,7 +80,7 @@ class Opening:
             pass
 
 
-def open_model(plugins: Plugins, space: Space, *, ready: Callable[[], object] | None = None) -> Encoder:
+def open_model(plugins: Plugins, space: VectorSpace, *, ready: Callable[[], object] | None = None) -> Encoder:
     """Open the model of a space, which may hold vectors of another one by now. Raises `PluginError`.
 
     ready: see `patina_hooks.models.encoding.open_encoder`.
@@ -88,18 +88,18 @@ def open_model(plugins: Plugins, space: Space, *, ready: Callable[[], object] | 
     return open_encoder(plugins, space.model, space.runtime, reading=space.reading, ready=ready)
 
 
-def open_space(plugins: Plugins, space: Space, state: Path) -> Encoder:
+def open_space(plugins: Plugins, space: VectorSpace, state: Path) -> Encoder:
     """Open the model of a space. Raises `PluginError`, or `IndexDamaged` where it gives other vectors."""
     encoder = open_model(plugins, space)
     check_encoder(state, space, encoder)
     return encoder
 
 
-def _space_around(folder: Path) -> Space | None:
+def _space_around(folder: Path) -> VectorSpace | None:
     """What answers here; None where another user wrote the state, since git was not asked yet."""
     _, common = find_work_tree(folder)
     state = common / _STATE_FOLDER
     if hasattr(os, "getuid") and state.stat().st_uid != os.getuid():
         return None
     with closing(Log(state, create=False)) as log:
-        return answering_space(log)
+        return active_space(log)

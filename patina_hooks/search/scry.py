@@ -13,16 +13,16 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from heapq import nsmallest
 from itertools import islice
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from patina_hooks.corpus.timeline import SESSION_OF_COMMIT
 from patina_hooks.search.duplicates import Duplicates, Saying, group_duplicates, read_sayings
 from patina_hooks.search.filters.filters import Allowed
 from patina_hooks.search.fusion import WEIGHTS, fuse
 from patina_hooks.search.lexical import Words, terms_of
+from patina_hooks.search.query import Hit, Query
 from patina_hooks.search.remarks.closeness import LOOKED_AT, Closeness, coverage
 
-Mode = Literal["hybrid", "vector", "lexical"]
 Nearest = Callable[[int, "frozenset[bytes] | None"], "list[tuple[bytes, float]]"]
 """(limit, allowed text keys or None for all) -> (text key, inner product), best first."""
 
@@ -32,63 +32,6 @@ _COMPARED = 100
 _PLACES_OF_A_TEXT = 50
 _Row = tuple[int, bytes, float, int]
 _PLACES = "FROM observation o JOIN source s ON s.id = o.source_id JOIN document d ON d.oid = s.oid"
-
-
-@dataclass(frozen=True, slots=True)
-class Query:
-    """A question. kinds: only observations of these; session: its id, or how that one alone begins; since,
-    until: seconds since 1970, until excluded; ref: only what a revision reaches; path: only what touched it,
-    from the root, or anything under it."""
-
-    text: str
-    limit: int = 10
-    mode: Mode = "hybrid"
-    kinds: tuple[str, ...] = ()
-    session: str | None = None
-    since: int | None = None
-    until: int | None = None
-    ref: str | None = None
-    path: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Hit:
-    """One answer. channels: what each channel that found its unit gave, before scaling and weighing.
-
-    path, line: where the text stands; path is None and line counts in the message for a commit's.
-    when: seconds since 1970, None where nothing tells. draft: only a work tree holds it.
-    also: how many other commits say the same among those that were found (merges, squashed commits, picked
-    ones); also_commits: their ids, oldest first.
-    """
-
-    session: str | None
-    title: str
-    commit: str | None
-    path: str | None
-    line: int
-    kind: str
-    text: str
-    score: float
-    channels: Mapping[str, float]
-    when: int | None
-    draft: bool
-    also: int = 0
-    also_commits: tuple[str, ...] = ()
-
-
-class Hits(list[Hit]):
-    """The hits of a question, best first.
-
-    close_match: whether the best ones come close to the question, see `search.remarks.closeness`; None
-    where that cannot be told (words alone were asked, or there is no hit).
-    reason: why there is no hit, or what of the question was not looked up: it has no words, or very many; ""
-    otherwise.
-    """
-
-    def __init__(self, hits: Iterable[Hit] = (), close_match: bool | None = None, reason: str = "") -> None:
-        super().__init__(hits)
-        self.close_match = close_match
-        self.reason = reason
 
 
 class _Candidate(NamedTuple):

@@ -20,7 +20,7 @@ from patina_hooks.search.fusion import WEIGHTS
 from patina_hooks.system.files import read_state, replace_file
 
 if TYPE_CHECKING:
-    from patina_hooks.search.index.vectors import Space
+    from patina_hooks.search.index.spaces import VectorSpace
 
 TUNED_FILE: Final = "fusion.json"
 _AGAIN: Final = "patina eval --tune"
@@ -30,8 +30,8 @@ _AGAIN: Final = "patina eval --tune"
 class Tuned:
     """Weights and the verdict on them.
 
-    fingerprint, projection, query: of the space that they were tuned in (see `Space`). split: questions up to
-    this moment (seconds since 1970) were tuned on, later ones judged; past: how many were tuned on.
+    fingerprint, projection, query: of the space that they were tuned in (see `VectorSpace`). split: questions
+    up to this moment (seconds since 1970) were tuned on, later ones judged; past: how many were tuned on.
     delta, low, high, n: hybrid's MRR@10 with these weights minus that with the usual ones, on the later
     questions, with its 95 % interval (None with too little to tell by), and how many those are.
     """
@@ -53,7 +53,7 @@ class Tuned:
         """Only where the whole interval of the gain is above zero."""
         return self.low is not None and self.low > 0
 
-    def why_not(self, space: Space) -> str:
+    def why_not(self, space: VectorSpace) -> str:
         """Why weights that were borne out are not used in a space, "" where they are."""
         if self.fingerprint != space.fingerprint:
             return "they were tuned for another model"
@@ -78,7 +78,7 @@ def store_tuned(state: Path, tuned: Tuned) -> None:
     replace_file(state / PROJECTIONS_FOLDER / TUNED_FILE, json.dumps(asdict(tuned)).encode())
 
 
-def tuned_for(state: Path, space: Space) -> tuple[Tuned | None, str]:
+def tuned_for(state: Path, space: VectorSpace) -> tuple[Tuned | None, str]:
     """(weights to use in a space, None for the usual ones; why those that were borne out are not used)."""
     try:
         tuned = load_tuned(state)
@@ -90,7 +90,7 @@ def tuned_for(state: Path, space: Space) -> tuple[Tuned | None, str]:
     return (None, why) if why else (tuned, "")
 
 
-def weights_for(state: Path, space: Space) -> Mapping[str, float]:
+def weights_for(state: Path, space: VectorSpace) -> Mapping[str, float]:
     """What search fuses by in a space."""
     tuned, _ = tuned_for(state, space)
     return tuned.weights if tuned else WEIGHTS

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from patina_hooks.errors import PatinaError
-from patina_hooks.models.catalog.choice import AUTO, RuntimeChoice
+from patina_hooks.models.choice import AUTO, RuntimeChoice
 from patina_hooks.models.encoding import Encoder, cut_off, open_encoder
 from patina_hooks.models.reading import prefix_of
 from patina_hooks.plugins.manager import Plugins

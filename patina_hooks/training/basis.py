@@ -12,7 +12,7 @@ from patina_hooks.evaluation.evaluate import MINED, mine
 from patina_hooks.evaluation.history import History, read_history
 from patina_hooks.evaluation.query_sets.mining import QuerySet, Wanted
 from patina_hooks.pairs.stored import TrainingPair, training_pairs
-from patina_hooks.search.index.vectors import Space, answering_space, wanted_space
+from patina_hooks.search.index.spaces import VectorSpace, active_space, requested_space
 from patina_hooks.store.facts import counts
 from patina_hooks.store.log import Log
 from patina_hooks.training.gate import speaks, too_little
@@ -22,8 +22,8 @@ from patina_hooks.training.plan import Planned, plan
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from patina_hooks.api import Patina
     from patina_hooks.config.recipe import Recipe
+    from patina_hooks.store.memory import Memory
 
 JUDGED_ON: Final = tuple(name for name in MINED if name != "commit_files_cold")
 """The query sets that decide; the one left out asks the same questions as `commit_files` once more."""
@@ -41,7 +41,7 @@ class Basis:
     """
 
     recipe: Recipe
-    space: Space
+    space: VectorSpace
     planned: tuple[Planned, ...]
     history: History
     pairs: Sequence[TrainingPair]
@@ -51,13 +51,13 @@ class Basis:
     lacks: str
 
 
-def read_basis(patina: Patina) -> Basis:
+def read_basis(memory: Memory) -> Basis:
     """Raises `SettingsError` for a recipe that cannot be meant, `StateError` where its model has not read
-    this history yet, `PluginError` and `ModelError` as `wanted_space` and `plan` do."""
-    recipe = _recipe(patina)
-    space = wanted_space(patina.plugins, recipe, patina.repository.state)
-    planned = plan(patina.plugins, recipe, space.dimensions, space.judged_by)
-    history, pairs, total = _read(patina.repository.state, space, {one.pairs for one in planned})
+    this history yet, `PluginError` and `ModelError` as `requested_space` and `plan` do."""
+    recipe = _recipe(memory)
+    space = requested_space(memory.plugins, recipe, memory.repository.state)
+    planned = plan(memory.plugins, recipe, space.dimensions, space.judged_by)
+    history, pairs, total = _read(memory.repository.state, space, {one.pairs for one in planned})
     moments = split(history) if history.sessions else Split(0, 0, 0)
     later = Wanted(most=_MOST_QUESTIONS, after=moments.future - 1)
     sets = [one for one in mine(history, JUDGED_ON, later) if speaks(one)]
@@ -65,16 +65,18 @@ def read_basis(patina: Patina) -> Basis:
     return Basis(recipe, space, planned, history, pairs, total, moments, sets, lacks)
 
 
-def _recipe(patina: Patina) -> Recipe:
-    said = configuration(patina.repository)
+def _recipe(memory: Memory) -> Recipe:
+    said = configuration(memory.repository)
     if said.recipe is None:
         raise SettingsError("; ".join(fault.error for fault in said.faults))
     return said.recipe
 
 
-def _read(state: Path, space: Space, kinds: Collection[str]) -> tuple[History, Sequence[TrainingPair], int]:
+def _read(
+    state: Path, space: VectorSpace, kinds: Collection[str]
+) -> tuple[History, Sequence[TrainingPair], int]:
     with Log(state, create=False) as log, log.reading() as connection:
-        answering = answering_space(log)
+        answering = active_space(log)
         if answering is None or answering.fingerprint != space.fingerprint:
             raise StateError("the recipe's model has not read this history yet", hint="patina sync")
         return read_history(connection), training_pairs(connection, kinds), counts(connection)["pairs"]

@@ -2,7 +2,7 @@
 
 Every candidate answers the same questions, mined from what came after its training data, by vectors alone.
 What counts is the paired difference of reciprocal ranks, question by question, with its interval over
-sessions (`patina_hooks.evaluation.intervals`): its lower end has to be above zero. The best of several is
+sessions (`evaluation.statistics.intervals`): its lower end has to be above zero. The best of several is
 chosen by the questions that it is judged on, so each interval may miss that much less often (Bonferroni): of
 a hundred repositories where nothing helps, about three see anything pass.
 """
@@ -13,13 +13,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from patina_hooks.evaluation.intervals import ERROR, FEWEST, Interval, interval, paired
 from patina_hooks.evaluation.nearness import reciprocal_ranks
+from patina_hooks.evaluation.statistics.intervals import ERROR, FEWEST, Interval, interval, paired
 
 if TYPE_CHECKING:
     from patina_hooks.evaluation.embeddings import Embeddings
     from patina_hooks.evaluation.query_sets.mining import QuerySet
-    from patina_hooks.search.index.vectors import Project
+    from patina_hooks.search.index.spaces import Project
 
 SESSIONS: Final = 20
 QUESTIONS: Final = 30

@@ -14,7 +14,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 from patina_hooks.errors import StateError, UsageError
 from patina_hooks.evaluation.evaluate import embed
@@ -28,26 +28,27 @@ from patina_hooks.projection.active import (
     store_active,
     want_raw,
 )
-from patina_hooks.search.index.vectors import answering_space
+from patina_hooks.search.index.spaces import active_space
 from patina_hooks.search.opening import open_space
+from patina_hooks.specs.reports import Figure, Outcome, Report
 from patina_hooks.specs.training import OUT_OF_TIME
 from patina_hooks.specs.values import RepositoryPaths
 from patina_hooks.store.log import Log
+from patina_hooks.store.memory import Memory
 from patina_hooks.system.worker_log import TRAINING, resolve_errors
 from patina_hooks.training.basis import read_basis
 from patina_hooks.training.gate import Judged, judge
+from patina_hooks.training.pace import measured_pace
 from patina_hooks.training.past import Past, read_past, task_of
-from patina_hooks.training.report import NONE, Figure, Outcome, Report, keep_report, last_report
+from patina_hooks.training.reports.report import NONE, keep_report, last_report
 from patina_hooks.training.staleness import why_stale
 from patina_hooks.training.trainers.clock import Clock, OutOfTime
-from patina_hooks.training.trainers.pace import measured_pace
 from patina_hooks.training.training import CHECKPOINTS, OnStep, Training
 from patina_hooks.training.verdict import Verdict, decide
 
 if TYPE_CHECKING:
-    from patina_hooks.api import Patina
     from patina_hooks.evaluation.embeddings import Embeddings
-    from patina_hooks.evaluation.intervals import Interval
+    from patina_hooks.evaluation.statistics.intervals import Interval
     from patina_hooks.models.encoding import Encoder
     from patina_hooks.training.plan import Planned
 
@@ -88,8 +89,20 @@ class Outlook:
     lacks: str
 
 
+class LearningMemory(Memory, Protocol):
+    """A memory that can be brought in line with what was learned."""
+
+    def sync(self, *, quick: bool = ..., progress: Progress | None = ..., deliver: bool = ...) -> object:
+        """See `patina_hooks.Patina.sync`."""
+        ...
+
+    def deliver_events(self) -> object:
+        """See `patina_hooks.Patina.deliver_events`."""
+        ...
+
+
 def oxidize(
-    patina: Patina,
+    memory: LearningMemory,
     *,
     full: bool = False,
     only: Collection[str] = (),
@@ -106,50 +119,50 @@ def oxidize(
     training is under way, or vectors are missing; `SettingsError` for a recipe that cannot be meant;
     `UsageError` for a name that the recipe has not.
     """
-    with _alone(patina.repository.state):
-        run = _Run(patina, progress, on_step)
+    with _alone(memory.repository.state):
+        run = _Run(memory, progress, on_step)
         report = run.run(full=full, only=only, force=force, seconds=seconds)
     # Event hooks are called with no lock held.
-    resolve_errors(patina.repository.state, TRAINING)
-    patina.deliver_events()
+    resolve_errors(memory.repository.state, TRAINING)
+    memory.deliver_events()
     run.notify(report)
     return report
 
 
-def use_raw(patina: Patina) -> Report | None:
+def use_raw(memory: LearningMemory) -> Report | None:
     """Have the raw model answer again; gives the last report, which says so from now on, None without any.
 
     Raises `StateError` where a training is under way.
     """
-    state = patina.repository.state
+    state = memory.repository.state
     with _alone(state):
         want_raw(state, True)
         store_active(state, None)
-        patina.sync(quick=True, deliver=False)
+        memory.sync(quick=True, deliver=False)
         report = _sound(last_report, state)
         if report is not None:
             said = "The raw model answers: it was asked for (patina oxidize --raw)."
             made = int(time.time())
             report = replace(report, made=made, active=NONE, weights="", forced=False, sentence=said)
             keep_report(state, report)
-    patina.deliver_events()
+    memory.deliver_events()
     return report
 
 
-def outlook(patina: Patina, *, full: bool = False, only: Collection[str] = ()) -> Outlook:
+def outlook(memory: LearningMemory, *, full: bool = False, only: Collection[str] = ()) -> Outlook:
     """What `oxidize` would do now; trains, encodes and writes nothing. Raises as it does."""
-    return _Run(patina).outlook(full=full, only=only)
+    return _Run(memory).outlook(full=full, only=only)
 
 
 class _Run:
     def __init__(
-        self, patina: Patina, progress: Progress = lambda *_: None, on_step: OnStep = lambda *_: None
+        self, memory: LearningMemory, progress: Progress = lambda *_: None, on_step: OnStep = lambda *_: None
     ) -> None:
-        self._patina = patina
-        self._plugins = patina.plugins
-        self._state = patina.repository.state
+        self._memory = memory
+        self._plugins = memory.plugins
+        self._state = memory.repository.state
         self._progress = progress
-        self._basis = read_basis(patina)
+        self._basis = read_basis(memory)
         self._training = Training(self._state, self._plugins, self._basis.space, on_step)
         self._last = _sound(last_report, self._state)
         self._active = self._in_use()
@@ -271,7 +284,7 @@ class _Run:
             self._progress(what, done, total)
             clock.check()
 
-        return embed(self._patina, self._basis.space, self._basis.sets, told)
+        return embed(self._memory, self._basis.space, self._basis.sets, told)
 
     def _judge(
         self,
@@ -347,7 +360,7 @@ class _Run:
             sessions=len(history.sessions),
             past=self._basis.split.sessions,
             pairs=self._basis.pair_total,
-            raw={name: Figure.of(figure) for name, figure in raw.items()},
+            raw={name: _figure(figure) for name, figure in raw.items()},
             outcomes=tuple(outcomes),
             former=former,
             active=verdict.used.name if verdict.used else NONE,
@@ -377,7 +390,7 @@ class _Run:
                     gain.value, gain.low, gain.high, gain.n, self._seen_until(used), forced,
                 ),
             )  # fmt: skip
-        self._patina.sync(quick=True, progress=self._progress, deliver=False)
+        self._memory.sync(quick=True, progress=self._progress, deliver=False)
 
     def _seen_until(self, used: Outcome) -> int:
         """From when on all is future to what is used: the former was trained in an earlier run."""
@@ -393,7 +406,7 @@ class _Run:
 
     def notify(self, report: Report) -> None:
         """Call the event hooks for each projection that was trained."""
-        paths = RepositoryPaths(self._patina.repository.root, self._patina.repository.common)
+        paths = RepositoryPaths(self._memory.repository.root, self._memory.repository.common)
         for outcome in self._trained:
             told = report.outcome(outcome.name) or outcome
             for fault in self._plugins.notify(
@@ -412,7 +425,7 @@ class _Run:
     def _answers(self) -> str:
         """The weights that the index which answers was made with, if any: a sync may have failed to swap."""
         with Log(self._state, create=False) as log:
-            space = answering_space(log)
+            space = active_space(log)
         return space.projection if space else ""
 
 
@@ -429,9 +442,9 @@ def _with_figures(one: Outcome, judged: Mapping[str, Judged]) -> Outcome:
     found = judged[one.weights]
     return replace(
         one,
-        gain=Figure.of(found.gain),
-        mrr={name: Figure.of(figure) for name, figure in found.mrr.items()},
-        gains={name: Figure.of(figure) for name, figure in found.gains.items()},
+        gain=_figure(found.gain),
+        mrr={name: _figure(figure) for name, figure in found.mrr.items()},
+        gains={name: _figure(figure) for name, figure in found.gains.items()},
     )
 
 
@@ -444,3 +457,7 @@ def _alone(state: Path) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+def _figure(interval: Interval) -> Figure:
+    return Figure(interval.value, interval.low, interval.high, interval.n)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from patina_hooks.evaluation.history import History, PastCommit
     from patina_hooks.models.encoding import Encoder
     from patina_hooks.pairs.stored import TrainingPair
-    from patina_hooks.search.index.vectors import Space
+    from patina_hooks.search.index.spaces import VectorSpace
 
 PAST: Final = 0.7
 """The share of the sessions that training sees."""
@@ -72,7 +72,7 @@ def read_past(
     moments: Split,
     pairs: Collection[TrainingPair],
     state: Path,
-    space: Space,
+    space: VectorSpace,
     open_encoder: Callable[[], Encoder],
     check: Callable[[], None] = lambda: None,
 ) -> Past:

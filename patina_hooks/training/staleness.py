@@ -8,14 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from patina_hooks.projection.active import is_raw_wanted, load_active, weights_file
+from patina_hooks.specs.reports import Report
 from patina_hooks.specs.training import OUT_OF_TIME
 from patina_hooks.training.plan import plan
-from patina_hooks.training.report import NONE, Report, last_report
+from patina_hooks.training.reports.report import NONE, last_report
 
 if TYPE_CHECKING:
     from patina_hooks.config.recipe import Recipe
     from patina_hooks.plugins.manager import Plugins
-    from patina_hooks.search.index.vectors import Space
+    from patina_hooks.search.index.spaces import VectorSpace
     from patina_hooks.training.plan import Planned
 
 
@@ -31,7 +32,12 @@ class Standing:
 
 
 def standing(
-    plugins: Plugins, recipe: Recipe | None, state: Path, events_hash: str, wanted: Space | None, used: str
+    plugins: Plugins,
+    recipe: Recipe | None,
+    state: Path,
+    events_hash: str,
+    wanted: VectorSpace | None,
+    used: str,
 ) -> Standing:
     """How the projections stand. wanted: the space of the recipe's model, None where it cannot be had; used:
     the hash of the weights that the answering index was made with, "" for none.
@@ -49,7 +55,7 @@ def standing(
 
 
 def _warnings(
-    state: Path, recipe: Recipe | None, wanted: Space | None, used: str
+    state: Path, recipe: Recipe | None, wanted: VectorSpace | None, used: str
 ) -> Iterator[tuple[str, str]]:
     active = load_active(state)
     if active is None:

@@ -21,10 +21,10 @@ from patina_hooks.training.trainers.checkpoint import Checkpoint
 
 if TYPE_CHECKING:
     from patina_hooks.plugins.manager import Plugins
-    from patina_hooks.search.index.vectors import Space
+    from patina_hooks.search.index.spaces import VectorSpace
+    from patina_hooks.specs.reports import Outcome
     from patina_hooks.specs.training import Projection, TrainingTask
     from patina_hooks.training.plan import Planned
-    from patina_hooks.training.report import Outcome
 
 CHECKPOINTS: Final = "checkpoints"
 
@@ -34,7 +34,7 @@ OnStep = Callable[[str, TrainingStep], None]
 class Training:
     """One run's trainers and projections, for the model of one space."""
 
-    def __init__(self, state: Path, plugins: Plugins, space: Space, on_step: OnStep) -> None:
+    def __init__(self, state: Path, plugins: Plugins, space: VectorSpace, on_step: OnStep) -> None:
         self._state, self._plugins, self._dimensions = state, plugins, space.dimensions
         self._about = {"model": space.model, "fingerprint": space.fingerprint}
         self._on_step = on_step

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from patina_hooks.specs.reports import Figure, Outcome
 from patina_hooks.text.display import count
-from patina_hooks.training.report import Figure, Outcome
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 from patina_hooks.corpus.observations import extractor_of
 from patina_hooks.plugins.kinds import is_provided
 from patina_hooks.plugins.manager import Plugins
-from patina_hooks.search.index.vectors import VECTORS_FOLDER, Space, answering_space
+from patina_hooks.search.index.spaces import VECTORS_FOLDER, VectorSpace, active_space
 from patina_hooks.store.embeddings import EmbeddingCache
 from patina_hooks.store.log import Log
 from patina_hooks.system.files import remove, size_of
@@ -55,7 +55,7 @@ def absent_results(log: Log, plugins: Plugins) -> AbsentResults:
     return AbsentResults(len(read) + len(made), sum(read), sum(made))
 
 
-def collect(log: Log, state: Path, wanted: Space | None) -> Freed:
+def collect(log: Log, state: Path, wanted: VectorSpace | None) -> Freed:
     """Drop observations of objects that no document holds, embeddings of texts that nobody says, and the
     vectors and embeddings that no recipe needs. The caller holds the sync lock.
 
@@ -76,7 +76,7 @@ def collect(log: Log, state: Path, wanted: Space | None) -> Freed:
         connection.execute("DELETE FROM path WHERE id NOT IN (SELECT path_id FROM change)")
         said = [row[0] for row in connection.execute("SELECT key FROM text WHERE live > 0")]
     embeddings = 0
-    space = answering_space(log)
+    space = active_space(log)
     if space is not None:
         with closing(EmbeddingCache(state, space.fingerprint)) as cache:
             embeddings = cache.keep_only(said, [wanted.fingerprint] if wanted else None)

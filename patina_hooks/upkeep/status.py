@@ -15,7 +15,7 @@ from patina_hooks.models.provenance import KeptProvider, kept_providers
 from patina_hooks.pairs.stored import PairKind, pair_kinds
 from patina_hooks.plugins.manager import Plugins
 from patina_hooks.plugins.running_calls import RunningCall, running_calls
-from patina_hooks.search.index.vectors import Space, answering_space, wanted_space
+from patina_hooks.search.index.spaces import VectorSpace, active_space, requested_space
 from patina_hooks.search.remarks.refused import refused_texts
 from patina_hooks.search.tuned import remark, tuned_for
 from patina_hooks.specs.plugins import Fault
@@ -71,7 +71,7 @@ class Status:
 
 def status_of(log: Log, repository: Repository, plugins: Plugins, facts: CorpusFacts) -> Status:
     """Return the status of one view of the log. facts: what is known of it."""
-    space = answering_space(log)
+    space = active_space(log)
     stands = _standing(repository, plugins, space, facts.events_hash)
     read = [(remark, "git status") for remark in configuration(repository).remarks]
     warnings = [
@@ -98,11 +98,11 @@ def status_of(log: Log, repository: Repository, plugins: Plugins, facts: CorpusF
     )
 
 
-def _standing(repository: Repository, plugins: Plugins, space: Space | None, events: str) -> Standing:
+def _standing(repository: Repository, plugins: Plugins, space: VectorSpace | None, events: str) -> Standing:
     """How projections, and a switch of models, stand; what hinders telling is among the faults of a sync."""
     recipe, used = configuration(repository).recipe, space.projection if space else ""
     try:
-        wanted = wanted_space(plugins, recipe, repository.state) if recipe else None
+        wanted = requested_space(plugins, recipe, repository.state) if recipe else None
         stands = standing(plugins, recipe, repository.state, events, wanted, used)
     except PatinaError as error:
         return Standing(used[:16] or "none", (), ((str(error), error.hint or "patina doctor"),))
@@ -141,20 +141,20 @@ def _of_background(log: Log, repository: Repository, plugins: Plugins) -> Iterat
         yield f"{what}: {', '.join(differences)}", INSTALL
 
 
-def _of_weights(repository: Repository, space: Space | None) -> Iterator[tuple[str, str]]:
+def _of_weights(repository: Repository, space: VectorSpace | None) -> Iterator[tuple[str, str]]:
     """What is to be said of tuned weights of search, with the command that changes it."""
     if space and (why := tuned_for(repository.state, space)[1]):
         yield remark(why), "patina eval --tune"
 
 
-def _refused(log: Log, repository: Repository, space: Space | None) -> Iterator[tuple[str, str]]:
+def _refused(log: Log, repository: Repository, space: VectorSpace | None) -> Iterator[tuple[str, str]]:
     """(place, why) of the texts that the answering model refused."""
     keys = refused_keys(repository.state, space.fingerprint) if space else {}
     for place, reason in refused_texts(log.connection, keys):
         yield place, f"it has no vector: {reason}; patina sync --full tries it again"
 
 
-def _cut(log: Log, repository: Repository, space: Space) -> int:
+def _cut(log: Log, repository: Repository, space: VectorSpace) -> int:
     """How many live texts the model did not read to their ends."""
     ask = "SELECT count(*) FROM text WHERE key = ? AND live > 0"
     keys = cut_keys(repository.state, space.fingerprint)

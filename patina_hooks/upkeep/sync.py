@@ -29,8 +29,9 @@ from patina_hooks.models.provenance import record_releases
 from patina_hooks.pairs.update import Extracted, update_pairs
 from patina_hooks.plugins.calls import recorded_in
 from patina_hooks.plugins.manager import Plugins
-from patina_hooks.search.index.vectors import Embedded, Space, VectorUpdate, projected_space, wanted_space
-from patina_hooks.search.probing import compared_space, record_makers
+from patina_hooks.search.index.probing import compared_space, record_makers
+from patina_hooks.search.index.spaces import VectorSpace, projected_space, requested_space
+from patina_hooks.search.index.vector_update import Embedded, VectorUpdate
 from patina_hooks.search.remarks.refused import refused_texts
 from patina_hooks.specs.plugins import Fault
 from patina_hooks.store.embeddings import drop_malformed
@@ -54,7 +55,7 @@ from patina_hooks.upkeep.hook_delivery import Deliver, deliver_events
 if TYPE_CHECKING:
     from patina_hooks.models.encoding import Encoder
 
-    OpenModel = Callable[[Space], Encoder]
+    OpenModel = Callable[[VectorSpace], Encoder]
 
 logger = logging.getLogger(__name__)
 Progress = Callable[[str, int, int], None]
@@ -315,7 +316,7 @@ def _vectors(
     where = f"model {recipe.model}"
     try:
         compared = compared_space(
-            plugins, log, repository.state, wanted_space(plugins, recipe, repository.state), open_model,
+            plugins, log, repository.state, requested_space(plugins, recipe, repository.state), open_model,
             always=full,
         )  # fmt: skip
         if compared.message:
@@ -362,7 +363,7 @@ def _refusals(log: Log, refused: Mapping[bytes, str]) -> Iterator[Fault]:
 def _recording(state: Path, open_model: OpenModel) -> OpenModel:
     """Have the makers of a model recorded that is opened to embed."""
 
-    def opened(space: Space) -> Encoder:
+    def opened(space: VectorSpace) -> Encoder:
         encoder = open_model(space)
         record_makers(state, encoder)
         return encoder

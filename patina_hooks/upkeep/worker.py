@@ -42,6 +42,7 @@ _STATE_FOLDER = "patina"
 _SYNC_WAIT_SECONDS = 3600.0
 _POLL_SECONDS = 0.5
 _NICENESS = 10
+_TRAINING_MODULE = "patina_hooks.commands.learning.background"
 
 Synchronise = Callable[["Repository"], "bool | None"]
 """Brings the memory in line; True where something is left for another turn."""
@@ -152,9 +153,17 @@ def _work(
         again = spool.truncate(state) or left
         if reading.events or not (left and before):  # hours of turns are no news
             log.info("%s after %s", "more to embed" if left else "in step", _events(reading.events))
-    from patina_hooks.training.background import start_if_due
+    start_training_if_due(repository, work_tree)
 
-    start_if_due(repository, work_tree)
+
+def start_training_if_due(repository: Repository, work_tree: Path) -> None:
+    """Start training where the policy asks for it now. Never raises `PatinaError`: nothing waits for it."""
+    from patina_hooks.errors import PatinaError
+    from patina_hooks.training.policy import is_due
+
+    with suppress(PatinaError, OSError):
+        if is_due(repository):
+            start(_TRAINING_MODULE, repository.common, work_tree)
 
 
 def _keep_sessions(repository: Repository) -> None:

@@ -15,7 +15,7 @@ from projection.learning import MODEL, copy_of, make_history
 from support.memory import Memory
 from support.shell import Shell
 
-from patina_hooks.training.lock import LOCK_FILE, read_lock
+from patina_hooks.training.reports.lock import LOCK_FILE, read_lock
 
 MLP = MODEL + "  mine: {type: mlp, layers: [32, 24], epochs: 3}\n"
 

@@ -9,9 +9,9 @@ from patina_hooks.evaluation.comparison.agreement import Agreement
 from patina_hooks.evaluation.comparison.candidates import Candidate
 from patina_hooks.evaluation.comparison.results import Comparison, Row, lacking
 from patina_hooks.evaluation.comparison.speed import Speed
-from patina_hooks.evaluation.metrics import Worth
 from patina_hooks.evaluation.results import Answer, SetResult
-from patina_hooks.search.index.vectors import Space
+from patina_hooks.evaluation.statistics.metrics import Worth
+from patina_hooks.search.index.spaces import VectorSpace
 from patina_hooks.specs.models import ModelSpec
 
 
@@ -25,7 +25,7 @@ def row(
 ) -> Row:
     """One number a question, in each channel; questions are from so many sessions."""
     spec = ModelSpec(name.partition("@")[0], dimensions=8, runtimes={})
-    space = Space(name, name, "onnx", 8, "exact")
+    space = VectorSpace(name, name, "onnx", 8, "exact")
     answers = tuple(
         Answer(str(place), str(place % clusters), {"hybrid": Worth(*[h] * 3), "vector": Worth(*[v] * 3)})
         for place, (h, v) in enumerate(zip(hybrid, vector or hybrid, strict=True))

@@ -12,11 +12,11 @@ from patina_hooks.evaluation.comparison.answers import CHANNELS, ask, embed, wai
 from patina_hooks.evaluation.embeddings import load_embeddings
 from patina_hooks.evaluation.evaluate import evaluate, mine
 from patina_hooks.models.encoding import Encoded, Encoder
-from patina_hooks.search.index.vectors import Space, wanted_space
+from patina_hooks.search.index.spaces import VectorSpace, requested_space
 
 
-def other_space() -> Space:
-    return wanted_space(plugins(), Recipe(model="minilm-l6-v2"))
+def other_space() -> VectorSpace:
+    return requested_space(plugins(), Recipe(model="minilm-l6-v2"))
 
 
 class Interrupted:

@@ -19,14 +19,14 @@ from patina_hooks.errors import ModelError
 from patina_hooks.evaluation.comparison import process
 from patina_hooks.evaluation.comparison.speed import RUNS, Speed, measure, sample, spread
 from patina_hooks.plugins.manager import Plugins
-from patina_hooks.search.index.vectors import Space, wanted_space
+from patina_hooks.search.index.spaces import VectorSpace, requested_space
 from patina_hooks.store.log import Log
 
 TEXTS = [f"marmots whistle {'at eagles ' * (number % 7)}" for number in range(40)]
 
 
-def space(model: str, providers: Plugins | None = None) -> Space:
-    return wanted_space(providers or plugins(), Recipe(model=model))
+def space(model: str, providers: Plugins | None = None) -> VectorSpace:
+    return requested_space(providers or plugins(), Recipe(model=model))
 
 
 def drawn(memory: Memory, most: int = 512) -> list[str]:

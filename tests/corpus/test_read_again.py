@@ -117,7 +117,7 @@ def test_a_text_is_embedded_again_when_its_branch_returns_after_gc(memory: Memor
 def test_a_text_is_embedded_again_when_it_returns_to_a_space_that_is_half_made(
     memory: Memory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("patina_hooks.search.index.vectors._CHUNK", 1)
+    monkeypatch.setattr("patina_hooks.search.index.vector_update._CHUNK", 1)
     memory.sync()
     memory.git("switch", "-q", "-c", "side")
     memory.commit("only on the side")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
+from collections import Counter
 from contextlib import closing
 
 from support.excerpt import Place
@@ -49,3 +50,15 @@ def test_what_it_says_of_the_state_is_there(remembered: Place) -> None:
         assert (state / name).is_file()
     (folder,) = (state / "vectors").iterdir()
     assert (folder / "manifest.json").is_file()
+
+
+def test_no_folder_has_more_than_twelve_modules() -> None:
+    modules = [path for path in PACKAGE.rglob("*.py") if path.name != "__init__.py"]
+    counts = Counter(path.parent.relative_to(PACKAGE).as_posix() for path in modules)
+    assert {folder: count for folder, count in counts.items() if count > 12} == {}
+    assert {path.stem for path in modules if path.parent == PACKAGE} <= {
+        "__main__",
+        "api",
+        "authoring",
+        "errors",
+    }

@@ -15,7 +15,7 @@ from patina_hooks.evaluation.history import History, read_history
 from patina_hooks.evaluation.query_sets.mining import QuerySet
 from patina_hooks.projection.active import Active, keep_weights, store_active
 from patina_hooks.projection.weights import described
-from patina_hooks.search.index.vectors import Space, answering_space
+from patina_hooks.search.index.spaces import VectorSpace, active_space
 from patina_hooks.specs.training import Trained
 from patina_hooks.store.log import Log
 
@@ -58,9 +58,9 @@ def history_of(memory: Memory) -> History:
     return read_past(memory)
 
 
-def space_of(memory: Memory) -> Space:
+def space_of(memory: Memory) -> VectorSpace:
     with Log(memory.state, create=False) as log:
-        space = answering_space(log)
+        space = active_space(log)
     assert space is not None
     return space
 
@@ -116,7 +116,7 @@ def use_blind(patina: Patina, split: int) -> None:
     }
     name = keep_weights(state, Trained(weights, described("mlp-2layer", weights)), "mlp")
     with Log(state, create=False) as log:
-        space = answering_space(log)
+        space = active_space(log)
     assert space is not None
     store_active(
         state,

@@ -10,9 +10,9 @@ import numpy as np
 from patina_hooks.corpus.observations import text_key
 from patina_hooks.evaluation.embeddings import Embeddings
 from patina_hooks.evaluation.history import History
-from patina_hooks.evaluation.metrics import NOT_FOUND
 from patina_hooks.evaluation.nearness import Nearness
 from patina_hooks.evaluation.query_sets.mining import Query, QuerySet
+from patina_hooks.evaluation.statistics.metrics import NOT_FOUND
 from patina_hooks.evaluation.wording import wording_of
 
 CANARY = "zyzzyva"

@@ -14,12 +14,12 @@ from patina_hooks.errors import StateError
 from patina_hooks.evaluation.channels import CHANNELS, gather, rankings
 from patina_hooks.evaluation.embeddings import load_embeddings
 from patina_hooks.evaluation.history import History
-from patina_hooks.evaluation.metrics import best, worth_of
 from patina_hooks.evaluation.nearness import reciprocal_ranks
 from patina_hooks.evaluation.query_sets import session_sets
 from patina_hooks.evaluation.query_sets.file_sets import commit_files
 from patina_hooks.evaluation.query_sets.mining import QuerySet, Wanted
 from patina_hooks.evaluation.query_sets.session_sets import context, goal, held_out
+from patina_hooks.evaluation.statistics.metrics import best, worth_of
 from patina_hooks.evaluation.wording import CANDIDATES
 from patina_hooks.models.encoding import Encoder
 from patina_hooks.search import scry

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from patina_hooks.evaluation.intervals import FEWEST, Interval, interval, paired, student
+from patina_hooks.evaluation.statistics.intervals import FEWEST, Interval, interval, paired, student
 
 shares = st.floats(0, 1)
 questions = st.lists(st.tuples(shares, st.integers(0, 30)), min_size=1, max_size=80)

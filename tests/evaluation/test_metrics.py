@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ir_measures import RR, R, nDCG
 
-from patina_hooks.evaluation.metrics import NOT_FOUND, best, worth, worth_of
+from patina_hooks.evaluation.statistics.metrics import NOT_FOUND, best, worth, worth_of
 
 rankings = st.integers(1, 25).flatmap(
     lambda units: st.tuples(

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from patina_hooks.errors import UsageError
 from patina_hooks.evaluation.channels import CHANNELS, READING
-from patina_hooks.evaluation.intervals import FEWEST
-from patina_hooks.evaluation.metrics import Worth
 from patina_hooks.evaluation.regression import GONE, TOO_FEW, UNSURE, Verdict, compare, read_baseline
 from patina_hooks.evaluation.results import Answer, Evaluation, Measured, SetResult, as_json
+from patina_hooks.evaluation.statistics.intervals import FEWEST
+from patina_hooks.evaluation.statistics.metrics import Worth
 
 
 def result(name: str, ranks: list[float], *, first: int = 0, **others: float) -> SetResult:

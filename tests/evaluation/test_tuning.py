@@ -12,16 +12,16 @@ from evaluation.past import Past, embedded, make_past, space_of, use_blind
 
 from patina_hooks.evaluation import evaluate
 from patina_hooks.evaluation.channels import Evidence, gather, rankings
-from patina_hooks.evaluation.metrics import worth_of
 from patina_hooks.evaluation.query_sets.mining import Query, QuerySet, Wanted
 from patina_hooks.evaluation.query_sets.session_sets import commit_session
+from patina_hooks.evaluation.statistics.metrics import worth_of
 from patina_hooks.evaluation.tuning import _answers, tune_on
 from patina_hooks.search.fusion import WEIGHTS
-from patina_hooks.search.index.vectors import Space
+from patina_hooks.search.index.spaces import VectorSpace
 from patina_hooks.search.tuned import Tuned, load_tuned, store_tuned
 
 UNITS = 12
-SPACE = Space("fingerprint", "acme-64", "onnx", 64, "exact")
+SPACE = VectorSpace("fingerprint", "acme-64", "onnx", 64, "exact")
 
 
 def simulated(good: str, *, until: int, then: str) -> tuple[QuerySet, list[Evidence]]:

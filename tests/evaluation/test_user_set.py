@@ -10,8 +10,8 @@ from evaluation.past import Past
 
 from patina_hooks.errors import StateError, UsageError
 from patina_hooks.evaluation.evaluate import evaluate
-from patina_hooks.evaluation.query_sets.user_set import read_user_queries
 from patina_hooks.evaluation.results import SetResult
+from patina_hooks.evaluation.user_set import read_user_queries
 
 
 def write(folder: Path, content: object) -> Path:

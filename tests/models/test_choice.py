@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from patina_hooks.errors import ModelError, PluginError, SettingsError
-from patina_hooks.models.catalog.choice import (
+from patina_hooks.models.choice import (
     choose_runtime,
     files_for,
     may_be_taken,

@@ -12,7 +12,7 @@ import pytest
 from patina_hooks import ModelSpec, RuntimeSpec, TextModel, Tokens, hookimpl
 from patina_hooks.config.recipe import Reading
 from patina_hooks.errors import ModelError, SettingsError
-from patina_hooks.models.catalog.choice import (
+from patina_hooks.models.choice import (
     choose_runtime,
     may_be_taken,
     running_elsewhere,

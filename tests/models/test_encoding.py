@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from patina_hooks.errors import ModelError, PluginError, SettingsError
-from patina_hooks.models.catalog.choice import RuntimeChoice
+from patina_hooks.models.choice import RuntimeChoice
 from patina_hooks.models.encoding import (
     Encoder,
     choose,

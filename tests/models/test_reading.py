@@ -18,12 +18,12 @@ from support.memory import Memory, plugins
 from patina_hooks.api import Patina
 from patina_hooks.config.recipe import Reading, Recipe
 from patina_hooks.errors import ModelError
-from patina_hooks.models.catalog.choice import RuntimeChoice
+from patina_hooks.models.choice import RuntimeChoice
 from patina_hooks.models.encoding import Encoder, cut_off, open_encoder
 from patina_hooks.models.reading import lengths_in_words, prefix_of, read_as
 from patina_hooks.plugins.hookspecs import hookimpl
 from patina_hooks.plugins.manager import Plugins
-from patina_hooks.search.index.vectors import Space, answering_space, wanted_space
+from patina_hooks.search.index.spaces import VectorSpace, active_space, requested_space
 from patina_hooks.specs.models import LocalFile, MatryoshkaNorm, ModelFile, ModelSpec, Tokens
 from patina_hooks.store.log import Log
 from patina_hooks.upkeep.sync import synchronise
@@ -171,9 +171,9 @@ def providers() -> Plugins:
     return found
 
 
-def space_of(memory: Memory) -> Space:
+def space_of(memory: Memory) -> VectorSpace:
     with closing(Log(memory.state, create=False)) as log:
-        space = answering_space(log)
+        space = active_space(log)
     assert space is not None
     return space
 
@@ -213,4 +213,4 @@ def test_what_does_not_fit_the_model_is_a_fault_that_says_the_fix(tmp_path: Path
     assert "truncate is 20, expected 64, 32 or 16" in fault.error
     assert fault.error.endswith("write: truncate: 16")
     with pytest.raises(ModelError, match="truncate is 20"):
-        wanted_space(providers, Recipe(model="short-64", reading=Reading(truncate=20)))
+        requested_space(providers, Recipe(model="short-64", reading=Reading(truncate=20)))

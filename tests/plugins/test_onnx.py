@@ -13,7 +13,7 @@ from support import onnx_files as make
 
 from patina_hooks.config.settings import user_file
 from patina_hooks.errors import ModelError, SettingsError
-from patina_hooks.models.catalog.choice import RuntimeChoice
+from patina_hooks.models.choice import RuntimeChoice
 from patina_hooks.models.encoding import Encoder
 from patina_hooks.plugins.manager import Plugins
 from patina_hooks.specs.models import ModelSpec, TokenModel

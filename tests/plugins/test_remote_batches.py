@@ -44,7 +44,7 @@ def server() -> Iterator[EmbeddingServer]:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr("patina_hooks.search.index.vectors.time", clock)
+    monkeypatch.setattr("patina_hooks.search.index.vector_update.time", clock)
     return clock
 
 

@@ -30,7 +30,7 @@ from patina_hooks.models.embedding import PieceSize
 from patina_hooks.models.encoding import choose, identify, open_encoder
 from patina_hooks.models.probes import PROBE_TEXTS, ProbeVectors, least_cosine
 from patina_hooks.plugins.manager import Plugins
-from patina_hooks.search.index.vectors import answering_space
+from patina_hooks.search.index.spaces import active_space
 from patina_hooks.store.embeddings import EmbeddingCache
 from patina_hooks.store.log import Log
 from patina_hooks.testing.contract import run_contract
@@ -85,7 +85,7 @@ def stored(memory: Memory) -> dict[bytes, bytes]:
     """The vectors of the space that answers, by text; each text that lives has one."""
     with closing(Log(memory.state, create=False)) as log:
         keys = [row[0] for row in log.connection.execute("SELECT key FROM text WHERE live > 0")]
-        space = answering_space(log)
+        space = active_space(log)
     assert space is not None
     assert space.open(Plugins.load(disabled=()), memory.state).keys() == frozenset(keys)
     with closing(EmbeddingCache(memory.state, space.fingerprint)) as cache:
@@ -223,7 +223,7 @@ def test_a_server_that_was_never_there_is_a_fault_and_no_more(memory: Memory, pl
 def test_a_sync_that_is_cut_off_keeps_what_it_has_and_goes_on(
     memory: Memory, server: EmbeddingServer, plugins: Plugins, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("patina_hooks.search.index.vectors.PieceSize", partial(PieceSize, size=256))
+    monkeypatch.setattr("patina_hooks.search.index.vector_update.PieceSize", partial(PieceSize, size=256))
     sync(memory, plugins)
     memory.archive("20251103-160000", decisions=tuple(f"decision number {number}" for number in range(300)))
     use(server, batch=129)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from patina_hooks.training.report import Figure, Outcome, Report
+from patina_hooks.specs.reports import Figure, Outcome, Report
 
 
 def outcome(

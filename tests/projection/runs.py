@@ -15,8 +15,8 @@ from projection.learning import (
 from support.memory import Memory, memory_of
 
 from patina_hooks.plugins.manager import Plugins
+from patina_hooks.specs.reports import Outcome, Report
 from patina_hooks.training.oxidize import Outlook, outlook, oxidize
-from patina_hooks.training.report import Outcome, Report
 
 WHITENING = MODEL + "  mine: {type: whitening, layers: [32, 24]}\n"
 MLP = MODEL + "  mine: {type: mlp, layers: [32, 24], epochs: 3}\n"

@@ -7,10 +7,13 @@ from pathlib import Path
 import pytest
 from support.memory import FAST_RECIPE, Memory
 
-from patina_hooks.training import background
-from patina_hooks.training.background import is_due, start_if_due
+from patina_hooks.commands.learning import background
+from patina_hooks.specs.reports import Report
 from patina_hooks.training.oxidize import use_raw
-from patina_hooks.training.report import Report, keep_report, last_report
+from patina_hooks.training.policy import is_due
+from patina_hooks.training.reports.report import keep_report, last_report
+from patina_hooks.upkeep import worker
+from patina_hooks.upkeep.worker import start_training_if_due
 
 SESSIONS = [f"202511{day:02d}-090000" for day in range(1, 25)]
 
@@ -113,12 +116,12 @@ def test_it_trains_and_says_so_in_the_log(memory: Memory) -> None:
 
 def test_it_is_started_as_a_process_of_its_own(memory: Memory, monkeypatch: pytest.MonkeyPatch) -> None:
     started: list[tuple[object, ...]] = []
-    monkeypatch.setattr(background, "start", lambda *arguments: started.append(arguments))
+    monkeypatch.setattr(worker, "start", lambda *arguments: started.append(arguments))
     recipe(memory, "{train: growth}")
-    start_if_due(memory.repository, memory.root)
-    assert started == [("patina_hooks.training.background", memory.repository.common, memory.root)]
+    start_training_if_due(memory.repository, memory.root)
+    assert started == [("patina_hooks.commands.learning.background", memory.repository.common, memory.root)]
     trained(memory, pairs=pairs_of(memory), sessions=24)
-    start_if_due(memory.repository, memory.root)
+    start_training_if_due(memory.repository, memory.root)
     assert len(started) == 1
 
 
@@ -177,5 +180,5 @@ def test_a_training_by_hand_counts_after_one_that_failed(memory: Memory) -> None
 def test_nothing_that_is_wrong_reaches_the_worker(tmp_path: Path) -> None:
     memory = Memory.make(tmp_path / "empty")
     memory.write(".patina/oxidize.yaml", f"{FAST_RECIPE}background: {{train: growth}}\n")
-    start_if_due(memory.repository, memory.root)
+    start_training_if_due(memory.repository, memory.root)
     assert background.main(["nowhere"]) == 0

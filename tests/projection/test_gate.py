@@ -11,8 +11,8 @@ from projection.toys import unit
 from patina_hooks.corpus.observations import text_key
 from patina_hooks.evaluation.embeddings import Embeddings
 from patina_hooks.evaluation.history import Piece
-from patina_hooks.evaluation.intervals import ERROR, interval
 from patina_hooks.evaluation.query_sets.mining import Query, QuerySet, linked
+from patina_hooks.evaluation.statistics.intervals import ERROR, interval
 from patina_hooks.training.gate import ASKERS, QUESTIONS, SESSIONS, judge, speaks, too_little
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from projection.outcomes import outcome, report
 
-from patina_hooks.training.lock import LOCK_FILE, lock_of, read_lock, write_lock
+from patina_hooks.training.reports.lock import LOCK_FILE, lock_of, read_lock, write_lock
 
 USED = replace(outcome("used", 0.01, 0.05, 0.09), count=672, epochs=3, events_hash="aa" * 32)
 PASSED = replace(outcome("passed", 0.005, 0.05, 0.09), count=672)

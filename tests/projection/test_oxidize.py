@@ -34,8 +34,9 @@ from patina_hooks import hookimpl
 from patina_hooks.errors import SettingsError, StateError, UsageError
 from patina_hooks.plugins.manager import Plugins
 from patina_hooks.projection.active import PROJECTIONS_FOLDER, load_active, store_active
+from patina_hooks.specs.reports import Outcome, Report
 from patina_hooks.specs.training import TrainingStep
-from patina_hooks.training.report import Outcome, Report, last_report
+from patina_hooks.training.reports.report import last_report
 from patina_hooks.training.trainers.clock import Clock, OutOfTime
 
 # --- what is used -----------------------------------------------------------------------------------

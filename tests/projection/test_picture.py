@@ -8,8 +8,8 @@ from xml.etree import ElementTree as ET
 import pytest
 from projection.outcomes import outcome, report
 
-from patina_hooks.training.picture import drawn
-from patina_hooks.training.report import Figure, Outcome, Report
+from patina_hooks.specs.reports import Figure, Outcome, Report
+from patina_hooks.training.reports.picture import drawn
 
 FIGURES = {"goal": Figure(0.5, 0.25, 0.75, 15)}
 CURVE = ((1, 0.8, None), (2, 0.5, 0.6), (3, 0.4, 0.7))

@@ -9,7 +9,8 @@ import pytest
 from projection.outcomes import outcome, report
 
 from patina_hooks.errors import StateError
-from patina_hooks.training.report import Figure, Outcome, keep_report, last_report
+from patina_hooks.specs.reports import Figure, Outcome
+from patina_hooks.training.reports.report import keep_report, last_report
 
 FULL = Outcome(
     "mine", "mlp", "dd", "same_session", "ee", 672, 2, ((1, 0.5, None), (2, 0.25, 0.375)), "out of time", 1.5,

@@ -24,8 +24,9 @@ from projection.runs import (
 from support.memory import Memory, memory_of, plugins
 
 from patina_hooks.projection.active import PROJECTIONS_FOLDER, weights_file
+from patina_hooks.specs.reports import Report
 from patina_hooks.training.oxidize import oxidize
-from patina_hooks.training.report import Report, last_report
+from patina_hooks.training.reports.report import last_report
 
 # --- the index --------------------------------------------------------------------------------------
 

@@ -28,7 +28,7 @@ from support.memory import Memory, memory_of
 
 from patina_hooks.errors import PluginError
 from patina_hooks.specs.training import Trained, TrainingStep, TrainingTask, Watch
-from patina_hooks.training.report import last_report
+from patina_hooks.training.reports.report import last_report
 from patina_hooks.training.trainers.whitening import train as train_whitening
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from projection.outcomes import outcome
 
-from patina_hooks.training.report import Figure, Outcome
+from patina_hooks.specs.reports import Figure, Outcome
 from patina_hooks.training.verdict import Verdict, decide, signed
 
 PASSED = outcome("passed", 0.01, 0.05, 0.09)

@@ -10,7 +10,7 @@ import pytest
 from support.memory import Memory, plugins
 
 from patina_hooks.config.recipe import Reading
-from patina_hooks.models.catalog.choice import AUTO
+from patina_hooks.models.choice import AUTO
 from patina_hooks.plugins.manager import Plugins
 from patina_hooks.testing.contract import CheckResult, run_contract
 

@@ -20,7 +20,7 @@ from patina_hooks.api import Patina
 from patina_hooks.errors import ModelError
 from patina_hooks.models.encoding import Encoder, open_encoder
 from patina_hooks.plugins.manager import Plugins
-from patina_hooks.search.index.vectors import Space
+from patina_hooks.search.index.spaces import VectorSpace
 from patina_hooks.specs.plugins import ExtractorSpec, PairGeneratorSpec, SessionUnit
 from patina_hooks.specs.values import (
     Commit,
@@ -293,7 +293,7 @@ def test_a_model_that_vanished_leaves_the_words(memory: Memory) -> None:
     "error", [ModelError("the file was altered", hint="pip install it"), OSError(5, "broken")]
 )
 def test_a_model_that_cannot_be_opened_leaves_the_words(memory: Memory, error: Exception) -> None:
-    def closed(space: Space) -> Encoder:
+    def closed(space: VectorSpace) -> Encoder:
         raise error
 
     try:

@@ -20,8 +20,8 @@ from support.sampling import examples
 from support.shell import Shell
 
 from patina_hooks.projection.active import PROJECTIONS_FOLDER, load_active
+from patina_hooks.specs.reports import Report
 from patina_hooks.training.oxidize import oxidize
-from patina_hooks.training.report import Report
 
 _TESTS = Path(__file__).parents[1]
 _WHITENING = MODEL + "  mine: {type: whitening, layers: [32, 24]}\n"

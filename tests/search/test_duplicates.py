@@ -8,7 +8,7 @@ from typing import get_args
 import pytest
 from support.memory import Memory
 
-from patina_hooks.search.scry import Hit, Mode
+from patina_hooks.search.query import Hit, Mode
 
 MODES = get_args(Mode)
 QUESTION = "teach the marmots to parse trees"

@@ -11,7 +11,7 @@ from support.memory import Memory
 from patina_hooks.errors import UsageError
 from patina_hooks.extract.session_labels import _LEADING, _WHOLE
 from patina_hooks.search.filters.filters import KINDS
-from patina_hooks.search.scry import Hit
+from patina_hooks.search.query import Hit
 
 OLD, NEW = "20251101-090000", "20251102-100000"
 

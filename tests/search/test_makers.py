@@ -20,7 +20,7 @@ from support.memory import Memory
 from support.shell import Shell
 
 from patina_hooks.models.probes import PROBES_FILE
-from patina_hooks.search.index.vectors import answering_space
+from patina_hooks.search.index.spaces import active_space
 from patina_hooks.store.log import Log
 
 MODULE = """
@@ -139,7 +139,7 @@ class Installed:
 
     def fingerprint(self) -> str:
         with closing(Log(self.memory.state, create=False)) as log:
-            space = answering_space(log)
+            space = active_space(log)
         assert space is not None
         return space.fingerprint
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from support.memory import Memory
 
-from patina_hooks.search.scry import Hits
+from patina_hooks.search.query import Hits
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from support.memory import Memory
 from patina_hooks.errors import IndexDamaged, ModelError, PluginError
 from patina_hooks.plugins.manager import Plugins
 from patina_hooks.search.fusion import WEIGHTS, fuse
-from patina_hooks.search.scry import Hit, Mode
+from patina_hooks.search.query import Hit, Mode
 
 SESSIONS = {
     "20251101-090000": ("keep vectors in sqlite", "sqlite holds every vector", "write ahead logging"),

@@ -30,7 +30,7 @@ from patina_hooks.projection.active import Active, keep_weights, store_active
 from patina_hooks.projection.weights import described
 from patina_hooks.search.index.exact import ExactIndex
 from patina_hooks.search.index.short import ShortIndex
-from patina_hooks.search.index.vectors import Space, answering_space, projected_space, wanted_space
+from patina_hooks.search.index.spaces import VectorSpace, active_space, projected_space, requested_space
 from patina_hooks.search.opening import open_model
 from patina_hooks.specs.training import Trained
 from patina_hooks.store.log import Log
@@ -176,8 +176,8 @@ def doll() -> Plugins:
 
 
 def test_the_smallest_length_that_is_long_enough_is_taken(doll: Plugins) -> None:
-    assert wanted_space(doll, Recipe(model="doll-64", index="short-16")).short == 32
-    assert wanted_space(doll, Recipe(model="doll-64")).short == 0
+    assert requested_space(doll, Recipe(model="doll-64", index="short-16")).short == 32
+    assert requested_space(doll, Recipe(model="doll-64")).short == 0
 
 
 @pytest.mark.parametrize(("model", "index"), [("acme-64", "short-16"), ("doll-64", "short")])
@@ -185,7 +185,7 @@ def test_a_model_whose_vectors_may_not_be_cut_so_is_refused_with_the_fix(
     doll: Plugins, model: str, index: str
 ) -> None:
     with pytest.raises(ModelError, match=rf"index is '{index}', .* {model} has 64 .*; write: index: exact"):
-        wanted_space(doll, Recipe(model=model, index=index))
+        requested_space(doll, Recipe(model=model, index=index))
 
 
 def test_a_switch_to_it_encodes_nothing_and_equals_a_rebuild(tmp_path: Path, doll: Plugins) -> None:
@@ -196,9 +196,9 @@ def test_a_switch_to_it_encodes_nothing_and_equals_a_rebuild(tmp_path: Path, dol
         memory.write(".patina/oxidize.yaml", FAST_RECIPE.replace("acme", "doll") + recipe)
         return synchronise(memory.repository, plugins=doll, open_model=partial(open_model, doll)).encoded
 
-    def stored() -> tuple[Space | None, frozenset[bytes]]:
+    def stored() -> tuple[VectorSpace | None, frozenset[bytes]]:
         with closing(Log(memory.state, create=False)) as log:
-            space = answering_space(log)
+            space = active_space(log)
         return space, space.open(doll, memory.state).keys() if space else frozenset()
 
     assert sync("") > 30
@@ -216,7 +216,7 @@ def test_a_switch_to_it_encodes_nothing_and_equals_a_rebuild(tmp_path: Path, dol
 
 def test_a_projection_makes_room_for_the_exact_index(tmp_path: Path, doll: Plugins) -> None:
     recipe = Recipe(model="doll-64", index="short-16")
-    space = wanted_space(doll, recipe)
+    space = requested_space(doll, recipe)
     weights = {"mean": np.zeros(64, np.float32), "components": np.eye(2, 64, dtype=np.float32)}
     name = keep_weights(tmp_path, Trained(weights, described("whitening", weights)), "whitening")
     used = Active("whitening", "whitening", name, 2, space.fingerprint, 0.1, 0.05, 0.15, 90, 7, forced=False)

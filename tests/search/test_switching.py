@@ -26,8 +26,8 @@ from patina_hooks.config.settings import user_file
 from patina_hooks.models.embedding import PieceSize
 from patina_hooks.models.encoding import Encoded, Encoder, open_encoder
 from patina_hooks.plugins.manager import Plugins
-from patina_hooks.search.index import vectors
-from patina_hooks.search.index.vectors import Space, answering_space
+from patina_hooks.search.index import vector_update
+from patina_hooks.search.index.spaces import VectorSpace, active_space
 from patina_hooks.specs.models import LocalFile, ModelFile, Role
 from patina_hooks.store.log import Log
 from patina_hooks.upkeep.sync import SyncReport, synchronise
@@ -62,7 +62,7 @@ class Worker:
             memory.repository, full=full, seconds=seconds, plugins=self.plugins, open_model=self._opened
         )
 
-    def _opened(self, space: Space) -> Encoder:
+    def _opened(self, space: VectorSpace) -> Encoder:
         encoder = open_encoder(self.plugins, space.model, space.runtime, reading=space.reading)
         encode = encoder.encode
 
@@ -97,7 +97,7 @@ def plugins(tmp_path_factory: pytest.TempPathFactory) -> Plugins:
 
 @pytest.fixture
 def memory(tmp_path: Path, plugins: Plugins, monkeypatch: pytest.MonkeyPatch) -> Memory:
-    monkeypatch.setattr(vectors, "_CHUNK", 4)
+    monkeypatch.setattr(vector_update, "_CHUNK", 4)
     memory = Memory.make(tmp_path / "repository")
     memory.write(".patina/oxidize.yaml", ONE)
     for text in TEXTS:
@@ -106,9 +106,9 @@ def memory(tmp_path: Path, plugins: Plugins, monkeypatch: pytest.MonkeyPatch) ->
     return memory
 
 
-def space_of(memory: Memory) -> Space:
+def space_of(memory: Memory) -> VectorSpace:
     with closing(Log(memory.state, create=False)) as log:
-        space = answering_space(log)
+        space = active_space(log)
     assert space is not None
     return space
 
@@ -157,7 +157,7 @@ def test_the_old_vectors_answer_until_the_new_ones_are_whole(
 def test_what_is_committed_while_a_large_model_reads_is_found_by_its_words(
     memory: Memory, plugins: Plugins, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(vectors, "PieceSize", partial(PieceSize, size=4))
+    monkeypatch.setattr(vector_update, "PieceSize", partial(PieceSize, size=4))
     old = space_of(memory)
     memory.write(".patina/oxidize.yaml", SWITCHES["runtime"])
     worker, turns = Worker(plugins), 0
@@ -199,7 +199,7 @@ def test_a_question_beside_a_change_of_index_is_answered_by_the_new_one(
     with Patina(memory.repository, plugins) as patina:
         opened = patina._open_index
 
-        def but_before(log: Log, space: Space) -> Near:
+        def but_before(log: Log, space: VectorSpace) -> Near:
             if space.index == "exact":
                 memory.write(".patina/oxidize.yaml", f"{ONE}index: usearch\n")
                 Worker(plugins).sync(memory)
@@ -218,12 +218,12 @@ def test_a_model_of_gigabytes_reads_for_seconds_at_a_time(
     memory: Memory, plugins: Plugins, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In each turn anew: what it has read is kept, and whoever waits for the lock gets it."""
-    monkeypatch.setattr(vectors, "_CHUNK", 1_024)
+    monkeypatch.setattr(vector_update, "_CHUNK", 1_024)
     now, read = 0.0, []
     worker = Worker(plugins)
     opened = worker._opened
 
-    def slow(space: Space) -> Encoder:
+    def slow(space: VectorSpace) -> Encoder:
         encoder = opened(space)
         encode = encoder.encode
 
@@ -239,7 +239,7 @@ def test_a_model_of_gigabytes_reads_for_seconds_at_a_time(
         return encoder
 
     monkeypatch.setattr(worker, "_opened", slow)
-    monkeypatch.setattr("patina_hooks.search.index.vectors.time.monotonic", lambda: now)
+    monkeypatch.setattr("patina_hooks.search.index.vector_update.time.monotonic", lambda: now)
     memory.write(".patina/oxidize.yaml", SWITCHES["runtime"])
     turns = [0.0]
     while worker.sync(memory, seconds=5).postponed:

@@ -12,12 +12,12 @@ from support.shell import Shell
 
 from patina_hooks.errors import StateError
 from patina_hooks.search.fusion import WEIGHTS
-from patina_hooks.search.index.vectors import Space, answering_space
+from patina_hooks.search.index.spaces import VectorSpace, active_space
 from patina_hooks.search.tuned import Tuned, load_tuned, store_tuned, tuned_for, weights_for
 from patina_hooks.store.log import Log
 from patina_hooks.upkeep.doctor import examine
 
-SPACE = Space("fingerprint", "acme-64", "onnx", 64, "exact")
+SPACE = VectorSpace("fingerprint", "acme-64", "onnx", 64, "exact")
 TITLES_ALONE = {"observation": 0.0, "session": 0.0, "title": 1.0, "vector": 0.0}
 GOOD = Tuned(TITLES_ALONE, "fingerprint", "", "hash", 5, 70, 0.1, 0.05, 0.2, 30)
 
@@ -45,7 +45,7 @@ def test_weights_that_were_not_borne_out_are_not_used(tmp_path: Path, low: float
         (replace(SPACE, query="q"), "another prefix of questions"),
     ],
 )
-def test_weights_of_another_space_are_not_used(tmp_path: Path, space: Space, why: str) -> None:
+def test_weights_of_another_space_are_not_used(tmp_path: Path, space: VectorSpace, why: str) -> None:
     store_tuned(tmp_path, GOOD)
     assert tuned_for(tmp_path, space) == (None, f"they were tuned for {why}")
     assert weights_for(tmp_path, space) == WEIGHTS
@@ -92,7 +92,7 @@ def memory(tmp_path: Path) -> Memory:
 
 def in_its_space(memory: Memory) -> Tuned:
     with Log(memory.state, create=False) as log:
-        space = answering_space(log)
+        space = active_space(log)
     assert space is not None
     return replace(GOOD, fingerprint=space.fingerprint, query=space.query)
 

@@ -13,9 +13,9 @@ from support.memory import FAST_RECIPE, Memory, are_probes, memory_of, open_mode
 from patina_hooks import ModelSpec, PackageFile, hookimpl
 from patina_hooks.models.encoding import Encoded, Encoder, open_encoder
 from patina_hooks.plugins.manager import Plugins
-from patina_hooks.search.index import vectors
+from patina_hooks.search.index import vector_update
 from patina_hooks.search.index.exact import ExactIndex
-from patina_hooks.search.index.vectors import Space, answering_space
+from patina_hooks.search.index.spaces import VectorSpace, active_space
 from patina_hooks.specs.models import Role
 from patina_hooks.store.embeddings import cut_keys
 from patina_hooks.upkeep.sync import SyncReport, synchronise
@@ -36,7 +36,7 @@ class Counting:
     opened: int = 0
     after: int | None = None
 
-    def __call__(self, space: Space) -> Encoder:
+    def __call__(self, space: VectorSpace) -> Encoder:
         self.opened += 1
         encoder = open_encoder(self.providers, space.model, space.runtime)
         encode = encoder.encode
@@ -81,13 +81,13 @@ def twin() -> Plugins:
     return providers
 
 
-def space_of(memory: Memory) -> Space:
+def space_of(memory: Memory) -> VectorSpace:
     from contextlib import closing
 
     from patina_hooks.store.log import Log
 
     with closing(Log(memory.state, create=False)) as log:
-        space = answering_space(log)
+        space = active_space(log)
     assert space is not None
     return space
 
@@ -138,8 +138,8 @@ def test_a_branch_that_returns_costs_no_encoding(memory: Memory) -> None:
 
 
 def test_newest_first_and_on_where_it_was_killed(memory: Memory, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(vectors, "_FIRST_CHUNK", 4)
-    monkeypatch.setattr(vectors, "_CHUNK", 4)
+    monkeypatch.setattr(vector_update, "_FIRST_CHUNK", 4)
+    monkeypatch.setattr(vector_update, "_CHUNK", 4)
     for number in range(20):
         memory.commit(f"text number {number}")
     killed = Counting(after=8)
@@ -159,7 +159,7 @@ def test_newest_first_and_on_where_it_was_killed(memory: Memory, monkeypatch: py
 def test_another_model_answers_only_once_it_is_whole(
     memory: Memory, twin: Plugins, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(vectors, "_CHUNK", 4)
+    monkeypatch.setattr(vector_update, "_CHUNK", 4)
     for number in range(10):
         memory.commit(f"text number {number}")
     memory.sync()

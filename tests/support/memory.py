@@ -21,7 +21,7 @@ from patina_hooks.models.probes import PROBE_TEXTS
 from patina_hooks.pairs.stored import TrainingPair, training_pairs
 from patina_hooks.plugins.manager import Plugins
 from patina_hooks.projection.active import PROJECTIONS_FOLDER
-from patina_hooks.search.index.vectors import Space, answering_space
+from patina_hooks.search.index.spaces import VectorSpace, active_space
 from patina_hooks.store.embeddings import EmbeddingCache
 from patina_hooks.store.facts import events_hash
 from patina_hooks.store.log import Log
@@ -41,7 +41,7 @@ def opened(model: str, runtime: str, reading: Reading) -> Encoder:
     return open_encoder(plugins(), model, runtime, reading=reading)
 
 
-def open_model(space: Space) -> Encoder:
+def open_model(space: VectorSpace) -> Encoder:
     return opened(space.model, space.runtime, space.reading)
 
 
@@ -255,7 +255,7 @@ def _rows(log: Log, query: str) -> frozenset[tuple[object, ...]]:
 
 
 def _vectors(repository: Repository, log: Log) -> dict[bytes, bytes]:
-    space = answering_space(log)
+    space = active_space(log)
     if space is None:
         return {}
     index = space.open(plugins(), repository.state)

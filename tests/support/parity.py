@@ -9,7 +9,7 @@ import numpy as np
 from golden import PREFIX
 from support.twins import TEXTS, Twin
 
-from patina_hooks.models.catalog.choice import RuntimeChoice
+from patina_hooks.models.choice import RuntimeChoice
 from patina_hooks.models.encoding import Encoder
 from patina_hooks.specs.models import ModelSpec, TokenModel
 

@@ -17,13 +17,13 @@ from patina_hooks.models.encoding import normalise
 from patina_hooks.models.export.prove import cosine
 from patina_hooks.pairs.stored import TrainingPair, pair_kinds, training_pairs
 from patina_hooks.plugins.manager import Plugins
-from patina_hooks.search.index.vectors import Space, answering_space
+from patina_hooks.search.index.spaces import VectorSpace, active_space
 from patina_hooks.store.embeddings import EmbeddingCache
 from patina_hooks.store.log import Log
 from patina_hooks.upkeep.sync import synchronise
 
 if TYPE_CHECKING:
-    from patina_hooks.search.scry import Mode
+    from patina_hooks.search.query import Mode
     from patina_hooks.specs.vectors import Vectors
 
     Answer = tuple[str | None, str | None, str]
@@ -37,7 +37,7 @@ class Member:
 
     repository: Repository
     plugins: Plugins
-    space: Space
+    space: VectorSpace
     events_hash: str
     pairs: tuple[TrainingPair, ...]
 
@@ -49,7 +49,7 @@ class Member:
         report = synchronise(repository, plugins=plugins)
         assert (report.faults, report.pending) == ((), 0)
         with closing(Log(repository.state, create=False)) as log:
-            space = answering_space(log)
+            space = active_space(log)
             pairs = tuple(training_pairs(log.connection, set(pair_kinds(log.connection))))
         assert space is not None
         with Patina(repository, plugins) as patina:

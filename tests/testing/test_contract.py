@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from support.distributions import Site, importable
 
-from patina_hooks.models.catalog.choice import RuntimeChoice
+from patina_hooks.models.choice import RuntimeChoice
 from patina_hooks.models.encoding import Encoded, Encoder
 from patina_hooks.plugins.manager import Plugins
 from patina_hooks.specs.models import ModelSpec, Role, TokenModel, Tokens

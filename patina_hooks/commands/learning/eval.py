@@ -17,9 +17,9 @@ from patina_hooks.text.display import clean_line, count
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from patina_hooks.evaluation.intervals import Interval
     from patina_hooks.evaluation.regression import Change, Verdict
     from patina_hooks.evaluation.results import Evaluation, SetResult
+    from patina_hooks.evaluation.statistics.intervals import Interval
     from patina_hooks.search.tuned import Tuned
 
 
@@ -245,6 +245,6 @@ def _tuned_as_json(tuned: Tuned) -> dict[str, object]:
 
 
 def _gain(tuned: Tuned) -> Interval:
-    from patina_hooks.evaluation.intervals import Interval
+    from patina_hooks.evaluation.statistics.intervals import Interval
 
     return Interval(tuned.delta, tuned.low, tuned.high, tuned.n)

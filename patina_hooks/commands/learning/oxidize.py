@@ -18,9 +18,9 @@ from patina_hooks.text.display import clean_line, count
 if TYPE_CHECKING:
     from patina_hooks.api import Patina
     from patina_hooks.commands.progress import Show
+    from patina_hooks.specs.reports import Outcome, Report
     from patina_hooks.specs.training import TrainingStep
     from patina_hooks.training.oxidize import Outlook
-    from patina_hooks.training.report import Outcome, Report
 
 
 @click.command("oxidize")
@@ -81,7 +81,7 @@ def oxidize_command(
 
 
 def _keep_lock(patina: Patina, report: Report) -> None:
-    from patina_hooks.training.lock import LOCK_FILE, write_lock
+    from patina_hooks.training.reports.lock import LOCK_FILE, write_lock
 
     try:
         write_lock(patina.repository.root, report)
@@ -93,7 +93,7 @@ def as_object(report: Report) -> dict[str, object]:
     """The object that `--json` prints; docs/json.md has the keys."""
     from dataclasses import asdict
 
-    from patina_hooks.training.lock import lock_of
+    from patina_hooks.training.reports.lock import lock_of
 
     told = asdict(report)
     told["projections"] = {one.name: _outcome_as_json(one, report) for one in report.outcomes}
@@ -120,7 +120,7 @@ def _outcome_as_json(one: Outcome, report: Report) -> dict[str, object]:
 
 
 def _last(state: Path) -> Report:
-    from patina_hooks.training.report import last_report
+    from patina_hooks.training.reports.report import last_report
 
     report = last_report(state)
     if report is None:
@@ -203,7 +203,7 @@ def _outlook_as_json(found: Outlook) -> dict[str, object]:
 
 
 def _draw(report: Report, path: Path) -> None:
-    from patina_hooks.training.picture import drawn
+    from patina_hooks.training.reports.picture import drawn
 
     try:
         path.write_text(drawn(report), "utf-8")

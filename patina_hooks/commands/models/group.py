@@ -97,8 +97,8 @@ def show_command(name: str, as_json: bool) -> None:
 @_as_json
 def explain_command(name: str, runtime: str, as_json: bool) -> None:
     """Which runtime runs a model here, and why no other."""
-    from patina_hooks.models.catalog.choice import runtime_for
     from patina_hooks.models.catalog.registry import decision
+    from patina_hooks.models.choice import runtime_for
 
     plugins = _plugins()
     spec = plugins.model(name)
@@ -362,8 +362,8 @@ def _plugins() -> Plugins:
 
 
 def _state(name: str) -> ModelState:
-    from patina_hooks.models.catalog.choice import installed_runtimes
     from patina_hooks.models.catalog.registry import state_of
+    from patina_hooks.models.choice import installed_runtimes
 
     plugins = _plugins()
     return state_of(plugins.model(name), installed_runtimes(plugins))
@@ -371,7 +371,7 @@ def _state(name: str) -> ModelState:
 
 def _files_for(name: str, runtime: str) -> tuple[ModelSpec, str]:
     """The model and whose files are meant; a runtime that was named need not be installed."""
-    from patina_hooks.models.catalog.choice import AUTO, runtime_for
+    from patina_hooks.models.choice import AUTO, runtime_for
     from patina_hooks.models.files.weights import listed
 
     plugins = _plugins()

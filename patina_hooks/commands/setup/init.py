@@ -15,7 +15,7 @@ from patina_hooks.config.recipe import DEFAULT_TEXT, RECIPE_FILE, load_recipe
 from patina_hooks.errors import PluginError
 from patina_hooks.git.hooks import install
 from patina_hooks.git.repository import Repository
-from patina_hooks.models.catalog.choice import running_elsewhere
+from patina_hooks.models.choice import running_elsewhere
 from patina_hooks.sessions.documents.workspace import Workspace
 from patina_hooks.system.files import replace_file
 

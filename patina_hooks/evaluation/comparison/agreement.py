@@ -17,7 +17,7 @@ from patina_hooks.evaluation.comparison.process import probed
 from patina_hooks.models.export.prove import cosine, nearest
 
 if TYPE_CHECKING:
-    from patina_hooks.search.index.vectors import Space
+    from patina_hooks.search.index.spaces import VectorSpace
     from patina_hooks.specs.vectors import Vectors
 
 TEXTS: Final = 200
@@ -46,7 +46,7 @@ class Agreement:
         return self.least >= LEAST
 
 
-def embedded(space: Space, texts: Sequence[str]) -> Vectors:
+def embedded(space: VectorSpace, texts: Sequence[str]) -> Vectors:
     """[n, d], from a process of its own and not from the cache. Raises `ModelError` as `probed` does."""
     with probed(space, texts, vectors=True) as heard:
         heard()

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from patina_hooks.evaluation.channels import gather_side_by_side, rankings
-from patina_hooks.evaluation.metrics import worth_of
 from patina_hooks.evaluation.results import Answer, SetResult
+from patina_hooks.evaluation.statistics.metrics import worth_of
 from patina_hooks.models.embedding import embed as embed_texts
 from patina_hooks.search.fusion import WEIGHTS
 from patina_hooks.store.embeddings import EmbeddingCache
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from patina_hooks.evaluation.embeddings import Embeddings
     from patina_hooks.evaluation.query_sets.mining import QuerySet
     from patina_hooks.models.encoding import Encoder
-    from patina_hooks.search.index.vectors import Space
+    from patina_hooks.search.index.spaces import VectorSpace
 
     Progress = Callable[[str, int, int], None]
 
@@ -31,7 +31,7 @@ _FEWEST: Final = 8
 _MOST: Final = 1_024
 
 
-def waiting(state: Path, space: Space, sets: Iterable[QuerySet]) -> dict[bytes, str]:
+def waiting(state: Path, space: VectorSpace, sets: Iterable[QuerySet]) -> dict[bytes, str]:
     """The texts, by key, that must be embedded before this space can answer these sets; in the order of their
     keys, hashes, so that every part of them has about the same mixture of lengths."""
     texts = {piece.key: piece.text for one in sets for piece in one.pieces}
@@ -41,7 +41,7 @@ def waiting(state: Path, space: Space, sets: Iterable[QuerySet]) -> dict[bytes, 
 
 def embed(
     state: Path,
-    space: Space,
+    space: VectorSpace,
     texts: Mapping[bytes, str],
     open_encoder: Callable[[], Encoder],
     per_second: float,

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Final
 from patina_hooks.config.configuration import configuration
 from patina_hooks.config.recipe import Recipe
 from patina_hooks.errors import PluginError, UsageError
-from patina_hooks.models.catalog.choice import provider_of
+from patina_hooks.models.choice import provider_of
 from patina_hooks.models.encoding import choose
 from patina_hooks.models.files.weights import model_files
-from patina_hooks.search.index.vectors import Space, wanted_space
+from patina_hooks.search.index.spaces import VectorSpace, requested_space
 
 if TYPE_CHECKING:
-    from patina_hooks.api import Patina
     from patina_hooks.plugins.manager import Plugins
     from patina_hooks.specs.models import ModelSpec
+    from patina_hooks.store.memory import Memory
 
 _IN: Final = "@"
 
@@ -32,13 +32,13 @@ class Candidate:
 
     name: str
     spec: ModelSpec
-    space: Space | None
+    space: VectorSpace | None
     bytes: int = 0
     error: str = ""
     remedy: str = ""
 
 
-def candidates(patina: Patina, names: Sequence[str], runtime: str = "") -> list[Candidate]:
+def candidates(memory: Memory, names: Sequence[str], runtime: str = "") -> list[Candidate]:
     """Each in its order. names: `MODEL` or `MODEL@RUNTIME`; runtime: for those that name none.
 
     The model of the repository's recipe is read as that says, in its runtime; any other in its own way, in
@@ -46,13 +46,13 @@ def candidates(patina: Patina, names: Sequence[str], runtime: str = "") -> list[
     nothing stands beside an @ or two mean the same; a model that cannot run here is no error.
     """
     # Vectors are read from the cache: the index does not matter, nor whether its plugin is here.
-    recipe = replace(configuration(patina.repository).recipe or Recipe(), index=Recipe().index)
-    plugins, found = patina.plugins, []
+    recipe = replace(configuration(memory.repository).recipe or Recipe(), index=Recipe().index)
+    plugins, found = memory.plugins, []
     for name in names:
         model, own = _parts(name)
         spec = plugins.model(model)
         wanted = _wanted(recipe, plugins, spec, model)
-        found.append(_candidate(patina, name, spec, _in_runtime(wanted, own or runtime)))
+        found.append(_candidate(memory, name, spec, _in_runtime(wanted, own or runtime)))
     _refuse_twins(plugins, found)
     return found
 
@@ -84,11 +84,11 @@ def _in_runtime(recipe: Recipe, runtime: str) -> Recipe:
     return replace(recipe, runtime=runtime, lines=lines)
 
 
-def _candidate(patina: Patina, name: str, spec: ModelSpec, recipe: Recipe) -> Candidate:
+def _candidate(memory: Memory, name: str, spec: ModelSpec, recipe: Recipe) -> Candidate:
     try:
-        space = wanted_space(patina.plugins, recipe, patina.repository.state)
+        space = requested_space(memory.plugins, recipe, memory.repository.state)
         # As it is run: for a runtime that runs elsewhere the model itself lists no files, not even none.
-        run, _ = choose(patina.plugins, recipe.model, recipe.runtime, reading=recipe.reading)
+        run, _ = choose(memory.plugins, recipe.model, recipe.runtime, reading=recipe.reading)
         paths = set(model_files(run, space.runtime).values())
     except PluginError as error:
         return Candidate(name, spec, None, error=str(error), remedy=error.hint)

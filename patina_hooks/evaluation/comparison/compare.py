@@ -25,20 +25,20 @@ from patina_hooks.store.log import Log
 from patina_hooks.text.display import count
 
 if TYPE_CHECKING:
-    from patina_hooks.api import Patina
     from patina_hooks.evaluation.comparison.candidates import Candidate
     from patina_hooks.evaluation.embeddings import Embeddings
     from patina_hooks.evaluation.history import History
     from patina_hooks.evaluation.query_sets.mining import QuerySet
-    from patina_hooks.search.index.vectors import Space
+    from patina_hooks.search.index.spaces import VectorSpace
     from patina_hooks.specs.vectors import Vectors
+    from patina_hooks.store.memory import Memory
 
     Progress = Callable[[str, int, int], None]
     Say = Callable[[str], None]
 
 
 def compare(
-    patina: Patina,
+    memory: Memory,
     candidates: Sequence[Candidate],
     *,
     progress: Progress = lambda *_: None,
@@ -49,14 +49,14 @@ def compare(
     say: told beforehand what will be embedded, and about how long that takes. A candidate that fails is a row
     with an error. Raises `StateError` where there are no texts at all.
     """
-    with Log(patina.repository.state, create=False) as log, log.reading() as connection:
+    with Log(memory.repository.state, create=False) as log, log.reading() as connection:
         history, texts = read_history(connection), sample(log)
     if not texts:
         raise StateError("there are no texts to measure with", hint="git commit; patina session start TITLE")
     sets = [one for one in mine(history) if one]
     rows = _agreed(_timed(candidates, texts, progress), texts[:TEXTS], progress)
     if sets:
-        rows = _answered(patina, rows, sets, history, progress, say)
+        rows = _answered(memory, rows, sets, history, progress, say)
     sessions = len({query.cluster for one in sets for query in one.queries})
     lacks = lacking(sessions, len(history.sessions), len(history.commits))
     return Comparison(tuple(rows), history.events_hash, len(texts), sessions, lacks)
@@ -94,14 +94,14 @@ def _agreed(rows: Sequence[Row], texts: Sequence[str], progress: Progress) -> li
     return done
 
 
-def _shared(rows: Sequence[Row]) -> dict[str, Space]:
+def _shared(rows: Sequence[Row]) -> dict[str, VectorSpace]:
     """By name, those whose fingerprint another one has, too."""
     spaces = {row.name: space for row, space in _running(rows)}
     fingerprints = [space.fingerprint for space in spaces.values()]
     return {name: space for name, space in spaces.items() if fingerprints.count(space.fingerprint) > 1}
 
 
-def _beside(row: Row, space: Space, earlier: Sequence[Row], vectors: Mapping[str, Vectors]) -> Row:
+def _beside(row: Row, space: VectorSpace, earlier: Sequence[Row], vectors: Mapping[str, Vectors]) -> Row:
     for other, its in _running(earlier):
         if its.fingerprint == space.fingerprint:
             return replace(row, agreement=agree(other.name, vectors[other.name], vectors[row.name]))
@@ -109,14 +109,14 @@ def _beside(row: Row, space: Space, earlier: Sequence[Row], vectors: Mapping[str
 
 
 def _answered(
-    patina: Patina,
+    memory: Memory,
     rows: Sequence[Row],
     sets: Sequence[QuerySet],
     history: History,
     progress: Progress,
     say: Say,
 ) -> list[Row]:
-    state = patina.repository.state
+    state = memory.repository.state
     own = [(row, space) for row, space in _running(rows) if not row.agreement]
     _announce([(row, waiting(state, space, sets)) for row, space in own], say)
     seen: dict[str, Embeddings] = {}
@@ -125,7 +125,7 @@ def _answered(
         if row.agreement and not done[row.agreement.to].error:
             continue
         try:
-            done[row.name], seen[row.name] = _embedded(patina, row, space, sets, progress)
+            done[row.name], seen[row.name] = _embedded(memory, row, space, sets, progress)
         except PluginError as error:
             done[row.name] = _gone_wrong(row, error)
     found = ask(sets, history.schema, seen, progress)
@@ -136,15 +136,15 @@ def _gone_wrong(row: Row, error: PluginError) -> Row:
     return replace(row, error=str(error), remedy=error.hint)
 
 
-def _running(rows: Iterable[Row]) -> list[tuple[Row, Space]]:
+def _running(rows: Iterable[Row]) -> list[tuple[Row, VectorSpace]]:
     return [(row, row.candidate.space) for row in rows if row.candidate.space and not row.error]
 
 
 def _embedded(
-    patina: Patina, row: Row, space: Space, sets: Sequence[QuerySet], progress: Progress
+    memory: Memory, row: Row, space: VectorSpace, sets: Sequence[QuerySet], progress: Progress
 ) -> tuple[Row, Embeddings]:
-    state = patina.repository.state
-    encoder = cache(partial(open_space, patina.plugins, space, state))
+    state = memory.repository.state
+    encoder = cache(partial(open_space, memory.plugins, space, state))
     texts = waiting(state, space, sets)
     rate = row.speed.texts_per_second if row.speed else 0
     embed(state, space, texts, encoder, rate, partial(progress, f"embedding {row.name}"))

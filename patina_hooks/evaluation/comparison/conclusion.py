@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from patina_hooks.evaluation.intervals import ERROR
+from patina_hooks.evaluation.statistics.intervals import ERROR
 from patina_hooks.text.display import count
 
 if TYPE_CHECKING:
     from patina_hooks.evaluation.comparison.agreement import Agreement
     from patina_hooks.evaluation.comparison.results import Comparison, Row
-    from patina_hooks.evaluation.intervals import Interval
+    from patina_hooks.evaluation.statistics.intervals import Interval
 
 _AS_FAST: Final = 1.25
 """Rates nearer than this are no difference: as much passes between two runs on a machine with other work."""

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Final
 from patina_hooks.evaluation.comparison.answers import CHANNELS
 from patina_hooks.evaluation.comparison.conclusion import claim_error, conclude, in_words
 from patina_hooks.evaluation.comparison.results import ALL, METRICS
-from patina_hooks.evaluation.metrics import CUTOFF
 from patina_hooks.evaluation.picture import Bar, Group, bars, stacked
+from patina_hooks.evaluation.statistics.metrics import CUTOFF
 from patina_hooks.text.display import clean_line, count, size
 
 if TYPE_CHECKING:
     from patina_hooks.evaluation.comparison.results import Comparison, Row
-    from patina_hooks.evaluation.intervals import Interval
+    from patina_hooks.evaluation.statistics.intervals import Interval
 
 _NAMES: Final = {"mrr": f"MRR@{CUTOFF}", "ndcg": f"nDCG@{CUTOFF}", "recall": f"recall@{CUTOFF}"}
 _LONGEST: Final = 20  # characters of a label in a picture

@@ -18,7 +18,7 @@ from typing import IO, TYPE_CHECKING, Any, Final
 from patina_hooks.errors import ModelError
 
 if TYPE_CHECKING:
-    from patina_hooks.search.index.vectors import Space
+    from patina_hooks.search.index.spaces import VectorSpace
 
     Hear = Callable[[], Any]
     """What the process says next, see `patina_hooks.evaluation.comparison.probe`."""
@@ -27,7 +27,7 @@ _SIGKILL: Final = 9  # Windows has no name for it
 
 
 @contextmanager
-def probed(space: Space, texts: Sequence[str], *, vectors: bool = False) -> Iterator[Hear]:
+def probed(space: VectorSpace, texts: Sequence[str], *, vectors: bool = False) -> Iterator[Hear]:
     """The model of this space, opened elsewhere, and asked what it costs to read these texts, or for their
     vectors. The process ends with the block, and with this process, whatever happens.
 

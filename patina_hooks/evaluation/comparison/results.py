@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Final
 
 from patina_hooks.evaluation.comparison.answers import CHANNELS
-from patina_hooks.evaluation.intervals import ERROR, FEWEST, Interval, interval, paired
+from patina_hooks.evaluation.statistics.intervals import ERROR, FEWEST, Interval, interval, paired
 from patina_hooks.text.display import count
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from patina_hooks.evaluation.results import SetResult
 
 METRICS: Final[Mapping[str, str]] = {"mrr": "rr", "ndcg": "ndcg", "recall": "recall"}
-"""What a figure is called -> one question's share of it in `patina_hooks.evaluation.metrics.Worth`."""
+"""What a figure is called -> one question's share of it in `evaluation.statistics.metrics.Worth`."""
 
 ALL: Final = "all"
 COSTS: Final = ("texts_per_second", "cold_start", "memory", "bytes")

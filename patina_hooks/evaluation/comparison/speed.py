@@ -17,7 +17,7 @@ from patina_hooks.evaluation.comparison.process import probed
 
 if TYPE_CHECKING:
     from patina_hooks.evaluation.comparison.probe import Figures
-    from patina_hooks.search.index.vectors import Space
+    from patina_hooks.search.index.spaces import VectorSpace
     from patina_hooks.store.log import Log
 
     Progress = Callable[[str, int, int], None]
@@ -67,7 +67,7 @@ def spread(texts: Sequence[str]) -> list[str]:
 
 
 def measure(
-    spaces: Mapping[str, Space], texts: Sequence[str], progress: Progress = lambda *_: None
+    spaces: Mapping[str, VectorSpace], texts: Sequence[str], progress: Progress = lambda *_: None
 ) -> dict[str, Speed | ModelError]:
     """Name -> what that model costs, or why it cannot be run. texts: see `sample`; at least one.
 
@@ -103,7 +103,7 @@ def _speed(runs: Sequence[_Run], length: float) -> Speed:
     )
 
 
-def _run(space: Space, texts: Sequence[str]) -> _Run:
+def _run(space: VectorSpace, texts: Sequence[str]) -> _Run:
     begun = time.perf_counter()
     with probed(space, texts) as heard:
         heard()

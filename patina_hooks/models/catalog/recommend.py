@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from patina_hooks.config.recipe import DEFAULT_MODEL
-from patina_hooks.models.catalog.choice import APPLE_SILICON, installed_runtimes, this_platform
 from patina_hooks.models.catalog.registry import ModelState, state_of
+from patina_hooks.models.choice import APPLE_SILICON, installed_runtimes, this_platform
 from patina_hooks.specs.models import ModelSpec
 from patina_hooks.text.display import size
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
 from patina_hooks.errors import ModelError, PluginError
-from patina_hooks.models.catalog.choice import (
+from patina_hooks.models.choice import (
     AUTO,
     Weighed,
     files_for,
@@ -105,7 +105,7 @@ def model_states(plugins: Plugins) -> list[ModelState]:
 def state_of(
     spec: ModelSpec, installed: Mapping[str, tuple[str, ...]], platform: str | None = None
 ) -> ModelState:
-    """How one model stands. installed: as `patina_hooks.models.catalog.choice.weigh` takes it."""
+    """How one model stands. installed: as `patina_hooks.models.choice.weigh` takes it."""
     weighed = tuple(weigh(spec, installed, platform or this_platform()))
     runtime = next((one.runtime for one in weighed if may_be_taken(one)), "")
     offers = tuple(_files_state(spec, name) for name in sorted(spec.runtimes))

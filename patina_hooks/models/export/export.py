@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from patina_hooks.errors import ModelError
-from patina_hooks.models.catalog.choice import runtime_for
+from patina_hooks.models.choice import runtime_for
 from patina_hooks.models.encoding import open_files
 from patina_hooks.models.export.card import card
 from patina_hooks.models.export.graph import Precision

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from patina_hooks.errors import PatinaError
-from patina_hooks.models.catalog.choice import runtime_for
+from patina_hooks.models.choice import runtime_for
 from patina_hooks.models.encoding import Encoder, open_encoder
 from patina_hooks.models.export.texts import TEXTS
 from patina_hooks.models.reading import prefix_of, with_runtimes

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from patina_hooks.config.parsing import parse_json
 from patina_hooks.errors import ModelError
-from patina_hooks.models.catalog.choice import files_for
+from patina_hooks.models.choice import files_for
 from patina_hooks.models.files.hub import PullNeeded, pulled, recorded_hash
 from patina_hooks.models.files.packages import packaged, reinstall
 from patina_hooks.specs.models import HubFile, LocalFile, ModelFile, ModelSpec, PackageFile

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import get_args
 
 from patina_hooks.errors import UsageError
-from patina_hooks.search.scry import Mode, Query
+from patina_hooks.search.query import Mode, Query
 from patina_hooks.store.log import name_text
 
 _BOUND = 1 << 63

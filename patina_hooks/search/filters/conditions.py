@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from patina_hooks.corpus.timeline import SESSION_OF_COMMIT
 
 if TYPE_CHECKING:
-    from patina_hooks.search.scry import Query
+    from patina_hooks.search.query import Query
 
 UNREACHED: Final = "is_unreached"
 _BEFORE_ALL, _AFTER_ALL = -(1 << 62), 1 << 62

@@ -19,7 +19,7 @@ from patina_hooks.search.filters.conditions import UNREACHED, Condition, conditi
 from patina_hooks.search.filters.paths import recorded_path
 
 if TYPE_CHECKING:
-    from patina_hooks.search.scry import Query
+    from patina_hooks.search.query import Query
 
 KINDS: Final = (
     *("decision", "pattern", "work", "challenge", "next", "discussion", "note", "activity"),

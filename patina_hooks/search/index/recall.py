@@ -15,7 +15,7 @@ from patina_hooks.plugins.manager import Plugins
 from patina_hooks.store.embeddings import CACHE_FILE, read_embeddings
 
 if TYPE_CHECKING:
-    from patina_hooks.search.index.vectors import Project, Space
+    from patina_hooks.search.index.spaces import Project, VectorSpace
     from patina_hooks.specs.vectors import VectorIndex, Vectors
 
 LIMIT = 10
@@ -34,7 +34,7 @@ class Recall:
     rows: int
 
 
-def sample_recall(plugins: Plugins, state: Path, space: Space, index: VectorIndex) -> Recall | None:
+def sample_recall(plugins: Plugins, state: Path, space: VectorSpace, index: VectorIndex) -> Recall | None:
     """Ask for the neighbours of some stored texts, the same each time while the texts are; a text is not its
     own neighbour. None where there are no two vectors. Changes nothing.
 
@@ -72,7 +72,7 @@ def _share(index: VectorIndex, key: bytes, question: Vectors, true: list[float])
     return sum(score > min(true) - _NEAR for score in found) / len(true)
 
 
-def _embedded(state: Path, space: Space, project: Project | None, keys: list[bytes]) -> Vectors:
+def _embedded(state: Path, space: VectorSpace, project: Project | None, keys: list[bytes]) -> Vectors:
     """Their vectors [n, d] of the space, as embedded. Raises `StateError` where one is not kept."""
     found, vectors = read_embeddings(state, space.fingerprint, keys, space.dimensions)
     if len(found) < len(keys):

@@ -28,7 +28,7 @@ from patina_hooks.errors import StateError
 
 if TYPE_CHECKING:
     from patina_hooks.plugins.manager import Plugins
-    from patina_hooks.search.index.vectors import Space
+    from patina_hooks.search.index.spaces import VectorSpace
 
 LOOKED_AT: Final = 3
 """The best texts of words and of vectors, whose words are compared with the question's."""
@@ -85,11 +85,12 @@ def coverage(terms: Mapping[str, int], total: int, texts: Collection[Collection[
 
 
 def random_similarity(
-    connection: sqlite3.Connection, state: Path, space: Space, plugins: Plugins
+    connection: sqlite3.Connection, state: Path, space: VectorSpace, plugins: Plugins
 ) -> float | None:
     """Return the median similarity of two texts of the index, by a sample that the texts alone decide.
 
-    None where the embeddings are not kept, or there are too few. Raises as `Space.open_projection` does.
+    None where the embeddings are not kept, or there are too few. Raises as
+    `VectorSpace.open_projection` does.
     """
     import numpy as np
 

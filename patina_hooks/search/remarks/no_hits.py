@@ -13,7 +13,7 @@ from patina_hooks.text.display import count
 from patina_hooks.text.words import words_to_match
 
 if TYPE_CHECKING:
-    from patina_hooks.search.scry import Query
+    from patina_hooks.search.query import Query
 
 NO_WORDS: Final = "the question has no words, only punctuation"
 CUT: Final = f"only the first {LONGEST_QUESTION:,} words of the question were looked up"

@@ -27,12 +27,12 @@ _LOOKS = ("", "patina plugins", "patina doctor")
 def check_vectors(repository: Repository, plugins: Plugins) -> Iterator[Finding]:
     """Check the vector files and what an approximate index finds."""
     from patina_hooks.search.index.recall import sample_recall
-    from patina_hooks.search.index.vectors import answering_space
+    from patina_hooks.search.index.spaces import active_space
 
     if not repository.state.is_dir():
         return
     with Log(repository.state, create=False) as log:
-        space = answering_space(log)
+        space = active_space(log)
         if space is None:
             yield Finding("vectors", "warning", "no vectors yet", "words alone answer", "patina sync")
             return
@@ -82,21 +82,21 @@ def check_projection(repository: Repository, plugins: Plugins) -> Iterator[Findi
     """Check the projection in use."""
     # What it takes to plan: only here.
     from patina_hooks.projection.active import load_active, open_weights
-    from patina_hooks.search.index.vectors import answering_space, wanted_space
+    from patina_hooks.search.index.spaces import active_space, requested_space
     from patina_hooks.store.facts import events_hash
-    from patina_hooks.training.lock import LOCK_FILE, read_lock
+    from patina_hooks.training.reports.lock import LOCK_FILE, read_lock
     from patina_hooks.training.staleness import standing
 
     recipe = configuration(repository).recipe
     if recipe is None or not repository.state.is_dir():
         return
     with Log(repository.state, create=False) as log:
-        space, events = answering_space(log), events_hash(log.connection)
+        space, events = active_space(log), events_hash(log.connection)
     used = space.projection if space else ""
     if active := load_active(repository.state):
         open_weights(repository.state, plugins, active.weights)
     stands = standing(
-        plugins, recipe, repository.state, events, wanted_space(plugins, recipe, repository.state), used
+        plugins, recipe, repository.state, events, requested_space(plugins, recipe, repository.state), used
     )
     yield Finding("projection", "ok", f"in use: {stands.name}")
     for warning, command in stands.warnings:
@@ -113,13 +113,13 @@ def check_projection(repository: Repository, plugins: Plugins) -> Iterator[Findi
 
 def check_fusion(repository: Repository, plugins: Plugins) -> Iterator[Finding]:
     """Check the tuned weights of search."""
-    from patina_hooks.search.index.vectors import answering_space
+    from patina_hooks.search.index.spaces import active_space
     from patina_hooks.search.tuned import load_tuned, remark, tuned_for
 
     if not repository.state.is_dir():
         return
     with Log(repository.state, create=False) as log:
-        space = answering_space(log)
+        space = active_space(log)
     tuned = load_tuned(repository.state)
     used, why = tuned_for(repository.state, space) if space else (None, "")
     if why:
@@ -152,14 +152,14 @@ def check_model(repository: Repository, plugins: Plugins) -> Iterator[Finding]:
 def check_makers(repository: Repository, plugins: Plugins) -> Iterator[Finding]:
     """Compare the vectors that the recipe's model gives now with the recorded ones."""
     from patina_hooks.models.probes import ProbeRecord, variant_of
-    from patina_hooks.search.index.vectors import wanted_space
+    from patina_hooks.search.index.probing import probe
+    from patina_hooks.search.index.spaces import requested_space
     from patina_hooks.search.opening import open_model
-    from patina_hooks.search.probing import probe
 
     recipe = configuration(repository).recipe
     if recipe is None or not repository.state.is_dir():
         return
-    space = wanted_space(plugins, recipe, repository.state)
+    space = requested_space(plugins, recipe, repository.state)
     record = ProbeRecord(repository.state)
     if not record.has_probes(space.base):
         return

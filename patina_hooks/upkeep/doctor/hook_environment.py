@@ -20,7 +20,7 @@ _QUERY = """
 import json, sys
 from importlib.metadata import version
 from patina_hooks.errors import PatinaError
-from patina_hooks.models.catalog.choice import runtime_for
+from patina_hooks.models.choice import runtime_for
 from patina_hooks.plugins.manager import Plugins
 plugins = Plugins.load()
 known = {info.name: info.version for info in plugins.info()}

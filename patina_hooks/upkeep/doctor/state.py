@@ -107,14 +107,14 @@ def check_cache(repository: Repository, plugins: Plugins) -> Iterator[Finding]:
 
 def check_refused(repository: Repository, plugins: Plugins) -> Iterator[Finding]:
     """List the texts that the model refused."""
-    from patina_hooks.search.index.vectors import answering_space
+    from patina_hooks.search.index.spaces import active_space
     from patina_hooks.search.remarks.refused import refused_texts
     from patina_hooks.store.embeddings import refused_keys
 
     if not repository.state.is_dir():
         return
     with Log(repository.state, create=False) as log:
-        space = answering_space(log)
+        space = active_space(log)
         keys = refused_keys(repository.state, space.fingerprint) if space else {}
         for place, reason in refused_texts(log.connection, keys):
             what = f"{place} is found by its words only: the model refused this text"

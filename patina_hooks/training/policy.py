@@ -1,32 +1,23 @@
-"""Training behind the user's back: when the recipe's policy says so, in a process of its own.
-
-    python -m patina_hooks.training.background <common dir> <work tree>
-
-A worker starts it when it is done, so that what follows is recorded meanwhile; it runs at the lowest
-priority, for as long as the recipe allows, and nobody waits for it. What goes wrong is in
-`<state>/patina.log`.
-"""
+"""When the policy of the recipe asks for training."""
 
 from __future__ import annotations
 
-import os
-import sys
 import time
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from patina_hooks.config.configuration import configuration
-from patina_hooks.errors import PatinaError, StateError
+from patina_hooks.errors import StateError
 from patina_hooks.projection.active import PROJECTIONS_FOLDER, is_raw_wanted
+from patina_hooks.specs.reports import Report
 from patina_hooks.store.facts import counts
 from patina_hooks.store.log import Log
 from patina_hooks.system.files import read_state, replace_file
-from patina_hooks.system.worker_log import TRAINING
-from patina_hooks.training.report import Report, last_report
-from patina_hooks.upkeep.worker import detach, logged, open_repository, start
+from patina_hooks.training.reports.report import last_report
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from patina_hooks.git.repository import Repository
 
 FEWEST_SESSIONS: Final = 20
@@ -36,16 +27,7 @@ _TOLD: Final = """SELECT count(DISTINCT d.session) FROM document d JOIN source s
  JOIN observation o ON o.source_id = s.id AND o.live WHERE d.kind = 'session' AND d.work_tree = ''"""
 """How many sessions have a document that says something."""
 
-_LOWEST: Final = 19
 _BEGUN: Final = "begun"
-_MODULE: Final = "patina_hooks.training.background"
-
-
-def start_if_due(repository: Repository, work_tree: Path) -> None:
-    """Start training where the policy asks for it now. Never raises `PatinaError`: nobody waits for it."""
-    with suppress(PatinaError, OSError):
-        if is_due(repository):
-            start(_MODULE, repository.common, work_tree)
 
 
 def is_due(repository: Repository) -> bool:
@@ -96,32 +78,8 @@ def _begun(state: Path) -> tuple[int, int, int] | None:
     return None
 
 
-def main(arguments: list[str]) -> int:
-    """Train once. Always 0: nobody reads it."""
-    with suppress(ValueError, OSError, PatinaError):
-        common, work_tree = (Path(argument).resolve() for argument in arguments)
-        repository = open_repository(common, work_tree)
-        logged(repository.state, lambda: _train(repository), TRAINING)
-    return 0
-
-
-def _train(repository: Repository) -> None:
-    import logging
-
-    from patina_hooks.api import Patina
-    from patina_hooks.training.oxidize import oxidize
-
-    recipe = configuration(repository).recipe
-    if recipe is not None and is_due(repository):
-        sessions, pairs, _ = _now(repository)
-        begun = f"{int(time.time())} {sessions} {pairs}"
-        replace_file(repository.state / PROJECTIONS_FOLDER / _BEGUN, begun.encode())
-        report = oxidize(Patina(repository), seconds=float(recipe.background.seconds))
-        logging.getLogger(_MODULE).info("trained in %.0f s: %s", report.seconds, report.sentence)
-
-
-if __name__ == "__main__":
-    detach()
-    with suppress(AttributeError, OSError):  # Windows has no niceness
-        os.nice(_LOWEST)
-    sys.exit(main(sys.argv[1:]))
+def record_start(repository: Repository) -> None:
+    """Record that a training begins now, so that one which fails does not begin again at every commit."""
+    sessions, pairs, _ = _now(repository)
+    begun = f"{int(time.time())} {sessions} {pairs}"
+    replace_file(repository.state / PROJECTIONS_FOLDER / _BEGUN, begun.encode())

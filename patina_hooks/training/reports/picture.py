@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 from patina_hooks.evaluation.picture import Bar, Group, Line, bars, curve, stacked
 from patina_hooks.text.display import count
-from patina_hooks.training.report import NONE
+from patina_hooks.training.reports.report import NONE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from patina_hooks.training.report import Figure, Outcome, Report
+    from patina_hooks.specs.reports import Figure, Outcome, Report
 
 
 def drawn(report: Report) -> str:

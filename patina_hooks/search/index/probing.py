@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from patina_hooks.models.encoding import Encoder
     from patina_hooks.models.makers import Makers
     from patina_hooks.plugins.manager import Plugins
-    from patina_hooks.search.index.vectors import Space
+    from patina_hooks.search.index.spaces import VectorSpace
 
 _SAMPLE: Final = 8
 
@@ -37,7 +37,7 @@ _SAMPLE: Final = 8
 class Compared:
     """A space, as what makes vectors now has it. message: what changed, "" where nothing did."""
 
-    space: Space
+    space: VectorSpace
     message: str = ""
 
 
@@ -51,8 +51,8 @@ def compared_space(
     plugins: Plugins,
     log: Log,
     state: Path,
-    space: Space,
-    open_encoder: Callable[[Space], Encoder],
+    space: VectorSpace,
+    open_encoder: Callable[[VectorSpace], Encoder],
     *,
     always: bool = False,
 ) -> Compared:
@@ -101,7 +101,7 @@ def record_makers(state: Path, encoder: Encoder) -> None:
     record.save()
 
 
-def check_encoder(state: Path, space: Space, encoder: Encoder) -> None:
+def check_encoder(state: Path, space: VectorSpace, encoder: Encoder) -> None:
     """Check that an encoder gives the vectors that a space holds.
 
     Raises:
@@ -122,25 +122,25 @@ def check_encoder(state: Path, space: Space, encoder: Encoder) -> None:
         raise IndexDamaged(what, hint="patina sync")
 
 
-def makers_key(plugins: Plugins, space: Space) -> str:
+def makers_key(plugins: Plugins, space: VectorSpace) -> str:
     """Give `Makers.key` of what would embed texts for a space now."""
     return _makers(plugins, space)[0].key
 
 
-def _makers(plugins: Plugins, space: Space) -> tuple[Makers, bool]:
+def _makers(plugins: Plugins, space: VectorSpace) -> tuple[Makers, bool]:
     """What makes the vectors of a space, and whether it runs elsewhere."""
-    from patina_hooks.models.catalog.choice import provider_of
+    from patina_hooks.models.choice import provider_of
     from patina_hooks.models.makers import makers_of
 
     provider = provider_of(plugins.model(space.model), space.runtime)
     return makers_of(plugins, space.model, provider), plugins.runtime(provider).gives == "texts"
 
 
-def _holds_vectors(state: Path, space: Space) -> bool:
+def _holds_vectors(state: Path, space: VectorSpace) -> bool:
     return space.folder(state).is_dir() or bool(embedded_keys(state, space.base, 1))
 
 
-def _sample_agrees(log: Log, state: Path, space: Space, encoder: Encoder) -> bool:
+def _sample_agrees(log: Log, state: Path, space: VectorSpace, encoder: Encoder) -> bool:
     """Compare a few embedded texts with what an encoder gives for them: the probe vectors are lost.
 
     False where none of them is live: then nothing tells what made the others.

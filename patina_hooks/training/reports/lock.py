@@ -16,7 +16,7 @@ from patina_hooks.config.parsing import parse_json
 from patina_hooks.system.files import plain_file, replace_file
 
 if TYPE_CHECKING:
-    from patina_hooks.training.report import Outcome, Report
+    from patina_hooks.specs.reports import Outcome, Report
 
 LOCK_FILE: Final = ".patina/oxidize.lock"
 _SIZE_CAP: Final = 1 << 20

@@ -13,18 +13,18 @@ import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from patina_hooks.config.parsing import parse_json
 from patina_hooks.errors import StateError, UsageError
-from patina_hooks.evaluation.metrics import Worth, worth
 from patina_hooks.evaluation.query_sets.mining import query_id
 from patina_hooks.evaluation.results import Answer, SetResult
+from patina_hooks.evaluation.statistics.metrics import Worth, worth
 from patina_hooks.store.log import Log
+from patina_hooks.store.memory import Memory
 
 if TYPE_CHECKING:
-    from patina_hooks.api import Patina
-    from patina_hooks.search.scry import Hit
+    from patina_hooks.search.query import Hit, Hits
 
 USER_SET: Final = "queries"
 
@@ -73,15 +73,25 @@ def read_user_queries(path: Path) -> list[UserQuery]:
     return [_entry(path, number, entry) for number, entry in enumerate(entries, 1)]
 
 
-def ask_user_set(patina: Patina, path: Path, progress: Callable[[str, int, int], None]) -> SetResult:
+class SearchableMemory(Memory, Protocol):
+    """A memory that answers questions."""
+
+    def search(self, text: str, *, limit: int = ..., on_fault: Callable[[str], None] | None = ...) -> Hits:
+        """See `patina_hooks.Patina.search`."""
+        ...
+
+
+def ask_user_set(
+    memory: SearchableMemory, path: Path, progress: Callable[[str, int, int], None]
+) -> SetResult:
     """Ask every question of a file. Raises `UsageError` for an invalid file and for a document that it names
     and the memory does not hold; `StateError` where vectors cannot answer."""
     queries = read_user_queries(path)
-    with Log(patina.repository.state, create=False) as log, log.reading() as connection:
+    with Log(memory.repository.state, create=False) as log, log.reading() as connection:
         corpus = _corpus(connection, queries, path)
     answers = []
     for done, query in enumerate(queries, 1):
-        hits = patina.search(query.query, limit=_MOST_HITS, on_fault=_refuse)
+        hits = memory.search(query.query, limit=_MOST_HITS, on_fault=_refuse)
         worths = {channel: _worth(names, query, corpus) for channel, names in _rankings(hits, corpus).items()}
         identity = query_id(USER_SET, query.query, *sorted(query.relevant))
         answers.append(Answer(identity, identity, worths))

@@ -1,0 +1,178 @@
+"""Vector spaces: which one answers, and which one the recipe asks for.
+
+A space is one folder of vectors, for one model and one projection. The space that answers stays in place
+until another one, for another model, projection or other rules, holds every live text; then the log names the
+new one, in one transaction.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from patina_hooks.config.recipe import DEFAULT_INDEX, RECIPE_FILE, Reading, Recipe, parse_reading
+from patina_hooks.errors import PluginError
+from patina_hooks.plugins.calls import BUILTIN
+from patina_hooks.plugins.kinds import BACKENDS
+from patina_hooks.plugins.manager import Plugins
+from patina_hooks.projection.active import load_active, open_weights
+from patina_hooks.store.log import Log
+
+if TYPE_CHECKING:
+    from patina_hooks.specs.vectors import VectorIndex, Vectors
+
+VECTORS_FOLDER = "vectors"
+_MOST_DIMENSIONS = 1 << 20
+_IN_A_PATH = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)?")
+Project = Callable[["Vectors"], "Vectors"]
+"""Unit vectors [n, d] -> unit vectors [n, d']: a `patina_hooks.specs.training.Projection`."""
+
+
+@dataclass(frozen=True, slots=True)
+class VectorSpace:
+    """Where vectors live and what made them. dimensions: of the model's own, read as `reading` says.
+
+    projection: the hash of the weights that they were projected with, "" for the model's own; projected: the
+    dimensions after that. variant: what the user's settings changed of the runtime's vectors. short: the
+    length of the short vectors that the index looks at first, 0 where it does not.
+    base: the fingerprint without the variant that probe texts gave (see `patina_hooks.models.probes`); query:
+    a hash of what is put before questions.
+    """
+
+    fingerprint: str
+    model: str
+    runtime: str
+    dimensions: int
+    index: str
+    projection: str = ""
+    projected: int = 0
+    reading: Reading = field(default_factory=Reading)
+    variant: str = ""
+    short: int = 0
+    base: str = ""
+    query: str = ""
+
+    @property
+    def opened_by(self) -> tuple[str, str, Reading]:
+        """What its model is opened by: spaces that differ in nothing of it share an encoder."""
+        return self.model, self.runtime, self.reading
+
+    @property
+    def judged_by(self) -> str:
+        """What a verdict on answers depends on: the vectors, and what is put before questions."""
+        return f"{self.fingerprint} {self.query}"
+
+    def open(self, plugins: Plugins, state: Path) -> VectorIndex:
+        """Raises `IndexDamaged`, `IndexUnavailable`, or `PluginError` where the index plugin is gone."""
+        opener = plugins.open(BACKENDS, self.index, plugins.index_backend(self.index).opener)
+        mark = f"{self.fingerprint} {self.projection}" if self.projection else self.fingerprint
+        short = {"short": self.short} if self.short else {}
+        given = self.folder(state), self.projected or self.dimensions, mark
+        if opener.plugin == BUILTIN:
+            index: VectorIndex = opener.function(*given, **short)
+            return index
+        from patina_hooks.search.index.guarded_index import GuardedIndex
+
+        return GuardedIndex(opener, *given, **short)
+
+    def open_projection(self, plugins: Plugins, state: Path) -> Project | None:
+        """What the model's vectors go through, None where they stay. Raises as `open_weights` does."""
+        return open_weights(state, plugins, self.projection) if self.projection else None
+
+    def folder(self, state: Path) -> Path:
+        parts = [self.fingerprint, self.index.replace("/", "-"), self.projection[:16]]
+        return state / VECTORS_FOLDER / "-".join(part for part in parts if part)
+
+
+def active_space(log: Log) -> VectorSpace | None:
+    """The space that answers, None before the first one is complete enough."""
+    stored = log.fact("space")
+    if not stored:
+        return None
+    return log.parsed("space", "{}", _read_space)
+
+
+def _read_space(stored: dict[str, Any]) -> VectorSpace:
+    """Make a space of what the log remembers. Raises TypeError or ValueError for any other shape."""
+    space = VectorSpace(**{**stored, "reading": parse_reading(stored["reading"])})
+    texts = (space.model, space.runtime, space.variant, space.base, space.query)
+    numbers = (space.dimensions, space.projected, space.short)
+    paths = (space.fingerprint, space.index, space.projection or "none")
+    if not all(isinstance(text, str) for text in texts) or not all(map(_IN_A_PATH.fullmatch, paths)):
+        raise ValueError(stored)
+    if not all(type(number) is int and 0 <= number <= _MOST_DIMENSIONS for number in numbers):
+        raise ValueError(stored)
+    return space
+
+
+def requested_space(plugins: Plugins, recipe: Recipe, state: Path | None = None) -> VectorSpace:
+    """The space that the recipe asks for. Raises `PluginError` or `ModelError` where it cannot be had.
+
+    state: where probe vectors are recorded: the space is that of the variant of what is installed, or of the
+        last one that was compared.
+    """
+    from patina_hooks.models.choice import provider_of
+    from patina_hooks.models.encoding import choose, identify
+    from patina_hooks.models.makers import makers_of
+    from patina_hooks.models.probes import ProbeRecord, variant_of
+    from patina_hooks.models.reading import prefix_of, short_length
+
+    with _said_at(recipe, "runtime" if "runtime" in recipe.lines else "embedding_model"):
+        with _said_at(recipe, "embedding_model"):
+            plugins.model(recipe.model)
+        spec, choice = choose(plugins, recipe.model, recipe.runtime, reading=recipe.reading)
+        fingerprint = base = identify(spec, choice)
+    if state is not None:
+        record = ProbeRecord(state)
+        variant = record.variant(base, makers_of(plugins, recipe.model, provider_of(spec, choice.runtime)))
+        fingerprint = variant_of(base, record.last_variant(base) if variant is None else variant)
+    with _said_at(recipe, "index"):
+        short = short_length(spec, plugins.index_backend(recipe.index))
+    return VectorSpace(
+        fingerprint,
+        recipe.model,
+        choice.runtime,
+        spec.width,
+        recipe.index,
+        reading=recipe.reading,
+        variant=choice.variant,
+        short=short,
+        base=base,
+        query=sha256(prefix_of(spec, "query").encode("utf-8", "surrogatepass")).hexdigest()[:16],
+    )
+
+
+@contextmanager
+def _said_at(recipe: Recipe, key: str) -> Iterator[None]:
+    """An error about a key of the recipe, or the one that it begins with, says where that stands."""
+    try:
+        yield
+    except PluginError as error:
+        message = str(error)
+        line = recipe.lines.get(message.partition(" ")[0], recipe.lines.get(key))
+        if line is None or message.startswith(RECIPE_FILE):
+            raise
+        hint = f"edit {RECIPE_FILE}" if error.hint == "patina plugins" else error.hint
+        raise type(error)(f"{RECIPE_FILE}:{line}: {message}", hint=hint) from error
+
+
+def projected_space(
+    space: VectorSpace, plugins: Plugins, recipe: Recipe, state: Path
+) -> tuple[VectorSpace, Project | None]:
+    """The same space seen through the projection in use, where there is one for this model and the recipe
+    still names it. Raises `StateError` or `PluginError` where it cannot be opened.
+
+    What a projection gives is short already, and cannot be cut as the model's own may: an index that would do
+    so makes room for the exact one."""
+    active = load_active(state)
+    if active is None or active.fingerprint != space.fingerprint or active.name not in recipe.learned:
+        return space, None
+    seen = replace(space, projection=active.weights, projected=active.dimensions)
+    if seen.short:
+        seen = replace(seen, index=DEFAULT_INDEX, short=0)
+    return seen, seen.open_projection(plugins, state)

@@ -1,0 +1,66 @@
+"""A question, and its answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+Mode = Literal["hybrid", "vector", "lexical"]
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A question. kinds: only observations of these; session: its id, or how that one alone begins; since,
+    until: seconds since 1970, until excluded; ref: only what a revision reaches; path: only what touched it,
+    from the root, or anything under it."""
+
+    text: str
+    limit: int = 10
+    mode: Mode = "hybrid"
+    kinds: tuple[str, ...] = ()
+    session: str | None = None
+    since: int | None = None
+    until: int | None = None
+    ref: str | None = None
+    path: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """One answer. channels: what each channel that found its unit gave, before scaling and weighing.
+
+    path, line: where the text stands; path is None and line counts in the message for a commit's.
+    when: seconds since 1970, None where nothing tells. draft: only a work tree holds it.
+    also: how many other commits say the same among those that were found (merges, squashed commits, picked
+    ones); also_commits: their ids, oldest first.
+    """
+
+    session: str | None
+    title: str
+    commit: str | None
+    path: str | None
+    line: int
+    kind: str
+    text: str
+    score: float
+    channels: Mapping[str, float]
+    when: int | None
+    draft: bool
+    also: int = 0
+    also_commits: tuple[str, ...] = ()
+
+
+class Hits(list[Hit]):
+    """The hits of a question, best first.
+
+    close_match: whether the best ones come close to the question, see `search.remarks.closeness`; None
+    where that cannot be told (words alone were asked, or there is no hit).
+    reason: why there is no hit, or what of the question was not looked up: it has no words, or very many; ""
+    otherwise.
+    """
+
+    def __init__(self, hits: Iterable[Hit] = (), close_match: bool | None = None, reason: str = "") -> None:
+        super().__init__(hits)
+        self.close_match = close_match
+        self.reason = reason
