@@ -6,7 +6,10 @@ import ast
 import inspect
 from pathlib import Path
 
+from support.marked import ROOT
+
 import patina_hooks
+from patina_hooks import authoring
 from patina_hooks.plugins import hookspecs
 from patina_hooks.specs import models, plugins, values, vectors
 
@@ -46,3 +49,22 @@ def test_every_value_and_protocol_of_plugins_is_offered() -> None:
 
 def test_an_unknown_name_is_an_attribute_error() -> None:
     assert not hasattr(patina_hooks, "nonsense")
+
+
+def test_each_name_for_authors_opens() -> None:
+    assert authoring.__all__ == sorted(authoring.__all__)
+    assert [name for name in authoring.__all__ if getattr(authoring, name, None) is None] == []
+    assert not set(authoring.__all__) & set(patina_hooks.__all__)
+
+
+def test_plugins_import_public_modules_only() -> None:
+    public = {"patina_hooks", "patina_hooks.authoring", "patina_hooks.testing"}
+    imports = {
+        (path.relative_to(ROOT).as_posix(), node.module)
+        for folder in ("plugins", "examples")
+        for path in (ROOT / folder).glob("patina-*/**/*.py")
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.ImportFrom) and str(node.module).partition(".")[0] == "patina_hooks"
+    }
+    assert len(imports) > 20
+    assert sorted(pair for pair in imports if pair[1] not in public) == []

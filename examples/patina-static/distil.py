@@ -21,8 +21,7 @@ from tokenizers import Tokenizer, normalizers, pre_tokenizers
 from tokenizers.models import WordPiece
 from tokenizers.trainers import WordPieceTrainer
 
-from patina_hooks.models.encoding import open_encoder
-from patina_hooks.plugins.manager import Plugins
+from patina_hooks.authoring import Plugins, open_encoder
 
 MODEL = Path(__file__).parent / "patina_static"
 TEACHER = "minilm-l6-v2"

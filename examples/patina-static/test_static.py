@@ -1,7 +1,6 @@
 """What a user relies on: the contract, and that likeness is of meaning."""
 
-from patina_hooks.models.encoding import open_encoder
-from patina_hooks.plugins.manager import Plugins
+from patina_hooks.authoring import Plugins, open_encoder
 from patina_hooks.testing import Check, contract
 
 

@@ -131,7 +131,7 @@ def patina_register_projections() -> Iterable[ProjectionSpec]:
 
 @hookspec
 def patina_register_index_backends() -> Iterable[IndexBackendSpec]:
-    """Index backends: where vectors are kept and searched (`patina_hooks.specs.vectors.VectorIndex`).
+    """Index backends: where vectors are kept and searched (`patina_hooks.VectorIndex`).
 
     Called when an index is first opened.
 
@@ -152,7 +152,7 @@ def patina_register_commands() -> Iterable[CommandSpec]:
     Called when the command line names no built-in command, and by `patina --help`.
 
     >>> from patina_hooks import hookimpl
-    >>> from patina_hooks.specs.plugins import CommandSpec
+    >>> from patina_hooks import CommandSpec
     >>> @hookimpl
     ... def patina_register_commands():
     ...     yield CommandSpec("tickets", help="List tickets by session.", command="patina_acme.cli:tickets")

@@ -58,3 +58,13 @@ class VectorIndex(Protocol):
     def verify(self) -> None:
         """Read every byte; raise `IndexDamaged` where it is not what was written."""
         ...
+
+
+def __getattr__(name: str) -> object:
+    """Open the types of arrays at run time: numpy is imported by those that ask for them."""
+    if name not in ("Vectors", "Keys"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import numpy as np
+    from numpy.typing import NDArray
+
+    return NDArray[np.float32] if name == "Vectors" else NDArray[np.void]

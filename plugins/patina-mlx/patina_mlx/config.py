@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from patina_hooks.errors import ModelError
+from patina_hooks.authoring import ModelError
 from patina_mlx.rope import Rope, read_rope
 
 ARCHITECTURES: Final = ("bert", "nomic_bert", "qwen3", "olmo3")

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from math import sqrt
 from typing import Final, Literal
 
-from patina_hooks.errors import ModelError
+from patina_hooks.authoring import ModelError
 from patina_mlx.config import Config
 from patina_mlx.core import mx
 from patina_mlx.tensors import Linear, Tensors

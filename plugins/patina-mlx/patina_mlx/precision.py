@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from patina_hooks.config.settings import runtime_settings
-from patina_hooks.errors import SettingsError
+from patina_hooks.authoring import SettingsError, runtime_settings
 
 if TYPE_CHECKING:
-    from patina_hooks.specs.models import ModelSpec
+    from patina_hooks import ModelSpec
 
 _USUAL: Final = "float32"
 _DTYPES: Final = (_USUAL, "bfloat16", "float16")

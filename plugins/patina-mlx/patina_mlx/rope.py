@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import ceil, floor, log, pi
 from typing import Any
 
-from patina_hooks.errors import ModelError
+from patina_hooks.authoring import ModelError
 
 
 @dataclass(frozen=True, slots=True)

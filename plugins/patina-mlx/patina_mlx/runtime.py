@@ -8,10 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from patina_hooks.errors import ModelError
-from patina_hooks.models.encoding import processors
-from patina_hooks.models.tokenizer import TextTokenizer, open_tokenizer
-from patina_hooks.specs.models import ModelFiles, ModelSpec, Tokens
+from patina_hooks import ModelSpec, Tokens
+from patina_hooks.authoring import ModelError, ModelFiles, TextTokenizer, open_tokenizer, processors
 from patina_mlx.company import block_of, mask_of, runs
 from patina_mlx.config import read_config
 from patina_mlx.core import mx
@@ -22,7 +20,7 @@ from patina_mlx.tensors import Tensors, read_tensors
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from patina_hooks.specs.vectors import Vectors
+    from patina_hooks.authoring import Vectors
 
 
 def open_model(model: ModelSpec, files: ModelFiles) -> MlxModel:

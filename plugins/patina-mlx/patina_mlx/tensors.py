@@ -13,7 +13,7 @@ from typing import Final, Protocol, cast
 
 from safetensors import SafetensorError, safe_open
 
-from patina_hooks.errors import ModelError
+from patina_hooks.authoring import ModelError
 from patina_mlx.config import Config, Quantisation
 from patina_mlx.core import mx
 

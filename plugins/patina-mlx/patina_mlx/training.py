@@ -10,11 +10,18 @@ from collections.abc import Callable
 
 import numpy as np
 
-from patina_hooks.specs.training import Trained, TrainingTask, Watch
-from patina_hooks.training.trainers import mlp, residual
-from patina_hooks.training.trainers.layers import Tensors
-from patina_hooks.training.trainers.mlp import TripletObjective, Triplets
-from patina_hooks.training.trainers.residual import Contrast, ContrastObjective
+from patina_hooks.authoring import (
+    Contrast,
+    ContrastObjective,
+    Tensors,
+    Trained,
+    TrainingTask,
+    TripletObjective,
+    Triplets,
+    Watch,
+    mlp,
+    residual,
+)
 from patina_mlx.core import mx
 
 _TINY = 1e-24

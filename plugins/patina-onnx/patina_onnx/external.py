@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Final
 
-from patina_hooks.errors import ModelError
+from patina_hooks.authoring import ModelError
 
 # Message -> field number -> message: every way from the model to a tensor's external data.
 _FIELDS: Final = {

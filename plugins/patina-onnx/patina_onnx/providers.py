@@ -11,12 +11,10 @@ import sys
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Final
 
-from patina_hooks.config.settings import runtime_settings
-from patina_hooks.errors import SettingsError
-from patina_hooks.plugins.installation import install_command
+from patina_hooks.authoring import SettingsError, install_command, runtime_settings
 
 if TYPE_CHECKING:
-    from patina_hooks.specs.models import ModelSpec
+    from patina_hooks import ModelSpec
 
 CPU: Final = "CPUExecutionProvider"
 DIRECTML: Final = "DmlExecutionProvider"

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from patina_hooks.errors import ModelError
-from patina_hooks.models.tokenizer import TextTokenizer, open_tokenizer
-from patina_hooks.specs.models import ModelFiles, ModelSpec, Tokens
+from patina_hooks import ModelSpec, Tokens
+from patina_hooks.authoring import ModelError, ModelFiles, TextTokenizer, open_tokenizer
 from patina_onnx.external import refuse_foreign_data
 from patina_onnx.providers import DIRECTML, OPTIONS, chosen_providers, tell_of_fallback
 
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from onnxruntime import InferenceSession, NodeArg
 
-    from patina_hooks.specs.vectors import Vectors
+    from patina_hooks.authoring import Vectors
 
 _OUTPUTS: Final = ("last_hidden_state", "token_embeddings")
 _ERRORS_ONLY: Final = 3

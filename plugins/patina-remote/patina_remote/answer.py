@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Final, NoReturn
 
 if TYPE_CHECKING:
-    from patina_hooks.specs.vectors import Vectors
+    from patina_hooks.authoring import Vectors
 
 MOST_BYTES: Final = 1_000_000
 """Of texts in one request, unless a single text has more: servers take about two million."""

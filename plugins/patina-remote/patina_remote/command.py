@@ -6,8 +6,7 @@ import json
 
 import click
 
-from patina_hooks.models.probes import ProbeVectors, least_cosine
-from patina_hooks.text.display import clean_line
+from patina_hooks.authoring import ProbeVectors, clean_line, least_cosine
 from patina_remote.probes import ALIKE, keep_first_probes, load_probes, replace_probes
 from patina_remote.runtime import another_model, embed_probes
 from patina_remote.server import configured

@@ -19,8 +19,7 @@ from threading import Timer
 from types import TracebackType
 from typing import Final
 
-from patina_hooks.errors import ModelError, TextsRefused
-from patina_hooks.text.display import clean_line
+from patina_hooks.authoring import ModelError, TextsRefused, clean_line
 from patina_remote.server import Server
 
 LONGEST_PAUSE: Final = 30.0

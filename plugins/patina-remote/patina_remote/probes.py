@@ -18,11 +18,15 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from patina_hooks.errors import ModelError
-from patina_hooks.git.lock import SyncLock
-from patina_hooks.models.probes import PROBE_TEXTS, ProbeVectors, texts_hash
-from patina_hooks.system.files import replace_file
-from patina_hooks.system.user_folders import data_folder
+from patina_hooks.authoring import (
+    PROBE_TEXTS,
+    ModelError,
+    ProbeVectors,
+    SyncLock,
+    data_folder,
+    replace_file,
+    texts_hash,
+)
 
 ALIKE: Final = 0.999
 """The cosine above which two vectors of one text, asked with the same others, are of one model: servers

@@ -5,9 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from patina_hooks.errors import ModelError, TextsRefused
-from patina_hooks.models.probes import PROBE_TEXTS, ProbeVectors, least_cosine
-from patina_hooks.specs.models import ModelFiles, ModelSpec
+from patina_hooks import ModelSpec
+from patina_hooks.authoring import (
+    PROBE_TEXTS,
+    ModelError,
+    ModelFiles,
+    ProbeVectors,
+    TextsRefused,
+    least_cosine,
+)
 from patina_remote.answer import Unusable, UnusableVectors, batches, longest_answer, question, read_vectors
 from patina_remote.probes import (
     ALIKE,
@@ -20,7 +26,7 @@ from patina_remote.probes import (
 from patina_remote.server import Server, configured
 
 if TYPE_CHECKING:
-    from patina_hooks.specs.vectors import Vectors
+    from patina_hooks.authoring import Vectors
     from patina_remote.connection import Connection
 
 

@@ -18,9 +18,7 @@ from ipaddress import ip_address
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
-from patina_hooks.config.settings import runtime_settings, user_file
-from patina_hooks.errors import ModelError, SettingsError
-from patina_hooks.models.probes import PROBE_TEXTS
+from patina_hooks.authoring import PROBE_TEXTS, ModelError, SettingsError, runtime_settings, user_file
 
 NAME: Final = "remote"
 _USUAL: Final[dict[str, str | int]] = {

@@ -14,7 +14,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from patina_hooks.errors import ModelError
+from patina_hooks.authoring import ModelError
 from patina_torch.packing import ATTENTION, register
 
 if TYPE_CHECKING:

@@ -10,16 +10,20 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from patina_hooks.config.settings import runtime_settings
-from patina_hooks.errors import ModelError, SettingsError, StateError
-from patina_hooks.models.encoding import processors
-from patina_hooks.system.files import make_private
-from patina_hooks.system.user_folders import cache_folder
+from patina_hooks.authoring import (
+    ModelError,
+    SettingsError,
+    StateError,
+    cache_folder,
+    make_private,
+    processors,
+    runtime_settings,
+)
 
 if TYPE_CHECKING:
     import torch
 
-    from patina_hooks.specs.models import ModelSpec
+    from patina_hooks import ModelSpec
 
 _USUAL: Final[dict[str, str | int]] = {"device": "auto", "dtype": "float32", "threads": 0}
 _DTYPES: Final = ("float32", "bfloat16", "float16")

@@ -11,9 +11,7 @@ import sys
 from contextlib import suppress
 from typing import Final
 
-from patina_hooks.errors import StateError
-from patina_hooks.system.files import make_private
-from patina_hooks.system.user_folders import cache_folder
+from patina_hooks.authoring import StateError, cache_folder, make_private
 
 _VARIABLE: Final = "TORCHINDUCTOR_CACHE_DIR"
 

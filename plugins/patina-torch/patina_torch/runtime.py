@@ -7,9 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from patina_hooks.errors import ModelError
-from patina_hooks.models.tokenizer import TextTokenizer, open_tokenizer
-from patina_hooks.specs.models import ModelFiles, ModelSpec, Tokens
+from patina_hooks import ModelSpec, Tokens
+from patina_hooks.authoring import ModelError, ModelFiles, TextTokenizer, open_tokenizer
 from patina_torch.checkpoint import open_network, positions
 from patina_torch.device import chosen_place
 from patina_torch.packing import Packed, pack
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from transformers import PreTrainedModel
 
-    from patina_hooks.specs.vectors import Vectors
+    from patina_hooks.authoring import Vectors
 
 _ROLES: Final = ("model", "config", "tokenizer")
 _LAST: Final = -1

@@ -10,17 +10,24 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING
 
-from patina_hooks.specs.training import Trained, TrainingTask, Watch
-from patina_hooks.training.trainers import mlp, residual
-from patina_hooks.training.trainers.layers import Tensors
-from patina_hooks.training.trainers.mlp import TripletObjective, Triplets
-from patina_hooks.training.trainers.residual import Contrast, ContrastObjective
+from patina_hooks.authoring import (
+    Contrast,
+    ContrastObjective,
+    Tensors,
+    Trained,
+    TrainingTask,
+    TripletObjective,
+    Triplets,
+    Watch,
+    mlp,
+    residual,
+)
 from patina_torch.device import chosen_place
 
 if TYPE_CHECKING:
     import torch
 
-    from patina_hooks.specs.vectors import Vectors
+    from patina_hooks.authoring import Vectors
 
     Leaves = Mapping[str, torch.Tensor]
 

@@ -27,15 +27,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from patina_hooks.search.index.exact import Found, ranked, scan, score
-from patina_hooks.search.index.segments import Piece, SegmentedIndex
+from patina_hooks.authoring import Found, Piece, SegmentedIndex, ranked, scan, score
 from patina_usearch.library import Index
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from patina_hooks.search.index.segments import Rows
-    from patina_hooks.specs.vectors import Keys, Vectors
+    from patina_hooks.authoring import Keys, Rows, Vectors
 
     Codes = NDArray[np.int8]
 
