@@ -2,7 +2,7 @@
 
 A commit belongs to a session by ancestry, `start..end` of the tags. Only a session without a usable pair of
 tags claims commits by time, and only such as no session holds by ancestry; that is asked when it is read
-(`SESSION_OF_COMMIT`), since it depends on all sessions at once.
+(`patina_hooks.store.corpus.sessions.SESSION_OF_COMMIT`), since it depends on all sessions at once.
 """
 
 from __future__ import annotations
@@ -57,17 +57,6 @@ def commits_of(connection: sqlite3.Connection, session_id: str) -> list[str]:
         (session_id,),
     )
     return [row[0] for row in rows]
-
-
-SESSION_OF_COMMIT = """coalesce(
- (SELECT max(sc.session) FROM session_commit sc WHERE sc.commit_id = c.id),
- (SELECT max(t.id) FROM session t
-  WHERE NOT t.ranged AND t.started <= c.committed AND c.committed <= t.ended
-   AND t.started >= c.committed - (SELECT max(l.ended - l.started) FROM session l WHERE NOT l.ranged)))"""
-"""SQL for the innermost session that holds the row `c` of `commits`: by ancestry, else by time.
-
-That no session began longer ago than the longest one lasted leaves few of them to look at.
-"""
 
 
 def _read(connection: sqlite3.Connection, session_id: str) -> Session | None:

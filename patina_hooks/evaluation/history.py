@@ -13,7 +13,7 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Final
 
-from patina_hooks.corpus.timeline import SESSION_OF_COMMIT
+from patina_hooks.store.corpus.sessions import SESSION_OF_COMMIT
 from patina_hooks.store.facts import events_hash
 from patina_hooks.text.session_ids import ID_FORMAT
 

@@ -15,11 +15,11 @@ from heapq import merge
 from typing import Final
 
 from patina_hooks.corpus.observations import text_key
-from patina_hooks.corpus.timeline import SESSION_OF_COMMIT
 from patina_hooks.pairs.sides import path_text
 from patina_hooks.pairs.totals import read_totals
 from patina_hooks.pairs.update import said_evidence
 from patina_hooks.specs.plugins import PairUnitKind
+from patina_hooks.store.corpus.sessions import SESSION_OF_COMMIT
 
 
 @dataclass(frozen=True, slots=True)

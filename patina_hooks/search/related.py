@@ -8,9 +8,9 @@ import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
 
-from patina_hooks.corpus.timeline import SESSION_OF_COMMIT
 from patina_hooks.errors import UsageError
 from patina_hooks.search.filters.paths import near_paths, recorded_path
+from patina_hooks.store.corpus.sessions import SESSION_OF_COMMIT
 
 _MOST_PATHS = 50
 _MOST_COMMITS = 2_000

@@ -15,13 +15,13 @@ from heapq import nsmallest
 from itertools import islice
 from typing import NamedTuple
 
-from patina_hooks.corpus.timeline import SESSION_OF_COMMIT
 from patina_hooks.search.duplicates import Duplicates, Saying, group_duplicates, read_sayings
 from patina_hooks.search.filters.filters import Allowed
 from patina_hooks.search.fusion import WEIGHTS, fuse
 from patina_hooks.search.lexical import Words, terms_of
 from patina_hooks.search.query import Hit, Query
 from patina_hooks.search.remarks.closeness import LOOKED_AT, Closeness, coverage
+from patina_hooks.store.corpus.sessions import SESSION_OF_COMMIT
 
 Nearest = Callable[[int, "frozenset[bytes] | None"], "list[tuple[bytes, float]]"]
 """(limit, allowed text keys or None for all) -> (text key, inner product), best first."""

@@ -10,9 +10,10 @@ import pytest
 from support.memory import Memory
 
 from patina_hooks import ExtractorSpec, hookimpl
-from patina_hooks.corpus.timeline import SESSION_OF_COMMIT, load_session
+from patina_hooks.corpus.timeline import load_session
 from patina_hooks.plugins.manager import Plugins
 from patina_hooks.specs.values import Document, Extraction, Session
+from patina_hooks.store.corpus.sessions import SESSION_OF_COMMIT
 
 OUTER, INNER = "20251101-090000", "20251101-100000"
 

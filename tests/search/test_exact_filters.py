@@ -14,11 +14,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.memory import Memory
 
-from patina_hooks.corpus.timeline import SESSION_OF_COMMIT
 from patina_hooks.search.filters import filters
 from patina_hooks.search.filters.filters import Filters
 from patina_hooks.search.lexical import Words
 from patina_hooks.search.query import Query
+from patina_hooks.store.corpus.sessions import SESSION_OF_COMMIT
 
 TAGGED, UNTAGGED, LATER = "20231114-230000", "20231115-010000", "20231115-090000"
 BEGUN = 1_700_000_000

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from patina_hooks.corpus.timeline import SESSION_OF_COMMIT
+from patina_hooks.store.corpus.sessions import SESSION_OF_COMMIT
 
 if TYPE_CHECKING:
     from patina_hooks.search.query import Query

@@ -1,0 +1,1 @@
+"""Queries on commits, documents, observations and sessions."""
