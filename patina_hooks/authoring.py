@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from patina_hooks.plugins.installation import install_command
     from patina_hooks.plugins.manager import Plugins
     from patina_hooks.search.index.exact import Found, ranked, scan, score
-    from patina_hooks.search.index.segments import Piece, Rows, SegmentedIndex
+    from patina_hooks.search.index.segments import Piece, SegmentedIndex
     from patina_hooks.specs.models import ModelFiles
     from patina_hooks.specs.training import Trained, TrainingTask, Watch
-    from patina_hooks.specs.vectors import Keys, Vectors
+    from patina_hooks.specs.vectors import Keys, Rows, Vectors
     from patina_hooks.system.files import make_private, replace_file
     from patina_hooks.system.user_folders import cache_folder, data_folder
     from patina_hooks.text.display import clean_line
@@ -46,7 +46,7 @@ _HOME = {
     "Piece": "search.index.segments",
     "Plugins": "plugins.manager",
     "ProbeVectors": "models.probes",
-    "Rows": "search.index.segments",
+    "Rows": "specs.vectors",
     "SegmentedIndex": "search.index.segments",
     "SettingsError": "errors",
     "StateError": "errors",

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     Vectors = NDArray[np.float32]
     Keys = NDArray[np.void]
+    Rows = NDArray[np.intp]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +62,11 @@ class VectorIndex(Protocol):
 
 
 def __getattr__(name: str) -> object:
-    """Open the types of arrays at run time: numpy is imported by those that ask for them."""
-    if name not in ("Vectors", "Keys"):
+    """Open a type of arrays at run time: numpy is imported only then."""
+    scalar = {"Vectors": "float32", "Keys": "void", "Rows": "intp"}.get(name)
+    if scalar is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     import numpy as np
     from numpy.typing import NDArray
 
-    return NDArray[np.float32] if name == "Vectors" else NDArray[np.void]
+    return NDArray[getattr(np, scalar)]  # type: ignore[misc]

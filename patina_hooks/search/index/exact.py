@@ -12,8 +12,7 @@ from patina_hooks.search.index.segments import Piece, SegmentedIndex
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from patina_hooks.search.index.segments import Rows
-    from patina_hooks.specs.vectors import Vectors
+    from patina_hooks.specs.vectors import Rows, Vectors
 
     Scores = NDArray[np.float32]
 

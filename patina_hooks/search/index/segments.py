@@ -37,12 +37,8 @@ if sys.platform != "win32":
     from mmap import MADV_DONTNEED
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from patina_hooks.search.index.manifest import Mask
-    from patina_hooks.specs.vectors import Keys, Vectors
-
-    Rows = NDArray[np.intp]
+    from patina_hooks.specs.vectors import Keys, Rows, Vectors
 
 
 def _sorted_keys(keys: Collection[bytes]) -> Keys:
