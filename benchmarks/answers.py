@@ -77,19 +77,19 @@ def _is_far(patina: Patina, question: str, hidden: frozenset[bytes]) -> bool:
         test, (), f"SELECT o.id FROM observation o WHERE o.live AND {test}", (),
         "SELECT 1 FROM observation", (), of_observation=True,
     )  # fmt: skip
-    with patina._reading() as log:
+    with patina._engine.reading() as log:
         space = active_space(log)
         assert space  # the workshop's history is embedded
         connection = log.connection
         connection.execute("CREATE TEMP TABLE IF NOT EXISTS hidden (key BLOB PRIMARY KEY)")
         connection.execute("DELETE FROM temp.hidden")
         connection.executemany("INSERT INTO temp.hidden VALUES (?)", [(key,) for key in hidden])
-        vector = patina._encoder(space).encode([question], role="query").vectors[0]
-        search = patina._open_index(log, space)
+        vector = patina._engine.models.checked(space).encode([question], role="query").vectors[0]
+        search = patina._engine._open_index(log, space)
         _, closeness = scry(
             connection,
             Query(question),
             Allowed(connection, [shown]),
             lambda limit, texts: search(vector, limit, texts),
         )
-        return closeness.is_close(patina._random_similarity(log, space)) is False
+        return closeness.is_close(patina._engine._random_similarity(log, space)) is False

@@ -125,7 +125,10 @@ def _sync_after(
         change(patina.repository.root, next(numbers))
         return cpu_milliseconds(
             lambda: synchronise(
-                patina.repository, quick=True, plugins=patina.plugins, open_model=patina._encoder
+                patina.repository,
+                quick=True,
+                plugins=patina.plugins,
+                open_model=patina._engine.models.checked,
             )
         )
 

@@ -7,20 +7,18 @@ with patina_hooks.open(".") as patina:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import replace
-from functools import cache, cached_property
+from functools import cached_property
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from patina_hooks.config.configuration import configuration, user_redaction
+from patina_hooks.config.configuration import configuration
 from patina_hooks.errors import (
-    IndexDamaged,
     LockHeld,
     PatinaError,
-    PluginError,
     SettingsError,
     StateError,
     UsageError,
@@ -29,35 +27,27 @@ from patina_hooks.git import spool
 from patina_hooks.git.lock import SYNC_LOCK, SyncLock
 from patina_hooks.git.repository import Repository
 from patina_hooks.plugins.manager import Plugins
-from patina_hooks.search.index.probing import check_encoder
-from patina_hooks.search.index.spaces import VectorSpace, active_space, projected_space, requested_space
-from patina_hooks.search.opening import Opening, open_model
-from patina_hooks.search.query import Hits, Mode, Query
-from patina_hooks.search.scry import Units, scry
-from patina_hooks.search.tuned import weights_for
-from patina_hooks.store.log import LOG_FILE, Event, Log
+from patina_hooks.search.engine import SearchEngine
+from patina_hooks.search.index.spaces import VectorSpace, projected_space, requested_space
+from patina_hooks.search.opening import Opening
+from patina_hooks.search.query import Hits, Mode
+from patina_hooks.store.log import Event, Log
 from patina_hooks.system.files import make_private
 from patina_hooks.text.session_ids import SESSIONS_FOLDER
 from patina_hooks.upkeep.hook_delivery import deliver_events
 from patina_hooks.upkeep.sync import TURN_SECONDS, Progress, SyncReport, synchronise
 
 if TYPE_CHECKING:
-    from concurrent.futures import ThreadPoolExecutor
     from datetime import datetime
 
-    from patina_hooks.models.encoding import Encoder
     from patina_hooks.pairs.stored import ShownPair
-    from patina_hooks.search.filters.filters import Allowed, Filters
     from patina_hooks.search.related import Related
     from patina_hooks.sessions import Started
     from patina_hooks.specs.plugins import Fault
-    from patina_hooks.specs.vectors import Vectors
     from patina_hooks.store.facts import CorpusFacts
     from patina_hooks.upkeep.events import EventQueue
     from patina_hooks.upkeep.gc import AbsentResults, Freed
     from patina_hooks.upkeep.status import Status
-
-    Near = Callable[[Vectors, int, frozenset[bytes] | None], list[tuple[bytes, float]]]
 
 
 class Patina:
@@ -72,17 +62,8 @@ class Patina:
         """opening: the answering model, which somebody has begun to open, and the plugins it is from."""
         self.repository = repository
         self._given = plugins or (opening.plugins if opening else None)
-        self._opening = opening
-        self._encoders: dict[object, Encoder] = {}  # by `VectorSpace.opened_by`
-        self._failed: dict[object, PluginError | IndexDamaged] = {}  # by the same, or by space
-        self._checked: set[VectorSpace] = set()
-        self._index: tuple[VectorSpace, int, Near] | None = None
-        self._random: tuple[VectorSpace, str, float | None] | None = None
-        self._log: tuple[int, Log] | None = None
-        self._units = Units()
-        self._filters: Filters | None = None
-        self._facts: tuple[int, CorpusFacts] | None = None
-        self._aside: ThreadPoolExecutor | None = None
+        self._engine = SearchEngine(self, opening)
+        self._facts: tuple[Log, int, CorpusFacts] | None = None  # of one connection
         self._undelivered: list[EventQueue] = []
 
     def __enter__(self) -> Patina:
@@ -93,17 +74,8 @@ class Patina:
 
     def close(self) -> None:
         """Let go of model, index and log; the object may be used again."""
-        if self._aside:
-            self._aside.shutdown()
-            self._aside = None
-        self._close_log()
-        if self._opening:
-            self._opening.wait()
-            self._opening = None
-        self._encoders.clear()
-        self._failed.clear()
-        self._checked.clear()
-        self._index = None
+        self._engine.close()
+        self._facts = None
 
     @cached_property
     def plugins(self) -> Plugins:
@@ -130,8 +102,9 @@ class Patina:
         A model that could not be opened is tried again.
         Raises `StateError` where the state folder cannot be written.
         """
-        self._close_log()  # a damaged one is moved away
-        self._failed.clear()
+        self._engine.close_log()  # a damaged one is moved away
+        self._facts = None
+        self._engine.models.forget_failures()
         make_private(self.repository.state)
         self._copy_sessions()
         report = self._turn(full, quick, most, wait, progress, deliver)
@@ -180,7 +153,7 @@ class Patina:
         try:
             report = synchronise(
                 self.repository, full=full, quick=quick, most=most, seconds=TURN_SECONDS, wait=wait,
-                plugins=self.plugins, open_model=self._open, progress=progress,
+                plugins=self.plugins, open_model=self._engine.models.open, progress=progress,
                 deliver=None if deliver else self._keep_events,
             )  # fmt: skip
         except LockHeld:
@@ -231,45 +204,10 @@ class Patina:
         is told why (mode "vector" raises instead). Raises `UsageError` for an argument that can mean nothing
         here (an unknown kind, session, ref or mode, a path outside), `StateError` before the first sync.
         """
-        from patina_hooks.search.filters.arguments import checked_query
-
-        query = checked_query(
-            self.repository.root, text, limit=limit, mode=mode, kinds=kinds, session=session, since=since,
-            until=until, ref=ref, path=path,
+        return self._engine.search(
+            text, limit=limit, mode=mode, kinds=kinds, session=session, since=since, until=until, ref=ref,
+            path=path, on_fault=on_fault,
         )  # fmt: skip
-        question = user_redaction().remove(query.text)
-        if not question and query.text:
-            return Hits(reason="the question holds nothing but secrets")
-        query = replace(query, text=question)
-        hits = self._answer(query, on_fault)
-        hits.reason = self._reason(query, hits)
-        return hits
-
-    def _answer(self, query: Query, on_fault: Callable[[str], None] | None = None) -> Hits:
-        """Answer by words and vectors, or by words where vectors cannot be had. Raises as `search` does."""
-        try:
-            try:
-                return self._found(query)
-            except IndexDamaged:
-                # Since our view of the log, a sync may have merged files, or have had another index answer.
-                self._index = None
-                return self._found(query)
-        except (PluginError, IndexDamaged) as error:
-            if query.mode == "vector" or (self.plugins.is_strict and isinstance(error, PluginError)):
-                raise
-            if on_fault:
-                on_fault(f"answering by words alone: {error}")
-            return self._found(replace(query, mode="lexical"))
-
-    def _reason(self, query: Query, hits: Hits) -> str:
-        """Return why there is no hit, or what of the question was not looked up."""
-        from patina_hooks.search.remarks.no_hits import IndexedTexts, explain_no_hits, remark_on
-
-        if hits:
-            return remark_on(query.text)
-        with self._reading() as log:
-            texts = IndexedTexts.read(log.connection, query)
-        return explain_no_hits(query, texts, lambda other: len(self._answer(other)))
 
     def related(self, path: str | PathLike[str], *, limit: int = 10) -> Related:
         """What changed together with a file, and which sessions touched it; at most `limit` of each.
@@ -280,7 +218,7 @@ class Patina:
         from patina_hooks.search.filters.arguments import checked_limit, from_root
         from patina_hooks.search.related import related
 
-        with self._reading() as log:
+        with self._engine.reading() as log:
             root = self.repository.root
             return related(log.connection, root, from_root(root, path), checked_limit(limit))
 
@@ -289,13 +227,13 @@ class Patina:
         # What plans and reports need is no question's business.
         from patina_hooks.upkeep.status import status_of
 
-        with self._reading() as log:
+        with self._engine.reading() as log:
             return status_of(log, self.repository, self.plugins, self._facts_of(log))
 
     def has_head(self) -> bool:
         """Whether the commit that is checked out here is recorded; True while there is none."""
         head = self.repository.head()
-        with self._reading() as log:
+        with self._engine.reading() as log:
             ask = "SELECT 1 FROM commits WHERE oid = ?"
             return head is None or log.connection.execute(ask, (head,)).fetchone() is not None
 
@@ -314,7 +252,7 @@ class Patina:
         """
         from patina_hooks.search.filters.arguments import checked_limit, checked_text
 
-        with self._reading() as log:
+        with self._engine.reading() as log:
             return log.events(checked_limit(limit), checked_text("kind", kind) if kind else None)
 
     def pairs(self, *, kind: str | None = None, limit: int = 10) -> list[ShownPair]:
@@ -326,7 +264,7 @@ class Patina:
         from patina_hooks.pairs.stored import pair_kinds, shown_pairs
         from patina_hooks.search.filters.arguments import checked_limit
 
-        with self._reading() as log:
+        with self._engine.reading() as log:
             known = {spec.name for spec in self.plugins.pair_generators()} | pair_kinds(log.connection).keys()
             if kind is not None and kind not in known:
                 hint = f"one of {', '.join(sorted(known))}"
@@ -353,7 +291,7 @@ class Patina:
         if absent.providers:
             synchronise(
                 self.repository, quick=True, keep_absent=False, most=0, wait=60, plugins=self.plugins,
-                open_model=self._open,
+                open_model=self._engine.models.open,
             )  # fmt: skip
         return absent
 
@@ -382,147 +320,14 @@ class Patina:
         wanted = requested_space(self.plugins, said.recipe, self.repository.state)
         return projected_space(wanted, self.plugins, said.recipe, self.repository.state)[0]
 
-    def _found(self, query: Query) -> Hits:
-        """The hits, by one view of the log. Raises as `_ask` does."""
-        with self._reading() as log:
-            only = self._filters_of(log).allowed(self.repository, query, log.fact("folder"))
-            if query.mode == "lexical":
-                return Hits(scry(log.connection, query, only, None, units=self._units)[0])
-            return self._ask(log, query, only)
-
     def _facts_of(self, log: Log) -> CorpusFacts:
         """Return the facts about all that is recorded, read once until the log changes."""
         from patina_hooks.store.facts import CorpusFacts
 
         version = int(log.connection.execute("PRAGMA data_version").fetchone()[0])
-        if self._facts is None or self._facts[0] != version:
-            self._facts = (version, CorpusFacts.read(log.connection))
-        return self._facts[1]
-
-    def _filters_of(self, log: Log) -> Filters:
-        from patina_hooks.search.filters.filters import Filters
-
-        self._filters = self._filters or Filters(log.connection)
-        return self._filters
-
-    def _ask(self, log: Log, query: Query, only: Allowed) -> Hits:
-        """Words and vectors together. Raises `IndexDamaged` or `PluginError` where vectors cannot be had."""
-        space = active_space(log)
-        if space is None:
-            raise IndexDamaged("no vectors are here yet", hint="patina sync")
-        encode = self._encoding(space, query)
-
-        def nearest(limit: int, texts: frozenset[bytes] | None) -> list[tuple[bytes, float]]:
-            search = self._open_index(log, space)
-            return search(encode(), limit, texts)
-
-        weights = weights_for(self.repository.state, space)
-        hits, closeness = scry(log.connection, query, only, nearest, weights, self._units)
-        return Hits(hits, closeness.is_close(self._random_similarity(log, space)) if hits else None)
-
-    def _random_similarity(self, log: Log, space: VectorSpace) -> float | None:
-        """What two random texts have, which is sampled once for as long as the index stays as it is."""
-        from patina_hooks.search.remarks.closeness import random_similarity
-
-        generation = log.fact("generation", "0")
-        if self._random is None or self._random[:2] != (space, generation):
-            value = random_similarity(log.connection, self.repository.state, space, self.plugins)
-            self._random = (space, generation, value)
-        return self._random[2]
-
-    def _encoding(self, space: VectorSpace, query: Query) -> Callable[[], Vectors]:
-        """Gives the question's vector when it is needed: words are asked meanwhile.
-
-        A model that is open reads the question in a thread beside; one that is not is opened in this thread,
-        since that imports.
-        """
-
-        def encode() -> Vectors:
-            vector: Vectors = self._encoder(space).encode([query.text], role="query").vectors[0]
-            return vector
-
-        if space not in self._checked or query.mode != "hybrid":
-            return cache(encode)
-        # 4 ms to import: a cold question does without.
-        from concurrent.futures import ThreadPoolExecutor
-
-        self._aside = self._aside or ThreadPoolExecutor(1)
-        return self._aside.submit(encode).result
-
-    def _open_index(self, log: Log, space: VectorSpace) -> Near:
-        """The search of the index as the last sync left it, for a model's own vector [d]; it stays open from
-        one question to the next."""
-        generation = log.number("generation") or 0
-        if self._index is None or self._index[:2] != (space, generation):
-            index = space.open(self.plugins, self.repository.state)
-            if index.stats().generation < generation:
-                raise IndexDamaged("the vectors are older than the log, or gone", hint="patina sync")
-            project = space.open_projection(self.plugins, self.repository.state)
-
-            def search(query: Vectors, most: int, only: frozenset[bytes] | None) -> list[tuple[bytes, float]]:
-                return index.search(project(query[None])[0] if project else query, most, only)
-
-            self._index = (space, generation, search)
-        return self._index[2]
-
-    def _encoder(self, space: VectorSpace) -> Encoder:
-        """The model of a space, which gives the vectors that the space holds. Raises as `open_space`."""
-        if space in self._failed:
-            raise self._failed[space]
-        encoder = self._open(space)
-        if space not in self._checked:
-            try:
-                check_encoder(self.repository.state, space, encoder)
-            except (PluginError, IndexDamaged) as error:
-                self._failed[space] = error
-                raise
-            self._checked.add(space)
-        return encoder
-
-    def _open(self, space: VectorSpace) -> Encoder:
-        """A model that cannot be opened may take long to say so (a server that stalls): once is enough."""
-        key = space.opened_by
-        if key in self._failed:
-            raise self._failed[key]
-        if key not in self._encoders:
-            try:
-                early = self._opening.encoder(space) if self._opening else None
-                self._encoders[key] = early or open_model(self.plugins, space)
-            except PluginError as error:
-                self._failed[key] = error
-                raise
-        return self._encoders[key]
-
-    @contextmanager
-    def _reading(self) -> Iterator[Log]:
-        """One consistent view of the log, which stays open from one question to the next."""
-        path = self.repository.state / LOG_FILE
-        inode = path.stat().st_ino if path.is_file() else 0
-        if self._log is None or self._log[0] != inode:
-            self._close_log()
-            self._log = (inode, Log(self.repository.state, create=False))
-        log = self._log[1]
-        try:
-            with log.reading():
-                yield log
-        except Exception as error:
-            try:
-                log.explain(error)
-            except PatinaError:
-                self._forget_log()
-                log.close()
-                raise
-            raise
-
-    def _close_log(self) -> None:
-        if self._log is not None:
-            self._log[1].close()
-            self._forget_log()
-
-    def _forget_log(self) -> None:
-        """Let go of what belongs to one connection."""
-        self._log = self._filters = self._facts = None
-        self._units = Units()
+        if self._facts is None or self._facts[0] is not log or self._facts[1] != version:
+            self._facts = (log, version, CorpusFacts.read(log.connection))
+        return self._facts[2]
 
 
 def _going_on(progress: Progress | None, before: int) -> Progress | None:

@@ -168,8 +168,8 @@ def test_a_model_that_is_being_opened_is_waited_for_and_used(memory: Memory) -> 
     opening = Opening(memory.root)
     with patina_hooks.Patina(memory.repository, opening=opening) as patina:
         assert len(patina.search("marmots")) == 1
-        (space,) = patina._checked
-        assert list(patina._encoders.values()) == [opening.encoder(space)]
+        (space,) = patina._engine.models._checked
+        assert list(patina._engine.models._encoders.values()) == [opening.encoder(space)]
 
 
 @pytest.mark.parametrize("early", [True, False])

@@ -299,7 +299,7 @@ def _answers(repository: Repository) -> dict[str, tuple[tuple[object, ...], ...]
 def memory_of(repository: Repository, providers: Plugins | None = None) -> Patina:
     """The Python API on a repository; the model stays open from one test to the next."""
     patina = Patina(repository, providers or plugins())
-    patina._encoders = _Opened()
+    patina._engine.models._encoders = _Opened()
     return patina
 
 

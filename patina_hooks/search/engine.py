@@ -1,0 +1,225 @@
+"""One engine answers for the command line, Python and evaluation: words, vectors and what plugins add.
+
+An engine keeps model, index and log open from one question to the next. What a question does not need is
+imported by the method that does: a cold one waits for every import.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import cache
+from os import PathLike
+from typing import TYPE_CHECKING
+
+from patina_hooks.config.configuration import user_redaction
+from patina_hooks.errors import IndexDamaged, PatinaError, PluginError
+from patina_hooks.search.index.spaces import VectorSpace, active_space
+from patina_hooks.search.open_models import OpenModels
+from patina_hooks.search.opening import Opening
+from patina_hooks.search.query import Hits, Mode, Query
+from patina_hooks.search.scry import Units, scry
+from patina_hooks.search.tuned import weights_for
+from patina_hooks.store.log import LOG_FILE, Log
+
+if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
+
+    from patina_hooks.search.filters.filters import Allowed, Filters
+    from patina_hooks.specs.vectors import Vectors
+    from patina_hooks.store.memory import Memory
+
+    Near = Callable[[Vectors, int, frozenset[bytes] | None], list[tuple[bytes, float]]]
+
+
+class SearchEngine:
+    """Answers questions of one memory, for any thread, but not for several at once."""
+
+    def __init__(self, memory: Memory, opening: Opening | None = None) -> None:
+        """opening: the answering model, which a command has begun to open."""
+        self.models = OpenModels(memory, opening)
+        self._memory = memory
+        self._index: tuple[VectorSpace, int, Near] | None = None
+        self._random: tuple[VectorSpace, str, float | None] | None = None
+        self._log: tuple[int, Log] | None = None
+        self._units = Units()
+        self._filters: Filters | None = None
+        self._thread: ThreadPoolExecutor | None = None
+
+    def close(self) -> None:
+        """Let go of model, index and log; the object may be used again."""
+        if self._thread:
+            self._thread.shutdown()
+            self._thread = None
+        self.close_log()
+        self.models.close()
+        self._index = None
+
+    def search(
+        self,
+        text: str,
+        *,
+        limit: int = 10,
+        mode: Mode = "hybrid",
+        kinds: str | Iterable[str] = (),
+        session: str | None = None,
+        since: float | None = None,
+        until: float | None = None,
+        ref: str | None = None,
+        path: str | PathLike[str] | None = None,
+        on_fault: Callable[[str], None] | None = None,
+    ) -> Hits:
+        """Answer a question; see `patina_hooks.Patina.search`."""
+        from patina_hooks.search.filters.arguments import checked_query
+
+        query = checked_query(
+            self._memory.repository.root, text, limit=limit, mode=mode, kinds=kinds, session=session,
+            since=since, until=until, ref=ref, path=path,
+        )  # fmt: skip
+        question = user_redaction().remove(query.text)
+        if not question and query.text:
+            return Hits(reason="the question holds nothing but secrets")
+        query = replace(query, text=question)
+        hits = self._answer(query, on_fault)
+        hits.reason = self._reason(query, hits)
+        return hits
+
+    @contextmanager
+    def reading(self) -> Iterator[Log]:
+        """Give one consistent view of the log, which stays open from one question to the next."""
+        path = self._memory.repository.state / LOG_FILE
+        inode = path.stat().st_ino if path.is_file() else 0
+        if self._log is None or self._log[0] != inode:
+            self.close_log()
+            self._log = (inode, Log(self._memory.repository.state, create=False))
+        log = self._log[1]
+        try:
+            with log.reading():
+                yield log
+        except Exception as error:
+            try:
+                log.explain(error)
+            except PatinaError:
+                self._forget_log()
+                log.close()
+                raise
+            raise
+
+    def close_log(self) -> None:
+        """Close the log; the next question opens it again."""
+        if self._log is not None:
+            self._log[1].close()
+            self._forget_log()
+
+    def _forget_log(self) -> None:
+        """Let go of what belongs to one connection."""
+        self._log = self._filters = None
+        self._units = Units()
+
+    # --- one question ---------------------------------------------------------------------------
+
+    def _answer(self, query: Query, on_fault: Callable[[str], None] | None = None) -> Hits:
+        """Answer by words and vectors, or by words where vectors cannot be had. Raises as `search` does."""
+        try:
+            try:
+                return self._hits(query)
+            except IndexDamaged:
+                # Since our view of the log, a sync may have merged files, or have had another index answer.
+                self._index = None
+                return self._hits(query)
+        except (PluginError, IndexDamaged) as error:
+            if query.mode == "vector" or (self._memory.plugins.is_strict and isinstance(error, PluginError)):
+                raise
+            if on_fault:
+                on_fault(f"answering by words alone: {error}")
+            return self._hits(replace(query, mode="lexical"))
+
+    def _reason(self, query: Query, hits: Hits) -> str:
+        """Return why there is no hit, or what of the question was not looked up."""
+        from patina_hooks.search.remarks.no_hits import IndexedTexts, explain_no_hits, remark_on
+
+        if hits:
+            return remark_on(query.text)
+        with self.reading() as log:
+            texts = IndexedTexts.read(log.connection, query)
+        return explain_no_hits(query, texts, lambda other: len(self._answer(other)))
+
+    def _hits(self, query: Query) -> Hits:
+        """Return the hits, by one view of the log. Raises as `_hits_by_vectors` does."""
+        with self.reading() as log:
+            only = self._filters_of(log).allowed(self._memory.repository, query, log.fact("folder"))
+            if query.mode == "lexical":
+                return Hits(scry(log.connection, query, only, None, units=self._units)[0])
+            return self._hits_by_vectors(log, query, only)
+
+    def _filters_of(self, log: Log) -> Filters:
+        from patina_hooks.search.filters.filters import Filters
+
+        self._filters = self._filters or Filters(log.connection)
+        return self._filters
+
+    def _hits_by_vectors(self, log: Log, query: Query, only: Allowed) -> Hits:
+        """Answer by vectors, with words or without.
+
+        Raises:
+            IndexDamaged: there are no vectors, or they cannot be used.
+            PluginError: model or index cannot be opened.
+        """
+        space = active_space(log)
+        if space is None:
+            raise IndexDamaged("no vectors are here yet", hint="patina sync")
+        encode = self._encoding(space, query)
+
+        def nearest(limit: int, texts: frozenset[bytes] | None) -> list[tuple[bytes, float]]:
+            search = self._open_index(log, space)
+            return search(encode(), limit, texts)
+
+        weights = weights_for(self._memory.repository.state, space)
+        hits, closeness = scry(log.connection, query, only, nearest, weights, self._units)
+        return Hits(hits, closeness.is_close(self._random_similarity(log, space)) if hits else None)
+
+    def _random_similarity(self, log: Log, space: VectorSpace) -> float | None:
+        """Return what two random texts have, sampled once for as long as the index stays as it is."""
+        from patina_hooks.search.remarks.closeness import random_similarity
+
+        generation = log.fact("generation", "0")
+        if self._random is None or self._random[:2] != (space, generation):
+            state, plugins = self._memory.repository.state, self._memory.plugins
+            self._random = (space, generation, random_similarity(log.connection, state, space, plugins))
+        return self._random[2]
+
+    def _encoding(self, space: VectorSpace, query: Query) -> Callable[[], Vectors]:
+        """Return what gives the question's vector when it is needed: words are looked up meanwhile.
+
+        A model that is open reads the question in another thread; one that is not is opened in this thread,
+        since that imports.
+        """
+
+        def encode() -> Vectors:
+            vector: Vectors = self.models.checked(space).encode([query.text], role="query").vectors[0]
+            return vector
+
+        if not self.models.is_checked(space) or query.mode != "hybrid":
+            return cache(encode)
+        # 4 ms to import: a cold question does without.
+        from concurrent.futures import ThreadPoolExecutor
+
+        self._thread = self._thread or ThreadPoolExecutor(1)
+        return self._thread.submit(encode).result
+
+    def _open_index(self, log: Log, space: VectorSpace) -> Near:
+        """Return the search of the index as the last sync left it, for a model's own vector [d]."""
+        plugins, state = self._memory.plugins, self._memory.repository.state
+        generation = log.number("generation") or 0
+        if self._index is None or self._index[:2] != (space, generation):
+            index = space.open(plugins, state)
+            if index.stats().generation < generation:
+                raise IndexDamaged("the vectors are older than the log, or gone", hint="patina sync")
+            project = space.open_projection(plugins, state)
+
+            def search(query: Vectors, most: int, only: frozenset[bytes] | None) -> list[tuple[bytes, float]]:
+                return index.search(project(query[None])[0] if project else query, most, only)
+
+            self._index = (space, generation, search)
+        return self._index[2]
