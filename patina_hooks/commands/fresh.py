@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ import click
 
 from patina_hooks.commands.progress import show_progress
 from patina_hooks.errors import GitError, StateError
+from patina_hooks.git.hook_script import renew_script
 from patina_hooks.text.display import clean
 
 if TYPE_CHECKING:
@@ -53,6 +55,7 @@ def freshen(patina: Patina, show: Progress | None = None) -> None:
     """
     if not patina.repository.state.is_dir():
         raise StateError("this repository has no memory yet", hint="patina init")
+    renew_script(patina.repository.state, sys.executable)
     # Event hooks may take their time: they are called when the answer is printed.
     click.get_current_context().find_root().call_on_close(patina.deliver_events)
     try:

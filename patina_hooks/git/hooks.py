@@ -26,11 +26,10 @@ from patina_hooks.errors import StateError
 from patina_hooks.git import hook_files, stub
 from patina_hooks.git.child import ChildGit
 from patina_hooks.git.hook_files import EVENTS, INSTALL, Hook, missing_line
+from patina_hooks.git.hook_script import recorded_interpreter, write_script
 from patina_hooks.git.repository import Repository
 from patina_hooks.git.work_tree_hooks import add_line, find_line, remove_lines, script_of
-from patina_hooks.system.files import make_private, read_regular, replace_file
 
-_SCRIPT_CAP = 64 * 1024
 _HUSKY = ".husky"
 
 
@@ -145,7 +144,7 @@ def _install(
     if config_hooks is None:
         config_hooks = has_config_hooks(repository.git.text("version"))
     try:
-        _write_script(repository.state, interpreter)
+        write_script(repository.state, interpreter)
         # One way at a time: a git that was updated since must not run every hook twice.
         if config_hooks:
             _move_to_config(repository, typed=typed)
@@ -155,23 +154,6 @@ def _install(
         return Installation(location.folder, tuple(_placed(location, typed)), interpreter)
     except OSError as error:
         raise _unwritable(error) from error
-
-
-# --- the script -----------------------------------------------------------------------------------
-
-
-def _write_script(state: Path, interpreter: str) -> None:
-    make_private(state)
-    path, content = state / stub.SCRIPT, stub.script(interpreter)
-    if not path.is_file() or path.read_bytes() != content:
-        replace_file(path, content)
-
-
-def recorded_interpreter(state: Path) -> str | None:
-    try:
-        return stub.interpreter_of(read_regular(state / stub.SCRIPT, _SCRIPT_CAP))
-    except (OSError, ValueError):  # ValueError: quotes that do not match
-        return None
 
 
 # --- hooks in the configuration -------------------------------------------------------------------

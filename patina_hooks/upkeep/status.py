@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from patina_hooks.config.configuration import configuration
 from patina_hooks.errors import PatinaError
 from patina_hooks.git.hook_files import INSTALL
-from patina_hooks.git.hooks import can_repair, recorded_interpreter, unsound_hooks
+from patina_hooks.git.hook_script import recorded_interpreter
+from patina_hooks.git.hooks import can_repair, unsound_hooks
 from patina_hooks.git.repository import Repository
 from patina_hooks.models.provenance import KeptProvider, kept_providers
 from patina_hooks.pairs.stored import PairKind, pair_kinds

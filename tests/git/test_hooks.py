@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import stat
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from patina_hooks.commands.setup.install import install_command, uninstall_comma
 from patina_hooks.errors import StateError
 from patina_hooks.git import stub
 from patina_hooks.git.hook_files import EVENTS
+from patina_hooks.git.hook_script import renew_script
 from patina_hooks.git.hooks import (
     Installation,
     has_config_hooks,
@@ -393,6 +395,32 @@ def test_the_interpreter_is_recorded_and_replaced(repository: Repository) -> Non
     assert inspect(repository).interpreter == "/opt/it's here/python"
     install(repository, "/other/python")
     assert inspect(repository).interpreter == "/other/python"
+
+
+def _make_older(repository: Repository) -> bytes:
+    """Write `hook.sh` as release 0.1.0 did: it starts a module that has moved since."""
+    install(repository)
+    path = repository.state / "hook.sh"
+    content = path.read_bytes()
+    path.write_bytes(content.replace(b"patina_hooks.upkeep.worker", b"patina_hooks.worker"))
+    return content
+
+
+@pytest.mark.parametrize("command", ["status", "sync"])
+def test_script_of_another_version_is_renewed_by_the_next_command(
+    sandbox: Sandbox, repository: Repository, command: str
+) -> None:
+    content = _make_older(repository)
+    sandbox.out("commit", "-q", "--allow-empty", "-m", "begin")
+    subprocess.run([sys.executable, "-m", "patina_hooks", command], cwd=repository.root, check=True)
+    assert (repository.state / "hook.sh").read_bytes() == content
+
+
+def test_script_is_left_alone_when_another_interpreter_wrote_it(repository: Repository) -> None:
+    _make_older(repository)
+    before = (repository.state / "hook.sh").read_bytes()
+    assert not renew_script(repository.state, "/other/python")
+    assert (repository.state / "hook.sh").read_bytes() == before
 
 
 @pytest.mark.parametrize("put_back", [install, repair])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import suppress
 
 import click
@@ -9,6 +10,7 @@ import click
 from patina_hooks.commands.fresh import opened, say_fault
 from patina_hooks.commands.progress import show_progress
 from patina_hooks.errors import StateError
+from patina_hooks.git.hook_script import renew_script
 from patina_hooks.git.hooks import repair
 from patina_hooks.git.repository import Repository
 from patina_hooks.text.display import count
@@ -29,6 +31,7 @@ def sync_command(full: bool) -> None:
 
 
 def _repair_hooks(repository: Repository) -> None:
+    renew_script(repository.state, sys.executable)
     with suppress(StateError):  # a folder that may not be written: `patina doctor` names it
         if repaired := repair(repository):
             click.echo(
