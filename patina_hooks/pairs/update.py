@@ -14,6 +14,7 @@ import sqlite3
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
+from typing import Final
 
 from patina_hooks.errors import PluginError
 from patina_hooks.pairs.totals import PairTotals
@@ -25,15 +26,38 @@ from patina_hooks.plugins.manager import Plugins
 from patina_hooks.specs.plugins import Fault, PairGeneratorSpec, PairUnitKind
 from patina_hooks.specs.values import Pair
 from patina_hooks.store.log import Log
+from patina_hooks.store.pairs.generators import (
+    StoredGenerator,
+    add_generators,
+    delete_generator,
+    lower_reached,
+    read_generators,
+    set_reached,
+    update_generator,
+)
+from patina_hooks.store.pairs.pairs import (
+    PairKey,
+    PairValue,
+    delete_generated_pairs,
+    read_pair_weights,
+    read_pairs,
+    replace_pairs,
+)
+from patina_hooks.store.pairs.scopes import (
+    PairScope,
+    delete_scope,
+    has_scope,
+    mark_read,
+    mark_stale,
+    read_fresh,
+    read_stale,
+)
 
 _CHUNK = 200
 _MOST_PAIRS = 20_000  # of one generator, of one unit
 _MOST_FAILED = 10_000
 _FAILED = "failed units"
-_UNIT_KINDS: tuple[PairUnitKind, ...] = ("commit", "module", "session")
-
-Key = tuple[int, str, int, int, int]
-"""A pair of a unit, as it is stored: generator, kind, anchor, positive, negative."""
+SCOPE_KINDS: Final[tuple[PairUnitKind, ...]] = ("commit", "module", "session")
 
 
 @dataclass(slots=True)
@@ -72,7 +96,7 @@ def update_pairs(
     before = log.parsed(_FAILED, "[]", _read_units)
     if retry and before:
         with log.writing() as connection:
-            connection.executemany("UPDATE unit SET stale = 1 WHERE id = ?", [(unit,) for unit in before])
+            mark_stale(connection, before)
             log.remember(_FAILED, "[]")
         before = set()
     _update(log, plugins, extracted, keep_absent=keep_absent)
@@ -92,20 +116,20 @@ def _read_units(stored: list[int]) -> set[int]:
 
 def _update(log: Log, plugins: Plugins, extracted: Extracted, *, keep_absent: bool) -> None:
     specs = {spec.name: spec for spec in plugins.pair_generators()}
-    known = _known(log.connection)
+    known = {row.name: row for row in read_generators(log.connection)}
     dropped = {name for name in known if name not in specs and not (keep_absent and _can_keep(name, specs))}
-    if not dropped and _is_settled(known, specs) and not _stale(log.connection):
+    if not dropped and _is_settled(known, specs) and not read_stale(log.connection, 1):
         return
     opened = _opened(specs.values(), plugins, extracted.counts)
     with log.writing() as connection:
         _settle(connection, known, {name: specs[name] for name in opened}, dropped)
-    rows = _known(log.connection).items()
+    rows = read_generators(log.connection)
     generators = [
-        _Generator(number, specs[name], opened[name], reached)
-        for name, (number, *_, reached) in rows
-        if name in opened
+        _Generator(row.id, specs[row.name], opened[row.name], row.reached)
+        for row in rows
+        if row.name in opened
     ]
-    absent = [(number, reads) for name, (number, _, reads, *_) in rows if name not in opened]
+    absent = [row for row in rows if row.name not in opened]
     _Update(log, generators, extracted, plugins, absent).run()
 
 
@@ -129,18 +153,12 @@ class _Generator:
     reached: int | None
 
 
-_Known = Mapping[str, tuple[int, int, str, str, int | None]]
-"""Name -> (number, version, reads, evidence, reached)."""
-
-
-def _known(connection: sqlite3.Connection) -> _Known:
-    rows = connection.execute("SELECT name, id, version, reads, evidence, reached FROM generator ORDER BY id")
-    return {name: tuple(row) for name, *row in rows}
-
-
-def _is_settled(known: _Known, specs: Mapping[str, PairGeneratorSpec]) -> bool:
-    wanted = {name: (spec.version, spec.reads, spec.evidence, None) for name, spec in specs.items()}
-    return wanted == {name: row[1:] for name, row in known.items() if name in specs}
+def _is_settled(known: Mapping[str, StoredGenerator], specs: Mapping[str, PairGeneratorSpec]) -> bool:
+    return known.keys() >= specs.keys() and all(
+        (known[name].version, known[name].scope_kind, known[name].evidence, known[name].reached)
+        == (spec.version, spec.reads, spec.evidence, None)
+        for name, spec in specs.items()
+    )
 
 
 def _opened(
@@ -163,33 +181,19 @@ def _can_keep(name: str, specs: Mapping[str, PairGeneratorSpec]) -> bool:
 
 def _settle(
     connection: sqlite3.Connection,
-    known: _Known,
+    known: Mapping[str, StoredGenerator],
     specs: Mapping[str, PairGeneratorSpec],
     dropped: Collection[str],
 ) -> None:
     """Write down what is in force; the pairs of dropped generators go, and new ones begin their way."""
-    for name, (number, version, reads, evidence, _) in known.items():
+    for name, row in known.items():
         spec = specs.get(name)
-        if name in dropped or (spec and spec.reads != reads):
-            connection.execute("DELETE FROM pair WHERE generator_id = ?", (number,))
-            connection.execute("DELETE FROM pair_total WHERE generator_id = ?", (number,))
-            connection.execute("DELETE FROM generator WHERE id = ?", (number,))
-        elif spec and (spec.version, spec.evidence) != (version, evidence):
-            connection.execute(
-                "UPDATE generator SET reached = iif(version = ?, reached, 0), version = ?, evidence = ?"
-                " WHERE id = ?",
-                (spec.version, spec.version, spec.evidence, number),
-            )
-    connection.executemany(
-        "INSERT OR IGNORE INTO generator (name, version, reads, evidence, reached) VALUES (?, ?, ?, ?, 0)",
-        [(name, spec.version, spec.reads, spec.evidence) for name, spec in sorted(specs.items())],
-    )
-
-
-def _stale(connection: sqlite3.Connection) -> list[tuple[int, PairUnitKind, str]]:
-    return connection.execute(
-        "SELECT id, reads, name FROM unit WHERE stale ORDER BY reads, name LIMIT ?", (_CHUNK,)
-    ).fetchall()
+        if name in dropped or (spec and spec.reads != row.scope_kind):
+            delete_generator(connection, row.id)
+        elif spec and (spec.version, spec.evidence) != (row.version, row.evidence):
+            update_generator(connection, row.id, spec.version, spec.evidence)
+    rows = [(name, spec.version, spec.reads, spec.evidence) for name, spec in sorted(specs.items())]
+    add_generators(connection, rows)
 
 
 # --- units ----------------------------------------------------------------------------------------
@@ -201,96 +205,81 @@ class _Update:
     generators: Sequence[_Generator]
     extracted: Extracted
     plugins: Plugins
-    absent: Sequence[tuple[int, str]]
+    absent: Sequence[StoredGenerator]
     totals: PairTotals = field(default_factory=PairTotals)
 
     def run(self) -> None:
-        for reads in _UNIT_KINDS:
-            new = [one for one in self.generators if one.spec.reads == reads and one.reached is not None]
+        for kind in SCOPE_KINDS:
+            new = [one for one in self.generators if one.spec.reads == kind and one.reached is not None]
             if new:
-                self._walk(reads, new)
-        while units := _stale(self.log.connection):
+                self._walk(kind, new)
+        while scopes := read_stale(self.log.connection, _CHUNK):
             with self.log.writing() as connection:
-                for number, reads, name in units:
-                    self._renew(number, reads, name, [g for g in self.generators if g.spec.reads == reads])
-                    self._drop_absent(number, reads)
-                    connection.execute("UPDATE unit SET stale = 0 WHERE id = ?", (number,))
+                for scope in scopes:
+                    self._renew(scope, [g for g in self.generators if g.spec.reads == scope.kind])
+                    self._drop_absent(scope)
+                    mark_read(connection, scope.id)
                 self.totals.write(connection)
 
-    def _walk(self, reads: PairUnitKind, new: Sequence[_Generator]) -> None:
-        """Have new generators read every unit but those that are stale, which all generators read anyway."""
+    def _walk(self, kind: PairUnitKind, new: Sequence[_Generator]) -> None:
+        """Have new generators read every scope but those that are stale, which all generators read anyway."""
         reached: int | None = min(one.reached or 0 for one in new)
         while reached is not None:
             with self.log.writing() as connection:
-                units = connection.execute(
-                    # The plus keeps the order of ids, which is how far they came.
-                    "SELECT id, name FROM unit WHERE id > ? AND +reads = ? AND NOT stale ORDER BY id LIMIT ?",
-                    (reached, reads, _CHUNK),
-                ).fetchall()
-                for number, name in units:
-                    self._renew(number, reads, name, new)
-                reached = units[-1][0] if len(units) == _CHUNK else None
-                connection.executemany(
-                    "UPDATE generator SET reached = ? WHERE id = ?", [(reached, one.number) for one in new]
-                )
+                scopes = read_fresh(connection, kind, reached, _CHUNK)
+                for scope in scopes:
+                    self._renew(scope, new)
+                reached = scopes[-1].id if len(scopes) == _CHUNK else None
+                set_reached(connection, [generator.number for generator in new], reached)
                 self.totals.write(connection)
 
-    def _drop_absent(self, unit: int, reads: PairUnitKind) -> None:
-        """Delete the pairs of a changed unit that only absent generators can make, and have these read it."""
+    def _drop_absent(self, scope: PairScope) -> None:
+        """Delete a changed scope's pairs by absent generators, and have these read it again."""
         connection = self.log.connection
-        if not connection.execute("SELECT 1 FROM unit WHERE id = ?", (unit,)).fetchone():
+        if not has_scope(connection, scope.id):
             return
-        for generator in [number for number, kind in self.absent if kind == reads]:
-            pairs = (unit, generator)
-            rows = connection.execute(
-                "SELECT kind, weight FROM pair WHERE unit_id = ? AND generator_id = ?", pairs
-            )
-            self.totals.add((((generator, kind), weight) for kind, weight in rows), -1)
-            connection.execute("DELETE FROM pair WHERE unit_id = ? AND generator_id = ?", pairs)
-            connection.execute(
-                "UPDATE generator SET reached = min(coalesce(reached, ?1), ?1) WHERE id = ?2",
-                (unit - 1, generator),
-            )
+        for generator in [row.id for row in self.absent if row.scope_kind == scope.kind]:
+            self.totals.add(delete_generated_pairs(connection, scope.id, generator), -1)
+            lower_reached(connection, generator, scope.id - 1)
 
-    def _renew(self, number: int, reads: PairUnitKind, name: str, generators: Sequence[_Generator]) -> None:
-        """Generate the pairs of one unit anew, and write what differs."""
+    def _renew(self, scope: PairScope, generators: Sequence[_Generator]) -> None:
+        """Generate the pairs of one scope again, and write what differs."""
         connection = self.log.connection
         reader = UnitReader(connection)
-        unit = reader.read(reads, name)
+        unit = reader.read(scope.kind, scope.name)
         if unit is None:
-            left = connection.execute(
-                "SELECT generator_id, kind, weight FROM pair WHERE unit_id = ?", (number,)
-            )
-            self.totals.add((((row[0], row[1]), row[2]) for row in left), -1)
-            connection.execute("DELETE FROM pair WHERE unit_id = ?", (number,))
-            connection.execute("DELETE FROM unit WHERE id = ?", (number,))
+            self.totals.add(read_pair_weights(connection, scope.id), -1)
+            delete_scope(connection, scope.id)
             return
-        made: dict[Key, Pair] = {}
+        made: dict[PairKey, Pair] = {}
         for generator in generators:
-            pairs = self._made(generator, unit, f"{reads} {name}", reader.sides)
+            pairs = self._made(generator, unit, f"{scope.kind} {scope.name}", reader.sides)
             made |= pairs or {}
             if pairs is None:
-                self.extracted.failed.add(number)
+                self.extracted.failed.add(scope.id)
         specs = {generator.number: generator.spec for generator in generators}
-        old = _stored(connection, number, specs)
-        now = {key: (float(pair.weight), pair.evidence) for key, pair in made.items()}
-        _write(connection, number, old, now)
-        self.totals.add(((key[:2], row[0]) for key, row in old.items()), -1)
-        self.totals.add((key[:2], row[0]) for key, row in now.items())
+        stored = read_pairs(connection, scope.id)
+        old = {key: value for key, value in stored.items() if key.generator in specs}
+        now = {key: PairValue(float(pair.weight), pair.evidence) for key, pair in made.items()}
+        replace_pairs(connection, scope.id, old, now)
+        self.totals.add(((key[:2], value.weight) for key, value in old.items()), -1)
+        self.totals.add((key[:2], value.weight) for key, value in now.items())
         came = [key for key in made if key not in old]
         self.extracted.came += len(came)
         if on_pair := self.extracted.on_pair:
             for key in came:
                 commit = reader.sides[made[key].anchor].commit
-                evidence = made[key].evidence or said_evidence(specs[key[0]].evidence, reads, name, commit)
+                evidence = made[key].evidence or said_evidence(
+                    specs[key.generator].evidence, scope.kind, scope.name, commit
+                )
                 on_pair(replace(made[key], evidence=evidence))
 
     def _made(
         self, generator: _Generator, unit: PairUnit, where: str, sides: Mapping[str, Side]
-    ) -> dict[Key, Pair] | None:
+    ) -> dict[PairKey, Pair] | None:
         """What one generator makes of a unit: None where any of it is no pair. Of two equal ones, one."""
         name = generator.spec.name
-        made: dict[Key, Pair] = {}
+        made: dict[PairKey, Pair] = {}
         try:
             # A plugin's generator may go on for ever, and give what is no pair.
             with generator.generate.guarded():
@@ -299,7 +288,7 @@ class _Update:
                     negative = sides[pair.negative].row if pair.negative is not None else 0
                     kind = "" if pair.kind == name else pair.kind
                     anchor, positive = sides[pair.anchor].row, sides[pair.positive].row
-                    made.setdefault((generator.number, kind, anchor, positive, negative), pair)
+                    made.setdefault(PairKey(generator.number, kind, anchor, positive, negative), pair)
         except KeyboardInterrupt:
             raise
         except BaseException as error:
@@ -327,31 +316,3 @@ def _check(pair: object, sides: Mapping[str, Side]) -> None:
             raise ValueError("gave a pair whose negative says the same")
         if negative.session is not None and negative.session == anchor.session:
             raise ValueError("gave a pair whose negative is of the anchor's session")
-
-
-def _stored(
-    connection: sqlite3.Connection, unit: int, generators: Mapping[int, PairGeneratorSpec]
-) -> dict[Key, tuple[float, str]]:
-    """Key -> (weight, evidence) of a unit's pairs by these generators."""
-    rows = connection.execute(
-        "SELECT generator_id, kind, anchor, positive, negative, weight, evidence FROM pair WHERE unit_id = ?",
-        (unit,),
-    )
-    return {tuple(row[:5]): (row[5], row[6]) for row in rows if row[0] in generators}
-
-
-def _write(
-    connection: sqlite3.Connection,
-    unit: int,
-    old: Mapping[Key, tuple[float, str]],
-    now: Mapping[Key, tuple[float, str]],
-) -> None:
-    connection.executemany(
-        "DELETE FROM pair WHERE unit_id = ? AND generator_id = ? AND kind = ? AND anchor = ? AND positive = ?"
-        " AND negative = ?",
-        [(unit, *key) for key in old if key not in now],
-    )
-    connection.executemany(
-        "INSERT OR REPLACE INTO pair VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        [(unit, *key, *rest) for key, rest in now.items() if old.get(key) != rest],
-    )

@@ -14,8 +14,9 @@ from patina_hooks.pairs import update
 from patina_hooks.pairs.units import MODULE_CAP, PATHS_CAP, UnitReader
 from patina_hooks.plugins.manager import Plugins
 from patina_hooks.specs.plugins import CommitUnit, ModuleUnit, PairUnitKind, SessionUnit
+from patina_hooks.store.pairs.pairs import PairKey, PairValue, replace_pairs
 
-Pairs = Mapping[update.Key, tuple[float, str]]
+Pairs = Mapping[PairKey, PairValue]
 FIRST, SECOND, THIRD = "20251101-090000", "20251102-090000", "20251103-090000"
 
 
@@ -196,11 +197,10 @@ def test_paths_beyond_a_shallow_border_come_and_go_with_it(memory: Memory, tmp_p
 def test_the_log_is_written_only_where_pairs_differ(memory: Memory, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of what is generated again, the same rows stay."""
     wrote: set[tuple[str, str]] = set()
-    write = update._write
 
     def record(connection: sqlite3.Connection, unit: int, old: Pairs, now: Pairs) -> None:
         before = connection.total_changes
-        write(connection, unit, old, now)
+        replace_pairs(connection, unit, old, now)
         if connection.total_changes > before:
             about = (
                 "SELECT u.reads || ' ' || u.name, g.name FROM unit u, generator g WHERE u.id = ? AND g.id = ?"
@@ -209,7 +209,7 @@ def test_the_log_is_written_only_where_pairs_differ(memory: Memory, monkeypatch:
             assert connection.total_changes - before == len(differing)
             wrote.update(connection.execute(about, (unit, key[0])).fetchone() for key in differing)
 
-    monkeypatch.setattr(update, "_write", record)
+    monkeypatch.setattr(update, "replace_pairs", record)
 
     def written(change: Callable[[], object]) -> set[tuple[str, str]]:
         """(unit, kind) of pairs that were deleted or inserted."""
