@@ -46,6 +46,7 @@ if TYPE_CHECKING:
         SessionUnit,
     )
     from patina_hooks.specs.reports import Outcome, Report
+    from patina_hooks.specs.sources import DocumentFacts, SourceSpec
     from patina_hooks.specs.values import (
         Change,
         Commit,
@@ -97,6 +98,8 @@ _HOME = {
     "IndexStats": "specs.vectors",
     "VectorIndex": "specs.vectors",
     "Outcome": "specs.reports",
+    "DocumentFacts": "specs.sources",
+    "SourceSpec": "specs.sources",
     "Query": "search.query",
     "Report": "specs.reports",
 }
@@ -107,6 +110,7 @@ __all__ = [
     "Commit",
     "CommitUnit",
     "Document",
+    "DocumentFacts",
     "Extraction",
     "ExtractorSpec",
     "Fault",
@@ -134,6 +138,7 @@ __all__ = [
     "RuntimeSpec",
     "Session",
     "SessionUnit",
+    "SourceSpec",
     "Status",
     "TextModel",
     "TokenModel",

@@ -46,7 +46,6 @@ from patina_hooks.search.index.exact import ExactIndex
 from patina_hooks.search.index.spaces import active_space
 from patina_hooks.specs.plugins import PairUnitKind
 from patina_hooks.specs.training import Trained
-from patina_hooks.specs.values import DocumentKind
 from patina_hooks.store.embeddings import EmbeddingCache
 from patina_hooks.store.log import Log
 from patina_hooks.upkeep import gc
@@ -109,7 +108,7 @@ def last_line(document: Document) -> Extraction:
     return Extraction(found, title=lines[0] if lines else "")
 
 
-def with_extractor(reads: DocumentKind, version: int) -> Plugins:
+def with_extractor(reads: str, version: int) -> Plugins:
     class Provider:
         @hookimpl
         def patina_register_extractors(self) -> list[ExtractorSpec]:
@@ -390,11 +389,11 @@ class Rebuild(RuleBasedStateMachine):
             self.memory.sync(providers=with_generator(reads, 1))
 
     @rule(reads=st.sampled_from(["session", "commit"]), version=st.integers(1, 2))
-    def sync_with_another_extractor(self, reads: DocumentKind, version: int) -> None:
+    def sync_with_another_extractor(self, reads: str, version: int) -> None:
         self.memory.sync(providers=with_extractor(reads, version))
 
     @rule(reads=st.sampled_from(["session", "commit"]), steps=st.integers(0, 30))
-    def killed_sync_with_another_extractor(self, reads: DocumentKind, steps: int) -> None:
+    def killed_sync_with_another_extractor(self, reads: str, steps: int) -> None:
         with killed_after(steps):
             self.memory.sync(providers=with_extractor(reads, 1))
 

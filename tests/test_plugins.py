@@ -23,6 +23,7 @@ from patina_hooks.plugins.kinds import KINDS
 from patina_hooks.plugins.manager import Plugins, open_callable
 from patina_hooks.specs.models import ModelSpec, RuntimeSpec
 from patina_hooks.specs.plugins import ExtractorSpec, Fault, PluginInfo
+from patina_hooks.specs.sources import SourceSpec
 
 
 @pytest.fixture
@@ -322,17 +323,72 @@ def test_an_ambiguous_name_is_an_error_only_when_it_is_used() -> None:
 
 
 def reading(*names: str) -> object:
-    specs = [ExtractorSpec(name, version=1, reads="commit", extract="acme:extract") for name in names]
+    specs = [ExtractorSpec(name, version=1, reads="adr", extract="acme:extract") for name in names]
     return SimpleNamespace(patina_register_extractors=hookimpl(lambda: specs))
 
 
 def test_listings_do_not_depend_on_the_order_of_loading() -> None:
-    parts = {"a": reading("z", "same"), "b": reading("y"), "c": reading("same", "x")}
+    kinds = sourcing(SourceSpec("adr", 1, include=("*.md",)))
+    parts = {"a": reading("z", "same"), "b": reading("y"), "c": reading("same", "x"), "d": kinds}
     seen = {
         tuple(one.name for one in registered(**{name: parts[name] for name in order}).extractors())
         for order in itertools.permutations(parts)
     }
     assert seen == {("a/same", "c/same", "x", "y", "z")}
+
+
+def sourcing(*specs: SourceSpec) -> object:
+    return SimpleNamespace(patina_register_sources=hookimpl(lambda: specs))
+
+
+def test_sources_of_plugins_come_before_the_built_in_ones_then_by_name() -> None:
+    plugins = Plugins.load(disabled=["*"])
+    for kind in ("wiki", "adr"):
+        plugins.register(sourcing(SourceSpec(kind, 1, include=("*.md",))), f"patina-{kind}")
+    assert [source.name for source in plugins.sources()] == ["adr", "wiki", "commit", "session"]
+    assert plugins.faults == ()
+
+
+@pytest.mark.parametrize(
+    ("spec", "problem"),
+    [
+        (SourceSpec("session", 1, include=("*.md",)), "source 'session' is provided by patina-hooks"),
+        (SourceSpec("mail", 1, objects="messages"), "only the built-in source 'commit' reads messages"),
+        (SourceSpec("adr", 1, include=("*",), describe="os.system"), "describe is 'os.system'; wants"),
+    ],
+)
+def test_a_source_that_cannot_be_used_is_a_fault_of_its_plugin(spec: SourceSpec, problem: str) -> None:
+    plugins = Plugins.load(disabled=["*"])
+    plugins.register(sourcing(spec), "patina-acme")
+    assert [source.name for source in plugins.sources()] == ["commit", "session"]
+    (fault,) = plugins.faults_of("patina-acme")
+    assert fault.where == "patina_register_sources"
+    assert problem in fault.error
+
+
+@pytest.mark.parametrize(
+    ("given", "problem"),
+    [
+        ({"name": "Two Words"}, "lower-case"),
+        ({"collection": "mail"}, "one of history, docs, code"),
+        ({"include": ()}, "at least one pattern"),
+        ({"objects": "messages"}, "no patterns"),
+        ({"drafts": ("**/*.md",)}, "patterns like folder/"),
+        ({"largest": 0}, "at least 1"),
+    ],
+)
+def test_a_source_is_refused_when_a_field_is_invalid(given: dict[str, Any], problem: str) -> None:
+    with pytest.raises(ValueError, match=problem):
+        SourceSpec(**{"name": "adr", "version": 1, "include": ("*.md",), **given})
+
+
+def test_an_extractor_of_an_unknown_kind_is_a_fault_that_lists_the_kinds() -> None:
+    plugins = Plugins.load(disabled=["*"])
+    spec = ExtractorSpec("adr", version=1, reads="adr", extract="acme:extract")
+    plugins.register(SimpleNamespace(patina_register_extractors=hookimpl(lambda: [spec])), "patina-acme")
+    assert [extractor.name for extractor in plugins.extractors()] == ["commit", "session"]
+    (fault,) = plugins.faults_of("patina-acme")
+    assert fault.error == "extractor 'adr': unknown kind of document 'adr'; choose from commit, session"
 
 
 # --- events -------------------------------------------------------------------------------------

@@ -88,10 +88,10 @@ class Documents:
 
     def _read_again(self, places: list[Place]) -> None:
         """Have documents that stay where they are say what the extractors in force make of them."""
-        commits = [place.oid for place in places if place.kind == "commit"]
+        commits = [place.oid for place in places if not place.path]
         self._extract_commits(commits)
         mark_commits(self._db, commits)
-        self._extract_blobs({place.oid: place.path for place in places if place.kind == "session"})
+        self._extract_blobs({place.oid: place.path for place in places if place.path})
         for oid in dict.fromkeys(place.oid for place in places):
             renew_documents(self._db, self._extractors, oid, self._result.changed)
         ask = (
@@ -132,8 +132,7 @@ class Documents:
     def _compare(self, trees: set[str], arrived: set[str]) -> tuple[set[Place], set[Place]]:
         """Return places that came and that left, of all that there are. arrived: objects to read again."""
         rows = self._db.execute(
-            "SELECT kind, oid, path, work_tree, session FROM document"
-            " WHERE kind != 'commit' AND work_tree = ''"
+            "SELECT kind, oid, path, work_tree, session FROM document WHERE path != '' AND work_tree = ''"
         )
         have = {Place(*row) for row in rows}
         want = places.places_in(self._repository, trees, self._folder)
@@ -148,13 +147,13 @@ class Documents:
         return {oid for oid, here in self._repository.exists([row[0] for row in rows]).items() if here}
 
     def _extract_commits(self, oids: list[str]) -> None:
-        wanted = missing_sources(self._db, self._extractors, "commit", oids)
+        wanted = missing_sources(self._db, self._extractors, self._extractors.message_kind, oids)
         for commit in self._repository.commits(wanted):
             self.extract_message(commit)
 
     def extract_message(self, commit: Commit) -> None:
         """Read a commit's message."""
-        message = Document("commit", commit.oid, commit.message)
+        message = Document(self._extractors.message_kind, commit.oid, commit.message)
         if unread := store_source(self._db, self._extractors, message):
             self._log.record_once("skipped", [(commit.oid, unread, commit.committed)])
 

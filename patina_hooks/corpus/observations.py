@@ -24,7 +24,7 @@ from patina_hooks.plugins.fault_counts import FaultCounts
 from patina_hooks.plugins.kinds import EXTRACTORS, is_provided
 from patina_hooks.plugins.manager import Plugins
 from patina_hooks.specs.plugins import ExtractorSpec, Fault
-from patina_hooks.specs.values import Document, DocumentKind, Extraction, Observation, Recorded
+from patina_hooks.specs.values import Document, Extraction, Observation, Recorded
 from patina_hooks.store.log import Log
 from patina_hooks.text.redaction import Redaction
 from patina_hooks.text.words import text_to_index
@@ -56,22 +56,32 @@ class Extractors:
         """What extractors did wrong, one fault for each cause."""
         return self._counts.faults()
 
-    def tags(self, kind: DocumentKind) -> dict[str, ExtractorSpec]:
+    def tags(self, kind: str) -> dict[str, ExtractorSpec]:
         """Extractors that read this kind, by the tag their output is cached under."""
         rules = f"+{signature}" if (signature := self.redaction.signature) else ""
         return {f"{e.name}@{e.version}{rules}": e for e in self.plugins.extractors() if e.reads == kind}
 
-    def live_tags(self, kind: DocumentKind) -> tuple[str, ...]:
+    def live_tags(self, kind: str) -> tuple[str, ...]:
         """Return the tags whose observations are live: those in force, and those that are kept.
 
-        A kept tag is of either kind: no object is both a commit and a document.
+        A kept tag is of any kind: its extractor is not installed here.
         """
         return (*self.tags(kind), *self.kept)
 
     @property
     def all_tags(self) -> tuple[str, ...]:
         """The tags in force, of every kind."""
-        return (*self.tags("session"), *self.tags("commit"))
+        return tuple(tag for kind in self.kinds for tag in self.tags(kind))
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The kinds of documents, by the sources in force."""
+        return tuple(source.name for source in self.plugins.sources())
+
+    @property
+    def message_kind(self) -> str:
+        """The kind of commit messages."""
+        return next(source.name for source in self.plugins.sources() if source.objects == "messages")
 
     @property
     def signature(self) -> str:
@@ -118,9 +128,12 @@ class Extractors:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a document lies: the key of a `document` row. work_tree is "" for what a ref holds."""
+    """Where a document lies: the key of a `document` row.
 
-    kind: DocumentKind
+    path: "" for the message of a commit. work_tree: "" for what a ref holds.
+    """
+
+    kind: str
     oid: str
     path: str = ""
     work_tree: str = ""
@@ -243,8 +256,7 @@ def failed_places(connection: sqlite3.Connection, extractors: Extractors) -> lis
 def outdated_places(connection: sqlite3.Connection, extractors: Extractors) -> list[Place]:
     """Documents that an extractor in force has not read, or that one has whose results do not stay."""
     places: list[Place] = []
-    kinds: tuple[DocumentKind, ...] = ("commit", "session")
-    for kind in kinds:
+    for kind in extractors.kinds:
         tags, live = extractors.tags(kind), extractors.live_tags(kind)
         marks, live_marks = (", ".join("?" * len(each)) for each in (tags, live))
         rows = connection.execute(
@@ -259,7 +271,7 @@ def outdated_places(connection: sqlite3.Connection, extractors: Extractors) -> l
 
 
 def missing_sources(
-    connection: sqlite3.Connection, extractors: Extractors, kind: DocumentKind, oids: Iterable[str]
+    connection: sqlite3.Connection, extractors: Extractors, kind: str, oids: Iterable[str]
 ) -> list[str]:
     """Which of these objects some extractor in force has not read."""
     wanted = len(tags := extractors.tags(kind))
@@ -280,7 +292,7 @@ def add_document(
     ).lastrowid
     if first:
         _wake(connection, extractors, place, changed)
-    if place.kind == "session":
+    if place.path:
         _add_words(connection, document, place.oid, title)
 
 
@@ -292,7 +304,7 @@ def renew_documents(
     ask = "SELECT id, title, kind, oid, path, work_tree, session FROM document WHERE oid = ? ORDER BY id"
     found = [(row[0], row[1], Place(*row[2:])) for row in connection.execute(ask, (oid,))]
     for document, title, place in found:
-        if place.kind == "session":
+        if place.path:
             _drop_words(connection, document, oid, title)
     for _, _, place in found[:1]:
         _rest(connection, place, changed, keep=extractors.live_tags(place.kind))
@@ -300,7 +312,7 @@ def renew_documents(
     for document, _, place in found:
         title = _title(connection, extractors, place)
         connection.execute("UPDATE document SET title = ? WHERE id = ?", (title, document))
-        if place.kind == "session":
+        if place.path:
             _add_words(connection, document, oid, title)
 
 
@@ -312,7 +324,7 @@ def remove_document(connection: sqlite3.Connection, place: Place, changed: Chang
     ).fetchone()
     if row is None:
         return
-    if place.kind == "session":
+    if place.path:
         _drop_words(connection, row[0], place.oid, row[2])
     connection.execute("DELETE FROM document WHERE id = ?", (row[0],))
     if not _held(connection, place.oid):
@@ -383,7 +395,7 @@ def _title(connection: sqlite3.Connection, extractors: Extractors, place: Place)
 
 def _dated(connection: sqlite3.Connection, place: Place) -> int:
     """About when a document was written, seconds since 1970: only the order in which texts are embedded."""
-    if place.kind == "commit":
+    if not place.path:
         row = connection.execute("SELECT committed FROM commits WHERE oid = ?", (place.oid,)).fetchone()
         return int(row[0]) if row else 0
     return timegm(time.strptime(place.session, "%Y%m%d-%H%M%S")) if place.session else 0
@@ -430,7 +442,7 @@ def _recorded(row: tuple[int, bytes, str, str, int, str, float, bytes], place: P
         observation=Observation(kind, text, line, section, weight),
         document=place.path or place.oid,
         session=place.session,
-        commit=place.oid if place.kind == "commit" else None,
+        commit=None if place.path else place.oid,
     )
 
 

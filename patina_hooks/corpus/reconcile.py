@@ -245,7 +245,12 @@ class _Reconciler:
         mark_commits(self._db, [commit.oid])
         self._documents.extract_message(commit)
         if not self._documents.has(commit.oid):
-            add_document(self._db, self._extractors, Place("commit", commit.oid), self._result.changed)
+            add_document(
+                self._db,
+                self._extractors,
+                Place(self._extractors.message_kind, commit.oid),
+                self._result.changed,
+            )
 
     def _forget_changes(self, number: int) -> None:
         """Delete what a row of `commits` changed; a path that it was the first to change was born later."""
@@ -263,7 +268,7 @@ class _Reconciler:
 
     def _forget_commits(self, oids: Iterable[str]) -> None:
         for oid in oids:
-            remove_document(self._db, Place("commit", oid), self._result.changed)
+            remove_document(self._db, Place(self._extractors.message_kind, oid), self._result.changed)
             row = self._db.execute("SELECT id FROM commits WHERE oid = ?", (oid,)).fetchone()
             if row:
                 mark_modules(self._db, row[0])

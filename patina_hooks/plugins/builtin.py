@@ -14,6 +14,7 @@ from patina_hooks.specs.plugins import (
     PairUnitKind,
     ProjectionSpec,
 )
+from patina_hooks.specs.sources import HISTORY, SESSIONS, SourceSpec
 
 _GENERATORS: tuple[tuple[str, PairUnitKind, str], ...] = (
     ("same_session", "session", ""),
@@ -31,6 +32,17 @@ def patina_register_models() -> Iterator[ModelSpec]:
     """Those that the user lists in models.toml; what is wrong with it is a fault like a plugin's."""
     # Named like all code here: opened only when models are asked for, and above this module.
     yield from resolve_name("patina_hooks.models.catalog.user:user_models")()
+
+
+@hookimpl
+def patina_register_sources() -> Iterator[SourceSpec]:
+    yield SourceSpec("commit", 1, HISTORY, "messages")
+    yield SourceSpec(
+        "session", 1, HISTORY,
+        include=(f"/{SESSIONS}/*.md",), trees="refs",
+        drafts=(".patina/local/active/*.md", f"{SESSIONS}/*.md"),
+        describe="patina_hooks.extract.session_source:describe",
+    )  # fmt: skip
 
 
 @hookimpl

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         ProjectionSpec,
     )
     from patina_hooks.specs.reports import Outcome, Report
+    from patina_hooks.specs.sources import SourceSpec
     from patina_hooks.specs.values import Commit, Document, Pair, Recorded, RepositoryPaths, Session
 
 PROJECT = "patina"
@@ -71,6 +72,23 @@ def patina_register_runtimes() -> Iterable[RuntimeSpec]:
     ...     return [RuntimeSpec("acme", opener="patina_acme.runtime:open_model", modules=("acme_engine",))]
     >>> patina_register_runtimes()[0].modules
     ('acme_engine',)
+    """
+    raise NotImplementedError
+
+
+@hookspec
+def patina_register_sources() -> Iterable[SourceSpec]:
+    """Sources: kinds of documents, and where in the repository they are.
+
+    Called when a sync first looks for documents, and before extractors are registered. A kind has one source;
+    a file that several sources include belongs to the first that accepts it, those of plugins first.
+
+    >>> from patina_hooks import SourceSpec, hookimpl
+    >>> @hookimpl
+    ... def patina_register_sources():
+    ...     yield SourceSpec("adr", version=1, collection="docs", include=("docs/adr/*.md",))
+    >>> next(iter(patina_register_sources())).include
+    ('docs/adr/*.md',)
     """
     raise NotImplementedError
 

@@ -15,11 +15,13 @@ from patina_hooks.specs.plugins import (
     PairGeneratorSpec,
     ProjectionSpec,
 )
+from patina_hooks.specs.sources import SourceSpec
 
 S = TypeVar(
     "S",
     ModelSpec,
     RuntimeSpec,
+    SourceSpec,
     ExtractorSpec,
     PairGeneratorSpec,
     ProjectionSpec,
@@ -45,32 +47,34 @@ BUILTIN_COMMANDS: Final = frozenset(
 class Kind(Generic[S]):
     """One kind of thing that plugins provide.
 
-    reference: the spec's field that names code, "" where it names none.
+    references: the spec's fields that name code; an empty one names none.
     """
 
     noun: str
     plural: str
     hook: str
     spec: type[S]
-    reference: str = ""
+    references: tuple[str, ...] = ()
 
 
 MODELS: Final = Kind("model", "models", "patina_register_models", ModelSpec)
-RUNTIMES: Final = Kind("runtime", "runtimes", "patina_register_runtimes", RuntimeSpec, "opener")
-EXTRACTORS: Final = Kind("extractor", "extractors", "patina_register_extractors", ExtractorSpec, "extract")
+RUNTIMES: Final = Kind("runtime", "runtimes", "patina_register_runtimes", RuntimeSpec, ("opener",))
+SOURCES: Final = Kind("source", "sources", "patina_register_sources", SourceSpec, ("accepts", "describe"))
+EXTRACTORS: Final = Kind("extractor", "extractors", "patina_register_extractors", ExtractorSpec, ("extract",))
 GENERATORS: Final = Kind(
-    "pair generator", "pair_generators", "patina_register_pair_generators", PairGeneratorSpec, "generate"
+    "pair generator", "pair_generators", "patina_register_pair_generators", PairGeneratorSpec, ("generate",)
 )
 PROJECTIONS: Final = Kind(
-    "kind of projection", "projections", "patina_register_projections", ProjectionSpec, "train"
+    "kind of projection", "projections", "patina_register_projections", ProjectionSpec, ("train",)
 )
 BACKENDS: Final = Kind(
-    "index backend", "index_backends", "patina_register_index_backends", IndexBackendSpec, "opener"
+    "index backend", "index_backends", "patina_register_index_backends", IndexBackendSpec, ("opener",)
 )
-COMMANDS: Final = Kind("command", "commands", "patina_register_commands", CommandSpec, "command")
+COMMANDS: Final = Kind("command", "commands", "patina_register_commands", CommandSpec, ("command",))
 KINDS: Final[tuple[Kind[Any], ...]] = (
     MODELS,
     RUNTIMES,
+    SOURCES,
     EXTRACTORS,
     GENERATORS,
     PROJECTIONS,
@@ -96,10 +100,11 @@ def wrong_with(kind: Kind[S], spec: object, seen: Collection[str]) -> str:
         return problem
     if name in seen:
         return f"gave the {kind.noun} {name!r} twice; the first counts"
-    code = getattr(spec, kind.reference) if kind.reference else None
-    is_wrong = code is not None and not REFERENCE.fullmatch(str(code))
-    wants = f"{kind.noun} {name!r}: {kind.reference} is {code!r}; wants 'package.module:callable'"
-    return wants if is_wrong else ""
+    for field in kind.references:
+        code = getattr(spec, field)
+        if not REFERENCE.fullmatch(str(code)) and (code or kind.spec is not SourceSpec):
+            return f"{kind.noun} {name!r}: {field} is {code!r}; wants 'package.module:callable'"
+    return ""
 
 
 def _wrong_with_command(name: str) -> str:

@@ -48,6 +48,7 @@ from patina_hooks.plugins.kinds import (
     PROJECTIONS,
     REFERENCE,
     RUNTIMES,
+    SOURCES,
     Kind,
     S,
     shown,
@@ -63,6 +64,7 @@ from patina_hooks.specs.plugins import (
     PluginInfo,
     ProjectionSpec,
 )
+from patina_hooks.specs.sources import SourceSpec
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -142,6 +144,11 @@ class Plugins:
 
     def runtimes(self) -> tuple[RuntimeSpec, ...]:
         return self._all(RUNTIMES)
+
+    def sources(self) -> tuple[SourceSpec, ...]:
+        """Return the kinds of documents, each once, in the order in which they may take a file."""
+        order = sorted(self._registry(SOURCES), key=lambda one: (one.plugin == BUILTIN, one.spec.name))
+        return tuple(one.spec for one in order)
 
     def extractors(self) -> tuple[ExtractorSpec, ...]:
         return self._distinct(EXTRACTORS)
@@ -356,12 +363,43 @@ class Plugins:
         with self._filling:
             if kind.hook not in self._registries:
                 self._registries[kind.hook] = ()  # a hook that asks for its own kind gets nothing, not a loop
-                self._registries[kind.hook] = tuple(
-                    _Provided(plugin, spec)
-                    for plugin, implementation in self._implementations(kind.hook)
-                    for spec in self._specs(plugin, kind, implementation.function)
-                )
+                self._registries[kind.hook] = tuple(self._checked(kind, self._provided(kind)))
             return cast("tuple[_Provided[S], ...]", self._registries[kind.hook])
+
+    def _provided(self, kind: Kind[S]) -> Iterator[_Provided[S]]:
+        for plugin, implementation in self._implementations(kind.hook):
+            for spec in self._specs(plugin, kind, implementation.function):
+                yield _Provided(plugin, spec)
+
+    def _checked(self, kind: Kind[S], provided: Iterable[_Provided[S]]) -> Iterator[_Provided[S]]:
+        """Yield what can be used together with what other plugins provide; the rest becomes faults."""
+        if kind.spec is SourceSpec:
+            return self._distinct_kinds(sorted(provided, key=lambda one: one.plugin != BUILTIN))
+        return self._of_known_kinds(provided) if kind.spec is ExtractorSpec else iter(provided)
+
+    def _distinct_kinds(self, provided: Iterable[_Provided[Any]]) -> Iterator[_Provided[Any]]:
+        owners: dict[str, str] = {}
+        for one in provided:
+            spec: SourceSpec = one.spec
+            owner = owners.setdefault(spec.name, one.plugin)
+            if owner != one.plugin:
+                problem = f"source {spec.name!r} is provided by {owner}; it is left out"
+                self._fault(one.plugin, SOURCES.hook, problem)
+            elif spec.objects == "messages" and one.plugin != BUILTIN:
+                problem = f"source {spec.name!r}: only the built-in source 'commit' reads messages"
+                self._fault(one.plugin, SOURCES.hook, f"{problem}; it is left out")
+            else:
+                yield one
+
+    def _of_known_kinds(self, provided: Iterable[_Provided[Any]]) -> Iterator[_Provided[Any]]:
+        known = sorted(spec.name for spec in self.sources())
+        for one in provided:
+            spec: ExtractorSpec = one.spec
+            if spec.reads in known:
+                yield one
+            else:
+                problem = f"unknown kind of document {spec.reads!r}; choose from {', '.join(known)}"
+                self._fault(one.plugin, EXTRACTORS.hook, f"extractor {spec.name!r}: {problem}")
 
     def _specs(self, plugin: str, kind: Kind[S], hook: Callable[[], object]) -> Iterator[S]:
         seen: set[str] = set()

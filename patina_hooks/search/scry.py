@@ -272,7 +272,7 @@ def _first(
     row = connection.execute(
         "SELECT o.id FROM document d CROSS JOIN source s ON s.oid = d.oid"
         " CROSS JOIN observation o ON o.source_id = s.id"
-        f" WHERE d.{column} = ? AND d.kind != 'commit' AND o.live{clause}"
+        f" WHERE d.{column} = ? AND d.path != '' AND o.live{clause}"
         " ORDER BY o.kind != 'goal', o.line, o.key LIMIT 1",
         (unit[1], *values),
     ).fetchone()

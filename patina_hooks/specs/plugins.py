@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from patina_hooks.specs.values import DocumentKind, Recorded
+from patina_hooks.specs.values import Recorded
 from patina_hooks.text.display import error_text
 
 PairUnitKind = Literal["session", "commit", "module"]
@@ -19,11 +19,12 @@ class ExtractorSpec:
     """`extract(document: Document) -> Extraction`, a pure function of the document.
 
     version: raise it whenever the output changes; observations are cached by blob id and version.
+    reads: the kind of documents: the name of a registered source (`SourceSpec`).
     """
 
     name: str
     version: int
-    reads: DocumentKind
+    reads: str
     extract: str
 
 

@@ -7,8 +7,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-DocumentKind = Literal["session", "commit"]
-
 
 @dataclass(frozen=True, slots=True)
 class RepositoryPaths:
@@ -59,15 +57,19 @@ class Commit:
 class Document:
     """One text of the corpus: what an extractor is given.
 
-    oid: the blob's id (a session document) or the commit's id (its message).
-    text: decoded as UTF-8 with errors replaced; a document above the reader's cap never comes here.
+    kind: the name of its source (`SourceSpec`): "commit", "session", "prose", ...
+    oid: the blob's id, or the commit's id for its message.
+    text: decoded as UTF-8 with errors replaced; a document above its source's limit is not read.
+    language, fields: what its source derives from the path (`DocumentFacts`).
 
-    It has no path: observations are cached by object, and one object may lie at several places.
+    It has no path: observations are cached by object, and one object may lie at several paths.
     """
 
-    kind: DocumentKind
+    kind: str
     oid: str
     text: str
+    language: str = ""
+    fields: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ _ROWS_AT_ONCE = 10_000
 _COUNTS = {
     "sessions": "SELECT count(*) FROM session",
     "commits": "SELECT count(*) FROM commits",
-    "documents": "SELECT count(*) FROM document WHERE kind != 'commit' AND work_tree = ''",
+    "documents": "SELECT count(*) FROM document WHERE path != '' AND work_tree = ''",
     "drafts": "SELECT count(*) FROM document WHERE work_tree != ''",
     "observations": "SELECT count(*) FROM observation WHERE live",
     "pairs": "SELECT coalesce(sum(count), 0) FROM pair_total",
@@ -44,7 +44,7 @@ def events_hash(connection: sqlite3.Connection) -> str:
         ("tag", "SELECT name, oid FROM tip WHERE kind = 'tag' ORDER BY 1"),
         (
             "document",
-            "SELECT path, oid FROM document WHERE kind != 'commit' AND work_tree = '' ORDER BY 1, 2",
+            "SELECT path, oid FROM document WHERE path != '' AND work_tree = '' ORDER BY 1, 2",
         ),
     ):
         rows = connection.execute(query)

@@ -23,7 +23,7 @@ from patina_hooks.store.word_index import NO_WORD_INDEX, OTHER_PYTHON
 from patina_hooks.system.files import make_private, refuse_irregular
 
 LOG_FILE = "log.db"
-_VERSION = 4
+_VERSION = 5
 _BUSY_MS = 30_000
 Value = TypeVar("Value")
 
@@ -75,7 +75,7 @@ _DERIVED = {
         id INTEGER PRIMARY KEY, kind TEXT NOT NULL, oid TEXT NOT NULL, path TEXT NOT NULL,
         work_tree TEXT NOT NULL, session TEXT, title TEXT NOT NULL, UNIQUE (oid, path, work_tree))""",
     "document_by_session": "CREATE INDEX document_by_session ON document (session)",
-    "document_by_path": "CREATE INDEX document_by_path ON document (path) WHERE kind != 'commit'",
+    "document_by_path": "CREATE INDEX document_by_path ON document (path) WHERE path != ''",
     "document_draft": "CREATE INDEX document_draft ON document (work_tree) WHERE work_tree != ''",
     # What a file of a work tree held when it was last read, where a ref holds that too.
     "file": """CREATE TABLE file (

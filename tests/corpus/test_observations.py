@@ -27,7 +27,7 @@ from patina_hooks.corpus.observations import (
 )
 from patina_hooks.extract.extraction import TITLE_CAP
 from patina_hooks.plugins.manager import Plugins
-from patina_hooks.specs.values import Document, DocumentKind, Extraction, Observation, Recorded
+from patina_hooks.specs.values import Document, Extraction, Observation, Recorded
 from patina_hooks.store.log import Log
 
 CALLS: list[str] = []
@@ -231,7 +231,7 @@ def needs_something(document: Document) -> Extraction:
 
 
 @pytest.mark.parametrize("reads", ["session", "commit"])
-def test_an_extractor_that_failed_is_asked_again(memory: Memory, reads: DocumentKind) -> None:
+def test_an_extractor_that_failed_is_asked_again(memory: Memory, reads: str) -> None:
     class Needy:
         @hookimpl
         def patina_register_extractors(self) -> list[ExtractorSpec]:

@@ -59,7 +59,7 @@ def ref_condition(*, few: bool) -> Condition:
     """
     test = "d.oid IN (SELECT oid FROM temp.reached)"
     if not few:
-        test = f"iif(d.kind = 'commit', NOT {UNREACHED}(d.oid), {test})"
+        test = f"iif(d.path = '', NOT {UNREACHED}(d.oid), {test})"
     documents = "SELECT d.id FROM temp.reached r CROSS JOIN document d ON d.oid = r.oid"
     if not few:
         documents = f"SELECT d.id FROM document d WHERE {test}"

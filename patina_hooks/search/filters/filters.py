@@ -152,7 +152,7 @@ class Allowed:
                 "SELECT DISTINCT d.session, d.path FROM temp.allowed a"
                 " CROSS JOIN observation o ON o.id = a.id CROSS JOIN source s ON s.id = o.source_id"
                 " CROSS JOIN document d ON d.oid = s.oid"
-                " WHERE d.kind != 'commit'"
+                " WHERE d.path != ''"
             ).fetchall()
             self._places = frozenset([(row[0], "") for row in rows] + [(None, row[1]) for row in rows])
         return ((session, "") if session else (None, path)) in self._places
