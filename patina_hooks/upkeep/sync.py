@@ -239,7 +239,7 @@ def _synchronise(
             _vectors(repository, log, plugins, said.recipe, run, open_model, limits, show, full)
         _leave_no_trace(log, extractors.redaction)
         run.faults += plugins.faults
-        _keep_faults(log, run, reconciled.anything)
+        _keep_faults(log, run, reconciled.anything, quick)
         if background:
             for fault in dict.fromkeys((*run.faults, *run.mishaps)):
                 logger.warning("%s: %s: %s", fault.plugin, fault.where, fault.error)
@@ -320,7 +320,7 @@ def _vectors(
             always=full,
         )  # fmt: skip
         if compared.message:
-            run.mishaps.append(Fault("patina-hooks", where, compared.message))
+            run.mishaps.append(Fault("patina-hooks", where, compared.message, "patina sync"))
         space, project = compared.space, None
         try:
             space, project = projected_space(space, plugins, recipe, repository.state)
@@ -391,7 +391,7 @@ def _leave_no_trace(log: Log, redaction: Redaction) -> None:
         log.remember("redaction", redaction.signature)
 
 
-def _keep_faults(log: Log, run: _Run, reconciled: bool) -> None:
+def _keep_faults(log: Log, run: _Run, reconciled: bool, quick: bool) -> None:
     """Store the faults of this sync.
 
     Mishaps stay that come from plugins which this sync had no reason to call, and those of the sync that
@@ -401,12 +401,18 @@ def _keep_faults(log: Log, run: _Run, reconciled: bool) -> None:
         log: where faults are stored.
         run: what the sync did.
         reconciled: whether plugins had anything of git's to read.
+        quick: whether this is not the sync that a user types, which clears what is said of a model whose
+            texts were embedded again.
     """
     if log.fact("postponed"):
         before = stored_faults(log, "mishaps")
     else:
         done = {True: run.embedded.added + run.embedded.removed > 0, False: reconciled}
-        before = [f for f in stored_faults(log, "mishaps") if not done[f.where == EMBEDDINGS_UPDATED]]
+        before = [
+            fault
+            for fault in stored_faults(log, "mishaps")
+            if not done[fault.where == EMBEDDINGS_UPDATED] and (quick or not fault.where.startswith("model "))
+        ]
     with log.writing():
         log.remember("postponed", "1" if run.postponed and not run.embedded.untried else "")
         store_faults(log, "faults", run.faults)

@@ -171,7 +171,11 @@ def test_sync_status_and_doctor_tell_that_a_runtime_changed(installed: Installed
     message = f"{OTHER_VECTORS} than before (now patina-mine 0.2.0): its texts are embedded again"
     assert message in done.stderr
     assert message in installed.out("status")
-    assert message in installed.run("doctor").stdout
+    finding = installed.doctor()["log"]
+    assert (finding["level"], finding["fix"]) == ("fault", "patina sync")
+    assert message in finding["why"]
+    assert installed.sync().stderr == ""
+    assert "log" not in installed.doctor() or installed.doctor()["log"]["level"] == "ok"
 
 
 def test_nothing_is_embedded_when_a_new_version_gives_the_same_vectors(installed: Installed) -> None:
