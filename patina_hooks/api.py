@@ -31,7 +31,8 @@ from patina_hooks.search.engine import SearchEngine
 from patina_hooks.search.index.spaces import VectorSpace, projected_space, requested_space
 from patina_hooks.search.opening import Opening
 from patina_hooks.search.query import Hits, Mode
-from patina_hooks.store.log import Event, Log
+from patina_hooks.store.corpus.commits import has_commit
+from patina_hooks.store.log import Event, Log, read_data_version
 from patina_hooks.system.files import make_private
 from patina_hooks.text.session_ids import SESSIONS_FOLDER
 from patina_hooks.upkeep.hook_delivery import deliver_events
@@ -234,8 +235,7 @@ class Patina:
         """Whether the commit that is checked out here is recorded; True while there is none."""
         head = self.repository.head()
         with self._engine.reading() as log:
-            ask = "SELECT 1 FROM commits WHERE oid = ?"
-            return head is None or log.connection.execute(ask, (head,)).fetchone() is not None
+            return head is None or has_commit(log.connection, head)
 
     def is_current(self) -> bool:
         """Return whether all that is known to have happened is recorded.
@@ -324,7 +324,7 @@ class Patina:
         """Return the facts about all that is recorded, read once until the log changes."""
         from patina_hooks.store.facts import CorpusFacts
 
-        version = int(log.connection.execute("PRAGMA data_version").fetchone()[0])
+        version = read_data_version(log.connection)
         if self._facts is None or self._facts[0] is not log or self._facts[1] != version:
             self._facts = (log, version, CorpusFacts.read(log.connection))
         return self._facts[2]

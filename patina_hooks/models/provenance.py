@@ -20,6 +20,7 @@ from patina_hooks.plugins.calls import BUILTIN
 from patina_hooks.plugins.kinds import EXTRACTORS, GENERATORS, is_provided
 from patina_hooks.plugins.manager import Plugins
 from patina_hooks.store.log import Log
+from patina_hooks.store.pairs.generators import read_generator_versions
 
 _FACT: Final = "made by"
 
@@ -44,7 +45,7 @@ def kept_providers(log: Log, plugins: Plugins) -> tuple[KeptProvider, ...]:
         plugins.extractors(),
         plugins.pair_generators(),
     )
-    stored = log.connection.execute("SELECT name, version FROM generator ORDER BY name")
+    stored = read_generator_versions(log.connection)
     return (
         *(
             _kept(EXTRACTORS.noun, name, version, made)

@@ -388,6 +388,11 @@ def name_text(name: str) -> str:
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
+def read_data_version(connection: sqlite3.Connection) -> int:
+    """Return a number that differs after another connection has written."""
+    return int(connection.execute("PRAGMA data_version").fetchone()[0])
+
+
 def connect(path: Path) -> sqlite3.Connection:
     # Threads may take turns on one connection: which of them asks is the caller's business.
     connection = sqlite3.connect(path, isolation_level=None, timeout=_BUSY_MS / 1000, check_same_thread=False)

@@ -10,6 +10,7 @@ from patina_hooks.config.configuration import configuration
 from patina_hooks.errors import StateError
 from patina_hooks.projection.active import PROJECTIONS_FOLDER, is_raw_wanted
 from patina_hooks.specs.reports import Report
+from patina_hooks.store.corpus.texts import count_sessions_with_text
 from patina_hooks.store.facts import counts
 from patina_hooks.store.log import Log
 from patina_hooks.system.files import read_state, replace_file
@@ -22,10 +23,6 @@ if TYPE_CHECKING:
 
 FEWEST_SESSIONS: Final = 20
 """Documents before which the first training would have nothing to judge by."""
-
-_TOLD: Final = """SELECT count(DISTINCT d.session) FROM document d JOIN source s ON s.oid = d.oid
- JOIN observation o ON o.source_id = s.id AND o.live WHERE d.kind = 'session' AND d.work_tree = ''"""
-"""How many sessions have a document that says something."""
 
 _BEGUN: Final = "begun"
 
@@ -52,7 +49,7 @@ def _now(repository: Repository) -> tuple[int, int, int]:
     """(sessions that have a document, pairs, texts without a vector)."""
     with Log(repository.state, create=False) as log, log.reading() as connection:
         now = counts(connection)
-        return int(connection.execute(_TOLD).fetchone()[0]), now["pairs"], now["pending"]
+        return count_sessions_with_text(connection), now["pairs"], now["pending"]
 
 
 def _seen(last: Report | None, begun: tuple[int, int, int] | None) -> tuple[int, int] | None:

@@ -1,7 +1,6 @@
 """Events of one sync, kept for the plugins that listen until no lock is held.
 
-The queue is a temporary SQLite database that nothing else can open: small ones stay in memory, those of a
-whole history go to the disk. Without listeners nothing is kept.
+The queue is a temporary database (`patina_hooks.store.event_queue`). Without listeners nothing is kept.
 """
 
 from __future__ import annotations
@@ -14,6 +13,17 @@ from typing import TYPE_CHECKING, Any, Final
 
 from patina_hooks.config.configuration import user_redaction
 from patina_hooks.specs.values import Document
+from patina_hooks.store.event_queue import (
+    add_commit,
+    add_earlier_commits,
+    add_ended_commits,
+    add_value,
+    open_queue,
+    read_ended_commits,
+    read_values,
+    set_earlier_commits,
+    take_commits,
+)
 
 if TYPE_CHECKING:
     from patina_hooks.git.repository import Repository
@@ -33,18 +43,6 @@ _SYNC_EVENTS: Final = (
 
 BATCH: Final = 1_000
 """The most observations or pairs of one call."""
-
-_TABLES: Final = """
-CREATE TABLE value (seq INTEGER PRIMARY KEY, event TEXT NOT NULL, part TEXT NOT NULL, data BLOB NOT NULL);
-CREATE INDEX value_by_event ON value (event, part, seq);
-CREATE TABLE recorded (oid TEXT PRIMARY KEY, committed INTEGER NOT NULL, data BLOB NOT NULL, parents INTEGER);
-CREATE INDEX recorded_next ON recorded (committed, oid) WHERE parents = 0;
-CREATE TABLE parent (parent TEXT NOT NULL, child TEXT NOT NULL, PRIMARY KEY (parent, child)) WITHOUT ROWID;
-CREATE TABLE ended_commit (
-    session TEXT NOT NULL, place INTEGER NOT NULL, oid TEXT NOT NULL, PRIMARY KEY (session, place)
-) WITHOUT ROWID;
-CREATE TABLE earlier (oid TEXT PRIMARY KEY, data BLOB) WITHOUT ROWID;
-"""
 
 Event = tuple[str, Mapping[str, object]]
 """The name of an event hook and its arguments."""
@@ -77,10 +75,7 @@ class EventQueue:
         """Keep a commit that is new to the log."""
         if not {COMMIT_RECORDED, SESSION_ENDED} & self._listened:
             return
-        row = (commit.oid, commit.committed, _pack(commit))
-        self._db.execute("INSERT OR REPLACE INTO recorded VALUES (?, ?, ?, NULL)", row)
-        parents = [(parent, commit.oid) for parent in commit.parents]
-        self._db.executemany("INSERT OR IGNORE INTO parent VALUES (?, ?)", parents)
+        add_commit(self._db, commit.oid, commit.committed, commit.parents, _pack(commit))
 
     def add_started(self, session: Session) -> None:
         """Keep the start of a session."""
@@ -91,8 +86,7 @@ class EventQueue:
         if not self.listens(SESSION_ENDED):
             return
         self._add(SESSION_ENDED, "session", session)
-        rows = [(session.id, place, oid) for place, oid in enumerate(oids)]
-        self._db.executemany("INSERT OR REPLACE INTO ended_commit VALUES (?, ?, ?)", rows)
+        add_ended_commits(self._db, session.id, oids)
 
     def add_observation(self, recorded: Recorded) -> None:
         """Keep an observation that joined the corpus."""
@@ -112,16 +106,12 @@ class EventQueue:
 
     def _add(self, event: str, part: str, value: object) -> None:
         if event in self._listened:
-            row = (event, part, _pack(value))
-            self._db.execute("INSERT INTO value (event, part, data) VALUES (?, ?, ?)", row)
+            add_value(self._db, event, part, _pack(value))
 
     @property
     def _db(self) -> sqlite3.Connection:
         if self._connection is None:
-            # "": a private temporary file. Another thread delivers, after this one has finished.
-            self._connection = sqlite3.connect("", isolation_level=None, check_same_thread=False)
-            self._connection.executescript(_TABLES)
-            self._connection.execute("BEGIN")
+            self._connection = open_queue()  # another thread delivers, after this one has finished
         return self._connection
 
     # --- reading --------------------------------------------------------------------------------
@@ -136,12 +126,13 @@ class EventQueue:
         for session in self._values(SESSION_STARTED, "session"):
             yield SESSION_STARTED, {"session": session}
         if self.listens(COMMIT_RECORDED):
-            for commit in self._commits():
+            for commit in map(_unpack, take_commits(self._db)):
                 documents = [Document("commit", commit.oid, commit.message)]
                 yield COMMIT_RECORDED, {"commit": commit, "documents": documents}
         self._read_earlier(repository)
         for session in self._values(SESSION_ENDED, "session"):
-            yield SESSION_ENDED, {"session": session, "commits": self._commits_of(session)}
+            commits = [_unpack(data) for data in read_ended_commits(self._db, session.id)]
+            yield SESSION_ENDED, {"session": session, "commits": commits}
         batches = (self._batches(OBSERVATIONS_CHANGED, part) for part in ("added", "removed"))
         for added, removed in zip_longest(*batches, fillvalue=[]):
             yield OBSERVATIONS_CHANGED, {"added": added, "removed": removed}
@@ -150,50 +141,16 @@ class EventQueue:
         for change in self._values(EMBEDDINGS_UPDATED, ""):
             yield EMBEDDINGS_UPDATED, change
 
-    def _commits(self) -> Iterator[Commit]:
-        """By time of commit; where clocks were wrong, still each after its parents."""
-        db = self._db
-        db.execute(
-            "UPDATE recorded SET parents = (SELECT count(*) FROM parent p WHERE p.child = recorded.oid"
-            " AND p.parent IN (SELECT oid FROM recorded))"
-        )
-        following = "SELECT oid, data FROM recorded WHERE parents = 0 ORDER BY committed, oid LIMIT 1"
-        while row := db.execute(following).fetchone():
-            db.execute("UPDATE recorded SET parents = -1 WHERE oid = ?", row[:1])
-            db.execute(
-                "UPDATE recorded SET parents = parents - 1"
-                " WHERE oid IN (SELECT child FROM parent WHERE parent = ?)",
-                row[:1],
-            )
-            yield _unpack(row[1])
-
     def _read_earlier(self, repository: Repository) -> None:
         """Read the commits of ended sessions that this sync did not record."""
-        db = self._db
-        db.execute(
-            "INSERT OR IGNORE INTO earlier SELECT oid, NULL FROM ended_commit"
-            " WHERE oid NOT IN (SELECT oid FROM recorded)"
-        )
-        oids = [row[0] for row in db.execute("SELECT oid FROM earlier")]
+        oids = add_earlier_commits(self._db)
         if oids:
             redact = user_redaction().redact
             commits = (replace(c, message=redact(c.message)) for c in repository.commits(oids))
-            rows = ((_pack(commit), commit.oid) for commit in commits)
-            db.executemany("UPDATE earlier SET data = ? WHERE oid = ?", rows)
-
-    def _commits_of(self, session: Session) -> list[Commit]:
-        rows = self._db.execute(
-            "SELECT coalesce(r.data, e.data) FROM ended_commit c LEFT JOIN recorded r ON r.oid = c.oid"
-            " LEFT JOIN earlier e ON e.oid = c.oid WHERE c.session = ? ORDER BY c.place",
-            (session.id,),
-        )
-        return [_unpack(data) for (data,) in rows if data is not None]
+            set_earlier_commits(self._db, ((commit.oid, _pack(commit)) for commit in commits))
 
     def _values(self, event: str, part: str) -> Iterator[Any]:
-        rows = self._db.execute(
-            "SELECT data FROM value WHERE event = ? AND part = ? ORDER BY seq", (event, part)
-        )
-        return (_unpack(row[0]) for row in rows)
+        return map(_unpack, read_values(self._db, event, part))
 
     def _batches(self, event: str, part: str) -> Iterator[list[Any]]:
         values: list[Any] = []

@@ -12,7 +12,13 @@ from patina_hooks.plugins.kinds import is_provided
 from patina_hooks.plugins.manager import Plugins
 from patina_hooks.search.index.spaces import VECTORS_FOLDER, VectorSpace, active_space
 from patina_hooks.store.embeddings import EmbeddingCache
+from patina_hooks.store.garbage import (
+    count_observations_by_extractor,
+    delete_unreferenced,
+    release_dead_texts,
+)
 from patina_hooks.store.log import Log
+from patina_hooks.store.pairs.generators import count_pairs_by_generator
 from patina_hooks.system.files import remove, size_of
 
 
@@ -42,16 +48,10 @@ class AbsentResults:
 def absent_results(log: Log, plugins: Plugins) -> AbsentResults:
     """Count what is stored of absent extractors and pair generators; reads all sources."""
     extractors, generators = plugins.extractors(), plugins.pair_generators()
-    observations = log.connection.execute(
-        "SELECT s.extractor, count(o.id) FROM source s LEFT JOIN observation o ON o.source_id = s.id"
-        " GROUP BY s.extractor"
-    )
-    pairs = log.connection.execute(
-        "SELECT g.name, total(t.count) FROM generator g LEFT JOIN pair_total t ON t.generator_id = g.id"
-        " GROUP BY g.id"
-    )
+    observations = count_observations_by_extractor(log.connection)
+    pairs = count_pairs_by_generator(log.connection)
     read = [count for tag, count in observations if not is_provided(extractor_of(tag)[0], extractors)]
-    made = [int(count) for name, count in pairs if not is_provided(name, generators)]
+    made = [count for name, count in pairs if not is_provided(name, generators)]
     return AbsentResults(len(read) + len(made), sum(read), sum(made))
 
 
@@ -64,22 +64,13 @@ def collect(log: Log, state: Path, wanted: VectorSpace | None) -> Freed:
     """
     before = size_of(state)
     with log.writing() as connection:
-        observations = connection.execute(
-            "DELETE FROM observation WHERE NOT live AND source_id IN"
-            " (SELECT s.id FROM source s WHERE NOT EXISTS (SELECT 1 FROM document d WHERE d.oid = s.oid))"
-        ).rowcount
-        connection.execute(
-            "DELETE FROM source WHERE NOT EXISTS (SELECT 1 FROM document d WHERE d.oid = source.oid)"
-        )
-        # An index may hold vectors of texts that left, whose embeddings go now: what returns is read again.
-        connection.execute("UPDATE text SET indexed = 0 WHERE live = 0")
-        connection.execute("DELETE FROM path WHERE id NOT IN (SELECT path_id FROM change)")
-        said = [row[0] for row in connection.execute("SELECT key FROM text WHERE live > 0")]
+        observations = delete_unreferenced(connection)
+        live_texts = release_dead_texts(connection)
     embeddings = 0
     space = active_space(log)
     if space is not None:
         with closing(EmbeddingCache(state, space.fingerprint)) as cache:
-            embeddings = cache.keep_only(said, [wanted.fingerprint] if wanted else None)
+            embeddings = cache.keep_only(live_texts, [wanted.fingerprint] if wanted else None)
         if wanted:
             _drop_vectors(state, {space.folder(state), wanted.folder(state)})
     log.compact()

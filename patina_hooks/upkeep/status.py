@@ -20,6 +20,7 @@ from patina_hooks.search.index.spaces import VectorSpace, active_space, requeste
 from patina_hooks.search.remarks.refused import refused_texts
 from patina_hooks.search.tuned import remark, tuned_for
 from patina_hooks.specs.plugins import Fault
+from patina_hooks.store.corpus.texts import count_live_texts
 from patina_hooks.store.embeddings import cut_keys, refused_keys
 from patina_hooks.store.facts import CorpusFacts, skipped
 from patina_hooks.store.log import Log
@@ -157,6 +158,4 @@ def _refused(log: Log, repository: Repository, space: VectorSpace | None) -> Ite
 
 def _cut(log: Log, repository: Repository, space: VectorSpace) -> int:
     """How many live texts the model did not read to their ends."""
-    ask = "SELECT count(*) FROM text WHERE key = ? AND live > 0"
-    keys = cut_keys(repository.state, space.fingerprint)
-    return sum(log.connection.execute(ask, (key,)).fetchone()[0] for key in keys)
+    return count_live_texts(log.connection, cut_keys(repository.state, space.fingerprint))

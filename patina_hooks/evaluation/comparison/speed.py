@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from patina_hooks.errors import ModelError
 from patina_hooks.evaluation.comparison.process import probed
+from patina_hooks.store.corpus.texts import sample_texts
 
 if TYPE_CHECKING:
     from patina_hooks.evaluation.comparison.probe import Figures
@@ -51,10 +52,7 @@ class _Run:
 
 def sample(log: Log, most: int = MOST_TEXTS) -> list[str]:
     """Texts of the memory, drawn by their hashes, no choice of ours and the same each time, and `spread`."""
-    draw = "SELECT key FROM text WHERE live > 0 ORDER BY key LIMIT ?"
-    ask = "SELECT text FROM observation WHERE text_key = ? AND live LIMIT 1"
-    keys = log.connection.execute(draw, (most,)).fetchall()
-    return spread([str(log.connection.execute(ask, key).fetchone()[0]) for key in keys])
+    return spread(sample_texts(log.connection, most))
 
 
 def spread(texts: Sequence[str]) -> list[str]:

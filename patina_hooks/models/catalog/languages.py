@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from patina_hooks.config.recipe import RECIPE_FILE
 from patina_hooks.plugins.installation import install_command, providers_of
+from patina_hooks.store.corpus.texts import sample_observation_texts
 
 if TYPE_CHECKING:
     from patina_hooks.plugins.manager import Plugins
@@ -104,15 +105,6 @@ def _script_of(text: str, letters: int) -> str:
     return ""
 
 
-def sample_texts(connection: sqlite3.Connection) -> list[str]:
-    """A sample of the stored texts that depends on nothing but what is stored."""
-    rows = connection.execute(
-        "SELECT text FROM observation INDEXED BY observation_by_key WHERE live ORDER BY key LIMIT ?",
-        (SAMPLE,),
-    )
-    return [str(row[0]) for row in rows]
-
-
 def uncovered_languages(shares: Mapping[str, float], spoken: Sequence[str]) -> dict[str, float]:
     """The shares of languages that a model was not trained for; none where its languages are not known."""
     if not spoken or "mul" in spoken:
@@ -127,7 +119,9 @@ def language_remark(
 
     Returns: the remark and what to try, None where there is nothing to say.
     """
-    uncovered = uncovered_languages(measure_languages(sample_texts(connection)), model.languages)
+    uncovered = uncovered_languages(
+        measure_languages(sample_observation_texts(connection, SAMPLE)), model.languages
+    )
     share = sum(uncovered.values())
     if share < MUCH:
         return None
