@@ -81,6 +81,8 @@ class Observation:
     line: 1-based line of its first character in the document.
     section: the heading or label it stands under, as written.
     weight: how strong it is as evidence, 0 to 1.
+    name: what it is called where it has a name of its own: the heading right above a passage.
+    end: its last line, 0 where that is its first.
     """
 
     kind: str
@@ -88,6 +90,8 @@ class Observation:
     line: int
     section: str = ""
     weight: float = 1.0
+    name: str = ""
+    end: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,9 +57,14 @@ def numbered(text: str) -> list[Line]:
     return [Line(number, line) for number, line in enumerate(plain.split("\n"), start=1)]
 
 
-def blocks(lines: Sequence[Line]) -> Iterator[Block]:
-    """The blocks in order; every line is in exactly one of them."""
-    return iter(_Scanner(lines))
+def blocks(lines: Sequence[Line], *, comments_end_at_headings: bool = True) -> Iterator[Block]:
+    """Yield the blocks in order; every line is in exactly one of them.
+
+    Args:
+        comments_end_at_headings: take a comment that does not close before the next heading for text: in
+            notes that are typed in haste it is one that was never closed, in a page it hides a heading.
+    """
+    return iter(_Scanner(lines, comments_end_at_headings=comments_end_at_headings))
 
 
 def unmarked(line: str) -> str:
@@ -225,8 +230,9 @@ def _is_rule(line: str) -> bool:
 class _Scanner:
     """A cursor over the lines; each method takes what belongs together and moves on."""
 
-    def __init__(self, lines: Sequence[Line]) -> None:
+    def __init__(self, lines: Sequence[Line], *, comments_end_at_headings: bool) -> None:
         self._lines = lines
+        self._comments_end_at_headings = comments_end_at_headings
         self._at = 0
         # Where a search failed: no start before it needs to look again.
         self._no_comment_end_before = 0
@@ -337,14 +343,14 @@ class _Scanner:
         return section or len(self._lines)
 
     def _has_comment_end(self, at: int) -> bool:
-        """A comment that closes at the end of a line, before the next heading."""
+        """A comment that closes at the end of a line."""
         if at < self._no_comment_end_before:
             return False
         for index in range(at, len(self._lines)):
             text = self._lines[index].text
             if text.rstrip().endswith("-->") and text.count("-->") == 1:
                 return True
-            if "-->" in text or heading(text):
+            if "-->" in text or (self._comments_end_at_headings and heading(text)):
                 break
         self._no_comment_end_before = index + 1
         return False

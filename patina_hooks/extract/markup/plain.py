@@ -1,0 +1,67 @@
+"""Plain text: paragraphs, underlined headings, lists, and what is indented."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from patina_hooks.extract.markup.parts import (
+    RULE,
+    Part,
+    indentation,
+    indented_end,
+    is_adornment,
+    is_blank,
+    is_item,
+    omitted,
+    paragraph,
+    run_end,
+)
+from patina_hooks.text.markdown import Line
+
+_SIGNS = "=-~*_#+"
+_LEVELS = {"=": 1, "-": 2}
+_LONGEST_HEADING = 120
+_CAPITALS_LEVEL = 2
+
+
+def scan_plain(lines: Sequence[Line]) -> Iterator[Part]:
+    """Yield the parts of a plain text in order."""
+    at = 0
+    while at < len(lines):
+        if is_blank(lines[at]):
+            at += 1
+            continue
+        part = _part(lines, at)
+        yield part
+        at += len(part.lines)
+
+
+def _part(lines: Sequence[Line], at: int) -> Part:
+    text = lines[at].text
+    below = lines[at + 1].text if at + 1 < len(lines) else ""
+    if is_adornment(text, _SIGNS):
+        return omitted(lines[at : at + 1], RULE)
+    if is_adornment(below, _SIGNS) and len(text) <= _LONGEST_HEADING and not is_item(text):
+        return Part("heading", tuple(lines[at : at + 2]), text.strip(), _LEVELS.get(below.strip()[0], 3))
+    if _is_capital(text) and not below.strip():
+        return Part("heading", tuple(lines[at : at + 1]), text.strip(), _CAPITALS_LEVEL)
+    if is_item(text):
+        return Part("item", tuple(lines[at : _item_end(lines, at)]))
+    end = run_end(lines, at)
+    end = next((n for n in range(at + 1, end) if is_item(lines[n].text)), end)
+    if indentation(text) > 3:
+        return Part("code", tuple(lines[at:end]))
+    return paragraph(lines[at:end])
+
+
+def _item_end(lines: Sequence[Line], at: int) -> int:
+    end = at + 1
+    while end < len(lines) and not is_blank(lines[end]) and not is_item(lines[end].text):
+        end += 1
+    return indented_end(lines, end, indentation(lines[at].text))
+
+
+def _is_capital(text: str) -> bool:
+    """Tell whether a line is a heading in capitals, as in a manual page."""
+    is_short = len(text) <= _LONGEST_HEADING and text[0] not in " \t"
+    return is_short and text.isupper() and sum(map(str.isalpha, text)) > 2 and text.rstrip()[-1] not in ".,;"
