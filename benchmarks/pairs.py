@@ -62,6 +62,7 @@ def _renewing(patina: Patina, change: Change) -> Contender:
 def _all_anew(patina: Patina, what: str) -> Iterator[Row]:
     from patina_hooks.pairs.stored import training_pairs
     from patina_hooks.pairs.update import update_pairs
+    from patina_hooks.store.database.schema import compact
     from patina_hooks.store.log import Log
 
     with closing(Log(patina.repository.state)) as log:
@@ -74,13 +75,13 @@ def _all_anew(patina: Patina, what: str) -> Iterator[Row]:
         yield Row(_GROUP, f"{what}: made anew", anew, "ms")
         read = milliseconds(lambda: training_pairs(log.connection, kinds))
         yield Row(_GROUP, f"{what}: read for training", read, "ms")
-        log.compact()
+        compact(log.connection)
         (pairs,) = log.connection.execute("SELECT count(*) FROM pair").fetchone()
         full = _bytes(log.connection)
         with log.writing() as connection:
             connection.execute("DELETE FROM pair")
             connection.execute("DELETE FROM unit")
-        log.compact()
+        compact(log.connection)
         yield Row(_GROUP, f"{what}: in the log", (full - _bytes(log.connection)) / pairs, "bytes/pair")
 
 

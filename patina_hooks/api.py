@@ -32,7 +32,9 @@ from patina_hooks.search.index.spaces import VectorSpace, projected_space, reque
 from patina_hooks.search.opening import Opening
 from patina_hooks.search.query import Hits, Mode
 from patina_hooks.store.corpus.commits import has_commit
-from patina_hooks.store.log import Event, Log, read_data_version
+from patina_hooks.store.database.connection import read_data_version
+from patina_hooks.store.events import Event, read_events
+from patina_hooks.store.log import Log
 from patina_hooks.system.files import make_private
 from patina_hooks.text.session_ids import SESSIONS_FOLDER
 from patina_hooks.upkeep.hook_delivery import deliver_events
@@ -253,7 +255,9 @@ class Patina:
         from patina_hooks.search.filters.arguments import checked_limit, checked_text
 
         with self._engine.reading() as log:
-            return log.events(checked_limit(limit), checked_text("kind", kind) if kind else None)
+            return read_events(
+                log.connection, checked_limit(limit), checked_text("kind", kind) if kind else None
+            )
 
     def pairs(self, *, kind: str | None = None, limit: int = 10) -> list[ShownPair]:
         """Training pairs with their texts and evidence, of the newest session, commit or folder first.

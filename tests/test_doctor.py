@@ -25,9 +25,9 @@ from patina_hooks.git.repository import Repository
 from patina_hooks.git.stub import by_hand
 from patina_hooks.plugins.manager import Plugins
 from patina_hooks.specs.models import ModelSpec
-from patina_hooks.store import word_index
+from patina_hooks.store.database import word_index
+from patina_hooks.store.database.word_index import OTHER_PYTHON
 from patina_hooks.store.log import Log
-from patina_hooks.store.word_index import OTHER_PYTHON
 from patina_hooks.testing import CHECKS
 from patina_hooks.upkeep.doctor import Finding, examine
 

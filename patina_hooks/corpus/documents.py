@@ -27,6 +27,7 @@ from patina_hooks.corpus.trees import DocumentTrees
 from patina_hooks.corpus.units import mark_commits
 from patina_hooks.git.repository import DOCUMENT_CAP, Blob, Repository
 from patina_hooks.specs.values import Commit, Document
+from patina_hooks.store.events import rewrite_details
 from patina_hooks.store.log import Log
 from patina_hooks.text.session_ids import moment_of
 
@@ -73,7 +74,7 @@ class Documents:
         # A killed sync may have recorded events by rules that only tags tell of.
         rules = {self._log.fact("redaction"), *map(rules_of, tags)}
         if redaction.signature and rules != {redaction.signature}:
-            self._log.rewrite(redaction.redact)
+            rewrite_details(self._db, redaction.redact)
 
     def retry(self) -> None:
         """What an extractor failed on is tried again, in case that what it lacked is there now."""

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from patina_hooks.errors import IndexDamaged, StateError
-from patina_hooks.store.log import connect, connect_to_read
-from patina_hooks.store.soundness import schema_problem
+from patina_hooks.store.database.connection import connect, connect_to_read
+from patina_hooks.store.database.soundness import schema_problem
 from patina_hooks.system.files import make_private, remove
 
 if TYPE_CHECKING:

@@ -11,6 +11,7 @@ from patina_hooks.corpus.observations import extractor_of
 from patina_hooks.plugins.kinds import is_provided
 from patina_hooks.plugins.manager import Plugins
 from patina_hooks.search.index.spaces import VECTORS_FOLDER, VectorSpace, active_space
+from patina_hooks.store.database.schema import compact
 from patina_hooks.store.embeddings import EmbeddingCache
 from patina_hooks.store.garbage import (
     count_observations_by_extractor,
@@ -73,7 +74,7 @@ def collect(log: Log, state: Path, wanted: VectorSpace | None) -> Freed:
             embeddings = cache.keep_only(live_texts, [wanted.fingerprint] if wanted else None)
         if wanted:
             _drop_vectors(state, {space.folder(state), wanted.folder(state)})
-    log.compact()
+    compact(log.connection)
     return Freed(observations, embeddings, max(0, before - size_of(state)))
 
 

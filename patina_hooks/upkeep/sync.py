@@ -34,6 +34,7 @@ from patina_hooks.search.index.spaces import VectorSpace, projected_space, reque
 from patina_hooks.search.index.vector_update import Embedded, VectorUpdate
 from patina_hooks.search.remarks.refused import refused_texts
 from patina_hooks.specs.plugins import Fault
+from patina_hooks.store.database.schema import compact, recreate_derived
 from patina_hooks.store.embeddings import drop_malformed
 from patina_hooks.store.facts import counts
 from patina_hooks.store.log import Log, set_aside
@@ -274,7 +275,7 @@ def _begin_anew(log: Log) -> None:
     drop_malformed(log.path.parent)
     with log.writing():
         kept = {name: log.fact(name) for name in ("space", "redaction")}
-        log.empty()
+        recreate_derived(log.connection)
         for name, value in kept.items():
             log.remember(name, value)  # the space answers until the recipe's own is whole
 
@@ -386,7 +387,7 @@ def _leave_no_trace(log: Log, redaction: Redaction) -> None:
     if log.fact("redaction") == redaction.signature:
         return
     if not log.is_new:
-        log.compact()
+        compact(log.connection)
     with log.writing():
         log.remember("redaction", redaction.signature)
 

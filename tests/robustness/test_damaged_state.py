@@ -17,7 +17,8 @@ from support.memory import Memory, plugins
 from patina_hooks.api import Patina
 from patina_hooks.commands import patina
 from patina_hooks.errors import PatinaError, StateError
-from patina_hooks.store.log import Log, connect
+from patina_hooks.store.database.connection import connect
+from patina_hooks.store.log import Log
 from patina_hooks.upkeep.doctor import examine
 
 pytestmark = pytest.mark.usefixtures("sound_model")

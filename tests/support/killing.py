@@ -29,6 +29,7 @@ from support.sampling import sample_steps
 
 from patina_hooks.git import spool
 from patina_hooks.store import embeddings, log
+from patina_hooks.store.database import connection
 
 SESSION = "20251101-090000"
 _WRITING = frozenset({"os.rename", "os.remove", "os.mkdir"})
@@ -210,13 +211,13 @@ def _watch(state: Path, step: Callable[[str], object]) -> None:
                 step(word)
 
     def connect(path: Path) -> sqlite3.Connection:
-        connection = original(path)
-        connection.set_trace_callback(trace)
-        return connection
+        opened = original(path)
+        opened.set_trace_callback(trace)
+        return opened
 
-    original = log.connect
-    log.connect = connect
-    setattr(embeddings, "connect", connect)  # noqa: B010 (imported there by name)
+    original = connection.connect
+    for module in (connection, log, embeddings):  # imported by name
+        setattr(module, "connect", connect)  # noqa: B010
     sys.addaudithook(audit)
 
 

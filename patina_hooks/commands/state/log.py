@@ -9,7 +9,7 @@ from datetime import datetime
 import click
 
 from patina_hooks.commands.fresh import freshen, opened, say
-from patina_hooks.store.log import Event
+from patina_hooks.store.events import Event
 from patina_hooks.text.display import clean_line
 
 _KINDS = ("commit", "gone", "document", "left", "session", "skipped", "fault")

@@ -51,7 +51,7 @@ def check_sqlite(repository: Repository, plugins: Plugins) -> Iterator[Finding]:
     """Check that the SQLite of this Python can index words."""
     import sqlite3
 
-    from patina_hooks.store.word_index import OTHER_PYTHON, has_word_index
+    from patina_hooks.store.database.word_index import OTHER_PYTHON, has_word_index
 
     version = f"SQLite {sqlite3.sqlite_version}"
     if has_word_index():

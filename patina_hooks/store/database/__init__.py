@@ -1,0 +1,1 @@
+"""The SQLite file: connections, the schema, and whether a file has it."""
