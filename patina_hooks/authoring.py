@@ -131,6 +131,6 @@ __all__ = [
 def __getattr__(name: str) -> object:
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    home = import_module(f"patina_hooks.{_HOME[name]}")
+    home = import_module(f"{__package__}.{_HOME[name]}")
     # The trainers are modules: their losses are written again for other runtimes.
-    return getattr(home, name, None) or import_module(f"{home.__name__}.{name}")
+    return getattr(home, name, None) or import_module(f"{__package__}.{_HOME[name]}.{name}")

@@ -21,6 +21,7 @@ from support.memory import Memory, plugins
 
 from patina_hooks.plugins import hookspecs
 from patina_hooks.plugins.manager import Plugins
+from patina_hooks.specs import values as spec_values
 
 DOCUMENT = "docs/plugins.md"
 HOOKS = {name: value for name, value in vars(hookspecs).items() if name.startswith("patina_")}
@@ -79,7 +80,7 @@ def test_event_hooks_bring_what_their_signatures_say(tmp_path: Path) -> None:
     begun, ended = names.index("patina_session_started"), names.index("patina_session_ended")
     assert begun < names.index("patina_commit_recorded") < ended
     for name, values in heard:
-        hints = get_type_hints(HOOKS[name], {**vars(values), "Sequence": Sequence})
+        hints = get_type_hints(HOOKS[name], {**vars(spec_values), "Sequence": Sequence})
         for argument, value in values.items():
             wanted = hints[argument]
             if get_origin(wanted) is Sequence:
