@@ -66,11 +66,12 @@ def _mined(patina: Patina) -> Iterator[tuple[str, frozenset[bytes]]]:
 
 def _is_far(patina: Patina, question: str, hidden: frozenset[bytes]) -> bool:
     """Whether the answer is remarked to be no close match when texts are hidden from it."""
-    from patina_hooks.search.filters.conditions import Condition
     from patina_hooks.search.filters.filters import Allowed
+    from patina_hooks.search.hits import closeness
     from patina_hooks.search.index.spaces import active_space
-    from patina_hooks.search.query import Query
-    from patina_hooks.search.scry import scry
+    from patina_hooks.search.retrieval.retrieve import retrieve
+    from patina_hooks.search.retrieval.store_view import StoreView
+    from patina_hooks.store.search.filters import Condition
 
     test = "o.text_key NOT IN (SELECT key FROM temp.hidden)"
     shown = Condition(
@@ -86,10 +87,8 @@ def _is_far(patina: Patina, question: str, hidden: frozenset[bytes]) -> bool:
         connection.executemany("INSERT INTO temp.hidden VALUES (?)", [(key,) for key in hidden])
         vector = patina._engine.models.checked(space).encode([question], role="query").vectors[0]
         search = patina._engine._open_index(log, space)
-        _, closeness = scry(
-            connection,
-            Query(question),
-            Allowed(connection, [shown]),
-            lambda limit, texts: search(vector, limit, texts),
+        view = StoreView(
+            connection, Allowed(connection, [shown]), lambda _, limit, texts: search(vector, limit, texts)
         )
-        return closeness.is_close(patina._engine._random_similarity(log, space)) is False
+        close = closeness(view, question, retrieve(question, view, patina._engine.retrievers()))
+        return close.is_close(patina._engine._random_similarity(log, space)) is False

@@ -46,6 +46,15 @@ if TYPE_CHECKING:
         SessionUnit,
     )
     from patina_hooks.specs.reports import Outcome, Report
+    from patina_hooks.specs.retrieval import (
+        FilterSpec,
+        QueryRewriterSpec,
+        RankedGroup,
+        RerankerSpec,
+        RetrieverSpec,
+        View,
+        VisibleObservation,
+    )
     from patina_hooks.specs.sources import DocumentFacts, SourceSpec
     from patina_hooks.specs.values import (
         Change,
@@ -85,6 +94,18 @@ _HOME = {
         ),
         "specs.models",
     ),
+    **dict.fromkeys(
+        (
+            "FilterSpec",
+            "QueryRewriterSpec",
+            "RankedGroup",
+            "RerankerSpec",
+            "RetrieverSpec",
+            "View",
+            "VisibleObservation",
+        ),
+        "specs.retrieval",
+    ),
     "ExtractorSpec": "specs.plugins",
     "SessionUnit": "specs.plugins",
     "CommitUnit": "specs.plugins",
@@ -114,6 +135,7 @@ __all__ = [
     "Extraction",
     "ExtractorSpec",
     "Fault",
+    "FilterSpec",
     "Hit",
     "HubFile",
     "IndexBackendSpec",
@@ -132,9 +154,13 @@ __all__ = [
     "PluginInfo",
     "ProjectionSpec",
     "Query",
+    "QueryRewriterSpec",
+    "RankedGroup",
     "Recorded",
     "Report",
     "RepositoryPaths",
+    "RerankerSpec",
+    "RetrieverSpec",
     "RuntimeSpec",
     "Session",
     "SessionUnit",
@@ -144,6 +170,8 @@ __all__ = [
     "TokenModel",
     "Tokens",
     "VectorIndex",
+    "View",
+    "VisibleObservation",
     "hookimpl",
     "hub_runtimes",
     "open",

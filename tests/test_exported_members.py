@@ -11,7 +11,7 @@ from support.marked import ROOT
 import patina_hooks
 from patina_hooks import authoring
 from patina_hooks.plugins import hookspecs
-from patina_hooks.specs import models, plugins, sources, values, vectors
+from patina_hooks.specs import models, plugins, retrieval, sources, values, vectors
 
 
 def test_all_is_sorted_and_each_name_opens() -> None:
@@ -32,7 +32,7 @@ def test_all_is_what_type_checkers_see() -> None:
 def test_every_value_and_protocol_of_plugins_is_offered() -> None:
     own = {
         name
-        for module in (values, plugins, sources, vectors, models)
+        for module in (values, plugins, sources, vectors, models, retrieval)
         for name, value in vars(module).items()
         if inspect.isclass(value) and value.__module__ == module.__name__
     }

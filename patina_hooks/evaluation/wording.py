@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from patina_hooks.search.lexical import Words
+from patina_hooks.search.retrieval.lexical import Words
 from patina_hooks.text.words import text_to_index
 
 if TYPE_CHECKING:

@@ -14,6 +14,7 @@ from patina_hooks.specs.plugins import (
     PairUnitKind,
     ProjectionSpec,
 )
+from patina_hooks.specs.retrieval import USUAL_WEIGHTS, RetrieverSpec
 from patina_hooks.specs.sources import HISTORY, SESSIONS, SourceSpec
 
 _GENERATORS: tuple[tuple[str, PairUnitKind, str], ...] = (
@@ -67,3 +68,11 @@ def patina_register_projections() -> Iterator[ProjectionSpec]:
 def patina_register_index_backends() -> Iterator[IndexBackendSpec]:
     yield IndexBackendSpec("exact", "patina_hooks.search.index.exact:ExactIndex")
     yield IndexBackendSpec("short", "patina_hooks.search.index.short:ShortIndex", approximate=True, short=256)
+
+
+@hookimpl
+def patina_register_retrievers() -> Iterator[RetrieverSpec]:
+    """Yield the built-in retrievers, in the order in which they are asked."""
+    for name, weight in USUAL_WEIGHTS.items():
+        search = f"patina_hooks.search.retrieval.builtin:search_{name}s"
+        yield RetrieverSpec(name, search, weight, vectors=name == "vector")

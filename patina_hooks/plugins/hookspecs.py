@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         ProjectionSpec,
     )
     from patina_hooks.specs.reports import Outcome, Report
+    from patina_hooks.specs.retrieval import FilterSpec, QueryRewriterSpec, RerankerSpec, RetrieverSpec
     from patina_hooks.specs.sources import SourceSpec
     from patina_hooks.specs.values import Commit, Document, Pair, Recorded, RepositoryPaths, Session
 
@@ -159,6 +160,71 @@ def patina_register_index_backends() -> Iterable[IndexBackendSpec]:
     ...     yield IndexBackendSpec("acme-tree", opener="patina_acme.tree:open_index")
     >>> next(iter(patina_register_index_backends())).name
     'acme-tree'
+    """
+    raise NotImplementedError
+
+
+@hookspec
+def patina_register_retrievers() -> Iterable[RetrieverSpec]:
+    """Retrievers: search signals, each a share of the fused answer.
+
+    Called when a question is first asked. Every retriever is asked; `patina eval` measures each by itself and
+    in the fused answer. What a view offers is `patina_hooks.specs.retrieval.View`.
+
+    >>> from patina_hooks import RetrieverSpec, hookimpl
+    >>> @hookimpl
+    ... def patina_register_retrievers():
+    ...     yield RetrieverSpec("tickets", search="patina_acme.tickets:search", weight=0.2)
+    >>> next(iter(patina_register_retrievers())).weight
+    0.2
+    """
+    raise NotImplementedError
+
+
+@hookspec
+def patina_register_query_rewriters() -> Iterable[QueryRewriterSpec]:
+    """Query rewriters: from a question to the one that is looked up.
+
+    Used only where a recipe or `patina scry --rewriter` names them.
+
+    >>> from patina_hooks import QueryRewriterSpec, hookimpl
+    >>> @hookimpl
+    ... def patina_register_query_rewriters():
+    ...     yield QueryRewriterSpec("synonyms", rewrite="patina_acme.synonyms:rewrite")
+    >>> next(iter(patina_register_query_rewriters())).name
+    'synonyms'
+    """
+    raise NotImplementedError
+
+
+@hookspec
+def patina_register_rerankers() -> Iterable[RerankerSpec]:
+    """Rerankers: a new order of the best candidates.
+
+    Used only where a recipe or `patina scry --reranker` names them.
+
+    >>> from patina_hooks import RerankerSpec, hookimpl
+    >>> @hookimpl
+    ... def patina_register_rerankers():
+    ...     yield RerankerSpec("cross", rerank="patina_acme.cross:rerank", pool=20)
+    >>> next(iter(patina_register_rerankers())).pool
+    20
+    """
+    raise NotImplementedError
+
+
+@hookspec
+def patina_register_filters() -> Iterable[FilterSpec]:
+    """Filters of results: which candidates may be answers.
+
+    Used only where a recipe or `patina scry --filter` names them.
+
+    >>> from patina_hooks import FilterSpec, hookimpl
+    >>> @hookimpl
+    ... def patina_register_filters():
+    ...     yield FilterSpec("no-reverts", keep="patina_acme.reverts:keep")
+    >>> next(iter(patina_register_filters())).name
+    'no-reverts'
     """
     raise NotImplementedError
 

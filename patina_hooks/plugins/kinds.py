@@ -15,6 +15,13 @@ from patina_hooks.specs.plugins import (
     PairGeneratorSpec,
     ProjectionSpec,
 )
+from patina_hooks.specs.retrieval import (
+    USUAL_WEIGHTS,
+    FilterSpec,
+    QueryRewriterSpec,
+    RerankerSpec,
+    RetrieverSpec,
+)
 from patina_hooks.specs.sources import SourceSpec
 
 S = TypeVar(
@@ -26,6 +33,10 @@ S = TypeVar(
     PairGeneratorSpec,
     ProjectionSpec,
     IndexBackendSpec,
+    RetrieverSpec,
+    QueryRewriterSpec,
+    RerankerSpec,
+    FilterSpec,
     CommandSpec,
 )
 
@@ -70,6 +81,12 @@ PROJECTIONS: Final = Kind(
 BACKENDS: Final = Kind(
     "index backend", "index_backends", "patina_register_index_backends", IndexBackendSpec, ("opener",)
 )
+RETRIEVERS: Final = Kind("retriever", "retrievers", "patina_register_retrievers", RetrieverSpec, ("search",))
+REWRITERS: Final = Kind(
+    "query rewriter", "query_rewriters", "patina_register_query_rewriters", QueryRewriterSpec, ("rewrite",)
+)
+RERANKERS: Final = Kind("reranker", "rerankers", "patina_register_rerankers", RerankerSpec, ("rerank",))
+FILTERS: Final = Kind("filter", "filters", "patina_register_filters", FilterSpec, ("keep",))
 COMMANDS: Final = Kind("command", "commands", "patina_register_commands", CommandSpec, ("command",))
 KINDS: Final[tuple[Kind[Any], ...]] = (
     MODELS,
@@ -79,6 +96,10 @@ KINDS: Final[tuple[Kind[Any], ...]] = (
     GENERATORS,
     PROJECTIONS,
     BACKENDS,
+    RETRIEVERS,
+    REWRITERS,
+    RERANKERS,
+    FILTERS,
     COMMANDS,
 )
 
@@ -89,14 +110,14 @@ def is_provided(name: str, specs: Iterable[ExtractorSpec | PairGeneratorSpec]) -
     return any(spec.name.rpartition("/")[2] == plain for spec in specs)
 
 
-def wrong_with(kind: Kind[S], spec: object, seen: Collection[str]) -> str:
+def wrong_with(kind: Kind[S], spec: object, seen: Collection[str], *, is_builtin: bool = False) -> str:
     """Why `spec` cannot be taken in, "" where it can."""
     if not isinstance(spec, kind.spec):
         return f"gave {shown(spec)}; wants {kind.spec.__name__}"
     name: object = spec.name
     if not isinstance(name, str) or not name or "/" in name or name != name.strip():
         return f"{kind.noun} name {name!r}: wants a non-empty name without '/' or outer spaces"
-    if kind.spec is CommandSpec and (problem := _wrong_with_command(name)):
+    if not is_builtin and (problem := _wrong_with_name(kind, name)):
         return problem
     if name in seen:
         return f"gave the {kind.noun} {name!r} twice; the first counts"
@@ -107,10 +128,12 @@ def wrong_with(kind: Kind[S], spec: object, seen: Collection[str]) -> str:
     return ""
 
 
-def _wrong_with_command(name: str) -> str:
-    if name in BUILTIN_COMMANDS:
-        return f"command name {name!r} is that of a built-in command; it is left out"
-    if not _COMMAND_NAME.fullmatch(name):
+def _wrong_with_name(kind: Kind[S], name: str) -> str:
+    """Return why a plugin cannot have a name, "" where it can."""
+    builtin = {CommandSpec: BUILTIN_COMMANDS, RetrieverSpec: USUAL_WEIGHTS}.get(kind.spec, ())
+    if name in builtin:
+        return f"{kind.noun} name {name!r} is that of a built-in {kind.noun}; it is left out"
+    if kind.spec is CommandSpec and not _COMMAND_NAME.fullmatch(name):
         return f"command name {name!r}: wants lower-case letters, digits, '-', '_' and '.'"
     return ""
 

@@ -42,11 +42,15 @@ from patina_hooks.plugins.kinds import (
     BACKENDS,
     COMMANDS,
     EXTRACTORS,
+    FILTERS,
     GENERATORS,
     KINDS,
     MODELS,
     PROJECTIONS,
     REFERENCE,
+    RERANKERS,
+    RETRIEVERS,
+    REWRITERS,
     RUNTIMES,
     SOURCES,
     Kind,
@@ -64,6 +68,7 @@ from patina_hooks.specs.plugins import (
     PluginInfo,
     ProjectionSpec,
 )
+from patina_hooks.specs.retrieval import FilterSpec, QueryRewriterSpec, RerankerSpec, RetrieverSpec
 from patina_hooks.specs.sources import SourceSpec
 
 if TYPE_CHECKING:
@@ -169,6 +174,24 @@ class Plugins:
 
     def index_backends(self) -> tuple[IndexBackendSpec, ...]:
         return self._all(BACKENDS)
+
+    def retrievers(self) -> tuple[RetrieverSpec, ...]:
+        """Return all retrievers: the built-in ones in the order of their weights, then those of plugins."""
+        builtin = [one.spec for one in self._registry(RETRIEVERS) if one.plugin == BUILTIN]
+        names = {spec.name for spec in builtin}
+        return (*builtin, *(spec for spec in self._distinct(RETRIEVERS) if spec.name not in names))
+
+    def query_rewriter(self, name: str) -> QueryRewriterSpec:
+        """Return the query rewriter of that name; `PluginError` where none or several plugins provide it."""
+        return self._find(REWRITERS, name).spec
+
+    def reranker(self, name: str) -> RerankerSpec:
+        """Return the reranker of that name; `PluginError` where none or several plugins provide it."""
+        return self._find(RERANKERS, name).spec
+
+    def result_filter(self, name: str) -> FilterSpec:
+        """Return the filter of that name; `PluginError` where none or several plugins provide it."""
+        return self._find(FILTERS, name).spec
 
     def commands(self) -> tuple[CommandSpec, ...]:
         return self._distinct(COMMANDS)
@@ -404,7 +427,7 @@ class Plugins:
     def _specs(self, plugin: str, kind: Kind[S], hook: Callable[[], object]) -> Iterator[S]:
         seen: set[str] = set()
         for spec in self._given(plugin, kind.hook, hook):
-            wrong = wrong_with(kind, spec, seen)
+            wrong = wrong_with(kind, spec, seen, is_builtin=plugin == BUILTIN)
             if wrong:
                 self._fault(plugin, kind.hook, wrong)
             else:
@@ -442,6 +465,20 @@ class Plugins:
         """A module of the plugin, as `import` names it."""
         loaded = self._manager.get_plugin(plugin)
         return str(getattr(loaded, "__name__", type(loaded).__module__))
+
+    def record_failure(self, function: PluginFunction, error: BaseException) -> Fault:
+        """Return the fault of a failed call, which is recorded once; raises `PluginError` in strict mode."""
+        return self._recorded(function.plugin, function.action, function.failure(error), error)
+
+    def record_fault(self, plugin: str, where: str, error: PluginError) -> Fault:
+        """Return the fault of code that cannot be opened; raises `PluginError` in strict mode."""
+        return self._recorded(plugin, where, str(error), error)
+
+    def _recorded(self, plugin: str, where: str, error: str, cause: BaseException) -> Fault:
+        fault = self.fault(plugin, where, error, cause)
+        if fault not in self._faults:
+            self._faults.append(fault)
+        return fault
 
     def _fault(self, plugin: str, where: str, error: str, cause: BaseException | None = None) -> None:
         self._faults.append(self.fault(plugin, where, error, cause))

@@ -8,21 +8,20 @@ a session, and a session never joins another one. A revert says another text and
 
 from __future__ import annotations
 
-import json
 import re
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-Unit = tuple[str, str]
-"""("session", id), ("commit", oid) or ("document", path)."""
+from patina_hooks.specs.retrieval import Group
+from patina_hooks.store.search.answers import read_repeated_texts
 
 _MARK = re.compile(r"^(?:[*+-]|\d+[.)])\s+")
 _NUMBER = re.compile(r"\s*\((?:#|!|gh-)\d+\)$")
 
 
 @dataclass(frozen=True, slots=True)
-class Saying:
+class RepeatableTexts:
     """What a result group would show. texts: in comparable form; is_merge, committed: of its commit."""
 
     texts: frozenset[str]
@@ -35,53 +34,58 @@ class Saying:
 class Duplicates:
     """Result groups that are one answer, best first."""
 
-    units: list[Unit] = field(default_factory=list)
+    groups: list[Group] = field(default_factory=list)
 
     @property
-    def best(self) -> Unit:
+    def best(self) -> Group:
         """The one whose score counts."""
-        return self.units[0]
+        return self.groups[0]
 
-    def original(self, sayings: Mapping[Unit, Saying]) -> Unit:
+    @property
+    def has_session(self) -> bool:
+        """Whether one of them is a session."""
+        return any(kind == "session" for kind, _ in self.groups)
+
+    def original(self, texts: Mapping[Group, RepeatableTexts]) -> Group:
         """Return the one to show: a session before commits, a change before its merges, the oldest first."""
 
-        def order(unit: Unit) -> tuple[bool, bool, int, Unit]:
-            saying = sayings[unit]
-            return (unit[0] == "commit", saying.is_merge, saying.committed, unit)
+        def order(group: Group) -> tuple[bool, bool, int, Group]:
+            commit = texts[group]
+            return (group[0] == "commit", commit.is_merge, commit.committed, group)
 
-        return min(self.units, key=order) if len(self.units) > 1 else self.best
+        return min(self.groups, key=order) if len(self.groups) > 1 else self.best
 
 
-def group_duplicates(units: Iterable[Unit], sayings: Mapping[Unit, Saying]) -> list[Duplicates]:
-    """Group result groups, given best first; a group stands where its best one stood."""
-    groups: list[Duplicates] = []
+def group_duplicates(groups: Iterable[Group], texts: Mapping[Group, RepeatableTexts]) -> list[Duplicates]:
+    """Join result groups, given best first; an answer stands where its best group stood."""
+    answers: list[Duplicates] = []
     by_text: dict[str, Duplicates] = {}
-    for unit in units:
-        texts = sayings[unit].texts if unit in sayings else frozenset()
-        group = next((by_text[text] for text in sorted(texts) if text in by_text), None)
-        if group is None or (unit[0] == "session" and any(other[0] == "session" for other in group.units)):
-            group = Duplicates()
-            groups.append(group)
-        group.units.append(unit)
-        for text in texts:
-            by_text.setdefault(text, group)
-    return groups
+    for group in groups:
+        own = texts[group].texts if group in texts else frozenset()
+        answer = next((by_text[text] for text in sorted(own) if text in by_text), None)
+        if answer is None or (group[0] == "session" and answer.has_session):
+            answer = Duplicates()
+            answers.append(answer)
+        answer.groups.append(group)
+        for text in own:
+            by_text.setdefault(text, answer)
+    return answers
 
 
-def read_sayings(connection: sqlite3.Connection, shown: Mapping[Unit, int]) -> dict[Unit, Saying]:
+def repeatable_texts(
+    connection: sqlite3.Connection, shown: Mapping[Group, int]
+) -> dict[Group, RepeatableTexts]:
     """Return what sessions and commits say by the observation (its id) that each would show."""
-    rows = connection.execute(
-        "SELECT o.id, o.text, s.oid, c.merge, c.committed, CASE WHEN c.oid IS NOT NULL THEN s.title END,"
-        " CASE WHEN c.merge OR s.title LIKE 'Merge %' THEN (SELECT b.text FROM observation b"
-        " WHERE b.source_id = s.id AND b.kind = 'body' ORDER BY b.line, b.key LIMIT 1) END"
-        " FROM observation o JOIN source s ON s.id = o.source_id LEFT JOIN commits c ON c.oid = s.oid"
-        " WHERE o.id IN (SELECT value FROM json_each(?))",
-        (json.dumps(list(shown.values())),),
-    )
-    by_id = {number: Saying(frozenset(_comparable(texts)), oid, bool(merge), committed or 0)
-             for number, text, oid, merge, committed, *others in rows
-             for texts in [(text, *others)]}  # fmt: skip
-    return {unit: by_id[number] for unit, number in shown.items() if number in by_id}
+    by_id = {
+        row.number: RepeatableTexts(
+            frozenset(_comparable((row.text, row.subject, row.merged))),
+            row.oid,
+            bool(row.merge),
+            row.committed or 0,
+        )
+        for row in read_repeated_texts(connection, shown.values())
+    }
+    return {group: by_id[number] for group, number in shown.items() if number in by_id}
 
 
 def _comparable(texts: Iterable[str | None]) -> Iterator[str]:

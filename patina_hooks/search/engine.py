@@ -6,7 +6,7 @@ imported by the method that does: a cold one waits for every import.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache
@@ -15,18 +15,22 @@ from typing import TYPE_CHECKING
 
 from patina_hooks.config.configuration import user_redaction
 from patina_hooks.errors import IndexDamaged, PatinaError, PluginError
+from patina_hooks.search.fusion import fuse, weigh
+from patina_hooks.search.hits import best_observations, closeness, make_hits
 from patina_hooks.search.index.spaces import VectorSpace, active_space
 from patina_hooks.search.open_models import OpenModels
 from patina_hooks.search.opening import Opening
-from patina_hooks.search.query import Hits, Mode, Query
-from patina_hooks.search.scry import Units, scry
-from patina_hooks.search.tuned import weights_for
+from patina_hooks.search.query import Hit, Hits, Mode, Query
+from patina_hooks.search.retrieval.retrieve import Evidence, Retriever, open_retrievers, retrieve
+from patina_hooks.search.retrieval.store_view import SourceGroups, StoreView
+from patina_hooks.search.tuned import stored_weights
 from patina_hooks.store.log import LOG_FILE, Log
 
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
 
     from patina_hooks.search.filters.filters import Allowed, Filters
+    from patina_hooks.specs.plugins import Fault
     from patina_hooks.specs.vectors import Vectors
     from patina_hooks.store.memory import Memory
 
@@ -43,9 +47,11 @@ class SearchEngine:
         self._index: tuple[VectorSpace, int, Near] | None = None
         self._random: tuple[VectorSpace, str, float | None] | None = None
         self._log: tuple[int, Log] | None = None
-        self._units = Units()
+        self._groups = SourceGroups()
         self._filters: Filters | None = None
         self._thread: ThreadPoolExecutor | None = None
+        self._retrievers: list[Retriever] | None = None
+        self._on_fault: Callable[[str], None] | None = None
 
     def close(self) -> None:
         """Let go of model, index and log; the object may be used again."""
@@ -81,8 +87,12 @@ class SearchEngine:
         if not question and query.text:
             return Hits(reason="the question holds nothing but secrets")
         query = replace(query, text=question)
-        hits = self._answer(query, on_fault)
-        hits.reason = self._reason(query, hits)
+        self._on_fault = on_fault
+        try:
+            hits = self._answer(query)
+            hits.reason = self._reason(query, hits)
+        finally:
+            self._on_fault = None
         return hits
 
     @contextmanager
@@ -115,11 +125,11 @@ class SearchEngine:
     def _forget_log(self) -> None:
         """Let go of what belongs to one connection."""
         self._log = self._filters = None
-        self._units = Units()
+        self._groups = SourceGroups()
 
     # --- one question ---------------------------------------------------------------------------
 
-    def _answer(self, query: Query, on_fault: Callable[[str], None] | None = None) -> Hits:
+    def _answer(self, query: Query) -> Hits:
         """Answer by words and vectors, or by words where vectors cannot be had. Raises as `search` does."""
         try:
             try:
@@ -131,8 +141,8 @@ class SearchEngine:
         except (PluginError, IndexDamaged) as error:
             if query.mode == "vector" or (self._memory.plugins.is_strict and isinstance(error, PluginError)):
                 raise
-            if on_fault:
-                on_fault(f"answering by words alone: {error}")
+            if self._on_fault:
+                self._on_fault(f"answering by words alone: {error}")
             return self._hits(replace(query, mode="lexical"))
 
     def _reason(self, query: Query, hits: Hits) -> str:
@@ -149,9 +159,30 @@ class SearchEngine:
         """Return the hits, by one view of the log. Raises as `_hits_by_vectors` does."""
         with self.reading() as log:
             only = self._filters_of(log).allowed(self._memory.repository, query, log.fact("folder"))
-            if query.mode == "lexical":
-                return Hits(scry(log.connection, query, only, None, units=self._units)[0])
-            return self._hits_by_vectors(log, query, only)
+            if query.mode != "lexical":
+                return self._hits_by_vectors(log, query, only)
+            view = StoreView(log.connection, only, None, self._groups)
+            return Hits(self._rank(view, query, {})[0])
+
+    def _rank(self, view: StoreView, query: Query, stored: Mapping[str, float]) -> tuple[list[Hit], Evidence]:
+        """Ask the retrievers of a mode, fuse what they find, and make hits of it. stored: see `weigh`."""
+        retrievers = self.retrievers()
+        weights = weigh([retriever.spec for retriever in retrievers], stored)
+        evidence = retrieve(query.text, view, [one for one in retrievers if _takes_part(one, query.mode)])
+        scores = fuse(evidence.groups, weights)
+        ranked = sorted(scores, key=lambda group: (-scores[group], group))
+        shown = best_observations(view, evidence, weights)
+        return make_hits(view, evidence, ranked, scores, shown, query.limit), evidence
+
+    def retrievers(self) -> list[Retriever]:
+        """Return all retrievers, which are opened once."""
+        if self._retrievers is None:
+            self._retrievers = open_retrievers(self._memory.plugins, self._tell_fault)
+        return self._retrievers
+
+    def _tell_fault(self, fault: Fault) -> None:
+        if self._on_fault:
+            self._on_fault(f"{fault.plugin}: {fault.where}: {fault.error}")
 
     def _filters_of(self, log: Log) -> Filters:
         from patina_hooks.search.filters.filters import Filters
@@ -171,13 +202,14 @@ class SearchEngine:
             raise IndexDamaged("no vectors are here yet", hint="patina sync")
         encode = self._encoding(space, query)
 
-        def nearest(limit: int, texts: frozenset[bytes] | None) -> list[tuple[bytes, float]]:
+        def nearest(question: str, limit: int, texts: frozenset[bytes] | None) -> list[tuple[bytes, float]]:
             search = self._open_index(log, space)
-            return search(encode(), limit, texts)
+            return search(encode(question), limit, texts)
 
-        weights = weights_for(self._memory.repository.state, space)
-        hits, closeness = scry(log.connection, query, only, nearest, weights, self._units)
-        return Hits(hits, closeness.is_close(self._random_similarity(log, space)) if hits else None)
+        view = StoreView(log.connection, only, nearest, self._groups)
+        hits, evidence = self._rank(view, query, stored_weights(self._memory.repository.state, space))
+        close = closeness(view, query.text, evidence)
+        return Hits(hits, close.is_close(self._random_similarity(log, space)) if hits else None)
 
     def _random_similarity(self, log: Log, space: VectorSpace) -> float | None:
         """Return what two random texts have, sampled once for as long as the index stays as it is."""
@@ -189,24 +221,26 @@ class SearchEngine:
             self._random = (space, generation, random_similarity(log.connection, state, space, plugins))
         return self._random[2]
 
-    def _encoding(self, space: VectorSpace, query: Query) -> Callable[[], Vectors]:
-        """Return what gives the question's vector when it is needed: words are looked up meanwhile.
+    def _encoding(self, space: VectorSpace, query: Query) -> Callable[[str], Vectors]:
+        """Return what gives the vector of a question, the query's or another text, when it is needed.
 
-        A model that is open reads the question in another thread; one that is not is opened in this thread,
-        since that imports.
+        Words are looked up meanwhile. A model that is open reads the query in another thread; one that is not
+        is opened in this thread, since that imports.
         """
 
-        def encode() -> Vectors:
-            vector: Vectors = self.models.checked(space).encode([query.text], role="query").vectors[0]
+        @cache
+        def encode(text: str) -> Vectors:
+            vector: Vectors = self.models.checked(space).encode([text], role="query").vectors[0]
             return vector
 
         if not self.models.is_checked(space) or query.mode != "hybrid":
-            return cache(encode)
+            return encode
         # 4 ms to import: a cold question does without.
         from concurrent.futures import ThreadPoolExecutor
 
         self._thread = self._thread or ThreadPoolExecutor(1)
-        return self._thread.submit(encode).result
+        early = self._thread.submit(encode, query.text)
+        return lambda text: early.result() if text == query.text else encode(text)
 
     def _open_index(self, log: Log, space: VectorSpace) -> Near:
         """Return the search of the index as the last sync left it, for a model's own vector [d]."""
@@ -223,3 +257,7 @@ class SearchEngine:
 
             self._index = (space, generation, search)
         return self._index[2]
+
+
+def _takes_part(retriever: Retriever, mode: Mode) -> bool:
+    return mode == "hybrid" or retriever.spec.vectors == (mode == "vector")

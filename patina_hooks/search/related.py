@@ -10,7 +10,12 @@ from pathlib import Path
 
 from patina_hooks.errors import UsageError
 from patina_hooks.search.filters.paths import near_paths, recorded_path
-from patina_hooks.store.corpus.sessions import SESSION_OF_COMMIT
+from patina_hooks.store.search.paths import (
+    commits_of_path,
+    count_commits_of_path,
+    paths_of_commit,
+    visits_of_path,
+)
 
 _MOST_PATHS = 50
 _MOST_COMMITS = 2_000
@@ -51,12 +56,7 @@ def related(connection: sqlite3.Connection, root: Path, path: str, limit: int) -
     any two of them and are left out.
     """
     path = recorded_path(connection, path)
-    touched = connection.execute(
-        "SELECT c.id, (SELECT count(*) FROM change n WHERE n.commit_id = c.id) FROM path p"
-        " JOIN change h ON h.path_id = p.id JOIN commits c ON c.id = h.commit_id"
-        " WHERE p.path = ? ORDER BY c.committed DESC, c.oid LIMIT ?",
-        (path, _MOST_COMMITS),
-    ).fetchall()
+    touched = commits_of_path(connection, path, _MOST_COMMITS)
     if not touched:
         raise _unknown_path(connection, root, path)
     weights: dict[str, tuple[int, float]] = {}
@@ -67,9 +67,9 @@ def related(connection: sqlite3.Connection, root: Path, path: str, limit: int) -
     best = sorted(weights.items(), key=lambda item: (-item[1][1], item[0]))[:limit]
     return Related(
         path=path,
-        commits=_commits(connection, path),
+        commits=count_commits_of_path(connection, path),
         companions=tuple(Companion(name, count, weight) for name, (count, weight) in best),
-        sessions=_visits(connection, path)[:limit],
+        sessions=tuple(Visit(*visit) for visit in visits_of_path(connection, path)[:limit]),
     )
 
 
@@ -87,27 +87,9 @@ def _unknown_path(connection: sqlite3.Connection, root: Path, path: str) -> Usag
     return UsageError(f"{what}; {'it holds' if is_folder else 'similar'}: {', '.join(near)}", hint=hint)
 
 
-def _commits(connection: sqlite3.Connection, path: str) -> int:
-    ask = "SELECT count(*) FROM path p JOIN change h ON h.path_id = p.id WHERE p.path = ?"
-    return int(connection.execute(ask, (path,)).fetchone()[0])
-
-
 def _weigh(
     connection: sqlite3.Connection, commit: int, share: float, weights: dict[str, tuple[int, float]]
 ) -> None:
-    rows = connection.execute(
-        "SELECT p.path FROM change h JOIN path p ON p.id = h.path_id WHERE h.commit_id = ?", (commit,)
-    )
-    for (name,) in rows:
+    for name in paths_of_commit(connection, commit):
         count, weight = weights.get(name, (0, 0.0))
         weights[name] = (count + 1, weight + share)
-
-
-def _visits(connection: sqlite3.Connection, path: str) -> tuple[Visit, ...]:
-    rows = connection.execute(
-        f"SELECT v.session, s.title, count(*) FROM (SELECT {SESSION_OF_COMMIT} AS session FROM path p"
-        " JOIN change h ON h.path_id = p.id JOIN commits c ON c.id = h.commit_id WHERE p.path = ?) v"
-        " JOIN session s ON s.id = v.session GROUP BY v.session ORDER BY v.session DESC",
-        (path,),
-    )
-    return tuple(Visit(*row) for row in rows)

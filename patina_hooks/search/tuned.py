@@ -90,10 +90,10 @@ def tuned_for(state: Path, space: VectorSpace) -> tuple[Tuned | None, str]:
     return (None, why) if why else (tuned, "")
 
 
-def weights_for(state: Path, space: VectorSpace) -> Mapping[str, float]:
-    """What search fuses by in a space."""
+def stored_weights(state: Path, space: VectorSpace) -> Mapping[str, float]:
+    """Return the weights that replace the usual ones in a space, by retriever."""
     tuned, _ = tuned_for(state, space)
-    return tuned.weights if tuned else WEIGHTS
+    return tuned.weights if tuned else {}
 
 
 def remark(why: str) -> str:

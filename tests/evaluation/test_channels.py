@@ -22,8 +22,8 @@ from patina_hooks.evaluation.query_sets.session_sets import context, goal, held_
 from patina_hooks.evaluation.statistics.metrics import best, worth_of
 from patina_hooks.evaluation.wording import CANDIDATES
 from patina_hooks.models.encoding import Encoder
-from patina_hooks.search import scry
 from patina_hooks.search.fusion import WEIGHTS, fuse
+from patina_hooks.search.retrieval import retrieve
 
 if TYPE_CHECKING:
     from patina_hooks.specs.vectors import Vectors
@@ -61,7 +61,7 @@ def test_hybrid_is_what_scry_fuses(tmp_path: Path) -> None:
 
 
 def test_as_many_candidates_as_scry_takes() -> None:
-    assert scry._CANDIDATES == CANDIDATES
+    assert retrieve.CANDIDATES == CANDIDATES
 
 
 def test_every_channel_ranks_and_hybrid_finds_what_is_there(past: Past) -> None:

@@ -16,8 +16,8 @@ from support.memory import Memory
 
 from patina_hooks.search.filters import filters
 from patina_hooks.search.filters.filters import Filters
-from patina_hooks.search.lexical import Words
 from patina_hooks.search.query import Query
+from patina_hooks.search.retrieval.lexical import Words
 from patina_hooks.store.corpus.sessions import SESSION_OF_COMMIT
 
 TAGGED, UNTAGGED, LATER = "20231114-230000", "20231115-010000", "20231115-090000"

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from support.memory import plugins
 
 from patina_hooks.corpus.observations import Changed, Extractors, Place, add_document, store_source
-from patina_hooks.search.lexical import Words
+from patina_hooks.search.retrieval.lexical import Words
 from patina_hooks.specs.values import Document
 from patina_hooks.store.log import Log
 

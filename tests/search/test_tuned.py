@@ -13,7 +13,7 @@ from support.shell import Shell
 from patina_hooks.errors import StateError
 from patina_hooks.search.fusion import WEIGHTS
 from patina_hooks.search.index.spaces import VectorSpace, active_space
-from patina_hooks.search.tuned import Tuned, load_tuned, store_tuned, tuned_for, weights_for
+from patina_hooks.search.tuned import Tuned, load_tuned, store_tuned, stored_weights, tuned_for
 from patina_hooks.store.log import Log
 from patina_hooks.upkeep.doctor import examine
 
@@ -24,17 +24,17 @@ GOOD = Tuned(TITLES_ALONE, "fingerprint", "", "hash", 5, 70, 0.1, 0.05, 0.2, 30)
 
 def test_what_is_stored_is_loaded_and_followed(tmp_path: Path) -> None:
     assert load_tuned(tmp_path) is None
-    assert weights_for(tmp_path, SPACE) == WEIGHTS
+    assert stored_weights(tmp_path, SPACE) == {}
     store_tuned(tmp_path, GOOD)
     assert load_tuned(tmp_path) == GOOD
-    assert weights_for(tmp_path, SPACE) == TITLES_ALONE
+    assert stored_weights(tmp_path, SPACE) == TITLES_ALONE
 
 
 @pytest.mark.parametrize("low", [-0.01, 0.0, None])
 def test_weights_that_were_not_borne_out_are_not_used(tmp_path: Path, low: float | None) -> None:
     store_tuned(tmp_path, replace(GOOD, low=low))
     assert tuned_for(tmp_path, SPACE) == (None, "")
-    assert weights_for(tmp_path, SPACE) == WEIGHTS
+    assert stored_weights(tmp_path, SPACE) == {}
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ def test_weights_that_were_not_borne_out_are_not_used(tmp_path: Path, low: float
 def test_weights_of_another_space_are_not_used(tmp_path: Path, space: VectorSpace, why: str) -> None:
     store_tuned(tmp_path, GOOD)
     assert tuned_for(tmp_path, space) == (None, f"they were tuned for {why}")
-    assert weights_for(tmp_path, space) == WEIGHTS
+    assert stored_weights(tmp_path, space) == {}
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def test_a_damaged_file_is_named_and_search_goes_on(tmp_path: Path, changed: dic
     used, why = tuned_for(tmp_path, SPACE)
     assert used is None
     assert "is damaged" in why
-    assert weights_for(tmp_path, SPACE) == WEIGHTS
+    assert stored_weights(tmp_path, SPACE) == {}
 
 
 @pytest.fixture

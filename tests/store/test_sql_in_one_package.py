@@ -24,18 +24,8 @@ PENDING = {
     "evaluation/history.py",
     "evaluation/user_set.py",
     "evaluation/wording.py",
-    "search/duplicates.py",
-    "search/filters/conditions.py",
-    "search/filters/filters.py",
-    "search/filters/paths.py",
     "search/index/probing.py",
     "search/index/vector_update.py",
-    "search/lexical.py",
-    "search/related.py",
-    "search/remarks/closeness.py",
-    "search/remarks/no_hits.py",
-    "search/remarks/refused.py",
-    "search/scry.py",
 }
 """Modules whose SQL has not moved yet. This list only shrinks."""
 

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from patina_hooks.errors import GitError, UsageError
 from patina_hooks.git.repository import Repository
-from patina_hooks.search.filters.conditions import UNREACHED, Condition, conditions_of, ref_condition
 from patina_hooks.search.filters.paths import recorded_path
+from patina_hooks.store.search import filters as store
+from patina_hooks.store.search.filters import Condition, RowFilter
 
 if TYPE_CHECKING:
     from patina_hooks.search.query import Query
@@ -62,22 +63,10 @@ class Allowed:
         """Whether there is no condition."""
         return not self._conditions
 
-    def clause(self, *, before: str = " AND ") -> tuple[str, tuple[object, ...]]:
-        """Return SQL that restricts a row `o` of `observation`, and its values; "" for everything."""
-        if self.everything:
-            return "", ()
-        if self._evaluated:
-            return f"{before}+o.id IN (SELECT id FROM temp.allowed)", ()
-        own = [condition for condition in self._conditions if condition.of_observation]
-        placed = [condition for condition in self._conditions if not condition.of_observation]
-        parts = [condition.test for condition in own]
-        if placed:
-            tests = " AND ".join(condition.test for condition in placed)
-            parts.append(
-                "EXISTS (SELECT 1 FROM source s CROSS JOIN document d ON d.oid = s.oid"
-                f" LEFT JOIN commits c ON c.oid = d.oid WHERE s.id = o.source_id AND {tests})"
-            )
-        return before + " AND ".join(parts), _values([*own, *placed])
+    @property
+    def rows(self) -> RowFilter:
+        """Return what restricts a row of `observation`."""
+        return store.row_filter(self._conditions, evaluated=self._evaluated)
 
     def best(
         self,
@@ -113,23 +102,20 @@ class Allowed:
 
     def among(self, ids: Iterable[int]) -> set[int]:
         """Return which of these observations are allowed."""
-        clause, values = self.clause()
-        statement = f"SELECT 1 FROM observation o WHERE o.id = ? AND o.live{clause}"
-        return self._passing(ids, statement, values)
+        return self._passing(ids, store.is_allowed)
 
     def texts_among(self, keys: Iterable[bytes]) -> set[bytes]:
         """Return which of these texts an allowed observation says."""
-        clause, values = self.clause()
-        statement = f"SELECT 1 FROM observation o WHERE o.text_key = ? AND o.live{clause} LIMIT 1"
-        return self._passing(keys, statement, values)
+        return self._passing(keys, store.is_text_allowed)
 
-    def _passing(self, keys: Iterable[Key], statement: str, values: tuple[object, ...]) -> set[Key]:
-        """Return the ids or texts for which a statement has a row; each is tested once per filter."""
-        passing = set()
+    def _passing(
+        self, keys: Iterable[Key], test: Callable[[sqlite3.Connection, Key, RowFilter], bool]
+    ) -> set[Key]:
+        """Return the ids or texts that pass a test; each is tested once per filter."""
+        passing, rows = set(), self.rows
         for key in keys:
             if key not in self._tested:
-                row = self._connection.execute(statement, (key, *values)).fetchone()
-                self._tested[key] = row is not None
+                self._tested[key] = test(self._connection, key, rows)
             if self._tested[key]:
                 passing.add(key)
         return passing
@@ -137,10 +123,7 @@ class Allowed:
     def text_keys(self) -> frozenset[bytes]:
         """Return the texts of all allowed observations, of a filter that is evaluated."""
         if self._text_keys is None:
-            rows = self._connection.execute(
-                "SELECT DISTINCT o.text_key FROM temp.allowed a CROSS JOIN observation o ON o.id = a.id"
-            )
-            self._text_keys = frozenset(row[0] for row in rows)
+            self._text_keys = store.allowed_texts(self._connection)
         return self._text_keys
 
     def may_have(self, session: str | None, path: str) -> bool:
@@ -148,13 +131,10 @@ class Allowed:
         if self.everything or not self._evaluated:
             return True
         if self._places is None:
-            rows = self._connection.execute(
-                "SELECT DISTINCT d.session, d.path FROM temp.allowed a"
-                " CROSS JOIN observation o ON o.id = a.id CROSS JOIN source s ON s.id = o.source_id"
-                " CROSS JOIN document d ON d.oid = s.oid"
-                " WHERE d.path != ''"
-            ).fetchall()
-            self._places = frozenset([(row[0], "") for row in rows] + [(None, row[1]) for row in rows])
+            documents = store.allowed_documents(self._connection)
+            self._places = frozenset(
+                [(session, "") for session, _ in documents] + [(None, path) for _, path in documents]
+            )
         return ((session, "") if session else (None, path)) in self._places
 
     def _evaluate_if_narrow(self) -> None:
@@ -178,31 +158,15 @@ class Allowed:
         self._fill(min(self._conditions, key=self._count), None)
 
     def _count(self, condition: Condition) -> int:
-        """Return the number of rows of a condition's index."""
-        if not condition.index:
-            return self._total(condition)
-        rows = self._connection.execute(f"SELECT count(*) FROM ({condition.index})", condition.index_values)
-        return int(rows.fetchone()[0])
+        return store.count_of_index(self._connection, condition)
 
     def _total(self, condition: Condition) -> int:
-        """Return about how many rows the index of a condition has in all."""
-        table = "observation" if condition.of_observation else "commits"
-        return int(self._connection.execute(f"SELECT coalesce(max(id), 0) FROM {table}").fetchone()[0])
+        return store.count_of_table(self._connection, condition)
 
     def _fill(self, walked: Condition, most: int | None) -> None:
-        """Fill `temp.allowed` along one condition's index; too many rows leave the filter unevaluated."""
+        """List what is allowed along one condition's index; too many rows leave the filter unevaluated."""
         others = [condition for condition in self._conditions if condition is not walked]
-        tests = "".join(f" AND {condition.test}" for condition in others)
-        walk, values = walked.walk, walked.walk_values
-        if self._is_listed_by_index:
-            walk, values = walked.index, walked.index_values
-        self._connection.execute("CREATE TEMP TABLE IF NOT EXISTS allowed (id INTEGER PRIMARY KEY)")
-        self._connection.execute("DELETE FROM temp.allowed")
-        filled = self._connection.execute(
-            f"INSERT INTO temp.allowed SELECT DISTINCT id FROM ({walk}{tests} LIMIT ?)",
-            (*values, *_values(others), -1 if most is None else most + 1),
-        )
-        self._evaluated = most is None or filled.rowcount <= most
+        self._evaluated = store.fill_allowed(self._connection, walked, others, most)
 
 
 def _first_kept(rows: list[Row], keep: Callable[[list[Row]], list[Row]], limit: int) -> list[Row]:
@@ -239,11 +203,11 @@ class Filters:
         query = replace(query, kinds=kinds, path=path)
         session = _session_id(self._connection, query.session) if query.session else None
         commit = _commit_of(repository, query.ref) if query.ref else None
-        version = self._connection.execute("PRAGMA data_version").fetchone()[0]
+        version = store.data_version(self._connection)
         key = (version, folder, query.kinds, session, query.since, query.until, query.path, commit)
         if key != self._last[0]:
             self._last = (None, self._last[1])
-            conditions = conditions_of(query, session)
+            conditions = _conditions_of(query, session)
             if commit:
                 conditions.append(self._reached(repository, commit, folder))
             self._last = (key, Allowed(self._connection, conditions))
@@ -253,52 +217,47 @@ class Filters:
         """Return the condition of a ref, its tables filled from git: with what is reached, or what is not."""
         blobs = [entry.oid for entry in repository.tree(f"{commit}:{folder}")]
         commits = repository.reachable([commit], most=_NARROW_REF + 1)
-        few = len(commits) <= _NARROW_REF
-        self._fill_reached([*blobs, *(commits if few else ())])
-        unreached = frozenset() if few else frozenset(self._unreached(repository, commit))
-        # Some hundred candidates are tested: not worth a table of half the history.
-        self._connection.create_function(UNREACHED, 1, unreached.__contains__, deterministic=True)
-        return ref_condition(few=few)
+        if len(commits) <= _NARROW_REF:
+            return store.reached_condition(self._connection, [*blobs, *commits], None)
+        unreached = frozenset(self._unreached(repository, commit))
+        return store.reached_condition(self._connection, blobs, unreached)
 
     def _unreached(self, repository: Repository, commit: str) -> Iterable[str]:
         """Return the recorded commits that a commit does not reach."""
         # To exclude one old branch that is merged, git would walk through all of history.
-        tips = [row[0] for row in self._connection.execute("SELECT target FROM tip_tree WHERE NOT covered")]
+        tips = store.uncovered_tips(self._connection)
         try:
             return repository.reachable(tips, [commit])
         except GitError:  # a tip was pruned since the last sync
-            recorded = {row[0] for row in self._connection.execute("SELECT oid FROM commits")}
-            return recorded.difference(repository.reachable([commit]))
-
-    def _fill_reached(self, oids: Iterable[str]) -> None:
-        self._connection.execute(
-            "CREATE TEMP TABLE IF NOT EXISTS reached (oid TEXT PRIMARY KEY) WITHOUT ROWID"
-        )
-        self._connection.execute("DELETE FROM temp.reached")
-        self._connection.executemany(
-            "INSERT OR IGNORE INTO temp.reached VALUES (?)", ((oid,) for oid in oids)
-        )
+            return store.recorded_commits(self._connection).difference(repository.reachable([commit]))
 
 
-def _values(conditions: Iterable[Condition]) -> tuple[object, ...]:
-    return tuple(value for condition in conditions for value in condition.test_values)
+def _conditions_of(query: Query, session: str | None) -> list[Condition]:
+    """Return the conditions of a query except that of its ref. session: the whole id of its session."""
+    conditions = []
+    if query.kinds:
+        conditions.append(store.kinds_condition(query.kinds))
+    if session:
+        conditions.append(store.session_condition(session))
+    if query.since is not None or query.until is not None:
+        conditions.append(store.time_condition(query.since, query.until))
+    if query.path:
+        conditions.append(store.path_condition(query.path.rstrip("/")))
+    return conditions
 
 
 def _recorded_kind(connection: sqlite3.Connection, kind: str) -> str:
     """Return a kind as observations have it: "Decision" is "decision" where there is no other."""
-    statement = "SELECT 1 FROM observation WHERE live AND kind = ? LIMIT 1"
     for form in (kind, kind.lower()):
-        if form in KINDS or connection.execute(statement, (form,)).fetchone():
+        if form in KINDS or store.has_kind(connection, form):
             return form
-    stored = connection.execute("SELECT DISTINCT kind FROM observation WHERE live ORDER BY kind")
-    known = dict.fromkeys([*KINDS, *(row[0] for row in stored)])
+    known = dict.fromkeys([*KINDS, *store.read_kinds(connection)])
     raise UsageError(f"no observation is a {kind!r}", hint=f"one of {', '.join(known)}")
 
 
 def _session_id(connection: sqlite3.Connection, prefix: str) -> str:
     """Return the id of the one session whose id begins so."""
-    statement = "SELECT id FROM session WHERE substr(id, 1, length(?)) = ? ORDER BY id"
-    ids = [str(row[0]) for row in connection.execute(statement, (prefix, prefix))]
+    ids = store.sessions_with_prefix(connection, prefix)
     if not ids:
         raise UsageError(f"no session {prefix!r} is recorded", hint="patina session list")
     if len(ids) > 1:

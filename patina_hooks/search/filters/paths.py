@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import difflib
-import sqlite3
 import unicodedata
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+from patina_hooks.store.search.paths import has_path, is_touched, paths_in, paths_named, paths_of_length
+
+if TYPE_CHECKING:
+    import sqlite3
 
 _COMPARED: Final = 5_000
 """Recorded paths of about the same length that are compared with an unknown one."""
@@ -14,8 +18,6 @@ _LONGEST: Final = 300
 _LENGTHS: Final = 6
 _NAMESAKES: Final = 200
 """Recorded paths in a folder or of one name that are compared at most."""
-_UNDER: Final = "path = ? OR (path >= ? AND path < ?)"  # "0" follows "/"
-_TOUCHED: Final = "EXISTS (SELECT 1 FROM change h WHERE h.path_id = path.id)"
 
 
 def recorded_path(connection: sqlite3.Connection, path: str) -> str:
@@ -25,9 +27,8 @@ def recorded_path(connection: sqlite3.Connection, path: str) -> str:
     """
     if path.isascii():
         return path
-    query = f"SELECT 1 FROM path WHERE {_UNDER} LIMIT 1"
     for form in (path, unicodedata.normalize("NFC", path), unicodedata.normalize("NFD", path)):
-        if connection.execute(query, (form, f"{form}/", f"{form}0")).fetchone():
+        if has_path(connection, form):
             return form
     return path
 
@@ -35,8 +36,7 @@ def recorded_path(connection: sqlite3.Connection, path: str) -> str:
 def is_recorded(connection: sqlite3.Connection, path: str) -> bool:
     """Tell whether a commit touched a file, or anything in a folder."""
     path = path.rstrip("/")
-    query = f"SELECT 1 FROM path WHERE ({_UNDER}) AND {_TOUCHED} LIMIT 1"
-    return not path or connection.execute(query, (path, f"{path}/", f"{path}0")).fetchone() is not None
+    return not path or is_touched(connection, path)
 
 
 def near_paths(connection: sqlite3.Connection, path: str, limit: int = 3) -> list[str]:
@@ -48,18 +48,12 @@ def near_paths(connection: sqlite3.Connection, path: str, limit: int = 3) -> lis
     if not path or len(path) > _LONGEST:
         return []
     name = path.rpartition("/")[2]
-    inside = "path >= ? AND path < ?"
-    same_name = "lower(path) = lower(?) OR lower(substr(path, -length(?))) = lower(?)"
-    similar = "length(path) BETWEEN ? AND ?"
-    for condition, values, cutoff, most in (
-        (inside, (f"{path}/", f"{path}0"), 0.0, _NAMESAKES),
-        (same_name, (name, f"/{name}", f"/{name}"), 0.0, _NAMESAKES),
-        (similar, (len(path) - _LENGTHS, len(path) + _LENGTHS), 0.75, _COMPARED),
+    shortest, longest = len(path) - _LENGTHS, len(path) + _LENGTHS
+    for paths, cutoff in (
+        (paths_in(connection, path, _NAMESAKES), 0.0),
+        (paths_named(connection, name, _NAMESAKES), 0.0),
+        (paths_of_length(connection, shortest, longest, _COMPARED), 0.75),
     ):
-        rows = connection.execute(
-            f"SELECT path FROM path WHERE ({condition}) AND {_TOUCHED} ORDER BY path LIMIT ?",
-            (*values, most),
-        )
-        if near := difflib.get_close_matches(path, [row[0] for row in rows], limit, cutoff):
+        if near := difflib.get_close_matches(path, paths, limit, cutoff):
             return near
     return []

@@ -95,12 +95,11 @@ def random_similarity(
     import numpy as np
 
     from patina_hooks.store.embeddings import read_embeddings
+    from patina_hooks.store.search.answers import sample_texts
 
-    rows = connection.execute(
-        "SELECT key FROM text WHERE live > 0 AND indexed ORDER BY key LIMIT ?", (_SAMPLE,)
-    )
+    sample = sample_texts(connection, _SAMPLE)
     try:
-        keys, vectors = read_embeddings(state, space.fingerprint, [row[0] for row in rows], space.dimensions)
+        keys, vectors = read_embeddings(state, space.fingerprint, sample, space.dimensions)
     except StateError:
         return None
     if len(keys) < 2:

@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from patina_hooks.search.filters.paths import is_recorded, near_paths
-from patina_hooks.search.lexical import LONGEST_QUESTION, is_longer
+from patina_hooks.search.retrieval.lexical import LONGEST_QUESTION, is_longer
+from patina_hooks.store.search.answers import count_texts
 from patina_hooks.text.display import count
 from patina_hooks.text.words import words_to_match
 
@@ -45,9 +46,7 @@ class IndexedTexts:
     @classmethod
     def read(cls, connection: sqlite3.Connection, query: Query) -> IndexedTexts:
         """Read what is needed to explain an answer without hits."""
-        total, pending = connection.execute(
-            "SELECT count(*), coalesce(sum(indexed = 0), 0) FROM text WHERE live > 0"
-        ).fetchone()
+        total, pending = count_texts(connection)
         unknown = ""
         if query.path and not is_recorded(connection, query.path):
             near = ", ".join(near_paths(connection, query.path))

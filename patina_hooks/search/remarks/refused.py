@@ -5,11 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Mapping
 
-_PLACES = """
-    SELECT DISTINCT d.kind, d.oid, d.path, o.line FROM observation o
-    JOIN source s ON s.id = o.source_id JOIN document d ON d.oid = s.oid
-    WHERE o.text_key = ? AND o.live ORDER BY d.work_tree, d.path, d.oid, o.line LIMIT 1
-"""
+from patina_hooks.store.search.answers import place_of_text
 
 
 def refused_texts(connection: sqlite3.Connection, refused: Mapping[bytes, str]) -> list[tuple[str, str]]:
@@ -21,8 +17,8 @@ def refused_texts(connection: sqlite3.Connection, refused: Mapping[bytes, str]) 
     """
     places = []
     for key, reason in refused.items():
-        row = connection.execute(_PLACES, (key,)).fetchone()
+        row = place_of_text(connection, key)
         if row:
-            kind, oid, path, line = row
-            places.append((f"commit {oid[:12]}" if kind == "commit" else f"{path}:{line}", reason))
+            oid, path, line = row
+            places.append((f"{path}:{line}" if path else f"commit {oid[:12]}", reason))
     return sorted(places)

@@ -6,16 +6,16 @@ A word that a fifth of all texts say tells nothing and costs most (283 ms agains
 
 from __future__ import annotations
 
-import sqlite3
-from functools import cache
 from heapq import nsmallest
 from itertools import islice
-from threading import Lock
 from typing import TYPE_CHECKING, Final
 
+from patina_hooks.store.search.words import WordTable, count_rows, count_term, match_words, tokenize
 from patina_hooks.text.words import words_to_match
 
 if TYPE_CHECKING:
+    import sqlite3
+
     from patina_hooks.search.filters.filters import Allowed
 
 _COMMON = 0.2
@@ -35,68 +35,50 @@ class Words:
         """Return (observation id, BM25, higher is better), best first; of those allowed only."""
         match = self._match("observation", "words")
 
-        def search(most: int, clause: str = "") -> list[tuple[int, float]]:
-            return self._search("observation_words", match, most, clause)
+        def search(most: int, *, allowed: bool = False) -> list[tuple[int, float]]:
+            return match_words(self._connection, "observation", match, most, allowed=allowed)
 
         if allowed is None:
             return _without_border(search(limit), limit)
         rows = allowed.best(
             search,
             lambda rows: _among(rows, allowed.among(number for number, _ in rows)),
-            # The plus: FTS5 would run the whole MATCH once for each rowid that it is handed.
-            lambda: search(limit, " AND +rowid IN (SELECT id FROM temp.allowed)"),
+            lambda: search(limit, allowed=True),
             limit,
         )
         return _without_border(rows, limit)
 
     def sessions(self, column: str, limit: int) -> list[tuple[int, float]]:
         """(document id, BM25, higher is better) over "title" or "body" of whole session documents."""
-        rows = self._search("session_words", self._match("session", column), limit)
+        match = self._match("session", column)
+        rows = match_words(self._connection, "session", match, limit)
         return _without_border(rows, limit)
 
     def counts(self) -> dict[str, int]:
         """Return each term of the query, and how many observations have it."""
-        counts = self._counts("observation_terms")
+        counts = self._counts("observation")
         return {term: counts.get(term, 0) for term in self._terms}
 
     def total(self) -> int:
         """Return how many observations there are."""
-        return self._total("observation_words")
+        return count_rows(self._connection, "observation")
 
-    def _match(self, what: str, column: str) -> str:
-        terms = self._telling(f"{what}_terms", f"{what}_words")
+    def _match(self, table: WordTable, column: str) -> str:
+        terms = self._telling(table)
         return " OR ".join(f'{column} : "{self._terms[term]}"' for term in terms)
 
-    def _search(self, table: str, match: str, limit: int, clause: str = "") -> list[tuple[int, float]]:
-        if not match:
-            return []
-        return self._connection.execute(
-            f"SELECT rowid, -bm25({table}) FROM {table} WHERE {table} MATCH ?{clause}"
-            " ORDER BY 2 DESC, rowid LIMIT ?",
-            (match, limit),
-        ).fetchall()
-
-    def _telling(self, vocabulary: str, table: str) -> list[str]:
-        """The rarest terms, those that too many texts have only where every one is common."""
-        counts, total = self._counts(vocabulary), self._total(table)
+    def _telling(self, table: WordTable) -> list[str]:
+        """Return the rarest terms, those that too many texts have only where every one is common."""
+        counts, total = self._counts(table), count_rows(self._connection, table)
         rare = [term for term, documents in counts.items() if documents <= max(_COMMON * total, 5)]
         terms = rare or list(counts)
         rarest = set(nsmallest(_MOST_TERMS, terms, key=counts.__getitem__))
         return [term for term in terms if term in rarest]
 
-    def _counts(self, vocabulary: str) -> dict[str, int]:
+    def _counts(self, table: WordTable) -> dict[str, int]:
         """Return those terms of the query that some text has, and how many have each."""
-        statement = f"SELECT doc FROM {vocabulary} WHERE term = ?"
-        counts = {}
-        for term in self._terms:
-            row = self._connection.execute(statement, (term,)).fetchone()
-            if row:
-                counts[term] = int(row[0])
-        return counts
-
-    def _total(self, table: str) -> int:
-        # FTS5 keeps one small row for each text: counted by pages, 0.01 ms where `observation` takes 8.
-        return int(self._connection.execute(f"SELECT count(*) FROM {table}_docsize").fetchone()[0])
+        counts = {term: count_term(self._connection, table, term) for term in self._terms}
+        return {term: count for term, count in counts.items() if count}
 
 
 def _without_border(rows: list[tuple[int, float]], limit: int) -> list[tuple[int, float]]:
@@ -127,22 +109,5 @@ def _terms(query: str, most: int) -> dict[str, str]:
     most: words of the query that are read.
     """
     words = list(islice(words_to_match(query), most))
-    with _tokenizing:
-        connection = _tokenizer()
-        connection.execute("DELETE FROM query")
-        connection.executemany("INSERT INTO query (rowid, words) VALUES (?, ?)", enumerate(words))
-        rows = connection.execute("SELECT term, doc FROM term ORDER BY doc, offset").fetchall()
-    terms = {term: words[number] for term, number in reversed(rows)}
+    terms = {term: words[number] for term, number in reversed(tokenize(words))}
     return dict(reversed(terms.items()))
-
-
-_tokenizing = Lock()
-
-
-@cache
-def _tokenizer() -> sqlite3.Connection:
-    """An empty index to put words through; a tenth of a question's time to make."""
-    connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
-    connection.execute("CREATE VIRTUAL TABLE query USING fts5 (words, tokenize = 'porter unicode61')")
-    connection.execute("CREATE VIRTUAL TABLE term USING fts5vocab (query, instance)")
-    return connection

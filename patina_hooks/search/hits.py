@@ -1,0 +1,112 @@
+"""Hits: the observation to show of each result group, where it stands, and which commits say the same."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from heapq import nsmallest
+from itertools import islice
+from typing import TYPE_CHECKING, Final
+
+from patina_hooks.search.duplicates import Duplicates, RepeatableTexts, group_duplicates, repeatable_texts
+from patina_hooks.search.fusion import fuse
+from patina_hooks.search.query import Hit
+from patina_hooks.search.remarks.closeness import LOOKED_AT, Closeness, coverage
+from patina_hooks.search.retrieval.lexical import terms_of
+from patina_hooks.store.search.answers import commit_time, first_row, read_place, read_session, read_texts
+
+if TYPE_CHECKING:
+    from patina_hooks.search.retrieval.retrieve import Evidence
+    from patina_hooks.search.retrieval.store_view import StoreView
+    from patina_hooks.specs.retrieval import Group
+
+_COMPARED: Final = 100
+"""Result groups, the best ones, that are looked at for duplicates, at least."""
+
+
+def best_observations(view: StoreView, evidence: Evidence, weights: Mapping[str, float]) -> dict[Group, int]:
+    """Return the observation to show of each group; a commit's body is weaker evidence than its subject."""
+    scores = fuse(evidence.observations, weights)
+    ranked = sorted(
+        view.rows(scores), key=lambda row: (scores[row.number] * row.weight, row.key), reverse=True
+    )
+    groups = view.groups(scores)
+    return {groups[row.number][0]: row.number for row in reversed(ranked)}
+
+
+def make_hits(
+    view: StoreView,
+    evidence: Evidence,
+    ranked: Sequence[Group],
+    scores: Mapping[Group, float],
+    shown: Mapping[Group, int],
+    limit: int,
+) -> list[Hit]:
+    """Return the first hits of a ranking, in which commits that say the same are one."""
+    compared = ranked[: max(_COMPARED, 4 * limit)]
+    texts = repeatable_texts(view.connection, {group: shown[group] for group in compared if group in shown})
+    hits = (
+        _hit(view, answer, texts, scores[answer.best], evidence, shown)
+        for answer in group_duplicates(ranked, texts)
+    )
+    return list(islice((hit for hit in hits if hit is not None), limit))
+
+
+def closeness(view: StoreView, question: str, evidence: Evidence) -> Closeness:
+    """Compare the question with the best texts that words and vectors found."""
+    found = [evidence.observations.get(name, {}) for name in ("observation", "vector")]
+    numbers = [
+        number
+        for scores in found
+        for number in nsmallest(LOOKED_AT, scores, key=lambda number: (-scores[number], number))
+    ]
+    words = view.words(question)
+    texts = read_texts(view.connection, numbers).values()
+    share = coverage(words.counts(), words.total(), [terms_of(text) for text in texts])
+    return Closeness(max(found[1].values(), default=None), share, words.total())
+
+
+def _hit(
+    view: StoreView,
+    answer: Duplicates,
+    texts: Mapping[Group, RepeatableTexts],
+    score: float,
+    evidence: Evidence,
+    shown: Mapping[Group, int],
+) -> Hit | None:
+    """Return the hit of one answer: its best observation, None where the filters leave it none."""
+    group = answer.original(texts)
+    number = shown.get(group) or _first(view, group)
+    if number is None:
+        return None
+    others = sorted(
+        (texts[other] for other in answer.groups if other != group and other[0] == "commit"),
+        key=lambda commit: (commit.committed, commit.oid),
+    )
+    session = group[1] if group[0] == "session" else None
+    place = read_place(view.connection, number)
+    commit = None if place.path else place.oid
+    title, started = read_session(view.connection, session)
+    when = commit_time(view.connection, commit) if commit else None
+    return Hit(
+        session=session,
+        title=title,
+        commit=commit,
+        path=place.path or None,
+        line=place.line,
+        kind=place.kind,
+        text=place.text,
+        score=score,
+        channels=evidence.found_by(answer.best),
+        when=started if when is None else when,
+        draft=bool(place.draft),
+        also=len(others),
+        also_commits=tuple(commit.oid for commit in others),
+    )
+
+
+def _first(view: StoreView, group: Group) -> int | None:
+    """Return where a group begins that only its title or the whole document found."""
+    kind, name = group
+    if kind != "commit" and not view.allowed.may_have(*((name, "") if kind == "session" else (None, name))):
+        return None
+    return first_row(view.connection, group, view.allowed.rows)

@@ -1,0 +1,1 @@
+"""Retrievers, what a question may see, and what is found brought together."""

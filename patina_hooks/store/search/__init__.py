@@ -1,0 +1,1 @@
+"""Queries that answer questions, and the filters of a question."""
