@@ -1,0 +1,127 @@
+"""What `.gitattributes` say of files, read from the blobs of a tree.
+
+`git check-attr --source`, which could be asked instead, came with git 2.40.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple
+
+from patina_hooks.text.gitignore import PathPattern, folders_of, parse_pattern
+
+GENERATED, VENDORED, DOCUMENTATION = "linguist-generated", "linguist-vendored", "linguist-documentation"
+
+_NAMES = (GENERATED, VENDORED, DOCUMENTATION)
+_MACRO = "[attr]"
+_LONGEST_LINE = 2_048  # git ignores longer ones
+_ESCAPES = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v", '"': '"', "\\": "\\"}
+
+State = bool | None
+"""Set, unset, or, with "!", not stated after all."""
+
+
+class _Rule(NamedTuple):
+    pattern: PathPattern
+    states: Mapping[str, State]
+
+
+class Attributes:
+    """The attributes of one tree's files that tell prose from what was made or copied."""
+
+    def __init__(self, files: Mapping[str, str]) -> None:
+        """files: the text of each `.gitattributes` by its folder, "" for the root."""
+        macros = dict(_macros(files.get("", "")))
+        self._rules = {folder: tuple(_rules(text, macros))[::-1] for folder, text in files.items()}
+
+    def state(self, path: str, name: str) -> State:
+        """Return whether an attribute is set or unset for a file, None where it is neither."""
+        for folder in folders_of(path):
+            below = path[len(folder) + 1 :] if folder else path
+            for rule in self._rules.get(folder, ()):
+                if name in rule.states and rule.pattern.matches(below):
+                    return rule.states[name]
+        return None
+
+
+def _macros(text: str) -> Iterator[tuple[str, Mapping[str, State]]]:
+    """Yield the macros that the root's file defines; one may use those above it."""
+    known: dict[str, Mapping[str, State]] = {}
+    for line in _lines(text):
+        if line.startswith(_MACRO) and (words := line.removeprefix(_MACRO).split()):
+            known[words[0]] = _states(words[1:], known)
+            yield words[0], known[words[0]]
+
+
+def _rules(text: str, macros: Mapping[str, Mapping[str, State]]) -> Iterator[_Rule]:
+    for line in _lines(text):
+        name, rest = _pattern_of(line)
+        if line.startswith((_MACRO, "!")) or not (states := _states(rest.split(), macros)):
+            continue
+        if pattern := parse_pattern(name):
+            yield _Rule(pattern, states)
+
+
+def _lines(text: str) -> Iterator[str]:
+    for line in text.removeprefix("\ufeff").split("\n"):
+        plain = line.strip(" \t\r")
+        if plain and not plain.startswith("#") and len(line) < _LONGEST_LINE:
+            yield plain
+
+
+def _pattern_of(line: str) -> tuple[str, str]:
+    """Split a line into its pattern, which may be quoted as in C, and its attributes."""
+    if line.startswith('"') and (quoted := _unquoted(line)):
+        return quoted
+    end = next((at for at, character in enumerate(line) if character in " \t"), len(line))
+    return line[:end], line[end:]
+
+
+def _unquoted(line: str) -> tuple[str, str] | None:
+    characters: list[str] = []
+    at = 1
+    while at < len(line):
+        character = line[at]
+        at += 1
+        if character == '"':
+            return _from_bytes("".join(characters)), line[at:]
+        if character == "\\" and at < len(line):
+            escaped = line[at]
+            octal = line[at : at + 3]
+            if len(octal) == 3 and all(digit in "01234567" for digit in octal):
+                characters.append(_from_byte(int(octal, 8) & 0xFF))
+                at += 3
+                continue
+            if escaped not in _ESCAPES:
+                return None
+            character = _ESCAPES[escaped]
+            at += 1
+        characters.append(character)
+    return None
+
+
+def _from_byte(byte: int) -> str:
+    return chr(byte) if byte < 0x80 else chr(0xDC00 + byte)
+
+
+def _from_bytes(text: str) -> str:
+    """Put together the characters whose bytes were escaped one by one."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "surrogateescape")
+
+
+def _states(words: Iterable[str], macros: Mapping[str, Mapping[str, State]]) -> dict[str, State]:
+    states: dict[str, State] = {}
+    for word in words:
+        name, _, value = word.partition("=")
+        if name in macros:
+            states.update(macros[name])
+        plain = name.lstrip("-!")
+        if plain in _NAMES:
+            states[plain] = _state(name, value)
+    return states
+
+
+def _state(name: str, value: str) -> State:
+    if name.startswith("!"):
+        return None
+    return not name.startswith("-") and value.lower() != "false"

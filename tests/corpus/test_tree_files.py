@@ -1,0 +1,178 @@
+"""Which files of a tree are left out, and why: attributes as git reads them, rules, limits."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from patina_hooks.corpus.tree_files import limits
+from patina_hooks.corpus.tree_files.attributes import Attributes
+from patina_hooks.corpus.tree_files.limits import TreeRules, content_reason, path_reason, within_cap
+
+NAMES = ("linguist-generated", "linguist-vendored", "linguist-documentation")
+NO_RULES = TreeRules.parse({}, {})
+
+WORDS = st.sampled_from(
+    [
+        *(f"{sign}{name}" for sign in ("", "-", "!") for name in NAMES),
+        *("linguist-generated=true", "linguist-vendored=false", "text", "eol=lf", "made", "-made", "copied"),
+    ]
+)
+LINES = st.builds(
+    lambda indent, pattern, words, end: f"{indent}{pattern} {' '.join(words)}{end}",
+    st.sampled_from(["", "", " "]),
+    st.sampled_from(
+        [
+            *(
+                "*",
+                "*.md",
+                "a.md",
+                "/a.md",
+                "doc/",
+                "doc/**",
+                "doc/*.md",
+                "**/b.md",
+                "!a.md",
+                "#c",
+                "[ab].md",
+            ),
+            *('"a b.md"', '"\\303\\244.md"', '"a\\x"', "[attr]made", "[attr]copied", "ä.md"),
+        ]
+    ),
+    st.lists(WORDS, max_size=4),
+    st.sampled_from(["", "\r", "  "]),
+)
+PATHS = ["a.md", "b.md", "a b.md", "ä.md", "doc/a.md", "doc/x/b.md", "doc/x/a.md"]
+
+
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("repository")
+    subprocess.run(["git", "init", "-q", str(root)], check=True)
+    (root / "doc/x").mkdir(parents=True)
+    return root
+
+
+def stated_by_git(root: Path, files: dict[str, str]) -> dict[tuple[str, str], bool | None]:
+    for folder in ("", "doc", "doc/x"):
+        (root / folder / ".gitattributes").write_text(files.get(folder, ""), "utf-8", newline="\n")
+    asked = subprocess.run(
+        ["git", "check-attr", "-z", "--stdin", *NAMES],
+        cwd=root, input="\0".join(PATHS).encode(), capture_output=True, check=True,
+    )  # fmt: skip
+    cells = asked.stdout.decode().split("\0")
+    states = {"set": True, "unset": False, "unspecified": None, "true": True, "false": False}
+    return {
+        (path, name): states[value]
+        for path, name, value in zip(cells[::3], cells[1::3], cells[2::3], strict=False)
+    }
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150, deadline=None)
+@given(
+    st.dictionaries(
+        st.sampled_from(["", "doc", "doc/x"]), st.lists(LINES, max_size=5).map("\n".join), min_size=1
+    )
+)
+def test_attributes_are_those_that_git_states(repository: Path, files: dict[str, str]) -> None:
+    attributes = Attributes(files)
+    read = {(path, name): attributes.state(path, name) for path in PATHS for name in NAMES}
+    assert read == stated_by_git(repository, files)
+
+
+@pytest.mark.parametrize(
+    ("path", "mode", "reason"),
+    [
+        ("docs/setup.md", "100644", ""),
+        ("docs/setup.md", "100755", ""),
+        ("docs/link.md", "120000", limits.LINK),
+        ("docs", "160000", limits.SUBMODULE),
+        (".env", "100644", limits.SECRETS_FILE),
+        ("deploy/.env.production", "100644", limits.SECRETS_FILE),
+        (".env.example", "100644", ""),
+        ("keys/id_rsa", "100644", limits.SECRETS_FILE),
+        ("keys/server.pem", "100644", limits.SECRETS_FILE),
+        ("node_modules/x/README.md", "100644", limits.VENDORED_FOLDER),
+        ("src/vendor/x/README.md", "100644", limits.VENDORED_FOLDER),
+        ("vendor", "100644", ""),
+        ("static/app.min.js", "100644", limits.MINIFIED),
+    ],
+)
+def test_a_file_is_left_out_for_its_path_or_mode(path: str, mode: str, reason: str) -> None:
+    assert path_reason(path, mode, NO_RULES) == reason
+
+
+def test_a_file_is_left_out_where_the_repository_says_so() -> None:
+    rules = TreeRules.parse(
+        {"": "/drafts/\n*.tmp.md\n", "docs": "old.md\n!keep.tmp.md\n"},
+        {
+            "": "docs/api.md linguist-generated\n"
+            "copied/** linguist-vendored\n"
+            "vendor/ours/** -linguist-vendored\n"
+        },
+    )
+    reasons = {
+        "drafts/a.md": limits.IGNORED,
+        "docs/old.md": limits.IGNORED,
+        "old.md": "",
+        "a.tmp.md": limits.IGNORED,
+        "docs/keep.tmp.md": "",
+        "docs/api.md": limits.MARKED_GENERATED,
+        "copied/README.md": limits.MARKED_VENDORED,
+        "vendor/ours/README.md": "",
+        "vendor/theirs/README.md": limits.VENDORED_FOLDER,
+    }
+    assert {path: path_reason(path, "100644", rules) for path in reasons} == reasons
+
+
+@pytest.mark.parametrize(
+    ("size", "head", "reason"),
+    [
+        (5, b"text\n", ""),
+        (None, b"", limits.ABSENT),
+        (1001, b"text\n", limits.TOO_LARGE),
+        (9, b"text\0text", limits.BINARY),
+        (130, b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", limits.LFS_POINTER),
+        (80, b"# API\n\n<!-- This file is made by a tool. Do not edit. -->\n", limits.GENERATED_TEXT),
+        (80, b"// @generated by a tool\n", limits.GENERATED_TEXT),
+        (80, b"Do not edit a generated file.\n", ""),
+        (80, b"# Do not edit generated files\n", ""),
+        (1000, b"x" * 1000, ""),
+    ],
+)
+def test_a_file_is_left_out_for_its_content(size: int | None, head: bytes, reason: str) -> None:
+    assert content_reason("a.md", size, 1000, head, NO_RULES) == reason
+
+
+def test_lines_as_long_as_pages_are_minified_unless_the_repository_denies_it() -> None:
+    head = b"x" * limits.HEAD_BYTES
+    denied = TreeRules.parse({}, {"": "a.md linguist-generated=false"})
+    assert content_reason("a.md", 9_000, 10_000, head, NO_RULES) == limits.MINIFIED
+    assert content_reason("a.md", 9_000, 10_000, head, denied) == ""
+
+
+def test_the_repository_may_declare_documentation() -> None:
+    rules = TreeRules.parse({}, {"": "help/*.txt linguist-documentation\nother/* -linguist-documentation"})
+    assert [rules.is_documentation(path) for path in ("help/a.txt", "other/a.txt", "a.txt")] == [
+        *(True, False, False)
+    ]
+
+
+@given(st.sets(st.text("ab/", min_size=1), max_size=20), st.integers(0, 20))
+def test_the_cap_keeps_files_near_the_root(paths: set[str], cap: int) -> None:
+    kept, left_out = within_cap(paths, cap)
+    assert len(kept) == min(cap, len(paths))
+    assert {*kept, *left_out} == paths
+    assert all(a.count("/") <= b.count("/") for a in kept for b in left_out)
+    assert within_cap(sorted(paths), cap) == (kept, left_out)
+
+
+@given(st.binary(max_size=300), st.text(max_size=60), st.text(max_size=60))
+def test_any_bytes_and_rules_have_an_answer(head: bytes, ignore: str, attributes: str) -> None:
+    rules = TreeRules.parse({"": ignore}, {"": attributes})
+    assert isinstance(path_reason("docs/a.md", "100644", rules), str)
+    assert isinstance(content_reason("docs/a.md", len(head), 1000, head, rules), str)
