@@ -132,6 +132,18 @@ class IgnoreRules:
         return False
 
 
+class PathChoice:
+    """The files that one list of patterns names and another does not."""
+
+    def __init__(self, include: Sequence[str], exclude: Sequence[str]) -> None:
+        self._included = IgnoreRules({"": "\n".join(include)})
+        self._excluded = IgnoreRules({"": "\n".join(exclude)})
+
+    def holds(self, path: str) -> bool:
+        """Tell whether a file is chosen."""
+        return self._included.ignores(path) and not self._excluded.ignores(path)
+
+
 def folders_of(path: str) -> Iterator[str]:
     """Yield the folders that a path lies in, the deepest first, "" for the root last."""
     folder = path

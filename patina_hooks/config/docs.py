@@ -1,0 +1,17 @@
+"""Which files of a tree are prose where the settings `[docs] include` and `exclude` do not say otherwise."""
+
+from __future__ import annotations
+
+from typing import Final
+
+PROSE_FILES: Final = ("*.md", "*.markdown", "*.rst", "*.adoc", "*.asciidoc", "**/docs/**/*.txt")
+"""Patterns as in .gitignore; `[docs] include` replaces them."""
+
+OTHER_TEXTS: Final = (
+    *("[Ll][Ii][Cc][Ee][Nn][CcSs][Ee]", "[Ll][Ii][Cc][Ee][Nn][CcSs][Ee].*", "LICEN[CS]E-*", "/LICENSES/"),
+    *("COPYING", "COPYING.*", "NOTICE", "NOTICE.*", "PATENTS", "PATENTS.*"),
+    *("[Tt][Hh][Ii][Rr][Dd][_-][Pp][Aa][Rr][Tt][Yy][_-]*", "ThirdPartyNotices*"),
+    *("requirements*.txt", "constraints*.txt", "**/requirements/*.txt", "CMakeLists.txt", "robots.txt"),
+    "/.patina/",
+)
+"""Licences, lists of packages and build files, which are not prose. `[docs] exclude` adds to these."""

@@ -1,0 +1,22 @@
+"""The source of prose: what the path of a page states."""
+
+from __future__ import annotations
+
+from patina_hooks.specs.sources import DocumentFacts
+
+_LANGUAGES = {
+    ".md": "markdown",
+    ".markdown": "markdown",
+    ".mdx": "markdown",
+    ".rst": "rst",
+    ".adoc": "asciidoc",
+    ".asciidoc": "asciidoc",
+}
+
+
+def describe(path: str) -> DocumentFacts:
+    """Return the markup of a page, and its name as the title of a page without headings."""
+    name = path.rpartition("/")[2]
+    stem, dot, suffix = name.rpartition(".")
+    language = _LANGUAGES.get(f".{suffix.lower()}", "text") if dot else "text"
+    return DocumentFacts(title=stem or name, language=language)
