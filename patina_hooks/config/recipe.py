@@ -25,11 +25,12 @@ Version 1 is read too; there `epochs` and `batch_size` stand beside `layers`. `i
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypedDict, get_args
 
+from patina_hooks.config.schema import KeyPath, Rule, SchemaError, dotted, mismatch, read, read_fields
 from patina_hooks.errors import SettingsError
 from patina_hooks.specs.models import Pooling
 from patina_hooks.system.files import plain_file
@@ -53,14 +54,29 @@ background:
 BUILTIN_KINDS = ("whitening", "mlp", "residual")
 """The kinds of projection that are learned where a recipe lists none."""
 _SIZE_CAP = 64 * 1024
-_Said = dict[str, tuple[Any, int]]  # key -> its value, and the line where it is said first
 _MOST_DIGITS = 9
 _MOST_PROJECTIONS = 32
 _WIDEST = 16_384
 _FRACTION = re.compile(r"[0-9]{0,9}\.[0-9]{0,9}")
 _STEP = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
-_NAME = re.compile(rf"{_STEP}(?:/{_STEP})?")
-_RUNTIME = re.compile(rf"{_STEP}(?:/{_STEP}){{0,2}}")  # PLUGIN/NAME/PRECISION
+_NAME = rf"{_STEP}(?:/{_STEP})?"
+_RUNTIME = rf"{_STEP}(?:/{_STEP}){{0,2}}"  # PLUGIN/NAME/PRECISION
+
+
+def _check_growth(value: float) -> None:
+    if not 0 < value < 1000:
+        raise ValueError
+
+
+_Instruction = Annotated[
+    str, Rule("a text of 1 to 1000 characters", "Find what was decided", shortest=1, longest=1000)
+]
+_Pooling = Annotated[Pooling, Rule(f"one of: {', '.join(get_args(Pooling))}", "mean")]
+_Layer = Annotated[int, Rule("a whole number", "-1")]
+_Width = Annotated[int, Rule(least=1, most=_WIDEST, example="256")]
+_Epochs = Annotated[int, Rule(least=1, most=10_000, example="10")]
+_BatchSize = Annotated[int, Rule(least=1, most=4_096, example="32")]
+_Train = Literal["never", "session_end", "growth"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +86,10 @@ class Reading:
     extraction_layer: the hidden layer to take vectors from, negative from the end; truncate: dimensions.
     """
 
-    instruction: str | None = None
-    pooling: Pooling | None = None
-    extraction_layer: int | None = None
-    truncate: int | None = None
+    instruction: _Instruction | None = None
+    pooling: _Pooling | None = None
+    extraction_layer: _Layer | None = None
+    truncate: _Width | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,9 +119,11 @@ class Background:
     """When training begins by itself. growth: of the pairs since the last training, as a fraction;
     seconds: how long it may take."""
 
-    train: Literal["never", "session_end", "growth"] = "never"
-    growth: float = 0.2
-    seconds: int = 300
+    train: Annotated[_Train, Rule(f"one of: {', '.join(get_args(_Train))}", "growth")] = "never"
+    growth: Annotated[
+        float, Rule("a number above 0, a fraction of the pairs", "0.2", check=_check_growth)
+    ] = 0.2
+    seconds: Annotated[int, Rule(least=1, most=1_000_000, example="300")] = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,217 +166,125 @@ def parse_recipe(text: str, where: str) -> Recipe:
     if len(text) > _SIZE_CAP:
         raise SettingsError(f"{where}:1: larger than {_SIZE_CAP} bytes; a recipe is a page at most")
     root = _compose(text, where)
-    entries = _entries(root, where, "", _TOP) if root else {}
-    projections, background = entries.pop("projections", None), entries.pop("background", None)
-    values = _values(entries, where, "", _TOP)
-    said = {key: (values[key], _line(entries[key])) for key in _READING if key in values}
-    learned = _projections(projections, where, said) if projections else ()
-    lines = {key: _line(node) for key, node in entries.items()} | {key: at for key, (_, at) in said.items()}
+    if root is None:
+        return Recipe()
+    lines: _Lines = {}
+    try:
+        return _recipe(_plain(root, lines), lines)
+    except SchemaError as error:
+        raise SettingsError(error.explain(where, _line_of(lines, error.path), ": ")) from error
+
+
+def parse_reading(stored: Mapping[str, Any]) -> Reading:
+    """Make a reading of remembered values. Raises ValueError for what no recipe may say."""
+    return read(Reading, stored)
+
+
+def _recipe(content: object, lines: _Lines) -> Recipe:
+    if not isinstance(content, dict):
+        raise mismatch((), content, _MAPPING)
+    values = read_fields(_File, content)
+    entries = values.get("projections", {})
+    if len(entries) > _MOST_PROJECTIONS:
+        message = f"projections has {len(entries)} entries, expected {_MOST_PROJECTIONS} at most; remove some"
+        raise SchemaError(("projections",), message)
+    reading: _Stated = {key: (values[key], (key,)) for key in _READING if key in values}
+    projections = tuple(_projection(name, entry, reading, lines) for name, entry in entries.items())
+    stated: dict[KeyPath, str] = {(key,): key for key in values}
+    stated |= {path: key for key, (_, path) in reading.items()}
     return Recipe(
         version=values.get("version", 2),
         model=values.get("embedding_model", DEFAULT_MODEL),
         runtime=values.get("runtime", "auto"),
         index=values.get("index", DEFAULT_INDEX),
-        reading=Reading(**{key: value for key, (value, _) in said.items()}),
-        projections=learned,
-        background=_background(background, where) if background else Background(),
-        lines=lines,
+        reading=Reading(**{key: value for key, (value, _) in reading.items()}),
+        projections=projections,
+        background=values.get("background", Background()),
+        lines={key: _line_of(lines, path) for path, key in stated.items() if key not in _GROUPS},
     )
 
 
-def parse_reading(stored: Mapping[str, Any]) -> Reading:
-    """Make a reading of remembered values. Raises TypeError or ValueError for what no recipe may say."""
-    reading = Reading(**stored)
-    for key, value in stored.items():
-        if value is not None and not _READING[key].fits(value):
-            raise ValueError(f"{key} is {value!r}")
-    return reading
+def _projection(name: str, content: object, reading: _Stated, lines: _Lines) -> ProjectionRecipe:
+    """Read one projection; what it says of reading the model goes to `reading`."""
+    place: KeyPath = ("projections", name)
+    if not re.fullmatch(_NAME, name):
+        raise SchemaError(place, f"{name!r} is no name for a projection; write: semantic:")
+    values = read_fields(_Projection, content, place)
+    paths: dict[str, KeyPath] = {key: (*place, key) for key in values}
+    training = values.pop("training", {})
+    paths.pop("training", None)
+    for key, value in training.items():
+        path = (*place, "training", key)
+        if key in values:
+            raise SchemaError(path, f"{key!r} is given twice; remove one of the two lines")
+        values[key], paths[key] = value, path
+    for key in [key for key in values if key in _READING]:
+        _agree(key, values.pop(key), paths[key], reading, lines)
+    found = {"": _line_of(lines, place)} | {key: _line_of(lines, path) for key, path in paths.items()}
+    return ProjectionRecipe(name, **values, lines=found)
 
 
-def _background(node: yaml.Node, where: str) -> Background:
-    entries = _entries(node, where, "background", _BACKGROUND)
-    return Background(**_values(entries, where, "background", _BACKGROUND))
-
-
-def _projections(node: yaml.Node, where: str, said: _Said) -> tuple[ProjectionRecipe, ...]:
-    named = _entries(node, where, "projections", None)
-    if len(named) > _MOST_PROJECTIONS:
-        raise SettingsError(
-            f"{where}:{_line(node)}: projections has {len(named)} entries,"
-            f" expected {_MOST_PROJECTIONS} at most; remove some"
-        )
-    return tuple(_projection(name, entry, where, said) for name, entry in named.items())
-
-
-def _projection(name: str, node: yaml.Node, where: str, said: _Said) -> ProjectionRecipe:
-    place = f"projections.{name}"
-    if not _NAME.fullmatch(name):
-        raise SettingsError(f"{where}:{_line(node)}: {name!r} is no name for a projection; write: semantic:")
-    entries = _entries(node, where, place, _PROJECTION)
-    training = entries.pop("training", None)
-    values = _values(entries, where, place, _PROJECTION)
-    lines = {"": _line(node), **{key: _line(entry) for key, entry in entries.items()}}
-    if training:
-        inner = _entries(training, where, f"{place}.training", _TRAINING)
-        for twice in inner.keys() & values.keys():
-            line = _line(inner[twice])
-            raise SettingsError(f"{where}:{line}: {twice!r} is given twice; remove one of the two lines")
-        values |= _values(inner, where, f"{place}.training", _TRAINING)
-        lines |= {key: _line(entry) for key, entry in inner.items()}
-    own = {key: value for key, value in values.items() if key not in _READING}
-    for key in filter(values.__contains__, _READING):
-        _agree(key, values[key], f"{where}:{lines[key]}: {_dotted(place, key)}", lines[key], said)
-    return ProjectionRecipe(name, **own, lines=lines)
-
-
-def _agree(key: str, value: object, place: str, line: int, said: _Said) -> None:
+def _agree(key: str, value: object, path: KeyPath, reading: _Stated, lines: _Lines) -> None:
     """How the model is read may be said at a projection too, but a model is read in one way."""
-    before, there = said.setdefault(key, (value, line))
+    before, first = reading.setdefault(key, (value, path))
     if before != value:
-        raise SettingsError(
-            f"{place} is {value!r}, but line {there} says {before!r}, expected one way to read the model for"
-            f" all projections; remove one of the two lines"
+        raise SchemaError(
+            path,
+            f"{dotted(path)} is {value!r}, but line {_line_of(lines, first)} says {before!r}, expected"
+            f" one way to read the model for all projections; remove one of the two lines",
         )
 
 
 # --- what may stand where -------------------------------------------------------------------------
 
-
-@dataclass(frozen=True, slots=True)
-class _Key:
-    """expected: in words, as an error says it; example: a value that fits; fits: whether one does."""
-
-    expected: str
-    example: str
-    fits: Callable[[Any], bool]
+_Lines = dict[KeyPath, int]
+_Stated = dict[str, tuple[Any, KeyPath]]  # key -> its value, and where it is said first
+_GROUPS = ("projections", "background")
+_MAPPING = "a mapping, `key: value` lines"
 
 
-def _is_name(value: object) -> bool:
-    return isinstance(value, str) and _NAME.fullmatch(value) is not None
+_INSTALLED = "the name of an installed one"
 
 
-def _is_runtime(value: object) -> bool:
-    return isinstance(value, str) and _RUNTIME.fullmatch(value) is not None
+class _Training(TypedDict, total=False):
+    source: Annotated[str, Rule("the name of a source", "sessions", pattern=_NAME)]
+    pair_type: Annotated[str, Rule("the name of a kind of pairs", "same_session", pattern=_NAME)]
+    epochs: _Epochs
+    batch_size: _BatchSize
 
 
-def _is_width(value: object) -> bool:
-    return isinstance(value, int) and 0 < value <= _WIDEST
+class _Projection(TypedDict, total=False):
+    type: Annotated[str, Rule("the name of a kind of projection", "residual", pattern=_NAME)]
+    layers: Annotated[
+        tuple[_Width, ...],
+        Rule(f"2 or 3 whole numbers from 1 to {_WIDEST}", "[1024, 256]", shortest=2, longest=3),
+    ]
+    epochs: _Epochs
+    batch_size: _BatchSize
+    training: Annotated[_Training, Rule(_MAPPING)]
+    instruction: _Instruction
+    pooling: _Pooling
+    extraction_layer: _Layer
+    truncate: _Width
 
 
-def _are_layers(value: object) -> bool:
-    return isinstance(value, tuple) and len(value) in (2, 3) and all(map(_is_width, value))
+class _File(TypedDict, total=False):
+    version: Annotated[Literal[1, 2], Rule("1 or 2", "2")]
+    embedding_model: Annotated[str, Rule(_INSTALLED, DEFAULT_MODEL, pattern=_NAME)]
+    runtime: Annotated[str, Rule(_INSTALLED, "auto", pattern=_RUNTIME)]
+    index: Annotated[str, Rule(_INSTALLED, DEFAULT_INDEX, pattern=_NAME)]
+    projections: Annotated[Mapping[str, object], Rule(_MAPPING)]
+    background: Annotated[Background, Rule(_MAPPING)]
+    instruction: _Instruction
+    pooling: _Pooling
+    extraction_layer: _Layer
+    truncate: _Width
 
 
-def _installed(example: str) -> _Key:
-    return _Key("the name of an installed one", example, _is_name)
-
-
-def _number(example: str, most: int) -> _Key:
-    return _Key(
-        f"a whole number from 1 to {most}",
-        example,
-        lambda value: isinstance(value, int) and 0 < value <= most,
-    )
-
-
-_READING = {
-    "instruction": _Key(
-        "a text of 1 to 1000 characters",
-        "Find what was decided",
-        lambda value: isinstance(value, str) and 0 < len(value) <= 1000,
-    ),
-    "pooling": _Key(
-        f"one of: {', '.join(get_args(Pooling))}", "mean", lambda value: value in get_args(Pooling)
-    ),
-    "extraction_layer": _Key("a whole number", "-1", lambda value: isinstance(value, int)),
-    "truncate": _number("256", _WIDEST),
-}
-_TRAINING = {
-    "source": _Key("the name of a source", "sessions", _is_name),
-    "pair_type": _Key("the name of a kind of pairs", "same_session", _is_name),
-    "epochs": _number("10", 10_000),
-    "batch_size": _number("32", 4_096),
-}
-_GROUP = _Key("`key: value` lines", "{}", lambda _: False)
-_PROJECTION = {
-    "type": _Key("the name of a kind of projection", "residual", _is_name),
-    "layers": _Key(f"2 or 3 whole numbers from 1 to {_WIDEST}", "[1024, 256]", _are_layers),
-    "epochs": _TRAINING["epochs"],
-    "batch_size": _TRAINING["batch_size"],
-    "training": _GROUP,
-    **_READING,
-}
-_BACKGROUND = {
-    "train": _Key(
-        "one of: never, session_end, growth",
-        "growth",
-        lambda value: value in ("never", "session_end", "growth"),
-    ),
-    "growth": _Key(
-        "a number above 0, a fraction of the pairs",
-        "0.2",
-        lambda value: isinstance(value, (int, float)) and 0 < value < 1000,
-    ),
-    "seconds": _number("300", 1_000_000),
-}
-_TOP = {
-    "version": _Key("1 or 2", "2", lambda value: value in (1, 2)),
-    "embedding_model": _installed(DEFAULT_MODEL),
-    "runtime": _Key("the name of an installed one", "auto", _is_runtime),
-    "index": _installed(DEFAULT_INDEX),
-    "projections": _GROUP,
-    "background": _GROUP,
-    **_READING,
-}
-
-
-def _values(
-    entries: Mapping[str, yaml.Node], where: str, place: str, known: Mapping[str, _Key]
-) -> dict[str, Any]:
-    values = {name: _plain(node) for name, node in entries.items()}
-    for name, value in values.items():
-        if not known[name].fits(value):
-            line, key = _line(entries[name]), known[name]
-            shown = list(value) if isinstance(value, tuple) else value
-            raise SettingsError(
-                f"{where}:{line}: {_dotted(place, name)} is {shown!r}, expected {key.expected};"
-                f" write: {name}: {key.example}"
-            )
-    return values
+_READING = tuple(Reading.__dataclass_fields__)
 
 
 # --- YAML -----------------------------------------------------------------------------------------
-
-
-def _entries(
-    node: yaml.Node, where: str, place: str, known: Mapping[str, _Key] | None
-) -> dict[str, yaml.Node]:
-    """The values of a mapping by key. known: the keys that may stand there, None for any."""
-    import yaml
-
-    if not isinstance(node, yaml.MappingNode):
-        shown = f"{place} is {_plain(node)!r}, " if place else ""
-        raise SettingsError(f"{where}:{_line(node)}: {shown}expected a mapping, `key: value` lines")
-    found: dict[str, yaml.Node] = {}
-    for key, value in node.value:
-        name, line = str(_plain(key)), _line(key)
-        if known is not None and name not in known:
-            listed = ", ".join(known)
-            raise SettingsError(
-                f"{where}:{line}: unknown key {_dotted(place, name)!r}; expected one of: {listed}"
-            )
-        if name in found:
-            raise SettingsError(f"{where}:{line}: {name!r} is given twice; remove one of the two lines")
-        found[name] = value
-    return found
-
-
-def _dotted(place: str, name: str) -> str:
-    return f"{place}.{name}" if place else name
-
-
-def _line(node: yaml.Node) -> int:
-    return int(node.start_mark.line) + 1
 
 
 def _compose(text: str, where: str) -> yaml.Node | None:
@@ -392,17 +318,35 @@ def _refuse_indirection(text: str, where: str) -> None:
             raise SettingsError(f"{where}:{line}: nested deeper than 8 levels")
 
 
-def _plain(node: yaml.Node) -> object:
-    """Numbers as int or float, lists as tuples, anything else as text; a mapping where none may be is shown
-    whole."""
+def _plain(node: yaml.Node, lines: _Lines, path: KeyPath = ()) -> object:
+    """Numbers as int or float, lists as tuples, anything else as text; `lines` gets the line of each key.
+
+    Raises `SchemaError` for a key that is given twice.
+    """
     import yaml
 
     if isinstance(node, yaml.MappingNode):
-        return {str(_plain(key)): _plain(value) for key, value in node.value}
+        return _plain_mapping(node, lines, path)
     if isinstance(node, yaml.SequenceNode):
-        return tuple(_plain(item) for item in node.value)
+        return tuple(_plain(item, lines, (*path, place)) for place, item in enumerate(node.value))
     text = str(node.value)
     if node.tag.endswith(":float") and _FRACTION.fullmatch(text):
         return float(text)
     is_number = node.tag.endswith(":int") and text.lstrip("-").isdigit() and len(text) <= _MOST_DIGITS
     return int(text) if is_number else text
+
+
+def _plain_mapping(node: yaml.MappingNode, lines: _Lines, path: KeyPath) -> dict[str, object]:
+    values: dict[str, object] = {}
+    for key, value in node.value:
+        name = str(_plain(key, {}))
+        lines[(*path, name)] = int(key.start_mark.line) + 1
+        if name in values:
+            raise SchemaError((*path, name), f"{name!r} is given twice; remove one of the two lines")
+        values[name] = _plain(value, lines, (*path, name))
+    return values
+
+
+def _line_of(lines: _Lines, path: KeyPath) -> int:
+    """Return the line of a key, or of the innermost key around it."""
+    return next((lines[path[:n]] for n in range(len(path), 0, -1) if path[:n] in lines), 1)

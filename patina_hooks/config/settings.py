@@ -24,12 +24,24 @@ model nor a path outside itself. The repository's word goes before the user's wh
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
-from typing import Any, TypeVar
+from typing import Annotated, Any, Final, Literal, TypedDict, TypeVar
 
+from patina_hooks.config.locations import explain, explain_syntax
 from patina_hooks.config.parsing import parse_toml
+from patina_hooks.config.schema import (
+    KeyPath,
+    Rule,
+    SchemaError,
+    dotted,
+    read,
+    read_fields,
+    read_list,
+    unknown_key,
+)
 from patina_hooks.errors import SettingsError
 from patina_hooks.system.files import plain_file, read_regular
 from patina_hooks.system.user_folders import config_folder
@@ -66,12 +78,12 @@ def settings_of(text: str) -> Settings:
     settings = Settings()
     user = user_file()
     if user.is_file():
-        settings = _merge(settings, _read(user), str(user), _KEYS)
+        settings = _merge(settings, _read(user), str(user), _USER_TABLES)
     if len(text) > _SIZE_CAP:
         raise SettingsError(
             f"{REPOSITORY_FILE}: larger than {_SIZE_CAP} bytes", hint="settings are a few lines"
         )
-    return _merge(settings, text, REPOSITORY_FILE, _REPOSITORY_KEYS)
+    return _merge(settings, text, REPOSITORY_FILE, _REPOSITORY_TABLES)
 
 
 def load_redaction() -> Redaction:
@@ -81,12 +93,11 @@ def load_redaction() -> Redaction:
     """
     path = user_file()
     table = _tables(_read(path), str(path)).get("redact", {}) if path.is_file() else {}
-    given = table if isinstance(table, dict) else {}
-    valid = {name for name in given if (key := _KEYS.get(("redact", name))) and not key.check(given[name])}
-    return Redaction(
-        builtin=given["builtin"] if "builtin" in valid else True,
-        patterns=tuple(given["patterns"]) if "patterns" in valid else (),
-    )
+    valid: dict[str, Any] = {}
+    for name in table if isinstance(table, dict) else ():
+        with suppress(SchemaError):
+            valid |= read_fields(_RedactTable, {name: table[name]})
+    return Redaction(**valid)
 
 
 def runtime_settings(runtime: str, usual: Mapping[str, Value]) -> dict[str, Value]:
@@ -98,21 +109,19 @@ def runtime_settings(runtime: str, usual: Mapping[str, Value]) -> dict[str, Valu
     text = _read(path) if path.is_file() else ""
     tables = _tables(text, str(path)).get(_RUNTIME, {})
     table = tables.get(runtime, {}) if isinstance(tables, dict) else None
-    if not isinstance(table, dict):
-        raise SettingsError(f"{path}:{_line_of(text, _RUNTIME)}: expected a table [{_RUNTIME}.{runtime}]")
-    for name, value in table.items():
-        where, key = f"{path}:{_line_of(text, name)}", f"{_RUNTIME}.{runtime}.{name}"
-        if name not in usual:
-            raise SettingsError(f"{where}: unknown key {key!r}; known here: {', '.join(sorted(usual))}")
-        if type(value) is not type(usual[name]):
-            # Not the value: it may be a key that stands in the wrong place.
-            raise SettingsError(f"{where}: {key} is no {type(usual[name]).__name__}, such as {usual[name]!r}")
-    return {**usual, **table}
+    place = (_RUNTIME, runtime)
+    try:
+        if not isinstance(table, dict):
+            raise SchemaError(place, f"expected a table [{dotted(place)}]")  # noqa: TRY301
+        stated = {name: _runtime_value((*place, name), value, usual) for name, value in table.items()}
+    except SchemaError as error:
+        raise SettingsError(explain(error, str(path), text)) from error
+    return {**usual, **stated}
 
 
 def parse_settings(text: str, where: str) -> Settings:
     """Repository settings from text; `where` names the text in errors."""
-    return _merge(Settings(), text, where, _REPOSITORY_KEYS)
+    return _merge(Settings(), text, where, _REPOSITORY_TABLES)
 
 
 def user_file() -> Path:
@@ -134,103 +143,94 @@ def _tables(text: str, where: str) -> dict[str, Any]:
     try:
         return parse_toml(text)
     except ValueError as error:
-        line = re.search(r"line (\d+)", str(error))
-        raise SettingsError(f"{where}:{line[1] if line else 1}: {error}") from error
+        raise SettingsError(explain_syntax(error, where)) from error
 
 
-def _merge(settings: Settings, text: str, where: str, known: dict[tuple[str, str], _Key]) -> Settings:
-    values: dict[str, object] = {}
-    for table, keys in _tables(text, where).items():
-        if table == _RUNTIME and known is _KEYS:
-            continue  # what a runtime knows, it says when it is opened
-        if not isinstance(keys, dict) or not any(table == name for name, _ in known):
-            if where == REPOSITORY_FILE and table not in {_RUNTIME, *(name for name, _ in _KEYS)}:
-                continue  # other tools of the ancestor keep their tables in the same file
-            raise _unknown(text, where, table, known)
-        for name, value in keys.items():
-            key = known.get((table, name))
-            if key is None:
-                raise _unknown(text, where, f"{table}.{name}", known)
-            if problem := key.check(value):
-                place = f"{where}:{_line_of(text, name)}"
-                raise SettingsError(f"{place}: {table}.{name} is {value!r}: {problem}")
-            values[key.attribute] = key.kept(value)
-    return replace(settings, **values)  # type: ignore[arg-type]
+def _merge(settings: Settings, text: str, where: str, known: Mapping[str, type]) -> Settings:
+    values: dict[str, Any] = {}
+    try:
+        for name, table in _tables(text, where).items():
+            if name in known:
+                stated = read_fields(known[name], table, (name,))
+                values |= {_ATTRIBUTES.get((name, key), key): value for key, value in stated.items()}
+            elif not _is_elsewhere(name, known):
+                raise unknown_key((name,), known)
+    except SchemaError as error:
+        raise SettingsError(explain(error, where, text)) from error
+    if folder := values.get("sessions_folder"):
+        values["sessions_folder"] = str(PurePosixPath(folder))
+    return replace(settings, **values)
 
 
-def _unknown(text: str, where: str, name: str, known: dict[tuple[str, str], _Key]) -> SettingsError:
-    names = ", ".join(sorted(".".join(key) for key in known))
-    line = _line_of(text, name.rpartition(".")[2])
-    return SettingsError(f"{where}:{line}: unknown key {name!r}; known here: {names}")
+def _is_elsewhere(name: str, known: Mapping[str, type]) -> bool:
+    """Return whether a table is not read here: a runtime's, or one of another tool in the same file."""
+    if known is _USER_TABLES:
+        return name == _RUNTIME  # what a runtime knows, it says when it is opened
+    return name not in {_RUNTIME, *_USER_TABLES}
 
 
-def _line_of(text: str, key: str) -> int:
-    pattern = re.compile(rf"\s*\[*\s*[\"']?{re.escape(key)}\b")
-    return next((n for n, line in enumerate(text.splitlines(), 1) if pattern.match(line)), 1)
+def _runtime_value(path: KeyPath, value: object, usual: Mapping[str, Value]) -> Any:  # noqa: ANN401
+    name = str(path[-1])
+    if name not in usual:
+        raise unknown_key(path, sorted(usual))
+    try:
+        if isinstance(usual[name], list):
+            return list(read_list(str, value))
+        return read(type(usual[name]), value, path)
+    except SchemaError:
+        # Not the value: it may be a key that stands in the wrong place.
+        kind = type(usual[name]).__name__
+        raise SchemaError(path, f"{dotted(path)} is not {kind}, such as {usual[name]!r}") from None
 
 
-@dataclass(frozen=True, slots=True)
-class _Key:
-    """One setting. check: says what is wrong with a value, "" where nothing is; kept: what is stored."""
-
-    attribute: str
-    check: Callable[[object], str]
-    kept: Callable[[Any], object] = field(default=lambda value: value)
+# --- what may stand where -------------------------------------------------------------------------
 
 
-def _adapter(value: object) -> str:
-    fits = isinstance(value, str) and re.fullmatch(r"[a-z0-9_-]{1,32}", value)
-    return "" if fits else "expected lower-case letters, digits, '-' or '_'"
-
-
-def _policy(value: object) -> str:
-    return "" if value in ("off", "require") else 'expected "off" or "require"'
-
-
-def _folder(value: object) -> str:
+def _check_folder(value: str) -> None:
     # Not only for the eye: git is asked for this name on a line of its own.
-    if isinstance(value, str) and value.isprintable() and (parts := PurePosixPath(value).parts):
-        odd = parts[0] == "/" or ".." in parts or any(part.lower().startswith(".git") for part in parts)
-        if not odd:
-            return ""
-    return 'expected a folder inside the repository, such as "layer/sessions"'
+    parts = PurePosixPath(value).parts
+    odd = not parts or parts[0] == "/" or ".." in parts or any(p.lower().startswith(".git") for p in parts)
+    if odd or not value.isprintable():
+        raise ValueError
 
 
-def _seconds(value: object) -> str:
-    fits = isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 86_400
-    return "" if fits else "expected whole seconds from 0 to 86400"
-
-
-def _switch(value: object) -> str:
-    return "" if isinstance(value, bool) else "expected true or false"
-
-
-def _hours(value: object) -> str:
-    fits = isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 8_760
-    return "" if fits else "expected whole hours from 0 (never) to 8760"
-
-
-def _patterns(value: object) -> str:
-    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        return "expected a list of regular expressions"
+def _check_patterns(value: tuple[str, ...]) -> None:
     for item in value:
         try:
-            if re.search(item, ""):
-                return f"{item!r} matches the empty text, which is everywhere"
+            matches_nothing = re.search(item, "")
         except re.error as error:
-            return f"{item!r} is no regular expression: {error}"
-    return ""
+            raise ValueError(f"{item!r} is no regular expression: {error}") from error
+        if matches_nothing:
+            raise ValueError(f"{item!r} matches the empty text, which is everywhere")
 
 
-_REPOSITORY_KEYS = {
-    ("session", "adapter"): _Key("adapter", _adapter),
-    ("session", "branch_policy"): _Key("branch_policy", _policy),
-    ("session", "folder"): _Key("sessions_folder", _folder, lambda value: str(PurePosixPath(value))),
-    ("session", "idle_hours"): _Key("idle_hours", _hours),
+class _SessionTable(TypedDict, total=False):
+    adapter: Annotated[str, Rule("lower-case letters, digits, '-' or '_'", pattern="[a-z0-9_-]{1,32}")]
+    branch_policy: Annotated[Literal["off", "require"], Rule('"off" or "require"')]
+    folder: Annotated[
+        str, Rule('a folder inside the repository, such as "layer/sessions"', check=_check_folder)
+    ]
+    idle_hours: Annotated[int, Rule("whole hours from 0 (never) to 8760", least=0, most=8_760)]
+
+
+class _WorkerTable(TypedDict, total=False):
+    defer_seconds: Annotated[int, Rule("whole seconds from 0 to 86400", least=0, most=86_400)]
+
+
+class _RedactTable(TypedDict, total=False):
+    builtin: bool
+    patterns: Annotated[tuple[str, ...], Rule("a list of regular expressions", check=_check_patterns)]
+
+
+_REPOSITORY_TABLES: Final[Mapping[str, type]] = {"session": _SessionTable}
+_USER_TABLES: Final[Mapping[str, type]] = {
+    "session": _SessionTable,
+    "worker": _WorkerTable,
+    "redact": _RedactTable,
 }
-_KEYS = {
-    **_REPOSITORY_KEYS,
-    ("worker", "defer_seconds"): _Key("defer_seconds", _seconds),
-    ("redact", "builtin"): _Key("redact_builtin", _switch),
-    ("redact", "patterns"): _Key("redact", _patterns, tuple),
+_ATTRIBUTES: Final = {
+    ("session", "folder"): "sessions_folder",
+    ("redact", "builtin"): "redact_builtin",
+    ("redact", "patterns"): "redact",
 }
+"""Settings whose attributes have other names than their keys."""

@@ -500,11 +500,11 @@ def test_threads_by_setting(twins: Twins) -> None:
         ('device = "tpu"', SettingsError, "expected auto, cpu, cuda"),
         ('dtype = "int8"', SettingsError, "expected one of float32, bfloat16"),
         ("threads = -1", SettingsError, "expected 0"),
-        ('threads = "all"', SettingsError, "runtime.torch.threads is no int, such as 0"),
+        ('threads = "all"', SettingsError, "runtime.torch.threads is not int, such as 0"),
         (
             "thread = 2",
             SettingsError,
-            "unknown key 'runtime.torch.thread'; known here: device, dtype, threads",
+            "unknown key 'runtime.torch.thread'; expected one of: device, dtype, threads",
         ),
     ],
 )

@@ -1,0 +1,323 @@
+"""One layer for all data that is read: a dataclass says what is valid, and `read` makes one of it.
+
+    @dataclass(frozen=True, slots=True)
+    class Background:
+        train: Literal["never", "growth"] = "never"
+        seconds: Annotated[int, Rule(least=1, most=1_000_000, example="300")] = 300
+
+A field without a default must be there; another key may not, but for `ignore_unknown`. Fields are texts,
+whole numbers, finite numbers, switches, `Literal`s, unions, tuples, mappings by text, and such dataclasses; a
+`TypedDict` is a table of which only what is stated is wanted.
+The result is valid, or a `SchemaError` says where it is not; `patina_hooks.config.locations` knows lines.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import MISSING, dataclass, fields, is_dataclass
+from functools import cache
+from types import NoneType, UnionType
+from typing import (
+    Annotated,
+    Any,
+    Final,
+    Literal,
+    TypeVar,
+    Union,
+    get_args,
+    get_origin,
+    get_type_hints,
+    is_typeddict,
+)
+
+Form = TypeVar("Form")
+KeyPath = tuple[str | int, ...]
+"""The keys and places that lead to a value."""
+
+_LONGEST_SHOWN: Final = 120
+_NAMES: Final[Mapping[object, str]] = {
+    str: "a text",
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    NoneType: "nothing",
+}
+
+
+class SchemaError(ValueError):
+    """A value that is not valid.
+
+    path: where it is; example: a value that would be valid, "" where the message says enough.
+    """
+
+    def __init__(self, path: KeyPath, message: str, example: str = "") -> None:
+        super().__init__(message)
+        self.path = path
+        self.example = example
+
+    def explain(self, file: str, line: int, assignment: str = " = ") -> str:
+        """Return the message with its file and line, and what to write instead."""
+        write = f"; write: {self.path[-1]}{assignment}{self.example}" if self.example else ""
+        return f"{file}:{line}: {self}{write}"
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What a field accepts beyond its type, as `Annotated[type, Rule(...)]`.
+
+    expected: in words, "" for those of its type and bounds. least, most: of a number. shortest, longest: of a
+    text, list or mapping. pattern: that a text must match as a whole. check: raises ValueError, with what is
+    wrong where `expected` does not say it. keys: that the keys of a mapping must match.
+    """
+
+    expected: str = ""
+    example: str = ""
+    least: float | None = None
+    most: float | None = None
+    shortest: int = 0
+    longest: int | None = None
+    pattern: str = ""
+    keys: str = ""
+    check: Callable[[Any], object] | None = None
+
+
+def read(form: type[Form], value: object, path: KeyPath = (), *, ignore_unknown: bool = False) -> Form:
+    """Make a value of a form from parsed JSON, TOML or YAML.
+
+    Raises:
+        SchemaError: it is not valid.
+    """
+    result: Form = _read(form, value, path, ignore_unknown)
+    return result
+
+
+def read_fields(form: type[object], value: object, path: KeyPath = ()) -> dict[str, Any]:
+    """Return the valid fields that a mapping states, without defaults; a required one may be absent.
+
+    Raises:
+        SchemaError: a field is not valid, or unknown.
+    """
+    return _read_fields(form, value, path, ignore_unknown=False)
+
+
+def read_mapping(form: type[Form], value: object, *, ignore_unknown: bool = False) -> dict[str, Form]:
+    """Return a mapping by text whose values are of a form. Raises `SchemaError`."""
+    return {
+        name: read(form, item, (name,), ignore_unknown=ignore_unknown)
+        for name, item in _mapping(value, ()).items()
+    }
+
+
+def read_list(form: type[Form], value: object, *, ignore_unknown: bool = False) -> tuple[Form, ...]:
+    """Return a list whose items are of a form, as a tuple. Raises `SchemaError`."""
+    items = _list(value, ())
+    return tuple(
+        read(form, item, (place,), ignore_unknown=ignore_unknown) for place, item in enumerate(items)
+    )
+
+
+def dotted(path: KeyPath) -> str:
+    """Return a path as text.
+
+    >>> dotted(("files", "onnx", 0))
+    'files.onnx[0]'
+    """
+    return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path).removeprefix(".")
+
+
+def mismatch(path: KeyPath, value: object, expected: str, example: str = "") -> SchemaError:
+    """Return the error of a value that is not what is expected."""
+    shown = f"{dotted(path)} is {shorten(value)}, " if path else ""
+    return SchemaError(path, f"{shown}expected {expected}", example)
+
+
+def unknown_key(path: KeyPath, known: object) -> SchemaError:
+    """Return the error of a key that is not known. known: the names that are."""
+    names = ", ".join(known) if isinstance(known, (list, tuple, dict)) else str(known)
+    return SchemaError(path, f"unknown key {dotted(path)!r}; expected one of: {names}")
+
+
+def shorten(value: object) -> str:
+    """Return a value as an error shows it."""
+    try:
+        text = repr(list(value) if isinstance(value, tuple) else value)
+    except (ValueError, RecursionError):  # a number of too many digits, a deep nest
+        text = f"a value of type {type(value).__name__}"
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}..."
+
+
+# --- forms ------------------------------------------------------------------------------------------
+
+
+def _read(form: Any, value: object, path: KeyPath, ignore_unknown: bool) -> Any:  # noqa: ANN401, PLR0911 (any form)
+    origin = get_origin(form)
+    if origin is Annotated:
+        inner, rule = get_args(form)[:2]
+        return _read_by_rule(inner, rule, value, path, ignore_unknown)
+    if form in _NAMES:
+        return _read_plain(form, value, path)
+    if origin is Literal:
+        return _read_choice(get_args(form), value, path)
+    if origin in (Union, UnionType):
+        return _read_union(get_args(form), value, path, ignore_unknown)
+    if origin is tuple:
+        return _read_tuple(get_args(form), value, path, ignore_unknown)
+    if isinstance(origin, type) and issubclass(origin, Mapping):
+        item = get_args(form)[1]
+        items = _mapping(value, path).items()
+        return {name: _read(item, inner, (*path, name), ignore_unknown) for name, inner in items}
+    if is_typeddict(form):
+        return _read_fields(form, value, path, ignore_unknown)
+    if is_dataclass(form):
+        return _read_record(form, value, path, ignore_unknown)
+    return value
+
+
+def _read_by_rule(form: Any, rule: Rule, value: object, path: KeyPath, ignore_unknown: bool) -> Any:  # noqa: ANN401
+    try:
+        result = _read(form, value, path, ignore_unknown)
+    except SchemaError as error:
+        if len(error.path) > len(path) and _has_keys(form):
+            raise
+        raise mismatch(path, value, rule.expected or _describe(form, rule), rule.example) from None
+    if result is not None and not _fits(rule, result):
+        raise mismatch(path, value, rule.expected or _describe(form, rule), rule.example)
+    if rule.check is not None and result is not None:
+        try:
+            rule.check(result)
+        except ValueError as error:
+            if not str(error):
+                raise mismatch(path, value, rule.expected, rule.example) from None
+            raise SchemaError(path, f"{dotted(path)} is {shorten(value)}: {error}", rule.example) from None
+    return result
+
+
+def _fits(rule: Rule, value: Any) -> bool:  # noqa: ANN401
+    if rule.least is not None and value < rule.least:
+        return False
+    if rule.most is not None and value > rule.most:
+        return False
+    if rule.shortest and len(value) < rule.shortest:
+        return False
+    if rule.longest is not None and len(value) > rule.longest:
+        return False
+    if rule.keys and not all(re.fullmatch(rule.keys, key) for key in value):
+        return False
+    return not rule.pattern or re.fullmatch(rule.pattern, value) is not None
+
+
+def _has_keys(form: object) -> bool:
+    """Return whether an error inside this form is told at the key where it is."""
+    origin = get_origin(form)
+    return (
+        is_dataclass(form) or is_typeddict(form) or (isinstance(origin, type) and issubclass(origin, Mapping))
+    )
+
+
+def _describe(form: Any, rule: Rule) -> str:  # noqa: ANN401
+    name = _NAMES.get(form, "a value")
+    if rule.least is not None and rule.most is not None:
+        return f"{name} from {rule.least} to {rule.most}"
+    if rule.least is not None:
+        return f"{name} of at least {rule.least}"
+    return name if form in _NAMES else "a mapping" if _has_keys(form) else "a list"
+
+
+def _read_plain(form: type, value: object, path: KeyPath) -> Any:  # noqa: ANN401
+    if form is float and isinstance(value, int | float) and not isinstance(value, bool):
+        with suppress(OverflowError):
+            if math.isfinite(number := float(value)):
+                return number
+    elif isinstance(value, form) and (form is not int or not isinstance(value, bool)):
+        return value
+    raise mismatch(path, value, _NAMES[form])
+
+
+def _read_choice(choices: tuple[object, ...], value: object, path: KeyPath) -> object:
+    for choice in choices:
+        if type(choice) is type(value) and choice == value:
+            return choice
+    raise mismatch(path, value, f"one of: {', '.join(map(str, choices))}", str(choices[0]))
+
+
+def _read_union(forms: tuple[Any, ...], value: object, path: KeyPath, ignore_unknown: bool) -> Any:  # noqa: ANN401
+    if value is None and NoneType in forms:
+        return None
+    others = [form for form in forms if form is not NoneType]
+    for form in others[:-1]:
+        try:
+            return _read(form, value, path, ignore_unknown)
+        except SchemaError:
+            continue
+    return _read(others[-1], value, path, ignore_unknown)
+
+
+def _read_tuple(
+    forms: tuple[Any, ...], value: object, path: KeyPath, ignore_unknown: bool
+) -> tuple[Any, ...]:
+    items = _list(value, path)
+    if len(forms) == 2 and forms[1] is Ellipsis:
+        if forms[0] is int and all(type(item) is int for item in items):
+            return tuple(items)  # there may be many
+        forms = (forms[0],) * len(items)
+    if len(forms) != len(items):
+        raise mismatch(path, value, f"a list of {len(forms)}")
+    return tuple(
+        _read(form, item, (*path, place), ignore_unknown)
+        for place, (form, item) in enumerate(zip(forms, items, strict=True))
+    )
+
+
+def _read_record(form: Any, value: object, path: KeyPath, ignore_unknown: bool) -> Any:  # noqa: ANN401
+    values = _read_fields(form, value, path, ignore_unknown)
+    for name, (hint, is_required) in _fields(form).items():
+        if is_required and name not in values:
+            rule = get_args(hint)[1] if get_origin(hint) is Annotated else Rule()
+            raise SchemaError((*path, name), f"{dotted((*path, name))} is missing", rule.example)
+    try:
+        return form(**values)
+    except SchemaError:
+        raise
+    except (ValueError, TypeError) as error:  # of its __post_init__
+        raise SchemaError(path, f"{dotted(path)}: {error}" if path else str(error)) from error
+
+
+def _read_fields(form: Any, value: object, path: KeyPath, ignore_unknown: bool) -> dict[str, Any]:  # noqa: ANN401
+    known = _fields(form)
+    stated = _mapping(value, path)
+    for name in stated:
+        if name not in known and not ignore_unknown:
+            raise unknown_key((*path, name), list(known))
+    return {
+        name: _read(known[name][0], item, (*path, name), ignore_unknown)
+        for name, item in stated.items()
+        if name in known
+    }
+
+
+@cache
+def _fields(form: Any) -> dict[str, tuple[Any, bool]]:  # noqa: ANN401
+    """Return each field's form and whether it must be there."""
+    hints = get_type_hints(form, include_extras=True)
+    if is_typeddict(form):
+        return {name: (hint, name in form.__required_keys__) for name, hint in hints.items()}
+    return {
+        field.name: (hints[field.name], field.default is MISSING and field.default_factory is MISSING)
+        for field in fields(form)
+        if field.init and not field.metadata.get("derived")
+    }
+
+
+def _mapping(value: object, path: KeyPath) -> Mapping[str, Any]:
+    if isinstance(value, dict) and all(isinstance(key, str) for key in value):
+        return value
+    raise mismatch(path, value, "a mapping")
+
+
+def _list(value: object, path: KeyPath) -> list[Any] | tuple[Any, ...]:
+    if isinstance(value, list | tuple):
+        return value
+    raise mismatch(path, value, "a list")
