@@ -12,6 +12,7 @@ OTHER_TEXTS: Final = (
     *("COPYING", "COPYING.*", "NOTICE", "NOTICE.*", "PATENTS", "PATENTS.*"),
     *("[Tt][Hh][Ii][Rr][Dd][_-][Pp][Aa][Rr][Tt][Yy][_-]*", "ThirdPartyNotices*"),
     *("requirements*.txt", "constraints*.txt", "**/requirements/*.txt", "CMakeLists.txt", "robots.txt"),
+    *("ISSUE_TEMPLATE*", "issue_template*", "PULL_REQUEST_TEMPLATE*", "pull_request_template*"),
     "/.patina/",
 )
-"""Licences, lists of packages and build files, which are not prose. `[docs] exclude` adds to these."""
+"""Licences, lists of packages, build files and forms, which are not prose; `[docs] exclude` adds to these."""

@@ -121,6 +121,8 @@ class _Reader:
                 self._flush()
         elif part.kind == "heading":
             self._heading(part)
+        elif part.kind == "end":
+            self._close(part.level)
         else:
             self._parts.append(part)
 

@@ -309,9 +309,9 @@ def test_links_to_other_pages_are_contents_only_below_such_a_heading() -> None:
 
 
 def test_a_footnote_and_a_picture_with_words_stay() -> None:
-    text = "![How a commit becomes a vector](flow.png)\n\n[^1]: A note.\n"
+    text = "![How a commit becomes a vector](flow.svg)\n\n[^1]: A note.\n"
     assert [text for _, text in passages(text)] == [
-        "![How a commit becomes a vector](flow.png)",
+        "![How a commit becomes a vector](flow.svg)",
         "[^1]: A note.",
     ]
 
@@ -412,6 +412,20 @@ def test_restructured_text_is_split_by_its_underlines() -> None:
         *("directive", "comment", "rule", "heading"),
     ]
     assert read(RST, "rst").title == "Product"
+
+
+def test_restructured_text_names_documented_objects_in_the_path() -> None:
+    text = (
+        "API\n===\n\n.. py:data:: SECRET_KEY\n   :type: str\n\n   Signs cookies.\n\n   Default: ``None``\n\n"
+        ".. class:: App(name)\n\n   An app.\n\n   .. method:: run()\n\n      Runs it.\n\nAfter.\n"
+    )
+    assert passages(text, "rst") == [
+        ("API > SECRET_KEY", "Signs cookies."),
+        ("API > SECRET_KEY", "Default: ``None``"),
+        ("API > App(name)", "An app."),
+        ("API > App(name) > run()", "Runs it."),
+        ("API", "After."),
+    ]
 
 
 # --- AsciiDoc and plain text ------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from typing import Literal
 
 from patina_hooks.text.markdown import Line
 
-PartKind = Literal["heading", "paragraph", "item", "code", "table", "omitted"]
+PartKind = Literal["heading", "paragraph", "item", "code", "table", "omitted", "end"]
 
 RULE = "rule"
 HEADING = "heading"
@@ -27,7 +27,7 @@ _IMAGE = r"!\[[^\]]*\](?:\([^)]*\)|\[[^\]]*\])"
 _IMAGES = re.compile(rf"(?:(?:\[{_IMAGE}\](?:\([^)]*\)|\[[^\]]*\])|{_IMAGE})[\s\\]*)+")
 _TAGS = re.compile(r"(?:\s*</?[A-Za-z][^<>]*>)+\s*")
 _BADGE_HOSTS = re.compile(
-    r"badge|shields\.io|travis-ci|codecov|coveralls|appveyor|circleci|readthedocs\.org/projects|\.svg\b",
+    r"badge|shields\.io|travis-ci|codecov|coveralls|appveyor|circleci|readthedocs\.org/projects",
     re.IGNORECASE,
 )
 _LINK = re.compile(r"\[[^\]]*\]\(([^)]*)\)")
@@ -37,6 +37,7 @@ _LINK = re.compile(r"\[[^\]]*\]\(([^)]*)\)")
 class Part:
     """Lines that belong together, as written.
 
+    kind: an "end" has no lines: it ends the sections of its level and below.
     text: the title of a heading, the reason of an omitted part.
     level: of a heading, from 1.
     leads: whether the part introduces what comes after it.

@@ -51,6 +51,14 @@ _SILENT = frozenset(
         *("sectnum", "default-role", "role", "unicode", "replace", "only", "default-domain", "title"),
     }
 )
+_OBJECTS = frozenset(
+    {
+        *("attribute", "class", "confval", "constant", "data", "describe", "decorator", "enum", "envvar"),
+        *("exception", "fixture", "function", "macro", "member", "method", "classmethod", "staticmethod"),
+        *("hook", "object", "option", "program", "property", "setting", "struct", "type", "var", "variable"),
+    }
+)
+_OBJECT_LEVEL = 100  # below every heading
 _REFERENCE = re.compile(r"auto\w+$|click$|sphinx_gallery|automodsumm$|autosummary$")
 
 
@@ -67,6 +75,7 @@ class _Scanner:
         self._at = 0
         self._levels: dict[str, int] = {}
         self._literal_below: int | None = None
+        self._objects: list[int] = []  # the indentation of each documented object that is open
 
     def scan(self) -> Iterator[Part]:
         while self._at < len(self._lines):
@@ -77,6 +86,9 @@ class _Scanner:
 
     def _part(self) -> Iterator[Part]:
         text = self._lines[self._at].text
+        while self._objects and indentation(text) <= self._objects[-1]:
+            self._objects.pop()
+            yield Part("end", (), level=_OBJECT_LEVEL + len(self._objects))
         margin, self._literal_below = self._literal_below, None
         if margin is not None and indentation(text) > margin:
             yield Part("code", self._take(indented_end(self._lines, self._at, margin)))
@@ -145,16 +157,27 @@ class _Scanner:
             return (
                 Part("table" if base in _TABLES else "code", lines) if has_text else omitted(lines, DIRECTIVE)
             )
+        if base in _OBJECTS and argument.strip() and end > self._at + 1:
+            return self._object(argument)
         return self._admonition(argument)
+
+    def _object(self, argument: str) -> Part:
+        """Take the first lines of what documents an object; its content stands below its name."""
+        level = _OBJECT_LEVEL + len(self._objects)
+        self._objects.append(indentation(self._lines[self._at].text))
+        return Part("heading", self._take(self._options_end()), argument.strip(), level)
 
     def _admonition(self, argument: str) -> Part:
         """Take the first lines of a directive whose content is prose; the content follows as parts."""
+        has_text = bool(argument.strip())
+        lines = self._take(self._options_end())
+        return Part("paragraph", lines, leads=True) if has_text else omitted(lines, DIRECTIVE)
+
+    def _options_end(self) -> int:
         end = self._at + 1
         while end < len(self._lines) and _OPTION.match(self._lines[end].text):
             end += 1
-        has_text = bool(argument.strip())
-        lines = self._take(end)
-        return Part("paragraph", lines, leads=True) if has_text else omitted(lines, DIRECTIVE)
+        return end
 
     def _table_end(self) -> int:
         """Find the end of a table; in a simple one blank lines may separate rows."""
