@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,23 +27,35 @@ if TYPE_CHECKING:
 _CHUNK = 256
 
 
+def _no_model(text: str) -> Vectors:
+    raise ValueError(f"no model is open to read {text!r}")
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Embeddings:
     """passages: [p, d], queries: [q, d] float32 unit rows, and which row is whose, by text key.
 
     Rows are in the order of their keys, so that ties are decided as an index decides them.
+    encode: reads a question that the sets do not ask, [d].
     """
 
     passages: Vectors
     passage_rows: Mapping[bytes, int]
     queries: Vectors
     query_rows: Mapping[bytes, int]
+    encode: Callable[[str], Vectors] = _no_model
 
     def projected(self, project: Project | None) -> Embeddings:
-        """The same texts seen through a projection; None gives the model's own vectors."""
+        """Return the same texts seen through a projection; None gives the model's own vectors."""
         if project is None:
             return self
-        return replace(self, passages=project(self.passages), queries=project(self.queries))
+
+        def encode(text: str) -> Vectors:
+            vector: Vectors = project(self.encode(text)[None])[0]
+            return vector
+
+        passages, queries = project(self.passages), project(self.queries)
+        return replace(self, passages=passages, queries=queries, encode=encode)
 
 
 def load_embeddings(
@@ -68,7 +81,14 @@ def load_embeddings(
         said = cache.get(passages, space.dimensions)
     with closing(EmbeddingCache(state, f"{space.fingerprint} query {space.query}")) as cache:
         _encode(cache, space.dimensions, asked, questions, open_encoder, progress)
-        return Embeddings(said, _rows(passages), cache.get(asked, space.dimensions), _rows(asked))
+        queries = cache.get(asked, space.dimensions)
+    opened = lru_cache(1)(open_encoder)
+
+    def encode(text: str) -> Vectors:
+        vector: Vectors = opened().encode([text], role="query").vectors[0]
+        return vector
+
+    return Embeddings(said, _rows(passages), queries, _rows(asked), encode)
 
 
 def _encode(

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from patina_hooks.errors import StateError, UsageError
-from patina_hooks.evaluation.channels import Evidence, gather, rankings
 from patina_hooks.evaluation.embeddings import Embeddings, load_embeddings
 from patina_hooks.evaluation.history import History, read_history
+from patina_hooks.evaluation.methods import QuestionEvidence, gather, rankings
 from patina_hooks.evaluation.query_sets.empty_sets import explain_empty_set
 from patina_hooks.evaluation.query_sets.file_sets import commit_files, commit_files_cold
 from patina_hooks.evaluation.query_sets.mining import QuerySet, Wanted
@@ -21,15 +21,17 @@ from patina_hooks.evaluation.statistics.metrics import worth_of
 from patina_hooks.evaluation.tuning import tune_on
 from patina_hooks.evaluation.user_set import USER_SET, SearchableMemory, ask_user_set
 from patina_hooks.projection.active import Active, load_active
-from patina_hooks.search.fusion import WEIGHTS
+from patina_hooks.search.fusion import weigh
 from patina_hooks.search.index.spaces import VectorSpace, active_space
 from patina_hooks.search.opening import open_space
+from patina_hooks.search.retrieval.retrieve import Retriever, open_retrievers
 from patina_hooks.search.tuned import Tuned, store_tuned, tuned_for
 from patina_hooks.store.log import Log
 from patina_hooks.text.dates import local_day
 from patina_hooks.text.display import count
 
 if TYPE_CHECKING:
+    from patina_hooks.specs.plugins import Fault
     from patina_hooks.store.memory import Memory
 
 MINED: Final[Mapping[str, Callable[[History, Wanted], QuerySet]]] = {
@@ -60,6 +62,7 @@ def evaluate(
     queries: Path | None = None,
     after: int | None = None,
     progress: Progress = lambda *_: None,
+    on_fault: Callable[[Fault], None] = lambda _: None,
 ) -> Evaluation:
     """Measure a repository's memory as the last sync left it.
 
@@ -67,9 +70,12 @@ def evaluate(
     the set "queries", alone where names is just that.
     after: only questions asked later than this (seconds since 1970); where a projection or tuned weights are
     in use, only those that they never saw.
+    on_fault: is told what retrievers of plugins do wrong; the figures are those without them.
     Raises `StateError` where there is nothing to measure, texts have no vectors yet, or what answers is seen
     through another projection than the one in use; `UsageError` for a name or file that cannot be meant.
     """
+    retrievers = open_retrievers(memory.plugins, on_fault)
+    usual = weigh([retriever.spec for retriever in retrievers])
     unknown = sorted(set(names).difference(MINED, [USER_SET] if queries else []))
     if unknown:
         raise UsageError(f"there is no query set {', '.join(unknown)}", hint=f"one of {', '.join(MINED)}")
@@ -83,7 +89,7 @@ def evaluate(
         runtime=space.runtime,
         fingerprint=space.fingerprint,
         projection=found.active.name if found.active else "none",
-        weights=tuned.weights if tuned else WEIGHTS,
+        weights=weigh([retriever.spec for retriever in retrievers], tuned.weights) if tuned else usual,
         after=max(later, default=None),
         ignored=ignored,
     )
@@ -94,7 +100,7 @@ def evaluate(
     if any(sets):
         project = space.open_projection(memory.plugins, memory.repository.state)
         embeddings = embed(memory, space, sets, progress).projected(project)
-        for one, evidence in _gathered(sets, history, embeddings, progress):
+        for one, evidence in _gathered(sets, embeddings, retrievers, progress):
             results.append(_judged(one, evidence, measured.weights, reasons.get(one.name, "")))
     else:
         results = [SetResult(name, (), reason) for name, reason in reasons.items()]
@@ -116,8 +122,10 @@ def tune(memory: Memory, progress: Progress = lambda *_: None) -> Tuned:
         raise _too_little(history, {one.name: _reason(one.name, history, None) for one in mined})
     project = space.open_projection(memory.plugins, memory.repository.state)
     embeddings = embed(memory, space, sets, progress).projected(project)
-    gathered = _gathered(sets, history, embeddings, progress)
-    tuned = tune_on(gathered, space, history.events_hash, until=found.until)
+    retrievers = open_retrievers(memory.plugins)
+    gathered = _gathered(sets, embeddings, retrievers, progress)
+    usual = weigh([retriever.spec for retriever in retrievers])
+    tuned = tune_on(gathered, space, history.events_hash, until=found.until, usual=usual)
     store_tuned(memory.repository.state, tuned)
     return tuned
 
@@ -187,14 +195,17 @@ def _too_little(history: History, reasons: Mapping[str, str]) -> StateError:
 
 
 def _gathered(
-    sets: Collection[QuerySet], history: History, embeddings: Embeddings, progress: Progress
-) -> Iterator[tuple[QuerySet, Iterator[Evidence]]]:
+    sets: Collection[QuerySet],
+    embeddings: Embeddings,
+    retrievers: Sequence[Retriever],
+    progress: Progress,
+) -> Iterator[tuple[QuerySet, Iterator[QuestionEvidence]]]:
     """Each set with the evidence of its questions, one at a time: among many files each is large."""
     done, total = 0, sum(map(len, sets))
 
-    def watched(one: QuerySet) -> Iterator[Evidence]:
+    def watched(one: QuerySet) -> Iterator[QuestionEvidence]:
         nonlocal done
-        for evidence in gather(one, history.schema, embeddings):
+        for evidence in gather(one, embeddings, retrievers):
             yield evidence
             done += 1
             progress("measuring", done, total)
@@ -204,7 +215,7 @@ def _gathered(
 
 
 def _judged(
-    query_set: QuerySet, evidence: Iterable[Evidence], weights: Mapping[str, float], reason: str
+    query_set: QuerySet, evidence: Iterable[QuestionEvidence], weights: Mapping[str, float], reason: str
 ) -> SetResult:
     answers = []
     for one in evidence:

@@ -10,14 +10,20 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from itertools import groupby
-from operator import itemgetter
+from operator import attrgetter
 from typing import Final
 
-from patina_hooks.store.corpus.sessions import SESSION_OF_COMMIT
 from patina_hooks.store.facts import events_hash
+from patina_hooks.store.search.past import (
+    changes,
+    document_observations,
+    documents_folder,
+    message_observations,
+    recorded_commits,
+    session_ranges,
+)
 from patina_hooks.text.session_ids import ID_FORMAT
 
-_TABLES: Final = ("observation_words", "session_words", "observation_terms", "session_terms")
 _GONE: Final = "D"
 
 
@@ -74,46 +80,34 @@ class PastCommit:
 class History:
     """sessions: by id; commits: oldest first, copies of one commit (a rebase left both) once, as the first,
     and after it those copies that touch other paths, mute.
-
-    schema: the statements that make the lexical tables, so that whoever copies them has the same words.
     """
 
     events_hash: str
     sessions: tuple[PastSession, ...]
     commits: tuple[PastCommit, ...]
-    schema: tuple[str, ...]
 
 
 def read_history(connection: sqlite3.Connection) -> History:
     """Everything at once; the caller holds one read transaction. What it gives needs no log any more."""
-    folder = connection.execute("SELECT value FROM fact WHERE name = 'folder'").fetchone()
-    commits = _commits(connection, f"{folder[0] if folder else ''}/")
+    commits = _commits(connection, f"{documents_folder(connection)}/")
     held: dict[str, int] = {}
     for commit in commits:
         if commit.session:
             held[commit.session] = held.get(commit.session, 0) + 1
-    ask = "SELECT sql FROM sqlite_master WHERE name = ?"
     return History(
         events_hash=events_hash(connection),
         sessions=tuple(_sessions(connection, held)),
         commits=tuple(commits),
-        schema=tuple(str(connection.execute(ask, (name,)).fetchone()[0]) for name in _TABLES),
     )
 
 
 def _sessions(connection: sqlite3.Connection, held: Mapping[str, int]) -> Iterator[PastSession]:
-    rows = connection.execute(
-        "SELECT DISTINCT d.session, d.title, s.started, o.id, o.kind, o.text, o.text_key FROM document d"
-        " JOIN source r ON r.oid = d.oid JOIN observation o ON o.source_id = r.id AND o.live"
-        " LEFT JOIN session s ON s.id = d.session"
-        " WHERE d.kind = 'session' AND d.work_tree = '' AND d.session IS NOT NULL"
-        " ORDER BY d.session, o.line, o.key, o.id"
-    )
-    for session, group in groupby(rows, key=itemgetter(0)):
-        said = list(group)
-        title = next((row[1] for row in said if row[1]), "")
-        started = said[0][2] if said[0][2] is not None else _moment(session)
-        pieces = {row[3]: Piece(*row[4:]) for row in said}
+    for session, rows in groupby(document_observations(connection), key=attrgetter("session")):
+        observations = list(rows)
+        first = observations[0]
+        title = next((row.title for row in observations if row.title), "")
+        started = first.started if first.started is not None else _moment(session)
+        pieces = {row.number: Piece(row.kind, row.text, row.key) for row in observations}
         yield PastSession(session, title, started, tuple(pieces.values()), held.get(session, 0))
 
 
@@ -123,37 +117,29 @@ def _moment(session: str) -> int:
 
 
 def _commits(connection: sqlite3.Connection, folder: str) -> list[PastCommit]:
-    said: dict[int, list[Piece]] = {}
-    for number, *piece in connection.execute(
-        "SELECT DISTINCT c.id, o.kind, o.text, o.text_key, o.line, o.key, o.id FROM commits c"
-        " JOIN source r ON r.oid = c.oid JOIN observation o ON o.source_id = r.id AND o.live"
-        " ORDER BY c.id, o.line, o.key, o.id"
-    ):
-        said.setdefault(number, []).append(Piece(*piece[:3]))
+    messages: dict[int, list[Piece]] = {}
+    for number, kind, text, key in message_observations(connection):
+        messages.setdefault(number, []).append(Piece(kind, text, key))
     paths: dict[int, dict[str, bool]] = {}
-    for number, path, status in connection.execute(
-        "SELECT h.commit_id, p.path, h.status FROM change h JOIN path p ON p.id = h.path_id ORDER BY 1, 2"
-    ):
+    for number, path, status in changes(connection):
         paths.setdefault(number, {})[path] = status != _GONE
     ranges: dict[int, list[str]] = {}
-    for number, session in connection.execute("SELECT commit_id, session FROM session_commit ORDER BY 1, 2"):
+    for number, session in session_ranges(connection):
         ranges.setdefault(number, []).append(session)
     copies = _Copies()
-    for number, oid, author, authored, committed, merge, session in connection.execute(
-        f"SELECT c.id, c.oid, c.author, c.authored, c.committed, c.merge, {SESSION_OF_COMMIT} FROM commits c"
-        " ORDER BY c.committed, c.oid"
-    ):
-        touched = paths.get(number, {})
+    for row in recorded_commits(connection):
+        touched = paths.get(row.number, {})
+        only_papers = all(path.startswith((folder, ".patina/")) for path in touched)
         commit = PastCommit(
-            oid=oid,
-            committed=committed,
-            pieces=tuple(said.get(number, ())),
+            oid=row.oid,
+            committed=row.committed,
+            pieces=tuple(messages.get(row.number, ())),
             paths=touched,
-            session=session,
-            ranges=tuple(ranges.get(number, ())),
-            bookkeeping=bool(merge) or all(path.startswith((folder, ".patina/")) for path in touched),
+            session=row.session,
+            ranges=tuple(ranges.get(row.number, ())),
+            bookkeeping=bool(row.merge) or only_papers,
         )
-        copies.add((author, authored, merge), commit)
+        copies.add((row.author, row.authored, row.merge), commit)
     return copies.commits
 
 

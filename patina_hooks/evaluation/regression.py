@@ -18,7 +18,7 @@ from typing import Any, Final, Literal
 
 from patina_hooks.config.parsing import parse_json
 from patina_hooks.errors import UsageError
-from patina_hooks.evaluation.channels import READING, Reading
+from patina_hooks.evaluation.methods import READING, Reading
 from patina_hooks.evaluation.results import Answer, Evaluation, SetResult
 from patina_hooks.evaluation.statistics.intervals import ERROR, FEWEST, Interval, paired
 from patina_hooks.text.display import count

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Final
 
-from patina_hooks.evaluation.channels import BASELINES, CHANNELS, READING
+from patina_hooks.evaluation.methods import BASELINES, CHANNELS, READING
 from patina_hooks.evaluation.statistics.intervals import FEWEST, Interval, interval, paired
 from patina_hooks.evaluation.statistics.metrics import CUTOFF, Worth
 
@@ -56,8 +56,12 @@ class SetResult:
 
     @property
     def channels(self) -> list[str]:
-        """Those that are measured, in order."""
-        return [channel for channel in CHANNELS if all(channel in one.worth for one in self.answers)]
+        """The methods that are measured, in order: the usual ones, then retrievers of plugins."""
+        names = [
+            *CHANNELS,
+            *sorted({name for one in self.answers for name in one.worth}.difference(CHANNELS)),
+        ]
+        return [name for name in names if all(name in one.worth for one in self.answers)]
 
     @property
     def is_small(self) -> bool:
@@ -166,7 +170,7 @@ def difference_as_json(difference: Interval) -> dict[str, object]:
 def _figures(one: SetResult) -> dict[str, object]:
     none: dict[str, float | None] = dict.fromkeys(("mrr", "low", "high", "ndcg", "recall"))
     told = {channel: asdict(one.figures(channel)) for channel in one.channels} if one.n else {}
-    return {channel: told.get(channel, none) for channel in CHANNELS if one.n}
+    return {channel: told.get(channel, none) for channel in [*CHANNELS, *told] if one.n}
 
 
 def _differences(sets: Sequence[SetResult]) -> dict[str, object]:

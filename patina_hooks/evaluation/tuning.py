@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from patina_hooks.evaluation.channels import Evidence
+from patina_hooks.evaluation.methods import QuestionEvidence
 from patina_hooks.evaluation.statistics.intervals import paired
 from patina_hooks.evaluation.statistics.metrics import CUTOFF
 from patina_hooks.search.fusion import WEIGHTS, scale
@@ -28,28 +28,30 @@ _ROUNDS: Final = 5
 
 
 def tune_on(
-    sets: Iterable[tuple[QuerySet, Iterable[Evidence]]],
+    sets: Iterable[tuple[QuerySet, Iterable[QuestionEvidence]]],
     space: VectorSpace,
     events_hash: str,
     *,
     until: int | None,
+    usual: Mapping[str, float] = WEIGHTS,
 ) -> Tuned:
     """Tune on the first 70 % of the questions, judge on the rest.
 
     sets: those that `scry` answers, with the evidence of each of their questions, in `space`. until: what the
     space's projection learned from ends here (seconds since 1970), None without one: weights are judged on
     what neither they nor it saw, so that what is later than 70 % but not later than this is tuned on as well.
+    usual: the weights of all retrievers, to begin with and to beat.
     """
-    told = [_answers(query_set, list(evidence)) for query_set, evidence in sets]
+    told = [_answers(query_set, list(evidence), tuple(usual)) for query_set, evidence in sets]
     moments = sorted(moment for one in told for moment in one.when.tolist())
     past_end = int(moments[min(len(moments) - 1, int(len(moments) * _PAST))]) if moments else 0
     split = past_end if until is None else max(past_end, until)
     past = [one.only(one.when <= split) for one in told]
     future = [one.only(one.when > split) for one in told]
-    weights = _search(past)
+    weights = _search(past, usual)
     gain = paired(
         {one.name: one.reciprocal_ranks(weights).tolist() for one in future},
-        {one.name: one.reciprocal_ranks(WEIGHTS).tolist() for one in future},
+        {one.name: one.reciprocal_ranks(usual).tolist() for one in future},
         {one.name: one.clusters.tolist() for one in future},
     )
     return Tuned(
@@ -69,10 +71,14 @@ def tune_on(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Answers:
-    """One set's evidence as arrays, one row a question. scaled: [q, channels, units], 0 where a channel found
-    nothing; found: where any did; relevant: the right answers, [q, units]."""
+    """One set's evidence as arrays, one row a question.
+
+    retrievers: their names; scaled: [q, retrievers, units], 0 where one found nothing; found: where any did;
+    relevant: the right answers, [q, units].
+    """
 
     name: str
+    retrievers: tuple[str, ...]
     clusters: NDArray[np.str_]
     when: NDArray[np.int64]
     scaled: Values
@@ -82,13 +88,13 @@ class _Answers:
     def only(self, which: NDArray[np.bool_]) -> _Answers:
         """Some of the questions."""
         return _Answers(
-            self.name, self.clusters[which], self.when[which], self.scaled[which], self.found[which],
-            self.relevant[which],
+            self.name, self.retrievers, self.clusters[which], self.when[which], self.scaled[which],
+            self.found[which], self.relevant[which],
         )  # fmt: skip
 
     def reciprocal_ranks(self, weights: Mapping[str, float]) -> Values:
         """As `worth_of` gives them for the fused scores, one a question."""
-        values = np.array([weights[channel] for channel in WEIGHTS])
+        values = np.array([weights[name] for name in self.retrievers])
         scores = np.where(self.found, np.einsum("c,qcu->qu", values, self.scaled), -np.inf)
         right = np.where(self.relevant, scores, -np.inf)
         top = right.max(axis=1, keepdims=True, initial=-np.inf)
@@ -99,28 +105,30 @@ class _Answers:
         return ranks
 
 
-def _answers(query_set: QuerySet, evidence: Sequence[Evidence]) -> _Answers:
+def _answers(
+    query_set: QuerySet, evidence: Sequence[QuestionEvidence], retrievers: tuple[str, ...] = tuple(WEIGHTS)
+) -> _Answers:
     shape = (len(evidence), len(query_set.units))
-    scaled = np.zeros((shape[0], len(WEIGHTS), shape[1]))
+    scaled = np.zeros((shape[0], len(retrievers), shape[1]))
     found, relevant = np.zeros(shape, np.bool_), np.zeros(shape, np.bool_)
     for row, one in enumerate(evidence):
         relevant[row, list(one.query.relevant)] = True
-        for column, channel in enumerate(WEIGHTS):
-            scores = scale(one.fused[channel])
+        for column, name in enumerate(retrievers):
+            scores = scale(one.fused.get(name, {}))
             scaled[row, column, list(scores)] = list(scores.values())
             found[row, list(scores)] = True
     clusters = np.array([one.query.cluster for one in evidence], np.str_)
     when = np.array([one.query.when for one in evidence], np.int64)
-    return _Answers(query_set.name, clusters, when, scaled, found, relevant)
+    return _Answers(query_set.name, retrievers, clusters, when, scaled, found, relevant)
 
 
-def _search(past: Sequence[_Answers]) -> dict[str, float]:
+def _search(past: Sequence[_Answers], usual: Mapping[str, float]) -> dict[str, float]:
     """Coordinate search from the usual weights: one weight at a time takes each value of the grid, the others
     keep their proportions. What is no better changes nothing."""
-    best, weights = _mean(past, WEIGHTS), dict(WEIGHTS)
+    best, weights = _mean(past, usual), dict(usual)
     for _ in range(_ROUNDS):
         before = best
-        for channel in WEIGHTS:
+        for channel in usual:
             for candidate in _variants(weights, channel):
                 value = _mean(past, candidate)
                 if value > best + 1e-9:

@@ -22,6 +22,7 @@ from patina_hooks.evaluation.results import Answer, SetResult
 from patina_hooks.evaluation.statistics.metrics import Worth, worth
 from patina_hooks.store.log import Log
 from patina_hooks.store.memory import Memory
+from patina_hooks.store.search.past import is_answer, session_sizes, small_commits_of_path
 
 if TYPE_CHECKING:
     from patina_hooks.search.query import Hit, Hits
@@ -122,29 +123,16 @@ def _corpus(connection: sqlite3.Connection, queries: Sequence[UserQuery], path: 
                 f"{path}, entry {query.entry}: the memory holds no {', '.join(map(repr, absent))}",
                 hint="patina session list; git log --format=%H",
             )
-    rows = connection.execute(
-        "SELECT id, path, (SELECT count(*) FROM session_commit WHERE session = id) FROM session"
-        " ORDER BY id DESC"
-    ).fetchall()
+    rows = session_sizes(connection)
     popular = sorted(rows, key=lambda row: -row[2])
     return _Corpus(accepted, [_named(*row[:2]) for row in rows], [_named(*row[:2]) for row in popular])
 
 
 def _meets(connection: sqlite3.Connection, name: str) -> Names:
     """The names of answers that meet what is named; none where nothing has that name."""
-    for ask in (
-        "SELECT 1 FROM session WHERE id = ?",
-        "SELECT 1 FROM commits WHERE oid = ?",
-        "SELECT 1 FROM document WHERE path = ?",
-    ):
-        if connection.execute(ask, (name,)).fetchone():
-            return frozenset([name])
-    rows = connection.execute(
-        "SELECT c.oid FROM path p JOIN change h ON h.path_id = p.id JOIN commits c ON c.id = h.commit_id"
-        " WHERE p.path = ? AND (SELECT count(*) FROM change n WHERE n.commit_id = c.id) <= ?",
-        (name, _MOST_PATHS),
-    )
-    return frozenset(row[0] for row in rows)
+    if is_answer(connection, name):
+        return frozenset([name])
+    return frozenset(small_commits_of_path(connection, name, _MOST_PATHS))
 
 
 def _rankings(hits: Sequence[Hit], corpus: _Corpus) -> Mapping[str, Sequence[Names]]:

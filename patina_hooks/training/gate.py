@@ -13,8 +13,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from patina_hooks.evaluation.nearness import reciprocal_ranks
 from patina_hooks.evaluation.statistics.intervals import ERROR, FEWEST, Interval, interval, paired
+from patina_hooks.evaluation.vector_ranking import reciprocal_ranks
 
 if TYPE_CHECKING:
     from patina_hooks.evaluation.embeddings import Embeddings

@@ -11,8 +11,8 @@ import pytest
 from evaluation.past import Past, make_past
 from support.shell import Shell
 
-from patina_hooks.evaluation.channels import BASELINES, CHANNELS
 from patina_hooks.evaluation.evaluate import MINED
+from patina_hooks.evaluation.methods import BASELINES, CHANNELS
 
 
 @pytest.fixture(scope="module")

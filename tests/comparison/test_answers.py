@@ -67,7 +67,7 @@ def test_what_is_embedded_already_opens_no_model(past: Past) -> None:
 def test_the_answers_are_those_of_eval(past: Past) -> None:
     sets = mine(past.history())
     embeddings = embedded(past.memory, sets)
-    found = ask(sets, past.history().schema, {"a": embeddings, "b": embeddings})
+    found = ask(sets, {"a": embeddings, "b": embeddings})
     assert found["a"] == found["b"]
     for ours, theirs in zip(found["a"], evaluate(past.memory.patina()).sets, strict=True):
         assert (ours.name, ours.clusters) == (theirs.name, theirs.clusters)
@@ -84,8 +84,8 @@ def test_side_by_side_and_alone_are_the_same(tmp_path_factory: pytest.TempPathFa
         "acme": embedded(memory, sets),
         "minilm": load_embeddings(memory.state, space, sets, lambda: open_model(space)),
     }
-    together = ask(sets, history.schema, both)
-    assert together == {name: ask(sets, history.schema, {name: one})[name] for name, one in both.items()}
+    together = ask(sets, both)
+    assert together == {name: ask(sets, {name: one})[name] for name, one in both.items()}
     assert together["acme"] != together["minilm"]
 
 

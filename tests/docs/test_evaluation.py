@@ -9,8 +9,8 @@ from pathlib import Path
 from support.excerpt import Place
 from support.marked import ROOT, files
 
-from patina_hooks.evaluation.channels import CHANNELS
 from patina_hooks.evaluation.evaluate import MINED
+from patina_hooks.evaluation.methods import CHANNELS
 
 TEXT = (ROOT / "docs/evaluation.md").read_text("utf-8")
 

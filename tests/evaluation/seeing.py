@@ -10,19 +10,20 @@ import numpy as np
 from patina_hooks.corpus.observations import text_key
 from patina_hooks.evaluation.embeddings import Embeddings
 from patina_hooks.evaluation.history import History
-from patina_hooks.evaluation.nearness import Nearness
 from patina_hooks.evaluation.query_sets.mining import Query, QuerySet
-from patina_hooks.evaluation.statistics.metrics import NOT_FOUND
-from patina_hooks.evaluation.wording import wording_of
+from patina_hooks.evaluation.vector_ranking import VectorRanking
+from patina_hooks.evaluation.views import view_of
+from patina_hooks.search.retrieval.builtin import BUILTIN_RETRIEVERS
+from patina_hooks.search.retrieval.retrieve import retrieve
 
 CANARY = "zyzzyva"
 
 
 def by_words(history: History, query_set: QuerySet, query: Query, words: str = CANARY) -> set[str]:
-    """The units that any lexical channel finds by these words, as that question sees the set."""
-    with closing(wording_of(query_set, history.schema)) as wording:
-        found = wording.ask(replace(query, text=words))
-    return {query_set.units[unit] for units in found.values() for unit in units}
+    """The units that any retriever of words finds by these words, as that question sees the set."""
+    with closing(view_of(query_set)) as view, view.showing(query):
+        found = retrieve(words, view, BUILTIN_RETRIEVERS)
+    return {name for groups in found.groups.values() for _, name in groups}
 
 
 def by_vectors(query_set: QuerySet, query: Query, word: str = CANARY) -> set[str]:
@@ -33,10 +34,14 @@ def by_vectors(query_set: QuerySet, query: Query, word: str = CANARY) -> set[str
     rows = {key: row for row, (key, _) in enumerate(said)}
     asked = {text_key(query.text): 0}
     embeddings = Embeddings(passages.reshape(-1, 2), rows, np.array([[1, 0]], np.float32), asked)
-    ((_, near),) = Nearness(replace(query_set, queries=(query,)), embeddings).each()
-    of_texts = {text for (_, text), score in zip(said, near.texts, strict=True) if score > NOT_FOUND}
-    units = {query_set.units[unit] for unit in np.flatnonzero(near.units > 0.5)}
-    assert bool(units) <= any(word in text for text in of_texts)
+    ranking = VectorRanking(replace(query_set, queries=(query,)), embeddings)
+    (vectors,) = ranking.each()
+    with closing(view_of(query_set)) as view, view.showing(query):
+        view.vectors = vectors
+        near = view.nearest(query.text, len(said))
+        texts = view.texts(near)
+    units = {query_set.units[unit] for unit in np.flatnonzero(ranking.of_units(vectors) > 0.5)}
+    assert bool(units) <= any(word in text for text in texts.values())
     return units
 
 

@@ -11,19 +11,17 @@ from evaluation.past import TOPICS, Past, document, embedded, history_of, make_p
 from support.memory import Memory, open_model
 
 from patina_hooks.errors import StateError
-from patina_hooks.evaluation.channels import CHANNELS, gather, rankings
 from patina_hooks.evaluation.embeddings import load_embeddings
 from patina_hooks.evaluation.history import History
-from patina_hooks.evaluation.nearness import reciprocal_ranks
+from patina_hooks.evaluation.methods import CHANNELS, gather, rankings
 from patina_hooks.evaluation.query_sets import session_sets
 from patina_hooks.evaluation.query_sets.file_sets import commit_files
 from patina_hooks.evaluation.query_sets.mining import QuerySet, Wanted
 from patina_hooks.evaluation.query_sets.session_sets import context, goal, held_out
 from patina_hooks.evaluation.statistics.metrics import best, worth_of
-from patina_hooks.evaluation.wording import CANDIDATES
+from patina_hooks.evaluation.vector_ranking import reciprocal_ranks
 from patina_hooks.models.encoding import Encoder
 from patina_hooks.search.fusion import WEIGHTS, fuse
-from patina_hooks.search.retrieval import retrieve
 
 if TYPE_CHECKING:
     from patina_hooks.specs.vectors import Vectors
@@ -46,7 +44,7 @@ def test_hybrid_is_what_scry_fuses(tmp_path: Path) -> None:
     history = history_of(memory)
     found = asking(history, "why do bakers fold the sourdough", "study of marmots", "the weather for pilots")
     embeddings = embedded(memory, [found])
-    for evidence in gather(found, history.schema, embeddings):
+    for evidence in gather(found, embeddings):
         hits = memory.patina().search(evidence.query.text, limit=200)
         fused = fuse(evidence.fused, WEIGHTS)
         ours = {found.units[unit]: score for unit, score in fused.items()}
@@ -60,17 +58,13 @@ def test_hybrid_is_what_scry_fuses(tmp_path: Path) -> None:
         assert [found.units[unit] for unit in best(ranked)] == [hit.session for hit in hits][:10]
 
 
-def test_as_many_candidates_as_scry_takes() -> None:
-    assert retrieve.CANDIDATES == CANDIDATES
-
-
 def test_every_channel_ranks_and_hybrid_finds_what_is_there(past: Past) -> None:
     history = past.history()
     for make in (context, held_out, commit_files):
         found = make(history)
         embeddings = embedded(past.memory, [found])
         total = 0.0
-        for evidence in gather(found, history.schema, embeddings):
+        for evidence in gather(found, embeddings):
             ranked = rankings(found, evidence, WEIGHTS)
             # Right by the way questions about sessions are made, "recent" is asked of files alone.
             assert set(ranked) == set(CHANNELS) - (set() if found.rolling else {"recent"})
@@ -119,7 +113,7 @@ def test_a_projection_is_seen_through(past: Past) -> None:
     for one in sets:
         assert (reciprocal_ranks(one, raw.projected(turned)) == reciprocal_ranks(one, raw)).all()
         assert reciprocal_ranks(one, blinded).mean() < reciprocal_ranks(one, raw).mean()
-    evidence = next(gather(sets[0], history.schema, blinded))
+    evidence = next(gather(sets[0], blinded))
     assert len(set(evidence.fused["vector"].values())) == 1
 
 

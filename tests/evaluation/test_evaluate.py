@@ -10,8 +10,8 @@ from evaluation.past import Past, make_past, use_blind
 from support.memory import Memory
 
 from patina_hooks.errors import StateError, UsageError
-from patina_hooks.evaluation.channels import CHANNELS
 from patina_hooks.evaluation.evaluate import MINED, evaluate, tune
+from patina_hooks.evaluation.methods import CHANNELS
 from patina_hooks.evaluation.results import against, as_json
 from patina_hooks.projection.active import load_active, store_active
 

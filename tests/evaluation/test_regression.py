@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from patina_hooks.errors import UsageError
-from patina_hooks.evaluation.channels import CHANNELS, READING
+from patina_hooks.evaluation.methods import CHANNELS, READING
 from patina_hooks.evaluation.regression import GONE, TOO_FEW, UNSURE, Verdict, compare, read_baseline
 from patina_hooks.evaluation.results import Answer, Evaluation, Measured, SetResult, as_json
 from patina_hooks.evaluation.statistics.intervals import FEWEST

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,7 @@ from support.memory import Memory
 
 from patina_hooks.evaluation.query_sets.mining import Query, QuerySet, Wanted
 from patina_hooks.evaluation.query_sets.session_sets import commit_session, context, goal, held_out
-from patina_hooks.evaluation.wording import wording_of
+from patina_hooks.evaluation.views import view_of
 
 FIRST, SECOND, THIRD = (session_id(number) for number in range(3))
 
@@ -168,9 +167,10 @@ def test_what_is_hidden_from_one_question_is_there_for_the_next(memory: Memory) 
     history = history_of(memory)
     found = commit_session(history)
     own, other = only(found, session_id(5)), only(found, FIRST)
-    with closing(wording_of(found, history.schema)) as wording:
+    with closing(view_of(found)) as view:
         for query, seen in ((own, 0), (other, 1), (own, 0), (other, 1)):
-            assert len(wording.ask(replace(query, text=CANARY))["observation"]) == seen
+            with view.showing(query):
+                assert len(view.match_observations(CANARY, 200)) == seen
 
 
 def test_what_is_held_out_is_hidden_from_all(memory: Memory) -> None:

@@ -11,7 +11,7 @@ import pytest
 from evaluation.past import Past, embedded, make_past, space_of, use_blind
 
 from patina_hooks.evaluation import evaluate
-from patina_hooks.evaluation.channels import Evidence, gather, rankings
+from patina_hooks.evaluation.methods import QuestionEvidence, gather, rankings
 from patina_hooks.evaluation.query_sets.mining import Query, QuerySet, Wanted
 from patina_hooks.evaluation.query_sets.session_sets import commit_session
 from patina_hooks.evaluation.statistics.metrics import worth_of
@@ -24,18 +24,18 @@ UNITS = 12
 SPACE = VectorSpace("fingerprint", "acme-64", "onnx", 64, "exact")
 
 
-def simulated(good: str, *, until: int, then: str) -> tuple[QuerySet, list[Evidence]]:
+def simulated(good: str, *, until: int, then: str) -> tuple[QuerySet, list[QuestionEvidence]]:
     """Sixty questions, one a minute: `good` ranks the answer first up to a moment, `then` after it; the
     other channels are noise."""
     rng = np.random.default_rng(7)
 
-    def each() -> Iterator[Evidence]:
+    def each() -> Iterator[QuestionEvidence]:
         for when in range(60):
             relevant = int(rng.integers(UNITS))
             fused = {channel: dict(enumerate(rng.random(UNITS).tolist())) for channel in WEIGHTS}
             fused[good if when <= until else then][relevant] = 1.5
             query = Query(str(when), "?", frozenset([relevant]), str(when), when, 0, 0)
-            yield Evidence(query, fused, np.zeros(UNITS, np.float32))
+            yield QuestionEvidence(query, fused, np.zeros(UNITS, np.float32))
 
     evidence = list(each())
     none = np.array([], np.intp)
@@ -44,7 +44,7 @@ def simulated(good: str, *, until: int, then: str) -> tuple[QuerySet, list[Evide
     return QuerySet("simulated", names, names, (), none, none, none, told), evidence
 
 
-def tuned(*sets: tuple[QuerySet, list[Evidence]], until: int | None = None) -> Tuned:
+def tuned(*sets: tuple[QuerySet, list[QuestionEvidence]], until: int | None = None) -> Tuned:
     return tune_on(sets, SPACE, "hash", until=until)
 
 
@@ -87,7 +87,7 @@ def test_without_questions_nothing_is_tuned() -> None:
 def test_it_measures_as_evaluation_does(past: Past) -> None:
     history = past.history()
     found = commit_session(history)
-    evidence = list(gather(found, history.schema, embedded(past.memory, [found])))
+    evidence = list(gather(found, embedded(past.memory, [found])))
     for weights in (WEIGHTS, {"observation": 0.1, "session": 0.0, "title": 0.4, "vector": 0.5}):
         ours = _answers(found, evidence).reciprocal_ranks(weights)
         theirs = [

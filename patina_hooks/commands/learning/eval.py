@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from patina_hooks.commands.fresh import freshen, opened
+from patina_hooks.commands.fresh import freshen, opened, say_fault
 from patina_hooks.commands.progress import show_progress
 from patina_hooks.errors import UsageError
 from patina_hooks.text.dates import local_day
@@ -61,7 +61,9 @@ def eval_command(
             tuned = evaluate.tune(patina, show)
             click.echo(json.dumps(_tuned_as_json(tuned)) if as_json else _tuned_page(tuned))
             return
-        evaluation = evaluate.evaluate(patina, names=names, queries=queries, progress=show)
+        evaluation = evaluate.evaluate(
+            patina, names=names, queries=queries, progress=show, on_fault=say_fault
+        )
     verdict = regression.compare(evaluation, baseline, drop, narrowed=bool(names)) if baseline else None
     if picture:
         _draw(evaluation, picture)
@@ -77,7 +79,7 @@ def eval_command(
 
 
 def _page(evaluation: Evaluation) -> Iterator[str]:
-    from patina_hooks.evaluation.channels import BASELINES
+    from patina_hooks.evaluation.methods import BASELINES
     from patina_hooks.evaluation.results import against
     from patina_hooks.search.fusion import WEIGHTS
 
@@ -123,7 +125,7 @@ def _notes(evaluation: Evaluation) -> Iterator[str]:
 
 
 def _set_lines(one: SetResult) -> Iterator[str]:
-    from patina_hooks.evaluation.channels import CHANNELS
+    from patina_hooks.evaluation.methods import CHANNELS
     from patina_hooks.evaluation.results import against
 
     reason = f": {one.reason}" if one.reason else ""
@@ -131,7 +133,7 @@ def _set_lines(one: SetResult) -> Iterator[str]:
     if not one.n:
         return
     yield f"  {'':<10}  MRR@10  95 % interval   nDCG@10  recall@10  hybrid is better by"
-    for channel in CHANNELS:
+    for channel in dict.fromkeys([*CHANNELS, *one.channels]):
         if channel not in one.channels:
             yield f"  {channel:<10}  -"
             continue

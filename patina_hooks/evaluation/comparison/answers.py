@@ -7,7 +7,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from patina_hooks.evaluation.channels import gather_side_by_side, rankings
+from patina_hooks.evaluation.methods import gather_side_by_side, rankings
 from patina_hooks.evaluation.results import Answer, SetResult
 from patina_hooks.evaluation.statistics.metrics import worth_of
 from patina_hooks.models.embedding import embed as embed_texts
@@ -15,8 +15,8 @@ from patina_hooks.search.fusion import WEIGHTS
 from patina_hooks.store.embeddings import EmbeddingCache
 
 if TYPE_CHECKING:
-    from patina_hooks.evaluation.channels import Evidence
     from patina_hooks.evaluation.embeddings import Embeddings
+    from patina_hooks.evaluation.methods import QuestionEvidence
     from patina_hooks.evaluation.query_sets.mining import QuerySet
     from patina_hooks.models.encoding import Encoder
     from patina_hooks.search.index.spaces import VectorSpace
@@ -63,19 +63,15 @@ def embed(
 
 def ask(
     sets: Sequence[QuerySet],
-    schema: Sequence[str],
     embeddings: Mapping[str, Embeddings],
     progress: Progress = lambda *_: None,
 ) -> dict[str, list[SetResult]]:
-    """Name -> how well each set is answered with these vectors, in `CHANNELS`, fused by the usual weights.
-
-    schema: see `patina_hooks.evaluation.history.History`.
-    """
+    """Name -> how well each set is answered with these vectors, in `CHANNELS`, fused by the usual weights."""
     found: dict[str, list[SetResult]] = {name: [] for name in embeddings}
     done, total = 0, sum(map(len, sets))
     for one in sets:
         answers: dict[str, list[Answer]] = {name: [] for name in embeddings}
-        for evidence in gather_side_by_side(one, schema, list(embeddings.values())):
+        for evidence in gather_side_by_side(one, list(embeddings.values())):
             for name, seen in zip(embeddings, evidence, strict=True):
                 answers[name].append(_answer(one, seen))
             done += 1
@@ -85,7 +81,7 @@ def ask(
     return found
 
 
-def _answer(query_set: QuerySet, evidence: Evidence) -> Answer:
+def _answer(query_set: QuerySet, evidence: QuestionEvidence) -> Answer:
     # Weights that were tuned here were tuned on one model's vectors: they would favour it.
     ranked = rankings(query_set, evidence, WEIGHTS)
     query = evidence.query

@@ -128,7 +128,7 @@ def _answered(
             done[row.name], seen[row.name] = _embedded(memory, row, space, sets, progress)
         except PluginError as error:
             done[row.name] = _gone_wrong(row, error)
-    found = ask(sets, history.schema, seen, progress)
+    found = ask(sets, seen, progress)
     return [replace(row, sets=tuple(found.get(row.name, ()))) for row in done.values()]
 
 

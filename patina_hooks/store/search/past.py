@@ -33,6 +33,12 @@ class RecordedCommit(NamedTuple):
     session: str | None
 
 
+def documents_folder(connection: sqlite3.Connection) -> str:
+    """Return the folder where session documents are archived, "" before the first sync."""
+    row = connection.execute("SELECT value FROM fact WHERE name = 'folder'").fetchone()
+    return str(row[0]) if row else ""
+
+
 def document_observations(connection: sqlite3.Connection) -> Iterator[DocumentObservation]:
     """Return what session documents on refs say, by session and in the order of their lines."""
     rows = connection.execute(
