@@ -88,6 +88,18 @@ def test_one_folder_has_one_name(written: str) -> None:
     assert found.sessions_folder == "layer/notes"
 
 
+def test_user_and_repository_may_choose_what_is_read_as_prose(tmp_path: Path) -> None:
+    user = '[docs]\nenabled = false\nexclude = ["/drafts/"]\n'
+    settings = say(tmp_path, user=user, repository='[docs]\nenabled = true\ninclude = ["docs/", "!*.txt"]\n')
+    assert settings == Settings(docs_include=("docs/", "!*.txt"), docs_exclude=("/drafts/",))
+
+
+@pytest.mark.parametrize("pattern", ["", "/", "!", "# docs/", "docs\\u001b[2J", "docs\\n/"])
+def test_a_pattern_that_names_no_path_is_refused(pattern: str) -> None:
+    assert "names no path" in refused(f'[docs]\ninclude = ["*.md", "{pattern}"]\n')
+    assert "a list of patterns as in .gitignore" in refused('[docs]\nexclude = "docs/"\n')
+
+
 @pytest.mark.parametrize(
     ("pattern", "says"),
     [("(", "is no regular expression"), ("", "matches the empty text"), ("x*", "matches the empty text")],

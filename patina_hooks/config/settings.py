@@ -10,6 +10,11 @@ model nor a path outside itself. The repository's word goes before the user's wh
     folder = "layer/sessions"     # both
     idle_hours = 72               # both: end a session after so long without work; 0: never
 
+    [docs]
+    enabled = true                # both: read prose (README, docs/, ADRs, changelogs) beside the history
+    include = ["*.md", "*.rst"]   # both: patterns as in .gitignore, instead of `PROSE_FILES`
+    exclude = ["docs/old/"]       # both: patterns of what is not read, in addition to `OTHER_TEXTS`
+
     [worker]
     defer_seconds = 600           # user: how long to wait for a rebase to end
 
@@ -30,6 +35,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Final, Literal, TypedDict, TypeVar
 
+from patina_hooks.config.docs import PROSE_FILES
 from patina_hooks.config.locations import explain, explain_syntax
 from patina_hooks.config.parsing import parse_toml
 from patina_hooks.config.schema import (
@@ -45,6 +51,7 @@ from patina_hooks.config.schema import (
 from patina_hooks.errors import SettingsError
 from patina_hooks.system.files import plain_file, read_regular
 from patina_hooks.system.user_folders import config_folder
+from patina_hooks.text.gitignore import parse_pattern
 from patina_hooks.text.redaction import Redaction
 
 REPOSITORY_FILE = ".patina/config.toml"
@@ -62,6 +69,9 @@ class Settings:
     branch_policy: str = "off"
     sessions_folder: str = "layer/sessions"
     idle_hours: int = 72
+    docs_enabled: bool = True
+    docs_include: tuple[str, ...] = PROSE_FILES
+    docs_exclude: tuple[str, ...] = ()
     defer_seconds: int = 600
     redact: tuple[str, ...] = ()
     redact_builtin: bool = True
@@ -204,6 +214,17 @@ def _check_patterns(value: tuple[str, ...]) -> None:
             raise ValueError(f"{item!r} matches the empty text, which is everywhere")
 
 
+def _check_paths(value: tuple[str, ...]) -> None:
+    for item in value:
+        if not item.isprintable() or item.startswith("#") or not parse_pattern(item):
+            raise ValueError(f"{item!r} names no path")
+
+
+_PATHS: Final = Rule(
+    "a list of patterns as in .gitignore", example='["*.md", "docs/"]', longest=1_000, check=_check_paths
+)
+
+
 class _SessionTable(TypedDict, total=False):
     adapter: Annotated[str, Rule("lower-case letters, digits, '-' or '_'", pattern="[a-z0-9_-]{1,32}")]
     branch_policy: Annotated[Literal["off", "require"], Rule('"off" or "require"')]
@@ -211,6 +232,12 @@ class _SessionTable(TypedDict, total=False):
         str, Rule('a folder inside the repository, such as "layer/sessions"', check=_check_folder)
     ]
     idle_hours: Annotated[int, Rule("whole hours from 0 (never) to 8760", least=0, most=8_760)]
+
+
+class _DocsTable(TypedDict, total=False):
+    enabled: bool
+    include: Annotated[tuple[str, ...], _PATHS]
+    exclude: Annotated[tuple[str, ...], _PATHS]
 
 
 class _WorkerTable(TypedDict, total=False):
@@ -222,14 +249,18 @@ class _RedactTable(TypedDict, total=False):
     patterns: Annotated[tuple[str, ...], Rule("a list of regular expressions", check=_check_patterns)]
 
 
-_REPOSITORY_TABLES: Final[Mapping[str, type]] = {"session": _SessionTable}
+_REPOSITORY_TABLES: Final[Mapping[str, type]] = {"session": _SessionTable, "docs": _DocsTable}
 _USER_TABLES: Final[Mapping[str, type]] = {
     "session": _SessionTable,
+    "docs": _DocsTable,
     "worker": _WorkerTable,
     "redact": _RedactTable,
 }
 _ATTRIBUTES: Final = {
     ("session", "folder"): "sessions_folder",
+    ("docs", "enabled"): "docs_enabled",
+    ("docs", "include"): "docs_include",
+    ("docs", "exclude"): "docs_exclude",
     ("redact", "builtin"): "redact_builtin",
     ("redact", "patterns"): "redact",
 }
