@@ -169,9 +169,7 @@ def _read(form: Any, value: object, path: KeyPath, ignore_unknown: bool) -> Any:
         item = get_args(form)[1]
         items = _mapping(value, path).items()
         return {name: _read(item, inner, (*path, name), ignore_unknown) for name, inner in items}
-    if is_typeddict(form):
-        return _read_fields(form, value, path, ignore_unknown)
-    if is_dataclass(form):
+    if is_dataclass(form) or is_typeddict(form):
         return _read_record(form, value, path, ignore_unknown)
     return value
 
@@ -276,7 +274,8 @@ def _read_record(form: Any, value: object, path: KeyPath, ignore_unknown: bool) 
     for name, (hint, is_required) in _fields(form).items():
         if is_required and name not in values:
             rule = get_args(hint)[1] if get_origin(hint) is Annotated else Rule()
-            raise SchemaError((*path, name), f"{dotted((*path, name))} is missing", rule.example)
+            message = f"{dotted(path)} has no {name}" if path else f"{name} is missing"
+            raise SchemaError((*path, name), message, rule.example)
     try:
         return form(**values)
     except SchemaError:

@@ -90,8 +90,8 @@ def test_a_path_may_begin_at_home(monkeypatch: pytest.MonkeyPatch) -> None:
             1,
             "named as onnx or onnx/int8, not a/b/c",
         ),
-        ("[x]\nmodle = 1\n", 2, "unknown key x.modle; expected one of: dimensions, max_tokens"),
-        ("[x]\ntruncate = 8\n", 2, "unknown key x.truncate"),
+        ("[x]\nmodle = 1\n", 2, "unknown key 'x.modle'; expected one of: dimensions, files, max_tokens"),
+        ("[x]\ntruncate = 8\n", 2, "unknown key 'x.truncate'"),
         (LEAST.format(name="x") + "matryoshka = [9]\n", 1, "matryoshka must be lengths below 8"),
         (
             "[x]\ndimensions = 768\nmatryoshka = {from = 5000}\nfiles.onnx.model = '/x'\n",
@@ -110,7 +110,7 @@ def test_a_path_may_begin_at_home(monkeypatch: pytest.MonkeyPatch) -> None:
         ('["a/b"]\ndimensions = 8\n', 1, "[a/b] is no table of a model"),
         ('[x]\ndimensions = 8\n[x.files.onnx]\nmodel = "model.onnx"\n', 4, "is not an absolute path"),
         ("[x]\ndimensions = 8\n[x.files.onnx]\nmodel = 7\n", 4, "x.files.onnx.model is 7, expected an abs"),
-        ('[x]\ndimensions = 8\nfiles.onnx.model = {path = "/x", sha256 = "1"}\n', 1, "expected an absolute"),
+        ('[x]\ndimensions = 8\nfiles.onnx.model = {path = "/x", sha256 = "1"}\n', 3, "expected an absolute"),
         (
             '[x]\ndimensions = 8\n[x.files.onnx]\nmodel = {repository = "a/b", path = "../c"}\n',
             4,
