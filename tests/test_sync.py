@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.marked import ROOT
 from support.memory import FAST_RECIPE, Memory, plugins
 
 from patina_hooks import hookimpl
@@ -381,6 +382,25 @@ def test_many_texts_are_left_for_later_when_asked(memory: Memory) -> None:
     assert memory.patina().status().pending == report.pending
     assert memory.sync(most=100).pending == 0
     assert memory.patina().status().pending == 0
+
+
+def test_a_log_of_version_4_keeps_its_events_and_is_rebuilt_from_git(memory: Memory) -> None:
+    memory.archive(SESSION, decisions="chose sqlite over files")
+    memory.sync()
+    before, events = memory.snapshot(), memory.patina().events(limit=99)
+    with closing(sqlite3.connect(memory.state / LOG_FILE)) as log:
+        rows = log.execute("SELECT * FROM event").fetchall()
+    for file in memory.state.glob(f"{LOG_FILE}*"):
+        file.unlink()
+    with closing(sqlite3.connect(memory.state / LOG_FILE)) as log:
+        log.executescript((ROOT / "tests/data/log_version_4.sql").read_text("utf-8"))
+        log.executemany("INSERT INTO event VALUES (?, ?, ?, ?, ?, ?)", rows)
+        log.execute("INSERT INTO tip_tree VALUES ('a', 'b', 0)")
+        log.execute("INSERT INTO fact VALUES ('synced', '1')")
+        log.commit()
+    memory.sync()
+    assert memory.snapshot() == before
+    assert memory.patina().events(limit=99) == events
 
 
 def test_a_log_of_another_version_is_made_anew(memory: Memory) -> None:

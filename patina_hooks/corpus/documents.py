@@ -2,34 +2,35 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
-from patina_hooks.corpus import places
 from patina_hooks.corpus.observations import (
     Extractors,
-    Place,
     add_document,
-    failed_places,
+    failed_locations,
     forget_failed,
-    forget_skipped,
-    forget_sources,
     missing_sources,
-    outdated_places,
+    outdated_locations,
     remove_document,
     renew_documents,
     rules_of,
     store_source,
-    stored_tags,
 )
 from patina_hooks.corpus.outcome import Progress, Reconciled
+from patina_hooks.corpus.places import ABSENT, reason_to_skip
+from patina_hooks.corpus.sources import Sources
 from patina_hooks.corpus.stamps import digest
 from patina_hooks.corpus.trees import DocumentTrees
-from patina_hooks.corpus.units import mark_commits
-from patina_hooks.git.repository import DOCUMENT_CAP, Blob, Repository
+from patina_hooks.git.repository import Blob, Repository
+from patina_hooks.specs.sources import Trees
 from patina_hooks.specs.values import Commit, Document
+from patina_hooks.store.corpus import documents, observations, tips
+from patina_hooks.store.corpus.documents import DocumentLocation
 from patina_hooks.store.events import rewrite_details
 from patina_hooks.store.log import Log
-from patina_hooks.text.session_ids import moment_of
+from patina_hooks.store.pairs.scopes import mark_commits
+from patina_hooks.text.session_ids import is_session_id
 
 _MOST_FAILURES = 20  # that a sync bears before it leaves what else failed before to the next
 
@@ -42,19 +43,24 @@ class Documents:
         repository: Repository,
         log: Log,
         extractors: Extractors,
-        folder: str,
+        sources: Sources,
         progress: Progress,
         result: Reconciled,
     ) -> None:
-        """folder: where session documents are archived, from the root of a work tree."""
         self._repository = repository
         self._log = log
         self._db = log.connection
         self._extractors = extractors
-        self._folder = folder
+        self._sources = sources
         self._progress = progress
         self._result = result
-        self.trees = DocumentTrees(repository, log, folder)
+        scopes = sources.scopes(extractors.collection)
+        self._trees = [DocumentTrees(repository, log, sources, scope) for scope in scopes]
+
+    @property
+    def token(self) -> str:
+        """What changes when the trees of refs hold other documents."""
+        return digest(" ".join(self._log.fact(f"trees {trees.scope.name}") for trees in self._trees))
 
     def renew(self) -> None:
         """The extractors changed: new ones read everything, and what does not stay of others goes.
@@ -63,14 +69,16 @@ class Documents:
         """
         if not self._extractors.keeps_absent:
             self._extractors.kept = ()
-        outdated = outdated_places(self._db, self._extractors)
-        if drafts := [place for place in outdated if place.work_tree]:
-            for place in drafts:
-                self.take_out(place)
-            self._db.execute("DELETE FROM fact WHERE name LIKE 'files %'")
-        self._read_again([place for place in outdated if not place.work_tree])
-        tags, redaction = stored_tags(self._db), self._extractors.redaction
-        forget_sources(self._db, tags.difference(self._extractors.all_tags, self._extractors.kept))
+        outdated = outdated_locations(self._db, self._extractors)
+        if drafts := [location for location in outdated if location.work_tree]:
+            for location in drafts:
+                self.take_out(location)
+            for name in self._log.facts("files "):
+                self._log.forget(name)
+        self._read_again([location for location in outdated if not location.work_tree])
+        tags, redaction = observations.read_tags(self._db), self._extractors.redaction
+        gone = tags.difference(self._extractors.all_tags, self._extractors.kept)
+        observations.delete_tags(self._db, gone)
         # A killed sync may have recorded events by rules that only tags tell of.
         rules = {self._log.fact("redaction"), *map(rules_of, tags)}
         if redaction.signature and rules != {redaction.signature}:
@@ -78,110 +86,156 @@ class Documents:
 
     def retry(self) -> None:
         """What an extractor failed on is tried again, in case that what it lacked is there now."""
-        waiting, failures = failed_places(self._db, self._extractors), 0
+        waiting, failures = failed_locations(self._db, self._extractors), 0
         while waiting and failures < _MOST_FAILURES:
             batch, waiting = waiting[:_MOST_FAILURES], waiting[_MOST_FAILURES:]
             before = self._extractors.failures
-            forget_failed(self._db, self._extractors, [place.oid for place in batch])
+            forget_failed(self._db, self._extractors, [location.oid for location in batch])
             self._read_again(batch)
             failures += self._extractors.failures - before
             self._result.retried = True
 
-    def _read_again(self, places: list[Place]) -> None:
-        """Have documents that stay where they are say what the extractors in force make of them."""
-        commits = [place.oid for place in places if not place.path]
+    def _read_again(self, locations: list[DocumentLocation]) -> None:
+        """Have documents that stay where they are hold what the extractors in force make of them."""
+        commits = [location.oid for location in locations if not location.path]
         self._extract_commits(commits)
         mark_commits(self._db, commits)
-        self._extract_blobs({place.oid: place.path for place in places if place.path})
-        for oid in dict.fromkeys(place.oid for place in places):
-            renew_documents(self._db, self._extractors, oid, self._result.changed)
-        ask = (
-            "SELECT sc.session FROM session_commit sc JOIN commits c ON c.id = sc.commit_id WHERE c.oid = ?"
-            " UNION SELECT session FROM document WHERE oid = ? AND session IS NOT NULL"
-        )
-        for place in places:
-            self._result.dirty |= {row[0] for row in self._db.execute(ask, (place.oid, place.oid))}
+        self._extract_blobs([location for location in locations if location.path])
+        for oid in dict.fromkeys(location.oid for location in locations):
+            renew_documents(self._db, self._extractors, oid, self._result.changed, self._sources.facts)
+            self._result.dirty |= documents.read_sessions_of_object(self._db, oid)
 
-    def update(self, commits: set[str], packs: str) -> None:
+    def update(self, commits: Mapping[Trees, set[str]], packs: str) -> None:
         """Make the log's documents those that lie in the trees of these commits.
 
         packs: changes when objects arrived that a partial clone lacked.
         """
-        old = self.trees.known()
-        new = self.trees.look(commits, f"{self._folder} {packs}")
-        key = digest(" ".join([self._folder, *sorted(new)]))
+        if self._log.fact("sources") != self._sources.signature:
+            self._forget_scopes()
+            self._log.remember("sources", self._sources.signature)
         arrived = self._arrived()
-        if key == self._log.fact("trees") and not arrived:
+        for trees in self._trees:
+            self._update_scope(trees, commits[trees.scope.trees], packs, arrived)
+
+    def _update_scope(self, trees: DocumentTrees, commits: set[str], packs: str, arrived: set[str]) -> None:
+        old = trees.known()
+        new = trees.look(commits, f"{self._sources.signature} {packs}")
+        fact = f"trees {trees.scope.name}"
+        key, before = trees.key(new), self._log.fact(fact)
+        if key == before and not arrived:
             return
-        followed = digest(" ".join([self._folder, *sorted(old)])) == self._log.fact("trees")
-        changes = self.trees.changes(old, new) if followed and not arrived else None
-        came, left = changes or self._compare(new, arrived)
-        for place in sorted(left, key=_order):
-            self.take_out(place)
-        forget_skipped(self._db, arrived)
-        fresh = sorted((place for place in came if not self._is_placed(place)), key=_order)
-        self._extract_blobs({place.oid: place.path for place in fresh})
-        for place in fresh:
-            self.put_in(place)
+        followed = trees.key(old) == before and not arrived
+        came, left = (trees.changes(old, new) if followed else None) or self._compare(trees, new, arrived)
+        for location in sorted(self._stored(left, trees), key=_order):
+            self.take_out(location)
+        observations.delete_skipped(self._db, arrived)
+        fresh = sorted((location for location in came if not self._is_stored(location)), key=_order)
+        self._extract_blobs(fresh)
+        for location in fresh:
+            self.put_in(location)
         # What a tree lists that is absent now is read once it is there.
-        self._log.remember("trees", key if all(self._repository.exists(sorted(new)).values()) else "")
+        self._log.remember(fact, key if all(self._repository.exists(sorted(new)).values()) else "")
 
-    def _is_placed(self, place: Place) -> bool:
-        known = "SELECT 1 FROM document WHERE oid = ? AND path = ? AND work_tree = ''"
-        return self._db.execute(known, (place.oid, place.path)).fetchone() is not None
+    def _forget_scopes(self) -> None:
+        """The sources changed: files may have another one now, and some kinds may have none."""
+        kinds = {kind for trees in self._trees for kind in trees.scope.kinds}
+        for location in sorted(documents.read_locations_of_files(self._db), key=_order):
+            if location.kind not in kinds:
+                self.take_out(location)
+        for location in sorted(documents.read_drafts(self._db), key=_order):
+            if location.kind not in kinds:
+                self.take_out(location)
+        names = {trees.scope.name for trees in self._trees}
+        for scope in tips.read_tree_scopes(self._db) - names:
+            tips.delete_trees(self._db, scope, tips.read_tree_targets(self._db, scope))
+        for name in (*self._log.facts("trees "), *self._log.facts("files ")):
+            self._log.forget(name)
 
-    def _compare(self, trees: set[str], arrived: set[str]) -> tuple[set[Place], set[Place]]:
-        """Return places that came and that left, of all that there are. arrived: objects to read again."""
-        rows = self._db.execute(
-            "SELECT kind, oid, path, work_tree, session FROM document WHERE path != '' AND work_tree = ''"
-        )
-        have = {Place(*row) for row in rows}
-        want = places.places_in(self._repository, trees, self._folder)
-        stay = {place for place in have & want if place.oid not in arrived}
-        return want - stay, have - stay
+    def cover(self, parents: Iterable[str], *, again: bool) -> None:
+        """Mark the tips that are among the parents of recorded commits.
+
+        Args:
+            parents: of the commits that were recorded since the last look.
+            again: forget older marks, since commits are gone.
+        """
+        tips.cover_targets(self._db, sorted(parents), again=again)
+
+    def _is_stored(self, location: DocumentLocation) -> bool:
+        stored = documents.read_document(self._db, location.oid, location.path, "")
+        if stored is None or stored.location == location:
+            return stored is not None
+        self.take_out(stored.location)
+        return False
+
+    def _stored(self, files: Iterable[tuple[str, str]], trees: DocumentTrees) -> set[DocumentLocation]:
+        """Return the documents of a scope that are stored of these files."""
+        rows = (documents.read_document(self._db, oid, path, "") for path, oid in files)
+        return {row.location for row in rows if row and row.location.kind in trees.scope.kinds}
+
+    def _compare(
+        self, trees: DocumentTrees, new: set[str], arrived: set[str]
+    ) -> tuple[set[DocumentLocation], set[tuple[str, str]]]:
+        """Return locations that came and files that left, of all that there are.
+
+        arrived: objects to read again.
+        """
+        stored = documents.read_locations_of_files(self._db)
+        have = {location for location in stored if location.kind in trees.scope.kinds}
+        want = trees.locations(new)
+        stay = {location for location in have & want if location.oid not in arrived}
+        return want - stay, {(location.path, location.oid) for location in have - stay}
 
     def _arrived(self) -> set[str]:
         """Documents that a partial clone lacked when they were read, and that were fetched since."""
-        rows = self._db.execute(
-            "SELECT DISTINCT oid FROM source WHERE skipped != '' AND skipped = ?", (places.ABSENT,)
-        )
-        return {oid for oid, here in self._repository.exists([row[0] for row in rows]).items() if here}
+        absent = observations.read_skipped(self._db, ABSENT)
+        return {oid for oid, here in self._repository.exists(absent).items() if here}
 
     def _extract_commits(self, oids: list[str]) -> None:
-        wanted = missing_sources(self._db, self._extractors, self._extractors.message_kind, oids)
+        wanted = missing_sources(self._db, self._extractors, self._sources.message_kind, oids)
         for commit in self._repository.commits(wanted):
             self.extract_message(commit)
 
     def extract_message(self, commit: Commit) -> None:
         """Read a commit's message."""
-        message = Document(self._extractors.message_kind, commit.oid, commit.message)
+        message = Document(self._sources.message_kind, commit.oid, commit.message)
         if unread := store_source(self._db, self._extractors, message):
             self._log.record_once("skipped", [(commit.oid, unread, commit.committed)])
 
-    def _extract_blobs(self, paths: dict[str, str]) -> None:
-        """Extract session documents that some extractor in force has not read; oid -> path."""
-        wanted = missing_sources(self._db, self._extractors, "session", paths)
-        for done, blob in enumerate(self._repository.blobs(wanted, DOCUMENT_CAP), 1):
-            if reason := self.extract(blob):
-                self._log.record_once("skipped", [(paths[blob.oid], reason, self._date(paths[blob.oid]))])
-            self._progress("reading documents", done, len(wanted))
+    def _extract_blobs(self, locations: Iterable[DocumentLocation]) -> None:
+        """Extract files that some extractor in force has not read."""
+        by_limit: dict[int, list[DocumentLocation]] = {}
+        distinct = {(location.oid, location.read_as): location for location in locations}
+        for location in distinct.values():
+            if missing_sources(self._db, self._extractors, location.kind, [location.oid], location.read_as):
+                by_limit.setdefault(self._sources.largest(location.kind), []).append(location)
+        total, done = sum(map(len, by_limit.values())), 0
+        for largest, wanted in by_limit.items():
+            blobs = self._repository.blobs([location.oid for location in wanted], largest)
+            for location, blob in zip(wanted, blobs, strict=True):
+                if reason := self.extract(location, blob):
+                    self._log.record_once("skipped", [(location.path, reason, self._date(location))])
+                done += 1
+                self._progress("reading documents", done, total)
 
-    def extract(self, blob: Blob) -> str:
-        """Read one session document; gives why it cannot be, or not to its end, "" where it can."""
-        reason = places.reason_to_skip(blob)
+    def extract(self, location: DocumentLocation, blob: Blob) -> str:
+        """Read one file; return why it cannot be, or not to its end, "" where it can."""
+        reason = reason_to_skip(blob, self._sources.largest(location.kind))
         text = "" if reason else (blob.data or b"").decode("utf-8", "replace")
-        unread = store_source(self._db, self._extractors, Document("session", blob.oid, text), reason)
+        document = self._sources.document(location, text)
+        unread = store_source(self._db, self._extractors, document, reason, location.read_as)
         return reason or unread
 
-    def put_in(self, place: Place) -> None:
-        session = place.session or self._stated_session(place)
+    def put_in(self, location: DocumentLocation) -> None:
+        """Add a document whose object has been read."""
+        session = location.session or self._stated_session(location)
         add_document(
             self._db,
             self._extractors,
-            Place(place.kind, place.oid, place.path, place.work_tree, session),
+            replace(location, session=session),
             self._result.changed,
+            self._sources.facts(location.kind, location.path),
         )
-        self._log.record_once("document", [(place.path, place.oid, self._date(place.path))])
+        self._log.record_once("document", [(location.path, location.oid, self._date(location))])
         if session:
             self._result.dirty.add(session)
 
@@ -190,30 +244,25 @@ class Documents:
         """Whether no sync has come to its end yet: what is found may be as old as the repository."""
         return not self._log.fact("synced")
 
-    def _date(self, path: str) -> int | None:
-        """When the session of a document began that a first read finds; what comes later is dated now."""
-        session = places.session_of(path.rpartition("/")[2])
-        return moment_of(session) if session and self.is_first_read else None
+    def _date(self, location: DocumentLocation) -> int | None:
+        """When a document was begun that a first read finds; what comes later is dated now."""
+        return self._sources.facts(location.kind, location.path).date if self.is_first_read else None
 
-    def take_out(self, place: Place) -> None:
-        remove_document(self._db, place, self._result.changed)
-        self._log.record("left", [(place.path, place.oid)])
-        if place.session:
-            self._result.dirty.add(place.session)
+    def take_out(self, location: DocumentLocation) -> None:
+        """Remove a document."""
+        remove_document(self._db, location, self._result.changed)
+        self._log.record("left", [(location.path, location.oid)])
+        if location.session:
+            self._result.dirty.add(location.session)
 
-    def _stated_session(self, place: Place) -> str | None:
+    def _stated_session(self, location: DocumentLocation) -> str | None:
         """The id that a document gives itself, where its name gives none (a draft)."""
-        if not place.work_tree:
+        if not location.work_tree:
             return None
-        rows = self._db.execute("SELECT fields FROM source WHERE oid = ? ORDER BY extractor", (place.oid,))
-        stated = (str(json.loads(row[0]).get("id", "")) for row in rows)
-        return next((found for text in stated if (found := places.session_of(text))), None)
-
-    def has(self, oid: str) -> bool:
-        """Whether a ref holds this object, as a document or as a commit."""
-        ask = "SELECT 1 FROM document WHERE oid = ? AND work_tree = ''"
-        return self._db.execute(ask, (oid,)).fetchone() is not None
+        fields = observations.read_stated_fields(self._db, location.oid)
+        stated = (str(of_one.get("id", "")).removesuffix(".md") for of_one in fields)
+        return next((text for text in stated if is_session_id(text)), None)
 
 
-def _order(place: Place) -> tuple[str, str, str]:
-    return (place.work_tree, place.path, place.oid)
+def _order(location: DocumentLocation) -> tuple[str, str, str]:
+    return (location.work_tree, location.path, location.oid)

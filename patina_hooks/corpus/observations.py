@@ -24,12 +24,18 @@ from patina_hooks.plugins.fault_counts import FaultCounts
 from patina_hooks.plugins.kinds import EXTRACTORS, is_provided
 from patina_hooks.plugins.manager import Plugins
 from patina_hooks.specs.plugins import ExtractorSpec, Fault
+from patina_hooks.specs.sources import HISTORY, DocumentFacts
 from patina_hooks.specs.values import Document, Extraction, Observation, Recorded
+from patina_hooks.store.corpus import documents, observations
+from patina_hooks.store.corpus.commits import read_commit_time
+from patina_hooks.store.corpus.documents import DocumentLocation
+from patina_hooks.store.corpus.observations import ExtractedObject, NewObservation, StoredObservation
 from patina_hooks.store.log import Log
 from patina_hooks.text.redaction import Redaction
-from patina_hooks.text.words import text_to_index
 
 KEY_BYTES = 16
+
+NO_FACTS = DocumentFacts()
 
 _FAILED = "the extractor % failed"  # as LIKE reads it
 _KEPT = "kept extractors"
@@ -39,13 +45,14 @@ _KEPT = "kept extractors"
 class Extractors:
     """The extractors in force, and what is redacted. `signature` changes when any output may.
 
-    keeps_absent: whether what extractors made that are not installed here stays. kept: the tags of those.
-    failures: how often one failed.
+    keeps_absent: whether what extractors made that are not installed here stays. collection: whose documents
+    they read. kept: the tags of absent extractors. failures: how often one failed.
     """
 
     plugins: Plugins
     redaction: Redaction = field(default_factory=Redaction)
     keeps_absent: bool = True
+    collection: str = HISTORY
     kept: tuple[str, ...] = ()
     failures: int = 0
     _counts: FaultCounts = field(default_factory=FaultCounts)
@@ -75,13 +82,9 @@ class Extractors:
 
     @property
     def kinds(self) -> tuple[str, ...]:
-        """The kinds of documents, by the sources in force."""
-        return tuple(source.name for source in self.plugins.sources())
-
-    @property
-    def message_kind(self) -> str:
-        """The kind of commit messages."""
-        return next(source.name for source in self.plugins.sources() if source.objects == "messages")
+        """The kinds of the collection's documents."""
+        sources = self.plugins.sources()
+        return tuple(source.name for source in sources if source.collection == self.collection)
 
     @property
     def signature(self) -> str:
@@ -119,25 +122,18 @@ class Extractors:
 
     def _redacted(self, found: Extraction) -> Extraction:
         redact = self.redaction.redact
-        observations = tuple(
-            replace(one, text=redact(one.text), section=redact(one.section)) for one in found.observations
+        redacted = tuple(
+            replace(
+                one,
+                text=redact(one.text),
+                section=redact(one.section),
+                name=redact(one.name),
+                fields={name: redact(value) for name, value in one.fields.items()},
+            )
+            for one in found.observations
         )
         fields = {name: redact(value) for name, value in found.fields.items()}
-        return Extraction(observations, redact(found.title), fields, found.omissions)
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a document lies: the key of a `document` row.
-
-    path: "" for the message of a commit. work_tree: "" for what a ref holds.
-    """
-
-    kind: str
-    oid: str
-    path: str = ""
-    work_tree: str = ""
-    session: str | None = None
+        return Extraction(redacted, redact(found.title), fields, found.omissions)
 
 
 @dataclass(slots=True)
@@ -164,11 +160,6 @@ def rules_of(tag: str) -> str:
     return tag.rpartition("@")[2].partition("+")[2]
 
 
-def stored_tags(connection: sqlite3.Connection) -> set[str]:
-    """Return the tags of all that is stored; reads the index of `source` from end to end."""
-    return {row[0] for row in connection.execute("SELECT DISTINCT extractor FROM source")}
-
-
 def kept_tags(log: Log) -> tuple[str, ...]:
     """Return the tags that the last sync kept. Raises `LogDamaged` for what is no list of them."""
     return log.parsed(_KEPT, "[]", _read_tags)
@@ -191,258 +182,211 @@ def text_key(text: str) -> bytes:
 
 
 def store_source(
-    connection: sqlite3.Connection, extractors: Extractors, document: Document, skipped: str = ""
+    connection: sqlite3.Connection,
+    extractors: Extractors,
+    document: Document,
+    skipped: str = "",
+    read_as: str = "",
 ) -> str:
     """Extract one object with each extractor that reads its kind and has not yet.
 
-    skipped: why it cannot be read at all. Gives which of its lines were left out by one that reads it now.
+    Args:
+        connection: of the log, inside a transaction.
+        extractors: those in force.
+        document: the object with its text.
+        skipped: why it cannot be read at all.
+        read_as: see `DocumentLocation`, by default its kind.
+
+    Returns:
+        Which of its lines were left out by an extractor that reads it now.
     """
     left_out: list[str] = []
+    read_as = read_as or document.kind
     for tag, spec in extractors.tags(document.kind).items():
-        known = "SELECT 1 FROM source WHERE oid = ? AND extractor = ?"
-        if connection.execute(known, (document.oid, tag)).fetchone():
+        if observations.count_extracted(connection, document.oid, read_as, [tag]):
             continue
         found, reason = (Extraction(()), skipped) if skipped else extractors.extract(spec, document)
-        title, fields = _storable(found.title[:TITLE_CAP]), json.dumps(dict(found.fields))
         missed = unread(found)
-        source = connection.execute(
-            "INSERT INTO source (oid, extractor, title, fields, skipped, unread) VALUES (?, ?, ?, ?, ?, ?)",
-            (document.oid, tag, title, fields, reason, missed),
-        ).lastrowid
-        connection.executemany(
-            "INSERT INTO observation (source_id, key, kind, text, line, section, weight, text_key)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            [(source, *row) for row in _rows(document.oid, spec.name, found)],
-        )
+        title = _storable(found.title[:TITLE_CAP])
+        extracted = ExtractedObject(document.oid, read_as, tag, title, found.fields, reason, missed)
+        seed = spec.name if read_as == document.kind else f"{spec.name} {read_as}"
+        observations.add_extracted(connection, extracted, _rows(document.oid, seed, found))
         left_out += [missed] if missed else []
     return "; ".join(dict.fromkeys(left_out))
 
 
-def forget_sources(connection: sqlite3.Connection, tags: Collection[str]) -> None:
-    """Drop what is stored under these tags, unredacted texts among it."""
-    marks = ", ".join("?" * len(tags))
-    connection.execute(f"DELETE FROM source WHERE extractor IN ({marks})", tuple(tags))
-
-
-def forget_skipped(connection: sqlite3.Connection, oids: Iterable[str]) -> None:
-    """Have these objects, which could not be read, read anew."""
-    connection.executemany("DELETE FROM source WHERE oid = ? AND skipped != ''", [(oid,) for oid in oids])
-
-
 def forget_failed(connection: sqlite3.Connection, extractors: Extractors, oids: Iterable[str]) -> None:
     """Have these objects read again by the extractors in force that failed on them."""
-    tags = extractors.all_tags
-    marks = ", ".join("?" * len(tags))
-    connection.executemany(
-        f"DELETE FROM source WHERE oid = ? AND skipped != '' AND skipped LIKE ? AND extractor IN ({marks})",
-        [(oid, _FAILED, *tags) for oid in oids],
-    )
+    observations.delete_failed(connection, oids, extractors.all_tags, _FAILED)
 
 
-def failed_places(connection: sqlite3.Connection, extractors: Extractors) -> list[Place]:
-    """A place on refs of each object that an extractor in force failed on; what was tried last comes last."""
-    tags = extractors.all_tags
-    marks = ", ".join("?" * len(tags))
-    rows = connection.execute(
-        # CROSS JOIN: the few sources first, by their own index.
-        "SELECT d.kind, d.oid, d.path, d.work_tree, d.session FROM source s CROSS JOIN document d"
-        " ON d.oid = s.oid WHERE s.skipped != '' AND s.skipped LIKE ? AND d.work_tree = ''"
-        f" AND s.extractor IN ({marks}) GROUP BY d.oid ORDER BY max(s.id)",
-        (_FAILED, *tags),
-    )
-    return [Place(*row) for row in rows]
+def failed_locations(connection: sqlite3.Connection, extractors: Extractors) -> list[DocumentLocation]:
+    """Return a location on refs of each object that an extractor in force failed on, the last tried last."""
+    return documents.read_failed_locations(connection, extractors.all_tags, _FAILED)
 
 
-def outdated_places(connection: sqlite3.Connection, extractors: Extractors) -> list[Place]:
-    """Documents that an extractor in force has not read, or that one has whose results do not stay."""
-    places: list[Place] = []
-    for kind in extractors.kinds:
-        tags, live = extractors.tags(kind), extractors.live_tags(kind)
-        marks, live_marks = (", ".join("?" * len(each)) for each in (tags, live))
-        rows = connection.execute(
-            "SELECT d.kind, d.oid, d.path, d.work_tree, d.session FROM document d"
-            " LEFT JOIN source s ON s.oid = d.oid WHERE d.kind = ? GROUP BY d.id"
-            f" HAVING total(s.extractor IN ({marks})) != ?"
-            f" OR total(s.extractor IN ({live_marks})) != count(s.id) ORDER BY d.id",
-            (kind, *tags, len(tags), *live),
+def outdated_locations(connection: sqlite3.Connection, extractors: Extractors) -> list[DocumentLocation]:
+    """Return documents that an extractor in force has not read, or that one has whose results do not stay."""
+    return [
+        location
+        for kind in extractors.kinds
+        for location in documents.read_outdated_locations(
+            connection, kind, list(extractors.tags(kind)), extractors.live_tags(kind)
         )
-        places += [Place(*row) for row in rows]
-    return places
+    ]
 
 
 def missing_sources(
-    connection: sqlite3.Connection, extractors: Extractors, kind: str, oids: Iterable[str]
+    connection: sqlite3.Connection,
+    extractors: Extractors,
+    kind: str,
+    oids: Iterable[str],
+    read_as: str = "",
 ) -> list[str]:
-    """Which of these objects some extractor in force has not read."""
-    wanted = len(tags := extractors.tags(kind))
-    marks = ", ".join("?" * wanted)
-    ask = f"SELECT count(*) FROM source WHERE oid = ? AND extractor IN ({marks})"
-    return [oid for oid in oids if connection.execute(ask, (oid, *tags)).fetchone()[0] < wanted]
+    """Return which of these objects some extractor in force has not read."""
+    tags = list(extractors.tags(kind))
+    return [
+        oid
+        for oid in oids
+        if observations.count_extracted(connection, oid, read_as or kind, tags) < len(tags)
+    ]
 
 
 def add_document(
-    connection: sqlite3.Connection, extractors: Extractors, place: Place, changed: Changed
+    connection: sqlite3.Connection,
+    extractors: Extractors,
+    location: DocumentLocation,
+    changed: Changed,
+    facts: DocumentFacts = NO_FACTS,
 ) -> None:
     """Put a document into the corpus; its observations become live if it is the first with that object."""
-    first = not _held(connection, place.oid)
-    title = _title(connection, extractors, place)
-    document = connection.execute(
-        "INSERT INTO document (kind, oid, path, work_tree, session, title) VALUES (?, ?, ?, ?, ?, ?)",
-        (place.kind, place.oid, place.path, place.work_tree, place.session, title),
-    ).lastrowid
+    first = not documents.has_object(connection, location.oid, location.read_as)
+    title = _title(connection, extractors, location, facts)
+    document = documents.add_document(connection, location, title)
     if first:
-        _wake(connection, extractors, place, changed)
-    if place.path:
-        _add_words(connection, document, place.oid, title)
+        _make_live(connection, extractors, location, changed, facts)
+    if location.path:
+        observations.add_document_words(connection, document, location.oid, location.read_as, title)
 
 
 def renew_documents(
-    connection: sqlite3.Connection, extractors: Extractors, oid: str, changed: Changed
+    connection: sqlite3.Connection,
+    extractors: Extractors,
+    oid: str,
+    changed: Changed,
+    facts_of: Callable[[str, str], DocumentFacts],
 ) -> None:
-    """Have the documents of an object say what the extractors in force, and those that are kept, found in it:
-    what others found rests, and what is new becomes live."""
-    ask = "SELECT id, title, kind, oid, path, work_tree, session FROM document WHERE oid = ? ORDER BY id"
-    found = [(row[0], row[1], Place(*row[2:])) for row in connection.execute(ask, (oid,))]
-    for document, title, place in found:
-        if place.path:
-            _drop_words(connection, document, oid, title)
-    for _, _, place in found[:1]:
-        _rest(connection, place, changed, keep=extractors.live_tags(place.kind))
-        _wake(connection, extractors, place, changed)
-    for document, _, place in found:
-        title = _title(connection, extractors, place)
-        connection.execute("UPDATE document SET title = ? WHERE id = ?", (title, document))
-        if place.path:
-            _add_words(connection, document, oid, title)
+    """Make the documents of an object hold what the extractors in force, and those that are kept, read.
+
+    What others read rests, and what is new becomes live. facts_of: gives the facts of a kind and a path.
+    """
+    by_reading: dict[str, list[documents.StoredDocument]] = {}
+    for stored in documents.read_documents_of_object(connection, oid):
+        by_reading.setdefault(stored.location.read_as, []).append(stored)
+    for read_as, rows in by_reading.items():
+        for row in rows:
+            if row.location.path:
+                observations.delete_document_words(connection, row.id, oid, read_as, row.title)
+        first = rows[0].location
+        facts = facts_of(first.kind, first.path)
+        _make_resting(connection, first, changed, keep=extractors.live_tags(first.kind))
+        _make_live(connection, extractors, first, changed, facts)
+        for row in rows:
+            facts = facts_of(row.location.kind, row.location.path)
+            title = _title(connection, extractors, row.location, facts)
+            documents.set_title(connection, row.id, title)
+            if row.location.path:
+                observations.add_document_words(connection, row.id, oid, read_as, title)
 
 
-def remove_document(connection: sqlite3.Connection, place: Place, changed: Changed) -> None:
+def remove_document(connection: sqlite3.Connection, location: DocumentLocation, changed: Changed) -> None:
     """Take a document out; its observations rest in the cache when no other document holds its object."""
-    row = connection.execute(
-        "SELECT id, session, title FROM document WHERE oid = ? AND path = ? AND work_tree = ?",
-        (place.oid, place.path, place.work_tree),
-    ).fetchone()
-    if row is None:
+    stored = documents.read_document(connection, location.oid, location.path, location.work_tree)
+    if stored is None:
         return
-    if place.path:
-        _drop_words(connection, row[0], place.oid, row[2])
-    connection.execute("DELETE FROM document WHERE id = ?", (row[0],))
-    if not _held(connection, place.oid):
-        _rest(connection, Place(place.kind, place.oid, place.path, place.work_tree, row[1]), changed)
+    location = stored.location
+    if location.path:
+        oid, read_as = location.oid, location.read_as
+        observations.delete_document_words(connection, stored.id, oid, read_as, stored.title)
+    documents.delete_document(connection, stored.id)
+    if not documents.has_object(connection, location.oid, location.read_as):
+        _make_resting(connection, location, changed)
 
 
-def _held(connection: sqlite3.Connection, oid: str) -> bool:
-    return connection.execute("SELECT 1 FROM document WHERE oid = ?", (oid,)).fetchone() is not None
-
-
-def _wake(connection: sqlite3.Connection, extractors: Extractors, place: Place, changed: Changed) -> None:
-    tags = extractors.live_tags(place.kind)
-    marks = ", ".join("?" * len(tags))
-    rows = connection.execute(
-        "SELECT o.id, o.key, o.kind, o.text, o.line, o.section, o.weight, o.text_key"
-        " FROM source s JOIN observation o ON o.source_id = s.id"
-        f" WHERE s.oid = ? AND s.extractor IN ({marks}) AND NOT o.live ORDER BY o.id",
-        (place.oid, *tags),
-    ).fetchall()
-    dated = _dated(connection, place)
-    connection.executemany("UPDATE observation SET live = 1 WHERE id = ?", [(row[0],) for row in rows])
-    connection.executemany(
-        "INSERT INTO observation_words (rowid, words) VALUES (?, ?)",
-        [(row[0], text_to_index(row[3])) for row in rows],
-    )
-    connection.executemany(
-        "INSERT INTO text (key, live, dated) VALUES (?, 1, ?)"
-        " ON CONFLICT (key) DO UPDATE SET live = live + 1, dated = max(dated, excluded.dated)",
-        [(row[7], dated) for row in rows],
-    )
+def _make_live(
+    connection: sqlite3.Connection,
+    extractors: Extractors,
+    location: DocumentLocation,
+    changed: Changed,
+    facts: DocumentFacts,
+) -> None:
+    tags = extractors.live_tags(location.kind)
+    rows = observations.read_resting(connection, location.oid, location.read_as, tags)
+    observations.make_live(connection, rows, _dated(connection, location, facts))
     changed.came += len(rows)
     if changed.on_added:
         for row in rows:
-            changed.on_added(_recorded(row, place))
+            changed.on_added(_recorded(row, location))
 
 
-def _rest(connection: sqlite3.Connection, place: Place, changed: Changed, keep: Collection[str] = ()) -> None:
-    """What is live of an object rests, but for what the extractors in `keep` found."""
-    marks = ", ".join("?" * len(keep))
-    rows = connection.execute(
-        "SELECT o.id, o.key, o.kind, o.text, o.line, o.section, o.weight, o.text_key"
-        " FROM source s JOIN observation o ON o.source_id = s.id"
-        f" WHERE s.oid = ? AND o.live AND s.extractor NOT IN ({marks}) ORDER BY o.id",
-        (place.oid, *keep),
-    ).fetchall()
-    connection.executemany("UPDATE observation SET live = 0 WHERE id = ?", [(row[0],) for row in rows])
-    connection.executemany(
-        "INSERT INTO observation_words (observation_words, rowid, words) VALUES ('delete', ?, ?)",
-        [(row[0], text_to_index(row[3])) for row in rows],
-    )
-    connection.executemany("UPDATE text SET live = live - 1 WHERE key = ?", [(row[7],) for row in rows])
+def _make_resting(
+    connection: sqlite3.Connection,
+    location: DocumentLocation,
+    changed: Changed,
+    keep: Collection[str] = (),
+) -> None:
+    """What is live of an object rests, but for what the extractors in `keep` read."""
+    rows = observations.read_live(connection, location.oid, location.read_as, keep)
+    observations.make_resting(connection, rows)
     changed.went += len(rows)
     if changed.on_removed:
         for row in rows:
-            changed.on_removed(_recorded(row, place))
+            changed.on_removed(_recorded(row, location))
 
 
-def _title(connection: sqlite3.Connection, extractors: Extractors, place: Place) -> str:
-    tags = extractors.live_tags(place.kind)
-    marks = ", ".join("?" * len(tags))
-    row = connection.execute(
-        f"SELECT title FROM source WHERE oid = ? AND extractor IN ({marks}) AND title != ''"
-        " ORDER BY extractor LIMIT 1",
-        (place.oid, *tags),
-    ).fetchone()
-    return str(row[0]) if row else ""
+def _title(
+    connection: sqlite3.Connection, extractors: Extractors, location: DocumentLocation, facts: DocumentFacts
+) -> str:
+    tags = extractors.live_tags(location.kind)
+    stated = observations.read_title(connection, location.oid, location.read_as, tags)
+    return stated or _storable(facts.title[:TITLE_CAP])
 
 
-def _dated(connection: sqlite3.Connection, place: Place) -> int:
+def _dated(connection: sqlite3.Connection, location: DocumentLocation, facts: DocumentFacts) -> int:
     """About when a document was written, seconds since 1970: only the order in which texts are embedded."""
-    if not place.path:
-        row = connection.execute("SELECT committed FROM commits WHERE oid = ?", (place.oid,)).fetchone()
-        return int(row[0]) if row else 0
-    return timegm(time.strptime(place.session, "%Y%m%d-%H%M%S")) if place.session else 0
+    if not location.path:
+        return read_commit_time(connection, location.oid) or 0
+    if location.session:
+        return timegm(time.strptime(location.session, "%Y%m%d-%H%M%S"))
+    return facts.date or 0
 
 
-def _add_words(connection: sqlite3.Connection, document: int | None, oid: str, title: str) -> None:
-    words = _words_of(connection, oid, title)
-    connection.execute("INSERT INTO session_words (rowid, title, body) VALUES (?, ?, ?)", (document, *words))
-
-
-def _drop_words(connection: sqlite3.Connection, document: int, oid: str, title: str) -> None:
-    # A contentless index forgets by being told the same words again.
-    connection.execute(
-        "INSERT INTO session_words (session_words, rowid, title, body) VALUES ('delete', ?, ?, ?)",
-        (document, *_words_of(connection, oid, title)),
-    )
-
-
-def _words_of(connection: sqlite3.Connection, oid: str, title: str) -> tuple[str, str]:
-    """A whole document's words: its title, and what its live observations say."""
-    texts = connection.execute(
-        "SELECT o.text FROM source s JOIN observation o ON o.source_id = s.id"
-        " WHERE s.oid = ? AND o.live ORDER BY o.id",
-        (oid,),
-    )
-    return text_to_index(title), text_to_index("\n".join(row[0] for row in texts))
-
-
-def _rows(oid: str, extractor: str, found: Extraction) -> Iterable[tuple[object, ...]]:
+def _rows(oid: str, seed: str, found: Extraction) -> list[NewObservation]:
     """One row for each; pieces of one line that say the same (a long run of one letter) are one."""
-    return dict.fromkeys(_row(oid, extractor, o) for o in found.observations if o.text.strip())
+    rows = (_row(oid, seed, o) for o in found.observations if o.text.strip())
+    return list({row.key: row for row in reversed([*rows])}.values())[::-1]
 
 
-def _row(oid: str, extractor: str, o: Observation) -> tuple[object, ...]:
-    text, section = _storable(o.text), _storable(o.section[:TITLE_CAP])
-    key = _digest(oid, extractor, o.kind, str(o.line), text)
-    return (key, o.kind, text, o.line, section, o.weight, text_key(text))
+def _row(oid: str, seed: str, o: Observation) -> NewObservation:
+    text = _storable(o.text)
+    fields = {_storable(name): _storable(value) for name, value in o.fields.items()}
+    stored = replace(
+        o,
+        text=text,
+        section=_storable(o.section[:TITLE_CAP]),
+        name=_storable(o.name[:TITLE_CAP]),
+        fields=fields,
+    )
+    return NewObservation(_digest(oid, seed, o.kind, str(o.line), text), text_key(text), stored)
 
 
-def _recorded(row: tuple[int, bytes, str, str, int, str, float, bytes], place: Place) -> Recorded:
-    _, key, kind, text, line, section, weight, _ = row
+def _recorded(row: StoredObservation, location: DocumentLocation) -> Recorded:
     return Recorded(
-        id=key.hex(),
-        observation=Observation(kind, text, line, section, weight),
-        document=place.path or place.oid,
-        session=place.session,
-        commit=None if place.path else place.oid,
+        id=row.key.hex(),
+        observation=row.observation,
+        document=location.path or location.oid,
+        session=location.session,
+        commit=None if location.path else location.oid,
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from patina_hooks.corpus.observations import Changed
+from patina_hooks.specs.plugins import Fault
 from patina_hooks.specs.values import Commit, Session
 
 Progress = Callable[[str, int, int], None]
@@ -16,7 +17,8 @@ Progress = Callable[[str, int, int], None]
 class Reconciled:
     """What one reconcile changed. sessions: (before, after) of each session that was derived anew.
 
-    read: how many commits are new; on_commit: called with each of them, where a plugin listens.
+    read: how many commits are new; on_commit: called with each of them, where a plugin listens. faults: what
+    sources did wrong.
     """
 
     on_commit: Callable[[Commit], object] | None = None
@@ -26,6 +28,7 @@ class Reconciled:
     changed: Changed = field(default_factory=Changed)
     dirty: set[str] = field(default_factory=set)
     retried: bool = False
+    faults: list[Fault] = field(default_factory=list)
 
     @property
     def anything(self) -> bool:

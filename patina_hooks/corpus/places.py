@@ -1,4 +1,4 @@
-"""Session documents and where they lie: in the trees of tips, and as drafts in work trees."""
+"""Files of work trees that may be drafts, and objects that cannot be read as documents."""
 
 from __future__ import annotations
 
@@ -13,40 +13,14 @@ from operator import itemgetter
 from pathlib import Path
 from threading import Thread
 
-from patina_hooks.corpus.observations import Place
 from patina_hooks.corpus.stamps import SETTLED_NS, stamp
-from patina_hooks.git.repository import DOCUMENT_CAP, Blob, Repository, TreeEntry
-from patina_hooks.store.log import name_text
-from patina_hooks.text.session_ids import is_session_id
+from patina_hooks.git.repository import Blob
 
-ACTIVE_FOLDER = ".patina/local/active"
+Patterns = tuple[tuple[str, str], ...]
+"""(folder, suffix) of files that may be drafts."""
+
 ABSENT = "not in this clone"
-_SUFFIX = ".md"
-_REGULAR = ("100644", "100755")
 _SNIFF = 8_000
-
-
-def places_in(repository: Repository, trees: set[str], folder: str) -> set[Place]:
-    """The session documents in these trees: regular Markdown files, never links, not recursive."""
-    return {
-        place
-        for entries in repository.trees(sorted(trees)).values()
-        for entry in entries
-        if (place := place_of(entry, folder))
-    }
-
-
-def place_of(entry: TreeEntry, folder: str) -> Place | None:
-    """Return the place of a session document, None where a tree's entry is none."""
-    if entry.mode not in _REGULAR or not entry.name.endswith(_SUFFIX):
-        return None
-    return Place("session", entry.oid, name_text(f"{folder}/{entry.name}"), "", session_of(entry.name))
-
-
-def session_of(name: str) -> str | None:
-    """The session whose archived document has this file name."""
-    stem = name.removesuffix(_SUFFIX)
-    return stem if is_session_id(stem) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +44,8 @@ class Listings:
     """The listings of work trees, some of them begun at once in a thread: it is mostly the system's time,
     about 3 us a file, and a reconcile waits for git meanwhile."""
 
-    def __init__(self, folder: str, begin: Sequence[Path]) -> None:
-        self._folder = folder
+    def __init__(self, patterns: Patterns, begin: Sequence[Path]) -> None:
+        self._patterns = patterns
         self._found: dict[Path, Listing] = {}
         self._thread = Thread(target=self._list, args=[begin], daemon=True)
         self._thread.start()
@@ -84,34 +58,35 @@ class Listings:
 
     def _list(self, roots: Iterable[Path]) -> None:
         for root in roots:
-            self._found[root] = listing(root, self._folder)
+            self._found[root] = listing(root, self._patterns)
 
 
-def stamp_of_drafts(root: Path, folder: str, drafts: Iterable[str]) -> str:
+def stamp_of_drafts(root: Path, patterns: Patterns, drafts: Iterable[str]) -> str:
     """A stamp (see `stamps`) of where drafts may come to be in a work tree, and of those that are known."""
-    return stamp([root / folder, root / ACTIVE_FOLDER, *(root / path for path in drafts)])
+    folders = dict.fromkeys(folder for folder, _ in sorted(patterns, reverse=True))
+    return stamp([*(root / folder for folder in folders), *(root / path for path in drafts)])
 
 
-def listing(root: Path, folder: str) -> Listing:
-    """Regular Markdown files in the folder of documents and of active ones; links are not followed."""
-    files: list[tuple[str, os.stat_result]] = []
-    for place in (ACTIVE_FOLDER, folder):
-        if _is_plain_folder(root, place):
+def listing(root: Path, patterns: Patterns) -> Listing:
+    """Regular files that may be drafts; links are not followed."""
+    files: dict[str, os.stat_result] = {}
+    for folder, suffix in patterns:
+        if _is_plain_folder(root, folder):
             with suppress(OSError):  # gone since, or not ours to read
-                files += _markdown_in(root / place, place)
+                files |= _files_in(root / folder, folder, suffix)
     border = time.time_ns() - SETTLED_NS
     return Listing(
-        {path: f"{s.st_size} {s.st_mtime_ns} {s.st_ino}" for path, s in files},
-        frozenset(path for path, s in files if s.st_mtime_ns < border),
+        {path: f"{s.st_size} {s.st_mtime_ns} {s.st_ino}" for path, s in files.items()},
+        frozenset(path for path, s in files.items() if s.st_mtime_ns < border),
     )
 
 
-def _markdown_in(place: Path, folder: str) -> list[tuple[str, os.stat_result]]:
+def _files_in(place: Path, folder: str, suffix: str) -> list[tuple[str, os.stat_result]]:
     # From an open folder, where the system has it, a status costs two thirds: no path is walked again.
     handle = os.open(place, os.O_RDONLY) if os.scandir in os.supports_fd else None
     try:
         with os.scandir(place if handle is None else handle) as entries:
-            named = [entry for entry in entries if entry.name.endswith(_SUFFIX)]
+            named = [entry for entry in entries if entry.name.endswith(suffix)]
             files = [(f"{folder}/{entry.name}", entry.stat(follow_symlinks=False)) for entry in named]
     finally:
         if handle is not None:
@@ -121,7 +96,7 @@ def _markdown_in(place: Path, folder: str) -> list[tuple[str, os.stat_result]]:
     )
 
 
-def read_draft(root: Path, path: str, object_format: str) -> list[Blob]:
+def read_draft(root: Path, path: str, object_format: str, largest: int) -> list[Blob]:
     """What a file would be as a blob: as it stands, and with LF line ends where a checkout made them CRLF;
     without data where it is too large. Empty where it is no plain file."""
     try:
@@ -132,23 +107,23 @@ def read_draft(root: Path, path: str, object_format: str) -> list[Blob]:
             status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode):
                 return []
-            if (size := status.st_size) > DOCUMENT_CAP:
+            if (size := status.st_size) > largest:
                 return [
                     Blob(_blob_id(iter(lambda: file.read(1 << 16), b""), size, object_format), size, None)
                 ]
-            data = file.read(DOCUMENT_CAP)
+            data = file.read(largest)
     except OSError:
         return []
     forms = [data, data.replace(b"\r\n", b"\n")] if b"\r\n" in data else [data]
     return [Blob(_blob_id([form], len(form), object_format), len(form), form) for form in forms]
 
 
-def reason_to_skip(blob: Blob) -> str:
+def reason_to_skip(blob: Blob, largest: int) -> str:
     """Why an object is no document that can be read, "" where it is one."""
     if blob.missing:
         return ABSENT
     if blob.data is None:
-        return f"larger than {DOCUMENT_CAP >> 20} MiB ({blob.size:,} bytes)"
+        return f"larger than {largest / (1 << 20):g} MiB ({blob.size:,} bytes)"
     if b"\0" in blob.data[:_SNIFF]:
         return "binary"
     if blob.data.startswith(b"version https://git-lfs"):

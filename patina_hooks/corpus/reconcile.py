@@ -17,14 +17,13 @@ from patina_hooks.corpus.documents import Documents
 from patina_hooks.corpus.drafts import Drafts
 from patina_hooks.corpus.observations import (
     Extractors,
-    Place,
     add_document,
     kept_tags,
     remember_kept_tags,
     remove_document,
-    stored_tags,
 )
 from patina_hooks.corpus.outcome import Progress, Reconciled
+from patina_hooks.corpus.sources import Sources
 from patina_hooks.corpus.stamps import digest
 from patina_hooks.corpus.timeline import derive_session
 from patina_hooks.corpus.tips import (
@@ -36,10 +35,15 @@ from patina_hooks.corpus.tips import (
     read_tips,
     store_tips,
 )
-from patina_hooks.corpus.units import mark_commits, mark_modules, mark_sessions
 from patina_hooks.git.repository import Repository
+from patina_hooks.specs.sources import Trees
 from patina_hooks.specs.values import Commit, Session
-from patina_hooks.store.log import Log, name_text
+from patina_hooks.store.corpus import commits
+from patina_hooks.store.corpus.documents import DocumentLocation, is_on_a_ref
+from patina_hooks.store.corpus.observations import read_tags
+from patina_hooks.store.corpus.sessions import delete_sessions, read_session_ids
+from patina_hooks.store.log import Log
+from patina_hooks.store.pairs.scopes import mark_commits, mark_modules, mark_sessions
 
 _BATCH = 1_000
 
@@ -90,8 +94,9 @@ class _Reconciler:
         self._quick = quick
         self._tip_commits: set[str] = set()
         self._covered: set[str] = set()
-        self._documents = Documents(repository, log, extractors, self._folder, progress, result)
-        self._drafts = Drafts(repository, log, self._documents, self._folder, quick=quick)
+        self._sources = Sources(extractors.plugins, self._folder)
+        self._documents = Documents(repository, log, extractors, self._sources, progress, result)
+        self._drafts = Drafts(repository, log, self._documents, self._sources, quick=quick)
 
     def run(self) -> Reconciled:
         are_new = self._settle_extractors()
@@ -115,8 +120,12 @@ class _Reconciler:
                 self._documents.renew()
             self._documents.retry()
             # Where a commit's trees are here by now, so may be those of a tip.
-            self._documents.update(tips.trunk_targets() | graph.side, f"{packs} again" if again else packs)
-            self._documents.trees.cover(self._covered, anew=bool(graph.gone))
+            trees: dict[Trees, set[str]] = {
+                "refs": tips.trunk_targets() | graph.side,
+                "heads": tips.head_targets(self._repository.default_branch()),
+            }
+            self._documents.update(trees, f"{packs} again" if again else packs)
+            self._documents.cover(self._covered, again=bool(graph.gone))
             self._drafts.update(stamps, listings)
             if self._border_moved():
                 self._forget_sessions()
@@ -131,12 +140,13 @@ class _Reconciler:
             remember_kept_tags(self._log, self._extractors.kept)
             self._log.remember("reading", "")
             mark_sessions(self._db, sorted(self._result.dirty))
+        self._result.faults += self._sources.faults
         return self._result
 
     def _settle_extractors(self) -> bool:
         """Decide what absent extractors made is kept; return whether documents must be held against it."""
         if self._log.fact("extractors") != self._extractors.signature:
-            kept = filter(self._extractors.can_keep, stored_tags(self._db))
+            kept = filter(self._extractors.can_keep, read_tags(self._db))
             self._extractors.kept = tuple(sorted(kept))
             return True
         self._extractors.kept = kept_tags(self._log)
@@ -172,7 +182,7 @@ class _Reconciler:
         """Known commits whose paths may be told otherwise now: they are, or were, at the shallow border, or a
         partial clone lacked their trees and has fetched since."""
         border = self._repository.shallow()
-        cut = {row[0] for row in self._db.execute("SELECT oid FROM commits WHERE truncated")}
+        cut = commits.read_truncated(self._db)
         if self._border_moved():
             return cut | {oid for oid in border if self._has(oid)}
         lacking = cut - border
@@ -182,7 +192,7 @@ class _Reconciler:
 
     def _known(self, again: set[str]) -> dict[str, bool]:
         """Every commit, and whether it is to be read again."""
-        return {row[0]: row[0] in again for row in self._db.execute("SELECT oid FROM commits")}
+        return {oid: oid in again for oid in commits.read_oids(self._db)}
 
     def _read_commits(self, added: list[str], again: set[str]) -> None:
         fresh = [oid for oid in added if oid in again or not self._has(oid)]
@@ -210,72 +220,35 @@ class _Reconciler:
             self._progress("reading commits", done, len(fresh))
 
     def _is_truncated(self, oid: str) -> bool:
-        ask = "SELECT 1 FROM commits WHERE oid = ? AND truncated"
-        return self._db.execute(ask, (oid,)).fetchone() is not None
+        return commits.is_truncated(self._db, oid)
 
     def _has(self, oid: str) -> bool:
-        return self._db.execute("SELECT 1 FROM commits WHERE oid = ?", (oid,)).fetchone() is not None
+        return commits.has_commit(self._db, oid)
 
     def _store_commit(self, commit: Commit) -> None:
-        """Add a commit, or have one that is there say its paths anew: nothing else of it can change."""
-        self._db.execute(
-            "INSERT INTO commits (oid, author, authored, committed, merge, truncated)"
-            " VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (oid)"
-            " DO UPDATE SET merge = excluded.merge, truncated = excluded.truncated",
-            (commit.oid, commit.author, commit.authored, commit.committed, commit.is_merge, commit.truncated),
-        )
-        (number,) = self._db.execute("SELECT id FROM commits WHERE oid = ?", (commit.oid,)).fetchone()
-        mark_modules(self._db, number)  # by the paths that it told before
-        self._forget_changes(number)
-        paths = [name_text(change.path) for change in commit.changes]
-        self._db.executemany(
-            "INSERT OR IGNORE INTO path (path, folder) VALUES (?, ?)",
-            [(path, path.rpartition("/")[0]) for path in paths],
-        )
-        self._db.executemany(
-            "INSERT OR REPLACE INTO change SELECT ?, id, ? FROM path WHERE path = ?",
-            [(number, c.status, path) for c, path in zip(commit.changes, paths, strict=True)],
-        )
-        self._db.execute(
-            "UPDATE path SET born = ? WHERE id IN (SELECT path_id FROM change WHERE commit_id = ?)"
-            " AND (born IS NULL OR born > ?)",
-            (commit.committed, number, commit.committed),
-        )
-        mark_modules(self._db, number)
+        """Add a commit, or replace the paths of one that is there: nothing else of it can change."""
+        row = commits.store_commit(self._db, commit)
+        mark_modules(self._db, row)  # by the paths that it had before
+        commits.delete_changes(self._db, row)
+        commits.add_changes(self._db, row, commit)
+        mark_modules(self._db, row)
         mark_commits(self._db, [commit.oid])
         self._documents.extract_message(commit)
-        if not self._documents.has(commit.oid):
-            add_document(
-                self._db,
-                self._extractors,
-                Place(self._extractors.message_kind, commit.oid),
-                self._result.changed,
-            )
+        if not is_on_a_ref(self._db, commit.oid):
+            add_document(self._db, self._extractors, self._message(commit.oid), self._result.changed)
 
-    def _forget_changes(self, number: int) -> None:
-        """Delete what a row of `commits` changed; a path that it was the first to change was born later."""
-        paths = self._db.execute(
-            "SELECT p.id FROM change h JOIN commits c ON c.id = h.commit_id JOIN path p ON p.id = h.path_id"
-            " WHERE h.commit_id = ? AND p.born >= c.committed",
-            (number,),
-        ).fetchall()
-        self._db.execute("DELETE FROM change WHERE commit_id = ?", (number,))
-        self._db.executemany(
-            "UPDATE path SET born = (SELECT min(c.committed) FROM change h"
-            " JOIN commits c ON c.id = h.commit_id WHERE h.path_id = path.id) WHERE id = ?",
-            paths,
-        )
+    def _message(self, oid: str) -> DocumentLocation:
+        return DocumentLocation(self._sources.message_kind, oid)
 
     def _forget_commits(self, oids: Iterable[str]) -> None:
         for oid in oids:
-            remove_document(self._db, Place(self._extractors.message_kind, oid), self._result.changed)
-            row = self._db.execute("SELECT id FROM commits WHERE oid = ?", (oid,)).fetchone()
-            if row:
-                mark_modules(self._db, row[0])
+            remove_document(self._db, self._message(oid), self._result.changed)
+            row = commits.read_commit_row(self._db, oid)
+            if row is not None:
+                mark_modules(self._db, row)
                 mark_commits(self._db, [oid])
-                self._forget_changes(row[0])
-                self._db.execute("DELETE FROM session_commit WHERE commit_id = ?", row)
-                self._db.execute("DELETE FROM commits WHERE id = ?", row)
+                commits.delete_changes(self._db, row)
+                commits.delete_commit(self._db, row)
                 self._result.gone += 1
                 self._log.record("gone", [(oid, "")])
 
@@ -283,9 +256,8 @@ class _Reconciler:
 
     def _forget_sessions(self) -> None:
         """A range of tags may hold other commits now: every session is derived anew."""
-        self._result.dirty |= {row[0] for row in self._db.execute("SELECT id FROM session")}
-        self._db.execute("DELETE FROM session")
-        self._db.execute("DELETE FROM session_commit")
+        self._result.dirty |= read_session_ids(self._db)
+        delete_sessions(self._db)
 
     def _sessions(self, moved: set[str]) -> None:
         self._result.dirty |= moved

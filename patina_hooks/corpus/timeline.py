@@ -7,13 +7,21 @@ tags claims commits by time, and only such as no session holds by ancestry; that
 
 from __future__ import annotations
 
-import json
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import datetime, timedelta, timezone
 
 from patina_hooks.git.repository import Repository
 from patina_hooks.specs.values import Session
+from patina_hooks.store.corpus.commits import read_commit_time
+from patina_hooks.store.corpus.sessions import (
+    delete_session,
+    link_commits,
+    read_session,
+    read_session_document,
+    store_session,
+)
+from patina_hooks.store.corpus.tips import read_tags_of_session
 
 _HOURS = 24 * 60
 
@@ -22,87 +30,39 @@ def derive_session(
     connection: sqlite3.Connection, repository: Repository, session_id: str
 ) -> tuple[Session | None, Session | None]:
     """Write what tags and documents now say of one session; gives (before, after), None where absent."""
-    before = load_session(connection, session_id)
+    before = read_session(connection, session_id)
     after = _read(connection, session_id)
     if after == before:
         return before, after
-    connection.execute("DELETE FROM session WHERE id = ?", (session_id,))
-    connection.execute("DELETE FROM session_commit WHERE session = ?", (session_id,))
+    delete_session(connection, session_id)
     if after is not None:
-        ranged = after.start is not None and after.end is not None
-        connection.execute(
-            "INSERT INTO session VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (after.id, after.title, after.adapter, after.started, after.ended, after.start, after.end,
-             after.path, after.state, ranged),
-        )  # fmt: skip
+        store_session(connection, after)
         if after.start and after.end and after.start != after.end:
-            _link(connection, session_id, repository.reachable([after.end], [after.start]))
+            link_commits(connection, session_id, repository.reachable([after.end], [after.start]))
     return before, after
 
 
-def load_session(connection: sqlite3.Connection, session_id: str) -> Session | None:
-    """One session as it was last derived."""
-    row = connection.execute(
-        'SELECT id, title, adapter, started, ended, start, "end", path, state FROM session WHERE id = ?',
-        (session_id,),
-    ).fetchone()
-    return Session(*row) if row else None
-
-
-def commits_of(connection: sqlite3.Connection, session_id: str) -> list[str]:
-    """The commits in a session's tag range, oldest first."""
-    rows = connection.execute(
-        "SELECT c.oid FROM session_commit sc JOIN commits c ON c.id = sc.commit_id"
-        " WHERE sc.session = ? ORDER BY c.committed, c.oid",
-        (session_id,),
-    )
-    return [row[0] for row in rows]
-
-
 def _read(connection: sqlite3.Connection, session_id: str) -> Session | None:
-    tags = {
-        side: (target, dated, adapter)
-        for side, target, dated, adapter in connection.execute(
-            "SELECT side, target, dated, adapter FROM tip WHERE session = ? ORDER BY name DESC", (session_id,)
-        )
-    }
-    documents = connection.execute(
-        "SELECT d.path, d.work_tree, d.title, s.fields FROM document d"
-        " LEFT JOIN source s ON s.oid = d.oid AND s.fields != '{}'"
-        " WHERE d.session = ? ORDER BY d.work_tree, d.path, d.oid, s.extractor LIMIT 1",
-        (session_id,),
-    ).fetchone()
-    if not tags and documents is None:
+    tags = read_tags_of_session(connection, session_id)
+    document = read_session_document(connection, session_id)
+    if not tags and document is None:
         return None
-    path, work_tree, title, fields = documents or (None, "", "", None)
-    stated: Mapping[str, str] = json.loads(fields) if fields else {}
+    stated: Mapping[str, str] = document.fields if document else {}
     start, started, adapter = tags.get("start", (None, None, None))
     end, ended, other = tags.get("end", (None, None, None))
-    begun = started or _moment(stated.get("started", "")) or _committed(connection, start)
-    archived = path is not None and work_tree == ""
+    begun = started or _moment(stated.get("started", "")) or read_commit_time(connection, start)
+    archived = document is not None and document.work_tree == ""
     return Session(
         id=session_id,
-        title=title,
+        title=document.title if document else "",
         adapter=adapter or other or stated.get("adapter"),
         started=begun,
-        ended=ended or _committed(connection, end) or _last_activity(session_id, begun, stated),
+        ended=ended or read_commit_time(connection, end) or _last_activity(session_id, begun, stated),
         start=start,
         end=end,
-        path=path,
+        path=document.path if document else None,
         state="ended" if end or archived else "open",
     )
-
-
-def _link(connection: sqlite3.Connection, session_id: str, oids: Iterable[str]) -> None:
-    connection.executemany(
-        "INSERT OR IGNORE INTO session_commit SELECT ?, id FROM commits WHERE oid = ?",
-        [(session_id, oid) for oid in oids],
-    )
-
-
-def _committed(connection: sqlite3.Connection, oid: str | None) -> int | None:
-    row = connection.execute("SELECT committed FROM commits WHERE oid = ?", (oid,)).fetchone()
-    return int(row[0]) if row else None
 
 
 def _moment(stated: str) -> int | None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import astuple, dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from patina_hooks.corpus.stamps import stamp_of_tags
 from patina_hooks.errors import GitError
 from patina_hooks.git.repository import Ref, Repository, WorkTree, names_in
+from patina_hooks.store.corpus.tips import Tip, read_tags, read_trunk, write_tips
 from patina_hooks.store.log import name_text
 from patina_hooks.text.session_ids import HIDDEN_REFS, is_session_id, split_hidden_ref, split_tag
 
@@ -19,25 +20,6 @@ _HEAD = "HEAD "
 _STEPS = 2
 _ABSENT = "tags what is not in this clone"
 _NO_COMMIT = "tags no commit"
-
-
-@dataclass(frozen=True, slots=True)
-class Tip:
-    """One live tip. kind: "branch", "tag" (of a session) or "head" (of a work tree).
-
-    session, adapter, side ("start" or "end"): what a session tag's name says.
-    skipped: why a session tag counts for nothing, else "".
-    """
-
-    name: str
-    kind: str
-    oid: str
-    target: str | None
-    dated: int | None = None
-    session: str | None = None
-    adapter: str | None = None
-    side: str | None = None
-    skipped: str = ""
 
 
 class Tips:
@@ -68,6 +50,12 @@ class Tips:
     def trunk_targets(self) -> set[str]:
         """The commits that branches and HEADs are at."""
         return set(self.trunk.values())
+
+    def head_targets(self, default_branch: str | None) -> set[str]:
+        """The commits that HEADs of work trees and the default branch are at."""
+        heads = {oid for name, oid in self.trunk.items() if name.startswith(_HEAD)}
+        default = self.trunk.get(name_text(f"refs/heads/{default_branch}")) if default_branch else None
+        return heads | ({default} if default else set())
 
     def tag_targets(self) -> set[str]:
         """The commits that session tags peel to."""
@@ -180,41 +168,26 @@ def _tag(ref: Ref, *, here: bool) -> Tip:
 def load_tips(connection: sqlite3.Connection, listing: str, stamp: str) -> Tips:
     """The tips as the last reconcile left them, with the digest and the stamp that it remembered."""
 
-    def rows(condition: str) -> dict[str, Tip]:
-        found = connection.execute(
-            "SELECT name, kind, oid, target, dated, session, adapter, side, skipped FROM tip"
-            f" WHERE {condition}"
-        )
-        return {row[0]: Tip(*row) for row in found}
-
-    trunk = dict(connection.execute("SELECT name, oid FROM tip WHERE kind != 'tag'"))
-    return Tips(trunk, lambda: rows("kind = 'tag'"), listing, stamp)
+    return Tips(read_trunk(connection), lambda: read_tags(connection), listing, stamp)
 
 
 def store_tips(connection: sqlite3.Connection, old: Tips, new: Tips) -> set[str]:
     """Write what differs; gives the sessions whose tags moved."""
     gone = old.trunk.keys() - new.trunk.keys()
     moved = [_trunk_tip(name, oid) for name, oid in sorted(new.trunk.items() - old.trunk.items())]
-    _write_tips(connection, gone, moved)
+    write_tips(connection, gone, moved)
     if old.listing == new.listing and new.listing:
         return set()
     before, after = old.tags, new.tags
     left = [tip for name, tip in before.items() if name not in after]
     came = [tip for name, tip in after.items() if before.get(name) != tip]
-    _write_tips(connection, [tip.name for tip in left], came)
+    write_tips(connection, [tip.name for tip in left], came)
     changed = [*left, *came, *(before[tip.name] for tip in came if tip.name in before)]
     return {tip.session for tip in changed if tip.session}
 
 
 def _trunk_tip(name: str, oid: str) -> Tip:
     return Tip(name, "head" if name.startswith(_HEAD) else "branch", oid, oid)
-
-
-def _write_tips(connection: sqlite3.Connection, gone: Iterable[str], came: Iterable[Tip]) -> None:
-    connection.executemany("DELETE FROM tip WHERE name = ?", [(name,) for name in gone])
-    connection.executemany(
-        "INSERT OR REPLACE INTO tip VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", [astuple(tip) for tip in came]
-    )
 
 
 def graph_change(

@@ -1,30 +1,39 @@
-"""The trees of session documents at the live tips, and what changed between two looks at them."""
+"""The trees of documents at the live tips, and what changed between two looks at them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Final
 
-from patina_hooks.corpus.observations import Place
-from patina_hooks.corpus.places import place_of
+from patina_hooks.corpus.sources import HEAD_BYTES, File, Sources, TreeScope
+from patina_hooks.corpus.stamps import digest
 from patina_hooks.errors import GitError
 from patina_hooks.git.repository import Repository, TreeEntry
-from patina_hooks.store.log import Log
+from patina_hooks.store.corpus import tips
+from patina_hooks.store.corpus.documents import DocumentLocation
+from patina_hooks.store.log import Log, name_text
 
 _MOST_LOOKUPS = 20_000
+_REGULAR: Final = ("100644", "100755")
 
 
 class DocumentTrees:
-    """The trees of documents that one log has seen at tips; git is asked only for those of new tips."""
+    """The trees of one scope that one log has seen at tips; git is asked only for those of new tips."""
 
-    def __init__(self, repository: Repository, log: Log, folder: str) -> None:
+    def __init__(self, repository: Repository, log: Log, sources: Sources, scope: TreeScope) -> None:
+        self.scope = scope
         self._repository = repository
         self._log = log
         self._db = log.connection
-        self._folder = folder
+        self._sources = sources
 
     def known(self) -> set[str]:
         """Return the distinct trees at the last look."""
-        return {row[0] for row in self._db.execute("SELECT DISTINCT tree FROM tip_tree WHERE tree != ''")}
+        return tips.read_trees(self._db, self.scope.name)
+
+    def key(self, trees: Iterable[str]) -> str:
+        """Return what changes when these trees hold other documents."""
+        return digest(" ".join([self._sources.signature, self.scope.folder, *sorted(trees)]))
 
     def look(self, commits: set[str], valid_for: str) -> set[str]:
         """Return the distinct trees at these commits now.
@@ -33,37 +42,28 @@ class DocumentTrees:
             commits: where the tips are.
             valid_for: what else an answer depends on; where it changed, git is asked for all.
         """
-        stored = {row[0] for row in self._db.execute("SELECT target FROM tip_tree")}
+        stored = tips.read_tree_targets(self._db, self.scope.name)
         fresh = sorted(commits - stored)
-        if self._log.fact("trees valid for") != valid_for:
+        name = f"trees valid for {self.scope.name}"
+        if self._log.fact(name) != valid_for:
             fresh = sorted(commits)
-            self._log.remember("trees valid for", valid_for)
-        names = self._repository.names([f"{commit}:{self._folder}" for commit in fresh])
-        self._db.executemany(
-            "INSERT INTO tip_tree (target, tree) VALUES (?, ?)"
-            " ON CONFLICT (target) DO UPDATE SET tree = excluded.tree",
-            [(commit, tree or "") for commit, tree in zip(fresh, names, strict=True)],
-        )
-        self._db.executemany(
-            "DELETE FROM tip_tree WHERE target = ?", [(commit,) for commit in stored - commits]
-        )
+            self._log.remember(name, valid_for)
+        names = self._repository.names([f"{commit}:{self.scope.folder}" for commit in fresh])
+        tips.store_trees(self._db, self.scope.name, dict(zip(fresh, names, strict=True)))
+        tips.delete_trees(self._db, self.scope.name, stored - commits)
         return self.known()
 
-    def cover(self, parents: set[str], *, anew: bool) -> None:
-        """Mark the tips that are among the parents of recorded commits.
+    def locations(self, trees: set[str]) -> set[DocumentLocation]:
+        """Return the locations of all documents in these trees."""
+        if self.scope.is_deep:
+            here = [tree for tree, present in self._repository.exists(sorted(trees)).items() if present]
+            listed = [self._repository.files(tree) for tree in here]
+        else:
+            listed = list(self._repository.trees(sorted(trees)).values())
+        return self._documents(entry for entries in listed for entry in entries)
 
-        Args:
-            parents: of the commits that were recorded since the last look.
-            anew: forget older marks, since commits are gone.
-        """
-        if anew:
-            self._db.execute("UPDATE tip_tree SET covered = 0 WHERE covered")
-        self._db.executemany(
-            "UPDATE tip_tree SET covered = 1 WHERE target = ?", [(parent,) for parent in sorted(parents)]
-        )
-
-    def changes(self, old: set[str], new: set[str]) -> tuple[set[Place], set[Place]] | None:
-        """Return places that may have come and those that left, None where all must be compared."""
+    def changes(self, old: set[str], new: set[str]) -> tuple[set[DocumentLocation], set[File]] | None:
+        """Return locations that may have come and files that left, None where all must be compared."""
         if not old or not new:
             return None
         try:
@@ -71,23 +71,25 @@ class DocumentTrees:
         except GitError:  # a tree that this clone lacks
             return None
 
-    def _follow(self, old: set[str], new: set[str]) -> tuple[set[Place], set[Place]] | None:
+    def _follow(self, old: set[str], new: set[str]) -> tuple[set[DocumentLocation], set[File]] | None:
         came_trees, left_trees = new - old, old - new
         base, other = min(left_trees or old), min(came_trees or new)
-        differences = [self._repository.changed_entries(base, tree) for tree in sorted(came_trees)]
-        came = [entry for _, after in differences for entry in after]
+        came = [entry for tree in sorted(came_trees) for entry in self._changed(base, tree)[1]]
         gone = [
             entry
             for tree in sorted(left_trees)
-            for entry in self._repository.changed_entries(tree, other)[0]
-            if place_of(entry, self._folder)
+            for entry in self._changed(tree, other)[0]
+            if self._is_candidate(entry)
         ]
-        irregular = {entry.name for entry in came if not place_of(entry, self._folder)}
+        irregular = {entry.name for entry in came if not self._is_candidate(entry)}
         if len(gone) * len(new) > _MOST_LOOKUPS or irregular.intersection(entry.name for entry in gone):
             return None
         live = self._live(gone, new)
-        left = [entry for entry in gone if (entry.name, entry.oid) not in live]
-        return self._places(came), self._places(left)
+        left = {self._file(entry) for entry in gone if (entry.name, entry.oid) not in live}
+        return self._documents(came), left
+
+    def _changed(self, old: str, new: str) -> tuple[list[TreeEntry], list[TreeEntry]]:
+        return self._repository.changed_entries(old, new, deep=self.scope.is_deep)
 
     def _live(self, entries: list[TreeEntry], trees: set[str]) -> set[tuple[str, str]]:
         """Return (name, id) of the entries that some tree still has."""
@@ -97,5 +99,24 @@ class DocumentTrees:
             (entry.name, entry.oid) for (_, entry), oid in zip(asked, found, strict=True) if oid == entry.oid
         }
 
-    def _places(self, entries: Iterable[TreeEntry]) -> set[Place]:
-        return {place for entry in entries if (place := place_of(entry, self._folder))}
+    def _file(self, entry: TreeEntry) -> File:
+        return name_text(self.scope.path(entry.name)), entry.oid
+
+    def _is_candidate(self, entry: TreeEntry) -> bool:
+        """Whether a source of this scope names an entry: a regular file, never a link."""
+        path = self._file(entry)[0]
+        return entry.mode in _REGULAR and any(source.includes(path) for source in self.scope.sources)
+
+    def _documents(self, entries: Iterable[TreeEntry]) -> set[DocumentLocation]:
+        """Return the locations of those entries that are documents of this scope's sources."""
+        files = dict.fromkeys(self._file(entry) for entry in entries if self._is_candidate(entry))
+        owners = self._sources.owners(files, self._heads)
+        return {
+            self._sources.location(owner.kind, oid, path)
+            for (path, oid), owner in owners.items()
+            if owner in self.scope.sources
+        }
+
+    def _heads(self, oids: Sequence[str]) -> dict[str, bytes]:
+        largest = max(source.spec.largest for source in self._sources.files)
+        return {blob.oid: (blob.data or b"")[:HEAD_BYTES] for blob in self._repository.blobs(oids, largest)}

@@ -408,14 +408,29 @@ class Repository:
         found = self.blobs((oid for oid, tree in zip(asked, peeled, strict=True) if oid == tree), _TREE_CAP)
         return {blob.oid: self._entries(blob.data or b"") for blob in found}
 
-    def changed_entries(self, old: str, new: str) -> tuple[list[TreeEntry], list[TreeEntry]]:
-        """Return the entries of one tree that another has not, and the other way round; not recursive."""
-        fields = self.git.check("diff-tree", "-z", "--no-renames", "--no-abbrev", "--raw", old, new).split(
-            b"\0"
-        )
+    def files(self, tree: str) -> list[TreeEntry]:
+        """Return the entries of a tree and of all trees in it, by path, but for the trees themselves."""
+        listed = self.git.check("ls-tree", "-r", "-z", "--full-tree", tree).split(b"\0")[:-1]
+        entries = []
+        for line in listed:
+            about, _, name = line.partition(b"\t")
+            mode, _, oid = about.decode().split(" ")
+            entries.append(TreeEntry(mode, name.decode("utf-8", "surrogateescape"), oid))
+        return entries
+
+    def changed_entries(
+        self, old: str, new: str, *, deep: bool = False
+    ) -> tuple[list[TreeEntry], list[TreeEntry]]:
+        """Return the entries of one tree that another has not, and the other way round.
+
+        deep: those of the trees in them, by path, instead of the trees themselves.
+        """
+        how = ("-r",) if deep else ()
+        raw = self.git.check("diff-tree", "-z", "--no-renames", "--no-abbrev", "--raw", *how, old, new)
+        fields = raw.split(b"\0")
         before, after = [], []
-        for about, raw in zip(fields[0::2], fields[1::2], strict=False):
-            name = raw.decode("utf-8", "surrogateescape")
+        for about, path in zip(fields[0::2], fields[1::2], strict=False):
+            name = path.decode("utf-8", "surrogateescape")
             mode, new_mode, oid, new_oid, _ = about.decode().split(" ")
             before += [TreeEntry(mode[1:], name, oid)] if oid.strip("0") else []
             after += [TreeEntry(new_mode, name, new_oid)] if new_oid.strip("0") else []

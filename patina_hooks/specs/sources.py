@@ -42,7 +42,7 @@ class DocumentFacts:
     title: str = ""
     date: int | None = None
     language: str = ""
-    fields: Mapping[str, str] = field(default_factory=dict)
+    fields: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True, slots=True)

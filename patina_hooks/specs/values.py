@@ -69,7 +69,7 @@ class Document:
     oid: str
     text: str
     language: str = ""
-    fields: Mapping[str, str] = field(default_factory=dict)
+    fields: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +81,9 @@ class Observation:
     line: 1-based line of its first character in the document.
     section: the heading or label it stands under, as written.
     weight: how strong it is as evidence, 0 to 1.
-    name: what it is called where it has a name of its own: the heading right above a passage.
+    name: what it is called where it has a name of its own: the heading right above a passage, a function.
     end: its last line, 0 where that is its first.
+    fields: facts by name, which a search can filter by (`scry --field status=accepted`).
     """
 
     kind: str
@@ -92,6 +93,7 @@ class Observation:
     weight: float = 1.0
     name: str = ""
     end: int = 0
+    fields: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +122,7 @@ class Extraction:
 
     observations: tuple[Observation, ...]
     title: str = ""
-    fields: Mapping[str, str] = field(default_factory=dict)
+    fields: Mapping[str, str] = field(default_factory=dict, hash=False)
     omissions: tuple[Omission, ...] = ()
 
 

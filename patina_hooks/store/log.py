@@ -30,8 +30,6 @@ from patina_hooks.store.events import append_events, append_new_events
 from patina_hooks.system.files import make_private, refuse_irregular
 
 LOG_FILE = "log.db"
-_VERSION = 5
-_BUSY_MS = 30_000
 Value = TypeVar("Value")
 
 
@@ -118,6 +116,17 @@ class Log:
         """One remembered value."""
         row = self.connection.execute("SELECT value FROM fact WHERE name = ?", (name,)).fetchone()
         return str(row[0]) if row else default
+
+    def facts(self, prefix: str) -> list[str]:
+        """Return the names of remembered values that begin so."""
+        rows = self.connection.execute(
+            "SELECT name FROM fact WHERE substr(name, 1, length(?)) = ?", (prefix, prefix)
+        )
+        return [row[0] for row in rows]
+
+    def forget(self, name: str) -> None:
+        """Remove a remembered value."""
+        self.connection.execute("DELETE FROM fact WHERE name = ?", (name,))
 
     def remember(self, name: str, value: str) -> None:
         self.connection.execute("INSERT OR REPLACE INTO fact VALUES (?, ?)", (name, value))

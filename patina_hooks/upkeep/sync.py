@@ -21,7 +21,6 @@ from patina_hooks.config.recipe import Recipe
 from patina_hooks.corpus.observations import Changed, Extractors
 from patina_hooks.corpus.outcome import Reconciled
 from patina_hooks.corpus.reconcile import reconcile
-from patina_hooks.corpus.timeline import commits_of
 from patina_hooks.errors import IndexUnavailable, LockHeld, LogDamaged, PluginError, StateError
 from patina_hooks.git.lock import SYNC_LOCK, SyncLock
 from patina_hooks.git.repository import Repository
@@ -34,6 +33,7 @@ from patina_hooks.search.index.spaces import VectorSpace, projected_space, reque
 from patina_hooks.search.index.vector_update import Embedded, VectorUpdate
 from patina_hooks.search.remarks.refused import refused_texts
 from patina_hooks.specs.plugins import Fault
+from patina_hooks.store.corpus.sessions import read_commits_of_session
 from patina_hooks.store.database.schema import compact, recreate_derived
 from patina_hooks.store.embeddings import drop_malformed
 from patina_hooks.store.facts import counts
@@ -230,7 +230,7 @@ def _synchronise(
         reconciled = reconcile(
             repository, log, extractors, said.settings, show, _listened(run.events), quick=quick
         )
-        run.mishaps += extractors.faults
+        run.mishaps += [*extractors.faults, *reconciled.faults]
         _pairs(log, plugins, run, retry=not quick)
         record_releases(log, plugins)
         if background:
@@ -379,7 +379,7 @@ def _queue(log: Log, reconciled: Reconciled, run: _Run) -> None:
         if after and before is None:
             run.events.add_started(after)
         if after and after.state == "ended" and (before is None or before.state != "ended"):
-            run.events.add_ended(after, commits_of(log.connection, after.id))
+            run.events.add_ended(after, read_commits_of_session(log.connection, after.id))
 
 
 def _leave_no_trace(log: Log, redaction: Redaction) -> None:

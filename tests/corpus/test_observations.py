@@ -18,7 +18,6 @@ from patina_hooks.corpus import reconcile
 from patina_hooks.corpus.observations import (
     Changed,
     Extractors,
-    Place,
     add_document,
     missing_sources,
     remove_document,
@@ -28,6 +27,7 @@ from patina_hooks.corpus.observations import (
 from patina_hooks.extract.extraction import TITLE_CAP
 from patina_hooks.plugins.manager import Plugins
 from patina_hooks.specs.values import Document, Extraction, Observation, Recorded
+from patina_hooks.store.corpus.documents import DocumentLocation
 from patina_hooks.store.log import Log
 
 CALLS: list[str] = []
@@ -76,8 +76,8 @@ def test_an_object_at_two_places_is_live_once_and_until_both_are_gone(log: Log) 
     removed: list[Recorded] = []
     changed = Changed(on_added=added.append, on_removed=removed.append)
     document = Document("session", "a" * 40, "# Session: x\n\n**Key Decisions:**\n- chose sqlite\n")
-    first = Place("session", document.oid, "layer/sessions/20251101-090000.md", "", SESSION)
-    second = Place("session", document.oid, "layer/sessions/copy.md")
+    first = DocumentLocation("session", document.oid, "layer/sessions/20251101-090000.md", "", SESSION)
+    second = DocumentLocation("session", document.oid, "layer/sessions/copy.md")
     with log.writing() as connection:
         store_source(connection, extractors, document)
         add_document(connection, extractors, first, changed)
@@ -100,11 +100,11 @@ def test_texts_are_counted_by_what_says_them(log: Log) -> None:
             oid = f"{number:040x}"
             connection.execute("INSERT INTO commits VALUES (?, ?, '', 0, ?, 0, 0)", (number, oid, number))
             store_source(connection, extractors, Document("commit", oid, "the same words"))
-            add_document(connection, extractors, Place("commit", oid), Changed())
+            add_document(connection, extractors, DocumentLocation("commit", oid), Changed())
     ask = "SELECT live, dated FROM text WHERE key = ?"
     assert log.connection.execute(ask, (text_key("the same words"),)).fetchall() == [(2, 2)]
     with log.writing() as connection:
-        remove_document(connection, Place("commit", f"{1:040x}"), Changed())
+        remove_document(connection, DocumentLocation("commit", f"{1:040x}"), Changed())
     assert log.connection.execute(ask, (text_key("the same words"),)).fetchall() == [(1, 2)]
 
 
@@ -468,6 +468,6 @@ def test_text_that_no_database_takes_is_made_storable(log: Log) -> None:
         store_source(
             connection, Extractors(plugins()), Document("commit", "c" * 40, "nul \0 and \ud800 lone")
         )
-        add_document(connection, Extractors(plugins()), Place("commit", "c" * 40), Changed())
+        add_document(connection, Extractors(plugins()), DocumentLocation("commit", "c" * 40), Changed())
     (text,) = live(log)
     assert re.fullmatch(r"nul .* and .* lone", text)

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from support.memory import Memory
 
-from patina_hooks.corpus.places import read_draft, reason_to_skip, session_of
+from patina_hooks.corpus.places import read_draft, reason_to_skip
+from patina_hooks.extract.session_source import session_of
 from patina_hooks.git.repository import DOCUMENT_CAP, Blob
 
 SESSION = "20251101-090000"
@@ -101,17 +102,17 @@ def test_a_draft_in_another_work_tree(memory: Memory, tmp_path: Path) -> None:
 
 def test_a_draft_is_named_as_git_would_name_it(memory: Memory) -> None:
     memory.write("draft.md", TEXT)
-    (blob,) = read_draft(memory.root, "draft.md", "sha1")
+    (blob,) = read_draft(memory.root, "draft.md", "sha1", DOCUMENT_CAP)
     assert (blob.oid, blob.data) == (memory.git("hash-object", "draft.md"), TEXT.encode())
     os.mkfifo(memory.root / "pipe.md")
-    assert read_draft(memory.root, "pipe.md", "sha1") == []
-    assert read_draft(memory.root, "absent.md", "sha1") == []
+    assert read_draft(memory.root, "pipe.md", "sha1", DOCUMENT_CAP) == []
+    assert read_draft(memory.root, "absent.md", "sha1", DOCUMENT_CAP) == []
 
 
 def test_a_draft_that_is_too_large_is_there_with_its_reason(memory: Memory) -> None:
     path = f"layer/sessions/{SESSION}.md"
     memory.write(path, TEXT + "x" * DOCUMENT_CAP)
-    (blob,) = read_draft(memory.root, path, "sha1")
+    (blob,) = read_draft(memory.root, path, "sha1", DOCUMENT_CAP)
     assert (blob.oid, blob.data) == (memory.git("hash-object", path), None)
     assert documents(memory) == {(path, None, True)}
     ((what, why),) = memory.patina().status().skipped
@@ -132,4 +133,4 @@ def test_a_draft_that_is_too_large_is_there_with_its_reason(memory: Memory) -> N
     ],
 )
 def test_what_is_no_document_has_a_reason(blob: Blob, reason: str) -> None:
-    assert reason_to_skip(blob) == reason
+    assert reason_to_skip(blob, DOCUMENT_CAP) == reason

@@ -212,7 +212,8 @@ def test_names_that_look_like_two_are_another_history(memory: Memory) -> None:
             log.execute("BEGIN")
             log.execute("DELETE FROM document")
             log.executemany(
-                "INSERT INTO document (kind, oid, path, work_tree, title) VALUES ('session', ?, ?, '', '')",
+                "INSERT INTO document (kind, oid, path, work_tree, read_as, title)"
+                " VALUES ('session', ?, ?, '', 'session', '')",
                 rows,
             )
             return events_hash(log)

@@ -10,10 +10,9 @@ import pytest
 from support.memory import Memory
 
 from patina_hooks import ExtractorSpec, hookimpl
-from patina_hooks.corpus.timeline import load_session
 from patina_hooks.plugins.manager import Plugins
 from patina_hooks.specs.values import Document, Extraction, Session
-from patina_hooks.store.corpus.sessions import SESSION_OF_COMMIT
+from patina_hooks.store.corpus.sessions import SESSION_OF_COMMIT, read_session
 
 OUTER, INNER = "20251101-090000", "20251101-100000"
 
@@ -28,7 +27,7 @@ def memory(tmp_path: Path) -> Memory:
 def session(memory: Memory, name: str = OUTER) -> Session | None:
     memory.sync()
     with memory.log() as log:
-        return load_session(log, name)
+        return read_session(log, name)
 
 
 def known(memory: Memory, name: str = OUTER) -> Session:
@@ -179,7 +178,7 @@ def test_what_extractors_state_does_not_depend_on_which_came_first(memory: Memor
     memory.sync(providers=providers)
     kept = memory.snapshot()
     with memory.log() as log:
-        found = load_session(log, OUTER)
+        found = read_session(log, OUTER)
     assert found is not None
     assert found.adapter == ("another" if name == "aaa" else "claude")
     memory.sync(full=True, providers=providers)

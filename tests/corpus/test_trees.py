@@ -58,9 +58,9 @@ def test_few_files_are_read_when_a_document_is_archived(
     read: list[str] = []
     read_draft = places.read_draft
 
-    def record(root: Path, path: str, object_format: str) -> list[Blob]:
+    def record(root: Path, path: str, object_format: str, largest: int) -> list[Blob]:
         read.append(path)
-        return read_draft(root, path, object_format)
+        return read_draft(root, path, object_format, largest)
 
     monkeypatch.setattr(places, "read_draft", record)
     memory.archive(SECOND, decisions="marmots are fed")

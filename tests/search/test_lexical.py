@@ -11,9 +11,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.memory import plugins
 
-from patina_hooks.corpus.observations import Changed, Extractors, Place, add_document, store_source
+from patina_hooks.corpus.observations import Changed, Extractors, add_document, store_source
 from patina_hooks.search.retrieval.lexical import Words
 from patina_hooks.specs.values import Document
+from patina_hooks.store.corpus.documents import DocumentLocation
 from patina_hooks.store.log import Log
 
 TEXTS = (
@@ -32,7 +33,7 @@ def fill(log: Log, messages: Sequence[str]) -> None:
             oid = f"{number:040x}"
             connection.execute("INSERT INTO commits VALUES (?, ?, '', 0, 0, 0, 0)", (number, oid))
             store_source(connection, extractors, Document("commit", oid, message))
-            add_document(connection, extractors, Place("commit", oid), Changed())
+            add_document(connection, extractors, DocumentLocation("commit", oid), Changed())
 
 
 @pytest.fixture
@@ -117,7 +118,7 @@ def test_equals_at_the_border_are_left_out_all_of_them(log: Log) -> None:
             oid = f"{number:040x}"
             connection.execute("INSERT INTO commits VALUES (?, ?, '', 0, 0, 0, 0)", (number, oid))
             store_source(connection, extractors, Document("commit", oid, message))
-            add_document(connection, extractors, Place("commit", oid), Changed())
+            add_document(connection, extractors, DocumentLocation("commit", oid), Changed())
     hits = Words(log.connection, "marmot").observations(4)
     assert len(hits) == 1
     assert len(Words(log.connection, "marmot").observations(100)) == 7

@@ -13,14 +13,6 @@ PACKAGE = ROOT / "patina_hooks"
 STORE = PACKAGE / "store"
 
 PENDING = {
-    "corpus/documents.py",
-    "corpus/drafts.py",
-    "corpus/observations.py",
-    "corpus/reconcile.py",
-    "corpus/timeline.py",
-    "corpus/tips.py",
-    "corpus/trees.py",
-    "corpus/units.py",
     "search/index/probing.py",
     "search/index/vector_update.py",
 }

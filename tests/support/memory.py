@@ -212,7 +212,9 @@ def snapshot(repository: Repository) -> Snapshot:
             documents=_rows(log, "SELECT kind, oid, path, work_tree, session, title FROM document"),
             observations=_rows(
                 log,
-                "SELECT s.oid, s.extractor, o.key, o.kind, o.text, o.line, o.section, o.weight, o.text_key"
+                "SELECT s.oid, s.read_as, s.extractor, o.key, o.kind, o.text, o.line, o.section, o.weight,"
+                " o.text_key, o.name, o.last_line, (SELECT group_concat(f.name || '=' || f.value, ' ')"
+                " FROM field f WHERE f.observation_id = o.id)"
                 " FROM observation o JOIN source s ON s.id = o.source_id WHERE o.live",
             ),
             sessions=_rows(

@@ -31,6 +31,6 @@ def count_sessions_with_text(connection: sqlite3.Connection) -> int:
     """Return how many sessions have a document, held by a ref, with a live observation."""
     row = connection.execute(
         "SELECT count(DISTINCT d.session) FROM document d JOIN source s ON s.oid = d.oid"
-        " JOIN observation o ON o.source_id = s.id AND o.live WHERE d.kind = 'session' AND d.work_tree = ''"
+        " JOIN observation o ON o.source_id = s.id AND o.live WHERE d.path != '' AND d.work_tree = ''"
     ).fetchone()
     return int(row[0])

@@ -12,7 +12,7 @@ from typing import Final
 
 from patina_hooks.store.database.soundness import content_problem, schema_problem
 
-VERSION: Final = 4
+VERSION: Final = 5
 """Raised with every change of a derived table."""
 
 _EVENTS: Final = """
@@ -34,10 +34,12 @@ _DERIVED: Final[Mapping[str, str]] = {
         session TEXT, adapter TEXT, side TEXT, skipped TEXT NOT NULL)""",
     "tip_of_trunk": "CREATE INDEX tip_of_trunk ON tip (name) WHERE kind != 'tag'",
     "tip_by_session": "CREATE INDEX tip_by_session ON tip (session) WHERE session IS NOT NULL",
-    # The tree of session documents at each tip, '' where it has none. covered: whether another recorded
-    # commit stands on it, so that what it reaches is reached from another tip as well.
+    # The tree of each scope's folder at each tip, '' where it has none: see `corpus.sources.TreeScope`.
+    # covered: whether another recorded commit stands on the tip, so that what it reaches is reached from
+    # another tip as well.
     "tip_tree": """CREATE TABLE tip_tree (
-        target TEXT PRIMARY KEY, tree TEXT NOT NULL, covered INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID""",
+        scope TEXT NOT NULL, target TEXT NOT NULL, tree TEXT NOT NULL, covered INTEGER NOT NULL DEFAULT 0,
+        PRIMARY KEY (scope, target)) WITHOUT ROWID""",
     "commits": """CREATE TABLE commits (
         id INTEGER PRIMARY KEY, oid TEXT NOT NULL UNIQUE, author TEXT NOT NULL, authored INTEGER NOT NULL,
         committed INTEGER NOT NULL, merge INTEGER NOT NULL, truncated INTEGER NOT NULL)""",
@@ -52,10 +54,12 @@ _DERIVED: Final[Mapping[str, str]] = {
         commit_id INTEGER NOT NULL REFERENCES commits ON DELETE CASCADE, path_id INTEGER NOT NULL,
         status TEXT NOT NULL, PRIMARY KEY (commit_id, path_id)) WITHOUT ROWID""",
     "change_by_path": "CREATE INDEX change_by_path ON change (path_id)",
-    # A text with its place. work_tree is '' for what a ref holds, else the draft's work tree.
+    # A text with its location. work_tree is '' for what a ref holds, else the draft's work tree; path is ''
+    # for the message of a commit. read_as: the kind, and what the path says of language and fields.
     "document": """CREATE TABLE document (
         id INTEGER PRIMARY KEY, kind TEXT NOT NULL, oid TEXT NOT NULL, path TEXT NOT NULL,
-        work_tree TEXT NOT NULL, session TEXT, title TEXT NOT NULL, UNIQUE (oid, path, work_tree))""",
+        work_tree TEXT NOT NULL, session TEXT, read_as TEXT NOT NULL, title TEXT NOT NULL,
+        UNIQUE (oid, path, work_tree))""",
     "document_by_session": "CREATE INDEX document_by_session ON document (session)",
     "document_by_path": "CREATE INDEX document_by_path ON document (path) WHERE path != ''",
     "document_draft": "CREATE INDEX document_draft ON document (work_tree) WHERE work_tree != ''",
@@ -66,19 +70,25 @@ _DERIVED: Final[Mapping[str, str]] = {
     # What one version of one extractor made of one object: the cache of observations. skipped: why it could
     # not be read at all; unread: which lines it left out that are missed now. Both are '' for most.
     "source": """CREATE TABLE source (
-        id INTEGER PRIMARY KEY, oid TEXT NOT NULL, extractor TEXT NOT NULL, title TEXT NOT NULL,
-        fields TEXT NOT NULL, skipped TEXT NOT NULL, unread TEXT NOT NULL, UNIQUE (oid, extractor))""",
+        id INTEGER PRIMARY KEY, oid TEXT NOT NULL, read_as TEXT NOT NULL, extractor TEXT NOT NULL,
+        title TEXT NOT NULL, fields TEXT NOT NULL, skipped TEXT NOT NULL, unread TEXT NOT NULL,
+        UNIQUE (oid, read_as, extractor))""",
     "source_skipped": "CREATE INDEX source_skipped ON source (skipped) WHERE skipped != ''",
     "source_unread": "CREATE INDEX source_unread ON source (unread) WHERE unread != ''",
     "observation": """CREATE TABLE observation (
         id INTEGER PRIMARY KEY, source_id INTEGER NOT NULL REFERENCES source ON DELETE CASCADE,
         key BLOB NOT NULL, kind TEXT NOT NULL, text TEXT NOT NULL, line INTEGER NOT NULL,
-        section TEXT NOT NULL, weight REAL NOT NULL, text_key BLOB NOT NULL,
-        live INTEGER NOT NULL DEFAULT 0)""",
+        section TEXT NOT NULL, weight REAL NOT NULL, text_key BLOB NOT NULL, name TEXT NOT NULL,
+        last_line INTEGER NOT NULL, live INTEGER NOT NULL DEFAULT 0)""",
     "observation_by_source": "CREATE INDEX observation_by_source ON observation (source_id)",
     "observation_by_text": "CREATE INDEX observation_by_text ON observation (text_key, key) WHERE live",
     "observation_by_kind": "CREATE INDEX observation_by_kind ON observation (kind) WHERE live",
     "observation_by_key": "CREATE INDEX observation_by_key ON observation (key)",
+    # The fields that an extractor gave an observation.
+    "field": """CREATE TABLE field (
+        observation_id INTEGER NOT NULL REFERENCES observation ON DELETE CASCADE, name TEXT NOT NULL,
+        value TEXT NOT NULL, PRIMARY KEY (observation_id, name)) WITHOUT ROWID""",
+    "field_by_value": "CREATE INDEX field_by_value ON field (name, value)",
     # How many live observations say a text, whether the answering vector index holds it, and how new it is.
     "text": """CREATE TABLE text (
         key BLOB PRIMARY KEY, live INTEGER NOT NULL, indexed INTEGER NOT NULL DEFAULT 0,

@@ -36,6 +36,43 @@ class DatedScope(NamedTuple):
     session: str | None
 
 
+_MARK: Final = "ON CONFLICT (reads, name) DO UPDATE SET stale = 1 WHERE NOT stale"
+
+
+def mark_sessions(connection: sqlite3.Connection, sessions: Iterable[str]) -> None:
+    """Mark sessions whose tags, commits or documents changed.
+
+    For each, the next session with a document is marked as well: it refers to the one before it.
+    """
+    for session in sessions:
+        connection.execute(
+            "INSERT INTO unit (reads, name, stale) SELECT 'session', ?, 1 UNION SELECT 'session', session, 1"
+            " FROM (SELECT session FROM document WHERE session > ? AND work_tree = ''"
+            f" ORDER BY session LIMIT 1) WHERE true {_MARK}",
+            (session, session),
+        )
+
+
+def mark_commits(connection: sqlite3.Connection, oids: Iterable[str]) -> None:
+    """Mark commits that are new or gone, or whose observations or paths changed."""
+    connection.executemany(
+        f"INSERT INTO unit (reads, name, stale) VALUES ('commit', ?, 1) {_MARK}", [(oid,) for oid in oids]
+    )
+
+
+def mark_modules(connection: sqlite3.Connection, commit: int) -> None:
+    """Mark the folders of the paths that only this row of `commits` changed.
+
+    Called with its changes just written, or about to be deleted, it marks where a path appears or disappears.
+    """
+    connection.execute(
+        "INSERT INTO unit (reads, name, stale) SELECT DISTINCT 'module', p.folder, 1"
+        " FROM change h JOIN path p ON p.id = h.path_id WHERE h.commit_id = ? AND NOT EXISTS"
+        f" (SELECT 1 FROM change o WHERE o.path_id = h.path_id AND o.commit_id != ?) {_MARK}",
+        (commit, commit),
+    )
+
+
 def mark_stale(connection: sqlite3.Connection, scopes: Iterable[int]) -> None:
     """Have the next update read these scopes again."""
     connection.executemany("UPDATE unit SET stale = 1 WHERE id = ?", [(scope,) for scope in scopes])

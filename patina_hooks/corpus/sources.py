@@ -1,0 +1,217 @@
+"""The sources in force for one repository: which files are documents, of what kind, and what paths state."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from os.path import commonpath
+from typing import TYPE_CHECKING, Any
+
+from patina_hooks.plugins.calls import BUILTIN, PluginFunction, failure_of
+from patina_hooks.plugins.fault_counts import FaultCounts
+from patina_hooks.plugins.kinds import SOURCES
+from patina_hooks.plugins.manager import Plugins
+from patina_hooks.specs.plugins import Fault
+from patina_hooks.specs.sources import SESSIONS, DocumentFacts, SourceSpec, Trees
+from patina_hooks.specs.values import Document
+from patina_hooks.store.corpus.documents import DocumentLocation
+from patina_hooks.text.path_patterns import compile_patterns, escape, is_deep, literal_folder
+
+if TYPE_CHECKING:
+    from re import Pattern
+
+HEAD_BYTES = 8_000
+"""Of a file, which `SourceSpec.accepts` is given."""
+
+NO_FACTS = DocumentFacts()
+File = tuple[str, str]
+"""The path and the object of a file."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FileSource:
+    """A source of files, its patterns written for one repository.
+
+    folder: below which all its files lie, "" for the root. is_deep: whether they may lie in folders below it.
+    drafts: (folder, suffix) of files in work trees.
+    """
+
+    spec: SourceSpec
+    folder: str
+    is_deep: bool
+    drafts: tuple[tuple[str, str], ...]
+    included: Pattern[str]
+    excluded: Pattern[str]
+
+    @property
+    def kind(self) -> str:
+        """The kind of its documents."""
+        return self.spec.name
+
+    @property
+    def signature(self) -> str:
+        """What changes when other files are documents of this kind, or are described otherwise."""
+        spec = self.spec
+        patterns = (self.included.pattern, self.excluded.pattern, *spec.drafts)
+        return json.dumps([spec.name, spec.version, spec.collection, spec.trees, spec.largest, *patterns])
+
+    def includes(self, path: str) -> bool:
+        """Whether its patterns name a path."""
+        return self.included.fullmatch(path) is not None and self.excluded.fullmatch(path) is None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TreeScope:
+    """The trees in which sources of one collection look: one folder of them is listed once for all."""
+
+    trees: Trees
+    folder: str
+    sources: tuple[FileSource, ...]
+
+    @property
+    def name(self) -> str:
+        """What its trees are stored under."""
+        return f"{self.trees} {self.folder}"
+
+    @property
+    def is_deep(self) -> bool:
+        """Whether documents may lie in folders below its own."""
+        return any(source.is_deep for source in self.sources)
+
+    @property
+    def kinds(self) -> frozenset[str]:
+        """The kinds of its documents."""
+        return frozenset(source.kind for source in self.sources)
+
+    def path(self, name: str) -> str:
+        """Return the path of a file by its name in the folder."""
+        return f"{self.folder}/{name}" if self.folder else name
+
+
+class Sources:
+    """The sources in force, in the order in which they may take a file."""
+
+    def __init__(self, plugins: Plugins, folder: str) -> None:
+        """folder: of session documents, from the root of a tree."""
+        specs = plugins.sources()
+        self.message_kind = next(spec.name for spec in specs if spec.objects == "messages")
+        self.files = tuple(_file_source(spec, folder) for spec in specs if spec.objects == "files")
+        self._of_kind = {source.kind: source for source in self.files}
+        self._plugins = plugins
+        self._counts = FaultCounts()
+        self._opened: dict[str, PluginFunction] = {}
+
+    @property
+    def signature(self) -> str:
+        """What changes when another source may take a file."""
+        return " ".join(source.signature for source in self.files)
+
+    @property
+    def faults(self) -> list[Fault]:
+        """What sources did wrong, one fault for each cause."""
+        return self._counts.faults()
+
+    def kinds(self, collection: str) -> tuple[str, ...]:
+        """Return the kinds of a collection's documents."""
+        specs = self._plugins.sources()
+        return tuple(spec.name for spec in specs if spec.collection == collection)
+
+    def largest(self, kind: str) -> int:
+        """Return how many bytes a document of a kind may have."""
+        return self._of_kind[kind].spec.largest
+
+    def scopes(self, collection: str) -> list[TreeScope]:
+        """Return where a collection's files are looked for."""
+        grouped: dict[tuple[Trees, str], list[FileSource]] = {}
+        for source in self.files:
+            if source.spec.collection == collection:
+                grouped.setdefault((source.spec.trees, source.folder), []).append(source)
+        return [TreeScope(*key, tuple(sources)) for key, sources in grouped.items()]
+
+    def owners(
+        self, files: Iterable[File], read_heads: Callable[[Sequence[str]], Mapping[str, bytes]]
+    ) -> dict[File, FileSource]:
+        """Return the source of each file that has one.
+
+        Args:
+            files: those that one scope lists.
+            read_heads: gives the first bytes of objects, of those that are here.
+        """
+        claims = {file: [source for source in self.files if source.includes(file[0])] for file in files}
+        open_claims = {oid for (_, oid), sources in claims.items() if any(s.spec.accepts for s in sources)}
+        heads = read_heads(sorted(open_claims)) if open_claims else {}
+        owners: dict[File, FileSource] = {}
+        for file, sources in claims.items():
+            head = heads.get(file[1], b"")
+            owner = next((source for source in sources if self._accepts(source, head, file[0])), None)
+            if owner is not None:
+                owners[file] = owner
+        return owners
+
+    def draft_source(self, path: str) -> FileSource | None:
+        """Return the source of a draft."""
+        folder, _, name = path.rpartition("/")
+        for source in self.files:
+            if any(folder == place and name.endswith(suffix) for place, suffix in source.drafts):
+                return source
+        return None
+
+    def facts(self, kind: str, path: str) -> DocumentFacts:
+        """Return what the path of a document states, nothing for the message of a commit."""
+        source = self._of_kind.get(kind)
+        if source is None or not source.spec.describe:
+            return NO_FACTS
+        facts = self._call(source, source.spec.describe, path)
+        return facts if isinstance(facts, DocumentFacts) else NO_FACTS
+
+    def location(self, kind: str, oid: str, path: str, work_tree: str = "") -> DocumentLocation:
+        """Return the location of a document with what its path states."""
+        facts = self.facts(kind, path)
+        stated = [facts.language, sorted(facts.fields.items())]
+        read_as = f"{kind} {json.dumps(stated)}" if any(stated) else kind
+        return DocumentLocation(kind, oid, path, work_tree, facts.session, read_as)
+
+    def document(self, location: DocumentLocation, text: str) -> Document:
+        """Return what extractors are given of a document."""
+        facts = self.facts(location.kind, location.path)
+        return Document(location.kind, location.oid, text, facts.language, facts.fields)
+
+    def _accepts(self, source: FileSource, head: bytes, path: str) -> bool:
+        reference = source.spec.accepts
+        return not reference or self._call(source, reference, head, path) is True
+
+    def _call(self, source: FileSource, reference: str, *arguments: object) -> Any:  # noqa: ANN401 (a plugin's)
+        """Call code of a source, None where it fails, which is recorded."""
+        try:
+            if reference not in self._opened:
+                self._opened[reference] = self._plugins.open(SOURCES, source.kind, reference)
+            function = self._opened[reference]
+            # The guard costs ten times what a path's name does, and there may be many thousands of them.
+            return (function.function if function.plugin == BUILTIN else function)(*arguments)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            owner = self._plugins.owner(SOURCES, source.kind)
+            failure = failure_of(error, reference.partition(":")[0])
+            self._counts.add(self._plugins.fault(owner, f"source {source.kind}", failure, error))
+            return None
+
+
+def _file_source(spec: SourceSpec, folder: str) -> FileSource:
+    def filled(patterns: Iterable[str]) -> list[str]:
+        return [pattern.replace(SESSIONS, escape(folder)) for pattern in patterns]
+
+    folders = [literal_folder(pattern).replace(SESSIONS, folder) for pattern in spec.include]
+    common = commonpath(folders) if all(folders) else ""
+    return FileSource(
+        spec,
+        common,
+        any(place != common for place in folders) or any(map(is_deep, spec.include)),
+        tuple(
+            (place.replace(SESSIONS, folder), name.removeprefix("*"))
+            for place, _, name in (pattern.rpartition("/") for pattern in spec.drafts)
+        ),
+        compile_patterns(filled(spec.include)),
+        compile_patterns(filled(spec.exclude)),
+    )

@@ -1,0 +1,231 @@
+"""Queries on observations: what extractors made of objects, what of it is live, and its words.
+
+`source` and `observation` are a cache by object, what it is read as, extractor and version. `live` marks
+what the corpus holds now; the words of live observations are in the index of words, and `text` counts how
+many of them say a text.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+from patina_hooks.specs.values import Observation
+from patina_hooks.text.words import text_to_index
+
+FIELDS: Final = "(SELECT json_group_object(f.name, f.value) FROM field f WHERE f.observation_id = o.id)"
+"""SQL for the fields of the row `o` of `observation`, as JSON."""
+
+
+class StoredObservation(NamedTuple):
+    """A row of `observation`. key: of its content; text_key: under which its embedding is cached."""
+
+    id: int
+    key: bytes
+    text_key: bytes
+    observation: Observation
+
+
+class ExtractedObject(NamedTuple):
+    """A row of `source`: what one extractor made of one object.
+
+    tag: of extractor and version. skipped: why it could not be read; unread: which lines were left out.
+    """
+
+    oid: str
+    read_as: str
+    tag: str
+    title: str
+    fields: Mapping[str, str]
+    skipped: str
+    unread: str
+
+
+class NewObservation(NamedTuple):
+    """An observation to be stored."""
+
+    key: bytes
+    text_key: bytes
+    observation: Observation
+
+
+def observation_of(
+    kind: str, text: str, line: int, section: str, weight: float, name: str, last: int, fields: str
+) -> Observation:
+    """Return an observation as its columns have it; fields: JSON, see `FIELDS`."""
+    return Observation(kind, text, line, section, weight, name, last, json.loads(fields))
+
+
+OBSERVATION_COLUMNS: Final = f"o.kind, o.text, o.line, o.section, o.weight, o.name, o.last_line, {FIELDS}"
+"""Of the row `o` of `observation`: the arguments of `observation_of`."""
+_STORED: Final = f"SELECT o.id, o.key, o.text_key, {OBSERVATION_COLUMNS}"
+_OF_OBJECT: Final = "FROM source s JOIN observation o ON o.source_id = s.id WHERE s.oid = ? AND s.read_as = ?"
+
+
+# --- what extractors made ---------------------------------------------------------------------------
+
+
+def add_extracted(
+    connection: sqlite3.Connection, extracted: ExtractedObject, observations: Iterable[NewObservation]
+) -> None:
+    """Store what an extractor made of an object; none of it is live yet."""
+    source = connection.execute(
+        "INSERT INTO source (oid, read_as, extractor, title, fields, skipped, unread)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?)",
+        (
+            extracted.oid, extracted.read_as, extracted.tag, extracted.title,
+            json.dumps(dict(extracted.fields)), extracted.skipped, extracted.unread,
+        ),
+    ).lastrowid  # fmt: skip
+    for key, text_key, one in observations:
+        number = connection.execute(
+            "INSERT INTO observation (source_id, key, kind, text, line, section, weight, text_key, name,"
+            " last_line) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (source, key, one.kind, one.text, one.line, one.section, one.weight, text_key, one.name, one.end),
+        ).lastrowid
+        if one.fields:
+            connection.executemany(
+                "INSERT INTO field VALUES (?, ?, ?)", [(number, *field) for field in one.fields.items()]
+            )
+
+
+def count_extracted(connection: sqlite3.Connection, oid: str, read_as: str, tags: Collection[str]) -> int:
+    """Return how many of these extractors have read an object."""
+    statement = f"SELECT count(*) FROM source WHERE oid = ? AND read_as = ? AND extractor IN ({_marks(tags)})"
+    return int(connection.execute(statement, (oid, read_as, *tags)).fetchone()[0])
+
+
+def read_tags(connection: sqlite3.Connection) -> set[str]:
+    """Return the tags of all that is stored; reads the index of `source` from end to end."""
+    return {row[0] for row in connection.execute("SELECT DISTINCT extractor FROM source")}
+
+
+def delete_tags(connection: sqlite3.Connection, tags: Collection[str]) -> None:
+    """Delete what is stored under these tags."""
+    connection.execute(f"DELETE FROM source WHERE extractor IN ({_marks(tags)})", tuple(tags))
+
+
+def delete_skipped(connection: sqlite3.Connection, oids: Iterable[str]) -> None:
+    """Delete what is stored of objects that could not be read, so that they are read again."""
+    connection.executemany("DELETE FROM source WHERE oid = ? AND skipped != ''", [(oid,) for oid in oids])
+
+
+def delete_failed(
+    connection: sqlite3.Connection, oids: Iterable[str], tags: Sequence[str], failed: str
+) -> None:
+    """Delete what these extractors failed on. failed: the stored reason, as LIKE reads it."""
+    connection.executemany(
+        "DELETE FROM source WHERE oid = ? AND skipped != '' AND skipped LIKE ?"
+        f" AND extractor IN ({_marks(tags)})",
+        [(oid, failed, *tags) for oid in oids],
+    )
+
+
+def read_skipped(connection: sqlite3.Connection, reason: str) -> list[str]:
+    """Return the objects that could not be read for a reason."""
+    rows = connection.execute(
+        "SELECT DISTINCT oid FROM source WHERE skipped != '' AND skipped = ?", (reason,)
+    )
+    return [row[0] for row in rows]
+
+
+def read_title(connection: sqlite3.Connection, oid: str, read_as: str, tags: Collection[str]) -> str:
+    """Return the title that one of these extractors states of an object, "" where none does."""
+    row = connection.execute(
+        f"SELECT title FROM source WHERE oid = ? AND read_as = ? AND extractor IN ({_marks(tags)})"
+        " AND title != '' ORDER BY extractor LIMIT 1",
+        (oid, read_as, *tags),
+    ).fetchone()
+    return str(row[0]) if row else ""
+
+
+def read_stated_fields(connection: sqlite3.Connection, oid: str) -> list[dict[str, str]]:
+    """Return the fields that each extractor states of an object."""
+    rows = connection.execute("SELECT fields FROM source WHERE oid = ? ORDER BY extractor", (oid,))
+    return [json.loads(row[0]) for row in rows]
+
+
+# --- what is live -----------------------------------------------------------------------------------
+
+
+def read_resting(
+    connection: sqlite3.Connection, oid: str, read_as: str, tags: Collection[str]
+) -> list[StoredObservation]:
+    """Return the observations of an object by these extractors that are not live."""
+    rows = connection.execute(
+        f"{_STORED} {_OF_OBJECT} AND s.extractor IN ({_marks(tags)}) AND NOT o.live ORDER BY o.id",
+        (oid, read_as, *tags),
+    )
+    return _stored(rows)
+
+
+def read_live(
+    connection: sqlite3.Connection, oid: str, read_as: str, but: Collection[str] = ()
+) -> list[StoredObservation]:
+    """Return the live observations of an object, but for those of some extractors."""
+    rows = connection.execute(
+        f"{_STORED} {_OF_OBJECT} AND o.live AND s.extractor NOT IN ({_marks(but)}) ORDER BY o.id",
+        (oid, read_as, *but),
+    )
+    return _stored(rows)
+
+
+def make_live(connection: sqlite3.Connection, rows: Sequence[StoredObservation], dated: int) -> None:
+    """Mark observations as live, with their words and texts. dated: about when they were written."""
+    connection.executemany("UPDATE observation SET live = 1 WHERE id = ?", [(row.id,) for row in rows])
+    connection.executemany(
+        "INSERT INTO observation_words (rowid, words) VALUES (?, ?)",
+        [(row.id, text_to_index(row.observation.text)) for row in rows],
+    )
+    connection.executemany(
+        "INSERT INTO text (key, live, dated) VALUES (?, 1, ?)"
+        " ON CONFLICT (key) DO UPDATE SET live = live + 1, dated = max(dated, excluded.dated)",
+        [(row.text_key, dated) for row in rows],
+    )
+
+
+def make_resting(connection: sqlite3.Connection, rows: Sequence[StoredObservation]) -> None:
+    """Mark observations as no longer live, and take their words and texts out."""
+    connection.executemany("UPDATE observation SET live = 0 WHERE id = ?", [(row.id,) for row in rows])
+    connection.executemany(
+        "INSERT INTO observation_words (observation_words, rowid, words) VALUES ('delete', ?, ?)",
+        [(row.id, text_to_index(row.observation.text)) for row in rows],
+    )
+    connection.executemany("UPDATE text SET live = live - 1 WHERE key = ?", [(row.text_key,) for row in rows])
+
+
+# --- the words of whole documents -------------------------------------------------------------------
+
+
+def add_document_words(
+    connection: sqlite3.Connection, document: int, oid: str, read_as: str, title: str
+) -> None:
+    """Index the words of a whole document: its title, and what its live observations say."""
+    words = _document_words(connection, oid, read_as, title)
+    connection.execute("INSERT INTO session_words (rowid, title, body) VALUES (?, ?, ?)", (document, *words))
+
+
+def delete_document_words(
+    connection: sqlite3.Connection, document: int, oid: str, read_as: str, title: str
+) -> None:
+    """Take the words of a document out; they must be those that were added."""
+    # A contentless index forgets by being told the same words again.
+    connection.execute(
+        "INSERT INTO session_words (session_words, rowid, title, body) VALUES ('delete', ?, ?, ?)",
+        (document, *_document_words(connection, oid, read_as, title)),
+    )
+
+
+def _document_words(connection: sqlite3.Connection, oid: str, read_as: str, title: str) -> tuple[str, str]:
+    texts = connection.execute(f"SELECT o.text {_OF_OBJECT} AND o.live ORDER BY o.id", (oid, read_as))
+    return text_to_index(title), text_to_index("\n".join(row[0] for row in texts))
+
+
+def _stored(rows: Iterable[Any]) -> list[StoredObservation]:
+    return [StoredObservation(row[0], row[1], row[2], observation_of(*row[3:])) for row in rows]
+
+
+def _marks(values: Collection[str]) -> str:
+    return ", ".join("?" * len(values))
