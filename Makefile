@@ -11,7 +11,7 @@ MORE := $(addprefix plugins/patina-,mlx bge e5 nomic qwen3 olmo remote usearch)
 TORCH_PLUGIN := plugins/patina-torch
 # Its model serves many tests; the other examples are installed by their own tests alone.
 EXAMPLE := examples/patina-acme
-EXAMPLES := $(addprefix examples/patina-,acme diary house static)
+EXAMPLES := $(addprefix examples/patina-,acme adr diary house static)
 PROJECTS := $(addsuffix /pyproject.toml,$(PACKAGES) $(MORE) $(EXAMPLE))
 # The plain name may bring gigabytes of CUDA along; set TORCH to what suits the machine.
 TORCH ?= torch==2.13.0
