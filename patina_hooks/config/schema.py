@@ -70,7 +70,8 @@ class Rule:
 
     expected: in words, "" for those of its type and bounds. least, most: of a number. shortest, longest: of a
     text, list or mapping. pattern: that a text must match as a whole. check: raises ValueError, with what is
-    wrong where `expected` does not say it. keys: that the keys of a mapping must match.
+    wrong where `expected` does not say it. keys: that the keys of a mapping must match. stored, convert: the
+    form in the file, and what makes the value of it; raises ValueError.
     """
 
     expected: str = ""
@@ -82,6 +83,8 @@ class Rule:
     pattern: str = ""
     keys: str = ""
     check: Callable[[Any], object] | None = None
+    stored: Any = None
+    convert: Callable[[Any], object] | None = None
 
 
 def read(form: type[Form], value: object, path: KeyPath = (), *, ignore_unknown: bool = False) -> Form:
@@ -176,7 +179,7 @@ def _read(form: Any, value: object, path: KeyPath, ignore_unknown: bool) -> Any:
 
 def _read_by_rule(form: Any, rule: Rule, value: object, path: KeyPath, ignore_unknown: bool) -> Any:  # noqa: ANN401
     try:
-        result = _read(form, value, path, ignore_unknown)
+        result = _read(rule.stored or form, value, path, ignore_unknown)
     except SchemaError as error:
         if len(error.path) > len(path) and _has_keys(form):
             raise
@@ -190,7 +193,14 @@ def _read_by_rule(form: Any, rule: Rule, value: object, path: KeyPath, ignore_un
             if not str(error):
                 raise mismatch(path, value, rule.expected, rule.example) from None
             raise SchemaError(path, f"{dotted(path)} is {shorten(value)}: {error}", rule.example) from None
-    return result
+    return result if rule.convert is None or result is None else _convert(rule, result, path)
+
+
+def _convert(rule: Rule, value: Any, path: KeyPath) -> object:  # noqa: ANN401
+    try:
+        return rule.convert(value) if rule.convert else value
+    except ValueError:
+        raise mismatch(path, value, rule.expected or "another value", rule.example) from None
 
 
 def _fits(rule: Rule, value: Any) -> bool:  # noqa: ANN401

@@ -11,9 +11,10 @@ from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, get_type_hints
+from typing import TYPE_CHECKING
 
 from patina_hooks.config.parsing import parse_json
+from patina_hooks.config.schema import read
 from patina_hooks.errors import IndexDamaged, PluginError, StateError
 from patina_hooks.plugins.calls import failure_of
 from patina_hooks.system.files import read_state, replace_file
@@ -55,18 +56,11 @@ def load_active(state: Path) -> Active | None:
     """The projection in use, None for the raw model. Raises `StateError` where the file is damaged."""
     path = state / PROJECTIONS_FOLDER / _ACTIVE
     try:
-        active = _checked(Active(**parse_json(read_state(path))))
+        active = read(Active, parse_json(read_state(path)))
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, TypeError, RecursionError) as error:
+    except (OSError, ValueError) as error:
         raise StateError(f"{path} is damaged: {error}", hint="patina oxidize") from error
-    return active
-
-
-def _checked(active: Active) -> Active:
-    for name, kind in get_type_hints(Active).items():
-        if not isinstance(value := getattr(active, name), kind):
-            raise TypeError(f"{name} is {value!r}")
     return active
 
 

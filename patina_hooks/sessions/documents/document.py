@@ -6,14 +6,16 @@ The form is the ancestor project's; its documents and ours cannot be told apart.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from typing import Annotated, Final
 
+from patina_hooks.config.schema import Rule
 from patina_hooks.errors import SessionError, UsageError
 from patina_hooks.sessions.metrics import Numbers
 from patina_hooks.text.display import clean, clean_line
-from patina_hooks.text.session_ids import TagName, is_session_id, parse_tag
+from patina_hooks.text.session_ids import Edge, TagName, is_session_id, parse_tag
 
 TITLE_LIMIT = 300
 _CONTEXT = "<!-- AI: Summarize the last session from last-session.md -->"
@@ -27,8 +29,33 @@ _CLASSIFIED = re.compile(r"- ([A-Z][A-Za-z ]{1,40}): *(.*)")
 _WINDOW = re.compile(
     r"^### (\d\d:\d\d) - (?:Session Start$|Update \(covering since )", re.ASCII | re.MULTILINE
 )
-_OID = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
+OID_PATTERN: Final = r"[0-9a-f]{40}(?:[0-9a-f]{24})?"
+_OID = re.compile(OID_PATTERN)
 _HEADER_LINES = 40
+
+
+def _tag_at(edge: Edge) -> Callable[[str], TagName]:
+    def convert(text: str) -> TagName:
+        tag = parse_tag(text)
+        if tag is None or tag.edge != edge:
+            raise ValueError
+        return tag
+
+    return convert
+
+
+StartTag = Annotated[TagName, Rule("a session's start tag", stored=str, convert=_tag_at("start"))]
+EndTag = Annotated[TagName, Rule("a session's end tag", stored=str, convert=_tag_at("end"))]
+Oid = Annotated[str, Rule("a full object id", pattern=OID_PATTERN)]
+_Count = int | None
+_Numbers = Annotated[
+    Numbers,
+    Rule(
+        "three whole numbers",
+        stored=tuple[_Count, _Count, _Count],
+        convert=lambda counts: Numbers(*(count or 0 for count in counts)),
+    ),
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +70,7 @@ class Header:
     started: str
     adapter: str
     branch: str
-    start_tag: TagName
+    start_tag: StartTag
     starting_commit: str
     continues: str | None = None
 
@@ -57,10 +84,10 @@ class Ending:
     """
 
     title: str
-    start_tag: TagName
-    end_tag: TagName
-    commit: str
-    numbers: Numbers | None
+    start_tag: StartTag
+    end_tag: EndTag
+    commit: Oid
+    numbers: _Numbers | None
     abandoned: bool
 
     @property

@@ -9,17 +9,16 @@ step can be done twice. There is one intent per repository, since session comman
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from typing import TypedDict
 
 from patina_hooks.config.parsing import parse_json
-from patina_hooks.sessions.documents.document import Ending
+from patina_hooks.config.schema import read, read_mapping
+from patina_hooks.sessions.documents.document import Ending, Oid
 from patina_hooks.sessions.documents.store import Record, Store, parse_record, record_fields
-from patina_hooks.sessions.metrics import Numbers
-from patina_hooks.text.session_ids import TagName, is_session_id, parse_tag
-
-_OID = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
+from patina_hooks.text.session_ids import is_session_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,46 +68,16 @@ def read_intent(store: Store) -> Intent | None:
     text = store.intent()
     if text is None:
         return None
-    try:
-        fields = parse_json(text)
-        return _READERS[fields["action"]](fields)
-    except (ValueError, KeyError, TypeError, RecursionError, AttributeError):
-        return None
+    with suppress(ValueError):
+        fields = read_mapping(object, parse_json(text))
+        reader = _READERS.get(str(fields.get("action")))
+        return reader(fields) if reader else None
+    return None
 
 
-def read_ending(fields: dict[str, object]) -> Ending:
-    """The end in an intent. Raises ValueError, KeyError or TypeError where it is none."""
-    numbers = fields["numbers"]
-    return Ending(
-        title=text_of(fields["title"]),
-        start_tag=tag_of(fields["start_tag"], "start"),
-        end_tag=tag_of(fields["end_tag"], "end"),
-        commit=oid_of(fields["commit"]),
-        numbers=_numbers(numbers) if isinstance(numbers, list) else None,
-        abandoned=fields["abandoned"] is True,
-    )
-
-
-def text_of(value: object) -> str:
-    """The value, which has to be a text."""
-    if not isinstance(value, str):
-        raise TypeError(value)
-    return value
-
-
-def oid_of(value: object) -> str:
-    """The value, which has to be a full object id."""
-    if not _OID.fullmatch(text_of(value)):
-        raise ValueError(value)
-    return str(value)
-
-
-def tag_of(value: object, edge: str) -> TagName:
-    """The value as a session tag at that edge."""
-    tag = parse_tag(text_of(value))
-    if tag is None or tag.edge != edge:
-        raise ValueError(value)
-    return tag
+def read_ending(fields: object) -> Ending:
+    """The end in an intent. Raises ValueError where it is none."""
+    return read(Ending, fields, ignore_unknown=True)
 
 
 def _ending_fields(ending: Ending) -> dict[str, object]:
@@ -123,32 +92,40 @@ def _ending_fields(ending: Ending) -> dict[str, object]:
     }
 
 
-def _starting(fields: dict[str, object]) -> Starting:
-    record = fields["record"]
-    if not isinstance(record, dict):
-        raise TypeError(record)
-    parsed = parse_record(record)
-    oid_of(parsed.header.starting_commit)
-    return Starting(parsed, text_of(fields["document"]))
+def _starting(fields: Mapping[str, object]) -> Starting:
+    stated = read(_Starting, fields, ignore_unknown=True)
+    record = parse_record(stated["record"])
+    read(_Commit, {"commit": record.header.starting_commit})
+    return Starting(record, stated["document"])
 
 
-def _adding(fields: dict[str, object]) -> Adding:
-    session, times = text_of(fields["session"]), fields["times"]
-    if not is_session_id(session) or not isinstance(times, int):
-        raise ValueError(session)
-    return Adding(session, text_of(fields["block"]), times)
+def _adding(fields: Mapping[str, object]) -> Adding:
+    adding = read(Adding, fields, ignore_unknown=True)
+    if not is_session_id(adding.session):
+        raise ValueError(adding.session)
+    return adding
 
 
-def _closing(fields: dict[str, object]) -> Closing:
-    return Closing(read_ending(fields), text_of(fields["git_dir"]), text_of(fields["root"]))
+def _closing(fields: Mapping[str, object]) -> Closing:
+    place = read(_Place, fields, ignore_unknown=True)
+    return Closing(read_ending(fields), place["git_dir"], place["root"])
 
 
-def _numbers(values: list[object]) -> Numbers:
-    commits, files, patterns = (value if isinstance(value, int) else 0 for value in values)
-    return Numbers(commits, files, patterns)
+class _Starting(TypedDict):
+    record: object
+    document: str
 
 
-_READERS: Mapping[str, Callable[[dict[str, object]], Intent]] = {
+class _Place(TypedDict):
+    git_dir: str
+    root: str
+
+
+class _Commit(TypedDict):
+    commit: Oid
+
+
+_READERS: Mapping[str, Callable[[Mapping[str, object]], Intent]] = {
     "start": _starting,
     "add": _adding,
     "end": _closing,

@@ -17,19 +17,26 @@ import shlex
 import stat
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Annotated
 
 from patina_hooks.config.parsing import parse_json
+from patina_hooks.config.schema import Rule, read
 from patina_hooks.errors import SessionError
 from patina_hooks.git.repository import Repository
 from patina_hooks.sessions.documents.document import Header, read_header
 from patina_hooks.system.files import read_regular, replace_file
-from patina_hooks.text.session_ids import SESSIONS_FOLDER, is_session_id, parse_tag
+from patina_hooks.text.session_ids import SESSIONS_FOLDER, is_session_id
 
 _ACTIVE = "active"
 _ENDED = "ended"
 _INTENT = "intent.json"
 _SIZE_CAP = 64 << 20
 _MAIN = ""
+
+
+def _check_inside(git_dir: str) -> None:
+    if ".." in Path(git_dir).parts or Path(git_dir).is_absolute():
+        raise ValueError("outside the common dir")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +51,7 @@ class Record:
     """
 
     header: Header
-    git_dir: str
+    git_dir: Annotated[str, Rule(check=_check_inside)]
     root: str
     head: str
     used: int
@@ -78,7 +85,7 @@ class Store:
         try:
             record = parse_record(parse_json(text or ""))
             return record if record.id == session else self._record_of_copy(session)
-        except (ValueError, KeyError, TypeError, RecursionError):
+        except ValueError:
             return self._record_of_copy(session)
 
     def keep(self, record: Record) -> None:
@@ -244,32 +251,9 @@ def record_fields(record: Record) -> dict[str, object]:
     return {**asdict(record), "header": header}
 
 
-def parse_record(fields: dict[str, object]) -> Record:
-    """A record from JSON. Raises ValueError, KeyError or TypeError where it is none."""
-    header, used = fields["header"], fields["used"]
-    if not isinstance(header, dict) or not isinstance(used, int):
-        raise TypeError(fields)
-    git_dir = _text(fields["git_dir"])
-    if ".." in Path(git_dir).parts or Path(git_dir).is_absolute():
-        raise ValueError(git_dir)
-    texts = {name: _text(fields[name]) for name in ("root", "head", "stamp")}
-    return Record(header=_parse_header(header), git_dir=git_dir, used=used, **texts)
-
-
-def _parse_header(fields: dict[str, object]) -> Header:
-    tag = parse_tag(_text(fields["start_tag"]))
-    if tag is None or tag.id != fields["id"]:
-        raise ValueError(fields)
-    names = ("title", "id", "started", "adapter", "branch", "starting_commit")
-    continues = fields["continues"]
-    return Header(
-        **{name: _text(fields[name]) for name in names},
-        start_tag=tag,
-        continues=None if continues is None else _text(continues),
-    )
-
-
-def _text(value: object) -> str:
-    if not isinstance(value, str):
-        raise TypeError(value)
-    return value
+def parse_record(stored: object) -> Record:
+    """A record from JSON. Raises ValueError where it is none."""
+    record = read(Record, stored, ignore_unknown=True)
+    if record.header.start_tag.id != record.id:
+        raise ValueError(record.id)
+    return record

@@ -7,11 +7,13 @@ update in `.last-update`, and a start or end that had begun in `intent.json`. Th
 from __future__ import annotations
 
 import time
+from typing import TypedDict
 
 from patina_hooks.config.parsing import parse_json
+from patina_hooks.config.schema import read, read_mapping
 from patina_hooks.errors import SessionError
-from patina_hooks.sessions.documents.document import Header, read_header
-from patina_hooks.sessions.documents.journal import oid_of, read_ending, tag_of, text_of
+from patina_hooks.sessions.documents.document import Header, Oid, StartTag, read_header
+from patina_hooks.sessions.documents.journal import read_ending
 from patina_hooks.sessions.documents.store import Record, Store
 from patina_hooks.sessions.documents.workspace import ACTIVE, LOCAL, Workspace
 from patina_hooks.sessions.tags import commit_of, keep_tag
@@ -25,6 +27,12 @@ _INTENT = f"{LOCAL}/intent.json"
 def is_due(workspace: Workspace) -> bool:
     """Whether release 0.1.0 left anything in this work tree."""
     return workspace.exists(_DOCUMENT) or workspace.exists(_INTENT)
+
+
+class _Start(TypedDict):
+    tag: StartTag
+    commit: Oid
+    document: str
 
 
 def adopt(store: Store, workspace: Workspace) -> None:
@@ -47,11 +55,11 @@ def _complete_old_intent(workspace: Workspace) -> None:
     """Do what a killed 0.1.0 would have done at its next command, but for the end, which is done as any."""
     text = workspace.read(_INTENT)
     try:
-        fields = parse_json(text or "")
+        fields = read_mapping(object, parse_json(text or ""))
         if fields["action"] == "start":
-            tag, commit = tag_of(fields["tag"], "start"), oid_of(fields["commit"])
+            start = read(_Start, fields, ignore_unknown=True)
+            tag, commit, document = start["tag"], start["commit"], start["document"]
             is_tagged = workspace.repository.resolve(tag.ref) == commit
-            document = text_of(fields["document"])
             if is_tagged and read_header(document, _INTENT).id == tag.id and not workspace.exists(_DOCUMENT):
                 workspace.write(_DOCUMENT, document)
         else:
@@ -60,7 +68,7 @@ def _complete_old_intent(workspace: Workspace) -> None:
             if is_tagged and workspace.exists(_DOCUMENT):
                 # Written from the document that is still there: it is written again by the end.
                 workspace.remove(workspace.archive(ending.id))
-    except (ValueError, KeyError, TypeError, RecursionError, AttributeError, SessionError):
+    except (ValueError, KeyError, SessionError):
         pass  # an intent that makes no sense was forgotten by 0.1.0 too
     for path in (_DOCUMENT, _INTENT, _WINDOW):
         workspace.sweep(path)

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import errno
 import json
+from contextlib import suppress
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from patina_hooks.config.parsing import parse_json
+from patina_hooks.config.schema import read_mapping
 from patina_hooks.system.files import plain_file, replace_file
 
 if TYPE_CHECKING:
@@ -53,11 +55,9 @@ def read_lock(root: Path) -> dict[str, object] | None:
     path = plain_file(root, LOCK_FILE)
     if path is None or path.stat().st_size > _SIZE_CAP:
         return None
-    try:
-        found = parse_json(path.read_bytes())
-    except (OSError, ValueError):
-        return None
-    return found if isinstance(found, dict) else None
+    with suppress(OSError, ValueError):
+        return read_mapping(object, parse_json(path.read_bytes()))
+    return None
 
 
 def _entry(one: Outcome, report: Report) -> dict[str, object]:
