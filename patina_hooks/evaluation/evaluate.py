@@ -25,7 +25,7 @@ from patina_hooks.search.fusion import weigh
 from patina_hooks.search.index.spaces import VectorSpace, active_space
 from patina_hooks.search.opening import open_space
 from patina_hooks.search.retrieval.retrieve import Retriever, open_retrievers
-from patina_hooks.search.tuned import Tuned, store_tuned, tuned_for
+from patina_hooks.search.tuned import Tuned, store_tuned, tuned_for, unknown_names
 from patina_hooks.store.log import Log
 from patina_hooks.text.dates import local_day
 from patina_hooks.text.display import count
@@ -91,7 +91,9 @@ def evaluate(
         projection=found.active.name if found.active else "none",
         weights=weigh([retriever.spec for retriever in retrievers], tuned.weights) if tuned else usual,
         after=max(later, default=None),
+        tuned=tuned is not None,
         ignored=ignored,
+        unknown_weights=unknown_names(tuned.weights, usual) if tuned else (),
     )
     results = []
     asked = [name for name in MINED if name in names or not names]

@@ -90,8 +90,10 @@ class Measured:
     """What the figures are figures of.
 
     after: of the mined sets only questions that were asked later than this (seconds since 1970), None for
-    all. projection: "none" for the raw model. weights: of hybrid. ignored: why weights that were tuned and
-    borne out are not used, "" where none are left aside. cutoff: places of an answer that count.
+    all. projection: "none" for the raw model. weights: of hybrid; tuned: whether `patina eval
+    --tune` found them. ignored: why weights that were tuned and
+    borne out are not used, "" where none are left aside. unknown_weights: retrievers that tuned weights name
+    and that are not installed. cutoff: places of an answer that count.
     """
 
     events_hash: str
@@ -101,7 +103,9 @@ class Measured:
     projection: str
     weights: Mapping[str, float]
     after: int | None
+    tuned: bool = False
     ignored: str = ""
+    unknown_weights: tuple[str, ...] = ()
     cutoff: int = CUTOFF
 
 
@@ -145,6 +149,7 @@ def as_json(evaluation: Evaluation) -> dict[str, object]:
             "weights": dict(measured.weights),
             "after": measured.after,
             "ignored": measured.ignored,
+            "unknown_weights": list(measured.unknown_weights),
             "cutoff": measured.cutoff,
         },
         "queries": {

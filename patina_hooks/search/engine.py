@@ -23,7 +23,7 @@ from patina_hooks.search.opening import Opening
 from patina_hooks.search.query import Hit, Hits, Mode, Query
 from patina_hooks.search.retrieval.retrieve import Evidence, Retriever, open_retrievers, retrieve
 from patina_hooks.search.retrieval.store_view import SourceGroups, StoreView
-from patina_hooks.search.tuned import stored_weights
+from patina_hooks.search.tuned import remark_on_unknown, stored_weights, unknown_names
 from patina_hooks.store.log import LOG_FILE, Log
 
 if TYPE_CHECKING:
@@ -207,7 +207,11 @@ class SearchEngine:
             return search(encode(question), limit, texts)
 
         view = StoreView(log.connection, only, nearest, self._groups)
-        hits, evidence = self._rank(view, query, stored_weights(self._memory.repository.state, space))
+        stored = stored_weights(self._memory.repository.state, space)
+        unknown = unknown_names(stored, (retriever.name for retriever in self.retrievers()))
+        if unknown and self._on_fault:
+            self._on_fault(remark_on_unknown(unknown))
+        hits, evidence = self._rank(view, query, stored)
         close = closeness(view, query.text, evidence)
         return Hits(hits, close.is_close(self._random_similarity(log, space)) if hits else None)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -96,6 +96,16 @@ def stored_weights(state: Path, space: VectorSpace) -> Mapping[str, float]:
     return tuned.weights if tuned else {}
 
 
+def unknown_names(weights: Iterable[str], retrievers: Iterable[str]) -> tuple[str, ...]:
+    """Return the names in stored weights that no installed retriever has."""
+    return tuple(sorted(set(weights).difference(retrievers)))
+
+
+def remark_on_unknown(names: Iterable[str]) -> str:
+    """Return what users are told of weights of retrievers that are not installed."""
+    return f"stored weights of retrievers that are not installed are ignored: {', '.join(names)}"
+
+
 def remark(why: str) -> str:
     """What users are told of weights that are not used."""
     return f"the tuned weights of search are not used: {why}"
@@ -107,7 +117,8 @@ def _checked(tuned: Tuned) -> Tuned:
     ends = [end for end in (tuned.low, tuned.high) if end is not None]
     if not all(isinstance(text, str) for text in texts) or not all(isinstance(one, int) for one in whole):
         raise TypeError("a value is of another kind")
-    if tuned.weights.keys() != WEIGHTS.keys() or not all(0 <= one <= 1 for one in tuned.weights.values()):
+    # Weights are of any retrievers: a plugin's may be installed no more, or not yet.
+    if not tuned.weights.keys() & WEIGHTS.keys() or not all(0 <= one <= 1 for one in tuned.weights.values()):
         raise ValueError(f"weights are {tuned.weights!r}")
     if not all(math.isfinite(one) for one in (tuned.delta, *ends)):
         raise ValueError("a figure is not finite")

@@ -18,7 +18,7 @@ from patina_hooks.plugins.manager import Plugins
 from patina_hooks.plugins.running_calls import RunningCall, running_calls
 from patina_hooks.search.index.spaces import VectorSpace, active_space, requested_space
 from patina_hooks.search.remarks.refused import refused_texts
-from patina_hooks.search.tuned import remark, tuned_for
+from patina_hooks.search.tuned import remark, remark_on_unknown, tuned_for, unknown_names
 from patina_hooks.specs.plugins import Fault
 from patina_hooks.store.corpus.texts import count_live_texts
 from patina_hooks.store.embeddings import cut_keys, refused_keys
@@ -77,7 +77,7 @@ def status_of(log: Log, repository: Repository, plugins: Plugins, facts: CorpusF
     stands = _standing(repository, plugins, space, facts.events_hash)
     read = [(remark, "git status") for remark in configuration(repository).remarks]
     warnings = [
-        *stands.warnings, *_of_weights(repository, space), *read, *_of_hooks(repository),
+        *stands.warnings, *_of_weights(repository, plugins, space), *read, *_of_hooks(repository),
         *_of_background(log, repository, plugins),
     ]  # fmt: skip
     return Status(
@@ -143,10 +143,16 @@ def _of_background(log: Log, repository: Repository, plugins: Plugins) -> Iterat
         yield f"{what}: {', '.join(differences)}", INSTALL
 
 
-def _of_weights(repository: Repository, space: VectorSpace | None) -> Iterator[tuple[str, str]]:
-    """What is to be said of tuned weights of search, with the command that changes it."""
-    if space and (why := tuned_for(repository.state, space)[1]):
+def _of_weights(
+    repository: Repository, plugins: Plugins, space: VectorSpace | None
+) -> Iterator[tuple[str, str]]:
+    """Return remarks on tuned weights of search, each with the command that changes it."""
+    tuned, why = tuned_for(repository.state, space) if space else (None, "")
+    if why:
         yield remark(why), "patina eval --tune"
+    names = [spec.name for spec in plugins.retrievers()] if tuned else []
+    if tuned and (unknown := unknown_names(tuned.weights, names)):
+        yield remark_on_unknown(unknown), "patina eval --tune"
 
 
 def _refused(log: Log, repository: Repository, space: VectorSpace | None) -> Iterator[tuple[str, str]]:

@@ -81,7 +81,6 @@ def eval_command(
 def _page(evaluation: Evaluation) -> Iterator[str]:
     from patina_hooks.evaluation.methods import BASELINES
     from patina_hooks.evaluation.results import against
-    from patina_hooks.search.fusion import WEIGHTS
 
     for one in evaluation.sets:
         yield from _set_lines(one)
@@ -99,7 +98,7 @@ def _page(evaluation: Evaluation) -> Iterator[str]:
     about = [
         f"model {clean_line(measured.model)} ({clean_line(measured.runtime)})",
         f"projection {clean_line(measured.projection)}",
-        *(["tuned weights"] if measured.weights != WEIGHTS else []),
+        *(["tuned weights"] if measured.tuned else []),
         f"first {measured.cutoff} answers",
         f"events {measured.events_hash[:16]}",
         *([f"questions after {local_day(measured.after)}"] if measured.after is not None else []),
@@ -111,7 +110,7 @@ def _page(evaluation: Evaluation) -> Iterator[str]:
 
 def _notes(evaluation: Evaluation) -> Iterator[str]:
     """What a reader of the figures has to bear in mind."""
-    from patina_hooks.search.tuned import remark
+    from patina_hooks.search.tuned import remark, remark_on_unknown
 
     asked = evaluation.asked
     if small := [one.name for one in asked if one.is_small]:
@@ -122,6 +121,8 @@ def _notes(evaluation: Evaluation) -> Iterator[str]:
         yield "recent -: the latest session would be the right one by the way these questions are made"
     if evaluation.measured.ignored:
         yield f"{remark(evaluation.measured.ignored)}; patina eval --tune"
+    if evaluation.measured.unknown_weights:
+        yield f"{remark_on_unknown(evaluation.measured.unknown_weights)}; patina eval --tune"
 
 
 def _set_lines(one: SetResult) -> Iterator[str]:
