@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import cast
 
-_ANY_STEPS = "**"
 _WILD = frozenset("*?[\\")
 _CLASSES = {
     "alnum": ("09", "AZ", "az"),
@@ -47,16 +47,50 @@ class _Any:
     """One character of any kind."""
 
 
-_STAR, _ANY = _Star(), _Any()
+class _AnySteps:
+    """Any number of steps."""
+
+
+_STAR, _ANY, _ANY_STEPS = _Star(), _Any(), _AnySteps()
 Token = str | CharacterClass | _Star | _Any
-Step = str | tuple[Token, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Glob:
+    """One step with wildcards.
+
+    head, tail: what a text begins and ends with; they are compared first.
+    tokens: all of it, empty where it is only a head, one star and a tail.
+    """
+
+    head: str
+    tail: str
+    tokens: tuple[Token, ...]
+
+    @classmethod
+    def of(cls, tokens: Sequence[Token]) -> Glob:
+        """Make the step of these tokens, of which one is no character."""
+        wild = [at for at, token in enumerate(tokens) if not isinstance(token, str)]
+        head, tail = (cast("Sequence[str]", part) for part in (tokens[: wild[0]], tokens[wild[-1] + 1 :]))
+        is_simple = len(wild) == 1 and tokens[wild[0]] is _STAR
+        return cls("".join(head), "".join(tail), () if is_simple else tuple(tokens))
+
+    def matches(self, text: str) -> bool:
+        if len(text) < len(self.head) + len(self.tail):
+            return False
+        if not (text.startswith(self.head) and text.endswith(self.tail)):
+            return False
+        return not self.tokens or _tokens_match(self.tokens, text)
+
+
+Step = str | Glob | _AnySteps
 
 
 @dataclass(frozen=True, slots=True)
 class PathPattern:
     """One pattern.
 
-    steps: literal steps as text, others as tokens; "**" stands for any number of steps.
+    steps: literal ones as text.
     is_negated: it takes back what an earlier pattern said.
     folders_only: it names folders.
     """
@@ -67,7 +101,20 @@ class PathPattern:
 
     def matches(self, path: str, *, is_folder: bool = False) -> bool:
         """Tell whether the pattern names a path, which is relative to the folder of the pattern's file."""
-        return (is_folder or not self.folders_only) and _steps_match(self.steps, _as_bytes(path).split("/"))
+        return self.names(split_path(path), is_folder=is_folder)
+
+    def names(self, steps: Sequence[str], *, is_folder: bool) -> bool:
+        """Tell whether the pattern names the path of these steps (`split_path`)."""
+        if self.folders_only and not is_folder:
+            return False
+        if len(self.steps) == 2 and self.steps[0] is _ANY_STEPS and self.steps[1] is not _ANY_STEPS:
+            return _step_matches(self.steps[1], steps[-1])  # the usual pattern: a name at any depth
+        return _steps_match(self.steps, steps)
+
+
+def split_path(path: str) -> list[str]:
+    """Split a path into its steps, as patterns compare them."""
+    return _as_bytes(path).split("/")
 
 
 def parse_pattern(line: str) -> PathPattern | None:
@@ -79,7 +126,7 @@ def parse_pattern(line: str) -> PathPattern | None:
     if not text:
         return None
     is_anchored = "/" in text
-    parts = text.removeprefix("/").split("/")
+    parts = _split_pattern(text.removeprefix("/"))
     if is_anchored:
         steps = [_ANY_STEPS if len(part) > 1 and not part.strip("*") else _parse_step(part) for part in parts]
     else:
@@ -96,6 +143,25 @@ def parse_patterns(text: str) -> tuple[PathPattern, ...]:
     lines = text.removeprefix("\ufeff").split("\n")
     patterns = (parse_pattern(_trimmed(line)) for line in lines if not line.startswith("#"))
     return tuple(pattern for pattern in patterns if pattern)
+
+
+def _split_pattern(text: str) -> list[str]:
+    """Split a pattern into its steps; a slash between brackets separates none."""
+    parts: list[str] = []
+    start = at = 0
+    while at < len(text):
+        character = text[at]
+        at += 1
+        is_quoted = character == "\\"
+        if character == "/" or (is_quoted and text[at : at + 1] == "/"):
+            parts.append(text[start : at - 1])
+            at += is_quoted
+            start = at
+        elif is_quoted:
+            at += 1
+        elif character == "[" and (parsed := _parse_class(text, at)):
+            at = parsed[1]
+    return [*parts, text[start:]]
 
 
 class IgnoreRules:
@@ -124,10 +190,10 @@ class IgnoreRules:
         return self._folders[pending[0] if pending else folder]
 
     def _is_named(self, path: str, *, is_folder: bool) -> bool:
-        for folder in folders_of(path):
-            below = path[len(folder) + 1 :] if folder else path
+        steps = split_path(path)
+        for depth, folder in zip(range(len(steps) - 1, -1, -1), folders_of(path), strict=True):
             for pattern in self._patterns.get(folder, ()):
-                if pattern.matches(below, is_folder=is_folder):
+                if pattern.names(steps[depth:], is_folder=is_folder):
                     return not pattern.is_negated
         return False
 
@@ -194,7 +260,13 @@ def _parse_step(text: str) -> Step | None:
             at += 1
         else:
             tokens.append(character)
-    return tuple(tokens)
+    return "".join(literal) if (literal := _literal(tokens)) is not None else Glob.of(tokens)
+
+
+def _literal(tokens: Sequence[Token]) -> list[str] | None:
+    """Return the characters of tokens that are all characters, such as those that were quoted."""
+    characters = [token for token in tokens if isinstance(token, str)]
+    return characters if len(characters) == len(tokens) else None
 
 
 def _parse_class(text: str, at: int) -> tuple[CharacterClass, int] | None:
@@ -231,7 +303,7 @@ def _steps_match(pattern: Sequence[Step], steps: Sequence[str]) -> bool:
     at = position = 0
     wide, mark = -1, 0
     while position < len(steps):
-        if at < len(pattern) and pattern[at] == _ANY_STEPS:
+        if at < len(pattern) and pattern[at] is _ANY_STEPS:
             if at == len(pattern) - 1:
                 return True
             wide, mark = at, position
@@ -247,8 +319,10 @@ def _steps_match(pattern: Sequence[Step], steps: Sequence[str]) -> bool:
 
 
 def _step_matches(pattern: Step, text: str) -> bool:
-    if isinstance(pattern, str):
-        return pattern == text
+    return pattern.matches(text) if isinstance(pattern, Glob) else pattern == text
+
+
+def _tokens_match(pattern: Sequence[Token], text: str) -> bool:
     at = position = 0
     star, mark = -1, 0
     while position < len(text):

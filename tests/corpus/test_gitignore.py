@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from patina_hooks.text import gitignore
 from patina_hooks.text.gitignore import IgnoreRules, parse_pattern
 
-NAMES = ("a", "b", "ab", "a.md", "b.md", "ba.txt", "a b", "#a", "!a", "[a]", "x", "doc", "é")
+NAMES = ("a", "b", "ab", "a.md", "b.md", "ba.txt", "a b", "#a", "!a", "[a]", "x", "doc", "é", "**")
 PATHS = st.lists(st.sampled_from(NAMES), min_size=1, max_size=4).map("/".join)
 PIECES = (
     *(
@@ -40,6 +40,8 @@ PIECES = (
         "[[:bad:]]",
         "\\a",
         "\\*",
+        "\\*\\*",
+        "a\\",
         "\\",
         "a\\ ",
         "\\#a",

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
-from patina_hooks.text.gitignore import PathPattern, folders_of, parse_pattern
+from patina_hooks.text.gitignore import PathPattern, folders_of, parse_pattern, split_path
 
 GENERATED, VENDORED, DOCUMENTATION = "linguist-generated", "linguist-vendored", "linguist-documentation"
 
@@ -36,10 +36,10 @@ class Attributes:
 
     def state(self, path: str, name: str) -> State:
         """Return whether an attribute is set or unset for a file, None where it is neither."""
-        for folder in folders_of(path):
-            below = path[len(folder) + 1 :] if folder else path
+        steps = split_path(path)
+        for depth, folder in zip(range(len(steps) - 1, -1, -1), folders_of(path), strict=True):
             for rule in self._rules.get(folder, ()):
-                if name in rule.states and rule.pattern.matches(below):
+                if name in rule.states and rule.pattern.names(steps[depth:], is_folder=False):
                     return rule.states[name]
         return None
 
