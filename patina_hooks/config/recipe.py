@@ -30,7 +30,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypedDict, get_args
 
-from patina_hooks.config.schema import KeyPath, Rule, SchemaError, dotted, mismatch, read, read_fields
+from patina_hooks.config.schema import KeyPath, Rule, SchemaError, dotted, mismatch, read_fields
 from patina_hooks.errors import SettingsError
 from patina_hooks.specs.models import Pooling
 from patina_hooks.system.files import plain_file
@@ -173,11 +173,6 @@ def parse_recipe(text: str, where: str) -> Recipe:
         return _recipe(_plain(root, lines), lines)
     except SchemaError as error:
         raise SettingsError(error.explain(where, _line_of(lines, error.path), ": ")) from error
-
-
-def parse_reading(stored: Mapping[str, Any]) -> Reading:
-    """Make a reading of remembered values. Raises ValueError for what no recipe may say."""
-    return read(Reading, stored)
 
 
 def _recipe(content: object, lines: _Lines) -> Recipe:

@@ -31,6 +31,7 @@ from typing import (
     get_origin,
     get_type_hints,
     is_typeddict,
+    overload,
 )
 
 Form = TypeVar("Form")
@@ -87,14 +88,21 @@ class Rule:
     convert: Callable[[Any], object] | None = None
 
 
-def read(form: type[Form], value: object, path: KeyPath = (), *, ignore_unknown: bool = False) -> Form:
+@overload
+def read(form: type[Form], value: object, path: KeyPath = (), *, ignore_unknown: bool = False) -> Form: ...
+
+
+@overload
+def read(form: object, value: object, path: KeyPath = (), *, ignore_unknown: bool = False) -> Any: ...  # noqa: ANN401
+
+
+def read(form: object, value: object, path: KeyPath = (), *, ignore_unknown: bool = False) -> object:
     """Make a value of a form from parsed JSON, TOML or YAML.
 
     Raises:
         SchemaError: it is not valid.
     """
-    result: Form = _read(form, value, path, ignore_unknown)
-    return result
+    return _read(form, value, path, ignore_unknown)
 
 
 def read_fields(form: type[object], value: object, path: KeyPath = ()) -> dict[str, Any]:

@@ -17,10 +17,11 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 from patina_hooks.config.parsing import parse_json
 from patina_hooks.config.recipe import RECIPE_FILE
+from patina_hooks.config.schema import Rule, read
 from patina_hooks.config.settings import REPOSITORY_FILE
 from patina_hooks.errors import GitError, SettingsError
 from patina_hooks.system.files import plain_file, read_regular, replace_file
@@ -35,6 +36,10 @@ _STORED_CAP = 1 << 20
 _MAIN_HEAD = "main-worktree/HEAD"
 _DEFAULT_BRANCHES = ("refs/remotes/origin/HEAD", "refs/heads/main", "refs/heads/master")
 _CONFLICT = re.compile(r"^<{7} .*^={7}$.*^>{7} ", re.MULTILINE | re.DOTALL)
+
+
+_Commit = Annotated[str, Rule(pattern="[0-9a-f]*")]
+_Stored = Mapping[str, tuple[str | None, _Commit]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,9 +173,7 @@ def _text(repository: Repository, mode: str, oid: str) -> str | None:
 
 def _remembered(repository: Repository) -> dict[str, SharedFile]:
     """What was in force at the last sync; nothing where that cannot be read."""
-    with suppress(OSError, ValueError, TypeError, AttributeError):
+    with suppress(OSError, ValueError):
         stored = parse_json(read_regular(repository.state / REMEMBERED, _STORED_CAP))
-        kept = {path: SharedFile(text, commit) for path, (text, commit) in stored.items()}
-        if all(isinstance(f.text, str | None) and isinstance(f.commit, str) for f in kept.values()):
-            return {path: f for path, f in kept.items() if re.fullmatch("[0-9a-f]*", f.commit)}
+        return {path: SharedFile(*pair) for path, pair in read(_Stored, stored).items()}
     return {}

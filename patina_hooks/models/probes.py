@@ -19,9 +19,10 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Annotated, Final, TypedDict
 
 from patina_hooks.config.parsing import parse_json
+from patina_hooks.config.schema import Rule, read
 from patina_hooks.system.files import read_state, replace_file
 
 if TYPE_CHECKING:
@@ -121,10 +122,10 @@ class ProbeRecord:
     def __init__(self, state: Path) -> None:
         self._path = state / PROBES_FILE
         self._models: dict[str, _Compared] = {}
-        with suppress(OSError, ValueError, LookupError, TypeError, AttributeError, OverflowError):
-            stored = parse_json(read_state(self._path))
+        with suppress(OSError, ValueError):
+            stored = read(_StoredRecord, parse_json(read_state(self._path)))
             if stored["texts"] == texts_hash():
-                self._models = {name: _read(model) for name, model in stored["models"].items()}
+                self._models = {name: _compared(model) for name, model in stored["models"].items()}
 
     def variant(self, fingerprint: str, makers: Makers) -> str | None:
         """Give the variant of makers that were compared before, None for others."""
@@ -192,18 +193,28 @@ class ProbeRecord:
         replace_file(self._path, json.dumps({"texts": texts_hash(), "models": models}).encode() + b"\n")
 
 
-def _read(model: Mapping[str, Mapping[str, object]]) -> _Compared:
-    """Raises TypeError, ValueError or KeyError for what `save` did not write."""
-    compared = _Compared()
-    for variant, stored in model["probes"].items():
-        if not isinstance(stored, dict):
-            raise TypeError(variant)
-        probes = ProbeVectors(base64.b64decode(stored["vectors"], validate=True), int(stored["rows"]))
-        if probes.rows < 1 or not probes.packed or len(probes.packed) % (4 * probes.rows):
-            raise ValueError(variant)
-        compared.probes[variant] = probes
-    for makers, named in model["makers"].items():
-        if not isinstance(named, str):
-            raise TypeError(makers)
-        compared.makers[makers] = named
-    return compared
+def _decode(text: str) -> bytes:
+    return base64.b64decode(text, validate=True)
+
+
+class _StoredProbes(TypedDict):
+    rows: Annotated[int, Rule(least=1)]
+    vectors: Annotated[bytes, Rule("base64", stored=str, convert=_decode)]
+
+
+class _StoredModel(TypedDict):
+    probes: Mapping[str, _StoredProbes]
+    makers: Mapping[str, str]
+
+
+class _StoredRecord(TypedDict):
+    texts: str
+    models: Mapping[str, _StoredModel]
+
+
+def _compared(model: _StoredModel) -> _Compared:
+    """Raises ValueError for what `save` did not write."""
+    probes = {name: ProbeVectors(one["vectors"], one["rows"]) for name, one in model["probes"].items()}
+    if any(not one.packed or len(one.packed) % (4 * one.rows) for one in probes.values()):
+        raise ValueError("vectors of another length")
+    return _Compared(probes, dict(model["makers"]))

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from patina_hooks.config.schema import read_mapping
 from patina_hooks.corpus.observations import extractor_of, kept_tags
 from patina_hooks.models.makers import installed_version
 from patina_hooks.plugins.calls import BUILTIN
@@ -111,8 +112,6 @@ def _release(plugins: Plugins, plugin: str) -> str:
     return f"{distribution} {version}" if version else plugin
 
 
-def _read(stored: dict[str, str]) -> dict[str, str]:
-    """Check what `record_releases` wrote; raise TypeError for anything else."""
-    if not isinstance(stored, dict) or not all(isinstance(release, str) for release in stored.values()):
-        raise TypeError(stored)
-    return stored
+def _read(stored: object) -> dict[str, str]:
+    """Check what `record_releases` wrote; raise ValueError for anything else."""
+    return read_mapping(str, stored)

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Final
 
+from patina_hooks.config.schema import read_list
 from patina_hooks.errors import PluginError
 from patina_hooks.pairs.totals import PairTotals
 from patina_hooks.pairs.units import PairUnit, Side, UnitReader
@@ -107,11 +108,9 @@ def update_pairs(
     return extracted
 
 
-def _read_units(stored: list[int]) -> set[int]:
-    """Raises TypeError for what `update_pairs` did not write."""
-    if not isinstance(stored, list) or not all(type(unit) is int for unit in stored):
-        raise TypeError(stored)
-    return set(stored)
+def _read_units(stored: object) -> set[int]:
+    """Raises ValueError for what `update_pairs` did not write."""
+    return set(read_list(int, stored))
 
 
 def _update(log: Log, plugins: Plugins, extracted: Extracted, *, keep_absent: bool) -> None:

@@ -14,8 +14,10 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypedDict
 
 from patina_hooks.config.parsing import parse_json
+from patina_hooks.config.schema import read
 from patina_hooks.errors import StateError
 from patina_hooks.git.lock import SyncLock
 from patina_hooks.system.files import make_private, read_state, replace_file
@@ -30,6 +32,12 @@ class RunningCall:
     plugin: str
     action: str
     process: int
+    since: int
+
+
+class _StoredCall(TypedDict):
+    plugin: str
+    action: str
     since: int
 
 
@@ -66,19 +74,15 @@ def running_calls(state: Path) -> tuple[RunningCall, ...]:
     """Return the calls that take long in living processes, oldest first."""
     calls = []
     for file in (state / FOLDER).glob("*.json"):
-        with suppress(OSError, ValueError, TypeError, KeyError, OverflowError, StateError):
+        with suppress(OSError, ValueError, StateError):
             lock = SyncLock(file.with_suffix(".lock"))
             if lock.acquire():
                 file.unlink(missing_ok=True)
                 lock.path.unlink(missing_ok=True)
                 lock.release()
                 continue
-            stored = parse_json(read_state(file))
-            calls.append(
-                RunningCall(
-                    str(stored["plugin"]), str(stored["action"]), int(file.stem), int(stored["since"])
-                )
-            )
+            stored = read(_StoredCall, parse_json(read_state(file)))
+            calls.append(RunningCall(stored["plugin"], stored["action"], int(file.stem), stored["since"]))
     return tuple(sorted(calls, key=lambda call: (call.since, call.process)))
 
 

@@ -12,6 +12,7 @@ from dataclasses import astuple, replace
 from pathlib import Path
 
 from patina_hooks.config.configuration import user_redaction
+from patina_hooks.config.schema import read_list
 from patina_hooks.errors import StateError
 from patina_hooks.specs.plugins import Fault
 from patina_hooks.store.log import Log
@@ -29,10 +30,8 @@ def stored_faults(log: Log, name: str) -> list[Fault]:
     return log.parsed(name, "[]", _read_faults)
 
 
-def _read_faults(stored: list[list[str]]) -> list[Fault]:
-    if not all(isinstance(text, str) for fault in stored for text in fault):
-        raise TypeError(stored)
-    return [Fault(*fault) for fault in stored]
+def _read_faults(stored: object) -> list[Fault]:
+    return [Fault(*read_list(str, fault)) for fault in read_list(object, stored)]
 
 
 def store_faults(log: Log, name: str, faults: Iterable[Fault]) -> None:

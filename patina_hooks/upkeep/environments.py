@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from patina_hooks.config.schema import read
 from patina_hooks.models.makers import installed_version
 from patina_hooks.plugins.manager import Plugins
 from patina_hooks.store.log import Log
@@ -58,11 +59,9 @@ def background_environment(log: Log) -> Environment | None:
     return log.parsed(_FACT, "null", _read)
 
 
-def _read(stored: tuple[str, dict[str, str]] | None) -> Environment | None:
-    """Check what `record_background` wrote; raise TypeError or ValueError for anything else."""
-    if stored is None:
-        return None
-    interpreter, versions = stored
-    if not all(isinstance(text, str) for text in (interpreter, *versions.values())):
-        raise TypeError(stored)
-    return Environment(interpreter, versions)
+def _read(stored: object) -> Environment | None:
+    """Check what `record_background` wrote; raise ValueError for anything else."""
+    return None if stored is None else Environment(*read(_Stored, stored))
+
+
+_Stored = tuple[str, Mapping[str, str]]

@@ -19,6 +19,7 @@ from types import MappingProxyType
 from typing import Final
 
 from patina_hooks.config.parsing import parse_json
+from patina_hooks.config.schema import read
 from patina_hooks.errors import ModelError
 from patina_hooks.specs.models import HubFile
 from patina_hooks.system.files import plain_file, replace_file
@@ -113,13 +114,8 @@ def read_record(file: HubFile) -> PullRecord:
     path = plain_file(models_folder(), f"{file.repository}/{file.revision}/{RECORD}")
     if path is None:
         return PullRecord()
-    with suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
-        known = parse_json(path.read_bytes())
-        files = {
-            str(name): PulledFile(str(one["sha256"]), int(one["size"]))
-            for name, one in known["files"].items()
-        }
-        return PullRecord(str(known["commit"]), files)
+    with suppress(OSError, ValueError):
+        return read(PullRecord, parse_json(path.read_bytes()), ignore_unknown=True)
     return PullRecord()
 
 

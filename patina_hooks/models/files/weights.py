@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from patina_hooks.config.parsing import parse_json
+from patina_hooks.config.schema import read_mapping
 from patina_hooks.errors import ModelError
 from patina_hooks.models.choice import files_for
 from patina_hooks.models.files.hub import PullNeeded, pulled, recorded_hash
@@ -147,7 +148,5 @@ def remembered_hash(path: Path) -> str:
 
 def _hashes_in(cache: Path) -> dict[str, object]:
     with suppress(OSError, ValueError):
-        found = parse_json(cache.read_bytes())
-        if isinstance(found, dict):
-            return found
+        return read_mapping(object, parse_json(cache.read_bytes()))
     return {}

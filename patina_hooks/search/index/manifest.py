@@ -11,15 +11,15 @@ import json
 import os
 import sys
 import zlib
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from hashlib import blake2b
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import numpy as np
 
 from patina_hooks.config.parsing import parse_json
+from patina_hooks.config.schema import Rule, read, read_mapping
 from patina_hooks.errors import IndexDamaged
 from patina_hooks.system.files import read_state, replace_file
 from patina_hooks.system.user_folders import cache_folder
@@ -34,11 +34,16 @@ _KEY_BYTES = 32
 _MOST_ROWS = (1 << 32) - 1
 
 
+def _check_name(name: str) -> None:
+    if Path(name).name != name or not (name.isascii() and name.isprintable()):
+        raise ValueError
+
+
 @dataclass(frozen=True, slots=True)
 class File:
     """A file as it was written; changed: as `time` gives it."""
 
-    file: str
+    file: Annotated[str, Rule("the name of a file beside the manifest", check=_check_name)]
     size: int
     changed: int
     inode: int
@@ -71,7 +76,7 @@ class Companion(File):
 class Segment(File):
     """One segment; dead: rows that were replaced or removed since."""
 
-    rows: int
+    rows: Annotated[int, Rule("a number of rows", least=1, most=_MOST_ROWS)]
     dead: tuple[int, ...] = ()
     companion: Companion | None = None
 
@@ -99,15 +104,10 @@ class Manifest:
     def read(cls, folder: Path) -> Manifest:
         """The folder's, an empty one where there is none. Raises `IndexDamaged`."""
         try:
-            data = parse_json(read_state(folder / MANIFEST))
-            if data.pop("crc") != _crc(data):
-                raise ValueError("altered since it was written")  # noqa: TRY301
-            return cls(int(data["generation"]), tuple(_segment(**s) for s in data["segments"]))
+            return _manifest(parse_json(read_state(folder / MANIFEST)))
         except FileNotFoundError:
             return cls()
-        except (
-            OSError, ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError,
-        ) as error:  # fmt: skip
+        except (OSError, ValueError) as error:
             raise IndexDamaged(f"{folder / MANIFEST}: {error}", hint="patina sync") from error
 
     def write(self, folder: Path) -> None:
@@ -130,22 +130,15 @@ def own_key() -> bytes | None:
         return None
 
 
-def _segment(
-    rows: int, dead: Sequence[int], companion: dict[str, object] | None = None, **facts: object
-) -> Segment:
-    """From JSON. Raises TypeError or ValueError where it is something else."""
-    if not isinstance(rows, int) or not 1 <= rows <= _MOST_ROWS:
-        raise ValueError(f"{rows!r} is no number of rows")
-    if not all(isinstance(row, int) and 0 <= row < rows for row in dead):
+def _manifest(stored: object) -> Manifest:
+    """From JSON. Raises ValueError where it is something else."""
+    content = read_mapping(object, stored)
+    if content.pop("crc", None) != _crc(content):
+        raise ValueError("altered since it was written")
+    manifest = read(Manifest, content)
+    if any(not 0 <= row < segment.rows for segment in manifest.segments for row in segment.dead):
         raise ValueError("rows are dead that are not there")
-    beside = Companion(**companion) if companion else None  # type: ignore[arg-type]
-    segment = Segment(**facts, rows=rows, dead=tuple(dead), companion=beside)  # type: ignore[arg-type]
-    names = [file.file for file in segment.files]
-    if any(Path(name).name != name for name in names):
-        raise ValueError("a file is named that lies elsewhere")
-    if not all(name.isascii() and name.isprintable() for name in names):
-        raise ValueError("a file is named that no system can have")
-    return segment
+    return manifest
 
 
 def _crc(manifest: object) -> int:

@@ -7,15 +7,15 @@ new one, in one transaction.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated
 
-from patina_hooks.config.recipe import DEFAULT_INDEX, RECIPE_FILE, Reading, Recipe, parse_reading
+from patina_hooks.config.recipe import DEFAULT_INDEX, RECIPE_FILE, Reading, Recipe
+from patina_hooks.config.schema import Rule, read
 from patina_hooks.errors import PluginError
 from patina_hooks.plugins.calls import BUILTIN
 from patina_hooks.plugins.kinds import BACKENDS
@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 
 VECTORS_FOLDER = "vectors"
 _MOST_DIMENSIONS = 1 << 20
-_IN_A_PATH = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)?")
+_STEP = r"[A-Za-z0-9][A-Za-z0-9._-]*"
+_InPath = Annotated[str, Rule("a name that a path may have", pattern=rf"{_STEP}(/{_STEP})?")]
+_Dimensions = Annotated[int, Rule(least=0, most=_MOST_DIMENSIONS)]
 Project = Callable[["Vectors"], "Vectors"]
 """Unit vectors [n, d] -> unit vectors [n, d']: a `patina_hooks.specs.training.Projection`."""
 
@@ -44,16 +46,16 @@ class VectorSpace:
     a hash of what is put before questions.
     """
 
-    fingerprint: str
+    fingerprint: _InPath
     model: str
     runtime: str
-    dimensions: int
-    index: str
-    projection: str = ""
-    projected: int = 0
+    dimensions: _Dimensions
+    index: _InPath
+    projection: Annotated[str, Rule(pattern=rf"(?:{_STEP}(/{_STEP})?)?")] = ""
+    projected: _Dimensions = 0
     reading: Reading = field(default_factory=Reading)
     variant: str = ""
-    short: int = 0
+    short: _Dimensions = 0
     base: str = ""
     query: str = ""
 
@@ -97,17 +99,9 @@ def active_space(log: Log) -> VectorSpace | None:
     return log.parsed("space", "{}", _read_space)
 
 
-def _read_space(stored: dict[str, Any]) -> VectorSpace:
-    """Make a space of what the log remembers. Raises TypeError or ValueError for any other shape."""
-    space = VectorSpace(**{**stored, "reading": parse_reading(stored["reading"])})
-    texts = (space.model, space.runtime, space.variant, space.base, space.query)
-    numbers = (space.dimensions, space.projected, space.short)
-    paths = (space.fingerprint, space.index, space.projection or "none")
-    if not all(isinstance(text, str) for text in texts) or not all(map(_IN_A_PATH.fullmatch, paths)):
-        raise ValueError(stored)
-    if not all(type(number) is int and 0 <= number <= _MOST_DIMENSIONS for number in numbers):
-        raise ValueError(stored)
-    return space
+def _read_space(stored: object) -> VectorSpace:
+    """Make a space of what the log remembers. Raises ValueError for any other shape."""
+    return read(VectorSpace, stored)
 
 
 def requested_space(plugins: Plugins, recipe: Recipe, state: Path | None = None) -> VectorSpace:
