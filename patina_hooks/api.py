@@ -7,7 +7,7 @@ with patina_hooks.open(".") as patina:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
@@ -189,6 +189,7 @@ class Patina:
         until: float | None = None,
         ref: str | None = None,
         path: str | PathLike[str] | None = None,
+        fields: Mapping[str, str] | Iterable[tuple[str, str]] = (),
         on_fault: Callable[[str], None] | None = None,
     ) -> Hits:
         """The best observation of each session or commit, best first; [] where nothing is found.
@@ -201,15 +202,16 @@ class Patina:
         session: its document and its commits; the id, or how that one alone begins. since, until: seconds
         since 1970, `until` excluded; a document that tells no time is in neither. ref: what a branch, tag or
         commit reaches. path: commits that touched a file or folder, and their sessions; relative to the
-        root of the work tree, or absolute.
+        root of the work tree, or absolute. fields: observations with all of these fields and values.
 
         Answers from what the last sync left; where vectors cannot be had, words alone answer and `on_fault`
         is told why (mode "vector" raises instead). Raises `UsageError` for an argument that can mean nothing
-        here (an unknown kind, session, ref or mode, a path outside), `StateError` before the first sync.
+        here (an unknown kind, field, session, ref or mode, a path outside), `StateError` before the first
+        sync.
         """
         return self._engine.search(
             text, limit=limit, mode=mode, kinds=kinds, session=session, since=since, until=until, ref=ref,
-            path=path, on_fault=on_fault,
+            path=path, fields=fields, on_fault=on_fault,
         )  # fmt: skip
 
     def related(self, path: str | PathLike[str], *, limit: int = 10) -> Related:

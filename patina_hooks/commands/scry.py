@@ -33,6 +33,10 @@ _LONGEST = 100
 @click.argument("query", nargs=-1)
 @click.option("-n", "limit", type=click.IntRange(1, 200), default=5, show_default=True, help="How many hits.")
 @click.option("--kind", "kinds", multiple=True, help="Only this kind of observation (may be repeated).")
+@click.option(
+    "--field", "fields", multiple=True, metavar="NAME=VALUE",
+    help="Only observations with this field (may be repeated).",
+)  # fmt: skip
 @click.option("--session", metavar="ID", help="Only this session; ID may be the beginning of one.")
 @click.option(
     "--since",
@@ -51,6 +55,7 @@ def scry_command(
     query: tuple[str, ...],
     limit: int,
     kinds: tuple[str, ...],
+    fields: tuple[str, ...],
     session: str | None,
     since: str | None,
     until: str | None,
@@ -64,11 +69,12 @@ def scry_command(
     text = " ".join(query).strip()
     if bool(text) == bool(file):
         raise UsageError("give either a question or --file PATH", hint='patina scry "why did we ..."')
-    if file and any((kinds, session, since, until, ref, path, mode != "hybrid")):
+    if file and any((kinds, fields, session, since, until, ref, path, mode != "hybrid")):
         raise UsageError(
             "--file cannot be combined with a question's filters or --mode",
             hint=f"patina scry --file {shlex.quote(file)}",
         )
+    pairs = [_field(text) for text in fields]
     first, last = (parse_date(date) if date is not None else None for date in (since, until))
     with opened(to_ask=not file and mode != "lexical") as patina, show_progress("answer") as show:
         freshen(patina, show)
@@ -79,7 +85,7 @@ def scry_command(
             say(f"left out of the question: {', '.join(forms)}")
         hits = patina.search(
             text, limit=limit, mode=mode, kinds=kinds, session=session, since=first, until=last,
-            ref=ref, path=Path.cwd() / path if path else None, on_fault=say,
+            ref=ref, path=Path.cwd() / path if path else None, fields=pairs, on_fault=say,
         )  # fmt: skip
     text = user_redaction().redact(text)
     if as_json:
@@ -93,6 +99,13 @@ def scry_command(
         click.echo("\n\n".join(_entry(number, hit) for number, hit in enumerate(hits, 1)))
     else:
         say(f"nothing was found for {_shortened(text)!r}: {clean_line(hits.reason)}")
+
+
+def _field(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not name or not equals:
+        raise UsageError(f"invalid field {text!r}; use NAME=VALUE", hint="patina scry --field NAME=VALUE")
+    return name, value
 
 
 def _shortened(text: str) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from patina_hooks.pairs.sides import path_side
 from patina_hooks.specs.plugins import CommitUnit, ModuleUnit, PairUnitKind, SessionUnit
-from patina_hooks.specs.values import Observation, Recorded
+from patina_hooks.specs.values import Recorded
 from patina_hooks.store.pairs.contents import (
     StoredPath,
     read_commit_paths,
@@ -96,6 +96,5 @@ class UnitReader:
     def _live(self, oid: str, path: str, session: str | None, commit: str | None) -> Iterator[Recorded]:
         for row in read_live_observations(self.connection, oid):
             key = row.key.hex()
-            self.sides.setdefault(key, Side(row.id, row.text, session, commit))
-            observation = Observation(row.kind, row.text, row.line, row.section, row.weight)
-            yield Recorded(key, observation, path, session, commit)
+            self.sides.setdefault(key, Side(row.id, row.observation.text, session, commit))
+            yield Recorded(key, row.observation, path, session, commit)

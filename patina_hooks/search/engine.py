@@ -74,6 +74,7 @@ class SearchEngine:
         until: float | None = None,
         ref: str | None = None,
         path: str | PathLike[str] | None = None,
+        fields: Mapping[str, str] | Iterable[tuple[str, str]] = (),
         on_fault: Callable[[str], None] | None = None,
     ) -> Hits:
         """Answer a question; see `patina_hooks.Patina.search`."""
@@ -81,7 +82,7 @@ class SearchEngine:
 
         query = checked_query(
             self._memory.repository.root, text, limit=limit, mode=mode, kinds=kinds, session=session,
-            since=since, until=until, ref=ref, path=path,
+            since=since, until=until, ref=ref, path=path, fields=fields,
         )  # fmt: skip
         question = user_redaction().remove(query.text)
         if not question and query.text:

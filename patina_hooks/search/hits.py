@@ -92,15 +92,18 @@ def _hit(
         title=title,
         commit=commit,
         path=place.path or None,
-        line=place.line,
-        kind=place.kind,
-        text=place.text,
+        line=place.observation.line,
+        kind=place.observation.kind,
+        text=place.observation.text,
         score=score,
         channels=evidence.found_by(answer.best),
         when=started if when is None else when,
         draft=bool(place.draft),
         also=len(others),
         also_commits=tuple(commit.oid for commit in others),
+        name=place.observation.name,
+        end=place.observation.end,
+        fields=place.observation.fields,
     )
 
 

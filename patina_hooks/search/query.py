@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 Mode = Literal["hybrid", "vector", "lexical"]
@@ -13,7 +13,7 @@ Mode = Literal["hybrid", "vector", "lexical"]
 class Query:
     """A question. kinds: only observations of these; session: its id, or how that one alone begins; since,
     until: seconds since 1970, until excluded; ref: only what a revision reaches; path: only what touched it,
-    from the root, or anything under it."""
+    from the root, or anything under it; fields: only observations with all of these (name, value)."""
 
     text: str
     limit: int = 10
@@ -24,13 +24,15 @@ class Query:
     until: int | None = None
     ref: str | None = None
     path: str | None = None
+    fields: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Hit:
     """One answer. channels: what each channel that found its unit gave, before scaling and weighing.
 
-    path, line: where the text stands; path is None and line counts in the message for a commit's.
+    path, line, end: where the text stands, from its first line to its last; path is None and lines count in
+    the message for a commit's. name, fields: of the observation, see `patina_hooks.Observation`.
     when: seconds since 1970, None where nothing tells. draft: only a work tree holds it.
     also: how many other commits say the same among those that were found (merges, squashed commits, picked
     ones); also_commits: their ids, oldest first.
@@ -49,6 +51,9 @@ class Hit:
     draft: bool
     also: int = 0
     also_commits: tuple[str, ...] = ()
+    name: str = ""
+    end: int = 0
+    fields: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
 class Hits(list[Hit]):

@@ -64,7 +64,7 @@ def skipped(connection: sqlite3.Connection) -> list[tuple[str, str]]:
     """(what, why) of every session tag and document that is live but was not read, or not to its end."""
     of_documents = (
         f" UNION SELECT coalesce(nullif(d.path, ''), d.oid), s.{why} FROM source s"
-        f" JOIN document d ON d.oid = s.oid WHERE s.{why} != ''"
+        f" JOIN document d ON d.oid = s.oid AND d.read_as = s.read_as WHERE s.{why} != ''"
         for why in ("skipped", "unread")
     )
     of_tags = "SELECT name, skipped FROM tip WHERE skipped != ''"

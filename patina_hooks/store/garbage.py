@@ -9,10 +9,12 @@ def delete_unreferenced(connection: sqlite3.Connection) -> int:
     """Delete what was made of objects that no document holds; return the number of observations."""
     observations = connection.execute(
         "DELETE FROM observation WHERE NOT live AND source_id IN"
-        " (SELECT s.id FROM source s WHERE NOT EXISTS (SELECT 1 FROM document d WHERE d.oid = s.oid))"
+        " (SELECT s.id FROM source s WHERE NOT EXISTS (SELECT 1 FROM document d WHERE d.oid = s.oid"
+        " AND d.read_as = s.read_as))"
     ).rowcount
     connection.execute(
-        "DELETE FROM source WHERE NOT EXISTS (SELECT 1 FROM document d WHERE d.oid = source.oid)"
+        "DELETE FROM source WHERE NOT EXISTS (SELECT 1 FROM document d WHERE d.oid = source.oid"
+        " AND d.read_as = source.read_as)"
     )
     connection.execute("DELETE FROM path WHERE id NOT IN (SELECT path_id FROM change)")
     return observations

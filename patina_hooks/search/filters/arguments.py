@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from numbers import Real
 from operator import index
 from pathlib import Path
@@ -34,6 +34,7 @@ def checked_query(
     until: float | None,
     ref: str | None,
     path: str | os.PathLike[str] | None,
+    fields: Mapping[str, str] | Iterable[tuple[str, str]] = (),
 ) -> Query:
     """The question with its filters as `Patina.search` takes them. Raises `UsageError`; see there.
 
@@ -54,7 +55,21 @@ def checked_query(
         until=_moment("until", until),
         ref=_for_the_system("ref", ref) if ref else None,
         path=from_root(root, path) if path else None,
+        fields=_checked_fields(fields),
     )
+
+
+def _checked_fields(given: object) -> tuple[tuple[str, str], ...]:
+    """Return the names and values of fields, each once, in an order of their own."""
+    pairs = given.items() if isinstance(given, Mapping) else given
+    if not isinstance(pairs, Iterable):
+        raise UsageError(f"fields is {given!r}; expected names and values")
+    checked = []
+    for pair in pairs:
+        if not isinstance(pair, tuple) or len(pair) != 2:
+            raise UsageError(f"fields holds {pair!r}; expected a name and a value")
+        checked.append((checked_text("a field", pair[0]), checked_text("a field's value", pair[1])))
+    return tuple(sorted(set(checked)))
 
 
 def checked_limit(limit: object) -> int:

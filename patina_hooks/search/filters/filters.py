@@ -196,15 +196,18 @@ class Filters:
             folder: where session documents are archived.
 
         Raises:
-            UsageError: a kind that nothing has, an unknown session or an unknown ref.
+            UsageError: a kind or a field that nothing has, an unknown session or an unknown ref.
         """
         kinds = tuple(_recorded_kind(self._connection, kind) for kind in query.kinds)
         path = recorded_path(self._connection, query.path) if query.path else query.path
         query = replace(query, kinds=kinds, path=path)
+        _refuse_unknown_fields(self._connection, query.fields)
         session = _session_id(self._connection, query.session) if query.session else None
         commit = _commit_of(repository, query.ref) if query.ref else None
         version = store.data_version(self._connection)
-        key = (version, folder, query.kinds, session, query.since, query.until, query.path, commit)
+        key = (
+            version, folder, query.kinds, query.fields, session, query.since, query.until, query.path, commit,
+        )  # fmt: skip
         if key != self._last[0]:
             self._last = (None, self._last[1])
             conditions = _conditions_of(query, session)
@@ -237,6 +240,7 @@ def _conditions_of(query: Query, session: str | None) -> list[Condition]:
     conditions = []
     if query.kinds:
         conditions.append(store.kinds_condition(query.kinds))
+    conditions += [store.field_condition(name, value) for name, value in query.fields]
     if session:
         conditions.append(store.session_condition(session))
     if query.since is not None or query.until is not None:
@@ -253,6 +257,14 @@ def _recorded_kind(connection: sqlite3.Connection, kind: str) -> str:
             return form
     known = dict.fromkeys([*KINDS, *store.read_kinds(connection)])
     raise UsageError(f"no observation is a {kind!r}", hint=f"one of {', '.join(known)}")
+
+
+def _refuse_unknown_fields(connection: sqlite3.Connection, fields: Iterable[tuple[str, str]]) -> None:
+    for name, _ in fields:
+        if not store.has_field(connection, name):
+            names = ", ".join(store.read_field_names(connection))
+            hint = f"one of {names}" if names else "patina plugins"
+            raise UsageError(f"no observation has a field {name!r}", hint=hint)
 
 
 def _session_id(connection: sqlite3.Connection, prefix: str) -> str:

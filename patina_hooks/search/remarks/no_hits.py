@@ -23,6 +23,7 @@ COUNTED: Final = 50
 
 _FILTERS: Final[Mapping[str, tuple[str, Any]]] = {
     "kinds": ("--kind", ()),
+    "fields": ("--field", ()),
     "session": ("--session", None),
     "since": ("--since", None),
     "until": ("--until", None),

@@ -30,7 +30,8 @@ def count_live_texts(connection: sqlite3.Connection, keys: Iterable[bytes]) -> i
 def count_sessions_with_text(connection: sqlite3.Connection) -> int:
     """Return how many sessions have a document, held by a ref, with a live observation."""
     row = connection.execute(
-        "SELECT count(DISTINCT d.session) FROM document d JOIN source s ON s.oid = d.oid"
+        "SELECT count(DISTINCT d.session) FROM document d"
+        " JOIN source s ON s.oid = d.oid AND s.read_as = d.read_as"
         " JOIN observation o ON o.source_id = s.id AND o.live WHERE d.path != '' AND d.work_tree = ''"
     ).fetchone()
     return int(row[0])

@@ -6,17 +6,16 @@ import sqlite3
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from patina_hooks.specs.values import Observation
+from patina_hooks.store.corpus.observations import OBSERVATION_COLUMNS, observation_of
+
 
 class LiveObservation(NamedTuple):
     """A row of `observation`. key: 16 bytes."""
 
     id: int
     key: bytes
-    kind: str
-    text: str
-    line: int
-    section: str
-    weight: float
+    observation: Observation
 
 
 class StoredPath(NamedTuple):
@@ -78,8 +77,8 @@ def read_folder_paths(connection: sqlite3.Connection, folder: str, limit: int) -
 def read_live_observations(connection: sqlite3.Connection, oid: str) -> Iterator[LiveObservation]:
     """Yield the live observations of an object, in the order of its lines."""
     rows = connection.execute(
-        "SELECT o.id, o.key, o.kind, o.text, o.line, o.section, o.weight FROM source s"
+        f"SELECT o.id, o.key, {OBSERVATION_COLUMNS} FROM source s"
         " JOIN observation o ON o.source_id = s.id WHERE s.oid = ? AND o.live ORDER BY o.line, o.key",
         (oid,),
     )
-    return map(LiveObservation._make, rows)
+    return (LiveObservation(row[0], row[1], observation_of(*row[2:])) for row in rows)

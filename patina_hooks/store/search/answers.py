@@ -8,6 +8,8 @@ from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
 from patina_hooks.specs.retrieval import Group, VisibleObservation
+from patina_hooks.specs.values import Observation
+from patina_hooks.store.corpus.observations import OBSERVATION_COLUMNS, observation_of
 from patina_hooks.store.corpus.sessions import SESSION_OF_COMMIT
 from patina_hooks.store.search.filters import RowFilter
 
@@ -27,9 +29,7 @@ class ObservationRow(NamedTuple):
 class Place(NamedTuple):
     """An observation with the object that says it. path: "" for a commit's message; draft: 1 or 0."""
 
-    kind: str
-    text: str
-    line: int
+    observation: Observation
     oid: str
     path: str
     draft: int
@@ -94,7 +94,8 @@ def groups_of_sources(connection: sqlite3.Connection, sources: Iterable[int]) ->
     """Return the group of each source in its first place: what a ref holds before drafts, then by path."""
     rows = connection.execute(
         f"SELECT s.id, d.oid, d.path, coalesce(d.session, {SESSION_OF_COMMIT})"
-        " FROM source s JOIN document d ON d.oid = s.oid LEFT JOIN commits c ON c.oid = d.oid"
+        " FROM source s JOIN document d ON d.oid = s.oid AND d.read_as = s.read_as"
+        " LEFT JOIN commits c ON c.oid = d.oid"
         " WHERE s.id IN (SELECT value FROM json_each(?)) ORDER BY d.work_tree DESC, d.path DESC",
         (json.dumps(list(sources)),),
     )
@@ -115,7 +116,7 @@ def first_row(connection: sqlite3.Connection, group: Group, only: RowFilter) -> 
     column = {"session": "session", "commit": "oid"}.get(group[0], "path")
     has_path = "=" if column == "oid" else "!="
     row = connection.execute(
-        "SELECT o.id FROM document d CROSS JOIN source s ON s.oid = d.oid"
+        "SELECT o.id FROM document d CROSS JOIN source s ON s.oid = d.oid AND s.read_as = d.read_as"
         " CROSS JOIN observation o ON o.source_id = s.id"
         f" WHERE d.{column} = ? AND d.path {has_path} '' AND o.live{only.sql}"
         " ORDER BY o.kind != 'goal', o.line, o.key LIMIT 1",
@@ -127,12 +128,13 @@ def first_row(connection: sqlite3.Connection, group: Group, only: RowFilter) -> 
 def read_place(connection: sqlite3.Connection, number: int) -> Place:
     """Return an observation in its first place: what a ref holds before drafts, then by path."""
     row = connection.execute(
-        "SELECT o.kind, o.text, o.line, d.oid, d.path, d.work_tree != ''"
+        f"SELECT d.oid, d.path, d.work_tree != '', {OBSERVATION_COLUMNS}"
         " FROM observation o JOIN source s ON s.id = o.source_id JOIN document d ON d.oid = s.oid"
+        " AND d.read_as = s.read_as"
         " WHERE o.id = ? ORDER BY d.work_tree, d.path LIMIT 1",
         (number,),
     ).fetchone()
-    return Place._make(row)
+    return Place(observation_of(*row[3:]), *row[:3])
 
 
 def read_session(connection: sqlite3.Connection, session: str | None) -> tuple[str, int | None]:
@@ -182,7 +184,7 @@ def place_of_text(connection: sqlite3.Connection, text: bytes) -> tuple[str, str
     place: tuple[str, str, int] | None = connection.execute(
         """
     SELECT DISTINCT d.oid, d.path, o.line FROM observation o
-    JOIN source s ON s.id = o.source_id JOIN document d ON d.oid = s.oid
+    JOIN source s ON s.id = o.source_id JOIN document d ON d.oid = s.oid AND d.read_as = s.read_as
     WHERE o.text_key = ? AND o.live ORDER BY d.work_tree, d.path, d.oid, o.line LIMIT 1
 """,
         (text,),

@@ -60,7 +60,7 @@ def row_filter(conditions: Sequence[Condition], *, evaluated: bool) -> RowFilter
     if placed:
         tests = " AND ".join(condition.test for condition in placed)
         parts.append(
-            "EXISTS (SELECT 1 FROM source s CROSS JOIN document d ON d.oid = s.oid"
+            "EXISTS (SELECT 1 FROM source s CROSS JOIN document d ON d.oid = s.oid AND d.read_as = s.read_as"
             f" LEFT JOIN commits c ON c.oid = d.oid WHERE s.id = o.source_id AND {tests})"
         )
     return RowFilter(" AND " + " AND ".join(parts), _values([*own, *placed]))
@@ -72,7 +72,8 @@ def row_filter(conditions: Sequence[Condition], *, evaluated: bool) -> RowFilter
 def _walk(documents: str) -> str:
     return (
         f"SELECT o.id FROM ({documents}) v CROSS JOIN document d ON d.id = v.id"
-        " CROSS JOIN source s ON s.oid = d.oid CROSS JOIN observation o ON o.source_id = s.id"
+        " CROSS JOIN source s ON s.oid = d.oid AND s.read_as = d.read_as"
+        " CROSS JOIN observation o ON o.source_id = s.id"
         " LEFT JOIN commits c ON c.oid = d.oid WHERE o.live"
     )
 
@@ -83,11 +84,30 @@ def kinds_condition(kinds: tuple[str, ...]) -> Condition:
     # The plus: a row that is tested is at hand, and the index would lead to all others of its kind.
     walk = (
         "SELECT o.id FROM observation o CROSS JOIN source s ON s.id = o.source_id"
-        f" CROSS JOIN document d ON d.oid = s.oid LEFT JOIN commits c ON c.oid = d.oid"
+        " CROSS JOIN document d ON d.oid = s.oid AND d.read_as = s.read_as"
+        " LEFT JOIN commits c ON c.oid = d.oid"
         f" WHERE o.live AND {test}"
     )
     index = f"SELECT o.id FROM observation o WHERE o.live AND {test}"
     return Condition(f"+{test}", kinds, walk, kinds, index, kinds, of_observation=True)
+
+
+def field_condition(name: str, value: str) -> Condition:
+    """Return the condition that an observation has a field of this value."""
+    is_field = "f.name = ? AND f.value = ?"
+    index = (
+        "SELECT o.id FROM field f CROSS JOIN observation o ON o.id = f.observation_id"
+        f" WHERE {is_field} AND o.live"
+    )
+    walk = (
+        "SELECT o.id FROM field f CROSS JOIN observation o ON o.id = f.observation_id"
+        " CROSS JOIN source s ON s.id = o.source_id"
+        " CROSS JOIN document d ON d.oid = s.oid AND d.read_as = s.read_as"
+        f" LEFT JOIN commits c ON c.oid = d.oid WHERE {is_field} AND o.live"
+    )
+    test = f"EXISTS (SELECT 1 FROM field f WHERE f.observation_id = o.id AND {is_field})"
+    values = (name, value)
+    return Condition(test, values, walk, values, index, values, of_observation=True)
 
 
 def session_condition(session: str) -> Condition:
@@ -242,7 +262,7 @@ def allowed_documents(connection: sqlite3.Connection) -> list[tuple[str | None, 
     return connection.execute(
         "SELECT DISTINCT d.session, d.path FROM temp.allowed a"
         " CROSS JOIN observation o ON o.id = a.id CROSS JOIN source s ON s.id = o.source_id"
-        " CROSS JOIN document d ON d.oid = s.oid"
+        " CROSS JOIN document d ON d.oid = s.oid AND d.read_as = s.read_as"
         " WHERE d.path != ''"
     ).fetchall()
 
@@ -264,6 +284,24 @@ def has_kind(connection: sqlite3.Connection, kind: str) -> bool:
 def read_kinds(connection: sqlite3.Connection) -> list[str]:
     """Return the kinds of live observations."""
     rows = connection.execute("SELECT DISTINCT kind FROM observation WHERE live ORDER BY kind")
+    return [row[0] for row in rows]
+
+
+def has_field(connection: sqlite3.Connection, name: str) -> bool:
+    """Tell whether a live observation has a field of this name."""
+    statement = (
+        "SELECT 1 FROM field f CROSS JOIN observation o ON o.id = f.observation_id"
+        " WHERE f.name = ? AND o.live LIMIT 1"
+    )
+    return connection.execute(statement, (name,)).fetchone() is not None
+
+
+def read_field_names(connection: sqlite3.Connection) -> list[str]:
+    """Return the names of the fields of live observations."""
+    rows = connection.execute(
+        "SELECT DISTINCT f.name FROM field f JOIN observation o ON o.id = f.observation_id AND o.live"
+        " ORDER BY f.name"
+    )
     return [row[0] for row in rows]
 
 

@@ -43,9 +43,10 @@ def document_observations(connection: sqlite3.Connection) -> Iterator[DocumentOb
     """Return what session documents on refs say, by session and in the order of their lines."""
     rows = connection.execute(
         "SELECT DISTINCT d.session, d.title, s.started, o.id, o.kind, o.text, o.text_key FROM document d"
-        " JOIN source r ON r.oid = d.oid JOIN observation o ON o.source_id = r.id AND o.live"
+        " JOIN source r ON r.oid = d.oid AND r.read_as = d.read_as"
+        " JOIN observation o ON o.source_id = r.id AND o.live"
         " LEFT JOIN session s ON s.id = d.session"
-        " WHERE d.kind = 'session' AND d.work_tree = '' AND d.session IS NOT NULL"
+        " WHERE d.path != '' AND d.work_tree = '' AND d.session IS NOT NULL"
         " ORDER BY d.session, o.line, o.key, o.id"
     )
     return map(DocumentObservation._make, rows)
