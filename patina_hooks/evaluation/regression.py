@@ -9,14 +9,14 @@ drop. Else nobody can tell.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Annotated, Final, Literal, TypedDict
 
 from patina_hooks.config.parsing import parse_json
+from patina_hooks.config.schema import Rule, read
 from patina_hooks.errors import UsageError
 from patina_hooks.evaluation.methods import READING, Reading
 from patina_hooks.evaluation.results import Answer, Evaluation, SetResult
@@ -101,8 +101,8 @@ def read_baseline(path: Path) -> Baseline:
         return _baseline(parse_json(path.read_text("utf-8")))
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}", hint=_HINT) from error
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise UsageError(f"{path} is no output of patina eval --json: {error!r}", hint=_HINT) from error
+    except ValueError as error:
+        raise UsageError(f"{path} is no output of patina eval --json: {error}", hint=_HINT) from error
 
 
 def compare(
@@ -201,20 +201,33 @@ def _lost(one: SetVerdict) -> str:
     return f"({one.missing} of {count(one.missing + one.asked - one.new, 'question')})"
 
 
-def _baseline(data: Any) -> Baseline:  # noqa: ANN401 (whatever a file holds; what it is not raises)
+_Share = Annotated[float, Rule("a number from 0 to 1", least=0, most=1)]
+
+
+class _Answer(TypedDict):
+    rr: object
+    others: Mapping[str, object]
+
+
+class _Measured(TypedDict):
+    events_hash: str
+
+
+class _File(TypedDict):
+    measured: _Measured
+    queries: Mapping[str, Mapping[str, _Answer]]
+
+
+def _baseline(stored: object) -> Baseline:
+    file = read(_File, stored, ignore_unknown=True)
     ranks = {
-        str(name): {str(question): dict(_ranks(question, answer)) for question, answer in answers.items()}
-        for name, answers in data["queries"].items()
+        name: {question: dict(_ranks(question, answer)) for question, answer in answers.items()}
+        for name, answers in file["queries"].items()
     }
-    return Baseline(str(data["measured"]["events_hash"]), ranks)
+    return Baseline(file["measured"]["events_hash"], ranks)
 
 
-def _ranks(question: str, answer: Any) -> Iterator[tuple[str, float]]:  # noqa: ANN401
-    others = answer["others"]
+def _ranks(question: str, answer: _Answer) -> Iterator[tuple[str, float]]:
     for channel in READING:
-        value = answer["rr"] if channel == "hybrid" else others[channel]
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
-            raise TypeError(f"{channel} of question {question} is {value!r}, no number")
-        if not math.isfinite(value) or not 0 <= value <= 1:
-            raise ValueError(f"{channel} of question {question} is {value!r}, not from 0 to 1")
-        yield channel, float(value)
+        value = answer["rr"] if channel == "hybrid" else answer["others"].get(channel)
+        yield channel, read(_Share, value, (f"{channel} of question {question}",))

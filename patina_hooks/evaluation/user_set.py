@@ -8,14 +8,14 @@ path of a file, which an answer meets that is the message of a commit that touch
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Annotated, Final, Protocol, TypedDict
 
 from patina_hooks.config.parsing import parse_json
+from patina_hooks.config.schema import Rule, SchemaError, read
 from patina_hooks.errors import StateError, UsageError
 from patina_hooks.evaluation.query_sets.mining import query_id
 from patina_hooks.evaluation.results import Answer, SetResult
@@ -70,7 +70,7 @@ def read_user_queries(path: Path) -> list[UserQuery]:
     except ValueError as error:
         raise UsageError(f"{path} is no JSON: {error}", hint=f"a list of entries like {_EXAMPLE}") from error
     if not isinstance(entries, list) or not entries:
-        raise UsageError(f"{path}: wants a list of entries", hint=f"[{_EXAMPLE}]")
+        raise UsageError(f"{path}: expected a list of entries", hint=f"[{_EXAMPLE}]")
     return [_entry(path, number, entry) for number, entry in enumerate(entries, 1)]
 
 
@@ -100,19 +100,24 @@ def ask_user_set(
     return SetResult(USER_SET, tuple({answer.id: answer for answer in answers}.values()))
 
 
-def _entry(path: Path, number: int, entry: object) -> UserQuery:
-    where = f"{path}, entry {number}"
-    if not isinstance(entry, dict):
-        raise UsageError(f"{where}: wants an object, not {json.dumps(entry)[:60]}", hint=_EXAMPLE)
-    if unknown := sorted(set(entry) - {"query", "relevant"}):
-        raise UsageError(f"{where}: unknown key {unknown[0]!r}", hint="the keys are query and relevant")
-    query, relevant = entry.get("query"), entry.get("relevant")
-    if not isinstance(query, str) or not query.strip():
-        raise UsageError(f"{where}: 'query' wants a text that is not empty", hint=_EXAMPLE)
-    if not isinstance(relevant, list) or not relevant or not all(isinstance(one, str) for one in relevant):
-        wanted = "a list of session ids, commit ids or paths, at least one"
-        raise UsageError(f"{where}: 'relevant' wants {wanted}", hint=_EXAMPLE)
-    return UserQuery(number, query, tuple(dict.fromkeys(relevant)))
+def _check_query(text: str) -> None:
+    if not text.strip():
+        raise ValueError
+
+
+class _Entry(TypedDict):
+    query: Annotated[str, Rule("a text that is not empty", check=_check_query)]
+    relevant: Annotated[
+        tuple[str, ...], Rule("a list of session ids, commit ids or paths, at least one", shortest=1)
+    ]
+
+
+def _entry(path: Path, number: int, stored: object) -> UserQuery:
+    try:
+        entry = read(_Entry, stored)
+    except SchemaError as error:
+        raise UsageError(f"{path}, entry {number}: {error}", hint=_EXAMPLE) from error
+    return UserQuery(number, entry["query"], tuple(dict.fromkeys(entry["relevant"])))
 
 
 def _corpus(connection: sqlite3.Connection, queries: Sequence[UserQuery], path: Path) -> _Corpus:

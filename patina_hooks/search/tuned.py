@@ -7,13 +7,13 @@ another model, or seen through another projection, are worth another weight: the
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 from patina_hooks.config.parsing import parse_json
+from patina_hooks.config.schema import Rule, read
 from patina_hooks.errors import StateError
 from patina_hooks.projection.active import PROJECTIONS_FOLDER
 from patina_hooks.search.fusion import WEIGHTS
@@ -26,6 +26,15 @@ TUNED_FILE: Final = "fusion.json"
 _AGAIN: Final = "patina eval --tune"
 
 
+def _check_weights(weights: Mapping[str, float]) -> None:
+    # Weights are of any retrievers: a plugin's may be installed no more, or not yet.
+    if not weights.keys() & WEIGHTS.keys():
+        raise ValueError("of no built-in retriever")
+
+
+_Weight = Annotated[float, Rule("a number from 0 to 1", least=0, most=1)]
+
+
 @dataclass(frozen=True, slots=True)
 class Tuned:
     """Weights and the verdict on them.
@@ -36,7 +45,7 @@ class Tuned:
     questions, with its 95 % interval (None with too little to tell by), and how many those are.
     """
 
-    weights: Mapping[str, float]
+    weights: Annotated[Mapping[str, _Weight], Rule(check=_check_weights)]
     fingerprint: str
     projection: str
     events_hash: str
@@ -66,10 +75,10 @@ def load_tuned(state: Path) -> Tuned | None:
     """What the last tuning found, None before the first. Raises `StateError` where the file is damaged."""
     path = state / PROJECTIONS_FOLDER / TUNED_FILE
     try:
-        return _checked(Tuned(**parse_json(read_state(path))))
+        return read(Tuned, parse_json(read_state(path)))
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
+    except (OSError, ValueError) as error:
         raise StateError(f"{path} is damaged: {error}", hint=_AGAIN) from error
 
 
@@ -109,17 +118,3 @@ def remark_on_unknown(names: Iterable[str]) -> str:
 def remark(why: str) -> str:
     """What users are told of weights that are not used."""
     return f"the tuned weights of search are not used: {why}"
-
-
-def _checked(tuned: Tuned) -> Tuned:
-    texts = (tuned.fingerprint, tuned.projection, tuned.events_hash, tuned.query)
-    whole = (tuned.split, tuned.past, tuned.n)
-    ends = [end for end in (tuned.low, tuned.high) if end is not None]
-    if not all(isinstance(text, str) for text in texts) or not all(isinstance(one, int) for one in whole):
-        raise TypeError("a value is of another kind")
-    # Weights are of any retrievers: a plugin's may be installed no more, or not yet.
-    if not tuned.weights.keys() & WEIGHTS.keys() or not all(0 <= one <= 1 for one in tuned.weights.values()):
-        raise ValueError(f"weights are {tuned.weights!r}")
-    if not all(math.isfinite(one) for one in (tuned.delta, *ends)):
-        raise ValueError("a figure is not finite")
-    return tuned

@@ -31,15 +31,15 @@ def ask(past: Past, folder: Path, content: object) -> SetResult:
     [
         ("{", "is no JSON"),
         ("[" * 100_000, "is no JSON"),
-        ({}, "wants a list of entries"),
-        ([], "wants a list of entries"),
-        ([{"query": "a", "relevant": ["b"]}, 3], "entry 2: wants an object, not 3"),
+        ({}, "expected a list of entries"),
+        ([], "expected a list of entries"),
+        ([{"query": "a", "relevant": ["b"]}, 3], "entry 2: expected a mapping"),
         ([{"query": "a", "relevant": ["b"], "id": 1}], "entry 1: unknown key 'id'"),
-        ([{"relevant": ["b"]}], "entry 1: 'query' wants a text"),
-        ([{"query": " ", "relevant": ["b"]}], "entry 1: 'query' wants a text"),
-        ([{"query": "a", "relevant": []}], "entry 1: 'relevant' wants a list"),
-        ([{"query": "a", "relevant": "b"}], "entry 1: 'relevant' wants a list"),
-        ([{"query": "a", "relevant": [1]}], "entry 1: 'relevant' wants a list"),
+        ([{"relevant": ["b"]}], "entry 1: query is missing"),
+        ([{"query": " ", "relevant": ["b"]}], "entry 1: query is ' ', expected a text that is not"),
+        ([{"query": "a", "relevant": []}], "entry 1: relevant is [], expected a list"),
+        ([{"query": "a", "relevant": "b"}], "entry 1: relevant is 'b', expected a list"),
+        ([{"query": "a", "relevant": [1]}], "entry 1: relevant is [1], expected a list"),
     ],
 )
 def test_a_message_names_file_entry_and_fix(tmp_path: Path, content: object, said: str) -> None:
