@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from os.path import commonpath
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from patina_hooks.plugins.calls import BUILTIN, PluginFunction, failure_of
 from patina_hooks.plugins.fault_counts import FaultCounts
@@ -16,10 +16,8 @@ from patina_hooks.specs.plugins import Fault
 from patina_hooks.specs.sources import SESSIONS, DocumentFacts, SourceSpec, Trees
 from patina_hooks.specs.values import Document
 from patina_hooks.store.corpus.documents import DocumentLocation
-from patina_hooks.text.path_patterns import compile_patterns, escape, is_deep, literal_folder
-
-if TYPE_CHECKING:
-    from re import Pattern
+from patina_hooks.text.gitignore import PathChoice
+from patina_hooks.text.path_patterns import escape, is_deep, literal_folder
 
 HEAD_BYTES = 8_000
 """Of a file, which `SourceSpec.accepts` is given."""
@@ -41,8 +39,9 @@ class FileSource:
     folder: str
     is_deep: bool
     drafts: tuple[tuple[str, str], ...]
-    included: Pattern[str]
-    excluded: Pattern[str]
+    include: tuple[str, ...]
+    exclude: tuple[str, ...]
+    choice: PathChoice
 
     @property
     def kind(self) -> str:
@@ -53,12 +52,12 @@ class FileSource:
     def signature(self) -> str:
         """What changes when other files are documents of this kind, or are described otherwise."""
         spec = self.spec
-        patterns = (self.included.pattern, self.excluded.pattern, *spec.drafts)
+        patterns = (self.include, self.exclude, spec.drafts)
         return json.dumps([spec.name, spec.version, spec.collection, spec.trees, spec.largest, *patterns])
 
     def includes(self, path: str) -> bool:
         """Whether its patterns name a path."""
-        return self.included.fullmatch(path) is not None and self.excluded.fullmatch(path) is None
+        return self.choice.holds(path)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -199,19 +198,22 @@ class Sources:
 
 
 def _file_source(spec: SourceSpec, folder: str) -> FileSource:
-    def filled(patterns: Iterable[str]) -> list[str]:
-        return [pattern.replace(SESSIONS, escape(folder)) for pattern in patterns]
+    def filled(patterns: Iterable[str]) -> tuple[str, ...]:
+        return tuple(pattern.replace(SESSIONS, escape(folder)) for pattern in patterns)
 
-    folders = [literal_folder(pattern).replace(SESSIONS, folder) for pattern in spec.include]
-    common = commonpath(folders) if all(folders) else ""
+    include, exclude = filled(spec.include), filled(spec.exclude)
+    named = [pattern for pattern in spec.include if not pattern.startswith("!")]
+    folders = [literal_folder(pattern).replace(SESSIONS, folder) for pattern in named]
+    common = commonpath(folders) if folders and all(folders) else ""
     return FileSource(
         spec,
         common,
-        any(place != common for place in folders) or any(map(is_deep, spec.include)),
+        any(place != common for place in folders) or any(map(is_deep, named)),
         tuple(
             (place.replace(SESSIONS, folder), name.removeprefix("*"))
             for place, _, name in (pattern.rpartition("/") for pattern in spec.drafts)
         ),
-        compile_patterns(filled(spec.include)),
-        compile_patterns(filled(spec.exclude)),
+        include,
+        exclude,
+        PathChoice(include, exclude),
     )
