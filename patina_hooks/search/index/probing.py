@@ -23,6 +23,7 @@ from patina_hooks.models.probes import (
 )
 from patina_hooks.store.embeddings import embedded_keys, read_embeddings
 from patina_hooks.store.log import Log
+from patina_hooks.store.search.indexed_texts import read_text
 
 if TYPE_CHECKING:
     from patina_hooks.models.encoding import Encoder
@@ -148,10 +149,9 @@ def _sample_agrees(log: Log, state: Path, space: VectorSpace, encoder: Encoder) 
     keys: list[bytes] = []
     texts: list[str] = []
     for key in embedded_keys(state, space.base, 50 * _SAMPLE):
-        ask = "SELECT text FROM observation WHERE text_key = ? AND live LIMIT 1"
-        if len(keys) < _SAMPLE and (row := log.connection.execute(ask, (key,)).fetchone()):
+        if len(keys) < _SAMPLE and (text := read_text(log.connection, key)) is not None:
             keys.append(key)
-            texts.append(str(row[0]))
+            texts.append(text)
     stored, vectors = read_embeddings(state, space.base, keys, space.dimensions)
     if not stored:
         return False

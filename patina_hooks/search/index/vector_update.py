@@ -18,6 +18,18 @@ from patina_hooks.search.index.probing import makers_key
 from patina_hooks.search.index.spaces import Project, VectorSpace, active_space
 from patina_hooks.store.embeddings import EmbeddingCache
 from patina_hooks.store.log import Log
+from patina_hooks.store.search.indexed_texts import (
+    count_live,
+    count_waiting,
+    delete_dead_texts,
+    read_dead_keys,
+    read_live_keys,
+    read_text_states,
+    read_texts,
+    read_waiting_keys,
+    set_indexed,
+    set_live_indexed,
+)
 from patina_hooks.system.files import remove
 
 if TYPE_CHECKING:
@@ -85,7 +97,7 @@ class VectorUpdate:
         self._makers = "" if retry else makers_key(self._plugins, self._space)
         if most is not None:
             answers = self._is_answering()
-            waiting = self._count("live > 0 AND indexed = 0" if answers else "live > 0")
+            waiting = (count_waiting if answers else count_live)(self._db)
             if waiting > most:
                 self._result.pending, self._result.untried = waiting, True
                 return self._result
@@ -117,7 +129,7 @@ class VectorUpdate:
     # --- the usual case: what is missing, what is left over ---------------------------------------
 
     def _follow(self, index: VectorIndex, cache: EmbeddingCache) -> None:
-        total, done = self._count("live > 0 AND indexed = 0"), 0
+        total, done = count_waiting(self._db), 0
         for keys, more in self._missing():
             added = self._add(keys, index, cache, more=more)
             self._mark(index, [(1, key) for key in added])
@@ -126,7 +138,7 @@ class VectorUpdate:
             if self._failure or self._is_late():
                 break
         self._result.pending = total - done
-        left = [row[0] for row in self._db.execute("SELECT key FROM text WHERE live = 0")]
+        left = read_dead_keys(self._db)
         if left:
             index.remove(left)
             self._mark(index, [(0, key) for key in left], forget=True)
@@ -169,10 +181,7 @@ class VectorUpdate:
         return added
 
     def _newest(self, limit: int) -> list[bytes]:
-        rows = self._db.execute(
-            "SELECT key FROM text WHERE live > 0 AND indexed = 0 ORDER BY dated DESC, key LIMIT ?", (limit,)
-        )
-        return [row[0] for row in rows]
+        return read_waiting_keys(self._db, limit)
 
     def _embed(self, keys: list[bytes], cache: EmbeddingCache, more: bool) -> list[bytes]:
         """Have the model read what the cache does not hold; gives the texts that have an embedding then.
@@ -206,9 +215,7 @@ class VectorUpdate:
         """Embed the first piece; gives how many texts that were."""
         encoder = self._opened()
         keys, begun = missing[: self._piece.size], time.monotonic()
-        ask = "SELECT text FROM observation WHERE text_key = ? AND live LIMIT 1"
-        texts = [str(self._db.execute(ask, (key,)).fetchone()[0]) for key in keys]
-        embedded = embed(cache, encoder, keys, texts, role="passage")
+        embedded = embed(cache, encoder, keys, read_texts(self._db, keys), role="passage")
         if embedded.halved:
             self._piece.shrink(len(keys))
         else:
@@ -223,7 +230,7 @@ class VectorUpdate:
         keys = cache.take_back(self._makers)
         if keys:
             with self._log.writing():
-                self._db.executemany("UPDATE text SET indexed = 0 WHERE key = ?", [(key,) for key in keys])
+                set_indexed(self._db, [(0, key) for key in keys])
 
     def _vectors(self, keys: list[bytes], cache: EmbeddingCache) -> Vectors:
         vectors = cache.get(keys, self._space.dimensions)
@@ -235,11 +242,9 @@ class VectorUpdate:
     def _mark(self, index: VectorIndex, rows: list[tuple[int, bytes]], *, forget: bool = False) -> None:
         with self._log.writing():
             if forget:
-                self._db.executemany(
-                    "DELETE FROM text WHERE key = ? AND live = 0", [(key,) for _, key in rows]
-                )
+                delete_dead_texts(self._db, [key for _, key in rows])
             else:
-                self._db.executemany("UPDATE text SET indexed = ? WHERE key = ?", rows)
+                set_indexed(self._db, rows)
             self._log.remember("generation", str(index.stats().generation))
 
     # --- repair and change of space ---------------------------------------------------------------
@@ -261,10 +266,10 @@ class VectorUpdate:
     def _compare(self, index: VectorIndex, cache: EmbeddingCache) -> None:
         """What the index holds and the cache does not was read for a cache that is gone: it is read again."""
         have = index.keys()
-        known = {row[0]: row[1:] for row in self._db.execute("SELECT key, live, indexed FROM text")}
+        known = read_text_states(self._db)
         index.remove(sorted(key for key in have if key not in known))
         have = have.difference(cache.missing(sorted(have), self._space.dimensions))
-        changes = [(int(key in have), key) for key, (_, indexed) in known.items() if (key in have) != indexed]
+        changes = [(int(key in have), key) for key, state in known.items() if (key in have) != state.indexed]
         self._mark(index, changes)
         with self._log.writing():
             self._log.remember("verified", "yes")
@@ -274,9 +279,7 @@ class VectorUpdate:
 
         Gives whether there was time for all of it: then this space answers.
         """
-        live = [
-            row[0] for row in self._db.execute("SELECT key FROM text WHERE live > 0 ORDER BY dated DESC, key")
-        ]
+        live = read_live_keys(self._db)
         have = index.keys()
         have = have.difference(cache.missing(sorted(have), self._space.dimensions))
         index.remove(sorted(index.keys().difference(live)))
@@ -295,7 +298,7 @@ class VectorUpdate:
         if self._result.pending:
             return False
         with self._log.writing():
-            self._db.execute("UPDATE text SET indexed = (live > 0)")
+            set_live_indexed(self._db)
             self._log.remember("generation", str(index.stats().generation))
             self._log.remember("space", json.dumps(asdict(self._space)))
         self._free_other_spaces()
@@ -319,7 +322,3 @@ class VectorUpdate:
         if self._log.fact("space") != stored:
             with self._log.writing():
                 self._log.remember("space", stored)
-
-    def _count(self, condition: str) -> int:
-        row = self._db.execute(f"SELECT count(*) FROM text WHERE {condition}").fetchone()
-        return int(row[0])
