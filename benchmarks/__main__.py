@@ -26,6 +26,7 @@ GROUPS = {
     "size": "sizes",
     "training": "training",
     "pairs": "pairs",
+    "prose": "prose",
     "vectors": "nearest",
     "runtimes": "runtimes",
     "growth": "growth",
