@@ -11,7 +11,7 @@ model nor a path outside itself. The repository's word goes before the user's wh
     idle_hours = 72               # both: end a session after so long without work; 0: never
 
     [docs]
-    enabled = true                # both: read prose (README, docs/, ADRs, changelogs) beside the history
+    enabled = true                # both: read prose: README, docs/, ADRs, changelogs
     include = ["*.md", "*.rst"]   # both: patterns as in .gitignore, instead of `PROSE_FILES`
     exclude = ["docs/old/"]       # both: patterns of what is not read, in addition to `OTHER_TEXTS`
 

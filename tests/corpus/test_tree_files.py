@@ -11,7 +11,13 @@ from hypothesis import strategies as st
 
 from patina_hooks.corpus.tree_files import limits
 from patina_hooks.corpus.tree_files.attributes import Attributes
-from patina_hooks.corpus.tree_files.limits import TreeRules, content_reason, path_reason, within_cap
+from patina_hooks.corpus.tree_files.limits import (
+    TreeRules,
+    content_reason,
+    path_reason,
+    rule_files,
+    within_cap,
+)
 
 NAMES = ("linguist-generated", "linguist-vendored", "linguist-documentation")
 NO_RULES = TreeRules.parse({}, {})
@@ -153,6 +159,12 @@ def test_lines_as_long_as_pages_are_minified_unless_the_repository_denies_it() -
     denied = TreeRules.parse({}, {"": "a.md linguist-generated=false"})
     assert content_reason("a.md", 9_000, 10_000, head, NO_RULES) == limits.MINIFIED
     assert content_reason("a.md", 9_000, 10_000, head, denied) == ""
+
+
+def test_files_of_rules_are_valid_for_their_folder() -> None:
+    paths = [".patinaignore", "docs/a/.patinaignore", "docs/.gitattributes", "docs/x.patinaignore"]
+    assert rule_files(paths, limits.IGNORE_FILE) == {"": paths[0], "docs/a": paths[1]}
+    assert rule_files(paths, limits.ATTRIBUTES_FILE) == {"docs": paths[2]}
 
 
 def test_the_repository_may_declare_documentation() -> None:

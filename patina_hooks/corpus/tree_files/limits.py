@@ -17,6 +17,8 @@ IGNORE_FILE: Final = ".patinaignore"
 ATTRIBUTES_FILE: Final = ".gitattributes"
 HEAD_BYTES: Final = 8_000
 """How many bytes of a file `content_reason` looks at."""
+RULE_FILE_BYTES: Final = 64 * 1024
+"""A longer file of rules is not read: each of its patterns may be compared with each path."""
 
 LINK: Final = "symbolic link"
 SUBMODULE: Final = "submodule"
@@ -106,6 +108,17 @@ class TreeRules:
     def is_documentation(self, path: str) -> bool:
         """Tell whether the repository declares a file to be documentation."""
         return self.attributes.state(path, DOCUMENTATION) is True
+
+
+def rule_files(paths: Iterable[str], name: str) -> dict[str, str]:
+    """Return the files of rules among the paths of a tree, by the folder that each is valid for.
+
+    Args:
+        paths: of regular files: git follows no link to one either.
+        name: `IGNORE_FILE` or `ATTRIBUTES_FILE`.
+    """
+    split = ((path.rpartition("/"), path) for path in paths)
+    return {folder: path for (folder, _, last), path in split if last == name}
 
 
 def path_reason(path: str, mode: str, rules: TreeRules) -> str:
