@@ -17,7 +17,7 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import MISSING, dataclass, fields, is_dataclass
+from dataclasses import MISSING, fields, is_dataclass
 from functools import cache
 from types import NoneType, UnionType
 from typing import (
@@ -25,6 +25,7 @@ from typing import (
     Any,
     Final,
     Literal,
+    NamedTuple,
     TypeVar,
     Union,
     get_args,
@@ -65,8 +66,7 @@ class SchemaError(ValueError):
         return f"{file}:{line}: {self}{write}"
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(NamedTuple):
     """What a field accepts beyond its type, as `Annotated[type, Rule(...)]`.
 
     expected: in words, "" for those of its type and bounds. least, most: of a number. shortest, longest: of a

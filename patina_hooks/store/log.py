@@ -7,7 +7,6 @@ sync lock); readers see the last committed state.
 
 from __future__ import annotations
 
-import json
 import sqlite3
 import weakref
 from collections.abc import Callable, Iterable, Iterator
@@ -15,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
+from patina_hooks.config.parsing import parse_json
 from patina_hooks.errors import GitError, LogDamaged, PatinaError, StateError
 from patina_hooks.store.database.connection import connect, connect_to_read
 from patina_hooks.store.database.schema import (
@@ -172,8 +172,8 @@ class Log:
             LogDamaged: for any other shape.
         """
         try:
-            return read(json.loads(self.fact(name, default)))
-        except (TypeError, ValueError, LookupError, AttributeError, RecursionError) as error:
+            return read(parse_json(self.fact(name, default)))
+        except (TypeError, ValueError, LookupError, AttributeError) as error:
             raise self._odd_fact(name) from error
 
     def _odd_fact(self, name: str) -> LogDamaged:
