@@ -165,9 +165,20 @@ def kept_tags(log: Log) -> tuple[str, ...]:
     return log.parsed(_KEPT, "[]", _read_tags)
 
 
-def remember_kept_tags(log: Log, tags: Iterable[str]) -> None:
-    """Store the tags that a sync keeps; inside a transaction."""
-    log.remember(_KEPT, json.dumps(list(tags)))
+def settle_extractors(log: Log, extractors: Extractors) -> bool:
+    """Decide what absent extractors made is kept; return whether documents must be held against it."""
+    if log.fact("extractors") != extractors.signature:
+        kept = filter(extractors.can_keep, observations.read_tags(log.connection))
+        extractors.kept = tuple(sorted(kept))
+        return True
+    extractors.kept = kept_tags(log)
+    return bool(extractors.kept) and not extractors.keeps_absent
+
+
+def remember_extractors(log: Log, extractors: Extractors) -> None:
+    """Store the extractors in force and the tags that are kept; inside a transaction."""
+    log.remember("extractors", extractors.signature)
+    log.remember(_KEPT, json.dumps(list(extractors.kept)))
 
 
 def _read_tags(stored: list[str]) -> tuple[str, ...]:

@@ -18,9 +18,9 @@ from patina_hooks.corpus.drafts import Drafts
 from patina_hooks.corpus.observations import (
     Extractors,
     add_document,
-    kept_tags,
-    remember_kept_tags,
+    remember_extractors,
     remove_document,
+    settle_extractors,
 )
 from patina_hooks.corpus.outcome import Progress, Reconciled
 from patina_hooks.corpus.sources import Sources
@@ -40,7 +40,6 @@ from patina_hooks.specs.sources import Trees
 from patina_hooks.specs.values import Commit, Session
 from patina_hooks.store.corpus import commits
 from patina_hooks.store.corpus.documents import DocumentLocation, is_on_a_ref
-from patina_hooks.store.corpus.observations import read_tags
 from patina_hooks.store.corpus.sessions import delete_sessions, read_session_ids
 from patina_hooks.store.log import Log
 from patina_hooks.store.pairs.scopes import mark_commits, mark_modules, mark_sessions
@@ -67,7 +66,8 @@ def reconcile(
     return _Reconciler(repository, log, extractors, settings, show, result, quick).run()
 
 
-def _read_oids(stored: list[str]) -> set[str]:
+def read_oids(stored: list[str]) -> set[str]:
+    """Return a remembered list of commits. Raises TypeError for anything else."""
     if not isinstance(stored, list) or not all(isinstance(oid, str) for oid in stored):
         raise TypeError(stored)
     return set(stored)
@@ -99,7 +99,7 @@ class _Reconciler:
         self._drafts = Drafts(repository, log, self._documents, self._sources, quick=quick)
 
     def run(self) -> Reconciled:
-        are_new = self._settle_extractors()
+        are_new = settle_extractors(self._log, self._extractors)
         old = load_tips(self._db, self._log.fact("tags"), self._log.fact("stamp of tags"))
         work_trees = tuple(self._repository.work_trees())
         own = [tree.path for tree in work_trees if self._repository.owns(tree.path)]
@@ -136,26 +136,16 @@ class _Reconciler:
             self._log.remember("shallow", self._shallow())
             self._log.remember("packs", packs)
             self._log.remember("folder", self._folder)
-            self._log.remember("extractors", self._extractors.signature)
-            remember_kept_tags(self._log, self._extractors.kept)
+            remember_extractors(self._log, self._extractors)
             self._log.remember("reading", "")
             mark_sessions(self._db, sorted(self._result.dirty))
         self._result.faults += self._sources.faults
         return self._result
 
-    def _settle_extractors(self) -> bool:
-        """Decide what absent extractors made is kept; return whether documents must be held against it."""
-        if self._log.fact("extractors") != self._extractors.signature:
-            kept = filter(self._extractors.can_keep, read_tags(self._db))
-            self._extractors.kept = tuple(sorted(kept))
-            return True
-        self._extractors.kept = kept_tags(self._log)
-        return bool(self._extractors.kept) and not self._extractors.keeps_absent
-
     # --- commits --------------------------------------------------------------------------------
 
     def _graph(self, old: Tips, tips: Tips, again: set[str]) -> GraphChange:
-        side = self._log.parsed("side", "[]", _read_oids)
+        side = self._log.parsed("side", "[]", read_oids)
         # A reading that was killed may have left commits that no tip has reached since.
         killed = self._log.fact("reading") != ""
         try:

@@ -33,6 +33,22 @@ class CorpusFacts:
         return cls(events_hash(connection), counts(connection))
 
 
+@dataclass(frozen=True, slots=True)
+class CollectionFacts:
+    """What is indexed of a collection beside history. hash: over the paths and objects of its documents."""
+
+    documents: int
+    observations: int
+    pending: int
+    hash: str
+
+    @classmethod
+    def read(cls, connection: sqlite3.Connection) -> CollectionFacts:
+        """Return the facts of one view of a collection's log."""
+        numbers = counts(connection)
+        return cls(numbers["documents"], numbers["observations"], numbers["pending"], events_hash(connection))
+
+
 def events_hash(connection: sqlite3.Connection) -> str:
     """SHA-256 over what live refs say: commits, session tags and session documents, in canonical order.
 

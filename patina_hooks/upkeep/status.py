@@ -20,9 +20,10 @@ from patina_hooks.search.index.spaces import VectorSpace, active_space, requeste
 from patina_hooks.search.remarks.refused import refused_texts
 from patina_hooks.search.tuned import remark, remark_on_unknown, tuned_for, unknown_names
 from patina_hooks.specs.plugins import Fault
+from patina_hooks.store.collections import collection_folder, stored_collections
 from patina_hooks.store.corpus.texts import count_live_texts
 from patina_hooks.store.embeddings import cut_keys, refused_keys
-from patina_hooks.store.facts import CorpusFacts, skipped
+from patina_hooks.store.facts import CollectionFacts, CorpusFacts, skipped
 from patina_hooks.store.log import Log
 from patina_hooks.store.recorded_faults import kept_faults
 from patina_hooks.system.files import size_of
@@ -43,7 +44,8 @@ class Status:
     the last sync, None before the first. bytes: the state on disk. skipped: (what, why) of what was not
     read, or not to its end.
     pair_kinds: kind -> its pairs' count, weight and time range. calls: into plugins, that have not returned
-    for a second or more. kept: absent extractors and pair generators whose results stay.
+    for a second or more. kept: absent extractors and pair generators whose results stay. collections: those
+    beside history, by name.
     """
 
     events_hash: str
@@ -69,6 +71,7 @@ class Status:
     faults: tuple[Fault, ...]
     calls: tuple[RunningCall, ...]
     kept: tuple[KeptProvider, ...]
+    collections: Mapping[str, CollectionFacts]
 
 
 def status_of(log: Log, repository: Repository, plugins: Plugins, facts: CorpusFacts) -> Status:
@@ -80,6 +83,7 @@ def status_of(log: Log, repository: Repository, plugins: Plugins, facts: CorpusF
         *stands.warnings, *_of_weights(repository, plugins, space), *read, *_of_hooks(repository),
         *_of_background(log, repository, plugins),
     ]  # fmt: skip
+    stored = list(_collections(repository))
     return Status(
         events_hash=facts.events_hash,
         model=space.model if space else "",
@@ -92,12 +96,28 @@ def status_of(log: Log, repository: Repository, plugins: Plugins, facts: CorpusF
         cut=_cut(log, repository, space) if space else 0,
         synced=log.number("synced"),
         bytes=size_of(repository.state),
-        skipped=(*skipped(log.connection), *_refused(log, repository, space), *_submodules(repository)),
+        skipped=(
+            *skipped(log.connection),
+            *(row for _, _, rows in stored for row in rows),
+            *_refused(log, repository, space),
+            *_submodules(repository),
+        ),
         faults=tuple(dict.fromkeys([*kept_faults(log), *plugins.faults])),
         calls=running_calls(repository.state),
         kept=kept_providers(log, plugins),
+        collections={name: facts for name, facts, _ in stored},
         **facts.counts,
     )
+
+
+def _collections(
+    repository: Repository,
+) -> Iterator[tuple[str, CollectionFacts, list[tuple[str, str]]]]:
+    """Yield each collection beside history with its facts, and what of it was not read."""
+    for name in stored_collections(repository.state):
+        folder = collection_folder(repository.state, name)
+        with Log(folder, create=False) as log, log.reading() as connection:
+            yield name, CollectionFacts.read(connection), skipped(connection)
 
 
 def _standing(repository: Repository, plugins: Plugins, space: VectorSpace | None, events: str) -> Standing:

@@ -34,14 +34,12 @@ from patina_hooks.search.index.vector_update import Embedded, VectorUpdate
 from patina_hooks.search.remarks.refused import refused_texts
 from patina_hooks.specs.plugins import Fault
 from patina_hooks.store.corpus.sessions import read_commits_of_session
-from patina_hooks.store.database.schema import compact, recreate_derived
-from patina_hooks.store.embeddings import drop_malformed
 from patina_hooks.store.facts import counts
 from patina_hooks.store.log import Log, set_aside
 from patina_hooks.store.recorded_faults import kept_faults, store_faults, stored_faults
 from patina_hooks.system.files import make_private
 from patina_hooks.system.worker_log import WORKER, resolve_errors
-from patina_hooks.text.redaction import Redaction
+from patina_hooks.upkeep.collections import Collections, begin_again, leave_no_trace
 from patina_hooks.upkeep.environments import record_background
 from patina_hooks.upkeep.events import (
     COMMIT_RECORDED,
@@ -223,7 +221,7 @@ def _synchronise(
     begun = time.perf_counter()
     with _failures_said(repository.state), Log(repository.state) as log:
         if full:
-            _begin_anew(log)
+            begin_again(log)
         said = refresh_configuration(repository, quick=quick)
         run.faults += said.faults
         extractors = Extractors(plugins, said.redaction, run.keeps_absent)
@@ -231,6 +229,8 @@ def _synchronise(
             repository, log, extractors, said.settings, show, _listened(run.events), quick=quick
         )
         run.mishaps += [*extractors.faults, *reconciled.faults]
+        collections = Collections(repository, log, extractors, said.settings, show, full)
+        run.mishaps += collections.reconcile(reconciled.changed)
         _pairs(log, plugins, run, retry=not quick)
         record_releases(log, plugins)
         if background:
@@ -238,7 +238,9 @@ def _synchronise(
         _queue(log, reconciled, run)
         if said.recipe is not None:
             _vectors(repository, log, plugins, said.recipe, run, open_model, limits, show, full)
-        _leave_no_trace(log, extractors.redaction)
+            _collection_vectors(collections, said.recipe, run, open_model, limits, show, begun)
+        leave_no_trace(log, extractors.redaction)
+        collections.leave_no_trace()
         run.faults += plugins.faults
         _keep_faults(log, run, reconciled.anything, quick)
         if background:
@@ -268,16 +270,6 @@ def _listened(events: EventQueue) -> Reconciled:
             on_removed=events.remove_observation if observations else None,
         ),
     )
-
-
-def _begin_anew(log: Log) -> None:
-    log.check()
-    drop_malformed(log.path.parent)
-    with log.writing():
-        kept = {name: log.fact(name) for name in ("space", "redaction")}
-        recreate_derived(log.connection)
-        for name, value in kept.items():
-            log.remember(name, value)  # the space answers until the recipe's own is whole
 
 
 def _pairs(log: Log, plugins: Plugins, run: _Run, *, retry: bool) -> None:
@@ -356,6 +348,42 @@ def _vectors(
         run.events.add_embeddings(recipe.model, run.embedded.added, run.embedded.removed)
 
 
+def _collection_vectors(
+    collections: Collections,
+    recipe: Recipe,
+    run: _Run,
+    open_model: OpenModel,
+    limits: _Limits,
+    show: Progress,
+    begun: float,
+) -> None:
+    """Embed the texts of the collections beside history, once those of history have their vectors."""
+    waiting = sum(collections.pending())
+    ready = not run.postponed and not run.embedded.pending
+    if not ready or (limits.most is not None and waiting > limits.most):
+        run.embedded.pending += waiting
+        run.postponed = run.postponed or waiting > 0
+        return
+    left = None if limits.seconds is None else max(0.0, limits.seconds - (time.perf_counter() - begun))
+    opened = _recording(collections.repository.state, open_model)
+    try:
+        for embedded in collections.embed(recipe, opened, show, left):
+            run.embedded.encoded += embedded.encoded
+            run.embedded.cut += embedded.cut
+            run.embedded.pending += embedded.pending
+            run.postponed = run.postponed or embedded.pending > 0 or embedded.unfinished
+            if embedded.added or embedded.removed:
+                run.embedded.added += embedded.added
+                run.embedded.removed += embedded.removed
+                run.events.add_embeddings(recipe.model, embedded.added, embedded.removed)
+    except PluginError as error:
+        if collections.plugins.is_strict:
+            raise
+        fault = Fault(error.plugin or "patina-hooks", f"model {recipe.model}", str(error), error.hint)
+        run.faults.append(fault)
+        run.embedded.pending += sum(collections.pending())
+
+
 def _refusals(log: Log, refused: Mapping[bytes, str]) -> Iterator[Fault]:
     for place, reason in refused_texts(log.connection, refused):
         yield Fault("patina-hooks", place, f"this text has no vector: {reason}", "patina sync --full")
@@ -380,16 +408,6 @@ def _queue(log: Log, reconciled: Reconciled, run: _Run) -> None:
             run.events.add_started(after)
         if after and after.state == "ended" and (before is None or before.state != "ended"):
             run.events.add_ended(after, read_commits_of_session(log.connection, after.id))
-
-
-def _leave_no_trace(log: Log, redaction: Redaction) -> None:
-    """Remove from free pages and journals what new rules of redaction took out."""
-    if log.fact("redaction") == redaction.signature:
-        return
-    if not log.is_new:
-        compact(log.connection)
-    with log.writing():
-        log.remember("redaction", redaction.signature)
 
 
 def _keep_faults(log: Log, run: _Run, reconciled: bool, quick: bool) -> None:

@@ -37,6 +37,7 @@ def _page(status: Status) -> str:
     documents = status.documents or status.drafts
     rows = [
         ("memory", f"{count(status.sessions, 'session')}, {count(status.commits, 'commit')}"),
+        *_collections(status),
         *([("documents", f"{count(status.documents, 'session document')}{drafts}")] if documents else []),
         ("observations", f"{status.observations:,} ({count(status.pending, 'text')} pending)"),
         ("pairs", _pairs(status)),
@@ -61,6 +62,14 @@ def _page(status: Status) -> str:
     lines += _list("waiting", [clean_line(text_of(call)) for call in status.calls])
     lines += _list("not read", [f"{clean_line(what)}: {clean_line(why)}" for what, why in status.skipped])
     return "\n".join(lines + _list("at fault", [_fault(one) for one in status.faults]))
+
+
+def _collections(status: Status) -> list[tuple[str, str]]:
+    return [
+        (name, f"{count(facts.documents, 'document')} ({count(facts.pending, 'text')} pending)")
+        for name, facts in status.collections.items()
+        if facts.documents
+    ]
 
 
 def _fault(fault: Fault) -> str:

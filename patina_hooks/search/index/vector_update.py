@@ -59,7 +59,9 @@ class Embedded:
 
 
 class VectorUpdate:
-    """Bring a space in line with the live texts; the caller holds the sync lock.
+    """Bring a space in line with the live texts of a collection; the caller holds the sync lock.
+
+    log: the collection's; its vectors lie in the same folder, while embeddings are those of the state folder.
 
     open_encoder is only called when some text is not embedded yet; project: the space's projection, opened.
     """
@@ -77,6 +79,7 @@ class VectorUpdate:
         self._log = log
         self._db = log.connection
         self._state = state
+        self._folder = log.path.parent
         self._plugins = plugins
         self._space = space
         self._open_encoder = open_encoder
@@ -107,7 +110,7 @@ class VectorUpdate:
         except IndexDamaged as damage:
             # A page of the cache, which begins anew, or a file that was altered while we worked.
             self._result.rebuilt = str(damage)
-            remove(self._space.folder(self._state))
+            remove(self._space.folder(self._folder))
             self._bring_in_line()
         return self._result
 
@@ -251,12 +254,12 @@ class VectorUpdate:
 
     def _open_index(self) -> VectorIndex:
         try:
-            index = self._space.open(self._plugins, self._state)
+            index = self._space.open(self._plugins, self._folder)
             index.stats()
         except IndexDamaged as damage:
             self._result.rebuilt = str(damage)
-            remove(self._space.folder(self._state))
-            index = self._space.open(self._plugins, self._state)
+            remove(self._space.folder(self._folder))
+            index = self._space.open(self._plugins, self._folder)
         return index
 
     def _is_stale(self, index: VectorIndex) -> bool:
@@ -307,7 +310,7 @@ class VectorUpdate:
     def _free_other_spaces(self) -> None:
         """What was learned before, or kept in another kind of index, is made again from the cache, if ever;
         other models' vectors stay for a switch back, until `patina gc`."""
-        own = self._space.folder(self._state)
+        own = self._space.folder(self._folder)
         for folder in own.parent.glob(f"{self._space.fingerprint}-*"):
             if folder != own:
                 remove(folder)
@@ -315,7 +318,7 @@ class VectorUpdate:
     def _is_answering(self) -> bool:
         """Whether no other vectors answer; a space may differ in what is put before questions only."""
         answering = active_space(self._log)
-        return answering is None or answering.folder(self._state) == self._space.folder(self._state)
+        return answering is None or answering.folder(self._folder) == self._space.folder(self._folder)
 
     def _answer(self) -> None:
         stored = json.dumps(asdict(self._space))

@@ -1,0 +1,55 @@
+"""Collections beside history: their documents are those of the trees that history has seen."""
+
+from __future__ import annotations
+
+import time
+
+from patina_hooks.config.settings import Settings
+from patina_hooks.corpus.documents import Documents
+from patina_hooks.corpus.observations import Extractors, remember_extractors, settle_extractors
+from patina_hooks.corpus.outcome import Progress, Reconciled
+from patina_hooks.corpus.reconcile import read_oids
+from patina_hooks.corpus.sources import Sources
+from patina_hooks.corpus.tips import load_tips
+from patina_hooks.git.repository import Repository
+from patina_hooks.specs.sources import Trees
+from patina_hooks.store.log import Log
+
+
+def reconcile_collection(
+    repository: Repository,
+    history: Log,
+    log: Log,
+    extractors: Extractors,
+    settings: Settings,
+    progress: Progress,
+    result: Reconciled,
+) -> Reconciled:
+    """Make the documents of a collection those of the tips that history has recorded.
+
+    Args:
+        repository: where objects are read.
+        history: the log of history, whose reconcile is done.
+        log: the collection's own.
+        extractors: those in force for the collection.
+        settings: those in force.
+        progress: called as (stage, done, total).
+        result: empty, says what is to be kept in it.
+    """
+    sources = Sources(extractors.plugins, settings.sessions_folder)
+    documents = Documents(repository, log, extractors, sources, progress, result)
+    tips = load_tips(history.connection, history.fact("tags"), "")
+    trees: dict[Trees, set[str]] = {
+        "refs": tips.trunk_targets() | history.parsed("side", "[]", read_oids),
+        "heads": tips.head_targets(repository.default_branch()),
+    }
+    with log.writing():
+        if settle_extractors(log, extractors):
+            documents.renew()
+        documents.retry()
+        documents.update(trees, history.fact("packs"))
+        remember_extractors(log, extractors)
+        if documents.is_first_read:
+            log.remember("synced", str(int(time.time())))
+    result.faults += sources.faults
+    return result

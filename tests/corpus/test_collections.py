@@ -1,0 +1,172 @@
+"""Collections beside history: indexed apart, in line with git, without any effect on history."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from support.memory import QUESTIONS, Memory, memory_of
+
+from patina_hooks import Document, Extraction, ExtractorSpec, Observation, SourceSpec, hookimpl
+from patina_hooks.plugins.manager import Plugins
+from patina_hooks.search.index.spaces import active_space
+from patina_hooks.store.collections import collection_folder, stored_collections
+from patina_hooks.store.log import LOG_FILE, Log
+from patina_hooks.upkeep.sync import SyncReport
+
+GUIDE = "docs/guide.md"
+TEXT = "Why sqlite: one file.\nParse the tree.\nSession goals fix a crash in the worker.\n"
+
+
+def read_lines(document: Document) -> Extraction:
+    lines = enumerate(document.text.splitlines(), 1)
+    return Extraction(tuple(Observation("line", line, at) for at, line in lines if line))
+
+
+class Guides:
+    @hookimpl
+    def patina_register_sources(self) -> Iterator[SourceSpec]:
+        yield SourceSpec("guide", 1, "docs", include=("*.md",), exclude=("layer/", ".patina/"))
+
+    @hookimpl
+    def patina_register_extractors(self) -> Iterator[ExtractorSpec]:
+        yield ExtractorSpec("guide", 1, "guide", f"{__name__}:read_lines")
+
+
+def with_guides() -> Plugins:
+    providers = Plugins.load(disabled=())
+    providers.register(Guides(), "patina-guides")
+    return providers
+
+
+@pytest.fixture
+def memory(tmp_path: Path) -> Memory:
+    memory = Memory.make(tmp_path / "repository")
+    memory.commit("Begin: why sqlite", {"README.md": "hello sqlite\n", "a.py": "1"})
+    with memory.session("20251101-090000"):
+        memory.commit("Parse the tree of the worker", {"src/parse.py": "1"})
+    memory.archive("20251101-090000", goals="session goals", decisions=("sqlite over files", "fix the crash"))
+    memory.commit("Write a guide", {GUIDE: TEXT})
+    for number in range(40):
+        memory.commit(f"Fix crash {number} in worker", {"a.py": str(number)})
+    return memory
+
+
+def sync(memory: Memory, **options: bool) -> SyncReport:
+    return memory.sync(providers=with_guides(), **options)
+
+
+def texts(memory: Memory) -> list[tuple[str, str]]:
+    """(path, text) of what is live in docs, each with a vector."""
+    folder = collection_folder(memory.state, "docs")
+    with closing(Log(folder, create=False)) as log:
+        space = active_space(log)
+        assert space is not None
+        live = {row[0] for row in log.connection.execute("SELECT key FROM text WHERE live > 0")}
+        assert space.open(with_guides(), folder).keys() == live
+        return log.connection.execute(
+            "SELECT d.path, o.text FROM document d JOIN source s ON s.oid = d.oid AND s.read_as = d.read_as"
+            " JOIN observation o ON o.source_id = s.id AND o.live ORDER BY 1, o.line"
+        ).fetchall()
+
+
+def answers(memory: Memory) -> list[str]:
+    """Everything of every hit: scores to the last bit, ranks and channels."""
+    with memory_of(memory.repository) as patina:
+        return [
+            repr(hit)
+            for mode in ("hybrid", "lexical", "vector")
+            for question in (*QUESTIONS, "hello", "one file", "sqlite tree crash goals")
+            for hit in patina.search(question, limit=50, mode=mode)
+        ]
+
+
+def test_history_answers_the_same_to_the_byte_with_and_without_documents(memory: Memory) -> None:
+    memory.sync()
+    alone, events = answers(memory), memory.patina().status().events_hash
+    snapshot = memory.snapshot()
+    sync(memory)
+    assert len(texts(memory)) == 4
+    assert answers(memory) == alone
+    assert memory.patina().status().events_hash == events
+    assert memory.snapshot() == snapshot
+    sync(memory, full=True)
+    assert answers(memory) == alone
+
+
+def test_documents_follow_the_trees_of_heads(memory: Memory) -> None:
+    sync(memory)
+    memory.git("switch", "-q", "-c", "side")
+    steps = [
+        lambda: memory.commit("edit", {GUIDE: TEXT + "More.\n"}),
+        lambda: memory.git("mv", GUIDE, "docs/manual.md"),
+        lambda: memory.git("rm", "-q", "README.md"),
+        lambda: memory.commit("add", {"docs/deep/er.md": "deep words\n"}),
+        lambda: memory.git("switch", "-q", "main"),
+    ]
+    for step in steps:
+        step()  # type: ignore[no-untyped-call]
+        memory.commit("step")
+        sync(memory, quick=True)
+        followed = texts(memory)
+        sync(memory, full=True)
+        assert texts(memory) == followed
+    assert {path for path, _ in texts(memory)} == {"README.md", GUIDE}
+
+
+def test_nothing_is_read_again_when_nothing_changed(memory: Memory) -> None:
+    sync(memory)
+    report = sync(memory)
+    assert (report.added, report.removed, report.encoded, report.indexed) == (0, 0, 0, 0)
+    memory.commit("no document", {"a.py": "x"})
+    assert sync(memory).added == 1  # the commit
+
+
+def test_status_counts_collections_apart(memory: Memory) -> None:
+    sync(memory)
+    status = memory.patina().status()
+    assert (status.documents, status.collections["docs"].documents) == (1, 2)
+    assert (status.collections["docs"].observations, status.collections["docs"].pending) == (4, 0)
+    first = status.collections["docs"].hash
+    memory.commit("edit", {GUIDE: "other words\n"})
+    sync(memory)
+    assert memory.patina().status().collections["docs"].hash != first
+
+
+def test_words_are_there_before_vectors(memory: Memory) -> None:
+    report = memory.sync(providers=with_guides(), most=0)
+    assert report.pending == memory.patina().status().pending + 4
+    with closing(Log(collection_folder(memory.state, "docs"), create=False)) as log:
+        found = log.connection.execute(
+            "SELECT count(*) FROM observation_words WHERE observation_words MATCH 'sqlite'"
+        )
+        assert found.fetchone() == (2,)
+
+
+def test_documents_leave_when_their_plugin_is_not_installed(memory: Memory) -> None:
+    sync(memory)
+    memory.sync()
+    assert memory.patina().status().collections["docs"].documents == 0
+    sync(memory)
+    assert len(texts(memory)) == 4
+
+
+def test_gc_keeps_what_collections_need(memory: Memory) -> None:
+    sync(memory)
+    with memory_of(memory.repository, with_guides()) as patina:
+        patina.gc()
+    assert sync(memory, full=True).encoded == 0
+    assert len(texts(memory)) == 4
+
+
+def test_a_damaged_collection_is_built_again_and_history_stays(memory: Memory) -> None:
+    sync(memory)
+    path = collection_folder(memory.state, "docs") / LOG_FILE
+    path.write_bytes(b"no database" * 1000)
+    events = memory.patina().events(limit=999)
+    sync(memory)
+    assert stored_collections(memory.state) == ("docs",)
+    assert len(texts(memory)) == 4
+    assert memory.patina().events(limit=999) == events
