@@ -190,6 +190,9 @@ class Patina:
         ref: str | None = None,
         path: str | PathLike[str] | None = None,
         fields: Mapping[str, str] | Iterable[tuple[str, str]] = (),
+        rewriters: Iterable[str] | None = None,
+        rerankers: Iterable[str] | None = None,
+        filters: Iterable[str] | None = None,
         on_fault: Callable[[str], None] | None = None,
     ) -> Hits:
         """The best observation of each session or commit, best first; [] where nothing is found.
@@ -203,15 +206,19 @@ class Patina:
         since 1970, `until` excluded; a document that tells no time is in neither. ref: what a branch, tag or
         commit reaches. path: commits that touched a file or folder, and their sessions; relative to the
         root of the work tree, or absolute. fields: observations with all of these fields and values.
+        rewriters, rerankers, filters: names of what plugins provide to change the question, the order of the
+        hits and which ones there are; None for those that the recipe names. A reranker leaves `Hit.score` as
+        it is.
 
         Answers from what the last sync left; where vectors cannot be had, words alone answer and `on_fault`
         is told why (mode "vector" raises instead). Raises `UsageError` for an argument that can mean nothing
-        here (an unknown kind, field, session, ref or mode, a path outside), `StateError` before the first
-        sync.
+        here (an unknown kind, field, session, ref or mode, a path outside), `PluginError` for a name that no
+        plugin provides, `StateError` before the first sync.
         """
         return self._engine.search(
             text, limit=limit, mode=mode, kinds=kinds, session=session, since=since, until=until, ref=ref,
-            path=path, fields=fields, on_fault=on_fault,
+            path=path, fields=fields, rewriters=rewriters, rerankers=rerankers, filters=filters,
+            on_fault=on_fault,
         )  # fmt: skip
 
     def related(self, path: str | PathLike[str], *, limit: int = 10) -> Related:

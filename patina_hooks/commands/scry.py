@@ -50,6 +50,11 @@ _LONGEST = 100
 @click.option(
     "--mode", type=click.Choice(["hybrid", "vector", "lexical"]), default="hybrid", show_default=True
 )
+@click.option(
+    "--rewriter", "rewriters", metavar="NAME", multiple=True, help="Rewrite the question with this plugin's."
+)
+@click.option("--reranker", "rerankers", metavar="NAME", multiple=True, help="Order hits by this plugin's.")
+@click.option("--filter", "filters", metavar="NAME", multiple=True, help="Leave hits out by this plugin's.")
 @click.option("--json", "as_json", is_flag=True, help="One object for programs.")
 def scry_command(
     query: tuple[str, ...],
@@ -63,15 +68,19 @@ def scry_command(
     path: str | None,
     file: str | None,
     mode: Mode,
+    rewriters: tuple[str, ...],
+    rerankers: tuple[str, ...],
+    filters: tuple[str, ...],
     as_json: bool,
 ) -> None:
     """Ask the repository's memory a question."""
     text = " ".join(query).strip()
     if bool(text) == bool(file):
         raise UsageError("give either a question or --file PATH", hint='patina scry "why did we ..."')
-    if file and any((kinds, fields, session, since, until, ref, path, mode != "hybrid")):
+    steps = (rewriters, rerankers, filters)
+    if file and any((kinds, fields, session, since, until, ref, path, mode != "hybrid", *steps)):
         raise UsageError(
-            "--file cannot be combined with a question's filters or --mode",
+            "--file cannot be combined with the options of a question",
             hint=f"patina scry --file {shlex.quote(file)}",
         )
     pairs = [_field(text) for text in fields]
@@ -85,7 +94,8 @@ def scry_command(
             say(f"left out of the question: {', '.join(forms)}")
         hits = patina.search(
             text, limit=limit, mode=mode, kinds=kinds, session=session, since=first, until=last,
-            ref=ref, path=Path.cwd() / path if path else None, fields=pairs, on_fault=say,
+            ref=ref, path=Path.cwd() / path if path else None, fields=pairs, rewriters=rewriters or None,
+            rerankers=rerankers or None, filters=filters or None, on_fault=say,
         )  # fmt: skip
     text = user_redaction().redact(text)
     if as_json:

@@ -17,6 +17,11 @@
       growth: 0.2                  # ... when there are so many more pairs, as a fraction
       seconds: 300                 # at most so long
 
+    search:                        # what plugins do to questions and answers; nothing by default
+      rewriters: [synonyms]
+      rerankers: [cross]
+      filters: [no-reverts]
+
 It is data from a clone: read by a safe loader, without tags, anchors or aliases, in bounded size.
 Version 1 is read too; there `epochs` and `batch_size` stand beside `layers`. `instruction`, `pooling`,
 `extraction_layer` and `truncate` may stand at the top or in projections, which then have to agree.
@@ -126,6 +131,21 @@ class Background:
     seconds: Annotated[int, Rule(least=1, most=1_000_000, example="300")] = 300
 
 
+_Steps = Annotated[
+    tuple[Annotated[str, Rule("the name of an installed one", pattern=_NAME)], ...],
+    Rule("a list of names", "[name]", longest=16),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class SearchSteps:
+    """What plugins do to questions and answers, by name and in this order; nothing by default."""
+
+    rewriters: _Steps = ()
+    rerankers: _Steps = ()
+    filters: _Steps = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Recipe:
     """Names that the installed plugins resolve; a name never brings code or weights.
@@ -140,6 +160,7 @@ class Recipe:
     reading: Reading = Reading()
     projections: tuple[ProjectionRecipe, ...] = ()
     background: Background = Background()
+    search: SearchSteps = SearchSteps()
     lines: Mapping[str, int] = field(default_factory=dict, compare=False)
 
     @property
@@ -195,6 +216,7 @@ def _recipe(content: object, lines: _Lines) -> Recipe:
         reading=Reading(**{key: value for key, (value, _) in reading.items()}),
         projections=projections,
         background=values.get("background", Background()),
+        search=values.get("search", SearchSteps()),
         lines={key: _line_of(lines, path) for path, key in stated.items() if key not in _GROUPS},
     )
 
@@ -234,7 +256,7 @@ def _agree(key: str, value: object, path: KeyPath, reading: _Stated, lines: _Lin
 
 _Lines = dict[KeyPath, int]
 _Stated = dict[str, tuple[Any, KeyPath]]  # key -> its value, and where it is said first
-_GROUPS = ("projections", "background")
+_GROUPS = ("projections", "background", "search")
 _MAPPING = "a mapping, `key: value` lines"
 
 
@@ -270,6 +292,7 @@ class _File(TypedDict, total=False):
     index: Annotated[str, Rule(_INSTALLED, DEFAULT_INDEX, pattern=_NAME)]
     projections: Annotated[Mapping[str, object], Rule(_MAPPING)]
     background: Annotated[Background, Rule(_MAPPING)]
+    search: Annotated[SearchSteps, Rule(_MAPPING)]
     instruction: _Instruction
     pooling: _Pooling
     extraction_layer: _Layer

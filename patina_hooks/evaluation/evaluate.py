@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from patina_hooks.errors import StateError, UsageError
 from patina_hooks.evaluation.embeddings import Embeddings, load_embeddings
 from patina_hooks.evaluation.history import History, read_history
-from patina_hooks.evaluation.methods import QuestionEvidence, gather, rankings
+from patina_hooks.evaluation.methods import Pipeline, QuestionEvidence, gather, rankings
 from patina_hooks.evaluation.query_sets.empty_sets import explain_empty_set
 from patina_hooks.evaluation.query_sets.file_sets import commit_files, commit_files_cold
 from patina_hooks.evaluation.query_sets.mining import QuerySet, Wanted
@@ -24,13 +24,16 @@ from patina_hooks.projection.active import Active, load_active
 from patina_hooks.search.fusion import weigh
 from patina_hooks.search.index.spaces import VectorSpace, active_space
 from patina_hooks.search.opening import open_space
-from patina_hooks.search.retrieval.retrieve import Retriever, open_retrievers
+from patina_hooks.search.retrieval.refinement import open_refinement
+from patina_hooks.search.retrieval.retrieve import open_retrievers
+from patina_hooks.search.steps import recorded_steps
 from patina_hooks.search.tuned import Tuned, store_tuned, tuned_for, unknown_names
 from patina_hooks.store.log import Log
 from patina_hooks.text.dates import local_day
 from patina_hooks.text.display import count
 
 if TYPE_CHECKING:
+    from patina_hooks.config.recipe import SearchSteps
     from patina_hooks.specs.plugins import Fault
     from patina_hooks.store.memory import Memory
 
@@ -102,7 +105,9 @@ def evaluate(
     if any(sets):
         project = space.open_projection(memory.plugins, memory.repository.state)
         embeddings = embed(memory, space, sets, progress).projected(project)
-        for one, evidence in _gathered(sets, embeddings, retrievers, progress):
+        refinement = open_refinement(memory.plugins, found.steps, on_fault)
+        pipeline = Pipeline(retrievers, measured.weights, refinement)
+        for one, evidence in _gathered(sets, embeddings, pipeline, progress):
             results.append(_judged(one, evidence, measured.weights, reasons.get(one.name, "")))
     else:
         results = [SetResult(name, (), reason) for name, reason in reasons.items()]
@@ -125,7 +130,7 @@ def tune(memory: Memory, progress: Progress = lambda *_: None) -> Tuned:
     project = space.open_projection(memory.plugins, memory.repository.state)
     embeddings = embed(memory, space, sets, progress).projected(project)
     retrievers = open_retrievers(memory.plugins)
-    gathered = _gathered(sets, embeddings, retrievers, progress)
+    gathered = _gathered(sets, embeddings, Pipeline(retrievers), progress)
     usual = weigh([retriever.spec for retriever in retrievers])
     tuned = tune_on(gathered, space, history.events_hash, until=found.until, usual=usual)
     store_tuned(memory.repository.state, tuned)
@@ -142,11 +147,15 @@ def embed(
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """What is measured. active: the projection that the space is seen through, None for the raw model."""
+    """What is measured. active: the projection that the space is seen through, None for the raw model.
+
+    steps: what the recipe names.
+    """
 
     history: History
     space: VectorSpace
     active: Active | None
+    steps: SearchSteps
 
     @property
     def until(self) -> int | None:
@@ -159,7 +168,8 @@ def _read(memory: Memory) -> _Found:
         space = active_space(log)
         if space is None:
             raise StateError("no vectors are here yet", hint="patina sync")
-        return _Found(read_history(connection), space, _active(memory.repository.state, space))
+        active = _active(memory.repository.state, space)
+        return _Found(read_history(connection), space, active, recorded_steps(log))
 
 
 def _active(state: Path, space: VectorSpace) -> Active | None:
@@ -199,7 +209,7 @@ def _too_little(history: History, reasons: Mapping[str, str]) -> StateError:
 def _gathered(
     sets: Collection[QuerySet],
     embeddings: Embeddings,
-    retrievers: Sequence[Retriever],
+    pipeline: Pipeline,
     progress: Progress,
 ) -> Iterator[tuple[QuerySet, Iterator[QuestionEvidence]]]:
     """Each set with the evidence of its questions, one at a time: among many files each is large."""
@@ -207,7 +217,7 @@ def _gathered(
 
     def watched(one: QuerySet) -> Iterator[QuestionEvidence]:
         nonlocal done
-        for evidence in gather(one, embeddings, retrievers):
+        for evidence in gather(one, embeddings, pipeline):
             yield evidence
             done += 1
             progress("measuring", done, total)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal, get_args
 
 import numpy as np
@@ -14,7 +14,8 @@ from patina_hooks.evaluation.vector_ranking import VectorRanking
 from patina_hooks.evaluation.views import view_of
 from patina_hooks.search.fusion import WEIGHTS, fuse
 from patina_hooks.search.retrieval.builtin import BUILTIN_RETRIEVERS
-from patina_hooks.search.retrieval.retrieve import retrieve
+from patina_hooks.search.retrieval.ranking import rank
+from patina_hooks.search.retrieval.retrieve import Evidence, retrieve
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from patina_hooks.evaluation.embeddings import Embeddings
     from patina_hooks.evaluation.query_sets.mining import Query, QuerySet
     from patina_hooks.evaluation.views import PastView
+    from patina_hooks.search.retrieval.refinement import Refinement
     from patina_hooks.search.retrieval.retrieve import Retriever
 
     Scores = NDArray[np.float32]
@@ -46,54 +48,69 @@ class QuestionEvidence:
     """What was found for one question.
 
     fused: retriever -> what `hybrid` fuses, the candidates that a search takes; for files words and vectors.
-    vector: [u] every unit's score.
+    vector: [u] every unit's score. refined: the units in the order of rerankers and without what filters
+    leave out, None where there are none.
     """
 
     query: Query
     fused: Mapping[str, UnitScores]
     vector: Scores
+    refined: tuple[int, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pipeline:
+    """What answers. weights: of its retrievers; refinement: what the recipe names, None for nothing."""
+
+    retrievers: Sequence[Retriever] = BUILTIN_RETRIEVERS
+    weights: Mapping[str, float] = field(default_factory=lambda: WEIGHTS)
+    refinement: Refinement | None = None
+
+
+USUAL: Final = Pipeline()
 
 
 def gather(
-    query_set: QuerySet, embeddings: Embeddings, retrievers: Sequence[Retriever] = BUILTIN_RETRIEVERS
+    query_set: QuerySet, embeddings: Embeddings, pipeline: Pipeline = USUAL
 ) -> Iterator[QuestionEvidence]:
     """Return the evidence of each question of a set, in its order."""
-    return (evidence for (evidence,) in gather_side_by_side(query_set, [embeddings], retrievers))
+    return (evidence for (evidence,) in gather_side_by_side(query_set, [embeddings], pipeline))
 
 
 def gather_side_by_side(
-    query_set: QuerySet,
-    embeddings: Sequence[Embeddings],
-    retrievers: Sequence[Retriever] = BUILTIN_RETRIEVERS,
+    query_set: QuerySet, embeddings: Sequence[Embeddings], pipeline: Pipeline = USUAL
 ) -> Iterator[list[QuestionEvidence]]:
     """Return for each question the evidence by each of several vectors; words are looked up once."""
     # Files are no answers of a search: there words are fused with vectors that rank every file.
-    asked = [one for one in retrievers if not query_set.rolling or one.name == "observation"]
+    rolling = query_set.rolling
+    asked = [one for one in pipeline.retrievers if not rolling or one.name == "observation"]
     by_words = [one for one in asked if not one.spec.vectors]
     by_vectors = [one for one in asked if one.spec.vectors]
+    refinement = None if rolling else pipeline.refinement
     rankings = [VectorRanking(query_set, one) for one in embeddings]
     with closing(view_of(query_set)) as view:
         for query, *seen in zip(query_set.queries, *(ranking.each() for ranking in rankings), strict=True):
             with view.showing(query):
-                words = _units(view, query, by_words)
+                question = refinement.rewrite(query.text, view) if refinement else query.text
+                words = retrieve(question, view, by_words)
                 evidence = []
                 for ranking, vectors in zip(rankings, seen, strict=True):
                     view.vectors = vectors
                     of_units = ranking.of_units(vectors)
-                    # Files are no answers of a search: there vectors rank every one.
-                    semantic = (
-                        {"vector": _found(of_units)} if query_set.rolling else _units(view, query, by_vectors)
-                    )
-                    evidence.append(QuestionEvidence(query, {**words, **semantic}, of_units))
+                    found = words.joined(retrieve(question, view, by_vectors)).only(view.may_answer)
+                    fused = _by_unit(view, found) | ({"vector": _found(of_units)} if rolling else {})
+                    refined = None
+                    if refinement and refinement.orders:
+                        order = rank(query.text, view, found, pipeline.weights, refinement).order
+                        refined = tuple(view.numbers[group] for group in order)
+                    evidence.append(QuestionEvidence(query, fused, of_units, refined))
             yield evidence
 
 
-def _units(view: PastView, query: Query, retrievers: Iterable[Retriever]) -> dict[str, UnitScores]:
-    """Return what retrievers find, by unit of the set; a group that the set does not have is left out."""
-    found = retrieve(query.text, view, retrievers).groups
+def _by_unit(view: PastView, found: Evidence) -> dict[str, UnitScores]:
     return {
-        name: {view.numbers[group]: score for group, score in scores.items() if view.may_answer(group)}
-        for name, scores in found.items()
+        name: {view.numbers[group]: score for group, score in scores.items()}
+        for name, scores in found.groups.items()
     }
 
 
@@ -109,6 +126,8 @@ def rankings(
     query, size = evidence.query, len(query_set.units)
     bm25 = _scores(evidence.fused["observation"], size)
     fused = fuse(evidence.fused, _FILE_WEIGHTS if query_set.rolling else weights)
+    if evidence.refined is not None:
+        fused = {unit: float(-place) for place, unit in enumerate(evidence.refined)}
     added = {name: _scores(found, size) for name, found in evidence.fused.items() if name not in WEIGHTS}
     recent = {"recent": _baseline(query, query_set.recency(query))} if query_set.rolling else {}
     return {

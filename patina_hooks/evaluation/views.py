@@ -15,6 +15,7 @@ import numpy as np
 
 from patina_hooks.search.retrieval.lexical import Words
 from patina_hooks.specs.retrieval import VisibleObservation
+from patina_hooks.store.search.answers import ObservationRow
 from patina_hooks.store.search.words import (
     add_document_words,
     add_observation_words,
@@ -103,6 +104,16 @@ class PastView(ABC):
             number: [self._names[unit] for unit in self._units_of(number) if self._may_answer(unit)]
             for number in numbers
         }
+
+    def rows(self, numbers: Iterable[int]) -> list[ObservationRow]:
+        """Return observations, of equal weight."""
+        return [ObservationRow(number, self._set.pieces[number].key, 1.0, 0) for number in numbers]
+
+    def first(self, group: Group) -> int | None:
+        """Return the first visible observation of a group, None for none."""
+        unit = self.numbers[group]
+        start, end = np.searchsorted(self._set.link_units, [unit, unit + 1])
+        return next(iter(sorted(self.visible(self._set.link_pieces[start:end].tolist()))), None)
 
     def may_answer(self, group: Group) -> bool:
         """Tell whether a group is one of the set, and may answer the question."""

@@ -42,7 +42,6 @@ from patina_hooks.plugins.kinds import (
     BACKENDS,
     COMMANDS,
     EXTRACTORS,
-    FILTERS,
     GENERATORS,
     KINDS,
     MODELS,
@@ -50,7 +49,6 @@ from patina_hooks.plugins.kinds import (
     REFERENCE,
     RERANKERS,
     RETRIEVERS,
-    REWRITERS,
     RUNTIMES,
     SOURCES,
     Kind,
@@ -68,7 +66,7 @@ from patina_hooks.specs.plugins import (
     PluginInfo,
     ProjectionSpec,
 )
-from patina_hooks.specs.retrieval import FilterSpec, QueryRewriterSpec, RerankerSpec, RetrieverSpec
+from patina_hooks.specs.retrieval import RerankerSpec, RetrieverSpec
 from patina_hooks.specs.sources import SourceSpec
 
 if TYPE_CHECKING:
@@ -181,17 +179,9 @@ class Plugins:
         names = {spec.name for spec in builtin}
         return (*builtin, *(spec for spec in self._distinct(RETRIEVERS) if spec.name not in names))
 
-    def query_rewriter(self, name: str) -> QueryRewriterSpec:
-        """Return the query rewriter of that name; `PluginError` where none or several plugins provide it."""
-        return self._find(REWRITERS, name).spec
-
     def reranker(self, name: str) -> RerankerSpec:
         """Return the reranker of that name; `PluginError` where none or several plugins provide it."""
         return self._find(RERANKERS, name).spec
-
-    def result_filter(self, name: str) -> FilterSpec:
-        """Return the filter of that name; `PluginError` where none or several plugins provide it."""
-        return self._find(FILTERS, name).spec
 
     def commands(self) -> tuple[CommandSpec, ...]:
         return self._distinct(COMMANDS)
@@ -204,6 +194,10 @@ class Plugins:
         """The code that a spec names, imported now. Raises `PluginError` where that fails."""
         limit = SHORT_CALL_SECONDS if kind in (EXTRACTORS, GENERATORS) else CALL_SECONDS
         return open_function(self.owner(kind, name), f"{kind.noun} {name}", reference, limit)
+
+    def open_spec(self, kind: Kind[S], name: str) -> PluginFunction:
+        """Open the code that the spec of a name refers to first. Raises `PluginError` where that fails."""
+        return self.open(kind, name, getattr(self._find(kind, name).spec, kind.references[0]))
 
     def import_runtime(self, name: str) -> None:
         """Import the modules of a runtime; an error is left for the caller that opens a model with it."""

@@ -14,15 +14,18 @@ from os import PathLike
 from typing import TYPE_CHECKING
 
 from patina_hooks.config.configuration import user_redaction
+from patina_hooks.config.recipe import SearchSteps
 from patina_hooks.errors import IndexDamaged, PatinaError, PluginError
-from patina_hooks.search.fusion import fuse, weigh
-from patina_hooks.search.hits import best_observations, closeness, make_hits
+from patina_hooks.search.fusion import weigh
+from patina_hooks.search.hits import closeness, make_hits
 from patina_hooks.search.index.spaces import VectorSpace, active_space
 from patina_hooks.search.open_models import OpenModels
 from patina_hooks.search.opening import Opening
 from patina_hooks.search.query import Hit, Hits, Mode, Query
+from patina_hooks.search.retrieval.ranking import rank
 from patina_hooks.search.retrieval.retrieve import Evidence, Retriever, open_retrievers, retrieve
 from patina_hooks.search.retrieval.store_view import SourceGroups, StoreView
+from patina_hooks.search.steps import recorded_steps
 from patina_hooks.search.tuned import remark_on_unknown, stored_weights, unknown_names
 from patina_hooks.store.log import LOG_FILE, Log
 
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
 
     from patina_hooks.search.filters.filters import Allowed, Filters
+    from patina_hooks.search.retrieval.refinement import Refinement
     from patina_hooks.specs.plugins import Fault
     from patina_hooks.specs.vectors import Vectors
     from patina_hooks.store.memory import Memory
@@ -51,6 +55,7 @@ class SearchEngine:
         self._filters: Filters | None = None
         self._thread: ThreadPoolExecutor | None = None
         self._retrievers: list[Retriever] | None = None
+        self._refined: tuple[SearchSteps, Refinement] | None = None
         self._on_fault: Callable[[str], None] | None = None
 
     def close(self) -> None:
@@ -75,6 +80,9 @@ class SearchEngine:
         ref: str | None = None,
         path: str | PathLike[str] | None = None,
         fields: Mapping[str, str] | Iterable[tuple[str, str]] = (),
+        rewriters: Iterable[str] | None = None,
+        rerankers: Iterable[str] | None = None,
+        filters: Iterable[str] | None = None,
         on_fault: Callable[[str], None] | None = None,
     ) -> Hits:
         """Answer a question; see `patina_hooks.Patina.search`."""
@@ -82,8 +90,10 @@ class SearchEngine:
 
         query = checked_query(
             self._memory.repository.root, text, limit=limit, mode=mode, kinds=kinds, session=session,
-            since=since, until=until, ref=ref, path=path, fields=fields,
+            since=since, until=until, ref=ref, path=path, fields=fields, rewriters=rewriters,
+            rerankers=rerankers, filters=filters,
         )  # fmt: skip
+        self._check_steps(query)
         question = user_redaction().remove(query.text)
         if not question and query.text:
             return Hits(reason="the question holds nothing but secrets")
@@ -163,17 +173,37 @@ class SearchEngine:
             if query.mode != "lexical":
                 return self._hits_by_vectors(log, query, only)
             view = StoreView(log.connection, only, None, self._groups)
-            return Hits(self._rank(view, query, {})[0])
+            return Hits(self._ranked(view, query, {}, self._refinement(log, query))[0])
 
-    def _rank(self, view: StoreView, query: Query, stored: Mapping[str, float]) -> tuple[list[Hit], Evidence]:
-        """Ask the retrievers of a mode, fuse what they find, and make hits of it. stored: see `weigh`."""
+    def _ranked(
+        self, view: StoreView, query: Query, stored: Mapping[str, float], refinement: Refinement | None
+    ) -> tuple[list[Hit], Evidence]:
+        """Ask the retrievers of a mode, rank what they find, and make hits of it. stored: see `weigh`."""
         retrievers = self.retrievers()
         weights = weigh([retriever.spec for retriever in retrievers], stored)
-        evidence = retrieve(query.text, view, [one for one in retrievers if _takes_part(one, query.mode)])
-        scores = fuse(evidence.groups, weights)
-        ranked = sorted(scores, key=lambda group: (-scores[group], group))
-        shown = best_observations(view, evidence, weights)
-        return make_hits(view, evidence, ranked, scores, shown, query.limit), evidence
+        question = refinement.rewrite(query.text, view) if refinement else query.text
+        evidence = retrieve(question, view, [one for one in retrievers if _takes_part(one, query.mode)])
+        ranking = rank(query.text, view, evidence, weights, refinement)
+        return make_hits(view, evidence, ranking, query.limit), evidence
+
+    def _refinement(self, log: Log, query: Query) -> Refinement | None:
+        """Open the rewriters, rerankers and filters that a query names, or else the recipe."""
+        steps = _steps_of(query, recorded_steps(log))
+        if steps == SearchSteps():
+            return None
+        from patina_hooks.search.retrieval.refinement import open_refinement
+
+        if self._refined is None or self._refined[0] != steps:
+            self._refined = (steps, open_refinement(self._memory.plugins, steps, self._tell_fault))
+        return self._refined[1]
+
+    def _check_steps(self, query: Query) -> None:
+        """Raise `PluginError` for a step that a query names and no plugin provides."""
+        steps = _steps_of(query, SearchSteps())
+        if steps != SearchSteps():
+            from patina_hooks.search.retrieval.refinement import check_names
+
+            check_names(self._memory.plugins, steps)
 
     def retrievers(self) -> list[Retriever]:
         """Return all retrievers, which are opened once."""
@@ -201,7 +231,8 @@ class SearchEngine:
         space = active_space(log)
         if space is None:
             raise IndexDamaged("no vectors are here yet", hint="patina sync")
-        encode = self._encoding(space, query)
+        refinement = self._refinement(log, query)
+        encode = self._encoding(space, query, early=not (refinement and refinement.rewriters))
 
         def nearest(question: str, limit: int, texts: frozenset[bytes] | None) -> list[tuple[bytes, float]]:
             search = self._open_index(log, space)
@@ -212,7 +243,7 @@ class SearchEngine:
         unknown = unknown_names(stored, (retriever.name for retriever in self.retrievers()))
         if unknown and self._on_fault:
             self._on_fault(remark_on_unknown(unknown))
-        hits, evidence = self._rank(view, query, stored)
+        hits, evidence = self._ranked(view, query, stored, refinement)
         close = closeness(view, query.text, evidence)
         return Hits(hits, close.is_close(self._random_similarity(log, space)) if hits else None)
 
@@ -226,11 +257,11 @@ class SearchEngine:
             self._random = (space, generation, random_similarity(log.connection, state, space, plugins))
         return self._random[2]
 
-    def _encoding(self, space: VectorSpace, query: Query) -> Callable[[str], Vectors]:
+    def _encoding(self, space: VectorSpace, query: Query, *, early: bool) -> Callable[[str], Vectors]:
         """Return what gives the vector of a question, the query's or another text, when it is needed.
 
-        Words are looked up meanwhile. A model that is open reads the query in another thread; one that is not
-        is opened in this thread, since that imports.
+        Words are looked up meanwhile. early: a model that is open reads the query in another thread; one that
+        is not is opened in this thread, since that imports.
         """
 
         @cache
@@ -238,14 +269,14 @@ class SearchEngine:
             vector: Vectors = self.models.checked(space).encode([text], role="query").vectors[0]
             return vector
 
-        if not self.models.is_checked(space) or query.mode != "hybrid":
+        if not early or not self.models.is_checked(space) or query.mode != "hybrid":
             return encode
         # 4 ms to import: a cold question does without.
         from concurrent.futures import ThreadPoolExecutor
 
         self._thread = self._thread or ThreadPoolExecutor(1)
-        early = self._thread.submit(encode, query.text)
-        return lambda text: early.result() if text == query.text else encode(text)
+        vector = self._thread.submit(encode, query.text)
+        return lambda text: vector.result() if text == query.text else encode(text)
 
     def _open_index(self, log: Log, space: VectorSpace) -> Near:
         """Return the search of the index as the last sync left it, for a model's own vector [d]."""
@@ -266,3 +297,9 @@ class SearchEngine:
 
 def _takes_part(retriever: Retriever, mode: Mode) -> bool:
     return mode == "hybrid" or retriever.spec.vectors == (mode == "vector")
+
+
+def _steps_of(query: Query, steps: SearchSteps) -> SearchSteps:
+    """Return the steps of a recipe, with those that a query names in their place."""
+    named = {"rewriters": query.rewriters, "rerankers": query.rerankers, "filters": query.filters}
+    return replace(steps, **{kind: names for kind, names in named.items() if names is not None})

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from heapq import nsmallest
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from patina_hooks.search.duplicates import Duplicates, RepeatableTexts, group_duplicates, repeatable_texts
-from patina_hooks.search.fusion import fuse
 from patina_hooks.search.query import Hit
 from patina_hooks.search.remarks.closeness import LOOKED_AT, Closeness, coverage
 from patina_hooks.search.retrieval.lexical import terms_of
-from patina_hooks.store.search.answers import commit_time, first_row, read_place, read_session, read_texts
+from patina_hooks.store.search.answers import commit_time, read_place, read_session, read_texts
 
 if TYPE_CHECKING:
+    from patina_hooks.search.retrieval.ranking import Ranking
     from patina_hooks.search.retrieval.retrieve import Evidence
     from patina_hooks.search.retrieval.store_view import StoreView
     from patina_hooks.specs.retrieval import Group
@@ -23,30 +23,19 @@ _COMPARED: Final = 100
 """Result groups, the best ones, that are looked at for duplicates, at least."""
 
 
-def best_observations(view: StoreView, evidence: Evidence, weights: Mapping[str, float]) -> dict[Group, int]:
-    """Return the observation to show of each group; a commit's body is weaker evidence than its subject."""
-    scores = fuse(evidence.observations, weights)
-    ranked = sorted(
-        view.rows(scores), key=lambda row: (scores[row.number] * row.weight, row.key), reverse=True
-    )
-    groups = view.groups(scores)
-    return {groups[row.number][0]: row.number for row in reversed(ranked)}
-
-
 def make_hits(
     view: StoreView,
     evidence: Evidence,
-    ranked: Sequence[Group],
-    scores: Mapping[Group, float],
-    shown: Mapping[Group, int],
+    ranking: Ranking,
     limit: int,
 ) -> list[Hit]:
     """Return the first hits of a ranking, in which commits that say the same are one."""
-    compared = ranked[: max(_COMPARED, 4 * limit)]
+    shown = ranking.shown
+    compared = ranking.order[: max(_COMPARED, 4 * limit)]
     texts = repeatable_texts(view.connection, {group: shown[group] for group in compared if group in shown})
     hits = (
-        _hit(view, answer, texts, scores[answer.best], evidence, shown)
-        for answer in group_duplicates(ranked, texts)
+        _hit(view, answer, texts, ranking.scores[answer.best], evidence, shown)
+        for answer in group_duplicates(ranking.order, texts)
     )
     return list(islice((hit for hit in hits if hit is not None), limit))
 
@@ -75,7 +64,7 @@ def _hit(
 ) -> Hit | None:
     """Return the hit of one answer: its best observation, None where the filters leave it none."""
     group = answer.original(texts)
-    number = shown.get(group) or _first(view, group)
+    number = shown.get(group) or view.first(group)
     if number is None:
         return None
     others = sorted(
@@ -105,11 +94,3 @@ def _hit(
         end=place.observation.end,
         fields=place.observation.fields,
     )
-
-
-def _first(view: StoreView, group: Group) -> int | None:
-    """Return where a group begins that only its title or the whole document found."""
-    kind, name = group
-    if kind != "commit" and not view.allowed.may_have(*((name, "") if kind == "session" else (None, name))):
-        return None
-    return first_row(view.connection, group, view.allowed.rows)

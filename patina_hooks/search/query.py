@@ -13,7 +13,8 @@ Mode = Literal["hybrid", "vector", "lexical"]
 class Query:
     """A question. kinds: only observations of these; session: its id, or how that one alone begins; since,
     until: seconds since 1970, until excluded; ref: only what a revision reaches; path: only what touched it,
-    from the root, or anything under it; fields: only observations with all of these (name, value)."""
+    from the root, or anything under it; fields: only observations with all of these (name, value). rewriters,
+    rerankers, filters: of plugins, by name; None for those of the recipe."""
 
     text: str
     limit: int = 10
@@ -25,6 +26,9 @@ class Query:
     ref: str | None = None
     path: str | None = None
     fields: tuple[tuple[str, str], ...] = ()
+    rewriters: tuple[str, ...] | None = None
+    rerankers: tuple[str, ...] | None = None
+    filters: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,7 @@ from patina_hooks.search.index.probing import compared_space, record_makers
 from patina_hooks.search.index.spaces import VectorSpace, projected_space, requested_space
 from patina_hooks.search.index.vector_update import Embedded, VectorUpdate
 from patina_hooks.search.remarks.refused import refused_texts
+from patina_hooks.search.steps import record_steps
 from patina_hooks.specs.plugins import Fault
 from patina_hooks.store.corpus.sessions import read_commits_of_session
 from patina_hooks.store.facts import counts
@@ -237,6 +238,7 @@ def _synchronise(
             record_background(log, plugins)
         _queue(log, reconciled, run)
         if said.recipe is not None:
+            record_steps(log, said.recipe.search)
             _vectors(repository, log, plugins, said.recipe, run, open_model, limits, show, full)
             _collection_vectors(collections, said.recipe, run, open_model, limits, show, begun)
         leave_no_trace(log, extractors.redaction)

@@ -35,6 +35,9 @@ def checked_query(
     ref: str | None,
     path: str | os.PathLike[str] | None,
     fields: Mapping[str, str] | Iterable[tuple[str, str]] = (),
+    rewriters: Iterable[str] | None = None,
+    rerankers: Iterable[str] | None = None,
+    filters: Iterable[str] | None = None,
 ) -> Query:
     """The question with its filters as `Patina.search` takes them. Raises `UsageError`; see there.
 
@@ -56,7 +59,18 @@ def checked_query(
         ref=_for_the_system("ref", ref) if ref else None,
         path=from_root(root, path) if path else None,
         fields=_checked_fields(fields),
+        rewriters=_names("rewriters", rewriters),
+        rerankers=_names("rerankers", rerankers),
+        filters=_names("filters", filters),
     )
+
+
+def _names(argument: str, names: Iterable[str] | None) -> tuple[str, ...] | None:
+    if names is None:
+        return None
+    if isinstance(names, str) or not isinstance(names, Iterable):
+        raise UsageError(f"{argument} is {names!r}; expected a list of names")
+    return tuple(checked_text(f"a name in {argument}", name) for name in names)
 
 
 def _checked_fields(given: object) -> tuple[tuple[str, str], ...]:

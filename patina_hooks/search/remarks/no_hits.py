@@ -29,6 +29,7 @@ _FILTERS: Final[Mapping[str, tuple[str, Any]]] = {
     "until": ("--until", None),
     "ref": ("--ref", None),
     "path": ("--path", None),
+    "filters": ("--filter", ()),
 }
 """Field of a query -> its option, and its value without a filter."""
 
@@ -79,7 +80,9 @@ def explain_no_hits(query: Query, texts: IndexedTexts, count_hits: Callable[[Que
         return "nothing is indexed yet: no commit message or session document was recorded"
     if texts.unknown_path:
         return texts.unknown_path
-    filters = {field: empty for field, (_, empty) in _FILTERS.items() if getattr(query, field) != empty}
+    filters = {
+        field: empty for field, (_, empty) in _FILTERS.items() if getattr(query, field) not in (empty, None)
+    }
     if filters and (excluded := _explain_filters(query, filters, count_hits)):
         return f"the filters exclude all hits: {excluded}"
     pending = f"{count(texts.pending, 'text')} without a vector" if texts.pending else ""

@@ -52,6 +52,18 @@ class Evidence:
         """Return what each retriever that found a group gave."""
         return {name: scores[group] for name, scores in self.groups.items() if group in scores}
 
+    def joined(self, other: Evidence) -> Evidence:
+        """Return this evidence with that of other retrievers after it."""
+        return Evidence({**self.groups, **other.groups}, {**self.observations, **other.observations})
+
+    def only(self, is_wanted: Callable[[Group], bool]) -> Evidence:
+        """Return the evidence for some groups."""
+        groups = {
+            name: {group: score for group, score in scores.items() if is_wanted(group)}
+            for name, scores in self.groups.items()
+        }
+        return Evidence(groups, self.observations)
+
 
 def open_retrievers(plugins: Plugins, on_fault: Callable[[Fault], None] = lambda _: None) -> list[Retriever]:
     """Open all retrievers; one that cannot be opened is a fault and left out."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from patina_hooks.search.retrieval.lexical import Words
 from patina_hooks.store.search.answers import (
     ObservationRow,
+    first_row,
     groups_of_documents,
     groups_of_sources,
     read_rows,
@@ -133,3 +134,11 @@ class StoreView:
             for row in read_rows(self.connection, (number for number in numbers if number not in self._rows))
         }
         return [self._rows[number] for number in numbers]
+
+    def first(self, group: Group) -> int | None:
+        """Return where a group begins that only its title or the whole document found, None for none."""
+        kind, name = group
+        place = (name, "") if kind == "session" else (None, name)
+        if kind != "commit" and not self.allowed.may_have(*place):
+            return None
+        return first_row(self.connection, group, self.allowed.rows)
