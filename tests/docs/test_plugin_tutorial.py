@@ -139,8 +139,9 @@ def test_it_works_when_it_is_typed_in(tmp_path: Path) -> None:
             reader.follow(block)
     finally:
         Place(place.root / "try").settle()
-    assert {path.name for path in place.root.iterdir()} == {"patina-mine", "patina-tickets", "try"}
-    for package in ("mine", "tickets"):
+    packages = ("mine", "tickets", "names")
+    assert {path.name for path in place.root.iterdir()} == {*(f"patina-{name}" for name in packages), "try"}
+    for package in packages:
         code = f"import patina_{package}; print(patina_{package}.__file__)"
         where = Path(place.run(["python", "-c", code]).strip())
         assert where.is_relative_to(tmp_path / "environment")  # as the wheel has it
