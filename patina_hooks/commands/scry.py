@@ -50,11 +50,9 @@ _LONGEST = 100
 @click.option(
     "--mode", type=click.Choice(["hybrid", "vector", "lexical"]), default="hybrid", show_default=True
 )
-@click.option(
-    "--rewriter", "rewriters", metavar="NAME", multiple=True, help="Rewrite the question with this plugin's."
-)
-@click.option("--reranker", "rerankers", metavar="NAME", multiple=True, help="Order hits by this plugin's.")
-@click.option("--filter", "filters", metavar="NAME", multiple=True, help="Leave hits out by this plugin's.")
+@click.option("--rewriter", "rewriters", metavar="NAME", multiple=True, help="Use a plugin's query rewriter.")
+@click.option("--reranker", "rerankers", metavar="NAME", multiple=True, help="Use a plugin's reranker.")
+@click.option("--filter", "filters", metavar="NAME", multiple=True, help="Use a plugin's filter of hits.")
 @click.option("--json", "as_json", is_flag=True, help="One object for programs.")
 def scry_command(
     query: tuple[str, ...],
