@@ -1,10 +1,10 @@
-"""Pairs in the log, kept unit by unit: what a sync touched is generated anew, the rest stays.
+"""Pairs in the log, kept scope by scope: what a sync touched is generated again, the rest stays.
 
-Units are worked through in transactions of some hundred, so that memory is bounded and a killed sync loses
-only the one that it was in: what is stale stays marked, and a new generator's way through all units is kept.
+Scopes are worked through in transactions of some hundred, so that memory is bounded and a killed sync loses
+only the one that it was in: what is stale stays marked, and a new generator's way through all scopes is kept.
 
 Another environment may have generators that are not installed here. Their pairs stay until `patina gc`, but
-for those of units that changed: the other environment makes these again, from the first such unit on.
+for those of scopes that changed: the other environment makes these again, from the first such scope on.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ from patina_hooks.store.pairs.scopes import (
 )
 
 _CHUNK = 200
-_MOST_PAIRS = 20_000  # of one generator, of one unit
+_MOST_PAIRS = 20_000  # of one generator, of one scope
 _MOST_FAILED = 10_000
 _FAILED = "failed units"
 SCOPE_KINDS: Final[tuple[PairUnitKind, ...]] = ("commit", "module", "session")
@@ -66,7 +66,7 @@ class Extracted:
     """What an update made.
 
     on_pair: called with each new pair, its evidence in full, where a plugin listens; came: how many are new;
-    failed: units, by id, that a generator failed on; faults: of generators.
+    failed: scopes, by id, that a generator failed on; faults: of generators.
     """
 
     on_pair: Callable[[Pair], object] | None = None
@@ -87,14 +87,14 @@ def update_pairs(
     retry: bool = False,
     keep_absent: bool = True,
 ) -> Extracted:
-    """Have every generator in force read the units that are stale, and each new one all that there are.
+    """Have every generator in force read the scopes that are stale, and each new one all that there are.
 
     The caller holds the sync lock. Nothing is written where nothing is to be done.
-    retry: read units again that a generator failed on. keep_absent: whether pairs stay whose generator is not
-    installed here.
+    retry: read scopes again that a generator failed on. keep_absent: whether pairs stay whose generator is
+    not installed here.
     """
     extracted = Extracted(on_pair)
-    before = log.parsed(_FAILED, "[]", _read_units)
+    before = log.parsed(_FAILED, "[]", _read_scopes)
     if retry and before:
         with log.writing() as connection:
             mark_stale(connection, before)
@@ -108,7 +108,7 @@ def update_pairs(
     return extracted
 
 
-def _read_units(stored: object) -> set[int]:
+def _read_scopes(stored: object) -> set[int]:
     """Raises ValueError for what `update_pairs` did not write."""
     return set(read_list(int, stored))
 
@@ -195,7 +195,7 @@ def _settle(
     add_generators(connection, rows)
 
 
-# --- units ----------------------------------------------------------------------------------------
+# --- scopes ----------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
