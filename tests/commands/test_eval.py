@@ -188,7 +188,7 @@ def test_the_gate_does_not_pass_where_it_cannot_tell(shell: Shell, tmp_path: Pat
     baseline.write_text(json.dumps({**then, "queries": {"goal": broken}}))
     done = shell.run("eval", "--gate", str(baseline))
     assert (done.returncode, done.stdout) == (2, "")
-    assert "is nan, not from 0 to 1" in done.stderr
+    assert "is nan, expected a number from 0 to 1" in done.stderr
 
 
 def test_tuning_says_what_becomes_of_it(shell: Shell) -> None:
