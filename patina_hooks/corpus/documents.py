@@ -125,7 +125,8 @@ class Documents:
         if key == before and not arrived:
             return
         followed = trees.key(old) == before and not arrived
-        came, left = (trees.changes(old, new) if followed else None) or self._compare(trees, new, arrived)
+        changes = trees.changes(old, new) if followed else None
+        came, left = changes or self._compare(trees, new, arrived)
         for location in sorted(self._stored(left, trees), key=_order):
             self.take_out(location)
         observations.delete_skipped(self._db, arrived)
@@ -133,8 +134,9 @@ class Documents:
         self._extract_blobs(fresh)
         for location in fresh:
             self.put_in(location)
-        # What a tree lists that is absent now is read once it is there.
-        self._log.remember(fact, key if all(self._repository.exists(sorted(new)).values()) else "")
+        # What a tree lists that is absent now is read once it is there. Those that were followed are here.
+        is_complete = changes is not None or all(self._repository.exists(sorted(new)).values())
+        self._log.remember(fact, key if is_complete else "")
 
     def _forget_scopes(self) -> None:
         """The sources changed: files may have another one now, and some kinds may have none."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import cache
 from typing import Final
 
 from patina_hooks.corpus.sources import HEAD_BYTES, File, Sources, TreeScope
@@ -72,13 +73,14 @@ class DocumentTrees:
             return None
 
     def _follow(self, old: set[str], new: set[str]) -> tuple[set[DocumentLocation], set[File]] | None:
+        changed = cache(self._changed)  # of one tree that took another's place, both lists are needed
         came_trees, left_trees = new - old, old - new
         base, other = min(left_trees or old), min(came_trees or new)
-        came = [entry for tree in sorted(came_trees) for entry in self._changed(base, tree)[1]]
+        came = [entry for tree in sorted(came_trees) for entry in changed(base, tree)[1]]
         gone = [
             entry
             for tree in sorted(left_trees)
-            for entry in self._changed(tree, other)[0]
+            for entry in changed(tree, other)[0]
             if self._is_candidate(entry)
         ]
         irregular = {entry.name for entry in came if not self._is_candidate(entry)}

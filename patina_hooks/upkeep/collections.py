@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from patina_hooks.config.recipe import Recipe
@@ -15,7 +16,7 @@ from patina_hooks.corpus.outcome import Progress, Reconciled
 from patina_hooks.errors import LogDamaged
 from patina_hooks.git.repository import Repository
 from patina_hooks.plugins.manager import Plugins
-from patina_hooks.search.index.spaces import VectorSpace, requested_space
+from patina_hooks.search.index.spaces import VectorSpace, active_space, requested_space
 from patina_hooks.search.index.vector_update import Embedded, VectorUpdate
 from patina_hooks.specs.plugins import Fault
 from patina_hooks.specs.sources import COLLECTIONS, HISTORY
@@ -23,7 +24,7 @@ from patina_hooks.store.collections import collection_folder, stored_collections
 from patina_hooks.store.database.schema import compact, recreate_derived
 from patina_hooks.store.embeddings import drop_malformed
 from patina_hooks.store.log import Log, set_aside
-from patina_hooks.store.search.indexed_texts import count_waiting
+from patina_hooks.store.search.indexed_texts import count_waiting, has_changed_texts
 from patina_hooks.text.redaction import Redaction
 
 if TYPE_CHECKING:
@@ -31,7 +32,10 @@ if TYPE_CHECKING:
 
 
 class Collections:
-    """The collections beside history that some source names, or that were stored by an earlier sync."""
+    """The collections beside history that some source names, or that were stored by an earlier sync.
+
+    Their logs are open until `close`: to open and close one takes as long as to bring it in line.
+    """
 
     def __init__(
         self,
@@ -40,9 +44,11 @@ class Collections:
         extractors: Extractors,
         settings: Settings,
         progress: Progress,
+        *,
         full: bool,
+        quick: bool,
     ) -> None:
-        """full: derive everything again."""
+        """full: derive everything again; quick: leave vectors alone where no text came or left."""
         self.repository = repository
         self.plugins: Plugins = extractors.plugins
         self._history = history
@@ -50,9 +56,18 @@ class Collections:
         self._settings = settings
         self._progress = progress
         self._full = full
+        self._quick = quick
+        self._logs: dict[str, Log] = {}
         named = {source.collection for source in self.plugins.sources()}
         stored = stored_collections(repository.state)
         self._names = [name for name in COLLECTIONS if name != HISTORY and name in (*named, *stored)]
+
+    def __enter__(self) -> Collections:
+        return self
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        for log in self._logs.values():
+            log.close()
 
     def reconcile(self, changed: Changed) -> list[Fault]:
         """Bring the documents in line with the tips of history; return what plugins did wrong.
@@ -64,16 +79,18 @@ class Collections:
             try:
                 faults += self._reconcile(name, changed)
             except LogDamaged:
-                set_aside(collection_folder(self.repository.state, name))
+                if name in self._logs:
+                    self._logs.pop(name).close()
+                set_aside(self._folder(name))
                 faults += self._reconcile(name, changed)
         return faults
 
     def _reconcile(self, name: str, changed: Changed) -> list[Fault]:
         extractors = replace(self._extractors, collection=name, kept=(), failures=0)
-        with self._log(name) as log:
+        result = Reconciled(changed=changed)
+        with self._explained(name) as log:
             if self._full:
                 begin_again(log)
-            result = Reconciled(changed=changed)
             reconcile_collection(
                 self.repository, self._history, log, extractors, self._settings, self._progress, result
             )
@@ -92,27 +109,47 @@ class Collections:
         """
         state = self.repository.state
         for name in self._names:
-            space = requested_space(self.plugins, recipe, state)
-            with self._log(name) as log:
+            with self._explained(name) as log:
+                if self._quick and self._has_vectors(log):
+                    continue
+                space = requested_space(self.plugins, recipe, state)
                 update = VectorUpdate(log, state, self.plugins, space, open_model, progress)
                 yield update.run(seconds=seconds, retry=self._full)
 
-    def pending(self) -> Iterator[int]:
-        """Yield how many texts of each collection have no vector."""
-        for name in self._names:
-            with self._log(name) as log:
-                yield count_waiting(log.connection)
+    def _has_vectors(self, log: Log) -> bool:
+        """Whether all texts of a collection have vectors of the model that answers for history."""
+        space, other = active_space(log), active_space(self._history)
+        if space is None or other is None or has_changed_texts(log.connection):
+            return False
+        is_same_index = bool(other.projection) or space.index == other.index
+        return is_same_index and space.judged_by == other.judged_by
+
+    def pending(self) -> int:
+        """Return how many texts have no vector."""
+        return sum(count_waiting(self._log(name).connection) for name in self._names)
 
     def leave_no_trace(self) -> None:
         """Remove what new rules of redaction took out."""
         for name in self._names:
-            with self._log(name) as log:
-                leave_no_trace(log, self._extractors.redaction)
+            leave_no_trace(self._log(name), self._extractors.redaction)
+
+    def _folder(self, name: str) -> Path:
+        return collection_folder(self.repository.state, name)
+
+    def _log(self, name: str) -> Log:
+        if name not in self._logs:
+            self._logs[name] = Log(self._folder(name))
+        return self._logs[name]
 
     @contextmanager
-    def _log(self, name: str) -> Iterator[Log]:
-        with Log(collection_folder(self.repository.state, name)) as log:
+    def _explained(self, name: str) -> Iterator[Log]:
+        """Give the log of a collection; what SQLite raises within is told as a `StateError`."""
+        log = self._log(name)
+        try:
             yield log
+        except Exception as error:
+            log.explain(error)
+            raise
 
 
 def begin_again(log: Log) -> None:

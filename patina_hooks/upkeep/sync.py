@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, fields, replace
 from functools import lru_cache, partial
 from pathlib import Path
@@ -220,7 +220,7 @@ def _synchronise(
     show: Progress,
 ) -> SyncReport:
     begun = time.perf_counter()
-    with _failures_said(repository.state), Log(repository.state) as log:
+    with _failures_said(repository.state), Log(repository.state) as log, ExitStack() as stack:
         if full:
             begin_again(log)
         said = refresh_configuration(repository, quick=quick)
@@ -230,7 +230,9 @@ def _synchronise(
             repository, log, extractors, said.settings, show, _listened(run.events), quick=quick
         )
         run.mishaps += [*extractors.faults, *reconciled.faults]
-        collections = Collections(repository, log, extractors, said.settings, show, full)
+        collections = stack.enter_context(
+            Collections(repository, log, extractors, said.settings, show, full=full, quick=quick)
+        )
         run.mishaps += collections.reconcile(reconciled.changed)
         _pairs(log, plugins, run, retry=not quick)
         record_releases(log, plugins)
@@ -360,7 +362,7 @@ def _collection_vectors(
     begun: float,
 ) -> None:
     """Embed the texts of the collections beside history, once those of history have their vectors."""
-    waiting = sum(collections.pending())
+    waiting = collections.pending()
     ready = not run.postponed and not run.embedded.pending
     if not ready or (limits.most is not None and waiting > limits.most):
         run.embedded.pending += waiting
@@ -383,7 +385,7 @@ def _collection_vectors(
             raise
         fault = Fault(error.plugin or "patina-hooks", f"model {recipe.model}", str(error), error.hint)
         run.faults.append(fault)
-        run.embedded.pending += sum(collections.pending())
+        run.embedded.pending += collections.pending()
 
 
 def _refusals(log: Log, refused: Mapping[bytes, str]) -> Iterator[Fault]:

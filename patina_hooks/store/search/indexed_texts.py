@@ -62,6 +62,13 @@ def count_live(connection: sqlite3.Connection) -> int:
     return int(connection.execute("SELECT count(*) FROM text WHERE live > 0").fetchone()[0])
 
 
+def has_changed_texts(connection: sqlite3.Connection) -> bool:
+    """Return whether a live text waits for its vector, or a text that left is still indexed."""
+    waiting = "SELECT 1 FROM text WHERE live > 0 AND indexed = 0"
+    row = connection.execute(f"{waiting} UNION ALL SELECT 1 FROM text WHERE live = 0 LIMIT 1").fetchone()
+    return row is not None
+
+
 def count_waiting(connection: sqlite3.Connection) -> int:
     """Return the number of live texts that the index does not hold."""
     query = "SELECT count(*) FROM text WHERE live > 0 AND indexed = 0"
