@@ -86,9 +86,9 @@ def _is_far(patina: Patina, question: str, hidden: frozenset[bytes]) -> bool:
         connection.execute("DELETE FROM temp.hidden")
         connection.executemany("INSERT INTO temp.hidden VALUES (?)", [(key,) for key in hidden])
         vector = patina._engine.models.checked(space).encode([question], role="query").vectors[0]
-        search = patina._engine._open_index(log, space)
+        search = patina._engine.history._open_index(log, space)
         view = StoreView(
             connection, Allowed(connection, [shown]), lambda _, limit, texts: search(vector, limit, texts)
         )
         close = closeness(view, question, retrieve(question, view, patina._engine.retrievers()))
-        return close.is_close(patina._engine._random_similarity(log, space)) is False
+        return close.is_close(patina._engine.history._random_similarity(log, space)) is False

@@ -105,7 +105,7 @@ class Patina:
         A model that could not be opened is tried again.
         Raises `StateError` where the state folder cannot be written.
         """
-        self._engine.close_log()  # a damaged one is moved away
+        self._engine.close_logs()  # a damaged one is moved away
         self._facts = None
         self._engine.models.forget_failures()
         make_private(self.repository.state)
@@ -183,6 +183,7 @@ class Patina:
         *,
         limit: int = 10,
         mode: Mode = "hybrid",
+        collections: str | Iterable[str] = (),
         kinds: str | Iterable[str] = (),
         session: str | None = None,
         since: float | None = None,
@@ -195,12 +196,15 @@ class Patina:
         filters: Iterable[str] | None = None,
         on_fault: Callable[[str], None] | None = None,
     ) -> Hits:
-        """The best observation of each session or commit, best first; [] where nothing is found.
+        """Return the best observation of each session, commit or file; [] where nothing matches.
+
+        The hits of each collection are a block, best first: history (sessions and commits), then docs.
 
         `Hits` is a list; its `close_match` tells whether the best ones come close to the question, and its
         `reason` why there is none.
 
-        limit: 1 or more. mode: "hybrid" (words and vectors), "vector" or "lexical".
+        limit: of each collection, 1 or more. collections: those to ask, by default all.
+        mode: "hybrid" (words and vectors), "vector" or "lexical".
         Filters, which hold together: kinds: observations of these kinds, or of the one ("decision").
         session: its document and its commits; the id, or how that one alone begins. since, until: seconds
         since 1970, `until` excluded; a document that tells no time is in neither. ref: what a branch, tag or
@@ -216,9 +220,9 @@ class Patina:
         plugin provides, `StateError` before the first sync.
         """
         return self._engine.search(
-            text, limit=limit, mode=mode, kinds=kinds, session=session, since=since, until=until, ref=ref,
-            path=path, fields=fields, rewriters=rewriters, rerankers=rerankers, filters=filters,
-            on_fault=on_fault,
+            text, limit=limit, mode=mode, collections=collections, kinds=kinds, session=session, since=since,
+            until=until, ref=ref, path=path, fields=fields, rewriters=rewriters, rerankers=rerankers,
+            filters=filters, on_fault=on_fault,
         )  # fmt: skip
 
     def related(self, path: str | PathLike[str], *, limit: int = 10) -> Related:

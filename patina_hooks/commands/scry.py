@@ -17,11 +17,14 @@ from patina_hooks.commands.progress import show_progress
 from patina_hooks.config.configuration import user_redaction
 from patina_hooks.errors import UsageError
 from patina_hooks.search.remarks.no_hits import NO_WORDS
+from patina_hooks.specs.sources import COLLECTIONS
 from patina_hooks.text.dates import local_day, parse_date
 from patina_hooks.text.display import clean, clean_line, count
 
 if TYPE_CHECKING:
-    from patina_hooks.search.query import Hit, Mode
+    from collections.abc import Iterator
+
+    from patina_hooks.search.query import Hit, Hits, Mode
     from patina_hooks.search.related import Related
 
 _LINES = 3
@@ -32,6 +35,10 @@ _LONGEST = 100
 @click.command("scry")
 @click.argument("query", nargs=-1)
 @click.option("-n", "limit", type=click.IntRange(1, 200), default=5, show_default=True, help="How many hits.")
+@click.option(
+    "--in", "collection", type=click.Choice(["all", *COLLECTIONS]), default="all", show_default=True,
+    help="Only history (sessions and commits), or only docs (files of the work tree).",
+)  # fmt: skip
 @click.option("--kind", "kinds", multiple=True, help="Only this kind of observation (may be repeated).")
 @click.option(
     "--field", "fields", multiple=True, metavar="NAME=VALUE",
@@ -57,6 +64,7 @@ _LONGEST = 100
 def scry_command(
     query: tuple[str, ...],
     limit: int,
+    collection: str,
     kinds: tuple[str, ...],
     fields: tuple[str, ...],
     session: str | None,
@@ -76,7 +84,9 @@ def scry_command(
     if bool(text) == bool(file):
         raise UsageError("give either a question or --file PATH", hint='patina scry "why did we ..."')
     steps = (rewriters, rerankers, filters)
-    if file and any((kinds, fields, session, since, until, ref, path, mode != "hybrid", *steps)):
+    collections = () if collection == "all" else (collection,)
+    filtered = any((collections, kinds, fields, session, since, until, ref, path, *steps))
+    if file and (filtered or mode != "hybrid"):
         raise UsageError(
             "--file cannot be combined with the options of a question",
             hint=f"patina scry --file {shlex.quote(file)}",
@@ -91,9 +101,9 @@ def scry_command(
         if forms := user_redaction().forms_in(text):
             say(f"left out of the question: {', '.join(forms)}")
         hits = patina.search(
-            text, limit=limit, mode=mode, kinds=kinds, session=session, since=first, until=last,
-            ref=ref, path=Path.cwd() / path if path else None, fields=pairs, rewriters=rewriters or None,
-            rerankers=rerankers or None, filters=filters or None, on_fault=say,
+            text, limit=limit, mode=mode, collections=collections, kinds=kinds, session=session, since=first,
+            until=last, ref=ref, path=Path.cwd() / path if path else None, fields=pairs,
+            rewriters=rewriters or None, rerankers=rerankers or None, filters=filters or None, on_fault=say,
         )  # fmt: skip
     text = user_redaction().redact(text)
     if as_json:
@@ -104,7 +114,7 @@ def scry_command(
             say(hits.reason)
         if hits.close_match is False and hits.reason != NO_WORDS:
             say("no close match: the hits may have nothing to do with the question")
-        click.echo("\n\n".join(_entry(number, hit) for number, hit in enumerate(hits, 1)))
+        click.echo("\n\n".join(_blocks(hits)))
     else:
         say(f"nothing was found for {_shortened(text)!r}: {clean_line(hits.reason)}")
 
@@ -119,6 +129,16 @@ def _field(text: str) -> tuple[str, str]:
 def _shortened(text: str) -> str:
     line = clean_line(text)
     return line if len(line) <= _LONGEST else f"{line[:_LONGEST]}..."
+
+
+def _blocks(hits: Hits) -> Iterator[str]:
+    """Yield the hits as text; where several collections answer, each block has its name above it."""
+    several = len({hit.collection for hit in hits}) > 1
+    before = ""
+    for number, hit in enumerate(hits, 1):
+        begins = several and hit.collection != before
+        before = hit.collection
+        yield (f"{click.style(hit.collection, underline=True)}\n" if begins else "") + _entry(number, hit)
 
 
 def _entry(number: int, hit: Hit) -> str:

@@ -75,6 +75,8 @@ def _hit(
     place = read_place(view.connection, number)
     commit = None if place.path else place.oid
     title, started = read_session(view.connection, session)
+    if group[0] == "document":
+        title = place.title
     when = commit_time(view.connection, commit) if commit else None
     return Hit(
         session=session,
@@ -93,4 +95,5 @@ def _hit(
         name=place.observation.name,
         end=place.observation.end,
         fields=place.observation.fields,
+        collection=view.collection,
     )

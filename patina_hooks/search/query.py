@@ -6,19 +6,23 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from patina_hooks.specs.sources import HISTORY
+
 Mode = Literal["hybrid", "vector", "lexical"]
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A question. kinds: only observations of these; session: its id, or how that one alone begins; since,
-    until: seconds since 1970, until excluded; ref: only what a revision reaches; path: only what touched it,
-    from the root, or anything under it; fields: only observations with all of these (name, value). rewriters,
-    rerankers, filters: of plugins, by name; None for those of the recipe."""
+    """A question. collections: those that are asked, () for all; kinds: only observations of these; session:
+    its id, or how that one alone begins; since, until: seconds since 1970, until excluded; ref: only what a
+    revision reaches; path: only what touched it, from the root, or anything under it; fields: only
+    observations with all of these (name, value). rewriters, rerankers, filters: of plugins, by name; None for
+    those of the recipe."""
 
     text: str
     limit: int = 10
     mode: Mode = "hybrid"
+    collections: tuple[str, ...] = ()
     kinds: tuple[str, ...] = ()
     session: str | None = None
     since: int | None = None
@@ -33,7 +37,9 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """One answer. channels: what each channel that found its unit gave, before scaling and weighing.
+    """One answer. collection: the one that it is from; title: of the session, or of the document.
+
+    channels: what each channel that found its unit gave, before scaling and weighing.
 
     path, line, end: where the text stands, from its first line to its last; path is None and lines count in
     the message for a commit's. name, fields: of the observation, see `patina_hooks.Observation`.
@@ -58,10 +64,11 @@ class Hit:
     name: str = ""
     end: int = 0
     fields: Mapping[str, str] = field(default_factory=dict, hash=False)
+    collection: str = HISTORY
 
 
 class Hits(list[Hit]):
-    """The hits of a question, best first.
+    """The hits of a question, in blocks of one collection each, in each the best first.
 
     close_match: whether the best ones come close to the question, see `search.remarks.closeness`; None
     where that cannot be told (words alone were asked, or there is no hit).

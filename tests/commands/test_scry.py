@@ -17,7 +17,7 @@ from patina_hooks.errors import StateError
 
 KEYS = {
     *("session", "commit", "path", "line", "kind", "text", "score", "channels", "title", "when", "draft"),
-    *("also", "also_commits", "name", "end", "fields"),
+    *("also", "also_commits", "name", "end", "fields", "collection"),
 }
 
 

@@ -131,8 +131,8 @@ def test_hits_are_the_same_when_a_filter_is_evaluated_and_when_candidates_are_te
     answers = []
     for values in (WIDE, EVALUATED, {**WIDE, "_PREFIXES": ()}):
         with limits(values), memory.patina() as patina:
-            first = patina._engine._hits(query)
-            assert patina._engine._hits(query) == first
+            first = patina._engine._answer(query)
+            assert patina._engine._answer(query) == first
             answers.append(first)
     assert answers[1:] == answers[:-1]
 
@@ -162,8 +162,8 @@ def test_no_statement_of_a_filtered_question_looks_at_every_row(
     statements: list[str] = []
     with limits(values), memory.patina() as patina:
         patina.search("marmots")
-        assert patina._engine._log is not None
-        connection = patina._engine._log[1].connection
+        with patina._engine.reading() as log:
+            connection = log.connection
         connection.set_trace_callback(statements.append)
         patina.search("fix the marmots", **conditions)
         connection.set_trace_callback(None)

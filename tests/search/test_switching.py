@@ -33,7 +33,7 @@ from patina_hooks.store.log import Log
 from patina_hooks.upkeep.sync import SyncReport, synchronise
 
 if TYPE_CHECKING:
-    from patina_hooks.search.engine import Near
+    from patina_hooks.search.collection_search import Near
 
 TEXTS = ["begin", *(f"text number {number}" for number in range(10))]
 ONE = "embedding_model: several\nruntime: onnx\n"
@@ -197,7 +197,7 @@ def test_a_question_beside_a_change_of_index_is_answered_by_the_new_one(
     memory: Memory, plugins: Plugins, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with Patina(memory.repository, plugins) as patina:
-        opened = patina._engine._open_index
+        opened = patina._engine.history._open_index
 
         def but_before(log: Log, space: VectorSpace) -> Near:
             if space.index == "exact":
@@ -206,7 +206,7 @@ def test_a_question_beside_a_change_of_index_is_answered_by_the_new_one(
                 assert folders(memory) == {f"{space.fingerprint}-usearch"}
             return opened(log, space)
 
-        monkeypatch.setattr(patina._engine, "_open_index", but_before)
+        monkeypatch.setattr(patina._engine.history, "_open_index", but_before)
         said: list[str] = []
         hits = patina.search("text number 3", on_fault=said.append)
     assert (hits[0].text, said) == ("text number 3", [])

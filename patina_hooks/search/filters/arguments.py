@@ -16,6 +16,7 @@ from typing import get_args
 
 from patina_hooks.errors import UsageError
 from patina_hooks.search.query import Mode, Query
+from patina_hooks.specs.sources import COLLECTIONS
 from patina_hooks.store.log import name_text
 
 _BOUND = 1 << 63
@@ -28,6 +29,7 @@ def checked_query(
     *,
     limit: object,
     mode: Mode,
+    collections: str | Iterable[str] = (),
     kinds: str | Iterable[str],
     session: str | None,
     since: float | None,
@@ -52,6 +54,7 @@ def checked_query(
         text=checked_text("the question", text),
         limit=checked_limit(limit),
         mode=mode,
+        collections=_collections(collections),
         kinds=tuple(checked_text("a kind", kind) for kind in named),
         session=checked_text("session", session) if session else None,
         since=_moment("since", since),
@@ -63,6 +66,14 @@ def checked_query(
         rerankers=_names("rerankers", rerankers),
         filters=_names("filters", filters),
     )
+
+
+def _collections(names: str | Iterable[str]) -> tuple[str, ...]:
+    named = _names("collections", [names] if isinstance(names, str) else names) or ()
+    for name in named:
+        if name not in COLLECTIONS:
+            raise UsageError(f"there is no collection {name!r}", hint=f"one of {', '.join(COLLECTIONS)}")
+    return named
 
 
 def _names(argument: str, names: Iterable[str] | None) -> tuple[str, ...] | None:

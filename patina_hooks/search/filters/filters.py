@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from patina_hooks.errors import GitError, UsageError
 from patina_hooks.git.repository import Repository
 from patina_hooks.search.filters.paths import recorded_path
+from patina_hooks.specs.sources import HISTORY
 from patina_hooks.store.search import filters as store
 from patina_hooks.store.search.filters import Condition, RowFilter
 
@@ -183,8 +184,9 @@ def _first_kept(rows: list[Row], keep: Callable[[list[Row]], list[Row]], limit: 
 class Filters:
     """The filter of the last question on one connection, which writes nothing to the log."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, collection: str = HISTORY) -> None:
         self._connection = connection
+        self._is_history = collection == HISTORY
         self._last: tuple[object, Allowed] = (None, Allowed(connection))
 
     def allowed(self, repository: Repository, query: Query, folder: str) -> Allowed:
@@ -210,7 +212,7 @@ class Filters:
         )  # fmt: skip
         if key != self._last[0]:
             self._last = (None, self._last[1])
-            conditions = _conditions_of(query, session)
+            conditions = _conditions_of(query, session, self._is_history)
             if commit:
                 conditions.append(self._reached(repository, commit, folder))
             self._last = (key, Allowed(self._connection, conditions))
@@ -218,6 +220,9 @@ class Filters:
 
     def _reached(self, repository: Repository, commit: str, folder: str) -> Condition:
         """Return the condition of a ref, its tables filled from git: with what is reached, or what is not."""
+        if not self._is_history:
+            files = [entry.oid for entry in repository.files(commit)]
+            return store.reached_condition(self._connection, files, None)
         blobs = [entry.oid for entry in repository.tree(f"{commit}:{folder}")]
         commits = repository.reachable([commit], most=_NARROW_REF + 1)
         if len(commits) <= _NARROW_REF:
@@ -235,8 +240,14 @@ class Filters:
             return store.recorded_commits(self._connection).difference(repository.reachable([commit]))
 
 
-def _conditions_of(query: Query, session: str | None) -> list[Condition]:
-    """Return the conditions of a query except that of its ref. session: the whole id of its session."""
+def _conditions_of(query: Query, session: str | None, is_history: bool) -> list[Condition]:
+    """Return the conditions of a query except that of its ref.
+
+    Args:
+        query: the question with its filters.
+        session: the whole id of its session.
+        is_history: whether a path is one that commits touched, and not that of a document.
+    """
     conditions = []
     if query.kinds:
         conditions.append(store.kinds_condition(query.kinds))
@@ -246,7 +257,8 @@ def _conditions_of(query: Query, session: str | None) -> list[Condition]:
     if query.since is not None or query.until is not None:
         conditions.append(store.time_condition(query.since, query.until))
     if query.path:
-        conditions.append(store.path_condition(query.path.rstrip("/")))
+        of_path = store.path_condition if is_history else store.document_path_condition
+        conditions.append(of_path(query.path.rstrip("/")))
     return conditions
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Literal
 
 from patina_hooks.search.retrieval.lexical import Words
+from patina_hooks.specs.sources import HISTORY
 from patina_hooks.store.search.answers import (
     ObservationRow,
     first_row,
@@ -56,8 +57,10 @@ class StoreView:
         allowed: Allowed,
         nearest: Nearest | None = None,
         groups: SourceGroups | None = None,
+        collection: str = HISTORY,
     ) -> None:
         """nearest: asks the vector index, None to do without; groups: of the last question."""
+        self.collection = collection
         self.connection = connection
         self.allowed = allowed
         self._nearest = nearest

@@ -27,12 +27,13 @@ class ObservationRow(NamedTuple):
 
 
 class Place(NamedTuple):
-    """An observation with the object that says it. path: "" for a commit's message; draft: 1 or 0."""
+    """An observation with the document that says it. path: "" for a commit's message; draft: 1 or 0."""
 
     observation: Observation
     oid: str
     path: str
     draft: int
+    title: str
 
 
 class RepeatedText(NamedTuple):
@@ -128,13 +129,13 @@ def first_row(connection: sqlite3.Connection, group: Group, only: RowFilter) -> 
 def read_place(connection: sqlite3.Connection, number: int) -> Place:
     """Return an observation in its first place: what a ref holds before drafts, then by path."""
     row = connection.execute(
-        f"SELECT d.oid, d.path, d.work_tree != '', {OBSERVATION_COLUMNS}"
+        f"SELECT d.oid, d.path, d.work_tree != '', d.title, {OBSERVATION_COLUMNS}"
         " FROM observation o JOIN source s ON s.id = o.source_id JOIN document d ON d.oid = s.oid"
         " AND d.read_as = s.read_as"
         " WHERE o.id = ? ORDER BY d.work_tree, d.path LIMIT 1",
         (number,),
     ).fetchone()
-    return Place(observation_of(*row[3:]), *row[:3])
+    return Place(observation_of(*row[4:]), *row[:4])
 
 
 def read_session(connection: sqlite3.Connection, session: str | None) -> tuple[str, int | None]:

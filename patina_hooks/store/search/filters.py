@@ -179,6 +179,14 @@ def path_condition(path: str) -> Condition:
     return Condition(test, names * 3, _walk(documents), names * 2, _TOUCHES, names)
 
 
+def document_path_condition(path: str) -> Condition:
+    """Return the condition that a document is a file, or lies under a folder."""
+    names = (path, f"{path}/", f"{path}0")  # "0" follows "/"
+    test = "(d.path = ? OR (d.path >= ? AND d.path < ?))"
+    documents = f"SELECT d.id FROM document d WHERE {test}"
+    return Condition(test, names, _walk(documents), names, documents, names)
+
+
 def reached_condition(
     connection: sqlite3.Connection, reached: Iterable[str], unreached: frozenset[str] | None
 ) -> Condition:
