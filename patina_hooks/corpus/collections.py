@@ -36,7 +36,7 @@ def reconcile_collection(
         progress: called as (stage, done, total).
         result: empty, says what is to be kept in it.
     """
-    sources = Sources(extractors.plugins, settings.sessions_folder)
+    sources = Sources(extractors.plugins, settings)
     documents = Documents(repository, log, extractors, sources, progress, result)
     tips = load_tips(history.connection, history.fact("tags"), "")
     trees: dict[Trees, set[str]] = {

@@ -94,7 +94,7 @@ class _Reconciler:
         self._quick = quick
         self._tip_commits: set[str] = set()
         self._covered: set[str] = set()
-        self._sources = Sources(extractors.plugins, self._folder)
+        self._sources = Sources(extractors.plugins, settings)
         self._documents = Documents(repository, log, extractors, self._sources, progress, result)
         self._drafts = Drafts(repository, log, self._documents, self._sources, quick=quick)
 

@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from os.path import commonpath
 from typing import Any
 
+from patina_hooks.config.docs import OTHER_TEXTS
+from patina_hooks.config.settings import Settings
 from patina_hooks.plugins.calls import BUILTIN, PluginFunction, failure_of
 from patina_hooks.plugins.fault_counts import FaultCounts
 from patina_hooks.plugins.kinds import SOURCES
 from patina_hooks.plugins.manager import Plugins
 from patina_hooks.specs.plugins import Fault
-from patina_hooks.specs.sources import SESSIONS, DocumentFacts, SourceSpec, Trees
+from patina_hooks.specs.sources import NOT_PROSE, PROSE, SESSIONS, DocumentFacts, SourceSpec, Trees
 from patina_hooks.specs.values import Document
 from patina_hooks.store.corpus.documents import DocumentLocation
 from patina_hooks.text.gitignore import PathChoice
@@ -91,11 +93,15 @@ class TreeScope:
 class Sources:
     """The sources in force, in the order in which they may take a file."""
 
-    def __init__(self, plugins: Plugins, folder: str) -> None:
-        """folder: of session documents, from the root of a tree."""
+    def __init__(self, plugins: Plugins, settings: Settings) -> None:
+        """settings: say where session documents are and what is prose."""
         specs = plugins.sources()
         self.message_kind = next(spec.name for spec in specs if spec.objects == "messages")
-        self.files = tuple(_file_source(spec, folder) for spec in specs if spec.objects == "files")
+        self.files = tuple(
+            _file_source(spec, settings)
+            for spec in specs
+            if spec.objects == "files" and (settings.docs_enabled or PROSE not in spec.include)
+        )
         self._of_kind = {source.kind: source for source in self.files}
         self._plugins = plugins
         self._counts = FaultCounts()
@@ -199,12 +205,18 @@ class Sources:
             return None
 
 
-def _file_source(spec: SourceSpec, folder: str) -> FileSource:
-    def filled(patterns: Iterable[str]) -> tuple[str, ...]:
-        return tuple(pattern.replace(SESSIONS, escape(folder)) for pattern in patterns)
+def _file_source(spec: SourceSpec, settings: Settings) -> FileSource:
+    folder = settings.sessions_folder
+    listed = {PROSE: settings.docs_include, NOT_PROSE: (*OTHER_TEXTS, *settings.docs_exclude)}
 
-    include, exclude = filled(spec.include), filled(spec.exclude)
-    named = [pattern for pattern in spec.include if not pattern.startswith("!")]
+    def filled(patterns: Iterable[str]) -> list[str]:
+        return [each for pattern in patterns for each in listed.get(pattern, (pattern,))]
+
+    def written(patterns: Iterable[str]) -> tuple[str, ...]:
+        return tuple(pattern.replace(SESSIONS, escape(folder)) for pattern in filled(patterns))
+
+    include, exclude = written(spec.include), written(spec.exclude)
+    named = [pattern for pattern in filled(spec.include) if not pattern.startswith("!")]
     folders = [literal_folder(pattern).replace(SESSIONS, folder) for pattern in named]
     common = commonpath(folders) if folders and all(folders) else ""
     return FileSource(

@@ -27,6 +27,12 @@ _KIND: Final = re.compile(r"[a-z][a-z0-9_-]{0,31}", re.ASCII)
 _DRAFTS: Final = re.compile(r"[^*?\[\]]+/\*[^*?\[\]/]*")
 
 
+PROSE: Final = "{docs.include}"
+NOT_PROSE: Final = "{docs.exclude}"
+"""Stand in `include` and `exclude` for the patterns of the settings `[docs]`; a source of them has no files
+where `docs.enabled` is false."""
+
+
 @dataclass(frozen=True, slots=True)
 class DocumentFacts:
     """What the path of a document says of it.
@@ -54,7 +60,8 @@ class SourceSpec:
     collection: "history", "docs" or "code".
     objects: "files" of trees, or the "messages" of commits; those have one source, which is built in.
     include, exclude: patterns of paths as in .gitignore, from the root of a tree; an excluded path wins.
-        "{sessions}" stands for the folder of session documents.
+        "{sessions}" stands for the folder of session documents, "{docs.include}" and "{docs.exclude}" for the
+        patterns that the settings list.
     trees: which trees are read: those of every live ref ("refs"), or those of checked-out HEADs and of the
         default branch ("heads"). Of the latter, what `.patinaignore` and `.gitattributes` of a tree leave out
         is not read, nor files of secrets, minified and vendored ones.
