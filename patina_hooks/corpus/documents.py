@@ -135,7 +135,8 @@ class Documents:
         for location in fresh:
             self.put_in(location)
         # What a tree lists that is absent now is read once it is there. Those that were followed are here.
-        is_complete = changes is not None or all(self._repository.exists(sorted(new)).values())
+        are_here = changes is not None or all(self._repository.exists(sorted(new)).values())
+        is_complete = are_here and not trees.is_incomplete
         self._log.remember(fact, key if is_complete else "")
         trees.remember(new)
 

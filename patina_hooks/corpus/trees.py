@@ -29,6 +29,7 @@ class DocumentTrees:
         self._log = log
         self._db = log.connection
         self._sources = sources
+        self.is_incomplete = False
         # What is a document on every ref is one whatever a tree says of its other files.
         self._rules = ScopeRules(repository, log, scope.name) if scope.trees == "heads" else None
 
@@ -59,7 +60,11 @@ class DocumentTrees:
         return self.known()
 
     def locations(self, trees: set[str]) -> set[DocumentLocation]:
-        """Return the locations of all documents in these trees."""
+        """Return the locations of all documents in these trees.
+
+        `is_incomplete` tells whether a tree in one of them is absent: none of its documents are returned.
+        """
+        self.is_incomplete = False
         return self._documents(
             entry for tree, entries in self._listed(trees) for entry in self._allowed(tree, entries)
         )
@@ -71,7 +76,11 @@ class DocumentTrees:
             return
         for tree, is_here in self._repository.exists(sorted(trees)).items():
             if is_here:
-                entries = self._repository.files(tree)
+                try:
+                    entries = self._repository.files(tree)
+                except GitError:  # a tree in it is absent
+                    self.is_incomplete = True
+                    continue
                 if self._rules is not None:
                     self._rules.list_tree(tree, entries)
                 yield tree, entries

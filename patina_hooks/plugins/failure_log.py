@@ -16,10 +16,14 @@ class FailureLog:
     def add(self, fault: Fault, error: BaseException) -> None:
         """Log the traceback, which only a worker writes to a file."""
         import logging
+        import traceback
 
         cause = fault.plugin, fault.where, fault.error
         if cause in self._causes or len(self._causes) == _MOST_CAUSES:
             return
         self._causes.add(cause)
         logger = logging.getLogger(__name__)
-        logger.info("plugin %s, %s failed:", fault.plugin, fault.where, exc_info=error)
+        # As text that any handler can encode: the words of an exception may hold lone surrogates.
+        lines = "".join(traceback.format_exception(error)).rstrip()
+        words = lines.encode("utf-8", "backslashreplace").decode("utf-8")
+        logger.info("plugin %s, %s failed:\n%s", fault.plugin, fault.where, words)

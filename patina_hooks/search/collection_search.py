@@ -15,6 +15,7 @@ from patina_hooks.search.retrieval.ranking import rank
 from patina_hooks.search.retrieval.retrieve import Evidence, Retriever, retrieve
 from patina_hooks.search.retrieval.store_view import SourceGroups, StoreView
 from patina_hooks.search.tuned import remark_on_unknown, stored_weights, unknown_names
+from patina_hooks.specs.retrieval import FILE_WEIGHTS
 from patina_hooks.specs.sources import HISTORY
 from patina_hooks.store.collections import collection_folder
 from patina_hooks.store.log import LOG_FILE, Log
@@ -111,7 +112,11 @@ class CollectionSearch:
             only = self._allowed(log, query)
             if query.mode == "lexical":
                 view = StoreView(log.connection, only, None, self._groups, self.name)
-                return Hits(self._ranked(view, query, {}, retrievers, refinement)[0])
+                return Hits(
+                    self._ranked(
+                        view, query, {} if self.name == HISTORY else FILE_WEIGHTS, retrievers, refinement
+                    )[0]
+                )
             return self._hits_by_vectors(log, query, only, retrievers, vectors, refinement, remark)
 
     def _hits_by_vectors(
@@ -142,8 +147,10 @@ class CollectionSearch:
         return Hits(hits, close.is_close(self._random_similarity(log, space)) if hits else None)
 
     def _stored_weights(self, space: VectorSpace) -> Mapping[str, float]:
-        """Return what was tuned on history, which says nothing of other collections."""
-        return stored_weights(self._memory.repository.state, space) if self.name == HISTORY else {}
+        """Return what was tuned on history; other collections have weights of their own."""
+        if self.name != HISTORY:
+            return FILE_WEIGHTS
+        return stored_weights(self._memory.repository.state, space)
 
     def _ranked(
         self,

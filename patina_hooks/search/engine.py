@@ -42,6 +42,7 @@ class SearchEngine:
         self._retrievers: list[Retriever] | None = None
         self._refined: tuple[SearchSteps, Refinement] | None = None
         self._on_fault: Callable[[str], None] | None = None
+        self._remarks: set[str] = set()
 
     def close(self) -> None:
         """Let go of models, indexes and logs; the object may be used again."""
@@ -96,7 +97,7 @@ class SearchEngine:
         if not question and query.text:
             return Hits(reason="the question holds nothing but secrets")
         query = replace(query, text=question)
-        self._on_fault = on_fault
+        self._on_fault, self._remarks = on_fault, set()
         try:
             hits = self._answer(query)
             hits.reason = self._reason(query, hits)
@@ -200,7 +201,9 @@ class SearchEngine:
         self._remark(f"{fault.plugin}: {fault.where}: {fault.error}")
 
     def _remark(self, text: str) -> None:
-        if self._on_fault:
+        """Tell the caller once a question, whichever collections the remark is about."""
+        if self._on_fault and text not in self._remarks:
+            self._remarks.add(text)
             self._on_fault(text)
 
 

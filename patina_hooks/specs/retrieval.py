@@ -25,6 +25,18 @@ USUAL_WEIGHTS: Final[Mapping[str, float]] = {
 }
 """The built-in retrievers and their weights, measured on 589 real session documents."""
 
+FILE_WEIGHTS: Final[Mapping[str, float]] = {
+    "observation": 0.60,
+    "session": 0.0,
+    "title": 0.10,
+    "vector": 0.30,
+}
+"""The same where a passage answers for its file: all words of a file say little of one passage.
+
+On 270 queries over the documentation of simonw/llm (names of passages, and words drawn from them) 0.953
+MRR@10 against 0.929 with the weights of sessions.
+"""
+
 
 class VisibleObservation(NamedTuple):
     """One observation that a question may see. number: what a view calls it."""

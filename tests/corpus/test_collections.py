@@ -354,3 +354,18 @@ def test_settings_say_what_is_prose(memory: Memory) -> None:
     assert pages() == {"README.md"}
     memory.write(".patina/config.toml", "[docs]\nenabled = false\n")
     assert pages() == set()
+
+
+def test_documents_come_back_when_an_absent_tree_is_back(memory: Memory) -> None:
+    sync(memory)
+    before = texts(memory)
+    oid = memory.git("rev-parse", "HEAD:docs")
+    path = memory.root / ".git/objects" / oid[:2] / oid[2:]
+    data = path.read_bytes()
+    path.chmod(0o600)
+    path.unlink()
+    assert sync(memory, full=True).faults == ()
+    assert texts(memory) == []
+    path.write_bytes(data)
+    sync(memory)
+    assert texts(memory) == before
