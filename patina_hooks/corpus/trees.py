@@ -55,7 +55,12 @@ class DocumentTrees:
             fresh = sorted(commits)
             self._log.remember(name, valid_for)
         names = self._repository.names([f"{commit}:{self.scope.folder}" for commit in fresh])
-        tips.store_trees(self._db, self.scope.name, dict(zip(fresh, names, strict=True)))
+        trees = dict(zip(fresh, names, strict=True))
+        if (
+            not self.scope.folder
+        ):  # every commit has a root: one that is not found is absent, and asked for again
+            trees = {commit: tree for commit, tree in trees.items() if tree}
+        tips.store_trees(self._db, self.scope.name, trees)
         tips.delete_trees(self._db, self.scope.name, stored - commits)
         return self.known()
 

@@ -166,9 +166,11 @@ class SearchEngine:
             return remark_on(query.text)
         asked = next(self._asked(query), None)
         if asked is None:
-            return f"nothing is indexed in {', '.join(query.collections)}"
+            return _not_indexed(query)
         with asked.reading() as log:
             texts = IndexedTexts.read(log.connection, query)
+        if asked.name != HISTORY and not texts.total:
+            return _not_indexed(query)
         return explain_no_hits(query, texts, lambda other: len(self._answer(other)))
 
     def _refinement(self, query: Query) -> Refinement | None:
@@ -205,6 +207,10 @@ class SearchEngine:
         if self._on_fault and text not in self._remarks:
             self._remarks.add(text)
             self._on_fault(text)
+
+
+def _not_indexed(query: Query) -> str:
+    return f"nothing is indexed in {', '.join(query.collections)}"
 
 
 def _steps_of(query: Query, steps: SearchSteps) -> SearchSteps:
