@@ -6,6 +6,7 @@ import ast
 import json
 import re
 import shutil
+import time
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
@@ -134,6 +135,11 @@ def test_the_diary_is_written_by_the_hooks(repository: Place) -> None:
     )
     repository.settle()
     today = Path(repository.environment["HOME"]) / "diary" / f"{date.today()}.md"
+    # Hooks of plugins are called after the locks are released.
+    deadline = time.monotonic() + 60
+    while not today.is_file() or "Try the diary" not in today.read_text():
+        assert time.monotonic() < deadline, "no hook told of the session"
+        time.sleep(0.02)
     lines = [re.sub(r"\d{8}-\d{6}| \([0-9a-f]{10}\)", "", line) for line in today.read_text().splitlines()]
     assert "- Write a line" in lines
     assert "- session : Try the diary (commits: 1)" in lines
