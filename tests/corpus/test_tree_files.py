@@ -25,7 +25,7 @@ NO_RULES = TreeRules.parse({}, {})
 WORDS = st.sampled_from(
     [
         *(f"{sign}{name}" for sign in ("", "-", "!") for name in NAMES),
-        *("linguist-generated=true", "linguist-vendored=false", "text", "eol=lf", "made", "-made", "copied"),
+        *("linguist-generated=true", "linguist-vendored=false", "text", "eol=lf", "made", "copied"),
     ]
 )
 LINES = st.builds(

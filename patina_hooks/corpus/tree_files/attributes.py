@@ -27,7 +27,10 @@ class _Rule(NamedTuple):
 
 
 class Attributes:
-    """The attributes of one tree's files that tell prose from what was made or copied."""
+    """The attributes of one tree's files that tell prose from what was made or copied.
+
+    A macro that is unset ("-made") does not take back what the same macro stated before, as it does in git.
+    """
 
     def __init__(self, files: Mapping[str, str]) -> None:
         """files: the text of each `.gitattributes` by its folder, "" for the root."""
