@@ -233,13 +233,18 @@ def _has_keys(form: object) -> bool:
     )
 
 
+def name_of(form: object) -> str:
+    """Return what a form is called in a message."""
+    return _NAMES.get(form, "a mapping" if _has_keys(form) else "a list")
+
+
 def _describe(form: Any, rule: Rule) -> str:  # noqa: ANN401
     name = _NAMES.get(form, "a value")
     if rule.least is not None and rule.most is not None:
         return f"{name} from {rule.least} to {rule.most}"
     if rule.least is not None:
         return f"{name} of at least {rule.least}"
-    return name if form in _NAMES else "a mapping" if _has_keys(form) else "a list"
+    return name_of(form)
 
 
 def _read_plain(form: type, value: object, path: KeyPath) -> Any:  # noqa: ANN401

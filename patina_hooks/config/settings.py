@@ -43,6 +43,7 @@ from patina_hooks.config.schema import (
     Rule,
     SchemaError,
     dotted,
+    name_of,
     read,
     read_fields,
     read_list,
@@ -189,8 +190,8 @@ def _runtime_value(path: KeyPath, value: object, usual: Mapping[str, Value]) -> 
         return read(type(usual[name]), value, path)
     except SchemaError:
         # Not the value: it may be a key that stands in the wrong place.
-        kind = type(usual[name]).__name__
-        raise SchemaError(path, f"{dotted(path)} is not {kind}, such as {usual[name]!r}") from None
+        kind = name_of(type(usual[name]))
+        raise SchemaError(path, f"{dotted(path)}: expected {kind}, such as {usual[name]!r}") from None
 
 
 # --- what may stand where -------------------------------------------------------------------------

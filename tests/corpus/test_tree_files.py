@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from patina_hooks.corpus.tree_files import limits
@@ -25,7 +25,8 @@ NO_RULES = TreeRules.parse({}, {})
 WORDS = st.sampled_from(
     [
         *(f"{sign}{name}" for sign in ("", "-", "!") for name in NAMES),
-        *("linguist-generated=true", "linguist-vendored=false", "text", "eol=lf", "made", "copied"),
+        *("linguist-generated=true", "linguist-vendored=false", "text", "eol=lf"),
+        *(f"{sign}{macro}" for sign in ("", "-", "!") for macro in ("made", "copied")),
     ]
 )
 LINES = st.builds(
@@ -84,6 +85,9 @@ def stated_by_git(root: Path, files: dict[str, str]) -> dict[tuple[str, str], bo
         st.sampled_from(["", "doc", "doc/x"]), st.lists(LINES, max_size=5).map("\n".join), min_size=1
     )
 )
+@example(files={"": "* made -made\n[attr]made linguist-generated"})
+@example(files={"": "* made\n* -made\n[attr]made linguist-generated"})
+@example(files={"": "* copied\n[attr]made linguist-generated\n[attr]copied made"})
 def test_attributes_are_those_that_git_states(repository: Path, files: dict[str, str]) -> None:
     attributes = Attributes(files)
     read = {(path, name): attributes.state(path, name) for path in PATHS for name in NAMES}
@@ -188,3 +192,12 @@ def test_any_bytes_and_rules_have_an_answer(head: bytes, ignore: str, attributes
     rules = TreeRules.parse({"": ignore}, {"": attributes})
     assert isinstance(path_reason("docs/a.md", "100644", rules), str)
     assert isinstance(content_reason("docs/a.md", len(head), 1000, head, rules), str)
+
+
+def test_a_chain_of_macros_has_any_length() -> None:
+    chain = "".join(f"[attr]m{number} m{number + 1}\n" for number in range(20_000))
+    attributes = Attributes(
+        {"": f"{chain}[attr]m20000 linguist-generated\n*.md m0\n[attr]loop loop\n*.rst loop\n"}
+    )
+    assert attributes.state("a.md", "linguist-generated") is True
+    assert attributes.state("a.rst", "linguist-generated") is None

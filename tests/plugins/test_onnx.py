@@ -178,9 +178,9 @@ def test_a_provider_that_does_not_start_is_told_of(caplog: pytest.LogCaptureFixt
     ("said", "why"),
     [
         ('providers = ["gpu"]', "'gpu': expected some of cpu, coreml, cuda, directml"),
-        ("providers = [1]", "providers is not list, such as"),
-        ("providers = [[]]", "providers is not list, such as"),
-        ('providers = "cuda"', "providers is not list, such as"),
+        ("providers = [1]", "providers: expected a list, such as"),
+        ("providers = [[]]", "providers: expected a list, such as"),
+        ('providers = "cuda"', "providers: expected a list, such as"),
         ("device = 1", "unknown key 'runtime.onnx.device'"),
     ],
 )

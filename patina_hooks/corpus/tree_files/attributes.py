@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from patina_hooks.text.gitignore import PathPattern, folders_of, parse_pattern, split_path
@@ -21,48 +21,69 @@ State = bool | None
 """Set, unset, or, with "!", not stated after all."""
 
 
+class _Word(NamedTuple):
+    """One attribute of a line. expands: whether it is set to no value, as a macro has to be."""
+
+    name: str
+    state: State
+    expands: bool
+
+
 class _Rule(NamedTuple):
     pattern: PathPattern
-    states: Mapping[str, State]
+    words: tuple[_Word, ...]
 
 
 class Attributes:
-    """The attributes of one tree's files that tell prose from what was made or copied.
-
-    A macro that is unset ("-made") does not take back what the same macro stated before, as it does in git.
-    """
+    """The attributes of one tree's files that tell prose from what was made or copied."""
 
     def __init__(self, files: Mapping[str, str]) -> None:
         """files: the text of each `.gitattributes` by its folder, "" for the root."""
-        macros = dict(_macros(files.get("", "")))
-        self._rules = {folder: tuple(_rules(text, macros))[::-1] for folder, text in files.items()}
+        self._macros = dict(_macros(files.get("", "")))
+        names = {*_NAMES, *self._macros}
+        self._rules = {folder: tuple(_rules(text, names))[::-1] for folder, text in files.items()}
 
     def state(self, path: str, name: str) -> State:
         """Return whether an attribute is set or unset for a file, None where it is neither."""
         steps = split_path(path)
+        decided: dict[str, State] = {}
         for depth, folder in zip(range(len(steps) - 1, -1, -1), folders_of(path), strict=True):
             for rule in self._rules.get(folder, ()):
-                if name in rule.states and rule.pattern.names(steps[depth:], is_folder=False):
-                    return rule.states[name]
+                if rule.pattern.names(steps[depth:], is_folder=False):
+                    self._decide(rule.words, decided)
+                    if name in decided:
+                        return decided[name]
         return None
 
+    def _decide(self, words: Iterable[_Word], decided: dict[str, State]) -> None:
+        """Apply a line as git does: its last word first, and what is decided stays.
 
-def _macros(text: str) -> Iterator[tuple[str, Mapping[str, State]]]:
-    """Yield the macros that the root's file defines; one may use those above it."""
-    known: dict[str, Mapping[str, State]] = {}
+        A macro may name others, in a chain of any length that a clone brings along.
+        """
+        waiting = list(words)
+        while waiting:
+            word = waiting.pop()
+            if word.name in decided:
+                continue
+            decided[word.name] = word.state
+            if word.expands:
+                waiting += self._macros.get(word.name, ())
+
+
+def _macros(text: str) -> Iterator[tuple[str, tuple[_Word, ...]]]:
+    """Yield the macros that the root's file defines."""
     for line in _lines(text):
         if line.startswith(_MACRO) and (words := line.removeprefix(_MACRO).split()):
-            known[words[0]] = _states(words[1:], known)
-            yield words[0], known[words[0]]
+            yield words[0], tuple(map(_word, words[1:]))
 
 
-def _rules(text: str, macros: Mapping[str, Mapping[str, State]]) -> Iterator[_Rule]:
+def _rules(text: str, names: Collection[str]) -> Iterator[_Rule]:
+    """Yield the lines of a file that state one of these attributes."""
     for line in _lines(text):
         name, rest = _pattern_of(line)
-        if line.startswith((_MACRO, "!")) or not (states := _states(rest.split(), macros)):
-            continue
-        if pattern := parse_pattern(name):
-            yield _Rule(pattern, states)
+        words = tuple(word for word in map(_word, rest.split()) if word.name in names)
+        if words and not line.startswith((_MACRO, "!")) and (pattern := parse_pattern(name)):
+            yield _Rule(pattern, words)
 
 
 def _lines(text: str) -> Iterator[str]:
@@ -112,19 +133,8 @@ def _from_bytes(text: str) -> str:
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "surrogateescape")
 
 
-def _states(words: Iterable[str], macros: Mapping[str, Mapping[str, State]]) -> dict[str, State]:
-    states: dict[str, State] = {}
-    for word in words:
-        name, _, value = word.partition("=")
-        if name in macros:
-            states.update(macros[name])
-        plain = name.lstrip("-!")
-        if plain in _NAMES:
-            states[plain] = _state(name, value)
-    return states
-
-
-def _state(name: str, value: str) -> State:
-    if name.startswith("!"):
-        return None
-    return not name.startswith("-") and value.lower() != "false"
+def _word(text: str) -> _Word:
+    name, _, value = text.partition("=")
+    plain = name.lstrip("-!")
+    state = None if name.startswith("!") else not name.startswith("-") and value.lower() != "false"
+    return _Word(plain, state, expands=text == plain)
