@@ -37,7 +37,7 @@ _LONGEST = 100
 @click.option("-n", "limit", type=click.IntRange(1, 200), default=5, show_default=True, help="How many hits.")
 @click.option(
     "--in", "collection", type=click.Choice(["all", *COLLECTIONS]), default="all", show_default=True,
-    help="Only history (sessions and commits), or only docs (files of the work tree).",
+    help="Only history (sessions and commits), or only documents that plugins add (docs, code).",
 )  # fmt: skip
 @click.option("--kind", "kinds", multiple=True, help="Only this kind of observation (may be repeated).")
 @click.option(

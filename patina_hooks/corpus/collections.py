@@ -1,4 +1,4 @@
-"""Collections beside history: their documents are those of the trees that history has seen."""
+"""Collections other than history: their documents are those of the trees that history has seen."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ def collection_folder(state: Path, collection: str) -> Path:
 
 
 def stored_collections(state: Path) -> tuple[str, ...]:
-    """Return the collections beside history that are stored here."""
+    """Return the collections other than history that are stored here."""
     return tuple(
         name
         for name in COLLECTIONS

@@ -35,7 +35,10 @@ class CorpusFacts:
 
 @dataclass(frozen=True, slots=True)
 class CollectionFacts:
-    """What is indexed of a collection beside history. hash: over the paths and objects of its documents."""
+    """What is indexed of a collection other than history.
+
+    hash: over the paths and objects of its documents.
+    """
 
     documents: int
     observations: int

@@ -1,4 +1,4 @@
-"""Collections beside history in one sync: each has a log of its own, updated after that of history."""
+"""Collections other than history in one sync: each has a log of its own, updated after that of history."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 class Collections:
-    """The collections beside history that some source names, or that were stored by an earlier sync.
+    """The collections other than history that some source names, or that were stored by an earlier sync.
 
     Their logs are open until `close`: to open and close one takes as long as to bring it in line.
     """

@@ -45,7 +45,7 @@ class Status:
     read, or not to its end.
     pair_kinds: kind -> its pairs' count, weight and time range. calls: into plugins, that have not returned
     for a second or more. kept: absent extractors and pair generators whose results stay. collections: those
-    beside history, by name.
+    other than history, by name.
     """
 
     events_hash: str
@@ -113,7 +113,7 @@ def status_of(log: Log, repository: Repository, plugins: Plugins, facts: CorpusF
 def _collections(
     repository: Repository,
 ) -> Iterator[tuple[str, CollectionFacts, list[tuple[str, str]]]]:
-    """Yield each collection beside history with its facts, and what of it was not read."""
+    """Yield each collection other than history with its facts, and what of it was not read."""
     for name in stored_collections(repository.state):
         folder = collection_folder(repository.state, name)
         with Log(folder, create=False) as log, log.reading() as connection:

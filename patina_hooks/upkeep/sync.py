@@ -361,7 +361,7 @@ def _collection_vectors(
     show: Progress,
     begun: float,
 ) -> None:
-    """Embed the texts of the collections beside history, once those of history have their vectors."""
+    """Embed the texts of the collections other than history, once those of history have their vectors."""
     waiting = collections.pending()
     ready = not run.postponed and not run.embedded.pending
     if not ready or (limits.most is not None and waiting > limits.most):

@@ -1,4 +1,4 @@
-"""Collections beside history: indexed apart, in line with git, without any effect on history."""
+"""Collections other than history: indexed apart, in line with git, without any effect on history."""
 
 from __future__ import annotations
 
