@@ -219,11 +219,14 @@ class Patina:
         here (an unknown kind, field, session, ref or mode, a path outside), `PluginError` for a name that no
         plugin provides, `StateError` before the first sync.
         """
-        return self._engine.search(
-            text, limit=limit, mode=mode, collections=collections, kinds=kinds, session=session, since=since,
-            until=until, ref=ref, path=path, fields=fields, rewriters=rewriters, rerankers=rerankers,
-            filters=filters, on_fault=on_fault,
+        from patina_hooks.search.filters.arguments import checked_query
+
+        query = checked_query(
+            self.repository.root, text, limit=limit, mode=mode, collections=collections, kinds=kinds,
+            session=session, since=since, until=until, ref=ref, path=path, fields=fields,
+            rewriters=rewriters, rerankers=rerankers, filters=filters,
         )  # fmt: skip
+        return self._engine.search(query, on_fault)
 
     def related(self, path: str | PathLike[str], *, limit: int = 10) -> Related:
         """What changed together with a file, and which sessions touched it; at most `limit` of each.

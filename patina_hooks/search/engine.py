@@ -6,10 +6,9 @@ imported by the method that does: a cold one waits for every import.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import replace
-from os import PathLike
 from typing import TYPE_CHECKING
 
 from patina_hooks.config.configuration import user_redaction
@@ -18,7 +17,7 @@ from patina_hooks.errors import IndexDamaged, PluginError, UsageError
 from patina_hooks.search.collection_search import CollectionSearch
 from patina_hooks.search.open_models import OpenModels
 from patina_hooks.search.opening import Opening
-from patina_hooks.search.query import Hits, Mode, Query
+from patina_hooks.search.query import Hits, Query
 from patina_hooks.search.question_vectors import QuestionVectors
 from patina_hooks.search.retrieval.retrieve import Retriever, open_retrievers
 from patina_hooks.search.steps import recorded_steps
@@ -65,33 +64,8 @@ class SearchEngine:
         """Give one consistent view of the log of history."""
         return self.history.reading()
 
-    def search(
-        self,
-        text: str,
-        *,
-        limit: int = 10,
-        mode: Mode = "hybrid",
-        collections: str | Iterable[str] = (),
-        kinds: str | Iterable[str] = (),
-        session: str | None = None,
-        since: float | None = None,
-        until: float | None = None,
-        ref: str | None = None,
-        path: str | PathLike[str] | None = None,
-        fields: Mapping[str, str] | Iterable[tuple[str, str]] = (),
-        rewriters: Iterable[str] | None = None,
-        rerankers: Iterable[str] | None = None,
-        filters: Iterable[str] | None = None,
-        on_fault: Callable[[str], None] | None = None,
-    ) -> Hits:
+    def search(self, query: Query, on_fault: Callable[[str], None] | None = None) -> Hits:
         """Answer a question; see `patina_hooks.Patina.search`."""
-        from patina_hooks.search.filters.arguments import checked_query
-
-        query = checked_query(
-            self._memory.repository.root, text, limit=limit, mode=mode, collections=collections, kinds=kinds,
-            session=session, since=since, until=until, ref=ref, path=path, fields=fields,
-            rewriters=rewriters, rerankers=rerankers, filters=filters,
-        )  # fmt: skip
         self._check_steps(query)
         question = user_redaction().remove(query.text)
         if not question and query.text:
