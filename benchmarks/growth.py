@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
+from importlib.util import find_spec
 from itertools import count
 from pathlib import Path
 from statistics import median
@@ -40,10 +41,16 @@ _TIMES: Final = 10
 """As long as the first one, that the longest history is."""
 _BRANCHES, _TAGS = 5_000, 20_000
 _ROWS, _DIMENSIONS = 500_000, 384
+_MODEL = "patina_static"
 
 
 def measure(workshop: Workshop) -> Iterator[Row]:
-    """Ratios of CPU time. The first sync of each history is measured once, by a process of its own."""
+    """Ratios of CPU time. The first sync of each history is measured once, by a process of its own.
+
+    Exits with what to install where the model of the histories is not there.
+    """
+    if find_spec(_MODEL) is None:
+        sys.exit("the group growth needs its model\n  try: pip install ./examples/patina-static")
     roots, figures = {}, {}
     for commits in (_SMALL, _MIDDLE, _LARGE):
         roots[commits] = workshop.growing(commits, partial(make_growing_history, commits=commits))
