@@ -62,6 +62,11 @@ class Documents:
         """What changes when the trees of refs hold other documents."""
         return digest(" ".join(self._log.fact(f"trees {trees.scope.name}") for trees in self._trees))
 
+    @property
+    def reads_heads(self) -> bool:
+        """Whether a source reads the trees of checked-out HEADs."""
+        return any(trees.scope.trees == "heads" for trees in self._trees)
+
     def renew(self) -> None:
         """The extractors changed: new ones read everything, and what does not stay of others goes.
 

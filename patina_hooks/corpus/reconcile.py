@@ -120,10 +120,9 @@ class _Reconciler:
                 self._documents.renew()
             self._documents.retry()
             # Where a commit's trees are here by now, so may be those of a tip.
-            trees: dict[Trees, set[str]] = {
-                "refs": tips.trunk_targets() | graph.side,
-                "heads": tips.head_targets(self._repository.default_branch()),
-            }
+            trees: dict[Trees, set[str]] = {"refs": self._tip_commits}
+            if self._documents.reads_heads:
+                trees["heads"] = tips.head_targets(self._repository.default_branch())
             self._documents.update(trees, f"{packs} again" if again else packs)
             self._documents.cover(self._covered, again=bool(graph.gone))
             self._drafts.update(stamps, listings)

@@ -48,7 +48,11 @@ class Tips:
         return self._load_tags()
 
     def trunk_targets(self) -> set[str]:
-        """The commits that branches and HEADs are at."""
+        """Return the commits that branches and HEADs are at; not to be changed."""
+        return self._trunk_targets
+
+    @cached_property
+    def _trunk_targets(self) -> set[str]:
         return set(self.trunk.values())
 
     def head_targets(self, default_branch: str | None) -> set[str]:

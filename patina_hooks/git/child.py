@@ -51,6 +51,7 @@ _HARDENED_CONFIG = {
 }
 _HARDENED = {
     "GIT_ALLOW_PROTOCOL": "none",
+    "GIT_FLUSH": "0",  # rev-list would write each line to the pipe alone, and we would read it so
     "GIT_GRAFT_FILE": os.devnull,  # like replace refs: one clone's other parents for commits that all share
     "GIT_NO_LAZY_FETCH": "1",
     "GIT_NO_REPLACE_OBJECTS": "1",
