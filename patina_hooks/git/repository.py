@@ -248,8 +248,8 @@ class Repository:
     ) -> list[str]:
         """List commits that `include` reaches and `exclude` does not, newest first; at most `most`."""
         limit = [] if most is None else [f"--max-count={most}"]
-        lines = self.git.lines("rev-list", *limit, "--stdin", data=_revisions(include, exclude))
-        return [line.decode() for line in lines]
+        listed = self.git.check("rev-list", *limit, "--stdin", data=_revisions(include, exclude))
+        return listed.decode().split()
 
     def reachable_with_border(
         self, include: Iterable[str], exclude: Iterable[str]
