@@ -181,7 +181,9 @@ def _headings_apart(lines: tuple[Line, ...], *, is_lead: bool) -> Iterator[Part]
         if held:
             yield paragraph(held)
             held = []
-        yield Part("heading", (line,), found[2].strip(), int(found[1]))
+        title = found[2].strip()
+        has_text = title and not markup_reason(title)
+        yield Part("heading", (line,), title, int(found[1])) if has_text else omitted((line,), HEADING)
     if held:
         part = paragraph(held)
         yield Part("paragraph", part.lines, leads=part.leads or is_lead)
