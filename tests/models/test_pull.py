@@ -1,4 +1,4 @@
-"""Pulling from a hub that the test itself is: nothing here leaves the machine."""
+"""Pulling from a hub that the test itself serves, into a hub cache of the test's own."""
 
 from __future__ import annotations
 
@@ -6,18 +6,21 @@ import hashlib
 import json
 import os
 import shutil
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from support.hub import COMMIT, Hub, served
+from support.hub import COMMIT, Hub, served, set_hub_cache
 
 from patina_hooks.errors import ModelError, StateError
 from patina_hooks.git.lock import SyncLock
 from patina_hooks.models.files import download
-from patina_hooks.models.files.hub import RECORD, models_folder, read_record
+from patina_hooks.models.files.hub import RECORD, read_record, records_folder
 from patina_hooks.models.files.pull import pull, remove
 from patina_hooks.models.files.weights import file_hashes, locate, model_files
 from patina_hooks.specs.models import HubFile, ModelSpec
@@ -29,20 +32,26 @@ FILES = {
     "config": HubFile("acme/acme-64", "config.json"),
 }
 SPEC = ModelSpec("acme-64", dimensions=64, runtimes={"torch": FILES, "onnx": {"model": FILES["model"]}})
+REPOSITORY = "models--acme--acme-64"
 
 
 @pytest.fixture(autouse=True)
-def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return the folder of the records."""
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
-    monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
     return tmp_path / "data/patina/models"
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return the hub cache."""
+    return set_hub_cache(tmp_path / "hf", monkeypatch)
 
 
 @pytest.fixture
 def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
     from huggingface_hub import close_session
 
-    download.require_hub()
     with served() as hub:
         monkeypatch.setenv("HF_ENDPOINT", hub.url)
         hub.add("acme/acme-64", "model.safetensors", WEIGHTS)
@@ -51,20 +60,85 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
         close_session()
 
 
-def everything(folder: Path) -> list[str]:
+def files_of(folder: Path) -> list[str]:
+    """Return the paths of all files below a folder but locks."""
     return sorted(
         str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file() and path.name != ".lock"
     )
 
 
-def test_what_was_pulled_is_found_and_nothing_else_is_left(hub: Hub, data: Path) -> None:
+def snapshot(cache: Path) -> Path:
+    return cache / REPOSITORY / "snapshots" / COMMIT
+
+
+def other_program(path: str, revision: str = "main") -> Path:
+    """Download as another program does; returns the path in the cache."""
+    from huggingface_hub import hf_hub_download
+
+    download.open_network()
+    endpoint = os.environ["HF_ENDPOINT"]
+    return Path(hf_hub_download("acme/acme-64", path, revision=revision, endpoint=endpoint))
+
+
+def test_pulled_files_are_in_the_hub_cache(hub: Hub, records: Path, cache: Path) -> None:
     done = pull(SPEC, "torch")
     assert (done.fetched, done.bytes) == (("model.safetensors", "config.json"), len(WEIGHTS) + len(CONFIG))
+    assert done.folder == str(cache)
     files = model_files(SPEC, "torch")
+    assert files == {role: snapshot(cache) / file.path for role, file in FILES.items()}
     assert files["model"].read_bytes() == WEIGHTS
     assert files["config"].read_bytes() == CONFIG
-    home = "acme/acme-64/main"
-    assert everything(data) == [f"{home}/{RECORD}", f"{home}/config.json", f"{home}/model.safetensors"]
+    assert files_of(records) == [f"acme/acme-64/main/{RECORD}"]
+    assert other_program("model.safetensors", revision=COMMIT) == files["model"]
+
+
+def test_only_listed_files_are_downloaded(hub: Hub, cache: Path) -> None:
+    hub.add("acme/acme-64", "pytorch_model.bin", b"a pickle")
+    hub.add("acme/acme-64", "modeling.py", b"code")
+    pull(SPEC, "torch")
+    assert files_of(snapshot(cache)) == ["config.json", "model.safetensors"]
+
+
+def test_files_of_the_cache_are_not_downloaded_again(hub: Hub) -> None:
+    other_program("model.safetensors")
+    hub.asked.clear()
+    done = pull(SPEC, "onnx")
+    assert (done.fetched, done.bytes) == (("model.safetensors",), 0)
+    assert hub.downloads() == []
+    assert model_files(SPEC, "onnx")["model"].read_bytes() == WEIGHTS
+
+
+def test_files_of_the_cache_are_used_offline(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    other_program("model.safetensors")
+    hub.asked.clear()
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    pull(SPEC, "onnx")
+    assert model_files(SPEC, "onnx")["model"].read_bytes() == WEIGHTS
+    with pytest.raises(ModelError, match=r"config\.json .*: HF_HUB_OFFLINE is set") as caught:
+        pull(SPEC, "torch")
+    assert caught.value.hint == "unset HF_HUB_OFFLINE"
+    assert hub.asked == []
+
+
+def test_files_of_the_cache_store_are_used(hub: Hub, cache: Path) -> None:
+    """The library may keep content once for several repositories: a blob is a link then, too."""
+    blob = other_program("model.safetensors").resolve()
+    store = cache / "blobs/ab" / ("ab" * 32)
+    store.parent.mkdir(parents=True)
+    blob.rename(store)
+    blob.symlink_to(store)
+    hub.asked.clear()
+    pull(SPEC, "onnx")
+    assert hub.downloads() == []
+    assert model_files(SPEC, "onnx")["model"].resolve() == store
+
+
+def test_altered_file_of_the_cache_is_downloaded_again_at_the_first_pull(hub: Hub) -> None:
+    other_program("model.safetensors").resolve().write_bytes(WEIGHTS[::-1])
+    pull(SPEC, "onnx")
+    assert model_files(SPEC, "onnx")["model"].read_bytes() == WEIGHTS
 
 
 def test_a_second_pull_asks_nobody(hub: Hub) -> None:
@@ -99,18 +173,7 @@ def test_a_revision_is_the_commit_that_it_was_at_the_first_pull(hub: Hub) -> Non
     assert [one.path for one in hub.asked if "/resolve/main/" in one.path] == []
 
 
-@pytest.fixture
-def goes_down(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The hub is gone when the library wants to try again; what it writes at once is small."""
-
-    def wait(*_: object) -> None:
-        hub.down = True
-
-    monkeypatch.setattr("huggingface_hub.file_download.time", SimpleNamespace(sleep=wait))
-    monkeypatch.setattr("huggingface_hub.constants.DOWNLOAD_CHUNK_SIZE", 1_000)
-
-
-def test_a_cut_connection_is_taken_up_again(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_download_resumes_when_the_connection_is_cut(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("huggingface_hub.file_download.time", SimpleNamespace(sleep=lambda _: None))
     monkeypatch.setattr("huggingface_hub.constants.DOWNLOAD_CHUNK_SIZE", 1_000)
     hub.cuts = [100_000, 50_000]
@@ -119,47 +182,69 @@ def test_a_cut_connection_is_taken_up_again(hub: Hub, monkeypatch: pytest.Monkey
     assert model_files(SPEC, "onnx")["model"].read_bytes() == WEIGHTS
 
 
-@pytest.mark.usefixtures("goes_down")
-def test_a_pull_that_failed_is_gone_on_with_by_the_next(hub: Hub) -> None:
-    hub.cuts = [70_000]
-    with pytest.raises(ModelError, match=r"could not be had: .*503") as caught:
-        pull(SPEC, "onnx")
-    assert "goes on there" in caught.value.hint
-    with pytest.raises(ModelError, match="not pulled"):
-        model_files(SPEC, "onnx")
+def test_complete_files_are_kept_when_a_pull_fails(hub: Hub, cache: Path) -> None:
+    hub.add("acme/acme-64", "model-2.safetensors", WEIGHTS[::-1])
+    second = HubFile("acme/acme-64", "model-2.safetensors")
+    spec = replace(SPEC, runtimes={"torch": {"model": FILES["model"], "model.2": second}})
+
+    def stop_serving(line: str) -> None:
+        hub.down = "model-2" in line
+
+    with pytest.raises(ModelError, match=r"cannot download model-2.*: .*503") as caught:
+        pull(spec, "torch", stop_serving)
+    assert "complete files are not fetched again" in caught.value.hint
+    assert files_of(snapshot(cache)) == ["model.safetensors"]
+    assert not list(cache.rglob("*.incomplete"))
     hub.down = False
-    hub.asked.clear()
-    pull(SPEC, "onnx")
-    assert hub.downloads() == ["bytes=70000-"]
-    assert model_files(SPEC, "onnx")["model"].read_bytes() == WEIGHTS
+    assert pull(spec, "torch").fetched == ("model-2.safetensors",)
 
 
-def test_bytes_that_are_not_those_that_the_hub_names_are_refused_and_deleted(hub: Hub, data: Path) -> None:
+def test_interrupted_pull_leaves_no_partial_file_and_succeeds_later(hub: Hub, cache: Path) -> None:
+    """Ctrl-C, in a process of its own."""
+    code = (
+        "import os, signal\n"
+        "from patina_hooks.models.files.pull import pull\n"
+        "from test_pull import SPEC\n"
+        "from huggingface_hub import HfApi, file_download\n"
+        "file_download.http_get = lambda *_, **__: os.kill(os.getpid(), signal.SIGINT)\n"
+        "pull(SPEC, 'onnx')\n"
+    )
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [str(Path(__file__).parent), *sys.path]))}
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == -signal.SIGINT, done.stderr
+    assert files_of(cache / REPOSITORY / "blobs") == []
+    assert pull(SPEC, "onnx").fetched == ("model.safetensors",)
+
+
+def test_content_that_the_hub_did_not_state_is_refused(hub: Hub, records: Path) -> None:
     hub.lies = True
     with pytest.raises(ModelError, match="is refused: expected sha256") as caught:
         pull(SPEC, "onnx")
     for content in (WEIGHTS, WEIGHTS[::-1]):
         assert hashlib.sha256(content).hexdigest() in str(caught.value)
-    assert everything(data) == []
+    assert files_of(records) == []
+    hub.lies = False
+    pull(SPEC, "onnx")
+    assert model_files(SPEC, "onnx")["model"].read_bytes() == WEIGHTS
 
 
-def test_a_file_that_is_not_the_one_of_the_spec_is_not_even_fetched(hub: Hub, data: Path) -> None:
+def test_a_file_that_is_not_the_one_of_the_spec_is_not_even_fetched(hub: Hub, records: Path) -> None:
     pinned = replace(SPEC, runtimes={"onnx": {"model": replace(FILES["model"], sha256="ab" * 32)}})
     with pytest.raises(ModelError, match="expected sha256 " + "ab" * 32):
         pull(pinned, "onnx")
     assert hub.downloads() == []
-    assert everything(data) == []
+    assert files_of(records) == []
 
 
-def test_a_small_file_that_is_not_the_one_of_the_spec_is_refused(hub: Hub, data: Path) -> None:
+def test_a_small_file_that_is_not_the_one_of_the_spec_is_refused(hub: Hub, records: Path) -> None:
     """The hub knows it by another hash, so it is compared when it is here."""
     pinned = replace(SPEC, runtimes={"onnx": {"config": replace(FILES["config"], sha256="ab" * 32)}})
     with pytest.raises(ModelError, match="expected sha256 " + "ab" * 32):
         pull(pinned, "onnx")
-    assert everything(data) == []
+    assert files_of(records) == []
 
 
-def test_a_file_that_changed_on_disk_is_refused_and_mended_by_a_pull(hub: Hub, data: Path) -> None:
+def test_a_file_that_changed_on_disk_is_refused_and_mended_by_a_pull(hub: Hub) -> None:
     pull(SPEC, "torch")
     path = model_files(SPEC, "torch")["model"]
     path.write_bytes(WEIGHTS[:-1] + b"!")
@@ -170,9 +255,9 @@ def test_a_file_that_changed_on_disk_is_refused_and_mended_by_a_pull(hub: Hub, d
     assert model_files(SPEC, "torch")["model"].read_bytes() == WEIGHTS
 
 
-def test_what_was_recorded_holds_when_the_hub_has_another(hub: Hub) -> None:
+def test_what_was_recorded_holds_when_the_hub_has_another(hub: Hub, cache: Path) -> None:
     pull(SPEC, "torch")
-    model_files(SPEC, "torch")["model"].unlink()
+    shutil.rmtree(cache)
     hub.add("acme/acme-64", "model.safetensors", WEIGHTS[::-1])
     with pytest.raises(ModelError, match="is refused"):
         pull(SPEC, "torch")
@@ -181,34 +266,35 @@ def test_what_was_recorded_holds_when_the_hub_has_another(hub: Hub) -> None:
     assert model_files(SPEC, "torch")["model"].read_bytes() == WEIGHTS[::-1]
 
 
-def test_without_room_nothing_is_fetched(hub: Hub, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_room_nothing_is_fetched(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=len(WEIGHTS)))
-    with pytest.raises(
-        ModelError, match=r"256 kB are to be fetched and 256 kB are free in .*models"
-    ) as caught:
+    with pytest.raises(ModelError, match=r"cannot download 256 kB: 256 kB are free in .*hub") as caught:
         pull(SPEC, "onnx")
-    assert caught.value.hint == "patina models list"
+    assert "HF_HUB_CACHE" in caught.value.hint
     assert hub.downloads() == []
 
 
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (lambda hub: hub.files.clear(), "the hub has no repository acme/acme-64"),
-        (lambda hub: hub.files.pop(("acme/acme-64", "config.json")), "has no file config.json"),
-        (lambda hub: hub.commits.clear(), "has no revision 'main'"),
-        (lambda hub: hub.gated.add("acme/acme-64"), "to those alone who agreed to its terms"),
-        (lambda hub: hub.commits.update(main="../../etc"), "does not say which commit"),
+        (lambda hub: hub.files.clear(), "the repository does not exist or is private"),
+        (
+            lambda hub: hub.files.pop(("acme/acme-64", "config.json")),
+            "the repository has no such file",
+        ),
+        (lambda hub: hub.commits.clear(), "the repository has no revision 'main'"),
+        (lambda hub: hub.gated.add("acme/acme-64"), "its authors restrict access"),
+        (lambda hub: hub.commits.update(main="../../etc"), "does not answer like a model hub"),
     ],
 )
 def test_what_the_hub_will_not_give_is_said_in_words(
-    hub: Hub, spoil: object, message: str, data: Path
+    hub: Hub, spoil: object, message: str, records: Path
 ) -> None:
     assert callable(spoil)
     spoil(hub)
     with pytest.raises(ModelError, match=message):
         pull(SPEC, "torch")
-    assert not [name for name in everything(data) if "acme" in name]
+    assert files_of(records) == []
 
 
 def test_a_token_reaches_the_hub_and_not_the_host_of_large_files(
@@ -220,34 +306,52 @@ def test_a_token_reaches_the_hub_and_not_the_host_of_large_files(
     assert tokens == {"127.0.0.1": "Bearer hf_secret", "localhost": None}
 
 
-def test_a_link_in_the_way_is_not_followed(hub: Hub, data: Path, tmp_path: Path) -> None:
-    (data / "acme").mkdir(parents=True)
+def test_errors_do_not_show_the_token(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_TOKEN", "hf_secret")
+    hub.gated.add("acme/acme-64")
+    with pytest.raises(ModelError) as caught:
+        pull(SPEC, "onnx")
+    assert "hf auth login" in caught.value.hint
+    assert "hf_secret" not in f"{caught.value} {caught.value.hint} {caught.value.__cause__}"
+
+
+def test_record_is_not_written_through_a_link(hub: Hub, records: Path, tmp_path: Path) -> None:
+    (records / "acme").mkdir(parents=True)
     (tmp_path / "elsewhere").mkdir()
-    (data / "acme/acme-64").symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(StateError, match="is a link, which is not followed"):
+    (records / "acme/acme-64").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(StateError, match="it is a link"):
         pull(SPEC, "onnx")
     assert list((tmp_path / "elsewhere").iterdir()) == []
 
 
-def test_a_pulled_file_that_became_a_link_is_not_read(hub: Hub, data: Path, tmp_path: Path) -> None:
+def test_link_out_of_the_cache_is_not_followed(hub: Hub, tmp_path: Path) -> None:
     pull(SPEC, "onnx")
     path = model_files(SPEC, "onnx")["model"]
-    shutil.move(path, tmp_path / "moved")
-    path.symlink_to(tmp_path / "moved")
+    shutil.move(path.resolve(), tmp_path / "moved")
+    path.resolve().symlink_to(tmp_path / "moved")
+    assert path.read_bytes() == WEIGHTS
     with pytest.raises(ModelError, match="was not pulled yet"):
         model_files(SPEC, "onnx")
 
 
-def test_two_pulls_do_not_meet(hub: Hub, data: Path) -> None:
-    data.mkdir(parents=True)
-    with SyncLock(data / ".lock"), pytest.raises(StateError, match="another patina is pulling"):
+def test_linked_cache_folder_is_used(hub: Hub, cache: Path, tmp_path: Path) -> None:
+    (tmp_path / "large disk").mkdir()
+    cache.parent.mkdir()
+    cache.symlink_to(tmp_path / "large disk")
+    pull(SPEC, "onnx")
+    assert model_files(SPEC, "onnx")["model"].is_relative_to(tmp_path / "large disk")
+
+
+def test_second_pull_at_a_time_is_refused(hub: Hub, records: Path) -> None:
+    records.mkdir(parents=True)
+    with SyncLock(records / ".lock"), pytest.raises(StateError, match="another patina process is pulling"):
         pull(SPEC, "onnx")
 
 
 @pytest.mark.parametrize("nonsense", [b"", b"[]", b'{"commit": 1, "files": [1]}', b'{"files": {}}'])
-def test_a_record_that_cannot_be_read_is_none(hub: Hub, data: Path, nonsense: bytes) -> None:
+def test_a_record_that_cannot_be_read_is_none(hub: Hub, records: Path, nonsense: bytes) -> None:
     pull(SPEC, "torch")
-    (data / "acme/acme-64/main" / RECORD).write_bytes(nonsense)
+    (records / "acme/acme-64/main" / RECORD).write_bytes(nonsense)
     with pytest.raises(ModelError, match="not pulled"):
         model_files(SPEC, "torch")
     with pytest.raises(ModelError, match="not pulled"):
@@ -256,14 +360,29 @@ def test_a_record_that_cannot_be_read_is_none(hub: Hub, data: Path, nonsense: by
     assert model_files(SPEC, "torch")
 
 
-def test_removing_frees_it_all(hub: Hub, data: Path) -> None:
+def test_removed_files_leave_the_cache(hub: Hub, records: Path, cache: Path) -> None:
     pull(SPEC, "torch")
     assert remove([FILES["config"]]) == len(CONFIG)
-    assert [Path(name).name for name in everything(data)] == [RECORD, "model.safetensors"]
+    assert files_of(snapshot(cache)) == ["model.safetensors"]
+    assert files_of(records) == [f"acme/acme-64/main/{RECORD}"]
     assert remove(list(FILES.values())) == len(WEIGHTS)
-    assert everything(data) == []
-    assert not (data / "acme").exists()
+    assert files_of(cache / REPOSITORY / "blobs") == files_of(snapshot(cache)) == []
+    assert not (records / "acme").exists()
     assert json.dumps(read_record(FILES["model"]).files) == "{}"
+
+
+def test_removal_keeps_what_was_in_the_cache_before(hub: Hub, cache: Path) -> None:
+    other_program("model.safetensors")
+    pull(SPEC, "torch")
+    assert remove(list(FILES.values())) == len(CONFIG)
+    assert files_of(snapshot(cache)) == ["model.safetensors"]
+
+
+def test_removal_forgets_files_when_the_cache_is_gone(hub: Hub, records: Path, cache: Path) -> None:
+    pull(SPEC, "torch")
+    shutil.rmtree(cache)
+    assert remove(list(FILES.values())) == 0
+    assert files_of(records) == []
 
 
 @pytest.mark.parametrize(
@@ -287,12 +406,12 @@ def test_a_hub_file_names_no_place_outside_its_folder(fields: tuple[str, str, st
         HubFile(*fields)
 
 
-def test_the_library_that_pulls_is_an_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "huggingface_hub", None)
-    with pytest.raises(ModelError, match="not installed") as caught:
-        download.require_hub()
+def test_pull_names_the_extra_when_the_library_is_absent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
+    with pytest.raises(ModelError, match="huggingface_hub is not installed") as caught:
+        pull(SPEC, "onnx")
     assert caught.value.hint == "pip install 'patina-hooks[hub]'"
 
 
-def test_models_lie_among_the_users_data() -> None:
-    assert models_folder() == Path(os.environ["XDG_DATA_HOME"], "patina/models")
+def test_records_are_in_the_users_data() -> None:
+    assert records_folder() == Path(os.environ["XDG_DATA_HOME"], "patina/models")

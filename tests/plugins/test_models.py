@@ -9,7 +9,7 @@ from pathlib import Path
 from textwrap import dedent
 
 import pytest
-from support.hub import Hub, served
+from support.hub import Hub, served, set_hub_cache
 from support.marked import ROOT
 from support.stand_ins import SPECS, provided
 from support.twins import make_twin
@@ -131,7 +131,7 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
     from huggingface_hub import close_session
 
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
-    monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
+    set_hub_cache(tmp_path / "hf", monkeypatch)
     with served() as hub:
         monkeypatch.setenv("HF_ENDPOINT", hub.url)
         yield hub

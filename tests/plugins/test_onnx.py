@@ -223,14 +223,19 @@ def test_data_outside_the_folder_is_refused_even_if_listed(tmp_path: Path, locat
         refuse_foreign_data(folder / "model.onnx", [tmp_path / "secret.bin", Path("/etc/passwd")])
 
 
-def test_a_link_out_of_the_folder_is_refused(tmp_path: Path) -> None:
+def test_data_behind_a_link_is_read_only_when_the_model_lists_it(tmp_path: Path, vocabulary: Path) -> None:
+    """A hub's cache consists of links."""
     folder = tmp_path / "model"
     folder.mkdir()
-    (tmp_path / "secret.bin").write_bytes(TABLE.tobytes())
-    (folder / "weights.bin").symlink_to(tmp_path / "secret.bin")
-    (folder / "model.onnx").write_bytes(external("weights.bin"))
-    with pytest.raises(ModelError, match="names data outside its folder"):
-        refuse_foreign_data(folder / "model.onnx", [folder / "weights.bin"])
+    (tmp_path / "blob").write_bytes(TABLE.tobytes())
+    (folder / "weights.bin").symlink_to(tmp_path / "blob")
+    (tmp_path / "graph").write_bytes(external("weights.bin"))
+    (folder / "model.onnx").symlink_to(tmp_path / "graph")
+    files = {"model": folder / "model.onnx", "tokenizer": tmp_path / "vocab.txt"}
+    with pytest.raises(ModelError, match="is not among the files that the model lists"):
+        open_model(SPEC, files)
+    model = open_model(SPEC, {**files, "data": folder / "weights.bin"})
+    assert np.array_equal(model.forward(IDS, MASK), TABLE[IDS])
 
 
 OUTSIDE = make.external_tensor("table", TABLE, "../x")

@@ -1,18 +1,23 @@
 """A model hub on loopback: as much of the Hugging Face hub's protocol as pulling takes, and its mishaps.
 
-Files are asked for at /<repository>/resolve/<revision>/<path>; large ones are known by the sha256 of their
-content and given by another host, as the real hub does (`Hub.redirects`).
+A revision's commit is at /api/models/<repository>/revision/<revision>. Files are at
+/<repository>/resolve/<revision>/<path>; large ones have the sha256 of their content as ETag, and another host
+serves them, as with the real hub.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from threading import Thread
+
+import pytest
 
 COMMIT = "c0ffee" * 6 + "cafe"
 _LARGE = 1_000
@@ -60,6 +65,14 @@ class Hub:
         ]
 
 
+def set_hub_cache(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Put the hub cache into a folder, for this process and its children, and return its path."""
+    monkeypatch.setenv("HF_HOME", str(folder))
+    # The library reads its variables when it is imported.
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(folder / "hub"))
+    return folder / "hub"
+
+
 @contextmanager
 def served() -> Iterator[Hub]:
     """A hub at `url` for as long as the block runs."""
@@ -102,9 +115,10 @@ class _Handler(BaseHTTPRequestHandler):
                 self.command, host, self.path, {name.lower(): value for name, value in self.headers.items()}
             )
         )
-        match = re.fullmatch(r"/(?:resolve-cache/)?([^/]+/[^/]+)/resolve/([^/]+)/(.+)", self.path)
         if hub.down and self.command == "GET":
             return self._refuse(503, "")
+        info = re.fullmatch(r"/api/models/([^/]+/[^/]+)/revision/([^/]+)()", self.path)
+        match = info or re.fullmatch(r"/([^/]+/[^/]+)/resolve/([^/]+)/(.+)", self.path)
         if match is None or not any(repository == match[1] for repository, _ in hub.files):
             return self._refuse(404, "RepoNotFound")
         repository, revision, path = match.groups()
@@ -113,9 +127,12 @@ class _Handler(BaseHTTPRequestHandler):
             return self._refuse(403, "GatedRepo")
         if not commit:
             return self._refuse(404, "RevisionNotFound")
-        if (content := hub.files.get((repository, path))) is None:
-            return self._refuse(404, "EntryNotFound")
-        self._give(content, commit, f"/{repository}/resolve/{commit}/{path}", host)
+        if info:
+            self._send(200, {}, json.dumps({"id": repository, "sha": commit}).encode())
+        elif (content := hub.files.get((repository, path))) is None:
+            self._refuse(404, "EntryNotFound")
+        else:
+            self._give(content, commit, f"/{repository}/resolve/{commit}/{path}", host)
         return None
 
     def _give(self, content: bytes, commit: str, path: str, host: str) -> None:
@@ -134,19 +151,21 @@ class _Handler(BaseHTTPRequestHandler):
         if first:
             told["Content-Range"] = f"bytes {first}-{len(content) - 1}/{len(content)}"
         given = content[::-1] if self.hub.lies else content
-        return self._send(206 if first else 200, told, given[first:])
+        return self._send(206 if first else 200, told, given[first:], self.hub.cuts)
 
     def _refuse(self, status: int, code: str) -> None:
         self._send(status, {"X-Error-Code": code} if code else {}, b"")
 
-    def _send(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
+    def _send(
+        self, status: int, headers: Mapping[str, str], body: bytes, cuts: list[int] | None = None
+    ) -> None:
         self.send_response(status)
         for name, value in {**headers, "Content-Length": str(len(body))}.items():
             self.send_header(name, value)
         self.end_headers()
         if self.command == "HEAD" or not body:
             return
-        cut = self.hub.cuts.pop(0) if self.hub.cuts else len(body)
+        cut = cuts.pop(0) if cuts else len(body)
         self.wfile.write(body[:cut])
         if cut < len(body):
             self.close_connection = True

@@ -115,11 +115,11 @@ def explain_command(name: str, runtime: str, as_json: bool) -> None:
 @_runtime
 @_as_json
 def pull_command(name: str, runtime: str, as_json: bool) -> None:
-    """Fetch a model's files from its hub: the only command that goes to the network.
+    """Fetch a model's files into the hub cache: the only command that uses the network.
 
-    HF_ENDPOINT names a mirror, HF_HUB_OFFLINE forbids it, HF_TOKEN is sent to the hub.
+    Files that are in the cache already are used as they are. HF_ENDPOINT names a mirror, HF_HUB_CACHE the
+    cache, HF_HUB_OFFLINE forbids the network, HF_TOKEN is sent to the hub.
     """
-    from patina_hooks.models.files.hub import models_folder
     from patina_hooks.models.files.pull import pull
     from patina_hooks.models.files.weights import model_files
 
@@ -135,7 +135,7 @@ def pull_command(name: str, runtime: str, as_json: bool) -> None:
         done = pull(spec, runtime, say_file)
     model_files(spec, runtime)
     if as_json:
-        told = {"model": spec.name, "runtime": runtime, "folder": str(models_folder()), "bytes": done.bytes}
+        told = {"model": spec.name, "runtime": runtime, "folder": done.folder, "bytes": done.bytes}
         click.echo(json.dumps({**told, "fetched": done.fetched, "present": done.present}))
     elif done.fetched:
         click.echo(
@@ -149,7 +149,10 @@ def pull_command(name: str, runtime: str, as_json: bool) -> None:
 @click.argument("name")
 @_as_json
 def remove_command(name: str, as_json: bool) -> None:
-    """Delete a model's pulled files, those that no other model shares."""
+    """Delete the files that were pulled for a model and for no other.
+
+    Files that were in the hub cache before the pull stay there.
+    """
     from patina_hooks.models.files.pull import hub_files, remove
 
     plugins = _plugins()

@@ -1,26 +1,26 @@
-"""What was pulled from a model hub: where it lies, and what is known of it.
+"""The record of what was pulled from a model hub.
 
-    <the user's data>/patina/models/<repository>/<revision>/<path of the file>
     <the user's data>/patina/models/<repository>/<revision>/.patina.json
 
-The second is the record of the pulls: the commit that the revision was, and each file's sha256 and size. A
-file that it does not name counts as not pulled. It has no place for a file of that name: `HubFile` allows no
-leading dot.
+The files themselves are in the user's hub cache, which other programs share. The record has the commit that
+the revision was at the first pull, and each file's sha256, size and place in the cache. A file that it does
+not name counts as not pulled.
 """
 
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
 from patina_hooks.config.parsing import parse_json
 from patina_hooks.config.schema import read
-from patina_hooks.errors import ModelError
+from patina_hooks.errors import ModelError, StateError
 from patina_hooks.specs.models import HubFile
 from patina_hooks.system.files import plain_file, replace_file
 from patina_hooks.system.user_folders import data_folder
@@ -67,10 +67,22 @@ class PullNeeded(ModelError):
 
 @dataclass(frozen=True, slots=True)
 class PulledFile:
-    """sha256: 64 hex digits; size: in bytes."""
+    """A file of the hub cache.
+
+    sha256: 64 hex digits. size: in bytes. cache: the resolved folder of the cache. path: below it.
+    fetched: whether patina downloaded it; otherwise it was in the cache before.
+    """
 
     sha256: str
     size: int
+    cache: str
+    path: str
+    fetched: bool
+
+    @property
+    def location(self) -> Path:
+        """The file's path, which is usually a link within the cache."""
+        return Path(self.cache, self.path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,22 +93,37 @@ class PullRecord:
     files: Mapping[str, PulledFile] = field(default_factory=dict)
 
 
-def models_folder() -> Path:
-    """Where pulled models lie, whether or not there are any."""
+def records_folder() -> Path:
+    """Return the folder of the records, whether or not it exists."""
     return data_folder() / "models"
 
 
-def folder_of(file: HubFile) -> Path:
-    """The folder of the file's repository and revision."""
-    return models_folder() / file.repository / file.revision
+def record_folder(file: HubFile) -> Path:
+    """Return the folder of the record of the file's repository and revision."""
+    return records_folder() / file.repository / file.revision
 
 
 def pulled(file: HubFile) -> Path:
-    """Where the file lies. `PullNeeded` where it does not, or a link lies in its place."""
-    path = plain_file(models_folder(), f"{file.repository}/{file.revision}/{file.path}")
-    if path is None or file.path not in read_record(file).files:
-        raise PullNeeded(f"{file.path} of {file.repository} was not pulled yet", hint="patina models list")
-    return path
+    """Return the path of the file in the hub cache.
+
+    Raises:
+        PullNeeded: it is absent, or a link leads out of the cache.
+    """
+    known = read_record(file).files.get(file.path)
+    if known is None or not _is_in_cache(known):
+        raise _not_pulled(file)
+    return known.location
+
+
+def _is_in_cache(known: PulledFile) -> bool:
+    location = known.location
+    with suppress(OSError, ValueError, RuntimeError):  # RuntimeError: links in a circle
+        return location.is_file() and location.resolve().is_relative_to(known.cache)
+    return False
+
+
+def _not_pulled(file: HubFile) -> PullNeeded:
+    return PullNeeded(f"{file.path} of {file.repository} was not pulled yet", hint="patina models list")
 
 
 def recorded_hash(file: HubFile) -> str:
@@ -105,13 +132,13 @@ def recorded_hash(file: HubFile) -> str:
         return file.sha256.lower()
     known = read_record(file).files.get(file.path)
     if known is None:
-        raise PullNeeded(f"{file.path} of {file.repository} was not pulled yet", hint="patina models list")
+        raise _not_pulled(file)
     return known.sha256
 
 
 def read_record(file: HubFile) -> PullRecord:
     """What was pulled of the file's revision; nothing where the record is absent or cannot be read."""
-    path = plain_file(models_folder(), f"{file.repository}/{file.revision}/{RECORD}")
+    path = plain_file(records_folder(), f"{file.repository}/{file.revision}/{RECORD}")
     if path is None:
         return PullRecord()
     with suppress(OSError, ValueError):
@@ -120,7 +147,18 @@ def read_record(file: HubFile) -> PullRecord:
 
 
 def write_record(file: HubFile, record: PullRecord) -> None:
-    """Replace the record of the file's revision. Raises OSError."""
-    files = {name: {"sha256": one.sha256, "size": one.size} for name, one in sorted(record.files.items())}
-    told = json.dumps({"commit": record.commit, "files": files}, indent=2)
-    replace_file(folder_of(file) / RECORD, told.encode() + b"\n")
+    """Replace the record of the file's revision.
+
+    Raises:
+        StateError: a link is in the way.
+        OSError: it cannot be written.
+    """
+    folder = records_folder()
+    for step in (*file.repository.split("/"), file.revision):
+        folder /= step
+        if folder.is_symlink():
+            hint = f"rm {shlex.quote(str(folder))}"
+            raise StateError(f"cannot write below {folder}: it is a link", hint=hint)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    content = json.dumps(asdict(record), indent=2, sort_keys=True)
+    replace_file(folder / RECORD, content.encode() + b"\n")

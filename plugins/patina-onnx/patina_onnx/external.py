@@ -32,16 +32,17 @@ _DEEPEST: Final = 64
 
 
 def refuse_foreign_data(model: Path, files: Iterable[Path]) -> None:
-    """Raise `ModelError` unless all external data of `model` is among `files` and inside its folder.
+    """Raise `ModelError` unless all external data of `model` is among `files`, by a path inside its folder.
 
-    Links are resolved first. A file that is not well-formed protobuf is refused too.
+    A link is followed to a file of the list only: a hub's cache consists of links. A file that is not
+    well-formed protobuf is refused too.
     """
-    folder = model.parent.resolve()
+    folder = model.parent
     known = {file.resolve() for file in files}
     for name in external_names(model):
         inner = PurePosixPath(name)
         path = (folder / inner).resolve()
-        if inner.is_absolute() or ".." in inner.parts or "\\" in name or not path.is_relative_to(folder):
+        if inner.is_absolute() or ".." in inner.parts or "\\" in name:
             raise ModelError(f"{model} is refused: it names data outside its folder: {name!r}")
         if path not in known:
             raise ModelError(
