@@ -345,7 +345,7 @@ def test_sources_of_plugins_come_before_the_built_in_ones_then_by_name() -> None
     plugins = Plugins.load(disabled=["*"])
     for kind in ("wiki", "adr"):
         plugins.register(sourcing(SourceSpec(kind, 1, include=("*.md",))), f"patina-{kind}")
-    assert [source.name for source in plugins.sources()] == ["adr", "wiki", "commit", "session"]
+    assert [source.name for source in plugins.sources()] == ["adr", "wiki", "commit", "prose", "session"]
     assert plugins.faults == ()
 
 
@@ -360,7 +360,7 @@ def test_sources_of_plugins_come_before_the_built_in_ones_then_by_name() -> None
 def test_a_source_that_cannot_be_used_is_a_fault_of_its_plugin(spec: SourceSpec, problem: str) -> None:
     plugins = Plugins.load(disabled=["*"])
     plugins.register(sourcing(spec), "patina-acme")
-    assert [source.name for source in plugins.sources()] == ["commit", "session"]
+    assert [source.name for source in plugins.sources()] == ["commit", "prose", "session"]
     (fault,) = plugins.faults_of("patina-acme")
     assert fault.where == "patina_register_sources"
     assert problem in fault.error
@@ -386,9 +386,11 @@ def test_an_extractor_of_an_unknown_kind_is_a_fault_that_lists_the_kinds() -> No
     plugins = Plugins.load(disabled=["*"])
     spec = ExtractorSpec("adr", version=1, reads="adr", extract="acme:extract")
     plugins.register(SimpleNamespace(patina_register_extractors=hookimpl(lambda: [spec])), "patina-acme")
-    assert [extractor.name for extractor in plugins.extractors()] == ["commit", "session"]
+    assert [extractor.name for extractor in plugins.extractors()] == ["commit", "prose", "session"]
     (fault,) = plugins.faults_of("patina-acme")
-    assert fault.error == "extractor 'adr': unknown kind of document 'adr'; choose from commit, session"
+    assert (
+        fault.error == "extractor 'adr': unknown kind of document 'adr'; choose from commit, prose, session"
+    )
 
 
 # --- events -------------------------------------------------------------------------------------

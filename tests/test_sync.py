@@ -328,7 +328,7 @@ def test_a_sync_goes_on_in_turns_and_looks_at_git_in_each(
         assert (report.commits, report.encoded, report.indexed, report.pending) == (6, 6, 6, 0)
         assert not report.postponed
         assert shown == [(2, 5), (4, 6), (6, 6)]
-        hits = patina.search("a marmot came meanwhile", mode="vector")
+        hits = patina.search("a marmot came meanwhile", mode="vector", collections="history")
         assert (len(hits), hits[0].text) == (7, "a marmot came meanwhile")
 
 
@@ -371,7 +371,9 @@ def test_a_full_sync_reads_again_what_the_cache_has_lost(memory: Memory) -> None
     before = memory.snapshot()
     (memory.state / "embeddings.db").unlink()
     assert memory.sync().encoded == 0
-    assert memory.sync(full=True).encoded == len(before.vectors)
+    pages = memory.patina().status().collections["docs"].observations
+    assert pages == 1
+    assert memory.sync(full=True).encoded == len(before.vectors) + pages
     assert memory.snapshot() == before
 
 

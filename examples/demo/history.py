@@ -79,7 +79,9 @@ def _change(change: dict[str, str], documents: Path) -> bytes:
     if change["s"] == "D":
         return f"D {path}\n".encode()
     if "b" in change:
-        content = f"# placeholder for the upstream blob {change['b']}\n".encode()
+        line = f"placeholder for the upstream blob {change['b']}"
+        # In Markdown a comment: a page that says nothing is no answer.
+        content = f"<!-- {line} -->\n".encode() if path.endswith(".md") else f"# {line}\n".encode()
     else:
         content = (documents / Path(path).name).read_bytes()
     return f"M {change['m']} inline {path}\n".encode() + _data(content)

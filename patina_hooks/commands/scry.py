@@ -34,10 +34,17 @@ _LONGEST = 100
 
 @click.command("scry")
 @click.argument("query", nargs=-1)
-@click.option("-n", "limit", type=click.IntRange(1, 200), default=5, show_default=True, help="How many hits.")
+@click.option(
+    "-n",
+    "limit",
+    type=click.IntRange(1, 200),
+    default=5,
+    show_default=True,
+    help="How many hits of each collection.",
+)
 @click.option(
     "--in", "collection", type=click.Choice(["all", *COLLECTIONS]), default="all", show_default=True,
-    help="Only history (sessions and commits), or only documents that plugins add (docs, code).",
+    help="Only history (sessions and commits), docs (documentation), or code (where plugins add it).",
 )  # fmt: skip
 @click.option("--kind", "kinds", multiple=True, help="Only this kind of observation (may be repeated).")
 @click.option(

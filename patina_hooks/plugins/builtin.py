@@ -15,7 +15,7 @@ from patina_hooks.specs.plugins import (
     ProjectionSpec,
 )
 from patina_hooks.specs.retrieval import USUAL_WEIGHTS, RetrieverSpec
-from patina_hooks.specs.sources import HISTORY, SESSIONS, SourceSpec
+from patina_hooks.specs.sources import DOCS, HISTORY, NOT_PROSE, PROSE, SESSIONS, SourceSpec
 
 _GENERATORS: tuple[tuple[str, PairUnitKind, str], ...] = (
     ("same_session", "session", ""),
@@ -44,12 +44,18 @@ def patina_register_sources() -> Iterator[SourceSpec]:
         drafts=(".patina/local/active/*.md", f"{SESSIONS}/*.md"),
         describe="patina_hooks.extract.session_source:describe",
     )  # fmt: skip
+    yield SourceSpec(
+        "prose", 1, DOCS,
+        include=(PROSE,), exclude=(NOT_PROSE, f"/{SESSIONS}/"), largest=1 << 20,
+        describe="patina_hooks.extract.prose_source:describe",
+    )  # fmt: skip
 
 
 @hookimpl
 def patina_register_extractors() -> Iterator[ExtractorSpec]:
     yield ExtractorSpec("session", 3, "session", "patina_hooks.extract.session_reader:read_session")
     yield ExtractorSpec("commit", 3, "commit", "patina_hooks.extract.commit_reader:read_commit")
+    yield ExtractorSpec("prose", 1, "prose", "patina_hooks.extract.prose:read_prose")
 
 
 @hookimpl

@@ -84,15 +84,17 @@ class SearchEngine:
     def _answer(self, query: Query) -> Hits:
         """Answer from each collection that is asked, in blocks.
 
-        A filter that a collection knows nothing of leaves it out; one that all refuse is an error.
+        A filter that a collection knows nothing of leaves it out, and so do vectors that are still to come in
+        `mode="vector"`; what all refuse is an error.
         """
-        blocks, refusals = [], []
+        blocks: list[Hits] = []
+        refusals: list[UsageError | IndexDamaged] = []
         refinement = self._refinement(query)
         vectors = QuestionVectors(self.models, query, early=not (refinement and refinement.rewriters))
         for collection in self._asked(query):
             try:
                 blocks.append(self._block(collection, query, vectors, refinement))
-            except UsageError as error:
+            except (UsageError, IndexDamaged) as error:
                 refusals.append(error)
         if refusals and not blocks:
             raise refusals[0]
@@ -129,7 +131,7 @@ class SearchEngine:
         except (PluginError, IndexDamaged) as error:
             if query.mode == "vector" or (self._memory.plugins.is_strict and isinstance(error, PluginError)):
                 raise
-            self._remark(f"answering by words alone: {error}")
+            self._remark_on_words(collection.name, error)
             return hits(replace(query, mode="lexical"))
 
     def _reason(self, query: Query, hits: Hits) -> str:
@@ -172,6 +174,13 @@ class SearchEngine:
         if self._retrievers is None:
             self._retrievers = open_retrievers(self._memory.plugins, self._tell_fault)
         return self._retrievers
+
+    def _remark_on_words(self, collection: str, error: PluginError | IndexDamaged) -> None:
+        """Tell that words answer without vectors; a collection is named where history has vectors."""
+        remark = f"answering by words alone: {error}"
+        if collection != HISTORY and remark not in self._remarks:
+            remark = f"answering from {collection} by words alone: {error}"
+        self._remark(remark)
 
     def _tell_fault(self, fault: Fault) -> None:
         self._remark(f"{fault.plugin}: {fault.where}: {fault.error}")

@@ -38,7 +38,7 @@ def test_json_is_as_documented(shell: Shell) -> None:
 
 
 def test_a_page_says_what_where_and_why(shell: Shell) -> None:
-    page = shell.out("scry", "marmots", "parse", "by", "hand")
+    page = shell.out("scry", "--in", "history", "marmots", "parse", "by", "hand")
     first = page.partition("\n\n")[0].splitlines()
     assert first[0].startswith("1. marmots parse  20")
     assert first[1] == "   marmots parse by hand"
@@ -55,9 +55,12 @@ def test_filters_reach_the_search(shell: Shell) -> None:
     assert kinds("--session", SESSION, "--kind", "commit") == {"commit"}
     assert kinds("--until", "2020-01-01") == set()
     assert kinds("--since", "2020-01-01", "--mode", "lexical")
-    assert kinds("--ref", "HEAD~2") == {"commit"}
+    assert kinds("--ref", "HEAD~2") == {"commit", "passage"}
+    assert kinds("--ref", "HEAD~2", "--in", "history") == {"commit"}
+    assert kinds("--in", "docs") == {"passage"}
     assert kinds("--path", "src", "--kind", "commit") == {"commit"}
-    assert len(json.loads(shell.out("scry", "marmots", "-n", "1", "--json"))["hits"]) == 1
+    best = json.loads(shell.out("scry", "marmots", "-n", "1", "--json"))["hits"]
+    assert [hit["collection"] for hit in best] == ["history", "docs"]
 
 
 def test_nothing_found(shell: Shell) -> None:
@@ -82,7 +85,7 @@ def test_escape_sequences_of_the_repository_are_not_printed(memory: Memory, shel
 def test_a_draft_is_marked(memory: Memory, shell: Shell) -> None:
     text = "# Session: unicorns\n**ID**: 20251104-090000\n\n## Goals\n- [ ] ride a unicorn\n"
     memory.write(".patina/local/active/20251130-090000.md", text)
-    assert shell.out("scry", "unicorn").splitlines()[0].endswith("  draft")
+    assert shell.out("scry", "--in", "history", "unicorn").splitlines()[0].endswith("  draft")
     assert json.loads(shell.out("scry", "ride unicorn", "--json"))["hits"][0]["draft"] is True
 
 

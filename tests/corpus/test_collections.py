@@ -17,7 +17,6 @@ from patina_hooks import Document, Extraction, ExtractorSpec, Observation, Sourc
 from patina_hooks.errors import UsageError
 from patina_hooks.plugins.manager import Plugins
 from patina_hooks.search.index.spaces import active_space
-from patina_hooks.specs.sources import NOT_PROSE, PROSE, SESSIONS
 from patina_hooks.store.collections import collection_folder, stored_collections
 from patina_hooks.store.log import LOG_FILE, Log
 from patina_hooks.upkeep.sync import SyncReport
@@ -52,7 +51,9 @@ def with_guides() -> Plugins:
 
 @pytest.fixture
 def memory(tmp_path: Path) -> Memory:
+    """Without `with_guides` nothing is indexed in docs: the built-in source of prose is off."""
     memory = Memory.make(tmp_path / "repository")
+    memory.write(".patina/config.toml", "[docs]\nenabled = false\n")
     memory.commit("Begin: why sqlite", {"README.md": "hello sqlite\n", "a.py": "1"})
     with memory.session("20251101-090000"):
         memory.commit("Parse the tree of the worker", {"src/parse.py": "1"})
@@ -324,27 +325,12 @@ def test_an_empty_answer_names_a_collection_that_is_not_indexed(memory: Memory) 
     assert (list(hits), hits.reason) == ([], "nothing is indexed in docs")
 
 
-class Prose:
-    """Prose as a plugin reads it with what patina has for it."""
-
-    @hookimpl
-    def patina_register_sources(self) -> Iterator[SourceSpec]:
-        describe = "patina_hooks.extract.prose_source:describe"
-        exclude = (NOT_PROSE, f"/{SESSIONS}/")
-        yield SourceSpec("prose", 1, "docs", include=(PROSE,), exclude=exclude, describe=describe)
-
-    @hookimpl
-    def patina_register_extractors(self) -> Iterator[ExtractorSpec]:
-        yield ExtractorSpec("prose", 1, "prose", "patina_hooks.extract.prose:read_prose")
-
-
 def test_settings_say_what_is_prose(memory: Memory) -> None:
     def pages() -> set[str]:
-        providers = Plugins.load(disabled=())
-        providers.register(Prose(), "patina-prose")
-        memory.sync(providers=providers)
+        memory.sync()
         return {path for path, _ in texts(memory)}
 
+    memory.write(".patina/config.toml", "[docs]\nenabled = true\n")
     memory.commit("add", {"LICENSE.md": "You may.\n", "docs/api.rst": "Keys\n====\nA key is a name.\n"})
     assert pages() == {"README.md", GUIDE, "docs/api.rst"}
     assert ("docs/api.rst", "Keys\nA key is a name.") in texts(memory)

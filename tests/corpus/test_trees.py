@@ -41,9 +41,11 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def test_one_tree_is_asked_for_when_one_of_many_branches_moved(memory: Memory, asked: list[str]) -> None:
-    memory.commit("feed the marmots")
+    head = memory.commit("feed the marmots")
     memory.sync(quick=True)
-    assert [name for name in asked if ":layer" in name] == asked[-1:]
+    # The folder of sessions in the tree that moved, and the whole tree for the pages of HEAD.
+    assert asked[-2:] == [f"{head}:layer/sessions", f"{head}:"]
+    assert not [name for name in asked[:-2] if name.endswith((":", ":layer/sessions"))]
 
 
 def test_few_files_are_read_when_a_document_is_archived(

@@ -24,7 +24,7 @@ def memory(tmp_path: Path) -> Memory:
 
 
 def _search(memory: Memory, question: str = QUESTION, limit: int = 10, **filters: object) -> list[Hit]:
-    return memory.patina().search(question, limit=limit, **filters)  # type: ignore[arg-type]
+    return memory.patina().search(question, limit=limit, collections="history", **filters)  # type: ignore[arg-type]
 
 
 def _marmots(hits: list[Hit]) -> list[Hit]:

@@ -38,7 +38,8 @@ def memory(tmp_path_factory: pytest.TempPathFactory) -> Memory:
 
 
 def ask(memory: Memory, text: str, *, limit: int = 200, mode: Mode = "hybrid") -> list[Hit]:
-    return memory.patina().search(text, limit=limit, mode=mode)
+    """The block of history; tests/corpus/test_collections.py has those of documents."""
+    return memory.patina().search(text, limit=limit, mode=mode, collections="history")
 
 
 def unit(hit: Hit) -> str:

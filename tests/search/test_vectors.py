@@ -152,7 +152,8 @@ def test_newest_first_and_on_where_it_was_killed(memory: Memory, monkeypatch: py
     rest = Counting()
     rest.sync(memory)
     assert not set(rest.texts) & set(killed.texts)
-    assert len(rest.texts) == 13
+    assert len(rest.texts) == 13 + 1
+    assert rest.texts[-1] == "x", "the page of documentation comes after history"
     assert memory.snapshot() == memory.rebuilt()
 
 
@@ -173,7 +174,8 @@ def test_another_model_answers_only_once_it_is_whole(
     rest = Counting(providers=twin)
     report = rest.sync(memory)
     assert (report.pending, report.faults) == (0, ())
-    assert sorted([*killed.texts, *rest.texts]) == sorted(["begin", *(f"text number {n}" for n in range(10))])
+    texts = ["begin", "x", *(f"text number {n}" for n in range(10))]
+    assert sorted([*killed.texts, *rest.texts]) == sorted(texts)
     assert space_of(memory).model == "twin-64"
     assert len(list((memory.state / "vectors").iterdir())) == 2
     memory_of(memory.repository, twin).gc()
