@@ -30,7 +30,7 @@ def oldest_git() -> str:
 
 def is_dropped(name: str) -> bool:
     """Tell whether a variable is kept from git children and from the worker."""
-    return name.startswith("GIT_") and name not in _KEPT and not name.startswith("GIT_PYTHON_")
+    return name.startswith("GIT_") and name not in _KEPT
 
 
 def trusted_folders(environment: Mapping[str, str]) -> list[str]:

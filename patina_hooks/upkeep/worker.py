@@ -130,7 +130,7 @@ def wait_until_quiet(
 def _work(
     common: Path, work_tree: Path, delivery: BackgroundDelivery, synchronise: Synchronise | None
 ) -> None:
-    # From here on it may cost: GitPython alone takes 70 ms, and most workers of a burst never get here.
+    # From here on it may cost: most workers of a burst never get here.
     import logging
 
     from patina_hooks.config.configuration import configuration

@@ -13,7 +13,6 @@ PACKAGE = ROOT / "patina_hooks"
 STORE = PACKAGE / "store"
 
 NOT_SQL = {
-    "git/child.py": "GitPython's Git.execute",
     "models/export/texts.py": "a query as a text that models read",
 }
 
