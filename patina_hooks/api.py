@@ -7,50 +7,35 @@ with patina_hooks.open(".") as patina:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import replace
 from functools import cached_property
-from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from patina_hooks.config.configuration import configuration
-from patina_hooks.errors import (
-    LockHeld,
-    PatinaError,
-    SettingsError,
-    StateError,
-    UsageError,
-)
-from patina_hooks.git import spool
-from patina_hooks.git.lock import SYNC_LOCK, SyncLock
-from patina_hooks.git.repository import Repository
-from patina_hooks.plugins.manager import Plugins
-from patina_hooks.search.engine import SearchEngine
-from patina_hooks.search.index.spaces import VectorSpace, projected_space, requested_space
-from patina_hooks.search.opening import Opening
-from patina_hooks.search.query import Hits, Mode
-from patina_hooks.store.corpus.commits import has_commit
-from patina_hooks.store.database.connection import read_data_version
-from patina_hooks.store.events import Event, read_events
-from patina_hooks.store.log import Log
-from patina_hooks.system.files import make_private
-from patina_hooks.text.session_ids import SESSIONS_FOLDER
-from patina_hooks.upkeep.hook_delivery import deliver_events
-from patina_hooks.upkeep.sync import TURN_SECONDS, Progress, SyncReport, synchronise
+from patina_hooks.errors import PatinaError, SettingsError, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
     from datetime import datetime
+    from os import PathLike
 
+    from patina_hooks.git.repository import Repository
     from patina_hooks.pairs.stored import ShownPair
+    from patina_hooks.plugins.manager import Plugins
+    from patina_hooks.search.engine import SearchEngine
+    from patina_hooks.search.index.spaces import VectorSpace
+    from patina_hooks.search.opening import Opening
+    from patina_hooks.search.query import Hits, Mode
     from patina_hooks.search.related import Related
     from patina_hooks.sessions import Started
     from patina_hooks.specs.plugins import Fault
+    from patina_hooks.store.events import Event
     from patina_hooks.store.facts import CorpusFacts
+    from patina_hooks.store.log import Log
     from patina_hooks.upkeep.events import EventQueue
     from patina_hooks.upkeep.gc import AbsentResults, Freed
     from patina_hooks.upkeep.status import Status
+    from patina_hooks.upkeep.sync import Progress, SyncReport
 
 
 class Patina:
@@ -65,7 +50,7 @@ class Patina:
         """opening: the answering model, which somebody has begun to open, and the plugins it is from."""
         self.repository = repository
         self._given = plugins or (opening.plugins if opening else None)
-        self._engine = SearchEngine(self, opening)
+        self._opening = opening
         self._facts: tuple[Log, int, CorpusFacts] | None = None  # of one connection
         self._undelivered: list[EventQueue] = []
 
@@ -82,13 +67,23 @@ class Patina:
 
     @cached_property
     def plugins(self) -> Plugins:
+        """The plugins that are loaded."""
+        from patina_hooks.plugins.manager import Plugins
+
         return self._given or Plugins.load()
+
+    @cached_property
+    def _engine(self) -> SearchEngine:
+        from patina_hooks.search.engine import SearchEngine
+
+        return SearchEngine(self, self._opening)
 
     def sync(
         self,
         *,
         full: bool = False,
         quick: bool = False,
+        words_only: bool = False,
         most: int | None = None,
         wait: float | None = None,
         progress: Progress | None = None,
@@ -98,22 +93,24 @@ class Patina:
 
         wait: seconds to wait for that other process; None waits for as long as it takes.
         full: derive everything anew but for the cached embeddings.
-        quick: see `patina_hooks.upkeep.sync.synchronise`; the commands that answer do so.
+        quick, words_only: see `patina_hooks.upkeep.sync.synchronise`; the commands that answer do so.
         most: embed nothing now where more texts than this wait (`SyncReport.pending` says how many).
         deliver: call the event hooks of plugins before this returns; False keeps the events for
             `deliver_events`, for a caller that holds a lock or has to answer first.
         A model that could not be opened is tried again.
         Raises `StateError` where the state folder cannot be written.
         """
+        from patina_hooks.system.files import make_private
+
         self._engine.close_logs()  # a damaged one is moved away
         self._facts = None
         self._engine.models.forget_failures()
         make_private(self.repository.state)
         self._copy_sessions()
-        report = self._turn(full, quick, most, wait, progress, deliver)
+        report = self._turn(full, quick, words_only, most, wait, progress, deliver)
         while report and report.postponed and most is None:
             show = _going_on(progress, report.indexed)
-            later = self._turn(False, True, None, wait, show, deliver)
+            later = self._turn(False, True, False, None, wait, show, deliver)
             if later is None:
                 return report
             report = report.then(later)
@@ -137,6 +134,8 @@ class Patina:
 
     def _copy_sessions(self) -> None:
         """Copy what was typed into documents of sessions under way; a sync goes on where that fails."""
+        from patina_hooks.text.session_ids import SESSIONS_FOLDER
+
         if (self.repository.common / SESSIONS_FOLDER).is_dir():
             from patina_hooks.sessions.upkeep import copy_documents
 
@@ -147,16 +146,22 @@ class Patina:
         self,
         full: bool,
         quick: bool,
+        words_only: bool,
         most: int | None,
         wait: float | None,
         progress: Progress | None,
         deliver: bool,
     ) -> SyncReport | None:
+        from patina_hooks.errors import LockHeld
+        from patina_hooks.git import spool
+        from patina_hooks.upkeep.sync import TURN_SECONDS, synchronise
+
         noted = spool.read(self.repository.state)
         try:
             report = synchronise(
-                self.repository, full=full, quick=quick, most=most, seconds=TURN_SECONDS, wait=wait,
-                plugins=self.plugins, open_model=self._engine.models.open, progress=progress,
+                self.repository, full=full, quick=quick, words_only=words_only, most=most,
+                seconds=TURN_SECONDS, wait=wait, plugins=self.plugins,
+                open_model=self._engine.models.open, progress=progress,
                 deliver=None if deliver else self._keep_events,
             )  # fmt: skip
         except LockHeld:
@@ -172,6 +177,10 @@ class Patina:
 
     def deliver_events(self) -> tuple[Fault, ...]:
         """Call the event hooks for what `sync(deliver=False)` kept; return what they did wrong."""
+        if not self._undelivered:
+            return ()
+        from patina_hooks.upkeep.hook_delivery import deliver_events
+
         faults: list[Fault] = []
         while self._undelivered:
             faults += deliver_events(self.repository, self.plugins, self._undelivered.pop(0))
@@ -251,6 +260,8 @@ class Patina:
 
     def has_head(self) -> bool:
         """Whether the commit that is checked out here is recorded; True while there is none."""
+        from patina_hooks.store.corpus.commits import has_commit
+
         head = self.repository.head()
         with self._engine.reading() as log:
             return head is None or has_commit(log.connection, head)
@@ -261,6 +272,8 @@ class Patina:
         That is the commit that is checked out here, and what hooks and session commands noted. False while
         another process has yet to come to it: `sync` returns None then, and an answer may miss the newest.
         """
+        from patina_hooks.git import spool
+
         return self.has_head() and spool.pending(self.repository.state) == 0
 
     def events(self, *, limit: int = 20, kind: str | None = None) -> list[Event]:
@@ -269,6 +282,7 @@ class Patina:
         Raises `UsageError` for a limit below 1, `StateError` before the first sync.
         """
         from patina_hooks.search.filters.arguments import checked_limit, checked_text
+        from patina_hooks.store.events import read_events
 
         with self._engine.reading() as log:
             return read_events(
@@ -298,13 +312,17 @@ class Patina:
         Where nobody can tell what the recipe asks for (a plugin is away, a name is wrong), what other models
         made stays: a change of models may be half done. `Freed.kept` says why.
         """
+        from dataclasses import replace
+
         absent = self._drop_absent()
         freed = self._collect()
         return replace(freed, observations=freed.observations + absent.observations, pairs=absent.pairs)
 
     def _drop_absent(self) -> AbsentResults:
         """Remove what extractors and pair generators made that are not installed here."""
+        from patina_hooks.store.log import Log
         from patina_hooks.upkeep.gc import absent_results
+        from patina_hooks.upkeep.sync import synchronise
 
         with Log(self.repository.state) as log:
             absent = absent_results(log, self.plugins)
@@ -317,6 +335,11 @@ class Patina:
 
     def _collect(self) -> Freed:
         """Free what no live ref needs. Raises as `gc`."""
+        from dataclasses import replace
+
+        from patina_hooks.errors import StateError
+        from patina_hooks.git.lock import SYNC_LOCK, SyncLock
+        from patina_hooks.store.log import Log
         from patina_hooks.upkeep.gc import collect
 
         lock = SyncLock(self.repository.state / SYNC_LOCK)
@@ -334,6 +357,9 @@ class Patina:
 
     def _wanted(self) -> VectorSpace:
         """The space that the recipe asks for. Raises `PatinaError` where that cannot be told now."""
+        from patina_hooks.config.configuration import configuration
+        from patina_hooks.search.index.spaces import projected_space, requested_space
+
         said = configuration(self.repository)
         if said.recipe is None:
             raise SettingsError("; ".join(fault.error for fault in said.faults))
@@ -342,6 +368,7 @@ class Patina:
 
     def _facts_of(self, log: Log) -> CorpusFacts:
         """Return the facts about all that is recorded, read once until the log changes."""
+        from patina_hooks.store.database.connection import read_data_version
         from patina_hooks.store.facts import CorpusFacts
 
         version = read_data_version(log.connection)
@@ -361,4 +388,6 @@ def _going_on(progress: Progress | None, before: int) -> Progress | None:
 
 def open(path: str | Path = ".") -> Patina:
     """The memory of the repository that encloses `path`. Raises `NotARepository`."""
+    from patina_hooks.git.repository import Repository
+
     return Patina(Repository.open(Path(path)))

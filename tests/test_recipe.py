@@ -12,7 +12,6 @@ from support.memory import plugins
 from patina_hooks.config.recipe import (
     DEFAULT_MODEL,
     DEFAULT_TEXT,
-    RECIPE_FILE,
     Background,
     ProjectionRecipe,
     Reading,
@@ -20,6 +19,7 @@ from patina_hooks.config.recipe import (
     load_recipe,
     parse_recipe,
 )
+from patina_hooks.config.shared_files import RECIPE_FILE
 from patina_hooks.errors import PluginError, SettingsError
 from patina_hooks.search.index.spaces import requested_space
 

@@ -25,7 +25,7 @@ from support.team import Member, least_cosine, overlap
 from support.twins import make_twin
 
 from patina_hooks import hookimpl
-from patina_hooks.config.recipe import RECIPE_FILE
+from patina_hooks.config.shared_files import RECIPE_FILE
 from patina_hooks.models.export.export import export_model
 from patina_hooks.plugins.manager import Plugins
 from patina_hooks.specs.models import LocalFile, ModelFile, ModelSpec, PackageFile

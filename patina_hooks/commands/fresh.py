@@ -30,9 +30,11 @@ def opened(*, to_ask: bool = False) -> Patina:
 
     to_ask: begin to open the model that answers before anything else, git and this package included.
     """
-    from patina_hooks.search.opening import Opening
+    opening = None
+    if to_ask:
+        from patina_hooks.search.opening import Opening
 
-    opening = Opening(Path.cwd()) if to_ask else None
+        opening = Opening(Path.cwd())
     # Held to the end: to take a model down costs 16 ms, which the end of the process does for nothing.
     click.get_current_context().meta[__name__] = opening
     try:
@@ -46,11 +48,12 @@ def opened(*, to_ask: bool = False) -> Patina:
         raise
 
 
-def freshen(patina: Patina, show: Progress | None = None) -> None:
+def freshen(patina: Patina, show: Progress | None = None, *, words_only: bool = False) -> None:
     """Update the index before an answer, so that what no hook told is seen all the same.
 
     What cannot be written now (read-only, another process at work) is no reason not to answer. Where another
     process has yet to read what is new, it is waited for a moment. show: of a command that shows progress.
+    words_only: for a command that needs no vectors.
     Raises `StateError` where nothing was ever recorded.
     """
     if not patina.repository.state.is_dir():
@@ -60,7 +63,7 @@ def freshen(patina: Patina, show: Progress | None = None) -> None:
     click.get_current_context().find_root().call_on_close(patina.deliver_events)
     try:
         with nullcontext(show) if show else show_progress("update of the index") as progress:
-            report = _sync_quickly(patina, progress)
+            report = _sync_quickly(patina, progress, words_only)
     except (GitError, StateError) as error:
         say(f"answering from what was recorded: {error}")
         return
@@ -72,11 +75,14 @@ def freshen(patina: Patina, show: Progress | None = None) -> None:
         wake(patina.repository.common, patina.repository.root)
 
 
-def _sync_quickly(patina: Patina, progress: Progress) -> SyncReport | None:
-    report = patina.sync(wait=0, most=QUICK, quick=True, progress=progress, deliver=False)
-    if report is None and not patina.is_current():
-        report = patina.sync(wait=_PATIENCE, most=QUICK, quick=True, progress=progress, deliver=False)
-    return report
+def _sync_quickly(patina: Patina, progress: Progress, words_only: bool) -> SyncReport | None:
+    def sync(wait: float) -> SyncReport | None:
+        return patina.sync(
+            wait=wait, most=QUICK, quick=True, words_only=words_only, progress=progress, deliver=False
+        )
+
+    report = sync(0)
+    return sync(_PATIENCE) if report is None and not patina.is_current() else report
 
 
 def say_fault(fault: Fault) -> None:

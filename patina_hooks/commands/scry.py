@@ -101,7 +101,7 @@ def scry_command(
     pairs = [_field(text) for text in fields]
     first, last = (parse_date(date) if date is not None else None for date in (since, until))
     with opened(to_ask=not file and mode != "lexical") as patina, show_progress("answer") as show:
-        freshen(patina, show)
+        freshen(patina, show, words_only=bool(file) or mode == "lexical")
         if file:
             _print_related(patina.related(Path.cwd() / file, limit=limit), as_json)
             return

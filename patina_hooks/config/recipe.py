@@ -36,6 +36,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypedDict, get_args
 
 from patina_hooks.config.schema import KeyPath, Rule, SchemaError, dotted, mismatch, read_fields
+from patina_hooks.config.shared_files import RECIPE_FILE
 from patina_hooks.errors import SettingsError
 from patina_hooks.specs.models import Pooling
 from patina_hooks.system.files import plain_file
@@ -43,7 +44,6 @@ from patina_hooks.system.files import plain_file
 if TYPE_CHECKING:
     import yaml
 
-RECIPE_FILE = ".patina/oxidize.yaml"
 DEFAULT_MODEL = "minilm-l6-v2"
 DEFAULT_INDEX = "exact"
 DEFAULT_TEXT = f"""\

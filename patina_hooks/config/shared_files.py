@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from patina_hooks.config.parsing import parse_json
-from patina_hooks.config.recipe import RECIPE_FILE
 from patina_hooks.config.schema import Rule, read
 from patina_hooks.config.settings import REPOSITORY_FILE
 from patina_hooks.errors import GitError, SettingsError
@@ -29,6 +28,7 @@ from patina_hooks.system.files import plain_file, read_regular, replace_file
 if TYPE_CHECKING:
     from patina_hooks.git.repository import Repository
 
+RECIPE_FILE = ".patina/oxidize.yaml"
 SHARED_FILES = (RECIPE_FILE, REPOSITORY_FILE)
 REMEMBERED = "configuration.json"
 _SIZE_CAP = 64 * 1024
@@ -89,6 +89,12 @@ def remember_shared_files(repository: Repository, files: Mapping[str, SharedFile
         if read_regular(place, _STORED_CAP) == data:
             return
     replace_file(place, data)
+
+
+def remembered_text(repository: Repository, path: str) -> str | None:
+    """Return the text of a file that was in force at the last sync, None where none is known."""
+    kept = _remembered(repository).get(path)
+    return kept.text if kept else None
 
 
 def _commit_of(repository: Repository, path: str, text: str | None, kept: SharedFile | None) -> str:

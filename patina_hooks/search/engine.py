@@ -16,7 +16,6 @@ from patina_hooks.config.recipe import SearchSteps
 from patina_hooks.errors import IndexDamaged, PluginError, UsageError
 from patina_hooks.search.collection_search import CollectionSearch
 from patina_hooks.search.open_models import OpenModels
-from patina_hooks.search.opening import Opening
 from patina_hooks.search.query import Hits, Query
 from patina_hooks.search.question_vectors import QuestionVectors
 from patina_hooks.search.retrieval.retrieve import Retriever, open_retrievers
@@ -24,6 +23,7 @@ from patina_hooks.search.steps import recorded_steps
 from patina_hooks.specs.sources import COLLECTIONS, HISTORY
 
 if TYPE_CHECKING:
+    from patina_hooks.search.opening import Opening
     from patina_hooks.search.retrieval.refinement import Refinement
     from patina_hooks.specs.plugins import Fault
     from patina_hooks.store.log import Log

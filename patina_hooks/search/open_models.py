@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from patina_hooks.errors import IndexDamaged, PluginError
-from patina_hooks.search.index.probing import check_encoder
-from patina_hooks.search.opening import Opening, open_model
 
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
 
     from patina_hooks.models.encoding import Encoder
     from patina_hooks.search.index.spaces import VectorSpace
+    from patina_hooks.search.opening import Opening
     from patina_hooks.store.memory import Memory
 
 
@@ -65,6 +64,8 @@ class OpenModels:
         """
         if space in self._failed:
             raise self._failed[space]
+        from patina_hooks.search.index.probing import check_encoder
+
         encoder = self.open(space)
         if space not in self._checked:
             try:
@@ -80,6 +81,8 @@ class OpenModels:
 
         A model that cannot be opened may take long to say so (a server that stalls): once is enough.
         """
+        from patina_hooks.search.opening import open_model
+
         key = space.opened_by
         if key in self._failed:
             raise self._failed[key]

@@ -12,7 +12,8 @@ from dataclasses import asdict, dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
-from patina_hooks.config.recipe import BUILTIN_KINDS, RECIPE_FILE, ProjectionRecipe, Recipe
+from patina_hooks.config.recipe import BUILTIN_KINDS, ProjectionRecipe, Recipe
+from patina_hooks.config.shared_files import RECIPE_FILE
 from patina_hooks.errors import PluginError, SettingsError
 from patina_hooks.specs.training import TrainingSettings
 

@@ -8,7 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from patina_hooks.config.recipe import Recipe
 from patina_hooks.config.settings import Settings
 from patina_hooks.corpus.collections import reconcile_collection
 from patina_hooks.corpus.observations import Changed, Extractors
@@ -16,8 +15,6 @@ from patina_hooks.corpus.outcome import Progress, Reconciled
 from patina_hooks.errors import LogDamaged
 from patina_hooks.git.repository import Repository
 from patina_hooks.plugins.manager import Plugins
-from patina_hooks.search.index.spaces import VectorSpace, active_space, requested_space
-from patina_hooks.search.index.vector_update import Embedded, VectorUpdate
 from patina_hooks.specs.plugins import Fault
 from patina_hooks.specs.sources import COLLECTIONS, HISTORY
 from patina_hooks.store.collections import collection_folder, stored_collections
@@ -28,7 +25,10 @@ from patina_hooks.store.search.indexed_texts import count_waiting, has_changed_t
 from patina_hooks.text.redaction import Redaction
 
 if TYPE_CHECKING:
+    from patina_hooks.config.recipe import Recipe
     from patina_hooks.models.encoding import Encoder
+    from patina_hooks.search.index.embedded import Embedded
+    from patina_hooks.search.index.spaces import VectorSpace
 
 
 class Collections:
@@ -107,6 +107,9 @@ class Collections:
 
         What is trained on history projects history only: a collection has its model's own vectors.
         """
+        from patina_hooks.search.index.spaces import requested_space
+        from patina_hooks.search.index.vector_update import VectorUpdate
+
         state = self.repository.state
         for name in self._names:
             with self._explained(name) as log:
@@ -118,6 +121,8 @@ class Collections:
 
     def _has_vectors(self, log: Log) -> bool:
         """Whether all texts of a collection have vectors of the model that answers for history."""
+        from patina_hooks.search.index.spaces import active_space
+
         space, other = active_space(log), active_space(self._history)
         if space is None or other is None or has_changed_texts(log.connection):
             return False

@@ -9,35 +9,31 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, fields, replace
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from patina_hooks.config.configuration import refresh_configuration
-from patina_hooks.config.recipe import Recipe
 from patina_hooks.corpus.observations import Changed, Extractors
 from patina_hooks.corpus.outcome import Reconciled
 from patina_hooks.corpus.reconcile import reconcile
-from patina_hooks.errors import IndexUnavailable, LockHeld, LogDamaged, PluginError, StateError
+from patina_hooks.errors import LockHeld, LogDamaged, StateError
 from patina_hooks.git.lock import SYNC_LOCK, SyncLock
 from patina_hooks.git.repository import Repository
 from patina_hooks.models.provenance import record_releases
 from patina_hooks.pairs.update import Extracted, update_pairs
 from patina_hooks.plugins.calls import recorded_in
 from patina_hooks.plugins.manager import Plugins
-from patina_hooks.search.index.probing import compared_space, record_makers
-from patina_hooks.search.index.spaces import VectorSpace, projected_space, requested_space
-from patina_hooks.search.index.vector_update import Embedded, VectorUpdate
-from patina_hooks.search.remarks.refused import refused_texts
+from patina_hooks.search.index.embedded import Embedded
 from patina_hooks.search.steps import record_steps
 from patina_hooks.specs.plugins import Fault
 from patina_hooks.store.corpus.sessions import read_commits_of_session
-from patina_hooks.store.facts import counts
 from patina_hooks.store.log import Log, set_aside
-from patina_hooks.store.recorded_faults import kept_faults, store_faults, stored_faults
+from patina_hooks.store.recorded_faults import store_faults, stored_faults
+from patina_hooks.store.search.indexed_texts import has_changed_texts
 from patina_hooks.system.files import make_private
 from patina_hooks.system.worker_log import WORKER, resolve_errors
 from patina_hooks.upkeep.collections import Collections, begin_again, leave_no_trace
@@ -53,7 +49,9 @@ from patina_hooks.upkeep.events import (
 from patina_hooks.upkeep.hook_delivery import Deliver, deliver_events
 
 if TYPE_CHECKING:
+    from patina_hooks.config.configuration import Configuration
     from patina_hooks.models.encoding import Encoder
+    from patina_hooks.search.index.spaces import VectorSpace
 
     OpenModel = Callable[[VectorSpace], Encoder]
 
@@ -96,9 +94,16 @@ class SyncReport:
 
 
 @dataclass(frozen=True, slots=True)
-class _Limits:
-    """Of embedding: see `synchronise`."""
+class _Task:
+    """What a caller asks for: see `synchronise`."""
 
+    plugins: Plugins
+    progress: Progress
+    open_model: OpenModel | None
+    background: bool
+    full: bool
+    quick: bool
+    words_only: bool
     most: int | None
     seconds: float | None
 
@@ -132,6 +137,7 @@ def synchronise(
     background: bool = False,
     full: bool = False,
     quick: bool = False,
+    words_only: bool = False,
     keep_absent: bool = True,
     most: int | None = None,
     seconds: float | None = None,
@@ -148,6 +154,7 @@ def synchronise(
         full: forget all that is derived (embeddings stay cached) and derive it again.
         quick: what git and its hooks bring, and new documents; not what was written in place into an
             archived document within the hour (see `patina_hooks.corpus.stamps`).
+        words_only: leave vectors as they are where no text came or left, for a caller that needs none.
         keep_absent: whether what extractors and pair generators made stays that are not installed here.
         most: embed nothing now where more texts than this wait; the report says how many are pending.
         seconds: embed for about so long, and leave the rest to the next sync, see `TURN_SECONDS`.
@@ -164,11 +171,13 @@ def synchronise(
     deliver = deliver or partial(deliver_events, repository, plugins)
     make_private(repository.state)
     run = _Run(EventQueue(plugins), keep_absent)
-    open_model, show = open_model or open_once(plugins), progress or (lambda *_: None)
-    given = background, full, quick, _Limits(most, seconds), plugins, open_model, show
+    task = _Task(
+        plugins, progress or (lambda *_: None), open_model,
+        background=background, full=full, quick=quick, words_only=words_only, most=most, seconds=seconds,
+    )  # fmt: skip
     try:
         with recorded_in(repository.state):
-            report = _synchronise_locked(repository, run, wait, *given)
+            report = _synchronise_locked(repository, run, task, wait)
     except Exception:
         if run.is_reconciled:
             deliver(run.events)
@@ -178,79 +187,96 @@ def synchronise(
     return replace(report, faults=tuple(dict.fromkeys((*report.faults, *deliver(run.events)))))
 
 
-def _synchronise_locked(
-    repository: Repository,
-    run: _Run,
-    wait: float | None,
-    background: bool,
-    full: bool,
-    quick: bool,
-    limits: _Limits,
-    plugins: Plugins,
-    open_model: OpenModel,
-    show: Progress,
-) -> SyncReport:
-    given = background, full, quick, limits, plugins, open_model, show
+def _synchronise_locked(repository: Repository, run: _Run, task: _Task, wait: float | None) -> SyncReport:
     lock, left = SyncLock(repository.state / SYNC_LOCK), False
     if not lock.acquire(wait):
         raise LockHeld("another patina process is syncing this repository", hint="patina doctor")
     try:
         try:
-            report = _synchronise(repository, run, *given)
+            report = _synchronise(repository, run, task)
         except LogDamaged as damage:
             # All but the times at which things were recorded can be derived again.
             set_aside(repository.state)
-            run.begin_again(plugins, damage)
-            report = _synchronise(repository, run, *given)
-        left = report.postponed and limits.most is None
+            run.begin_again(task.plugins, damage)
+            report = _synchronise(repository, run, task)
+        left = report.postponed and task.most is None
         return report
     finally:
         lock.release(give_way=left)
 
 
-def _synchronise(
-    repository: Repository,
-    run: _Run,
-    background: bool,
-    full: bool,
-    quick: bool,
-    limits: _Limits,
-    plugins: Plugins,
-    open_model: OpenModel,
-    show: Progress,
-) -> SyncReport:
+def _synchronise(repository: Repository, run: _Run, task: _Task) -> SyncReport:
     begun = time.perf_counter()
     with _failures_said(repository.state), Log(repository.state) as log, ExitStack() as stack:
-        if full:
+        if task.full:
             begin_again(log)
-        said = refresh_configuration(repository, quick=quick)
-        run.faults += said.faults
-        extractors = Extractors(plugins, said.redaction, run.keeps_absent)
+        configuration = refresh_configuration(repository, quick=task.quick, trusting=task.words_only)
+        run.faults += configuration.faults
+        extractors = Extractors(task.plugins, configuration.redaction, run.keeps_absent)
         reconciled = reconcile(
-            repository, log, extractors, said.settings, show, _listened(run.events), quick=quick
-        )
+            repository, log, extractors, configuration.settings, task.progress, _listened(run.events),
+            quick=task.quick,
+        )  # fmt: skip
         run.mishaps += [*extractors.faults, *reconciled.faults]
         collections = stack.enter_context(
-            Collections(repository, log, extractors, said.settings, show, full=full, quick=quick)
-        )
+            Collections(
+                repository, log, extractors, configuration.settings, task.progress,
+                full=task.full, quick=task.quick,
+            )
+        )  # fmt: skip
         run.mishaps += collections.reconcile(reconciled.changed)
-        _pairs(log, plugins, run, retry=not quick)
-        record_releases(log, plugins)
-        if background:
-            record_background(log, plugins)
+        _pairs(log, task.plugins, run, retry=not task.quick)
+        record_releases(log, task.plugins)
+        if task.background:
+            record_background(log, task.plugins)
         _queue(log, reconciled, run)
-        if said.recipe is not None:
-            record_steps(log, said.recipe.search)
-            _vectors(repository, log, plugins, said.recipe, run, open_model, limits, show, full)
-            _collection_vectors(collections, said.recipe, run, open_model, limits, show, begun)
+        if task.words_only and _has_all_vectors(log, collections):
+            run.faults += [fault for fault in stored_faults(log, "faults") if _concerns_vectors(fault)]
+        else:
+            _vectors(repository, log, configuration, run, task, collections, begun)
         leave_no_trace(log, extractors.redaction)
         collections.leave_no_trace()
-        run.faults += plugins.faults
-        _keep_faults(log, run, reconciled.anything, quick)
-        if background:
+        run.faults += task.plugins.faults
+        _keep_faults(log, run, reconciled.anything, task.quick)
+        if task.background:
             for fault in dict.fromkeys((*run.faults, *run.mishaps)):
                 logger.warning("%s: %s: %s", fault.plugin, fault.where, fault.error)
         return _report(reconciled, run, time.perf_counter() - begun)
+
+
+def _has_all_vectors(log: Log, collections: Collections) -> bool:
+    """Whether vectors answer, and every live text has one."""
+    return bool(log.fact("space")) and not (has_changed_texts(log.connection) or collections.pending())
+
+
+def _concerns_vectors(fault: Fault) -> bool:
+    return fault.where.startswith(("model ", "index ")) or fault.where == "projection"
+
+
+def _vectors(
+    repository: Repository,
+    log: Log,
+    configuration: Configuration,
+    run: _Run,
+    task: _Task,
+    collections: Collections,
+    begun: float,
+) -> None:
+    """Bring vectors in line, where the recipe can be read."""
+    if configuration.recipe is None:
+        return
+    from patina_hooks.upkeep.vectors import VectorStage, open_once
+
+    record_steps(log, configuration.recipe.search)
+    stage = VectorStage(
+        repository, log, task.plugins, configuration.recipe, run.events,
+        task.open_model or open_once(task.plugins), task.progress,
+        most=task.most, seconds=task.seconds, full=task.full,
+    )  # fmt: skip
+    report = stage.run(collections, begun)
+    run.embedded, run.postponed = report.embedded, report.postponed
+    run.faults += report.faults
+    run.mishaps += report.mishaps
 
 
 @contextmanager
@@ -283,125 +309,6 @@ def _pairs(log: Log, plugins: Plugins, run: _Run, *, retry: bool) -> None:
         keep_absent=run.keeps_absent,
     )  # fmt: skip
     run.mishaps += run.paired.faults
-
-
-def open_once(plugins: Plugins) -> OpenModel:
-    """Opens the model of a space, and gives the same one for as long as its spaces are asked for."""
-
-    from patina_hooks.config.recipe import Reading
-
-    @lru_cache(maxsize=1)
-    def opened(model: str, runtime: str, reading: Reading) -> Encoder:
-        from patina_hooks.models.encoding import open_encoder
-
-        return open_encoder(plugins, model, runtime, reading=reading)
-
-    return lambda space: opened(*space.opened_by)
-
-
-def _vectors(
-    repository: Repository,
-    log: Log,
-    plugins: Plugins,
-    recipe: Recipe,
-    run: _Run,
-    open_model: OpenModel,
-    limits: _Limits,
-    show: Progress,
-    full: bool,
-) -> None:
-    where = f"model {recipe.model}"
-    try:
-        compared = compared_space(
-            plugins, log, repository.state, requested_space(plugins, recipe, repository.state), open_model,
-            always=full,
-        )  # fmt: skip
-        if compared.message:
-            run.mishaps.append(Fault("patina-hooks", where, compared.message, "patina sync"))
-        space, project = compared.space, None
-        try:
-            space, project = projected_space(space, plugins, recipe, repository.state)
-        except (StateError, PluginError) as error:
-            if plugins.is_strict and isinstance(error, PluginError):
-                raise
-            told = f"{error}; the raw model answers"
-            fault = Fault("patina-hooks", "projection", told, error.hint)
-            run.faults.append(fault)
-            if isinstance(error, PluginError) and error.plugin:
-                plugins.failures.add(fault, error)
-        opened = _recording(repository.state, open_model)
-        update = VectorUpdate(log, repository.state, plugins, space, opened, show, project)
-        run.embedded = update.run(most=limits.most, seconds=limits.seconds, retry=full)
-        run.mishaps += _refusals(log, run.embedded.refused)
-    except PluginError as error:
-        if plugins.is_strict:
-            raise
-        where = f"index {recipe.index}" if isinstance(error, IndexUnavailable) else where
-        fault = Fault(error.plugin or "patina-hooks", where, str(error), error.hint)
-        run.faults.append(fault)
-        if error.plugin:
-            plugins.failures.add(fault, error)
-        run.embedded.pending = counts(log.connection)["pending"]
-        return
-    run.postponed = run.embedded.pending > 0 or run.embedded.unfinished
-    if run.embedded.untried:  # whether the model can be had by now, nobody knows
-        run.faults += [fault for fault in kept_faults(log) if fault.where == where]
-    if run.embedded.rebuilt:
-        logger.warning("the vector index was rebuilt: %s", run.embedded.rebuilt)
-    if run.embedded.added or run.embedded.removed:
-        run.events.add_embeddings(recipe.model, run.embedded.added, run.embedded.removed)
-
-
-def _collection_vectors(
-    collections: Collections,
-    recipe: Recipe,
-    run: _Run,
-    open_model: OpenModel,
-    limits: _Limits,
-    show: Progress,
-    begun: float,
-) -> None:
-    """Embed the texts of the collections other than history, once those of history have their vectors."""
-    waiting = collections.pending()
-    ready = not run.postponed and not run.embedded.pending
-    if not ready or (limits.most is not None and waiting > limits.most):
-        run.embedded.pending += waiting
-        run.postponed = run.postponed or waiting > 0
-        return
-    left = None if limits.seconds is None else max(0.0, limits.seconds - (time.perf_counter() - begun))
-    opened = _recording(collections.repository.state, open_model)
-    try:
-        for embedded in collections.embed(recipe, opened, show, left):
-            run.embedded.encoded += embedded.encoded
-            run.embedded.cut += embedded.cut
-            run.embedded.pending += embedded.pending
-            run.postponed = run.postponed or embedded.pending > 0 or embedded.unfinished
-            if embedded.added or embedded.removed:
-                run.embedded.added += embedded.added
-                run.embedded.removed += embedded.removed
-                run.events.add_embeddings(recipe.model, embedded.added, embedded.removed)
-    except PluginError as error:
-        if collections.plugins.is_strict:
-            raise
-        fault = Fault(error.plugin or "patina-hooks", f"model {recipe.model}", str(error), error.hint)
-        run.faults.append(fault)
-        run.embedded.pending += collections.pending()
-
-
-def _refusals(log: Log, refused: Mapping[bytes, str]) -> Iterator[Fault]:
-    for place, reason in refused_texts(log.connection, refused):
-        yield Fault("patina-hooks", place, f"this text has no vector: {reason}", "patina sync --full")
-
-
-def _recording(state: Path, open_model: OpenModel) -> OpenModel:
-    """Have the makers of a model recorded that is opened to embed."""
-
-    def opened(space: VectorSpace) -> Encoder:
-        encoder = open_model(space)
-        record_makers(state, encoder)
-        return encoder
-
-    return opened
 
 
 def _queue(log: Log, reconciled: Reconciled, run: _Run) -> None:

@@ -201,7 +201,8 @@ def _turns(state: Path, delivery: BackgroundDelivery) -> Synchronise:
     from patina_hooks.plugins.calls import recorded_in, watch_calls
     from patina_hooks.plugins.manager import Plugins
     from patina_hooks.upkeep.hook_delivery import deliver_events
-    from patina_hooks.upkeep.sync import TURN_SECONDS, open_once, synchronise
+    from patina_hooks.upkeep.sync import TURN_SECONDS, synchronise
+    from patina_hooks.upkeep.vectors import open_once
 
     watch_calls(_give_up, _log_slow)
     with recorded_in(state):

@@ -10,7 +10,8 @@ from projection.learning import projected_by
 from support.memory import plugins
 
 from patina_hooks import hookimpl
-from patina_hooks.config.recipe import RECIPE_FILE, Recipe, parse_recipe
+from patina_hooks.config.recipe import Recipe, parse_recipe
+from patina_hooks.config.shared_files import RECIPE_FILE
 from patina_hooks.errors import PatinaError, PluginError, SettingsError
 from patina_hooks.plugins.manager import Plugins
 from patina_hooks.specs.plugins import ExtractorSpec

@@ -18,7 +18,7 @@ from patina_hooks.text.display import clean_line
 def pairs_command(limit: int, kind: str | None, as_json: bool) -> None:
     """Show training pairs with their evidence."""
     with opened() as patina:
-        freshen(patina)
+        freshen(patina, words_only=True)
         pairs = patina.pairs(kind=kind, limit=limit)
     if as_json:
         click.echo(json.dumps([asdict(pair) for pair in pairs]))

@@ -11,7 +11,8 @@ from patina_hooks.commands.fresh import opened, say, say_fault
 from patina_hooks.commands.progress import show_progress
 from patina_hooks.commands.setup.install import installed
 from patina_hooks.commands.state.sync import summary
-from patina_hooks.config.recipe import DEFAULT_TEXT, RECIPE_FILE, load_recipe
+from patina_hooks.config.recipe import DEFAULT_TEXT, load_recipe
+from patina_hooks.config.shared_files import RECIPE_FILE
 from patina_hooks.errors import PluginError
 from patina_hooks.git.hooks import install
 from patina_hooks.git.repository import Repository

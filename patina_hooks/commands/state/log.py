@@ -30,7 +30,7 @@ def log_command(limit: int, kind: str | None, as_json: bool) -> None:
     A commit stands at its own date, anything else at the time of its recording.
     """
     with opened() as patina:
-        freshen(patina)
+        freshen(patina, words_only=True)
         events = patina.events(limit=limit, kind=kind)
     if as_json:
         click.echo(json.dumps([asdict(event) for event in events]))

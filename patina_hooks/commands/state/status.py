@@ -25,7 +25,7 @@ def status_command(as_json: bool) -> None:
     """What is indexed, what is pending, what is wrong."""
     with opened() as patina:
         unread = unread_events(patina.repository.state)
-        freshen(patina)
+        freshen(patina, words_only=True)
         status = patina.status()
     if unread:
         status = replace(status, warnings=(*status.warnings, f"{unread}; patina doctor"))

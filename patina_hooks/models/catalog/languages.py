@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
-from patina_hooks.config.recipe import RECIPE_FILE
+from patina_hooks.config.shared_files import RECIPE_FILE
 from patina_hooks.plugins.installation import install_command, providers_of
 from patina_hooks.store.corpus.texts import sample_observation_texts
 

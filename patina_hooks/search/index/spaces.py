@@ -14,8 +14,9 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from patina_hooks.config.recipe import DEFAULT_INDEX, RECIPE_FILE, Reading, Recipe
+from patina_hooks.config.recipe import DEFAULT_INDEX, Reading, Recipe
 from patina_hooks.config.schema import Rule, read
+from patina_hooks.config.shared_files import RECIPE_FILE
 from patina_hooks.errors import PluginError
 from patina_hooks.plugins.calls import BUILTIN
 from patina_hooks.plugins.kinds import BACKENDS

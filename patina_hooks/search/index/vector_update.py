@@ -7,13 +7,14 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from patina_hooks.errors import IndexDamaged, PluginError
 from patina_hooks.models.embedding import PieceSize, embed
 from patina_hooks.plugins.manager import Plugins
+from patina_hooks.search.index.embedded import Embedded
 from patina_hooks.search.index.probing import makers_key
 from patina_hooks.search.index.spaces import Project, VectorSpace, active_space
 from patina_hooks.store.embeddings import EmbeddingCache
@@ -39,23 +40,6 @@ if TYPE_CHECKING:
 _FIRST_CHUNK = 256
 _CHUNK = 1_024
 Progress = Callable[[str, int, int], None]
-
-
-@dataclass(slots=True)
-class Embedded:
-    """What bringing the vectors in line did. encoded: texts that a model had to read; pending: texts
-    that were left for later; untried: none of them was begun; refused: text key -> why the model does not
-    read it; unfinished: whether the index put off some of what makes it fast."""
-
-    encoded: int = 0
-    pending: int = 0
-    untried: bool = False
-    unfinished: bool = False
-    added: int = 0
-    removed: int = 0
-    cut: int = 0
-    rebuilt: str = ""
-    refused: dict[bytes, str] = field(default_factory=dict)
 
 
 class VectorUpdate:

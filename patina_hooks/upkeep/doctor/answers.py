@@ -7,7 +7,8 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from patina_hooks.config.configuration import configuration
-from patina_hooks.config.recipe import DEFAULT_INDEX, RECIPE_FILE, Reading
+from patina_hooks.config.recipe import DEFAULT_INDEX, Reading
+from patina_hooks.config.shared_files import RECIPE_FILE
 from patina_hooks.errors import IndexDamaged, StateError
 from patina_hooks.git.repository import Repository
 from patina_hooks.plugins.manager import Plugins

@@ -1,0 +1,194 @@
+"""The vectors of one sync: those of history, then those of the other collections.
+
+What vectors need is imported with this module: a sync that leaves them as they are does without.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from patina_hooks.errors import IndexUnavailable, PluginError, StateError
+from patina_hooks.plugins.manager import Plugins
+from patina_hooks.search.index.embedded import Embedded
+from patina_hooks.search.index.probing import compared_space, record_makers
+from patina_hooks.search.index.spaces import VectorSpace, projected_space, requested_space
+from patina_hooks.search.index.vector_update import VectorUpdate
+from patina_hooks.search.remarks.refused import refused_texts
+from patina_hooks.specs.plugins import Fault
+from patina_hooks.store.facts import counts
+from patina_hooks.store.recorded_faults import kept_faults
+
+if TYPE_CHECKING:
+    from patina_hooks.config.recipe import Reading, Recipe
+    from patina_hooks.corpus.outcome import Progress
+    from patina_hooks.git.repository import Repository
+    from patina_hooks.models.encoding import Encoder
+    from patina_hooks.store.log import Log
+    from patina_hooks.upkeep.collections import Collections
+    from patina_hooks.upkeep.events import EventQueue
+
+    OpenModel = Callable[[VectorSpace], Encoder]
+
+logger = logging.getLogger("patina_hooks.upkeep.sync")
+
+
+@dataclass(slots=True)
+class VectorReport:
+    """What was done. faults: what holds until it is fixed; mishaps: what plugins did wrong when called.
+
+    postponed: whether texts wait, or an index has more to do, because there was no time.
+    """
+
+    embedded: Embedded = field(default_factory=Embedded)
+    postponed: bool = False
+    faults: list[Fault] = field(default_factory=list)
+    mishaps: list[Fault] = field(default_factory=list)
+
+
+class VectorStage:
+    """Bring the vectors of one repository in line with its texts, as its recipe says."""
+
+    def __init__(
+        self,
+        repository: Repository,
+        log: Log,
+        plugins: Plugins,
+        recipe: Recipe,
+        events: EventQueue,
+        open_model: OpenModel,
+        progress: Progress,
+        *,
+        most: int | None,
+        seconds: float | None,
+        full: bool,
+    ) -> None:
+        """most, seconds, full: as `patina_hooks.upkeep.sync.synchronise` takes them."""
+        self._repository = repository
+        self._log = log
+        self._plugins = plugins
+        self._recipe = recipe
+        self._events = events
+        self._unrecorded = open_model
+        self._open_model = _recording(repository.state, open_model)
+        self._progress = progress
+        self._most = most
+        self._seconds = seconds
+        self._full = full
+        self._report = VectorReport()
+
+    def run(self, collections: Collections, begun: float) -> VectorReport:
+        """Update history, then what other collections have. begun: when the sync began, monotonic."""
+        self._update_history()
+        self._update_collections(collections, begun)
+        return self._report
+
+    def _update_history(self) -> None:
+        report, where = self._report, f"model {self._recipe.model}"
+        try:
+            update = self._history_update(where)
+            report.embedded = update.run(most=self._most, seconds=self._seconds, retry=self._full)
+            report.mishaps += _refusals(self._log, report.embedded.refused)
+        except PluginError as error:
+            where = f"index {self._recipe.index}" if isinstance(error, IndexUnavailable) else where
+            self._record(error, where)
+            report.embedded.pending = counts(self._log.connection)["pending"]
+            return
+        report.postponed = report.embedded.pending > 0 or report.embedded.unfinished
+        if report.embedded.untried:  # whether the model can be had by now, nobody knows
+            report.faults += [fault for fault in kept_faults(self._log) if fault.where == where]
+        if report.embedded.rebuilt:
+            logger.warning("the vector index was rebuilt: %s", report.embedded.rebuilt)
+        self._announce(report.embedded)
+
+    def _history_update(self, where: str) -> VectorUpdate:
+        """Find the space that the recipe asks for. Raises `PluginError`."""
+        log, plugins, recipe, state = self._log, self._plugins, self._recipe, self._repository.state
+        wanted = requested_space(plugins, recipe, state)
+        compared = compared_space(plugins, log, state, wanted, self._unrecorded, always=self._full)
+        if compared.message:
+            self._report.mishaps.append(Fault("patina-hooks", where, compared.message, "patina sync"))
+        space, project = compared.space, None
+        try:
+            space, project = projected_space(space, plugins, recipe, state)
+        except (StateError, PluginError) as error:
+            if plugins.is_strict and isinstance(error, PluginError):
+                raise
+            fault = Fault("patina-hooks", "projection", f"{error}; the raw model answers", error.hint)
+            self._report.faults.append(fault)
+            if isinstance(error, PluginError) and error.plugin:
+                plugins.failures.add(fault, error)
+        return VectorUpdate(log, state, plugins, space, self._open_model, self._progress, project)
+
+    def _update_collections(self, collections: Collections, begun: float) -> None:
+        """Embed the texts of the other collections, once those of history have their vectors."""
+        report = self._report
+        waiting = collections.pending()
+        ready = not report.postponed and not report.embedded.pending
+        if not ready or (self._most is not None and waiting > self._most):
+            report.embedded.pending += waiting
+            report.postponed = report.postponed or waiting > 0
+            return
+        left = None if self._seconds is None else max(0.0, self._seconds - (time.perf_counter() - begun))
+        try:
+            for embedded in collections.embed(self._recipe, self._open_model, self._progress, left):
+                self._add(embedded)
+        except PluginError as error:
+            self._record(error, f"model {self._recipe.model}")
+            report.embedded.pending += collections.pending()
+
+    def _add(self, embedded: Embedded) -> None:
+        total = self._report.embedded
+        total.encoded += embedded.encoded
+        total.cut += embedded.cut
+        total.pending += embedded.pending
+        total.added += embedded.added
+        total.removed += embedded.removed
+        self._report.postponed = self._report.postponed or embedded.pending > 0 or embedded.unfinished
+        self._announce(embedded)
+
+    def _announce(self, embedded: Embedded) -> None:
+        if embedded.added or embedded.removed:
+            self._events.add_embeddings(self._recipe.model, embedded.added, embedded.removed)
+
+    def _record(self, error: PluginError, where: str) -> None:
+        """Keep what a plugin did wrong. Raises it in strict mode."""
+        if self._plugins.is_strict:
+            raise error
+        fault = Fault(error.plugin or "patina-hooks", where, str(error), error.hint)
+        self._report.faults.append(fault)
+        if error.plugin:
+            self._plugins.failures.add(fault, error)
+
+
+def open_once(plugins: Plugins) -> OpenModel:
+    """Open the model of a space, and return the same one for as long as its spaces are asked for."""
+
+    @lru_cache(maxsize=1)
+    def opened(model: str, runtime: str, reading: Reading) -> Encoder:
+        from patina_hooks.models.encoding import open_encoder
+
+        return open_encoder(plugins, model, runtime, reading=reading)
+
+    return lambda space: opened(*space.opened_by)
+
+
+def _refusals(log: Log, refused: Mapping[bytes, str]) -> Iterator[Fault]:
+    for place, reason in refused_texts(log.connection, refused):
+        yield Fault("patina-hooks", place, f"this text has no vector: {reason}", "patina sync --full")
+
+
+def _recording(state: Path, open_model: OpenModel) -> OpenModel:
+    """Have the makers of a model recorded that is opened to embed."""
+
+    def opened(space: VectorSpace) -> Encoder:
+        encoder = open_model(space)
+        record_makers(state, encoder)
+        return encoder
+
+    return opened
