@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import json
+import socket
 import struct
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from email.utils import formatdate
 from html import escape
+from pathlib import Path
+from threading import Thread
 from traceback import format_exception
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -307,14 +311,84 @@ def test_nothing_is_sent_to_where_a_redirect_leads(server: EmbeddingServer, stat
         assert other.asked == []
 
 
-def test_no_proxy_of_the_environment_is_used(
+PROXIES = ("http_proxy", "HTTP_PROXY", "all_proxy")
+
+
+def test_server_of_this_machine_is_reached_without_a_proxy(
     server: EmbeddingServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with serving() as proxy:
-        for name in ("http_proxy", "HTTP_PROXY", "all_proxy"):
+        for name in PROXIES:
             monkeypatch.setenv(name, proxy.url)
         ask(server)
         assert proxy.asked == []
+
+
+def test_other_server_is_reached_through_the_proxy(
+    server: EmbeddingServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    for name in PROXIES:
+        monkeypatch.setenv(name, server.url.removesuffix("/v1"))
+    ask(server, host="embeddings.invalid", port=80, key="")
+    (asked,) = server.asked
+    assert asked.headers["host"] == "embeddings.invalid"
+    monkeypatch.setenv("no_proxy", "embeddings.invalid")
+    with pytest.raises(ModelError, match="cannot be reached"):
+        ask(server, host="embeddings.invalid", port=80, key="")
+    assert len(server.asked) == 1
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "embeddings.invalid"])
+def test_credentials_of_netrc_are_not_sent(
+    server: EmbeddingServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, host: str
+) -> None:
+    (tmp_path / ".netrc").write_text(
+        f"machine {host} login me password secret\ndefault login me password x\n"
+    )
+    (tmp_path / ".netrc").chmod(0o600)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("NETRC", str(tmp_path / ".netrc"))
+    monkeypatch.setenv("http_proxy", server.url.removesuffix("/v1"))
+    ask(server, host=host, key="")
+    ask(server, host=host)
+    assert [asked.headers.get("authorization") for asked in server.asked] == [None, f"Bearer {KEY}"]
+
+
+def test_key_is_not_logged(server: EmbeddingServer, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("DEBUG")
+    server.replies.append(Reply(401, KEY.encode()))
+    with pytest.raises(ModelError):
+        ask(server)
+    assert "POST" in caplog.text
+    assert KEY not in caplog.text
+
+
+def test_packed_answer_is_not_unpacked(server: EmbeddingServer) -> None:
+    """Its size would not be limited."""
+    packed = gzip.compress(b" " * 1_000_000)
+    server.replies.append(Reply(body=packed, headers={"Content-Encoding": "gzip"}))
+    assert ask(server) == packed
+    assert server.asked[0].headers["accept-encoding"] == "identity"
+
+
+def test_server_that_does_not_speak_http_is_named() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def greet() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(1_000)
+                connection.sendall(b"220 mail.example.org ESMTP\r\n\r\n")
+
+        Thread(target=greet, daemon=True).start()
+        server = Server("127.0.0.1", listener.getsockname()[1], "/v1/embeddings", "acme", retries=0)
+        with (
+            pytest.raises(ModelError, match="does not speak HTTP"),
+            Connection(server, sleep=lambda _: None) as connection,
+        ):
+            connection.ask(b"{}", 1_000)
 
 
 def test_a_strangers_words_are_cut_cleaned_and_hold_no_key(server: EmbeddingServer) -> None:

@@ -15,7 +15,17 @@ else:
 
 ROOT = Path(__file__).parents[2]
 BOUNDED = frozenset(
-    {"onnxruntime", "tokenizers", "torch", "transformers", "mlx", "usearch", "huggingface-hub", "safetensors"}
+    {
+        "onnxruntime",
+        "tokenizers",
+        "torch",
+        "transformers",
+        "mlx",
+        "usearch",
+        "huggingface-hub",
+        "httpx",
+        "safetensors",
+    }
 )
 PROJECTS = sorted([ROOT / "pyproject.toml", *ROOT.glob("plugins/*/pyproject.toml")])
 

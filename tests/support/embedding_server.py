@@ -43,6 +43,7 @@ class Asked:
 class Reply:
     """What comes instead of vectors. cut: bytes after which the connection ends, None for all of them.
 
+    headers: an empty one replaces the server's own by none.
     stalls: nothing comes until the test is over, or a byte of body now and then, which may stand for a head.
     """
 
@@ -175,7 +176,8 @@ class _Handler(BaseHTTPRequestHandler):
         if self.server_here.closes:
             self.send_header("Connection", "close")
         for name, value in {"Content-Length": str(len(reply.body)), **reply.headers}.items():
-            self.send_header(name, value)
+            if value:
+                self.send_header(name, value)
         self.end_headers()
         if reply.stalls == "trickling":
             self._trickle(reply.body)

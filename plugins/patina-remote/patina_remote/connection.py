@@ -1,38 +1,40 @@
-"""Asking a server over HTTP, and again where that may help.
+"""Send requests to a server over HTTP, and retry where that may help.
 
-Nothing but the address in the user's settings is ever asked: no redirect is followed, no proxy of the
-environment is used, and TLS is checked against the system's certificates (or SSL_CERT_FILE).
+Only the address in the user's settings gets a request: no redirect is followed. The environment's proxies
+are used, unless the server is this machine; credentials of .netrc are not. TLS is checked against the
+system's certificates (or SSL_CERT_FILE).
 """
 
 from __future__ import annotations
 
-import http.client
 import random
 import re
 import socket
+import ssl
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from html import escape
 from threading import Timer
 from types import TracebackType
-from typing import Final
+from typing import Any, Final
+
+import httpx
 
 from patina_hooks.authoring import ModelError, TextsRefused, clean_line
-from patina_remote.server import Server
+from patina_remote.server import Server, is_loopback
 
 LONGEST_PAUSE: Final = 30.0
 """Seconds: a server that asks for more is not waited for."""
 
 _FIRST_PAUSE: Final = 0.5
 _TO_CONNECT: Final = 10.0
-_CHUNK: Final = 1 << 16
 _SHOWN: Final = 200
 _READ: Final = 20_000
-_GRACE: Final = 0.05  # s: whoever finds a connection shut, finds the time past, too
+_GRACE: Final = 0.05  # s: whoever finds a connection shut, finds that the time is over, too
 _BUSY: Final = frozenset({429, 500, 502, 503, 504})
 _BROKEN: Final = 500
+_CLOSED: Final = re.compile(r"Server disconnected|peer closed connection")
 _TOO_LONG: Final = frozenset({400, 413, 422})
 _KEY_REFUSED: Final = frozenset({401, 403})
 
@@ -41,23 +43,14 @@ class _Cut(Exception):
     """The connection ended before the answer did; another may fare better."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Answer:
-    """pause: seconds that the server asks for, None where it does not say."""
-
-    status: int
-    body: bytes
-    pause: float | None = None
-    elsewhere: str = ""
-
-
 class Connection:
     """A connection to a server, kept open from one request to the next until the block ends."""
 
     def __init__(self, server: Server, sleep: Callable[[float], object] = time.sleep) -> None:
         self._server = server
         self._sleep = sleep
-        self._http = _connection(server)
+        self._http = _client(server)
+        self._socket: socket.socket | None = None
 
     def __enter__(self) -> Connection:
         return self
@@ -78,18 +71,20 @@ class Connection:
         for attempt in range(self._server.retries + 1):
             pause = backoff(attempt)
             try:
-                answer = self._once(body, longest)
+                response, answer = self._once(body, longest)
             except _Cut as error:
                 failure = TextsRefused(f"{self._who} cut the connection: {error}", hint="patina remote")
                 if not patient:
                     break
             else:
-                if answer.status == 200:
-                    return answer.body
-                failure = self._refusal(answer)
-                if answer.status not in _BUSY or (answer.status == _BROKEN and not patient):
+                status = response.status_code
+                if status == 200:
+                    return answer
+                failure = self._refusal(response, answer)
+                if status not in _BUSY or (status == _BROKEN and not patient):
                     break
-                pause = pause if answer.pause is None else answer.pause
+                requested = _seconds(response.headers.get("Retry-After"))
+                pause = pause if requested is None else requested
             if attempt == self._server.retries or pause > LONGEST_PAUSE:
                 break
             self._sleep(pause)
@@ -99,76 +94,98 @@ class Connection:
     def _who(self) -> str:
         return f"the embeddings server {self._server.address}"
 
-    def _once(self, body: bytes, longest: int) -> _Answer:
+    def _once(self, body: bytes, longest: int) -> tuple[httpx.Response, bytes]:
         deadline = time.monotonic() + self._server.timeout
         try:
-            return self._exchange(body, longest, deadline)
-        except (http.client.HTTPException, OSError) as error:
-            self._http.close()
-            if time.monotonic() >= deadline:  # how a connection ends that is shut then, differs
-                raise self._unreachable(TimeoutError()) from None
-            if isinstance(error, ConnectionRefusedError):
-                what = f"{self._who} cannot be reached: nothing listens there"
-                raise ModelError(
-                    what, hint="start it; patina remote tells whether it is what it was"
-                ) from None
-            if isinstance(error, (ConnectionError, http.client.IncompleteRead)):
-                raise _Cut(type(error).__name__) from None
-            raise self._unreachable(error) from None
+            with self._shut_at(deadline):
+                return self._exchange(body, longest, deadline)
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise self._failure(error, late=time.monotonic() >= deadline) from None
 
-    def _unreachable(self, error: Exception) -> ModelError:
-        if isinstance(error, TimeoutError):
-            what = f"did not answer within {self._server.timeout:g} seconds"
+    def _failure(self, error: Exception, *, late: bool) -> Exception:
+        """Explain an error of the library; late: the time is over, however the connection ended."""
+        reason = self._shown(str(error))
+        if late or isinstance(error, httpx.TimeoutException):
             return TextsRefused(
-                f"{self._who} {what}", hint="a larger timeout, or a smaller batch, in config.toml"
+                f"{self._who} did not answer within {self._server.timeout:g} seconds",
+                hint="a larger timeout, or a smaller batch, in config.toml",
             )
-        if isinstance(error, OSError):
-            said = clean_line(error.strerror or str(error))[:_SHOWN]
-            return ModelError(f"{self._who} cannot be reached: {said}", hint="patina remote")
-        return ModelError(f"{self._who} does not speak HTTP", hint="look at url in config.toml")
+        if isinstance(error, (httpx.ReadError, httpx.WriteError)) or _CLOSED.search(reason):
+            return _Cut(reason or type(error).__name__)
+        if isinstance(error, httpx.RemoteProtocolError):
+            return ModelError(f"{self._who} does not speak HTTP", hint="look at url in config.toml")
+        if any(isinstance(cause, ConnectionRefusedError) for cause in _causes(error)):
+            return ModelError(
+                f"{self._who} cannot be reached: nothing listens there",
+                hint="start it; patina remote tells whether it is what it was",
+            )
+        return ModelError(f"{self._who} cannot be reached: {reason}", hint="patina remote")
 
-    def _exchange(self, body: bytes, longest: int, deadline: float) -> _Answer:
-        if self._http.sock is None:
-            self._http.connect()
-        with _shut_at(deadline, self._http.sock):
-            self._http.request("POST", self._server.path, body, _headers(self._server))
-            data = bytearray()
-            with self._http.getresponse() as response:  # where all is read, the connection takes another
-                while len(data) <= longest and (chunk := response.read1(_CHUNK)):
-                    data += chunk
-            _left(deadline)  # where no length was told, the end may be that of the time
-        if len(data) > longest:
-            self._http.close()
-            raise ModelError(f"{self._who} gave more than {longest:,} bytes, which no answer here can have")
-        if response.length:
-            raise http.client.IncompleteRead(b"", response.length)
-        pause, elsewhere = response.getheader("Retry-After"), response.getheader("Location", "")
-        return _Answer(response.status, bytes(data), _seconds(pause), elsewhere)
+    def _exchange(self, body: bytes, longest: int, deadline: float) -> tuple[httpx.Response, bytes]:
+        data = bytearray()
+        with self._http.stream(
+            "POST", self._server.address, content=body, extensions={"trace": self._keep_socket}
+        ) as response:
+            for chunk in response.iter_raw():
+                data += chunk
+                if len(data) > longest:
+                    raise ModelError(
+                        f"{self._who} gave more than {longest:,} bytes, which no answer here can have"
+                    )
+        if time.monotonic() >= deadline:  # where no length was told, the end may be that of the time
+            raise httpx.ReadTimeout("")
+        return response, bytes(data)
 
-    def _refusal(self, answer: _Answer) -> ModelError:
-        if 300 <= answer.status < 400:
-            to = self._shown(_without_secrets(answer.elsewhere))
+    def _keep_socket(self, event: str, info: dict[str, Any]) -> None:
+        """Take the socket of a connection that the library made, to shut it when the time is over."""
+        if event.endswith(("connect_tcp.complete", "start_tls.complete")):
+            self._socket = info["return_value"].get_extra_info("socket")
+
+    @contextmanager
+    def _shut_at(self, deadline: float) -> Iterator[None]:
+        """Shut the connection when its time is over.
+
+        The library's time limits hold for each read of the socket: a header that trickles in outlasts them.
+        """
+        timer = Timer(deadline - time.monotonic() + _GRACE, self._shut)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+
+    def _shut(self) -> None:
+        if self._socket is not None:
+            with suppress(OSError):  # it is closed already
+                # TLS's own shutdown would take it from who reads.
+                socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
+
+    def _refusal(self, response: httpx.Response, answer: bytes) -> ModelError:
+        status = response.status_code
+        if 300 <= status < 400:
+            to = self._shown(_without_secrets(response.headers.get("Location", "")))
             return ModelError(
                 f"{self._who} sends on to {to}, where nothing is sent: your texts and key are for the address"
                 " in your settings alone",
                 hint="write the address that is meant as url in config.toml",
             )
-        if answer.status in _KEY_REFUSED:
+        if status in _KEY_REFUSED:
             of = "the key" if self._server.key else "a request without a key"
             return ModelError(
-                f"{self._who} answered {answer.status}: it refuses {of}",
+                f"{self._who} answered {status}: it refuses {of}",
                 hint="look at key_variable in config.toml, and at what the server logs",
             )
-        said = self._shown(answer.body.decode("utf-8", "replace"))
+        said = self._shown(answer.decode("utf-8", "replace"))
         hints = {
             404: "look at url and model in config.toml",
             **dict.fromkeys(
                 _TOO_LONG, "have the server cut long texts, or set max_characters in config.toml"
             ),
         }
-        hint = hints.get(answer.status, "again in a while")
-        kind = TextsRefused if answer.status in _TOO_LONG or answer.status == _BROKEN else ModelError
-        return kind(f"{self._who} answered {answer.status}: {said or 'nothing'}", hint=hint)
+        hint = hints.get(status, "again in a while")
+        kind = TextsRefused if status in _TOO_LONG or status == _BROKEN else ModelError
+        return kind(f"{self._who} answered {status}: {said or 'nothing'}", hint=hint)
 
     def _shown(self, text: str) -> str:
         """Words of a stranger: safe to print, without the key, which some repeat, and cut."""
@@ -197,48 +214,34 @@ def _without_secrets(address: str) -> str:
     return re.sub(r"//[^/]*@", "//", re.split(r"[?#]", address)[0])
 
 
-@contextmanager
-def _shut_at(deadline: float, sock: socket.socket) -> Iterator[None]:
-    """Shut a connection when its time is up.
-
-    A time limit of the socket's own holds for each read of it: a header that trickles in outlasts it.
-    """
-    sock.settimeout(_left(deadline))
-    timer = Timer(_left(deadline) + _GRACE, _shut, [sock])
-    timer.daemon = True
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
 
 
-def _shut(sock: socket.socket) -> None:
-    with suppress(OSError):  # it is closed already
-        socket.socket.shutdown(sock, socket.SHUT_RDWR)  # TLS's own would take it from who reads
-
-
-def _left(deadline: float) -> float:
-    """Seconds that remain for a request. TimeoutError where there are none."""
-    left = deadline - time.monotonic()
-    if left <= 0:
-        raise TimeoutError
-    return left
-
-
-def _connection(server: Server) -> http.client.HTTPConnection:
-    timeout = min(server.timeout, _TO_CONNECT)
-    if not server.tls:
-        return http.client.HTTPConnection(server.host, server.port, timeout=timeout)
-    import ssl
-
-    context = ssl.create_default_context()
-    return http.client.HTTPSConnection(server.host, server.port, timeout=timeout, context=context)
+def _client(server: Server) -> httpx.Client:
+    local = is_loopback(server.host)
+    # A plain server of this machine needs none of the system's certificates, which take time to load.
+    plain = local and not server.tls
+    return httpx.Client(
+        headers=_headers(server),
+        timeout=httpx.Timeout(server.timeout, connect=min(server.timeout, _TO_CONNECT)),
+        verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if plain else ssl.create_default_context(),
+        follow_redirects=False,
+        trust_env=not local,  # proxies; a key may go to this machine unencrypted, and to no proxy
+    )
 
 
 def _headers(server: Server) -> dict[str, str]:
     key = {"Authorization": f"Bearer {server.key}"} if server.key else {}
-    return {"Content-Type": "application/json", "User-Agent": "patina-remote", **key}
+    # An answer that is not packed has the size that it is read with.
+    return {
+        "Content-Type": "application/json",
+        "User-Agent": "patina-remote",
+        "Accept-Encoding": "identity",
+        **key,
+    }
 
 
 def _seconds(said: str | None) -> float | None:

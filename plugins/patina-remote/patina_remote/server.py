@@ -80,7 +80,7 @@ def configured() -> Server:
     split = _split(str(told["url"]))
     tls, host = split.scheme == "https", split.hostname or ""
     key = _key(str(told["key_variable"]))
-    if key and not tls and not _is_loopback(host):
+    if key and not tls and not is_loopback(host):
         raise _wrong(
             "url", "https:// where a key is sent to another machine: http would show it to all between"
         )
@@ -133,7 +133,8 @@ def _key(variable: str) -> str:
     return key
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Say whether the host is this machine."""
     try:
         return ip_address(host).is_loopback
     except ValueError:
