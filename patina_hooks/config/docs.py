@@ -1,4 +1,4 @@
-"""Which files of a tree are prose where the settings `[docs] include` and `exclude` do not say otherwise."""
+"""Which files of a tree are prose, and how many, where the settings `[docs]` do not say otherwise."""
 
 from __future__ import annotations
 
@@ -6,6 +6,13 @@ from typing import Final
 
 PROSE_FILES: Final = ("*.md", "*.markdown", "*.rst", "*.adoc", "*.asciidoc", "**/docs/**/*.txt")
 """Patterns as in .gitignore; `[docs] include` replaces them."""
+
+DECLARED_FILES: Final = ("*.txt", "*.text", "*.mdx")
+"""Files that are prose too where `.gitattributes` declare them `linguist-documentation`, as is often said of
+a whole folder with its pictures and programs."""
+
+MOST_FILES: Final = 5_000
+"""How many files of one source are read; `[docs] max_files` replaces it."""
 
 OTHER_TEXTS: Final = (
     *("[Ll][Ii][Cc][Ee][Nn][CcSs][Ee]", "[Ll][Ii][Cc][Ee][Nn][CcSs][Ee].*", "LICEN[CS]E-*", "/LICENSES/"),

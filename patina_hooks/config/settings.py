@@ -14,6 +14,7 @@ model nor a path outside itself. The repository's word goes before the user's wh
     enabled = true                # both: read prose: README, docs/, ADRs, changelogs
     include = ["*.md", "*.rst"]   # both: patterns as in .gitignore, instead of `PROSE_FILES`
     exclude = ["docs/old/"]       # both: patterns of what is not read, in addition to `OTHER_TEXTS`
+    max_files = 5000              # both: how many files are read at most, those near the root first
 
     [worker]
     defer_seconds = 600           # user: how long to wait for a rebase to end
@@ -35,7 +36,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Final, Literal, TypedDict, TypeVar
 
-from patina_hooks.config.docs import PROSE_FILES
+from patina_hooks.config.docs import MOST_FILES, PROSE_FILES
 from patina_hooks.config.locations import explain, explain_syntax
 from patina_hooks.config.parsing import parse_toml
 from patina_hooks.config.schema import (
@@ -73,6 +74,7 @@ class Settings:
     docs_enabled: bool = True
     docs_include: tuple[str, ...] = PROSE_FILES
     docs_exclude: tuple[str, ...] = ()
+    docs_max_files: int = MOST_FILES
     defer_seconds: int = 600
     redact: tuple[str, ...] = ()
     redact_builtin: bool = True
@@ -239,6 +241,7 @@ class _DocsTable(TypedDict, total=False):
     enabled: bool
     include: Annotated[tuple[str, ...], _PATHS]
     exclude: Annotated[tuple[str, ...], _PATHS]
+    max_files: Annotated[int, Rule("whole files from 1 to 100000", least=1, most=100_000)]
 
 
 class _WorkerTable(TypedDict, total=False):
@@ -262,6 +265,7 @@ _ATTRIBUTES: Final = {
     ("docs", "enabled"): "docs_enabled",
     ("docs", "include"): "docs_include",
     ("docs", "exclude"): "docs_exclude",
+    ("docs", "max_files"): "docs_max_files",
     ("redact", "builtin"): "redact_builtin",
     ("redact", "patterns"): "redact",
 }

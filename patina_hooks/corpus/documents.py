@@ -19,14 +19,16 @@ from patina_hooks.corpus.observations import (
 )
 from patina_hooks.corpus.outcome import Progress, Reconciled
 from patina_hooks.corpus.places import ABSENT, reason_to_skip
-from patina_hooks.corpus.sources import Sources
+from patina_hooks.corpus.sources import BY_HAND, FileSource, Sources
 from patina_hooks.corpus.stamps import digest
-from patina_hooks.corpus.trees import DocumentTrees
+from patina_hooks.corpus.tree_files.limits import TOO_MANY_FILES, cap_order, content_reason
+from patina_hooks.corpus.trees import DocumentTrees, TreeFiles
 from patina_hooks.git.repository import Blob, Repository
-from patina_hooks.specs.sources import Trees
+from patina_hooks.specs.sources import HISTORY, Trees
 from patina_hooks.specs.values import Commit, Document
-from patina_hooks.store.corpus import documents, observations, tips
+from patina_hooks.store.corpus import documents, left_out, observations, tips
 from patina_hooks.store.corpus.documents import DocumentLocation
+from patina_hooks.store.corpus.left_out import LeftOut
 from patina_hooks.store.events import rewrite_details
 from patina_hooks.store.log import Log
 from patina_hooks.store.pairs.scopes import mark_commits
@@ -132,10 +134,15 @@ class Documents:
         followed = trees.key(old) == before and not arrived
         changes = trees.changes(old, new) if followed else None
         came, left = changes or self._compare(trees, new, arrived)
-        for location in sorted(self._stored(left, trees), key=_order):
+        for location in sorted(self._stored(left | came.left_out.keys(), trees), key=_order):
             self.take_out(location)
+        left_out.delete_left_out(self._db, left)
+        left_out.store_left_out(
+            self._db, (LeftOut(path, oid, reason) for (path, oid), reason in sorted(came.left_out.items()))
+        )
         observations.delete_skipped(self._db, arrived)
-        fresh = sorted((location for location in came if not self._is_stored(location)), key=_order)
+        fresh = sorted((place for place in came.documents if not self._is_stored(place)), key=_order)
+        fresh = [place for source in trees.scope.sources for place in self._within_cap(source, fresh)]
         self._extract_blobs(fresh)
         for location in fresh:
             self.put_in(location)
@@ -145,8 +152,38 @@ class Documents:
         self._log.remember(fact, key if is_complete else "")
         trees.remember(new)
 
+    def _within_cap(self, source: FileSource, fresh: list[DocumentLocation]) -> list[DocumentLocation]:
+        """Return which documents are to be put in, so that the first ones by `cap_order` are those of a kind.
+
+        fresh: those that came, of any kind; they are forgotten as files that are left out.
+        """
+        kind = source.kind
+        came = [location for location in fresh if location.kind == kind]
+        crowded = left_out.has_crowded_out(self._db, kind)
+        most = source.most
+        if most is None or not (crowded or documents.count_files_of_kind(self._db, kind) + len(came) > most):
+            left_out.delete_left_out(self._db, [(location.path, location.oid) for location in came])
+            return came
+        waiting = [
+            replace(self._sources.location(kind, row.oid, row.path), read_as=row.read_as)
+            for row in left_out.read_crowded_out(self._db, kind)
+        ]
+        stored = {place for place in documents.read_locations_of_files(self._db) if place.kind == kind}
+        by_file = {(place.path, place.oid): place for place in (*waiting, *stored, *came)}
+        ordered = sorted(by_file, key=lambda file: cap_order(*file))
+        kept, others = ordered[:most], ordered[most:]
+        for file in others:
+            if by_file[file] in stored:
+                self.take_out(by_file[file])
+        left_out.delete_left_out(self._db, kept)
+        left_out.store_left_out(
+            self._db, (LeftOut(*file, TOO_MANY_FILES, kind, by_file[file].read_as) for file in others)
+        )
+        return [by_file[file] for file in kept if by_file[file] not in stored]
+
     def _forget_scopes(self) -> None:
         """The sources changed: files may have another one now, and some kinds may have none."""
+        left_out.delete_all_left_out(self._db)
         kinds = {kind for trees in self._trees for kind in trees.scope.kinds}
         for location in sorted(documents.read_locations_of_files(self._db), key=_order):
             if location.kind not in kinds:
@@ -183,16 +220,19 @@ class Documents:
 
     def _compare(
         self, trees: DocumentTrees, new: set[str], arrived: set[str]
-    ) -> tuple[set[DocumentLocation], set[tuple[str, str]]]:
-        """Return locations that came and files that left, of all that there are.
+    ) -> tuple[TreeFiles, set[tuple[str, str]]]:
+        """Return files that came and those that left, of all that there are.
 
         arrived: objects to read again.
         """
         stored = documents.read_locations_of_files(self._db)
         have = {location for location in stored if location.kind in trees.scope.kinds}
-        want = trees.locations(new)
-        stay = {location for location in have & want if location.oid not in arrived}
-        return want - stay, {(location.path, location.oid) for location in have - stay}
+        want = trees.files(new)
+        stay = {location for location in have & want.documents if location.oid not in arrived}
+        left = {(location.path, location.oid) for location in have - stay}
+        if trees.scope.trees == "heads":
+            left |= left_out.read_left_out(self._db) - {(place.path, place.oid) for place in want.documents}
+        return TreeFiles(want.documents - stay, want.left_out), left
 
     def _arrived(self) -> set[str]:
         """Documents that a partial clone lacked when they were read, and that were fetched since."""
@@ -228,11 +268,16 @@ class Documents:
 
     def extract(self, location: DocumentLocation, blob: Blob) -> str:
         """Read one file; return why it cannot be, or not to its end, "" where it can."""
-        reason = reason_to_skip(blob, self._sources.largest(location.kind))
+        reason = self._reason_to_skip(location, blob)
         text = "" if reason else (blob.data or b"").decode("utf-8", "replace")
         document = self._sources.document(location, text)
         unread = store_source(self._db, self._extractors, document, reason, location.read_as)
         return reason or unread
+
+    def _reason_to_skip(self, location: DocumentLocation, blob: Blob) -> str:
+        if self._extractors.collection == HISTORY:
+            return reason_to_skip(blob, self._sources.largest(location.kind))
+        return content_reason(blob, by_hand=location.read_as.endswith(BY_HAND))
 
     def put_in(self, location: DocumentLocation) -> None:
         """Add a document whose object has been read."""

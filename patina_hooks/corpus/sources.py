@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from os.path import commonpath
 from typing import Any
 
-from patina_hooks.config.docs import OTHER_TEXTS
+from patina_hooks.config.docs import DECLARED_FILES, OTHER_TEXTS
 from patina_hooks.config.settings import Settings
 from patina_hooks.plugins.calls import BUILTIN, PluginFunction, failure_of
 from patina_hooks.plugins.fault_counts import FaultCounts
 from patina_hooks.plugins.kinds import SOURCES
 from patina_hooks.plugins.manager import Plugins
 from patina_hooks.specs.plugins import Fault
-from patina_hooks.specs.sources import NOT_PROSE, PROSE, SESSIONS, DocumentFacts, SourceSpec, Trees
+from patina_hooks.specs.sources import DOCS, NOT_PROSE, PROSE, SESSIONS, DocumentFacts, SourceSpec, Trees
 from patina_hooks.specs.values import Document
 from patina_hooks.store.corpus.documents import DocumentLocation
 from patina_hooks.text.gitignore import PathChoice
@@ -23,6 +23,9 @@ from patina_hooks.text.path_patterns import escape, is_deep, literal_folder
 
 HEAD_BYTES = 8_000
 """Of a file, which `SourceSpec.accepts` is given."""
+
+BY_HAND = " written by hand"
+"""Ends `DocumentLocation.read_as` where a tree says that nothing made a file: its text is not asked then."""
 
 NO_FACTS = DocumentFacts()
 File = tuple[str, str]
@@ -34,7 +37,8 @@ class FileSource:
     """A source of files, its patterns written for one repository.
 
     folder: below which all its files lie, "" for the root. is_deep: whether they may lie in folders below it.
-    drafts: (folder, suffix) of files in work trees.
+    drafts: (folder, suffix) of files in work trees. declared: files that are its own where a tree says
+    that they are documentation. most: how many of its files are read, None for all.
     """
 
     spec: SourceSpec
@@ -44,6 +48,8 @@ class FileSource:
     include: tuple[str, ...]
     exclude: tuple[str, ...]
     choice: PathChoice
+    declared: PathChoice
+    most: int | None
 
     @property
     def kind(self) -> str:
@@ -55,11 +61,16 @@ class FileSource:
         """What changes when other files are documents of this kind, or are described otherwise."""
         spec = self.spec
         patterns = (self.include, self.exclude, spec.drafts)
-        return json.dumps([spec.name, spec.version, spec.collection, spec.trees, spec.largest, *patterns])
+        limits = (spec.largest, self.most)
+        return json.dumps([spec.name, spec.version, spec.collection, spec.trees, *limits, *patterns])
 
     def includes(self, path: str) -> bool:
         """Whether its patterns name a path."""
         return self.choice.holds(path)
+
+    def takes_declared(self, path: str) -> bool:
+        """Whether a path is its own where a tree declares the file to be documentation."""
+        return self.declared.holds(path)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -137,15 +148,19 @@ class Sources:
         return [TreeScope(*key, tuple(sources)) for key, sources in grouped.items()]
 
     def owners(
-        self, files: Iterable[File], read_heads: Callable[[Sequence[str]], Mapping[str, bytes]]
+        self,
+        files: Iterable[File],
+        read_heads: Callable[[Sequence[str]], Mapping[str, bytes]],
+        declared: Collection[File] = (),
     ) -> dict[File, FileSource]:
         """Return the source of each file that has one.
 
         Args:
             files: those that one scope lists.
             read_heads: gives the first bytes of objects, of those that are here.
+            declared: those of them that a tree declares to be documentation.
         """
-        claims = {file: [source for source in self.files if source.includes(file[0])] for file in files}
+        claims = {file: self._claims(file[0], is_declared=file in declared) for file in files}
         open_claims = {oid for (_, oid), sources in claims.items() if any(s.spec.accepts for s in sources)}
         heads = read_heads(sorted(open_claims)) if open_claims else {}
         owners: dict[File, FileSource] = {}
@@ -155,6 +170,13 @@ class Sources:
             if owner is not None:
                 owners[file] = owner
         return owners
+
+    def _claims(self, path: str, *, is_declared: bool) -> list[FileSource]:
+        return [
+            source
+            for source in self.files
+            if source.includes(path) or (is_declared and source.takes_declared(path))
+        ]
 
     def draft_source(self, path: str) -> FileSource | None:
         """Return the source of a draft."""
@@ -172,11 +194,14 @@ class Sources:
         facts = self._call(source, source.spec.describe, path)
         return facts if isinstance(facts, DocumentFacts) else NO_FACTS
 
-    def location(self, kind: str, oid: str, path: str, work_tree: str = "") -> DocumentLocation:
-        """Return the location of a document with what its path states."""
+    def location(
+        self, kind: str, oid: str, path: str, work_tree: str = "", *, by_hand: bool = False
+    ) -> DocumentLocation:
+        """Return the location of a document with what its path states, see also `BY_HAND`."""
         facts = self.facts(kind, path)
         stated = [facts.language, sorted(facts.fields.items())]
         read_as = f"{kind} {json.dumps(stated)}" if any(stated) else kind
+        read_as += BY_HAND if by_hand else ""
         return DocumentLocation(kind, oid, path, work_tree, facts.session, read_as)
 
     def document(self, location: DocumentLocation, text: str) -> Document:
@@ -230,4 +255,6 @@ def _file_source(spec: SourceSpec, settings: Settings) -> FileSource:
         include,
         exclude,
         PathChoice(include, exclude),
+        PathChoice(DECLARED_FILES if PROSE in spec.include else (), exclude),
+        settings.docs_max_files if spec.collection == DOCS and spec.trees == "heads" else None,
     )

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import cache
 from typing import Final
 
 from patina_hooks.corpus.sources import HEAD_BYTES, File, Sources, TreeScope
 from patina_hooks.corpus.stamps import digest
-from patina_hooks.corpus.tree_files.limits import path_reason
+from patina_hooks.corpus.tree_files.limits import LARGE_RULES, NO_RULES, path_reason
 from patina_hooks.corpus.tree_files.tree_rules import ScopeRules, are_rules
 from patina_hooks.errors import GitError
 from patina_hooks.git.repository import Repository, TreeEntry
@@ -18,6 +19,14 @@ from patina_hooks.store.log import Log, name_text
 
 _MOST_LOOKUPS = 20_000
 _REGULAR: Final = ("100644", "100755")
+
+
+@dataclass(frozen=True, slots=True)
+class TreeFiles:
+    """Files of trees that some source names: documents, and those that rules leave out, with the reason."""
+
+    documents: set[DocumentLocation]
+    left_out: dict[File, str]
 
 
 class DocumentTrees:
@@ -64,15 +73,20 @@ class DocumentTrees:
         tips.delete_trees(self._db, self.scope.name, stored - commits)
         return self.known()
 
-    def locations(self, trees: set[str]) -> set[DocumentLocation]:
-        """Return the locations of all documents in these trees.
+    def files(self, trees: set[str]) -> TreeFiles:
+        """Return all files of these trees that a source names.
 
-        `is_incomplete` tells whether a tree in one of them is absent: none of its documents are returned.
+        `is_incomplete` tells whether a file of rules is absent, or a tree in one of them, of which no file is
+        returned.
         """
         self.is_incomplete = False
-        return self._documents(
-            entry for tree, entries in self._listed(trees) for entry in self._allowed(tree, entries)
-        )
+        files = self._sort((tree, entry) for tree, entries in self._listed(trees) for entry in entries)
+        if self._rules is not None:
+            self.is_incomplete = self.is_incomplete or self._rules.lacks_any
+            files.left_out.update(
+                {(name_text(path), oid): LARGE_RULES for path, oid in self._rules.too_large}
+            )
+        return files
 
     def _listed(self, trees: set[str]) -> Iterator[tuple[str, list[TreeEntry]]]:
         """Yield the entries of those trees that are here."""
@@ -95,8 +109,8 @@ class DocumentTrees:
         if self._rules is not None:
             self._rules.remember(trees)
 
-    def changes(self, old: set[str], new: set[str]) -> tuple[set[DocumentLocation], set[File]] | None:
-        """Return locations that may have come and files that left, None where all must be compared."""
+    def changes(self, old: set[str], new: set[str]) -> tuple[TreeFiles, set[File]] | None:
+        """Return files that may have come and those that left, None where all must be compared."""
         if not old or not new or (self._rules is not None and not self._rules.has(old)):
             return None
         try:
@@ -104,7 +118,7 @@ class DocumentTrees:
         except GitError:  # a tree that this clone lacks
             return None
 
-    def _follow(self, old: set[str], new: set[str]) -> tuple[set[DocumentLocation], set[File]] | None:
+    def _follow(self, old: set[str], new: set[str]) -> tuple[TreeFiles, set[File]] | None:
         changed = cache(self._changed)  # of one tree that took another's place, both lists are needed
         came_trees, left_trees = new - old, old - new
         base, other = min(left_trees or old), min(came_trees or new)
@@ -117,55 +131,77 @@ class DocumentTrees:
                 return None
             for tree in came_of:
                 self._rules.follow(tree, base)
-        came = [entry for tree, pair in came_of.items() for entry in self._allowed(tree, pair[1])]
+        came = [(tree, entry) for tree, pair in came_of.items() for entry in pair[1]]
         gone = [entry for pair in gone_of.values() for entry in pair[0] if self._is_candidate(entry)]
-        irregular = {entry.name for entry in came if not self._is_candidate(entry)}
-        if len(gone) * len(new) > _MOST_LOOKUPS or irregular.intersection(entry.name for entry in gone):
+        irregular = {entry.name for _, entry in came if not self._is_candidate(entry)}
+        if irregular.intersection(entry.name for entry in gone):
             return None
-        live = self._live(gone, new)
-        left = {self._file(entry) for entry in gone if (entry.name, entry.oid) not in live}
-        return self._documents(came), left
+        if self._rules is not None and self._rules.differ(old | new):
+            return self._look_up([entry for _, entry in came if self._is_candidate(entry)] + gone, new)
+        if len(gone) * len(new) > _MOST_LOOKUPS:
+            return None
+        live = {self._file(entry) for _, entry in self._holders(gone, new)}
+        return self._sort(came), {self._file(entry) for entry in gone} - live
 
-    def _allowed(self, tree: str, entries: Iterable[TreeEntry]) -> list[TreeEntry]:
-        """Return the entries that the rules of their tree allow; irregular ones stay in."""
-        kept = list(entries)
-        if self._rules is None or not any(map(self._is_candidate, kept)):
-            return kept
-        rules = self._rules.of(tree)
-        return [
-            entry
-            for entry in kept
-            if not self._is_candidate(entry) or not path_reason(self._file(entry)[0], entry.mode, rules)
-        ]
+    def _look_up(self, entries: list[TreeEntry], trees: set[str]) -> tuple[TreeFiles, set[File]] | None:
+        """Return what these files are where each tree has rules of its own."""
+        if len(entries) * len(trees) > _MOST_LOOKUPS:
+            return None
+        files = self._sort(self._holders(entries, trees))
+        listed = {self._file(entry) for entry in entries}
+        return files, listed - files.left_out.keys() - {(d.path, d.oid) for d in files.documents}
+
+    def _holders(self, entries: list[TreeEntry], trees: set[str]) -> list[tuple[str, TreeEntry]]:
+        """Return which of these trees hold which of these entries."""
+        asked = [(tree, entry) for tree in sorted(trees) for entry in entries]
+        names = self._repository.names([f"{tree}:{entry.name}" for tree, entry in asked])
+        return [pair for pair, oid in zip(asked, names, strict=True) if oid == pair[1].oid]
 
     def _changed(self, old: str, new: str) -> tuple[list[TreeEntry], list[TreeEntry]]:
         return self._repository.changed_entries(old, new, deep=self.scope.is_deep)
-
-    def _live(self, entries: list[TreeEntry], trees: set[str]) -> set[tuple[str, str]]:
-        """Return (name, id) of the entries that some tree still has."""
-        asked = [(tree, entry) for tree in sorted(trees) for entry in self._allowed(tree, entries)]
-        found = self._repository.names([f"{tree}:{entry.name}" for tree, entry in asked])
-        return {
-            (entry.name, entry.oid) for (_, entry), oid in zip(asked, found, strict=True) if oid == entry.oid
-        }
 
     def _file(self, entry: TreeEntry) -> File:
         return name_text(self.scope.path(entry.name)), entry.oid
 
     def _is_candidate(self, entry: TreeEntry) -> bool:
-        """Whether a source of this scope names an entry: a regular file, never a link."""
+        """Whether a source of this scope may take an entry: a regular file, never a link."""
         path = self._file(entry)[0]
-        return entry.mode in _REGULAR and any(source.includes(path) for source in self.scope.sources)
+        return entry.mode in _REGULAR and (self._is_named(path) or self._may_be_declared(path))
 
-    def _documents(self, entries: Iterable[TreeEntry]) -> set[DocumentLocation]:
-        """Return the locations of those entries that are documents of this scope's sources."""
-        files = dict.fromkeys(self._file(entry) for entry in entries if self._is_candidate(entry))
-        owners = self._sources.owners(files, self._heads)
-        return {
-            self._sources.location(owner.kind, oid, path)
+    def _is_named(self, path: str) -> bool:
+        return any(source.includes(path) for source in self.scope.sources)
+
+    def _may_be_declared(self, path: str) -> bool:
+        return any(source.takes_declared(path) for source in self.scope.sources)
+
+    def _sort(self, entries: Iterable[tuple[str, TreeEntry]]) -> TreeFiles:
+        """Return the files among the entries of trees; a document of one tree is one whatever others say."""
+        allowed: dict[File, bool] = {}
+        declared: set[File] = set()
+        left_out: dict[File, str] = {}
+        for tree, entry in entries:
+            path, _ = file = self._file(entry)
+            if entry.mode not in _REGULAR:
+                continue
+            is_named = self._is_named(path)
+            if not is_named and not self._may_be_declared(path):
+                continue
+            rules = self._rules.of(tree) if self._rules else NO_RULES
+            if not is_named and not rules.is_documentation(path):
+                continue
+            if self._rules and (reason := path_reason(path, entry.mode, rules)):
+                left_out[file] = min(reason, left_out.get(file, reason))
+                continue
+            allowed[file] = allowed.get(file, False) or rules.is_written_by_hand(path)
+            if not is_named:
+                declared.add(file)
+        owners = self._sources.owners(allowed, self._heads, declared)
+        documents = {
+            self._sources.location(owner.kind, oid, path, by_hand=allowed[path, oid])
             for (path, oid), owner in owners.items()
             if owner in self.scope.sources
         }
+        return TreeFiles(documents, {file: left_out[file] for file in left_out.keys() - allowed.keys()})
 
     def _heads(self, oids: Sequence[str]) -> dict[str, bytes]:
         largest = max(source.spec.largest for source in self._sources.files)

@@ -64,7 +64,8 @@ class SourceSpec:
         patterns that the settings list.
     trees: which trees are read: those of every live ref ("refs"), or those of checked-out HEADs and of the
         default branch ("heads"). Of the latter, what `.patinaignore` and `.gitattributes` of a tree leave out
-        is not read, nor files of secrets, minified and vendored ones.
+        is not read, nor files of secrets, generated, minified and vendored ones; in "docs", at most as many
+        files as the setting `docs.max_files` says.
     drafts: patterns "folder/*.suffix" of files in work trees that are read as well while no ref holds them.
     accepts: `(head: bytes, path: str) -> bool`, of the first 8,000 bytes; by default every included file is
         accepted. A file has one source: those of plugins are asked before the built-in ones, then by name.

@@ -18,6 +18,13 @@ _COUNTS = {
     "pending": "SELECT count(*) FROM text WHERE live > 0 AND indexed = 0",
     "truncated": "SELECT count(*) FROM commits WHERE truncated",
 }
+_BY_PATH = "SELECT reason, count(*) FROM left_out GROUP BY reason"
+_FAILED = "the extractor % failed"
+_BY_CONTENT = f"""
+SELECT s.skipped, count(DISTINCT d.id) FROM source s
+JOIN document d ON d.oid = s.oid AND d.read_as = s.read_as
+WHERE s.skipped != '' AND s.skipped NOT LIKE '{_FAILED}' GROUP BY s.skipped
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,19 +44,29 @@ class CorpusFacts:
 class CollectionFacts:
     """What is indexed of a collection other than history.
 
-    hash: over the paths and objects of its documents.
+    documents: those that were read. hash: over the paths and objects of all. left_out: reason -> number of
+    files that a source names and that are left out for it.
     """
 
     documents: int
     observations: int
     pending: int
     hash: str
+    left_out: Mapping[str, int]
 
     @classmethod
     def read(cls, connection: sqlite3.Connection) -> CollectionFacts:
         """Return the facts of one view of a collection's log."""
         numbers = counts(connection)
-        return cls(numbers["documents"], numbers["observations"], numbers["pending"], events_hash(connection))
+        by_path, by_content = (dict(connection.execute(query)) for query in (_BY_PATH, _BY_CONTENT))
+        reasons = sorted({*by_path, *by_content})
+        return cls(
+            documents=numbers["documents"] - sum(by_content.values()),
+            observations=numbers["observations"],
+            pending=numbers["pending"],
+            hash=events_hash(connection),
+            left_out={reason: by_path.get(reason, 0) + by_content.get(reason, 0) for reason in reasons},
+        )
 
 
 def events_hash(connection: sqlite3.Connection) -> str:
@@ -81,10 +98,23 @@ def counts(connection: sqlite3.Connection) -> Mapping[str, int]:
 
 def skipped(connection: sqlite3.Connection) -> list[tuple[str, str]]:
     """(what, why) of every session tag and document that is live but was not read, or not to its end."""
-    of_documents = (
-        f" UNION SELECT coalesce(nullif(d.path, ''), d.oid), s.{why} FROM source s"
-        f" JOIN document d ON d.oid = s.oid AND d.read_as = s.read_as WHERE s.{why} != ''"
-        for why in ("skipped", "unread")
-    )
     of_tags = "SELECT name, skipped FROM tip WHERE skipped != ''"
-    return connection.execute(f"{of_tags}{''.join(of_documents)} ORDER BY 1, 2").fetchall()
+    return connection.execute(
+        f"{of_tags} UNION {_documents_with('skipped')} UNION {_documents_with('unread')} ORDER BY 1, 2"
+    ).fetchall()
+
+
+def partly_read(connection: sqlite3.Connection) -> list[tuple[str, str]]:
+    """(what, why) of every document that was not read to its end, or on which an extractor failed.
+
+    `CollectionFacts` counts the others that were not read.
+    """
+    failed = f"{_documents_with('skipped')} AND s.skipped LIKE '{_FAILED}'"
+    return connection.execute(f"{failed} UNION {_documents_with('unread')} ORDER BY 1, 2").fetchall()
+
+
+def _documents_with(column: str) -> str:
+    return (
+        f"SELECT coalesce(nullif(d.path, ''), d.oid), s.{column} FROM source s"
+        f" JOIN document d ON d.oid = s.oid AND d.read_as = s.read_as WHERE s.{column} != ''"
+    )

@@ -23,7 +23,7 @@ from patina_hooks.specs.plugins import Fault
 from patina_hooks.store.collections import collection_folder, stored_collections
 from patina_hooks.store.corpus.texts import count_live_texts
 from patina_hooks.store.embeddings import cut_keys, refused_keys
-from patina_hooks.store.facts import CollectionFacts, CorpusFacts, skipped
+from patina_hooks.store.facts import CollectionFacts, CorpusFacts, partly_read, skipped
 from patina_hooks.store.log import Log
 from patina_hooks.store.recorded_faults import kept_faults
 from patina_hooks.system.files import size_of
@@ -117,7 +117,7 @@ def _collections(
     for name in stored_collections(repository.state):
         folder = collection_folder(repository.state, name)
         with Log(folder, create=False) as log, log.reading() as connection:
-            yield name, CollectionFacts.read(connection), skipped(connection)
+            yield name, CollectionFacts.read(connection), partly_read(connection)
 
 
 def _standing(repository: Repository, plugins: Plugins, space: VectorSpace | None, events: str) -> Standing:

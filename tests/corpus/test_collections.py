@@ -103,7 +103,9 @@ def test_history_answers_the_same_to_the_byte_with_and_without_documents(memory:
     assert answers(memory) == alone
     assert memory.patina().status().events_hash == events
     # Its answers have a block of documents; those of history were compared above.
-    assert replace(memory.snapshot(), answers={}) == replace(snapshot, answers={})
+    assert replace(memory.snapshot(), answers={}, collections={}) == replace(
+        snapshot, answers={}, collections={}
+    )
     sync(memory, full=True)
     assert answers(memory) == alone
 

@@ -22,8 +22,9 @@ from patina_hooks.pairs.stored import TrainingPair, training_pairs
 from patina_hooks.plugins.manager import Plugins
 from patina_hooks.projection.active import PROJECTIONS_FOLDER
 from patina_hooks.search.index.spaces import VectorSpace, active_space
+from patina_hooks.store.collections import collection_folder, stored_collections
 from patina_hooks.store.embeddings import EmbeddingCache
-from patina_hooks.store.facts import events_hash
+from patina_hooks.store.facts import CollectionFacts, events_hash
 from patina_hooks.store.log import Log
 from patina_hooks.upkeep.sync import SyncReport, synchronise
 
@@ -62,14 +63,30 @@ class Snapshot:
     training: tuple[TrainingPair, ...]
     vectors: Mapping[bytes, bytes]
     answers: Mapping[str, tuple[tuple[object, ...], ...]]
+    collections: Mapping[str, CollectionSnapshot]
+
+
+@dataclass(frozen=True, slots=True)
+class CollectionSnapshot:
+    """What a rebuild must reproduce of a collection other than history."""
+
+    facts: CollectionFacts
+    documents: frozenset[tuple[object, ...]]
+    left_out: frozenset[tuple[object, ...]]
+    observations: frozenset[tuple[object, ...]]
+    vectors: Mapping[bytes, bytes]
 
 
 @dataclass(slots=True)
 class Memory:
-    """A real repository whose memory is kept by syncs of this process, with a small fast model."""
+    """A real repository whose memory is kept by syncs of this process, with a small fast model.
+
+    providers: the plugins of a sync that names no others, by default those that are installed.
+    """
 
     root: Path
     clock: int = field(default=1_700_000_000)
+    providers: Plugins | None = None
 
     @classmethod
     def make(cls, root: Path, *arguments: str) -> Memory:
@@ -132,12 +149,12 @@ class Memory:
     ) -> SyncReport:
         return synchronise(
             self.repository, full=full, quick=quick, keep_absent=keep_absent, most=most,
-            plugins=providers or plugins(), open_model=open_model,
+            plugins=providers or self.providers or plugins(), open_model=open_model,
         )  # fmt: skip
 
     def patina(self) -> Patina:
         """The Python API on what the last sync left."""
-        return memory_of(self.repository)
+        return memory_of(self.repository, self.providers)
 
     def archive(self, session: str, **parts: str | tuple[str, ...]) -> str:
         """Commit the document of a session; gives the commit."""
@@ -210,13 +227,7 @@ def snapshot(repository: Repository) -> Snapshot:
         return Snapshot(
             events_hash=events_hash(connection),
             documents=_rows(log, "SELECT kind, oid, path, work_tree, session, title FROM document"),
-            observations=_rows(
-                log,
-                "SELECT s.oid, s.read_as, s.extractor, o.key, o.kind, o.text, o.line, o.section, o.weight,"
-                " o.text_key, o.name, o.last_line, (SELECT group_concat(f.name || '=' || f.value, ' ')"
-                " FROM field f WHERE f.observation_id = o.id)"
-                " FROM observation o JOIN source s ON s.id = o.source_id WHERE o.live",
-            ),
+            observations=_rows(log, _OBSERVATIONS),
             sessions=_rows(
                 log,
                 "SELECT s.*, (SELECT group_concat(oid) FROM (SELECT c.oid FROM session_commit sc"
@@ -226,10 +237,31 @@ def snapshot(repository: Repository) -> Snapshot:
             training=_training(log),
             vectors=_vectors(repository, log),
             answers=_answers(repository),
+            collections={
+                name: _snapshot_of_collection(repository, name)
+                for name in stored_collections(repository.state)
+            },
         )
     finally:
         log.close()
 
+
+def _snapshot_of_collection(repository: Repository, name: str) -> CollectionSnapshot:
+    with closing(Log(collection_folder(repository.state, name), create=False)) as log:
+        return CollectionSnapshot(
+            facts=CollectionFacts.read(log.connection),
+            documents=_rows(log, "SELECT kind, oid, path, work_tree, read_as, title FROM document"),
+            left_out=_rows(log, "SELECT * FROM left_out"),
+            observations=_rows(log, _OBSERVATIONS),
+            vectors=_vectors(repository, log),
+        )
+
+
+_OBSERVATIONS = """
+SELECT s.oid, s.read_as, s.extractor, o.key, o.kind, o.text, o.line, o.section, o.weight, o.text_key, o.name,
+ o.last_line, (SELECT group_concat(f.name || '=' || f.value, ' ') FROM field f WHERE f.observation_id = o.id)
+FROM observation o JOIN source s ON s.id = o.source_id WHERE o.live
+"""
 
 _PAIRS = """
 SELECT g.name, u.reads || ' ' || u.name, coalesce(nullif(p.kind, ''), g.name), coalesce(a.key, v.path),
@@ -260,7 +292,7 @@ def _vectors(repository: Repository, log: Log) -> dict[bytes, bytes]:
     space = active_space(log)
     if space is None:
         return {}
-    index = space.open(plugins(), repository.state)
+    index = space.open(plugins(), log.path.parent)
     index.verify()
     live = {row[0] for row in log.connection.execute("SELECT key FROM text WHERE live > 0")}
     assert index.keys() == live

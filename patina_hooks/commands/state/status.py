@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 
 import click
@@ -65,11 +66,20 @@ def _page(status: Status) -> str:
 
 
 def _collections(status: Status) -> list[tuple[str, str]]:
-    return [
-        (name, f"{count(facts.documents, 'document')} ({count(facts.pending, 'text')} pending)")
-        for name, facts in status.collections.items()
-        if facts.documents
-    ]
+    rows = []
+    for name, facts in status.collections.items():
+        if facts.documents or facts.left_out:
+            rows.append(
+                (name, f"{count(facts.documents, 'document')} ({count(facts.pending, 'text')} pending)")
+            )
+        if facts.left_out:
+            rows.append(("", f"left out: {_reasons(facts.left_out)}"))
+    return rows
+
+
+def _reasons(left_out: Mapping[str, int]) -> str:
+    most_first = sorted(left_out.items(), key=lambda item: (-item[1], item[0]))
+    return ", ".join(f"{number:,} {clean_line(reason)}" for reason, number in most_first)
 
 
 def _fault(fault: Fault) -> str:

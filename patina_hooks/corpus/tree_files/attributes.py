@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 from patina_hooks.text.gitignore import PathPattern, folders_of, parse_pattern, split_path
 
-GENERATED, VENDORED = "linguist-generated", "linguist-vendored"
+GENERATED, VENDORED, DOCUMENTATION = "linguist-generated", "linguist-vendored", "linguist-documentation"
 
-_NAMES = (GENERATED, VENDORED)
+_NAMES = (GENERATED, VENDORED, DOCUMENTATION)
 _MACRO = "[attr]"
 _LONGEST_LINE = 2_048  # git ignores longer ones
 _ESCAPES = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v", '"': '"', "\\": "\\"}

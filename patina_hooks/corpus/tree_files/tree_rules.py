@@ -21,7 +21,11 @@ RuleFiles = tuple[tuple[str, str], ...]
 
 
 class ScopeRules:
-    """The rules of a scope's trees. A tree whose files of rules are those of another has its rules."""
+    """The rules of a scope's trees. A tree whose files of rules are those of another has its rules.
+
+    lacks_any: whether a file of rules that was looked for is not in this clone. too_large: those that are not
+    read for their size, as (path, object).
+    """
 
     def __init__(self, repository: Repository, log: Log, scope: str) -> None:
         self._repository = repository
@@ -29,10 +33,16 @@ class ScopeRules:
         self._fact = f"rules {scope}"
         self._files = log.parsed(self._fact, "{}", _read_files)
         self._parsed: dict[RuleFiles, TreeRules] = {}
+        self.lacks_any = False
+        self.too_large: set[tuple[str, str]] = set()
 
     def has(self, trees: Iterable[str]) -> bool:
         """Whether the files of rules of these trees are known."""
         return all(tree in self._files for tree in trees)
+
+    def differ(self, trees: Iterable[str]) -> bool:
+        """Whether some of these trees have other rules than others."""
+        return len({self._files[tree] for tree in trees}) > 1
 
     def list_tree(self, tree: str, entries: Iterable[TreeEntry]) -> None:
         """Note the files of rules among all entries of a tree."""
@@ -49,7 +59,10 @@ class ScopeRules:
         files = self._files[tree]
         if files not in self._parsed:
             oids = dict(files)
-            blobs = self._repository.blobs(oids.values(), RULE_FILE_BYTES)
+            blobs = list(self._repository.blobs(oids.values(), RULE_FILE_BYTES))
+            self.lacks_any = self.lacks_any or any(blob.missing for blob in blobs)
+            large = {blob.oid for blob in blobs if blob.data is None and not blob.missing}
+            self.too_large.update(file for file in files if file[1] in large)
             texts = {blob.oid: (blob.data or b"").decode("utf-8", "replace") for blob in blobs}
             ignored, attributes = (
                 {folder: texts[oids[path]] for folder, path in rule_files(oids, name).items()}

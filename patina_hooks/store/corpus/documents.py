@@ -87,6 +87,12 @@ def read_locations_of_files(connection: sqlite3.Connection) -> set[DocumentLocat
     return {DocumentLocation(*row) for row in rows}
 
 
+def count_files_of_kind(connection: sqlite3.Connection, kind: str) -> int:
+    """Return how many files of a kind refs hold."""
+    statement = "SELECT count(*) FROM document WHERE kind = ? AND path != '' AND work_tree = ''"
+    return int(connection.execute(statement, (kind,)).fetchone()[0])
+
+
 def read_drafts(connection: sqlite3.Connection) -> list[DocumentLocation]:
     """Return the locations of all drafts."""
     rows = connection.execute(f"SELECT {_COLUMNS} FROM document d WHERE d.work_tree != ''")

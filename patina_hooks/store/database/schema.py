@@ -12,7 +12,7 @@ from typing import Final
 
 from patina_hooks.store.database.soundness import content_problem, schema_problem
 
-VERSION: Final = 5
+VERSION: Final = 6
 """Raised with every change of a derived table."""
 
 _EVENTS: Final = """
@@ -63,6 +63,12 @@ _DERIVED: Final[Mapping[str, str]] = {
     "document_by_session": "CREATE INDEX document_by_session ON document (session)",
     "document_by_path": "CREATE INDEX document_by_path ON document (path) WHERE path != ''",
     "document_draft": "CREATE INDEX document_draft ON document (work_tree) WHERE work_tree != ''",
+    # Files of trees at HEADs that some source names and that are not documents. kind, read_as: those of the
+    # document that a file would be if there were room for it, '' for other reasons.
+    "left_out": """CREATE TABLE left_out (
+        path TEXT NOT NULL, oid TEXT NOT NULL, reason TEXT NOT NULL, kind TEXT NOT NULL,
+        read_as TEXT NOT NULL, PRIMARY KEY (path, oid)) WITHOUT ROWID""",
+    "left_out_by_kind": "CREATE INDEX left_out_by_kind ON left_out (kind) WHERE kind != ''",
     # What a file of a work tree held when it was last read, where a ref holds that too.
     "file": """CREATE TABLE file (
         work_tree TEXT NOT NULL, path TEXT NOT NULL, stamp TEXT NOT NULL, oid TEXT NOT NULL,

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping
 _OIDS = {
     "commits": ("oid",),
     "document": ("oid",),
+    "left_out": ("oid",),
     "source": ("oid",),
     "tip": ("oid", "target"),
 }
