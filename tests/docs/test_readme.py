@@ -37,7 +37,7 @@ def test_the_picture_is_what_is_printed(remembered: Place, command: str, printed
 
 def test_its_commands_work_from_the_first_to_the_last(place: Place) -> None:
     blocks = [block for block in marked("README.md") if block.mark.startswith("run")]
-    assert [block.language for block in blocks] == ["sh", "python", "sh", "sh"]
+    assert [block.language for block in blocks] == ["sh", "python", "sh", "sh", "sh"]
     for block in blocks:
         place.run(block.code if block.language == "sh" else [sys.executable, "-c", block.code])
         place.settle()
