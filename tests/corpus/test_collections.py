@@ -14,7 +14,7 @@ import pytest
 from support.memory import QUESTIONS, Memory, memory_of
 
 from patina_hooks import Document, Extraction, ExtractorSpec, Observation, SourceSpec, hookimpl
-from patina_hooks.errors import UsageError
+from patina_hooks.errors import IndexDamaged, UsageError
 from patina_hooks.plugins.manager import Plugins
 from patina_hooks.search.index.spaces import active_space
 from patina_hooks.store.collections import collection_folder, stored_collections
@@ -197,6 +197,21 @@ def test_words_are_there_before_vectors(memory: Memory) -> None:
             "SELECT count(*) FROM observation_words WHERE observation_words MATCH 'sqlite'"
         )
         assert found.fetchone() == (2,)
+
+
+def test_history_answers_by_vectors_when_those_of_documents_are_gone(memory: Memory) -> None:
+    sync(memory)
+    before = answers(memory)
+    shutil.rmtree(collection_folder(memory.state, "docs") / "vectors")
+    assert answers(memory) == before
+    remarks: list[str] = []
+    with memory_of(memory.repository) as patina:
+        hits = patina.search("sqlite", on_fault=remarks.append)
+        assert {hit.collection for hit in hits} == {"history", "docs"}
+        assert [remark.partition(":")[0] for remark in remarks] == ["answering from docs by words alone"]
+        assert {hit.collection for hit in patina.search("sqlite", mode="vector")} == {"history"}
+        with pytest.raises(IndexDamaged, match="the vectors"):
+            patina.search("sqlite", mode="vector", collections="docs")
 
 
 def test_documents_leave_when_their_plugin_is_not_installed(memory: Memory) -> None:
