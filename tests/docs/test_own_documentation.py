@@ -27,6 +27,6 @@ def memory(tmp_path_factory: pytest.TempPathFactory) -> Memory:
 def test_a_page_is_among_the_first_three_when_its_name_is_asked_for(memory: Memory, name: str) -> None:
     with memory_of(memory.repository) as patina:
         hits = patina.search(name, limit=3, mode="lexical", collections="docs")
-    (hit,) = [hit for hit in hits if hit.path == f"docs/{name}.md"]
-    passage = hit.text.splitlines()[-1]
-    assert passage in (ROOT / hit.path).read_text("utf-8")
+    page = f"docs/{name}.md"
+    (hit,) = [hit for hit in hits if hit.path == page]
+    assert hit.text.splitlines()[-1] in (ROOT / page).read_text("utf-8")
