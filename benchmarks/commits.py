@@ -95,7 +95,7 @@ def _wait(root: Path) -> None:
 
     state = root / ".git" / "patina"
     deadline = time.monotonic() + 120
-    while spool.pending(state):
+    while spool.pending_bytes(state):
         if time.monotonic() > deadline:
             raise RuntimeError(f"no worker took note of a commit: see {state / 'patina.log'}")
         time.sleep(0.02)

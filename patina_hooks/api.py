@@ -154,20 +154,20 @@ class Patina:
     ) -> SyncReport | None:
         from patina_hooks.errors import LockHeld
         from patina_hooks.git import spool
-        from patina_hooks.upkeep.sync import TURN_SECONDS, synchronise
+        from patina_hooks.upkeep.sync import SLICE_SECONDS, synchronise
 
-        noted = spool.read(self.repository.state)
+        noted = spool.read_spool(self.repository.state)
         try:
             report = synchronise(
                 self.repository, full=full, quick=quick, words_only=words_only, most=most,
-                seconds=TURN_SECONDS, wait=wait, plugins=self.plugins,
+                seconds=SLICE_SECONDS, wait=wait, plugins=self.plugins,
                 open_model=self._engine.models.open, progress=progress,
                 deliver=None if deliver else self._keep_events,
             )  # fmt: skip
         except LockHeld:
             return None
         with suppress(OSError):  # what stays unmarked is looked at once more
-            spool.mark(self.repository.state, noted.end)
+            spool.set_offset(self.repository.state, noted.end)
         return report
 
     def _keep_events(self, events: EventQueue) -> tuple[Fault, ...]:
@@ -274,7 +274,7 @@ class Patina:
         """
         from patina_hooks.git import spool
 
-        return self.has_head() and spool.pending(self.repository.state) == 0
+        return self.has_head() and spool.pending_bytes(self.repository.state) == 0
 
     def events(self, *, limit: int = 20, kind: str | None = None) -> list[Event]:
         """What was recorded, newest first; of one kind, if it is named (docs/json.md lists them).

@@ -20,7 +20,7 @@ from patina_hooks import hookimpl
 from patina_hooks.errors import StateError
 from patina_hooks.git import spool
 from patina_hooks.git.hook_files import EVENTS
-from patina_hooks.git.hooks import install, repair
+from patina_hooks.git.hooks import install, repair_hooks
 from patina_hooks.git.repository import Repository
 from patina_hooks.git.stub import by_hand
 from patina_hooks.plugins.manager import Plugins
@@ -79,7 +79,7 @@ def hooks_that_husky_moved(memory: Memory) -> None:
 
 def hooks_that_husky_rewrites(memory: Memory) -> None:
     husky_9(memory.root)
-    repair(memory.repository)
+    repair_hooks(memory.repository)
 
 
 def script_that_takes_no_line(memory: Memory) -> None:
@@ -145,7 +145,7 @@ def texts_that_wait(memory: Memory) -> None:
 
 
 def events_that_wait(memory: Memory) -> None:
-    spool.append(memory.state, spool.Event("post-commit"))
+    spool.append_event(memory.state, spool.SpoolEvent("post-commit"))
 
 
 def worker_that_failed(memory: Memory) -> None:

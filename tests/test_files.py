@@ -50,7 +50,7 @@ def test_neither_lock_nor_spool_follows_a_link(tmp_path: Path) -> None:
     with pytest.raises(StateError, match="cannot open"):
         SyncLock(tmp_path / "lock").acquire()
     with pytest.raises(OSError, match="spool"):
-        spool.append(tmp_path, spool.Event("post-commit"))
+        spool.append_event(tmp_path, spool.SpoolEvent("post-commit"))
     assert not target.exists()
 
 

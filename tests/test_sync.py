@@ -306,7 +306,7 @@ def test_what_is_wrong_with_a_model_is_said_until_it_was_tried_again(memory: Mem
 def test_a_sync_goes_on_in_turns_and_looks_at_git_in_each(
     memory: Memory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("patina_hooks.upkeep.sync.TURN_SECONDS", 0.0)
+    monkeypatch.setattr("patina_hooks.upkeep.sync.SLICE_SECONDS", 0.0)
     monkeypatch.setattr("patina_hooks.search.index.vector_update._FIRST_CHUNK", 2)
     monkeypatch.setattr("patina_hooks.search.index.vector_update._CHUNK", 2)
     monkeypatch.setattr(
@@ -335,7 +335,7 @@ def test_a_sync_goes_on_in_turns_and_looks_at_git_in_each(
 def test_what_a_plugin_did_wrong_in_the_first_turn_is_still_seen_after_the_last(
     memory: Memory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("patina_hooks.upkeep.sync.TURN_SECONDS", 0.0)
+    monkeypatch.setattr("patina_hooks.upkeep.sync.SLICE_SECONDS", 0.0)
     monkeypatch.setattr("patina_hooks.search.index.vector_update._FIRST_CHUNK", 2)
     for number in range(5):
         memory.commit(f"text number {number}")

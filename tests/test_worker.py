@@ -24,7 +24,7 @@ from patina_hooks.git import spool
 from patina_hooks.git.hooks import install
 from patina_hooks.git.lock import SyncLock
 from patina_hooks.git.repository import Repository
-from patina_hooks.git.spool import Event
+from patina_hooks.git.spool import SpoolEvent
 from patina_hooks.models import encoding
 from patina_hooks.models.embedding import PieceSize
 from patina_hooks.models.encoding import Encoder
@@ -54,15 +54,15 @@ def run(sandbox: Sandbox, synchronise: worker.Synchronise) -> int:
 def test_one_pass_deals_with_all_that_is_noted(sandbox: Sandbox, state: Path) -> None:
     seen: list[Path] = []
     for _ in range(5):
-        spool.append(state, Event("post-commit"))
+        spool.append_event(state, SpoolEvent("post-commit"))
     assert run(sandbox, lambda repository: seen.append(repository.root)) == 0
     assert seen == [sandbox.root]
-    assert spool.pending(state) == 0
+    assert spool.pending_bytes(state) == 0
     assert "in step after 5 post-commit" in (state / "patina.log").read_text()
 
 
 def test_it_goes_on_while_something_is_left(sandbox: Sandbox, state: Path) -> None:
-    spool.append(state, Event("post-commit"))
+    spool.append_event(state, SpoolEvent("post-commit"))
     left = [True, True, False]
     assert run(sandbox, lambda _: left.pop(0)) == 0
     assert left == []
@@ -96,7 +96,7 @@ def test_a_rebase_that_begins_between_its_turns_is_waited_for(
 def test_its_turns_have_one_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each reconciles anew; to open a large model takes minutes."""
     memory = Memory.make(tmp_path / "repository")
-    monkeypatch.setattr("patina_hooks.upkeep.sync.TURN_SECONDS", 0.0)
+    monkeypatch.setattr("patina_hooks.upkeep.sync.SLICE_SECONDS", 0.0)
     monkeypatch.setattr("patina_hooks.search.index.vector_update._CHUNK", 2)
     monkeypatch.setattr("patina_hooks.search.index.vector_update._FIRST_CHUNK", 2)
     monkeypatch.setattr(
@@ -131,13 +131,13 @@ def test_an_event_during_the_work_gets_a_pass_of_its_own(sandbox: Sandbox, state
     passes: list[int] = []
 
     def work(repository: Repository) -> None:
-        passes.append(spool.pending(state))
+        passes.append(spool.pending_bytes(state))
         if len(passes) < 3:
-            spool.append(state, Event("post-commit"))
+            spool.append_event(state, SpoolEvent("post-commit"))
 
     run(sandbox, work)
     assert len(passes) == 3
-    assert spool.pending(state) == 0
+    assert spool.pending_bytes(state) == 0
 
 
 def test_an_event_at_the_last_moment_is_not_left_lying(
@@ -147,16 +147,16 @@ def test_an_event_at_the_last_moment_is_not_left_lying(
     passes: list[str] = []
     release = SyncLock.release
 
-    def late(lock: SyncLock, *, give_way: bool = False) -> None:
+    def late(lock: SyncLock, *, yield_to_waiters: bool = False) -> None:
         if lock.path.name == worker.WORKER_LOCK and len(passes) == 1:
-            spool.append(state, Event("post-commit"))
+            spool.append_event(state, SpoolEvent("post-commit"))
             assert run(sandbox, lambda _: passes.append("the other")) == 0
-        release(lock, give_way=give_way)
+        release(lock, yield_to_waiters=yield_to_waiters)
 
     monkeypatch.setattr(SyncLock, "release", late)
     run(sandbox, lambda _: passes.append("the first"))
     assert passes == ["the first", "the first"]
-    assert spool.pending(state) == 0
+    assert spool.pending_bytes(state) == 0
 
 
 def test_a_second_worker_goes_at_once_without_loading_anything(sandbox: Sandbox, state: Path) -> None:
@@ -164,13 +164,13 @@ def test_a_second_worker_goes_at_once_without_loading_anything(sandbox: Sandbox,
         "import sys; from patina_hooks.upkeep.worker import main; main(sys.argv[1:]);"
         "print(*sorted({name.partition('.')[0] for name in sys.modules}))"
     )
-    spool.append(state, Event("post-commit"))
+    spool.append_event(state, SpoolEvent("post-commit"))
     with SyncLock(state / worker.WORKER_LOCK):
         done = subprocess.run(
             [sys.executable, "-c", code, sandbox.root / ".git", sandbox.root],
             capture_output=True, text=True, timeout=60, check=True,
         )  # fmt: skip
-    assert spool.pending(state) > 0
+    assert spool.pending_bytes(state) > 0
     assert not {"git", "numpy", "click", "pluggy", "yaml", "logging", "onnxruntime"} & set(
         done.stdout.split()
     )
@@ -190,15 +190,15 @@ def test_a_fault_is_in_the_log_and_the_event_stays(
     def work(repository: Repository) -> None:
         raise ZeroDivisionError("a \x1b[31mred\u202e message")
 
-    spool.append(state, Event("post-commit"))
+    spool.append_event(state, SpoolEvent("post-commit"))
     assert run(sandbox, work) == 0
     log = (state / "patina.log").read_text()
     assert "ZeroDivisionError: a [31mred message" in log
     assert "Traceback" in log
-    assert spool.pending(state) > 0
+    assert spool.pending_bytes(state) > 0
     assert capfd.readouterr() == ("", "")
     run(sandbox, lambda _: None)
-    assert spool.pending(state) == 0
+    assert spool.pending_bytes(state) == 0
 
 
 def test_the_log_is_bounded(sandbox: Sandbox, state: Path) -> None:
@@ -290,7 +290,7 @@ import json, os, sys
 from pathlib import Path
 from types import SimpleNamespace
 
-TURN_SECONDS = 5.0
+SLICE_SECONDS = 5.0
 
 def open_once(plugins):
     return None
@@ -365,7 +365,7 @@ def test_started_by_a_commit_it_writes_for_its_owner_alone(
     with SyncLock(state / worker.WORKER_LOCK):  # the worker has ended
         assert stat.S_IMODE((state / "patina.log").stat().st_mode) == 0o600
         assert stat.S_IMODE((state / worker.WORKER_LOCK).stat().st_mode) == 0o600
-        assert spool.pending(state) == 0
+        assert spool.pending_bytes(state) == 0
 
 
 def test_a_file_that_no_shell_can_name_is_not_kept_open(

@@ -76,7 +76,7 @@ class Demo:
         deadline = time.monotonic() + _PATIENCE_SECONDS
         while True:
             with SyncLock(self.state / SYNC_LOCK):
-                if not spool.pending(self.state):
+                if not spool.pending_bytes(self.state):
                     return
             if time.monotonic() > deadline:
                 sys.exit(f"the worker is not done; see {self.state / 'patina.log'}")

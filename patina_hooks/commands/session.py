@@ -252,5 +252,5 @@ def _wake(repository: Repository) -> None:
         from patina_hooks.upkeep.worker import wake
 
         with suppress(OSError):
-            spool.append(repository.state, spool.Event("post-session"))
+            spool.append_event(repository.state, spool.SpoolEvent("post-session"))
         wake(repository.common, repository.root)

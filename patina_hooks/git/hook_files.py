@@ -51,27 +51,27 @@ def missing_line(path: Path, event: str, reason: str) -> Hook:
     return Hook(event, "by hand", reason, f"add to {path}: {stub.by_hand(event)}", runs=False)
 
 
-def place(folder: Path, event: str) -> Hook:
+def install_hook(folder: Path, event: str) -> Hook:
     """Put an event's hook into a folder; one that is there and runs stays as it is."""
     path = folder / event
-    hook = find(folder, event)
+    hook = find_hook(folder, event)
     if hook.runs or hook.way == "by hand":
         return hook
     if hook.way != "absent":
         _enable(folder, event)
     elif not os.path.lexists(path):
         folder.mkdir(parents=True, exist_ok=True)
-        write(path, stub.whole(event))
+        write_hook(path, stub.whole(event))
     elif not path.is_symlink() and _takes_a_block(path):
         first, newline, rest = path.read_bytes().partition(b"\n")
-        write(path, first + newline + stub.block(event) + rest, like=path)
+        write_hook(path, first + newline + stub.block(event) + rest, like=path)
     else:
         _set_aside(path, folder / stub.CHAINED / event)
-        write(path, stub.wrapper(event))
-    return find(folder, event)
+        write_hook(path, stub.wrapper(event))
+    return find_hook(folder, event)
 
 
-def find(folder: Path, event: str) -> Hook:
+def find_hook(folder: Path, event: str) -> Hook:
     """Return our hook in this folder."""
     path = folder / event
     file, content = _file_of(folder, event)
@@ -88,7 +88,7 @@ def find(folder: Path, event: str) -> Hook:
     return Hook(event, way)
 
 
-def withdraw(folder: Path) -> None:
+def remove_hooks(folder: Path) -> None:
     """Take all hooks of ours out of a folder and put back what was there."""
     if not folder.is_dir():
         return
@@ -155,7 +155,7 @@ def _enable(folder: Path, event: str) -> None:
         make_executable(file)
         return
     _withdraw(file, folder / stub.CHAINED / event, event)
-    place(folder, event)
+    install_hook(folder, event)
 
 
 def _takes_a_block(path: Path) -> bool:
@@ -169,7 +169,7 @@ def _withdraw(path: Path, old: Path, event: str) -> None:
     if stub.MARK not in content:
         return
     if not stub.is_ours_alone(content, event):
-        write(path, stub.without_block(content), like=path)
+        write_hook(path, stub.without_block(content), like=path)
     elif stub.CHAINED.encode() in content and os.path.lexists(old):
         _put_back(old, path)
     else:
@@ -221,7 +221,7 @@ def _one_deeper(target: str) -> str:
     return target if Path(target).is_absolute() else _UP + target
 
 
-def write(path: Path, content: bytes, *, like: Path | None = None) -> None:
+def write_hook(path: Path, content: bytes, *, like: Path | None = None) -> None:
     """Write a hook in one step, executable from the start: git prints advice about one that is not."""
     temporary = path.with_name(f".{path.name}.patina")
     temporary.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""Installing the hooks, so that what was there goes on as before and can be had back to the byte.
+"""Install, inspect, repair and remove the git hooks; what was there before still runs, and can be restored.
 
 Five ways, the first that fits:
 
@@ -9,8 +9,8 @@ Five ways, the first that fits:
     wrapper    anything else: moved to `patina-chained/<event>` (same basename) and run by a file of ours
 
 The rule for a folder inside a work tree: only `install` and `uninstall`, which a user types, change files
-that git tracks or would track; `repair` changes only what git ignores there. A folder outside the repository
-belongs to others: it is left as it is, and the line to add is shown ("by hand").
+that git tracks or would track; `repair_hooks` changes only what git ignores there. A folder outside the
+repository belongs to others: it is not changed, and the line to add is printed ("by hand").
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from patina_hooks.git.child import ChildGit
 from patina_hooks.git.hook_files import EVENTS, INSTALL, Hook, missing_line
 from patina_hooks.git.hook_script import recorded_interpreter, write_script
 from patina_hooks.git.repository import Repository
-from patina_hooks.git.work_tree_hooks import add_line, find_line, remove_lines, script_of
+from patina_hooks.git.work_tree_hooks import add_line, find_line_hook, remove_lines, script_of
 
 _HUSKY = ".husky"
 
@@ -81,16 +81,16 @@ def uninstall(repository: Repository) -> Installation:
         _withdraw_config(repository)
         for location in _locations(repository):
             if location.owner != "others":
-                hook_files.withdraw(location.folder)
+                hook_files.remove_hooks(location.folder)
             if location.owner == "work tree":
                 remove_lines(location.folder)
         (repository.state / stub.SCRIPT).unlink(missing_ok=True)
     except OSError as error:
         raise _unwritable(error) from error
-    return inspect(repository)
+    return inspect_hooks(repository)
 
 
-def inspect(repository: Repository, *, config_hooks: bool | None = None) -> Installation:
+def inspect_hooks(repository: Repository, *, config_hooks: bool | None = None) -> Installation:
     """What is installed, without changing anything."""
     if config_hooks is None:
         config_hooks = has_config_hooks(repository.git.text("version"))
@@ -114,10 +114,10 @@ def unsound_hooks(repository: Repository) -> tuple[Hook, ...]:
     folder = hooks_folder(repository)
     if not _location(repository, folder).unsound():
         return ()
-    return tuple(hook for hook in inspect(repository).hooks if hook.note or not hook.runs)
+    return tuple(hook for hook in inspect_hooks(repository).hooks if hook.note or not hook.runs)
 
 
-def repair(repository: Repository) -> tuple[str, ...]:
+def repair_hooks(repository: Repository) -> tuple[str, ...]:
     """Install again the hooks that another tool has removed; return their events.
 
     The interpreter stays the recorded one. What git tracks, or would track, is not written.
@@ -133,7 +133,7 @@ def repair(repository: Repository) -> tuple[str, ...]:
 
 
 def can_repair(repository: Repository) -> bool:
-    """Whether `repair` may write in the folder where git looks for hooks."""
+    """Whether `repair_hooks` may write in the folder where git looks for hooks."""
     location = _location(repository, hooks_folder(repository))
     return location.owner == "git" or (location.owner == "work tree" and _is_ignored(location))
 
@@ -148,7 +148,7 @@ def _install(
         # One way at a time: a git that was updated since must not run every hook twice.
         if config_hooks:
             _move_to_config(repository, typed=typed)
-            return inspect(repository, config_hooks=True)
+            return inspect_hooks(repository, config_hooks=True)
         _withdraw_config(repository)
         location = _location(repository, hooks_folder(repository))
         return Installation(location.folder, tuple(_placed(location, typed)), interpreter)
@@ -198,10 +198,10 @@ class _Location:
 
     def find(self, event: str) -> Hook:
         if self.owner == "git":
-            return hook_files.find(self.folder, event)
+            return hook_files.find_hook(self.folder, event)
         if self.owner == "work tree":
-            return find_line(self.folder, event)
-        hook = hook_files.find(self.folder, event)
+            return find_line_hook(self.folder, event)
+        hook = hook_files.find_hook(self.folder, event)
         if hook.way != "absent":
             return hook
         return missing_line(self.folder / event, event, f"{self.folder} lies outside the repository")
@@ -232,12 +232,12 @@ def _locations(repository: Repository) -> Iterator[_Location]:
 def _placed(location: _Location, typed: bool) -> Iterator[Hook]:
     if location.owner == "work tree" and typed:
         # A release without lines wrote blocks there; both would note every event twice.
-        hook_files.withdraw(location.folder)
+        hook_files.remove_hooks(location.folder)
     ignored = location.owner == "work tree" and not typed and _is_ignored(location)
     for event in EVENTS:
         hook = location.find(event)
         if location.owner == "git" or (ignored and hook.way != "line" and not hook.runs):
-            yield hook_files.place(location.folder, event)
+            yield hook_files.install_hook(location.folder, event)
         elif location.owner == "work tree" and typed:
             yield add_line(location.folder, event)
         else:
@@ -248,7 +248,7 @@ def _move_to_config(repository: Repository, *, typed: bool) -> None:
     """Take the files away and configure the events; a line that the team committed stays and is enough."""
     for location in _locations(repository):
         if location.owner == "git" or (location.owner == "work tree" and (typed or _is_ignored(location))):
-            hook_files.withdraw(location.folder)
+            hook_files.remove_hooks(location.folder)
     location = _location(repository, hooks_folder(repository))
     for event in EVENTS:
         if location.owner == "work tree" and location.find(event).runs:

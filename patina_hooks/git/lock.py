@@ -94,17 +94,19 @@ class SyncLock:
         if _on_wait is not None:
             _on_wait(f"waiting for {self.holder()}")
 
-    def release(self, *, give_way: bool = False) -> None:
-        """Let go; nothing happens where it is not held.
+    def release(self, *, yield_to_waiters: bool = False) -> None:
+        """Release the lock; do nothing if it is not held.
 
-        give_way: return only when all who wait for it have had a look, for one who will want it again.
+        Args:
+            yield_to_waiters: wait until every waiting process has polled the lock, for a caller that will
+                acquire it again.
         """
         if self._handle is not None:
             _free(self._handle)
             os.close(self._handle)
             self._handle = None
             _held.discard(self)
-            if give_way:
+            if yield_to_waiters:
                 time.sleep(2 * _POLL_SECONDS)
 
     def __enter__(self) -> SyncLock:

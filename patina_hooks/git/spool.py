@@ -24,7 +24,7 @@ _LINE = re.compile(rb"(post-[a-z]{5,12})((?: [0-9a-z]{1,64}){0,4})\n")
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class SpoolEvent:
     """A hook that ran. arguments: what git gave it, at most four words of digits and small letters."""
 
     hook: str
@@ -32,17 +32,17 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
-    """What stood in the spool, and the offset to `mark` once it is dealt with.
+class SpoolContents:
+    """What stood in the spool, and the offset to `set_offset` once it is dealt with.
 
     events: those of the last 64 kB at most; lines that no hook of ours writes are left out.
     """
 
-    events: tuple[Event, ...]
+    events: tuple[SpoolEvent, ...]
     end: int
 
 
-def append(state: Path, event: Event) -> None:
+def append_event(state: Path, event: SpoolEvent) -> None:
     """Note an event. Raises OSError where the state folder cannot be written."""
     line = " ".join((event.hook, *event.arguments)).encode("utf-8", "surrogateescape") + b"\n"
     if not _may_append(state):
@@ -54,40 +54,40 @@ def append(state: Path, event: Event) -> None:
         os.close(handle)
 
 
-def pending(state: Path) -> int:
+def pending_bytes(state: Path) -> int:
     """Bytes that no worker has dealt with."""
     size = _size(state)
     return size - _offset(state, size)
 
 
-def last_unread(state: Path) -> float | None:
+def last_event_time(state: Path) -> float | None:
     """Return when the last event was noted, in seconds since 1970; None where all were dealt with."""
     try:
-        return _spool(state).lstat().st_mtime if pending(state) else None
+        return _spool(state).lstat().st_mtime if pending_bytes(state) else None
     except OSError:
         return None
 
 
-def read(state: Path) -> Reading:
+def read_spool(state: Path) -> SpoolContents:
     """What is pending. Raises OSError where the spool is there and cannot be read."""
     size = _size(state)
     start = _offset(state, size)
     if start == size:
-        return Reading((), size)
+        return SpoolContents((), size)
     handle = os.open(_spool(state), os.O_RDONLY | NO_LINK)
     with os.fdopen(handle, "rb") as file:
         file.seek(max(start, size - _READ_CAP))
         data = file.read(min(size - start, _READ_CAP))
-    found = (Event(m[1].decode(), tuple(m[2].decode().split())) for m in _LINE.finditer(data))
-    return Reading(tuple(found), size)
+    found = (SpoolEvent(m[1].decode(), tuple(m[2].decode().split())) for m in _LINE.finditer(data))
+    return SpoolContents(tuple(found), size)
 
 
-def mark(state: Path, end: int) -> None:
+def set_offset(state: Path, end: int) -> None:
     """Everything before `end` is dealt with."""
     replace_file(_spool(state).with_suffix(".offset"), b"%d\n" % end)
 
 
-def truncate(state: Path) -> bool:
+def truncate_spool(state: Path) -> bool:
     """Empty a spool that is long and dealt with; True means: look at the repository once more.
 
     To be called by the one worker that holds the lock. Between our look at the size and the cut a hook may
@@ -97,7 +97,7 @@ def truncate(state: Path) -> bool:
     size = _size(state)
     if size <= _TRUNCATE_ABOVE or _offset(state, size) != size:
         return False
-    mark(state, 0)  # before the cut: a kill between the two makes us look again, not overlook
+    set_offset(state, 0)  # before the cut: a kill between the two makes us look again, not overlook
     os.truncate(_spool(state), 0)
     return True
 

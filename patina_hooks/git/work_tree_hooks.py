@@ -14,7 +14,7 @@ import re
 from pathlib import Path
 
 from patina_hooks.git import hook_files, stub
-from patina_hooks.git.hook_files import INSTALL, Hook, absent_hook, missing_line, not_executable, write
+from patina_hooks.git.hook_files import INSTALL, Hook, absent_hook, missing_line, not_executable, write_hook
 
 _GENERATED = "_"
 _HUSKY = "npx husky"
@@ -27,7 +27,7 @@ def script_of(folder: Path, event: str) -> Path:
     return folder.parent / event if _is_generated(folder) else folder / event
 
 
-def find_line(folder: Path, event: str) -> Hook:
+def find_line_hook(folder: Path, event: str) -> Hook:
     """Return an event's hook in a folder of a work tree."""
     path = script_of(folder, event)
     content = path.read_bytes() if path.is_file() else b""
@@ -45,19 +45,19 @@ def find_line(folder: Path, event: str) -> Hook:
 def add_line(folder: Path, event: str) -> Hook:
     """Add the line to the file of an event, where it is not there yet."""
     path = script_of(folder, event)
-    hook = find_line(folder, event)
+    hook = find_line_hook(folder, event)
     if hook.way != "absent":
         if not hook.runs and path.is_file() and path.read_bytes() == stub.line_alone(event):
             hook_files.make_executable(path)
-        return find_line(folder, event)
+        return find_line_hook(folder, event)
     if not os.path.lexists(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        write(path, stub.line_alone(event))
+        write_hook(path, stub.line_alone(event))
     else:
         content = path.read_bytes()
         position = _position(content, _is_generated(folder)) or 0
-        write(path, content[:position] + stub.line(event) + content[position:], like=path)
-    return find_line(folder, event)
+        write_hook(path, content[:position] + stub.line(event) + content[position:], like=path)
+    return find_line_hook(folder, event)
 
 
 def remove_lines(folder: Path) -> None:
@@ -70,7 +70,7 @@ def remove_lines(folder: Path) -> None:
         if content == stub.line_alone(event):
             path.unlink()
         elif stub.has_added_line(content, event):
-            write(path, stub.without_line(content, event), like=path)
+            write_hook(path, stub.without_line(content, event), like=path)
 
 
 def _is_generated(folder: Path) -> bool:
@@ -79,7 +79,7 @@ def _is_generated(folder: Path) -> bool:
 
 def _find_block(folder: Path, event: str) -> Hook | None:
     """Return a hook that was put into this folder as a file, None where there is none."""
-    hook = hook_files.find(folder, event)
+    hook = hook_files.find_hook(folder, event)
     if hook.way not in ("whole", "block", "wrapper"):
         return None
     if hook.runs and _is_generated(folder):

@@ -22,7 +22,7 @@ def unread_events(state: Path) -> str:
 
     To be called before a command reads them itself.
     """
-    since = spool.last_unread(state)
+    since = spool.last_event_time(state)
     if since is None or time.time() - since < _PATIENCE or _has_worker(state):
         return ""
     minutes = int(time.time() - since) // 60

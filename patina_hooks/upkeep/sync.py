@@ -57,7 +57,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 Progress = Callable[[str, int, int], None]
-TURN_SECONDS = 5.0
+SLICE_SECONDS = 5.0
 """Of embedding, after which who has more to embed lets go of the lock and begins the next sync: what was
 committed meanwhile is found by its words, while a large model reads for hours."""
 
@@ -157,7 +157,7 @@ def synchronise(
         words_only: leave vectors as they are where no text came or left, for a caller that needs none.
         keep_absent: whether what extractors and pair generators made stays that are not installed here.
         most: embed nothing now where more texts than this wait; the report says how many are pending.
-        seconds: embed for about so long, and leave the rest to the next sync, see `TURN_SECONDS`.
+        seconds: embed for about so long, and leave the rest to the next sync, see `SLICE_SECONDS`.
         wait: seconds to wait for another process that syncs; None waits for as long as it takes.
         open_model: gives the encoder of a space, for a caller that has one open already.
         progress: called as (stage, done, total).
@@ -202,7 +202,7 @@ def _synchronise_locked(repository: Repository, run: _Run, task: _Task, wait: fl
         left = report.postponed and task.most is None
         return report
     finally:
-        lock.release(give_way=left)
+        lock.release(yield_to_waiters=left)
 
 
 def _synchronise(repository: Repository, run: _Run, task: _Task) -> SyncReport:

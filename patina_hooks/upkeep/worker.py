@@ -45,15 +45,15 @@ _NICENESS = 10
 _TRAINING_MODULE = "patina_hooks.commands.learning.background"
 
 Synchronise = Callable[["Repository"], "bool | None"]
-"""Brings the memory in line; True where something is left for another turn."""
+"""Brings the memory in line; True where something is left for another time slice."""
 
 
 def start_worker(common: Path, work_tree: Path) -> None:
-    """Start a worker that outlives us; see `start`."""
-    start("patina_hooks.upkeep.worker", common, work_tree)
+    """Start a worker that outlives us; see `start_process`."""
+    start_process("patina_hooks.upkeep.worker", common, work_tree)
 
 
-def start(module: str, common: Path, work_tree: Path) -> None:
+def start_process(module: str, common: Path, work_tree: Path) -> None:
     """Start a module as a process that outlives us. Raises OSError where the interpreter cannot be run.
 
     common: the repository's common dir; work_tree: any of its work trees; both absolute.
@@ -105,7 +105,7 @@ def main(arguments: list[str], synchronise: Synchronise | None = None) -> int:
             finally:
                 lock.release()
             # A hook that fired while we were busy found the lock taken, and its own worker went away.
-            again = done and spool.pending(state) > 0
+            again = done and spool.pending_bytes(state) > 0
         if delivery.is_begun:
             logged(state, delivery.finish)
     return 0
@@ -139,7 +139,7 @@ def _work(
     state = common / _STATE_FOLDER
     repository = open_repository(common, work_tree)
     seconds = configuration(repository).settings.defer_seconds
-    again, left, patient, synchronise = True, False, True, synchronise or _turns(state, delivery)
+    again, left, patient, synchronise = True, False, True, synchronise or _slices(state, delivery)
     while again:
         if patient or not repository.in_progress():
             patient = wait_until_quiet(repository.in_progress, seconds)
@@ -147,10 +147,10 @@ def _work(
                 log.warning("a rebase, am or cherry-pick is still under way: not waiting for its end")
         if patient:
             _keep_sessions(repository)
-        reading, before = spool.read(state), left
+        reading, before = spool.read_spool(state), left
         left = bool(synchronise(repository))
-        spool.mark(state, reading.end)
-        again = spool.truncate(state) or left
+        spool.set_offset(state, reading.end)
+        again = spool.truncate_spool(state) or left
         if reading.events or not (left and before):  # hours of turns are no news
             log.info("%s after %s", "more to embed" if left else "in step", _events(reading.events))
     start_training_if_due(repository, work_tree)
@@ -163,7 +163,7 @@ def start_training_if_due(repository: Repository, work_tree: Path) -> None:
 
     with suppress(PatinaError, OSError):
         if is_due(repository):
-            start(_TRAINING_MODULE, repository.common, work_tree)
+            start_process(_TRAINING_MODULE, repository.common, work_tree)
 
 
 def _keep_sessions(repository: Repository) -> None:
@@ -196,12 +196,12 @@ def open_repository(common: Path, work_tree: Path) -> Repository:
     raise NotARepository(f"cannot open {common}: {'; '.join(dict.fromkeys(reasons))}")
 
 
-def _turns(state: Path, delivery: BackgroundDelivery) -> Synchronise:
-    """Turns of a sync that embed with one model, opened once, while earlier events are delivered."""
+def _slices(state: Path, delivery: BackgroundDelivery) -> Synchronise:
+    """Time slices of a sync that embed with one model, opened once, while earlier events are delivered."""
     from patina_hooks.plugins.calls import recorded_in, watch_calls
     from patina_hooks.plugins.manager import Plugins
     from patina_hooks.upkeep.hook_delivery import deliver_events
-    from patina_hooks.upkeep.sync import TURN_SECONDS, synchronise
+    from patina_hooks.upkeep.sync import SLICE_SECONDS, synchronise
     from patina_hooks.upkeep.vectors import open_once
 
     watch_calls(_give_up, _log_slow)
@@ -209,7 +209,7 @@ def _turns(state: Path, delivery: BackgroundDelivery) -> Synchronise:
         plugins = Plugins.load()
     open_model = open_once(plugins)
 
-    def turn(repository: Repository) -> bool:
+    def run_slice(repository: Repository) -> bool:
         def deliver(events: EventQueue) -> tuple[Fault, ...]:
             delivery.put(lambda: deliver_events(repository, plugins, events))
             return ()
@@ -218,14 +218,14 @@ def _turns(state: Path, delivery: BackgroundDelivery) -> Synchronise:
             repository,
             background=True,
             quick=True,
-            seconds=TURN_SECONDS,
+            seconds=SLICE_SECONDS,
             wait=_SYNC_WAIT_SECONDS,
             plugins=plugins,
             open_model=open_model,
             deliver=deliver,
         ).postponed
 
-    return turn
+    return run_slice
 
 
 def _log_slow(call: PluginCall) -> None:
@@ -248,7 +248,7 @@ def _give_up(call: PluginCall) -> None:
     os._exit(1)
 
 
-def _events(events: tuple[spool.Event, ...]) -> str:
+def _events(events: tuple[spool.SpoolEvent, ...]) -> str:
     names = [event.hook for event in events]
     return ", ".join(f"{names.count(name)} {name}" for name in dict.fromkeys(names)) or "no noted event"
 

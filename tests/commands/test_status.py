@@ -51,7 +51,7 @@ def test_status_names_the_file_to_edit_when_the_model_of_the_recipe_is_unknown(
 
 
 def test_status_says_that_events_wait_when_no_worker_read_them(memory: Memory, shell: Shell) -> None:
-    spool.append(memory.state, spool.Event("post-commit"))
+    spool.append_event(memory.state, spool.SpoolEvent("post-commit"))
     path = memory.state / "spool"
     hours_ago = path.stat().st_mtime - 7_200
     (memory.state / "worker.lock").write_text(str(os.getpid()))
@@ -61,7 +61,7 @@ def test_status_says_that_events_wait_when_no_worker_read_them(memory: Memory, s
     page = shell.out("status")
     assert "no worker in the background read the events of 120 minutes ago; patina doctor" in page
     assert "no worker" not in shell.out("status"), "the command read them"
-    spool.append(memory.state, spool.Event("post-commit"))
+    spool.append_event(memory.state, spool.SpoolEvent("post-commit"))
     assert "no worker" not in shell.out("status"), "it has yet to start"
 
 

@@ -22,10 +22,10 @@ from patina_hooks.git.hook_script import renew_script
 from patina_hooks.git.hooks import (
     Installation,
     has_config_hooks,
-    inspect,
+    inspect_hooks,
     install,
     lost_hooks,
-    repair,
+    repair_hooks,
     uninstall,
 )
 from patina_hooks.git.repository import Repository
@@ -290,7 +290,7 @@ def test_link_to_a_folder_of_the_work_tree_is_followed_when_installed(
     (sandbox.root / ".git/hooks").symlink_to("../tools/hooks")
     install(repository, "/nowhere")
     (sandbox.root / "tools/hooks/post-commit").unlink()
-    assert repair(repository) == (), "a file that git would track"
+    assert repair_hooks(repository) == (), "a file that git would track"
     assert set(ways(install(repository, "/nowhere")).values()) == {"line"}
     assert sandbox.commit().stderr == ""
     assert (repository.state / "spool").read_text() == "post-commit\n"
@@ -316,7 +316,7 @@ def test_one_installation_serves_all_work_trees(sandbox: Sandbox, repository: Re
     assert install(repository, "/nowhere") == first
     assert linked.state == repository.state
     uninstall(repository)
-    assert set(ways(inspect(linked)).values()) == {"absent"}
+    assert set(ways(inspect_hooks(linked)).values()) == {"absent"}
 
 
 # --- hooks in the configuration ---------------------------------------------------------------------
@@ -377,7 +377,9 @@ def test_a_newer_git_moves_the_hooks_into_the_configuration(sandbox: Sandbox, re
 
 def test_configured_hooks_under_an_older_git_are_pointed_out(repository: Repository) -> None:
     install(repository, config_hooks=True)
-    assert all(hook.way == "config" and hook.note for hook in inspect(repository, config_hooks=False).hooks)
+    assert all(
+        hook.way == "config" and hook.note for hook in inspect_hooks(repository, config_hooks=False).hooks
+    )
 
 
 # --- what else --------------------------------------------------------------------------------------
@@ -390,11 +392,11 @@ def test_the_state_folder_is_for_its_owner_alone(repository: Repository) -> None
 
 
 def test_the_interpreter_is_recorded_and_replaced(repository: Repository) -> None:
-    assert inspect(repository).interpreter is None
+    assert inspect_hooks(repository).interpreter is None
     install(repository, "/opt/it's here/python")
-    assert inspect(repository).interpreter == "/opt/it's here/python"
+    assert inspect_hooks(repository).interpreter == "/opt/it's here/python"
     install(repository, "/other/python")
-    assert inspect(repository).interpreter == "/other/python"
+    assert inspect_hooks(repository).interpreter == "/other/python"
 
 
 def _make_older(repository: Repository) -> bytes:
@@ -423,7 +425,7 @@ def test_script_is_left_alone_when_another_interpreter_wrote_it(repository: Repo
     assert (repository.state / "hook.sh").read_bytes() == before
 
 
-@pytest.mark.parametrize("put_back", [install, repair])
+@pytest.mark.parametrize("put_back", [install, repair_hooks])
 @pytest.mark.parametrize("content", [None, DISPATCHER])
 def test_hook_runs_again_when_it_lost_its_executable_bit(
     sandbox: Sandbox,
@@ -437,7 +439,7 @@ def test_hook_runs_again_when_it_lost_its_executable_bit(
     install(repository, "/nowhere")
     installed = git_folder(sandbox)
     (sandbox.root / ".git/hooks/post-commit").chmod(0o644)
-    notes = {hook.event: hook.note for hook in inspect(repository).hooks}
+    notes = {hook.event: hook.note for hook in inspect_hooks(repository).hooks}
     assert "is not executable" in notes["post-commit"]
     assert notes["post-merge"] == ""
     assert lost_hooks(repository) == ("post-commit",)
@@ -456,7 +458,7 @@ def test_script_stays_switched_off_when_our_block_in_it_runs_again(
     hook = sandbox.write(".git/hooks/post-commit", SHELL, 0o755)
     install(repository, "/nowhere")
     hook.chmod(0o644)
-    assert repair(repository) == ("post-commit",)
+    assert repair_hooks(repository) == ("post-commit",)
     assert sandbox.commit().stdout == ""
     assert (repository.state / "spool").read_text() == "post-commit\n"
     uninstall(repository)
@@ -470,7 +472,7 @@ def test_block_without_its_end_runs_again_when_it_lost_its_executable_bit(
     hook = sandbox.root / ".git/hooks/post-commit"
     hook.write_bytes(hook.read_bytes().replace(b"# <<< patina-hooks <<<\n", b""))
     hook.chmod(0o644)
-    assert repair(repository) == ("post-commit",)
+    assert repair_hooks(repository) == ("post-commit",)
 
 
 @pytest.mark.parametrize("switched_off", ["post-commit", "post-commit.legacy"])
@@ -487,7 +489,7 @@ def test_hook_of_pre_commit_records_again_when_it_lost_its_executable_bit(
     sandbox.write(".git/hooks/post-commit", theirs, 0o755)
     assert lost_hooks(repository) == ()
     (hooks / switched_off).chmod(0o644)
-    assert repair(repository) == ("post-commit",)
+    assert repair_hooks(repository) == ("post-commit",)
     sandbox.commit()
     assert (repository.state / "spool").read_text() == "post-commit\n"
     uninstall(repository)
@@ -498,8 +500,8 @@ def test_hook_of_pre_commit_records_again_when_it_lost_its_executable_bit(
 def test_configured_hooks_are_repaired_when_git_became_older(repository: Repository) -> None:
     install(repository, config_hooks=True)
     assert lost_hooks(repository) == EVENTS
-    assert repair(repository) == EVENTS
-    assert set(ways(inspect(repository)).values()) == {"whole"}
+    assert repair_hooks(repository) == EVENTS
+    assert set(ways(inspect_hooks(repository)).values()) == {"whole"}
 
 
 def test_hooks_that_cannot_be_written_are_an_error_with_a_remedy(
@@ -589,12 +591,12 @@ def test_hooks_are_repaired_when_another_tool_removed_them(sandbox: Sandbox, rep
     sandbox.write(".git/hooks/post-commit", "#!/bin/sh\necho another tool\n", 0o755)
     (sandbox.root / ".git/hooks/post-merge").unlink()
     assert lost_hooks(repository) == ("post-commit", "post-merge")
-    assert repair(repository) == ("post-commit", "post-merge")
+    assert repair_hooks(repository) == ("post-commit", "post-merge")
     assert lost_hooks(repository) == ()
-    assert inspect(repository).interpreter == "/usr/bin/python-of-the-hooks"
+    assert inspect_hooks(repository).interpreter == "/usr/bin/python-of-the-hooks"
     assert "another tool" in (sandbox.root / ".git/hooks/post-commit").read_text()
     uninstall(repository)
-    assert repair(repository) == (), "removed on purpose"
+    assert repair_hooks(repository) == (), "removed on purpose"
 
 
 def test_hooks_that_moved_are_repaired_when_husky_sets_its_own_folder(
@@ -605,6 +607,6 @@ def test_hooks_that_moved_are_repaired_when_husky_sets_its_own_folder(
     sandbox.write(".husky/_/.gitignore", "*")
     sandbox.write(".husky/_/post-commit", '#!/usr/bin/env sh\n. "$(dirname "$0")/h"', 0o755)
     sandbox.out("config", "core.hooksPath", ".husky/_")
-    assert repair(repository) == EVENTS
+    assert repair_hooks(repository) == EVENTS
     assert lost_hooks(repository) == ()
     assert sandbox.out("status", "--porcelain", "-uall") == ""

@@ -88,7 +88,7 @@ def test_who_takes_it_again_and_again_lets_others_have_it(tmp_path: Path) -> Non
         got = other.submit(theirs.acquire, 60)
         while not got.done() and turns < 100:
             turns += 1
-            ours.release(give_way=True)
+            ours.release(yield_to_waiters=True)
             if not ours.acquire():
                 break
         assert turns < 100

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from patina_hooks.git import spool
-from patina_hooks.git.spool import Event
+from patina_hooks.git.spool import SpoolEvent
 
 _LONG = 70 * 1024
 
@@ -22,32 +22,32 @@ def fill(state: Path) -> None:
 
 
 def test_what_is_noted_is_pending_until_it_is_marked(tmp_path: Path) -> None:
-    assert spool.pending(tmp_path) == 0
-    assert spool.read(tmp_path) == spool.Reading((), 0)
-    spool.append(tmp_path, Event("post-commit"))
-    reading = spool.read(tmp_path)
-    assert reading.events == (Event("post-commit"),)
-    spool.append(tmp_path, Event("post-rewrite", ("amend",)))
-    spool.mark(tmp_path, reading.end)
-    assert spool.pending(tmp_path) == len("post-rewrite amend\n")
-    assert spool.read(tmp_path).events == (Event("post-rewrite", ("amend",)),)
+    assert spool.pending_bytes(tmp_path) == 0
+    assert spool.read_spool(tmp_path) == spool.SpoolContents((), 0)
+    spool.append_event(tmp_path, SpoolEvent("post-commit"))
+    reading = spool.read_spool(tmp_path)
+    assert reading.events == (SpoolEvent("post-commit"),)
+    spool.append_event(tmp_path, SpoolEvent("post-rewrite", ("amend",)))
+    spool.set_offset(tmp_path, reading.end)
+    assert spool.pending_bytes(tmp_path) == len("post-rewrite amend\n")
+    assert spool.read_spool(tmp_path).events == (SpoolEvent("post-rewrite", ("amend",)),)
 
 
 def test_a_short_spool_is_not_cut(tmp_path: Path) -> None:
-    spool.append(tmp_path, Event("post-commit"))
-    spool.mark(tmp_path, spool.read(tmp_path).end)
-    assert not spool.truncate(tmp_path)
+    spool.append_event(tmp_path, SpoolEvent("post-commit"))
+    spool.set_offset(tmp_path, spool.read_spool(tmp_path).end)
+    assert not spool.truncate_spool(tmp_path)
     assert (tmp_path / "spool").stat().st_size > 0
 
 
 def test_a_long_spool_is_cut_once_it_is_dealt_with(tmp_path: Path) -> None:
     fill(tmp_path)
-    assert not spool.truncate(tmp_path)
-    spool.mark(tmp_path, spool.read(tmp_path).end)
-    assert spool.truncate(tmp_path)
-    assert ((tmp_path / "spool").stat().st_size, spool.pending(tmp_path)) == (0, 0)
-    spool.append(tmp_path, Event("post-merge", ("0",)))
-    assert spool.read(tmp_path).events == (Event("post-merge", ("0",)),)
+    assert not spool.truncate_spool(tmp_path)
+    spool.set_offset(tmp_path, spool.read_spool(tmp_path).end)
+    assert spool.truncate_spool(tmp_path)
+    assert ((tmp_path / "spool").stat().st_size, spool.pending_bytes(tmp_path)) == (0, 0)
+    spool.append_event(tmp_path, SpoolEvent("post-merge", ("0",)))
+    assert spool.read_spool(tmp_path).events == (SpoolEvent("post-merge", ("0",)),)
 
 
 def test_a_kill_within_the_cut_makes_everything_pending(
@@ -57,39 +57,39 @@ def test_a_kill_within_the_cut_makes_everything_pending(
         raise KeyboardInterrupt
 
     fill(tmp_path)
-    spool.mark(tmp_path, spool.read(tmp_path).end)
+    spool.set_offset(tmp_path, spool.read_spool(tmp_path).end)
     monkeypatch.setattr("os.truncate", killed)
     with pytest.raises(KeyboardInterrupt):
-        spool.truncate(tmp_path)
-    assert spool.pending(tmp_path) == (tmp_path / "spool").stat().st_size
+        spool.truncate_spool(tmp_path)
+    assert spool.pending_bytes(tmp_path) == (tmp_path / "spool").stat().st_size
 
 
 def test_a_spool_that_somebody_removed_is_all_new(tmp_path: Path) -> None:
     fill(tmp_path)
-    spool.mark(tmp_path, spool.read(tmp_path).end)
+    spool.set_offset(tmp_path, spool.read_spool(tmp_path).end)
     (tmp_path / "spool").unlink()
-    assert spool.pending(tmp_path) == 0
-    spool.append(tmp_path, Event("post-commit"))
-    assert spool.read(tmp_path).events == (Event("post-commit"),)
+    assert spool.pending_bytes(tmp_path) == 0
+    spool.append_event(tmp_path, SpoolEvent("post-commit"))
+    assert spool.read_spool(tmp_path).events == (SpoolEvent("post-commit"),)
 
 
 @pytest.mark.parametrize("offset", [b"", b"-5\n", b"x", b"1e3", b"\xff", b"999999999999\n"])
 def test_a_damaged_offset_means_looking_again(tmp_path: Path, offset: bytes) -> None:
-    spool.append(tmp_path, Event("post-commit"))
+    spool.append_event(tmp_path, SpoolEvent("post-commit"))
     (tmp_path / "spool.offset").write_bytes(offset)
-    assert spool.pending(tmp_path) == len("post-commit\n")
+    assert spool.pending_bytes(tmp_path) == len("post-commit\n")
 
 
 def test_a_spool_that_is_a_folder_is_empty(tmp_path: Path) -> None:
     (tmp_path / "spool").mkdir()
-    assert spool.pending(tmp_path) == 0
-    assert spool.read(tmp_path).events == ()
+    assert spool.pending_bytes(tmp_path) == 0
+    assert spool.read_spool(tmp_path).events == ()
 
 
 def test_reading_a_huge_spool_is_bounded(tmp_path: Path) -> None:
     with (tmp_path / "spool").open("wb") as file:
         file.truncate(1 << 40)
-    reading = spool.read(tmp_path)
+    reading = spool.read_spool(tmp_path)
     assert (reading.events, reading.end) == ((), 1 << 40)
 
 
@@ -97,12 +97,12 @@ def test_reading_a_huge_spool_is_bounded(tmp_path: Path) -> None:
 def test_no_content_can_do_harm(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
     state = tmp_path_factory.mktemp("state")
     (state / "spool").write_bytes(data)
-    reading = spool.read(state)
+    reading = spool.read_spool(state)
     assert reading.end == len(data)
     for event in reading.events:
         assert all(word.isascii() and word.isprintable() for word in (event.hook, *event.arguments))
-    spool.mark(state, reading.end)
-    assert spool.pending(state) == 0
+    spool.set_offset(state, reading.end)
+    assert spool.pending_bytes(state) == 0
 
 
 @given(words=st.lists(st.text(max_size=5), max_size=4))
@@ -110,9 +110,9 @@ def test_an_event_is_one_line_whatever_its_arguments(
     tmp_path_factory: pytest.TempPathFactory, words: list[str]
 ) -> None:
     state = tmp_path_factory.mktemp("state")
-    spool.append(state, Event("post-commit", tuple(words)))
+    spool.append_event(state, SpoolEvent("post-commit", tuple(words)))
     assert (state / "spool").read_bytes().count(b"\n") == 1
-    assert [event.hook for event in spool.read(state).events] == ["post-commit"]
+    assert [event.hook for event in spool.read_spool(state).events] == ["post-commit"]
 
 
 class Spooling(RuleBasedStateMachine):
@@ -123,7 +123,7 @@ class Spooling(RuleBasedStateMachine):
         self.temporary = tempfile.TemporaryDirectory()
         self.state = Path(self.temporary.name)
         self.unseen = 0
-        self.reading: spool.Reading | None = None
+        self.reading: spool.SpoolContents | None = None
 
     def teardown(self) -> None:
         self.temporary.cleanup()
@@ -134,25 +134,25 @@ class Spooling(RuleBasedStateMachine):
             fill(self.state)
             self.unseen += _LONG // 12
         else:
-            spool.append(self.state, Event("post-commit"))
+            spool.append_event(self.state, SpoolEvent("post-commit"))
             self.unseen += 1
 
     @rule()
     def the_worker_reads(self) -> None:
-        self.reading = spool.read(self.state)
+        self.reading = spool.read_spool(self.state)
         self.unseen = 0
 
     @rule()
     def the_worker_marks(self) -> None:
         if self.reading is not None:
-            spool.mark(self.state, self.reading.end)
-            if spool.truncate(self.state):
+            spool.set_offset(self.state, self.reading.end)
+            if spool.truncate_spool(self.state):
                 assert self.unseen == 0
             self.reading = None
 
     @invariant()
     def unseen_events_are_pending(self) -> None:
-        assert spool.pending(self.state) >= self.unseen * len("post-commit\n")
+        assert spool.pending_bytes(self.state) >= self.unseen * len("post-commit\n")
 
 
 TestSpooling = Spooling.TestCase

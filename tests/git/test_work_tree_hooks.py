@@ -18,7 +18,7 @@ from support.sandbox import Sandbox, make_sandbox
 from patina_hooks.commands.setup.install import install_command, uninstall_command
 from patina_hooks.git import stub
 from patina_hooks.git.hook_files import EVENTS
-from patina_hooks.git.hooks import can_repair, inspect, install, lost_hooks, repair, uninstall
+from patina_hooks.git.hooks import can_repair, inspect_hooks, install, lost_hooks, repair_hooks, uninstall
 from patina_hooks.git.repository import Repository
 
 BOTH = pytest.mark.parametrize("husky", [husky_9, husky_8])
@@ -45,7 +45,7 @@ def spooled(repository: Repository) -> list[str]:
 
 
 def ways(repository: Repository) -> dict[str, str]:
-    return {hook.event: hook.way for hook in inspect(repository).hooks}
+    return {hook.event: hook.way for hook in inspect_hooks(repository).hooks}
 
 
 def files(sandbox: Sandbox) -> dict[str, tuple[int, bytes]]:
@@ -144,7 +144,7 @@ def test_repair_writes_nothing_that_git_would_track(
         sandbox.out("add", "-A")
     before = sandbox.out("status", "--porcelain", "-uall")
     assert lost_hooks(repository) == EVENTS
-    assert repair(repository) == (EVENTS if husky is husky_9 else ())
+    assert repair_hooks(repository) == (EVENTS if husky is husky_9 else ())
     assert sandbox.out("status", "--porcelain", "-uall") == before
     assert lost_hooks(repository) == (() if husky is husky_9 else EVENTS)
     install(repository)
@@ -163,7 +163,7 @@ def test_hooks_of_a_generated_folder_are_said_to_be_rewritten(
         path = sandbox.root / ".husky/_" / event
         first, newline, rest = path.read_bytes().partition(b"\n")
         path.write_bytes(first + newline + stub.block(event) + rest)
-    hooks = inspect(repository).hooks
+    hooks = inspect_hooks(repository).hooks
     assert {(hook.way, hook.runs, hook.remedy) for hook in hooks} == {("block", True, "patina install")}
     assert all("again at its next run" in hook.note for hook in hooks)
     install(repository, "/nowhere")
@@ -194,8 +194,8 @@ def test_hooks_are_lost_when_the_generated_folder_is_gone(sandbox: Sandbox, repo
     sandbox.out("clean", "-fdXq", ".husky")
     assert not (sandbox.root / ".husky/_").exists()
     assert lost_hooks(repository) == EVENTS
-    assert {hook.remedy for hook in inspect(repository).hooks} == {"npx husky"}
-    assert repair(repository) == ()
+    assert {hook.remedy for hook in inspect_hooks(repository).hooks} == {"npx husky"}
+    assert repair_hooks(repository) == ()
     husky_9(sandbox.root)
     assert lost_hooks(repository) == ()
 
@@ -215,7 +215,7 @@ def test_file_of_the_team_stays_when_it_takes_no_line(
     path = sandbox.write(".husky/post-commit", content, mode)
     install(repository)
     assert (path.read_text(), stat.S_IMODE(path.stat().st_mode)) == (content, mode)
-    hook = inspect(repository).hooks[0]
+    hook = inspect_hooks(repository).hooks[0]
     assert (hook.way, hook.runs, reason in hook.note) == ("by hand", False, True)
     assert hook.remedy == f"add to {path}: {stub.by_hand('post-commit')}"
     assert lost_hooks(repository) == ("post-commit",)
@@ -248,8 +248,8 @@ def test_line_runs_again_when_its_file_lost_the_executable_bit(
     path = sandbox.root / ".husky/post-commit"
     path.chmod(0o644)
     assert lost_hooks(repository) == ("post-commit",)
-    assert inspect(repository).hooks[0].remedy == f"chmod +x {path}"
-    assert repair(repository) == (), "a file that git would track"
+    assert inspect_hooks(repository).hooks[0].remedy == f"chmod +x {path}"
+    assert repair_hooks(repository) == (), "a file that git would track"
     install(repository, "/nowhere")
     assert lost_hooks(repository) == ()
 
@@ -303,7 +303,7 @@ def test_work_tree_inside_a_bare_repository_keeps_its_files(
     install(other, "/nowhere")
     assert set(ways(other).values()) == {"line"}
     (inner.root / ".husky/post-commit").unlink()
-    assert repair(other) == ()
+    assert repair_hooks(other) == ()
 
 
 @pytest.mark.parametrize("state", ["absent", "pipe", "folder", "unreadable"])

@@ -45,7 +45,7 @@ class Place:
         deadline = time.monotonic() + 120
         while state.is_dir():
             with SyncLock(state / SYNC_LOCK):
-                if not spool.pending(state):
+                if not spool.pending_bytes(state):
                     return
             assert time.monotonic() < deadline, "no worker came"
             time.sleep(0.02)

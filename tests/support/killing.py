@@ -135,7 +135,7 @@ def _next_sync(place: Path) -> str:
 
 def _sync(memory: Memory) -> None:
     memory.sync()
-    spool.mark(memory.state, 0)
+    spool.set_offset(memory.state, 0)
 
 
 def _killed_at(number: int, memory: Memory) -> str:

@@ -34,7 +34,7 @@ def work(memory: Memory) -> None:
 
 def wait_for_workers(memory: Memory) -> None:
     """Until every event is dealt with, as it will be by a worker that a hook started, or one more."""
-    while spool.pending(memory.state):
+    while spool.pending_bytes(memory.state):
         with SyncLock(memory.state / WORKER_LOCK):
             pass  # whoever held it has looked at the spool since
         work(memory)

@@ -37,5 +37,5 @@ def _notify(event: str, arguments: tuple[str, ...]) -> None:
         state = common / STATE_FOLDER
         make_private(state)
         with suppress(OSError):  # a full disk: the worker looks at the refs all the same
-            spool.append(state, spool.Event(event, arguments))
+            spool.append_event(state, spool.SpoolEvent(event, arguments))
         start_worker(common, work_tree)

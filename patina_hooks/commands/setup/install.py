@@ -39,13 +39,13 @@ def install_command() -> None:
 @click.command("uninstall")
 def uninstall_command() -> None:
     """Remove the git hooks and put back what was there. What was remembered stays."""
-    from patina_hooks.git.hooks import inspect, uninstall
+    from patina_hooks.git.hooks import inspect_hooks, uninstall
     from patina_hooks.git.repository import Repository
     from patina_hooks.text.display import clean
     from patina_hooks.text.session_ids import HIDDEN_REFS, SESSIONS_FOLDER
 
     repository = Repository.open(Path.cwd())
-    before = inspect(repository)
+    before = inspect_hooks(repository)
     left = list(_left(uninstall(repository)))
     for line in left:
         click.echo(clean(line))

@@ -11,7 +11,7 @@ from patina_hooks.commands.fresh import opened, say_fault
 from patina_hooks.commands.progress import show_progress
 from patina_hooks.errors import StateError
 from patina_hooks.git.hook_script import renew_script
-from patina_hooks.git.hooks import repair
+from patina_hooks.git.hooks import repair_hooks
 from patina_hooks.git.repository import Repository
 from patina_hooks.text.display import count
 from patina_hooks.upkeep.sync import SyncReport
@@ -33,7 +33,7 @@ def sync_command(full: bool) -> None:
 def _repair_hooks(repository: Repository) -> None:
     renew_script(repository.state, sys.executable)
     with suppress(StateError):  # a folder that may not be written: `patina doctor` names it
-        if repaired := repair(repository):
+        if repaired := repair_hooks(repository):
             click.echo(
                 f"hooks installed again, another tool had removed them: {', '.join(repaired)}", err=True
             )

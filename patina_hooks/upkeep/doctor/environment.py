@@ -79,9 +79,9 @@ def check_configuration(repository: Repository, plugins: Plugins) -> Iterator[Fi
 
 def check_hooks(repository: Repository, plugins: Plugins) -> Iterator[Finding]:
     """Check that the hooks are installed and can run."""
-    from patina_hooks.git.hooks import inspect
+    from patina_hooks.git.hooks import inspect_hooks
 
-    installation = inspect(repository)
+    installation = inspect_hooks(repository)
     unsound = [hook for hook in installation.hooks if hook.note or not hook.runs]
     if not unsound:
         yield Finding("hooks", "ok", f"{len(installation.hooks)} installed in {installation.folder}")

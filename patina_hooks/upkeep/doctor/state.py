@@ -133,7 +133,7 @@ def check_worker(repository: Repository, plugins: Plugins) -> Iterator[Finding]:
     for call in calls:
         why = f"PATINA_DISABLE_PLUGINS={call.plugin} turns the plugin off"
         yield Finding("worker", "fault", f"waiting for {text_of(call)}", why, f"kill {call.process}")
-    waiting = 0 if calls else spool.pending(repository.state)
+    waiting = 0 if calls else spool.pending_bytes(repository.state)
     if waiting:
         yield Finding("worker", "warning", "events wait for the worker", f"{waiting} bytes", "patina sync")
     errors = [(job, lines) for job in JOBS if (lines := unresolved_errors(repository.state, job))]
