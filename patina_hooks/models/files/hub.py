@@ -107,18 +107,23 @@ def pulled(file: HubFile) -> Path:
     """Return the path of the file in the hub cache.
 
     Raises:
-        PullNeeded: it is absent, or a link leads out of the cache.
+        PullNeeded: it is absent.
+        ModelError: a link leads out of the cache.
     """
     known = read_record(file).files.get(file.path)
-    if known is None or not _is_in_cache(known):
+    if known is None or not _is_file(known.location):
         raise _not_pulled(file)
+    if not (target := known.location.resolve()).is_relative_to(known.cache):
+        raise ModelError(
+            f"cannot use {known.location}: it leads out of the hub cache, to {target}",
+            hint="put the file itself into the cache in place of the link",
+        )
     return known.location
 
 
-def _is_in_cache(known: PulledFile) -> bool:
-    location = known.location
-    with suppress(OSError, ValueError, RuntimeError):  # RuntimeError: links in a circle
-        return location.is_file() and location.resolve().is_relative_to(known.cache)
+def _is_file(path: Path) -> bool:
+    with suppress(OSError, ValueError):
+        return path.is_file()
     return False
 
 
