@@ -9,7 +9,7 @@ from statistics import median
 from benchmarks.rounds import cpu_milliseconds
 from benchmarks.table import Bound, Row
 from benchmarks.workshop import Workshop
-from patina_hooks.extract.prose import read_prose
+from patina_hooks.extract.prose import extract_prose
 from patina_hooks.specs.values import Document
 
 _GROUP = "prose"
@@ -85,4 +85,4 @@ def _figures(seed: str, language: str) -> tuple[float, float]:
 
 def _milliseconds(text: str, language: str) -> float:
     document = Document("prose", "0" * 40, text, language)
-    return min(cpu_milliseconds(lambda: read_prose(document)) for _ in range(_ROUNDS))
+    return min(cpu_milliseconds(lambda: extract_prose(document)) for _ in range(_ROUNDS))

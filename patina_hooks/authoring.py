@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from patina_hooks.config.settings import runtime_settings, user_file
     from patina_hooks.errors import ModelError, SettingsError, StateError, TextsRefused
-    from patina_hooks.extract.prose import read_prose
+    from patina_hooks.extract.prose import extract_prose
     from patina_hooks.git.lock import SyncLock
     from patina_hooks.models.encoding import open_encoder, processors
     from patina_hooks.models.probes import PROBE_TEXTS, ProbeVectors, least_cosine, texts_hash
@@ -73,7 +73,7 @@ _HOME = {
     "path_side": "pairs.sides",
     "processors": "models.encoding",
     "ranked": "search.index.exact",
-    "read_prose": "extract.prose",
+    "extract_prose": "extract.prose",
     "replace_file": "system.files",
     "residual": "training.trainers",
     "runtime_settings": "config.settings",
@@ -111,6 +111,7 @@ __all__ = [
     "cache_folder",
     "clean_line",
     "data_folder",
+    "extract_prose",
     "install_command",
     "least_cosine",
     "make_private",
@@ -120,7 +121,6 @@ __all__ = [
     "path_side",
     "processors",
     "ranked",
-    "read_prose",
     "replace_file",
     "residual",
     "runtime_settings",

@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from patina_hooks.text.display import clean, clean_line, count, size
+from patina_hooks.text.display import clean_line, clean_text, count, size
 
 ANY = st.text(st.characters())
 
 
 @given(ANY)
 def test_what_is_left_has_no_control_and_no_bidi_character(text: str) -> None:
-    cleaned = clean(text)
+    cleaned = clean_text(text)
     assert {one for one in cleaned if unicodedata.category(one) in ("Cc", "Cs")} <= {"\t", "\n"}
     assert not {one for one in cleaned if unicodedata.bidirectional(one) in BIDI}
     cleaned.encode()
@@ -33,7 +33,7 @@ def test_a_line_is_one_line(text: str) -> None:
 
 @given(ANY)
 def test_cleaning_twice_changes_nothing_more(text: str) -> None:
-    assert clean(clean(text)) == clean(text)
+    assert clean_text(clean_text(text)) == clean_text(text)
     assert clean_line(clean_line(text)) == clean_line(text)
 
 
@@ -71,7 +71,7 @@ HIDDEN = st.text(
 
 @given(HIDDEN)
 def test_cleaning_twice_changes_nothing_when_joiners_are_mixed(text: str) -> None:
-    assert clean(clean(text)) == clean(text)
+    assert clean_text(clean_text(text)) == clean_text(text)
 
 
 @pytest.mark.parametrize(
@@ -82,8 +82,8 @@ def test_cleaning_twice_changes_nothing_when_joiners_are_mixed(text: str) -> Non
      "\U000e0001\U000e0069\U000e0067\U000e007f"],
 )  # fmt: skip
 def test_a_character_that_shows_nothing_is_removed(hidden: str) -> None:
-    assert clean(f"git{hidden}hub") == "github"
-    assert clean(f"{hidden}x{hidden}") == "x"
+    assert clean_text(f"git{hidden}hub") == "github"
+    assert clean_text(f"{hidden}x{hidden}") == "x"
 
 
 @pytest.mark.parametrize(
@@ -92,4 +92,4 @@ def test_a_character_that_shows_nothing_is_removed(hidden: str) -> None:
              "\u00a9\ufe0f"],
 )  # fmt: skip
 def test_joiners_stay_where_a_script_or_an_emoji_needs_them(text: str) -> None:
-    assert clean(text) == text
+    assert clean_text(text) == text

@@ -12,7 +12,7 @@ from patina_hooks.git import spool
 from patina_hooks.git.lock import SyncLock
 from patina_hooks.models.probes import PROBES_FILE, ProbeRecord, texts_hash
 from patina_hooks.store.log import Log
-from patina_hooks.system.files import make_private, read_state, remove
+from patina_hooks.system.files import make_private, read_state, remove_path
 
 
 def test_a_folder_that_others_may_read_is_closed_to_them(tmp_path: Path) -> None:
@@ -62,9 +62,9 @@ def test_what_stands_there_is_taken_away_and_nothing_else(tmp_path: Path) -> Non
     (tmp_path / "file").touch()
     (tmp_path / "link").symlink_to(kept)
     for name in ("folder", "file", "link", "absent"):
-        remove(tmp_path / name)
+        remove_path(tmp_path / name)
     assert [path.name for path in tmp_path.iterdir()] == ["kept"]
-    remove(kept / "file" / "in the way")
+    remove_path(kept / "file" / "in the way")
     assert list(kept.iterdir()) == []
 
 

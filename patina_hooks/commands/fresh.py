@@ -12,7 +12,7 @@ import click
 from patina_hooks.commands.progress import show_progress
 from patina_hooks.errors import GitError, StateError
 from patina_hooks.git.hook_script import renew_script
-from patina_hooks.text.display import clean
+from patina_hooks.text.display import clean_text
 
 if TYPE_CHECKING:
     from patina_hooks.api import Patina
@@ -89,9 +89,9 @@ def say_fault(fault: Fault) -> None:
     """What does not work, and what to type next, on stderr."""
     say(f"{fault.plugin}: {fault.where}: {fault.error}")
     if fault.hint:
-        click.echo(f"  try: {clean(fault.hint)}", err=True)
+        click.echo(f"  try: {clean_text(fault.hint)}", err=True)
 
 
 def say(message: str) -> None:
     """One line on stderr, safe for a terminal."""
-    click.echo(f"patina: {clean(message)}", err=True)
+    click.echo(f"patina: {clean_text(message)}", err=True)

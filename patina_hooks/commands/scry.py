@@ -19,7 +19,7 @@ from patina_hooks.errors import UsageError
 from patina_hooks.search.remarks.no_hits import NO_WORDS
 from patina_hooks.specs.sources import COLLECTIONS
 from patina_hooks.text.dates import local_day, parse_date
-from patina_hooks.text.display import clean, clean_line, count
+from patina_hooks.text.display import clean_line, clean_text, count
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -179,4 +179,4 @@ def _print_related(found: Related, as_json: bool) -> None:
     if found.sessions:
         click.echo("\ntouched in sessions")
     for visit in found.sessions:
-        click.echo(f"  {visit.session}  {count(visit.commits, 'commit'):>10}  {clean(visit.title)}")
+        click.echo(f"  {visit.session}  {count(visit.commits, 'commit'):>10}  {clean_text(visit.title)}")

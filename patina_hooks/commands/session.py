@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from patina_hooks.text.dates import local_time
-from patina_hooks.text.display import clean, clean_line, count
+from patina_hooks.text.display import clean_line, clean_text, count
 
 if TYPE_CHECKING:
     from patina_hooks.git.repository import Repository
@@ -139,7 +139,7 @@ def status_command(as_json: bool) -> None:
     """Show the sessions under way in this work tree."""
     from patina_hooks import sessions
 
-    under_way = sessions.active(_repository())
+    under_way = sessions.active_sessions(_repository())
     if as_json:
         values = [{**_header(each.session), **_flat(each.numbers)} for each in under_way]
         _print_json({"active": values[-1] if values else None, "sessions": values})
@@ -163,7 +163,7 @@ def list_command(adapter: str | None, limit: int | None, as_json: bool) -> None:
     from patina_hooks import sessions
 
     repository = _repository()
-    found = sessions.sessions(repository, adapter=adapter, limit=limit)
+    found = sessions.list_sessions(repository, adapter=adapter, limit=limit)
     if as_json:
         _print_json([asdict(summary) for summary in found])
     elif found:
@@ -179,11 +179,11 @@ def show_command(session: str, as_json: bool) -> None:
     """Print a session's document; ID may be the beginning of one."""
     from patina_hooks import sessions
 
-    found = sessions.find(_repository(), session)
+    found = sessions.find_session(_repository(), session)
     if as_json:
         _print_json(asdict(found))
     else:
-        click.echo(clean(found.text), nl=not found.text.endswith("\n"))
+        click.echo(clean_text(found.text), nl=not found.text.endswith("\n"))
 
 
 def _rows(found: Iterable[Summary], root: str) -> Iterator[str]:

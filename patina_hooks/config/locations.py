@@ -16,7 +16,7 @@ _KEY: Final = re.compile(r"[A-Za-z0-9_-]+|\"[^\"]*\"|'[^']*'")
 _LINE: Final = re.compile(r"line (\d+)")
 
 
-def find_line(text: str, path: KeyPath) -> int:
+def find_key_line(text: str, path: KeyPath) -> int:
     """Return the line of a key, or else of the innermost table around it that has a line; else 1."""
     places: dict[KeyPath, int] = {}
     for keys, line in _keys(text):
@@ -33,7 +33,7 @@ def explain_syntax(error: ValueError, file: str) -> str:
 
 def explain(error: SchemaError, file: str, text: str) -> str:
     """Return what is not valid in a TOML text, with its file and line."""
-    return error.explain(file, find_line(text, error.path))
+    return error.explain(file, find_key_line(text, error.path))
 
 
 def _keys(text: str) -> Iterator[tuple[KeyPath, int]]:

@@ -1,4 +1,4 @@
-"""One layer for all data that is read: a dataclass says what is valid, and `read` makes one of it.
+"""One layer for all data that is read: a dataclass says what is valid, and `read_value` makes one of it.
 
     @dataclass(frozen=True, slots=True)
     class Background:
@@ -89,14 +89,16 @@ class Rule(NamedTuple):
 
 
 @overload
-def read(form: type[Form], value: object, path: KeyPath = (), *, ignore_unknown: bool = False) -> Form: ...
+def read_value(
+    form: type[Form], value: object, path: KeyPath = (), *, ignore_unknown: bool = False
+) -> Form: ...
 
 
 @overload
-def read(form: object, value: object, path: KeyPath = (), *, ignore_unknown: bool = False) -> Any: ...  # noqa: ANN401
+def read_value(form: object, value: object, path: KeyPath = (), *, ignore_unknown: bool = False) -> Any: ...  # noqa: ANN401
 
 
-def read(form: object, value: object, path: KeyPath = (), *, ignore_unknown: bool = False) -> object:
+def read_value(form: object, value: object, path: KeyPath = (), *, ignore_unknown: bool = False) -> object:
     """Make a value of a form from parsed JSON, TOML or YAML.
 
     Raises:
@@ -117,7 +119,7 @@ def read_fields(form: type[object], value: object, path: KeyPath = ()) -> dict[s
 def read_mapping(form: type[Form], value: object, *, ignore_unknown: bool = False) -> dict[str, Form]:
     """Return a mapping by text whose values are of a form. Raises `SchemaError`."""
     return {
-        name: read(form, item, (name,), ignore_unknown=ignore_unknown)
+        name: read_value(form, item, (name,), ignore_unknown=ignore_unknown)
         for name, item in _mapping(value, ()).items()
     }
 
@@ -126,7 +128,7 @@ def read_list(form: type[Form], value: object, *, ignore_unknown: bool = False) 
     """Return a list whose items are of a form, as a tuple. Raises `SchemaError`."""
     items = _list(value, ())
     return tuple(
-        read(form, item, (place,), ignore_unknown=ignore_unknown) for place, item in enumerate(items)
+        read_value(form, item, (place,), ignore_unknown=ignore_unknown) for place, item in enumerate(items)
     )
 
 

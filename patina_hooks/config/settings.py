@@ -45,9 +45,9 @@ from patina_hooks.config.schema import (
     SchemaError,
     dotted,
     name_of,
-    read,
     read_fields,
     read_list,
+    read_value,
     unknown_key,
 )
 from patina_hooks.errors import SettingsError
@@ -189,7 +189,7 @@ def _runtime_value(path: KeyPath, value: object, usual: Mapping[str, Value]) -> 
     try:
         if isinstance(usual[name], list):
             return list(read_list(str, value))
-        return read(type(usual[name]), value, path)
+        return read_value(type(usual[name]), value, path)
     except SchemaError:
         # Not the value: it may be a key that stands in the wrong place.
         kind = name_of(type(usual[name]))

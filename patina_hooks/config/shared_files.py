@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from patina_hooks.config.parsing import parse_json
-from patina_hooks.config.schema import Rule, read
+from patina_hooks.config.schema import Rule, read_value
 from patina_hooks.config.settings import REPOSITORY_FILE
 from patina_hooks.errors import GitError, SettingsError
 from patina_hooks.system.files import plain_file, read_regular, replace_file
@@ -181,5 +181,5 @@ def _remembered(repository: Repository) -> dict[str, SharedFile]:
     """What was in force at the last sync; nothing where that cannot be read."""
     with suppress(OSError, ValueError):
         stored = parse_json(read_regular(repository.state / REMEMBERED, _STORED_CAP))
-        return {path: SharedFile(*pair) for path, pair in read(_Stored, stored).items()}
+        return {path: SharedFile(*pair) for path, pair in read_value(_Stored, stored).items()}
     return {}

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Annotated, Final, Literal, TypedDict
 
 from patina_hooks.config.parsing import parse_json
-from patina_hooks.config.schema import Rule, read
+from patina_hooks.config.schema import Rule, read_value
 from patina_hooks.errors import UsageError
 from patina_hooks.evaluation.methods import READING, Reading
 from patina_hooks.evaluation.results import Answer, Evaluation, SetResult
@@ -219,7 +219,7 @@ class _File(TypedDict):
 
 
 def _baseline(stored: object) -> Baseline:
-    file = read(_File, stored, ignore_unknown=True)
+    file = read_value(_File, stored, ignore_unknown=True)
     ranks = {
         name: {question: dict(_ranks(question, answer)) for question, answer in answers.items()}
         for name, answers in file["queries"].items()
@@ -230,4 +230,4 @@ def _baseline(stored: object) -> Baseline:
 def _ranks(question: str, answer: _Answer) -> Iterator[tuple[str, float]]:
     for channel in READING:
         value = answer["rr"] if channel == "hybrid" else answer["others"].get(channel)
-        yield channel, read(_Share, value, (f"{channel} of question {question}",))
+        yield channel, read_value(_Share, value, (f"{channel} of question {question}",))

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, Protocol, TypedDict
 
 from patina_hooks.config.parsing import parse_json
-from patina_hooks.config.schema import Rule, SchemaError, read
+from patina_hooks.config.schema import Rule, SchemaError, read_value
 from patina_hooks.errors import StateError, UsageError
 from patina_hooks.evaluation.query_sets.mining import query_id
 from patina_hooks.evaluation.results import Answer, SetResult
@@ -114,7 +114,7 @@ class _Entry(TypedDict):
 
 def _entry(path: Path, number: int, stored: object) -> UserQuery:
     try:
-        entry = read(_Entry, stored)
+        entry = read_value(_Entry, stored)
     except SchemaError as error:
         raise UsageError(f"{path}, entry {number}: {error}", hint=_EXAMPLE) from error
     return UserQuery(number, entry["query"], tuple(dict.fromkeys(entry["relevant"])))

@@ -20,7 +20,7 @@ _GENERATED = re.compile(r"\W{0,4}generated (?:with|by) ", re.IGNORECASE)
 _LONGEST_LABEL = 4  # words
 
 
-def read_commit(document: Document) -> Extraction:
+def extract_commit(document: Document) -> Extraction:
     """The observations of a commit message; its title is the subject.
 
     Kinds: commit (the subject, weight 1) and body (weight 0.5; a label or heading in it that has words of its

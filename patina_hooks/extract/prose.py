@@ -43,7 +43,7 @@ _MARKS = re.compile(
 _EMPHASIS = re.compile(r"\*([^*\s][^*]*)\*")
 
 
-def read_prose(document: Document) -> Extraction:
+def extract_prose(document: Document) -> Extraction:
     """Read the passages of a prose document; its title is the first heading.
 
     Args:

@@ -14,7 +14,7 @@ _LANGUAGES = {
 }
 
 
-def describe(path: str) -> DocumentFacts:
+def describe_prose_path(path: str) -> DocumentFacts:
     """Return the markup of a page, and its name as the title of a page without headings."""
     name = path.rpartition("/")[2]
     stem, dot, suffix = name.rpartition(".")

@@ -28,7 +28,7 @@ MAX_OBSERVATIONS = 5_000
 """More than this many observations of one document are left out, with one omission that says so."""
 
 
-def read_session(document: Document) -> Extraction:
+def extract_session(document: Document) -> Extraction:
     """The observations of a session document, its title and what it states of itself.
 
     fields: those of id, started, started_ms, adapter, branch, start_tag, end_tag, starting_commit, work_type,

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, TypedDict
 
 from patina_hooks.config.parsing import parse_json
-from patina_hooks.config.schema import Rule, read
+from patina_hooks.config.schema import Rule, read_value
 from patina_hooks.system.files import read_state, replace_file
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ class ProbeRecord:
         self._path = state / PROBES_FILE
         self._models: dict[str, _Compared] = {}
         with suppress(OSError, ValueError):
-            stored = read(_StoredRecord, parse_json(read_state(self._path)))
+            stored = read_value(_StoredRecord, parse_json(read_state(self._path)))
             if stored["texts"] == texts_hash():
                 self._models = {name: _compared(model) for name, model in stored["models"].items()}
 

@@ -42,20 +42,20 @@ def patina_register_sources() -> Iterator[SourceSpec]:
         "session", 1, HISTORY,
         include=(f"/{SESSIONS}/*.md",), trees="refs",
         drafts=(".patina/local/active/*.md", f"{SESSIONS}/*.md"),
-        describe="patina_hooks.extract.session_source:describe",
+        describe="patina_hooks.extract.session_source:describe_session_path",
     )  # fmt: skip
     yield SourceSpec(
         "prose", 1, DOCS,
         include=(PROSE,), exclude=(NOT_PROSE, f"/{SESSIONS}/"), largest=1 << 20,
-        describe="patina_hooks.extract.prose_source:describe",
+        describe="patina_hooks.extract.prose_source:describe_prose_path",
     )  # fmt: skip
 
 
 @hookimpl
 def patina_register_extractors() -> Iterator[ExtractorSpec]:
-    yield ExtractorSpec("session", 3, "session", "patina_hooks.extract.session_reader:read_session")
-    yield ExtractorSpec("commit", 3, "commit", "patina_hooks.extract.commit_reader:read_commit")
-    yield ExtractorSpec("prose", 1, "prose", "patina_hooks.extract.prose:read_prose")
+    yield ExtractorSpec("session", 3, "session", "patina_hooks.extract.session_reader:extract_session")
+    yield ExtractorSpec("commit", 3, "commit", "patina_hooks.extract.commit_reader:extract_commit")
+    yield ExtractorSpec("prose", 1, "prose", "patina_hooks.extract.prose:extract_prose")
 
 
 @hookimpl

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TypedDict
 
 from patina_hooks.config.parsing import parse_json
-from patina_hooks.config.schema import read
+from patina_hooks.config.schema import read_value
 from patina_hooks.errors import StateError
 from patina_hooks.git.lock import SyncLock
 from patina_hooks.system.files import make_private, read_state, replace_file
@@ -81,7 +81,7 @@ def running_calls(state: Path) -> tuple[RunningCall, ...]:
                 lock.path.unlink(missing_ok=True)
                 lock.release()
                 continue
-            stored = read(_StoredCall, parse_json(read_state(file)))
+            stored = read_value(_StoredCall, parse_json(read_state(file)))
             calls.append(RunningCall(stored["plugin"], stored["action"], int(file.stem), stored["since"]))
     return tuple(sorted(calls, key=lambda call: (call.since, call.process)))
 

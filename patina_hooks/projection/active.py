@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from patina_hooks.config.parsing import parse_json
-from patina_hooks.config.schema import read
+from patina_hooks.config.schema import read_value
 from patina_hooks.errors import IndexDamaged, PluginError, StateError
 from patina_hooks.plugins.calls import failure_of
 from patina_hooks.system.files import read_state, replace_file
@@ -56,7 +56,7 @@ def load_active(state: Path) -> Active | None:
     """The projection in use, None for the raw model. Raises `StateError` where the file is damaged."""
     path = state / PROJECTIONS_FOLDER / _ACTIVE
     try:
-        active = read(Active, parse_json(read_state(path)))
+        active = read_value(Active, parse_json(read_state(path)))
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:

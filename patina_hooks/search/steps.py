@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Final
 
 from patina_hooks.config.recipe import SearchSteps
-from patina_hooks.config.schema import read
+from patina_hooks.config.schema import read_value
 
 if TYPE_CHECKING:
     from patina_hooks.store.log import Log
@@ -24,4 +24,4 @@ def record_steps(log: Log, steps: SearchSteps) -> None:
 
 def recorded_steps(log: Log) -> SearchSteps:
     """Return the recorded steps, none before the first sync. Raises `LogDamaged` for another shape."""
-    return log.parsed(_FACT, "{}", lambda stored: read(SearchSteps, stored))
+    return log.parsed(_FACT, "{}", lambda stored: read_value(SearchSteps, stored))

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 from patina_hooks.config.parsing import parse_json
-from patina_hooks.config.schema import Rule, read
+from patina_hooks.config.schema import Rule, read_value
 from patina_hooks.errors import StateError
 from patina_hooks.projection.active import PROJECTIONS_FOLDER
 from patina_hooks.search.fusion import WEIGHTS
@@ -75,7 +75,7 @@ def load_tuned(state: Path) -> Tuned | None:
     """What the last tuning found, None before the first. Raises `StateError` where the file is damaged."""
     path = state / PROJECTIONS_FOLDER / TUNED_FILE
     try:
-        return read(Tuned, parse_json(read_state(path)))
+        return read_value(Tuned, parse_json(read_state(path)))
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:

@@ -13,34 +13,34 @@ from patina_hooks.sessions.lifecycle import (
     Progress,
     Started,
     Updated,
-    active,
+    active_sessions,
     end,
     end_all,
     note,
-    settle,
+    recover_sessions,
     start,
     update,
 )
-from patina_hooks.sessions.listing import Found, Summary, find, sessions
+from patina_hooks.sessions.listing import SessionText, Summary, find_session, list_sessions
 from patina_hooks.sessions.upkeep import copy_documents, keep_sessions
 
 __all__ = [
     "Ended",
-    "Found",
     "Noted",
     "Progress",
+    "SessionText",
     "Started",
     "Summary",
     "Updated",
-    "active",
+    "active_sessions",
     "copy_documents",
     "end",
     "end_all",
-    "find",
+    "find_session",
     "keep_sessions",
+    "list_sessions",
     "note",
-    "sessions",
-    "settle",
+    "recover_sessions",
     "start",
     "update",
 ]

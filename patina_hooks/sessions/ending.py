@@ -12,9 +12,9 @@ from patina_hooks.sessions.documents import document
 from patina_hooks.sessions.documents.document import Ending, Header
 from patina_hooks.sessions.documents.journal import Adding, Closing, Starting, read_intent, write_intent
 from patina_hooks.sessions.documents.store import Record, Store
-from patina_hooks.sessions.documents.texts import read_text, workspace_of, write_text
+from patina_hooks.sessions.documents.texts import read_active_document, workspace_of, write_active_document
 from patina_hooks.sessions.documents.workspace import POINTER, Workspace
-from patina_hooks.sessions.metrics import Numbers, measure
+from patina_hooks.sessions.metrics import Numbers, measure_range
 from patina_hooks.sessions.surroundings import head_of
 from patina_hooks.sessions.tags import commit_of, create_tag, delete_tag, keep_tag
 
@@ -66,7 +66,7 @@ def end_record(
     except BaseException:
         if is_made:
             delete_tag(repository, ending.end_tag, ending.commit)
-        target.remove(target.archive(ending.id))
+        target.remove(target.archive_path(ending.id))
         store.forget_ended(ending.id)
         store.forget_intent()
         raise
@@ -80,10 +80,10 @@ def measure_session(repository: Repository, session: Header, end: str) -> Number
     None where this repository has none of them.
     """
     first = commit_of(repository, session.start_tag) or repository.resolve(session.starting_commit)
-    return measure(repository, first, end) if first else None
+    return measure_range(repository, first, end) if first else None
 
 
-def repair(store: Store, workspace: Workspace) -> Ended | None:
+def complete_intent(store: Store, workspace: Workspace) -> Ended | None:
     """Complete or forget what was killed; the session, where that ended one."""
     store.sweep()
     if store.intent() is None:
@@ -106,7 +106,7 @@ def _repair_start(store: Store, workspace: Workspace, intent: Starting) -> None:
         record = intent.record  # a copy without a record does not say whose it is
         _sweep(store, workspace, record)
         text = store.copy(header.id) or intent.document
-        write_text(store, workspace, record, text)
+        write_active_document(store, workspace, record, text)
 
 
 def _repair_addition(store: Store, workspace: Workspace, intent: Adding) -> None:
@@ -114,16 +114,16 @@ def _repair_addition(store: Store, workspace: Workspace, intent: Adding) -> None
     if record is None:
         return
     _sweep(store, workspace, record)
-    text = read_text(store, workspace, record)
+    text = read_active_document(store, workspace, record)
     if text.count(intent.block) < intent.times:
-        text = document.append(text, intent.block)
-    write_text(store, workspace, record, text)
+        text = document.append_block(text, intent.block)
+    write_active_document(store, workspace, record, text)
 
 
 def _repair_end(store: Store, workspace: Workspace, intent: Closing) -> Ended | None:
     ending, record = intent.ending, store.record(intent.ending.id)
     target = (record and workspace_of(store, workspace, record)) or _target(store, workspace, intent)
-    target.sweep(target.archive(ending.id))
+    target.sweep(target.archive_path(ending.id))
     target.sweep(POINTER)
     if commit_of(target.repository, ending.end_tag) != ending.commit:
         return None
@@ -144,11 +144,11 @@ def _target(store: Store, workspace: Workspace, intent: Closing) -> Workspace:
 def _sweep(store: Store, workspace: Workspace, record: Record) -> None:
     home = workspace_of(store, workspace, record)
     if home:
-        home.sweep(home.active(record.id))
+        home.sweep(home.active_path(record.id))
 
 
 def _plan(store: Store, target: Workspace, record: Record, *, abandoned: bool) -> Ending:
-    archive, session = target.archive(record.id), record.header
+    archive, session = target.archive_path(record.id), record.header
     if target.exists(archive):
         raise SessionError(
             f"session {session.id} cannot be archived: {archive} exists already",
@@ -174,23 +174,23 @@ def _last_commit(store: Store, repository: Repository, record: Record, *, abando
 def _title(store: Store, target: Workspace, record: Record) -> str:
     """The title as the document has it now: the user may have changed it."""
     try:
-        return document.read_header(read_text(store, target, record), record.id).title
+        return document.read_header(read_active_document(store, target, record), record.id).title
     except SessionError:
         return record.header.title
 
 
 def _write_archive(store: Store, target: Workspace, record: Record, ending: Ending) -> None:
     block = document.render_classification(ending)
-    text = document.append(read_text(store, target, record), block)
+    text = document.append_block(read_active_document(store, target, record), block)
     store.keep_ended(ending.id, text)
-    target.write(target.archive(ending.id), text)
+    target.write(target.archive_path(ending.id), text)
 
 
 def _finish(store: Store, target: Workspace, ending: Ending) -> Ended:
-    path = target.archive(ending.id)
+    path = target.archive_path(ending.id)
     target.prepare()
     target.write(POINTER, document.render_pointer(ending, path))
-    target.remove(target.active(ending.id))
+    target.remove(target.active_path(ending.id))
     store.forget(ending.id)
     store.forget_intent()
     return Ended(

@@ -23,16 +23,16 @@ from patina_hooks.sessions.documents.document import Header
 from patina_hooks.sessions.documents.journal import Adding, Starting, write_intent
 from patina_hooks.sessions.documents.store import Record, Store
 from patina_hooks.sessions.documents.texts import (
-    read_text,
-    refresh,
-    refresh_ended,
-    restore,
+    read_active_document,
+    refresh_copies,
+    refresh_ended_copies,
+    restore_documents,
     workspace_of,
-    write_text,
+    write_active_document,
 )
-from patina_hooks.sessions.documents.upgrade import adopt, is_due
+from patina_hooks.sessions.documents.upgrade import adopt_sessions, has_old_session
 from patina_hooks.sessions.documents.workspace import ACTIVE, Workspace
-from patina_hooks.sessions.ending import Ended, end_record, measure_session, repair
+from patina_hooks.sessions.ending import Ended, complete_intent, end_record, measure_session
 from patina_hooks.sessions.metrics import Numbers
 from patina_hooks.sessions.surroundings import check_branch_policy, current_branch, head_of, uncommitted
 from patina_hooks.sessions.tags import check_adapter, create_tag, delete_tag, free_id
@@ -87,7 +87,7 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
+class OpenSessions:
     """A work tree and the records of its repository, with the lock held.
 
     repaired: the session that an end was completed for.
@@ -98,7 +98,7 @@ class Opened:
     repaired: Ended | None
 
     @property
-    def here(self) -> list[Record]:
+    def local_records(self) -> list[Record]:
         """The sessions under way in this work tree, oldest first."""
         return [record for record in self.store.records() if record.git_dir == self.store.key()]
 
@@ -108,7 +108,7 @@ class Opened:
         Raises `SessionError` where there is none, or more than one.
         """
         if prefix is None:
-            return _only(self.here)
+            return _only(self.local_records)
         records = self.store.records()
         exact = [record for record in records if record.id == prefix]
         return _only(
@@ -143,7 +143,7 @@ def start(
     named = check_adapter(adapter) if adapter is not None else None
     if continues is not None and not is_session_id(continues):
         raise UsageError(f"{clean_line(continues)!r} is not a session id; expected YYYYMMDD-HHMMSS")
-    with opened(repository) as work:
+    with open_sessions(repository) as work:
         head = head_of(repository) if commit is None else _commit(repository, commit)
         settings = work.workspace.settings
         if settings.branch_policy == "require":
@@ -153,7 +153,7 @@ def start(
         header = Header(
             title=cleaned,
             id=session,
-            started=document.utc(began),
+            started=document.format_utc(began),
             adapter=named or settings.adapter,
             branch=current_branch(repository),
             start_tag=TagName(session, named, "start"),
@@ -170,13 +170,13 @@ def update(repository: Repository, *, session: str | None = None, moment: dateti
     Commits and files are those of `<start>..HEAD`; what is not committed yet is not counted.
     session: the beginning of its id; it may be left out where one is under way in this work tree.
     """
-    with opened(repository) as work:
+    with open_sessions(repository) as work:
         record = work.select(session)
         now, head = _local(moment), _head(work, record)
         numbers = measure_session(repository, record.header, head) or Numbers()
         last = repository.git.text("log", "-1", "--format=%cr", "--no-show-signature", head)
-        since = document.last_update(read_text(work.store, work.workspace, record))
-        path = work.workspace.active(record.id)
+        since = document.last_update(read_active_document(work.store, work.workspace, record))
+        path = work.workspace.active_path(record.id)
         done = Updated(record.header, path, since, numbers.commits, numbers.files, last)
         _add(work, record, document.render_update(now, since, done.commits, done.files, done.last_commit))
         return done
@@ -190,7 +190,7 @@ def note(
     session: as in `update`.
     """
     cleaned = document.clean_note(user_redaction().redact(text))
-    with opened(repository) as work:
+    with open_sessions(repository) as work:
         record = work.select(session)
         oid = repository.git.text("rev-parse", "--short", repository.head() or record.head)
         place = f"{clean_line(repository.branch() or 'HEAD')}@{oid}"
@@ -215,9 +215,9 @@ def end(
             fails the session is ended all the same, and `SessionError` says so.
         moment: when it ended; None means now.
     """
-    with opened(repository) as work:
+    with open_sessions(repository) as work:
         repaired = work.repaired
-        if repaired and (repaired.id.startswith(session) if session else not work.here):
+        if repaired and (repaired.id.startswith(session) if session else not work.local_records):
             ended = repaired
         else:
             ended = end_record(work.store, work.workspace, work.select(session), moment=moment)
@@ -227,17 +227,17 @@ def end(
 
 def end_all(repository: Repository, *, commit: bool = False) -> list[Ended]:
     """End all sessions of this work tree, oldest first."""
-    with opened(repository) as work:
+    with open_sessions(repository) as work:
         ended = [work.repaired] if work.repaired else []
-        if not ended and not work.here:
+        if not ended and not work.local_records:
             raise _no_session()
-        ended += [end_record(work.store, work.workspace, record) for record in work.here]
+        ended += [end_record(work.store, work.workspace, record) for record in work.local_records]
     return [_committed(repository, each) for each in ended] if commit else ended
 
 
-def active(repository: Repository) -> list[Progress]:
+def active_sessions(repository: Repository) -> list[Progress]:
     """The sessions under way in this work tree with their numbers so far, oldest first."""
-    settle(repository)
+    recover_sessions(repository)
     store, head = Store(repository), repository.head()
     headers = [record.header for record in store.records() if record.git_dir == store.key()]
     return [
@@ -245,45 +245,45 @@ def active(repository: Repository) -> list[Progress]:
     ]
 
 
-def settle(repository: Repository) -> None:
+def recover_sessions(repository: Repository) -> None:
     """Complete what was killed, take over what 0.1.0 left, and copy and restore documents.
 
     Nothing happens where no session is under way.
     """
     workspace, store = Workspace.of(repository), Store(repository)
-    if store.intent() is not None or is_due(workspace) or store.records() or workspace.names(ACTIVE):
-        with opened(repository):
+    if store.intent() is not None or has_old_session(workspace) or store.records() or workspace.names(ACTIVE):
+        with open_sessions(repository):
             pass
 
 
 @contextmanager
-def opened(repository: Repository) -> Iterator[Opened]:
+def open_sessions(repository: Repository) -> Iterator[OpenSessions]:
     """Open the sessions of a work tree, with the lock held and everything in order."""
     workspace, store = Workspace.of(repository), Store(repository)
     with workspace.locked():
-        repaired = repair(store, workspace)
-        adopt(store, workspace)
-        refresh(store, workspace, {repository.root: repository.head()})
-        refresh_ended(store, workspace)
-        restore(store, workspace)
-        yield Opened(workspace, store, repaired)
+        repaired = complete_intent(store, workspace)
+        adopt_sessions(store, workspace)
+        refresh_copies(store, workspace, {repository.root: repository.head()})
+        refresh_ended_copies(store, workspace)
+        restore_documents(store, workspace)
+        yield OpenSessions(workspace, store, repaired)
 
 
 # --- steps, with the lock held --------------------------------------------------------------------
 
 
-def _start(work: Opened, header: Header, began: datetime, dated: datetime | None) -> None:
+def _start(work: OpenSessions, header: Header, began: datetime, dated: datetime | None) -> None:
     repository, store = work.workspace.repository, work.store
     record = Record(header, store.key(), str(repository.root), header.starting_commit, int(time.time()))
-    intent = Starting(record, document.render(header, began))
+    intent = Starting(record, document.render_document(header, began))
     write_intent(store, intent)
     try:
         create_tag(repository, header.start_tag, header.starting_commit, header.title, dated)
         try:
-            write_text(store, work.workspace, record, intent.document)
+            write_active_document(store, work.workspace, record, intent.document)
         except BaseException:
             delete_tag(repository, header.start_tag, header.starting_commit)
-            work.workspace.remove(work.workspace.active(header.id))
+            work.workspace.remove(work.workspace.active_path(header.id))
             store.forget(header.id)
             raise
     except BaseException:
@@ -292,13 +292,13 @@ def _start(work: Opened, header: Header, began: datetime, dated: datetime | None
     store.forget_intent()
 
 
-def _add(work: Opened, record: Record, block: str) -> None:
+def _add(work: OpenSessions, record: Record, block: str) -> None:
     """Append a block to a document, or leave it as it was."""
-    before = read_text(work.store, work.workspace, record)
-    after = document.append(before, block)
+    before = read_active_document(work.store, work.workspace, record)
+    after = document.append_block(before, block)
     write_intent(work.store, Adding(record.id, block, after.count(block)))
     try:
-        write_text(work.store, work.workspace, record, after)
+        write_active_document(work.store, work.workspace, record, after)
     except BaseException:
         work.store.forget_intent()
         with suppress(SessionError):
@@ -307,7 +307,7 @@ def _add(work: Opened, record: Record, block: str) -> None:
     work.store.forget_intent()
 
 
-def _head(work: Opened, record: Record) -> str:
+def _head(work: OpenSessions, record: Record) -> str:
     """HEAD of the session's work tree, or the last commit that was seen there."""
     home = workspace_of(work.store, work.workspace, record)
     return (home.repository.head() if home else None) or record.head

@@ -10,9 +10,9 @@ from patina_hooks.errors import SessionError
 from patina_hooks.git.repository import Repository
 from patina_hooks.sessions.documents.document import read_facts, read_header
 from patina_hooks.sessions.documents.store import Record, Store
-from patina_hooks.sessions.documents.texts import read_text
+from patina_hooks.sessions.documents.texts import read_active_document
 from patina_hooks.sessions.documents.workspace import Workspace
-from patina_hooks.sessions.lifecycle import settle
+from patina_hooks.sessions.lifecycle import recover_sessions
 from patina_hooks.sessions.tags import SessionTag, session_tags
 from patina_hooks.text.display import clean_line
 from patina_hooks.text.session_ids import TagName, is_session_id, parse_tag
@@ -48,7 +48,7 @@ class Summary:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class SessionText:
     """The document of a session; path: relative to the root of its work tree, there or in HEAD's tree."""
 
     id: str
@@ -56,11 +56,11 @@ class Found:
     text: str
 
 
-def sessions(
+def list_sessions(
     repository: Repository, *, adapter: str | None = None, limit: int | None = None
 ) -> list[Summary]:
     """Sessions, newest first; only those of an adapter, at most `limit`."""
-    settle(repository)
+    recover_sessions(repository)
     workspace, store = Workspace.of(repository), Store(repository)
     tags: dict[str, list[SessionTag]] = {}
     for tag in session_tags(repository):
@@ -81,28 +81,30 @@ def sessions(
     return found
 
 
-def find(repository: Repository, prefix: str) -> Found:
+def find_session(repository: Repository, prefix: str) -> SessionText:
     """The document of the session whose id is, or alone begins with, `prefix`.
 
     Raises `SessionError` where no session or more than one does, or where only tags tell of it.
     """
-    settle(repository)
+    recover_sessions(repository)
     workspace, store = Workspace.of(repository), Store(repository)
     records = {record.id: record for record in store.records()}
     paths, held, copies = _documents(workspace), _held(workspace), store.ended()
     tagged = {tag.name.id for tag in session_tags(repository)}
     name = _only(prefix, tagged | paths.keys() | held.keys() | records.keys() | set(copies))
     if name in records:
-        return Found(name, workspace.active(name), _shown(read_text(store, workspace, records[name])))
+        return SessionText(
+            name, workspace.active_path(name), _shown(read_active_document(store, workspace, records[name]))
+        )
     if name in paths:
-        return Found(name, paths[name], _shown(workspace.read(paths[name]) or ""))
+        return SessionText(name, paths[name], _shown(workspace.read(paths[name]) or ""))
     if name in held:
         (blob,) = repository.blobs([held[name]], _BLOB_CAP)
         if blob.data is None:
             raise SessionError(f"the document of session {name} is not in this clone, or too large to show")
-        return Found(name, workspace.archive(name), blob.data.decode("utf-8", "replace"))
+        return SessionText(name, workspace.archive_path(name), blob.data.decode("utf-8", "replace"))
     if name in copies:
-        return Found(name, workspace.archive(name), _shown(store.ended_text(name) or ""))
+        return SessionText(name, workspace.archive_path(name), _shown(store.ended_text(name) or ""))
     raise SessionError(
         f"session {name} has tags but no document in this work tree or its HEAD",
         hint=f"git log --all -- '*{name}*'",
@@ -125,7 +127,7 @@ def _only(prefix: str, known: Iterable[str]) -> str:
 def _documents(workspace: Workspace) -> dict[str, str]:
     folder = workspace.settings.sessions_folder
     names = [name.removesuffix(".md") for name in workspace.names(folder) if name.endswith(".md")]
-    return {name: workspace.archive(name) for name in names if is_session_id(name)}
+    return {name: workspace.archive_path(name) for name in names if is_session_id(name)}
 
 
 def _held(workspace: Workspace) -> dict[str, str]:
@@ -139,7 +141,7 @@ def _held(workspace: Workspace) -> dict[str, str]:
 def _active_summary(workspace: Workspace, store: Store, record: Record) -> Summary:
     home = store.work_tree(record)
     try:
-        title = read_header(read_text(store, workspace, record), record.id).title
+        title = read_header(read_active_document(store, workspace, record), record.id).title
     except SessionError:
         title = record.header.title
     return Summary(
@@ -148,7 +150,7 @@ def _active_summary(workspace: Workspace, store: Store, record: Record) -> Summa
         adapter=record.header.adapter or None,
         state="active",
         started=record.header.started or None,
-        path=workspace.active(record.id),
+        path=workspace.active_path(record.id),
         start_tag=str(record.header.start_tag),
         end_tag=None,
         work_tree=str(home.root) if home else record.root,

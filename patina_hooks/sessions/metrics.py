@@ -38,7 +38,7 @@ def classify(commits: int, files: int, patterns: int) -> WorkType:
     return "experiment" if commits < 3 else "feature"
 
 
-def measure(repository: Repository, start: str, end: str) -> Numbers:
+def measure_range(repository: Repository, start: str, end: str) -> Numbers:
     """The numbers of `start..end`, two commits that exist. Raises `GitError` where their trees are absent.
 
     A moved file counts once, at its new place: existing documents were counted by `git diff --name-only`,

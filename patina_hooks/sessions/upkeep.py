@@ -11,10 +11,10 @@ from patina_hooks.errors import PatinaError
 from patina_hooks.git.lock import SyncLock
 from patina_hooks.git.repository import Repository
 from patina_hooks.sessions.documents.store import Record, Store
-from patina_hooks.sessions.documents.texts import is_stale, refresh, refresh_ended
-from patina_hooks.sessions.documents.upgrade import adopt
+from patina_hooks.sessions.documents.texts import has_stale_copies, refresh_copies, refresh_ended_copies
+from patina_hooks.sessions.documents.upgrade import adopt_sessions
 from patina_hooks.sessions.documents.workspace import LOCAL, LOCK, Workspace
-from patina_hooks.sessions.ending import Ended, end_record, repair
+from patina_hooks.sessions.ending import Ended, complete_intent, end_record
 
 logger = logging.getLogger(__name__)
 _HOUR = 3_600
@@ -23,13 +23,13 @@ _HOUR = 3_600
 def copy_documents(repository: Repository) -> None:
     """Copy the documents that changed and no commit holds; skipped while a session command runs."""
     workspace, store = Workspace.of(repository), Store(repository)
-    if not is_stale(store, workspace):
+    if not has_stale_copies(store, workspace):
         return
     lock = SyncLock(repository.common / LOCK)
     if lock.acquire():
         try:
-            refresh(store, workspace)
-            refresh_ended(store, workspace)
+            refresh_copies(store, workspace)
+            refresh_ended_copies(store, workspace)
         finally:
             lock.release()
 
@@ -44,11 +44,11 @@ def keep_sessions(repository: Repository, *, now: float | None = None) -> list[E
     if store.intent() is None and not store.records() and not any(map(_has_local, (t.path for t in trees))):
         return []
     with workspace.locked():
-        repair(store, workspace)
+        complete_intent(store, workspace)
         for tree in trees:
             if _has_local(tree.path):
                 _take_over(tree.path, workspace)
-        refresh(store, workspace, {tree.path: tree.head for tree in trees})
+        refresh_copies(store, workspace, {tree.path: tree.head for tree in trees})
         forget_committed(store, workspace)
         due = [record for record in store.records() if _is_due(store, workspace, record, now or time.time())]
         return [ended for record in due if (ended := _end(store, workspace, record)) is not None]
@@ -62,8 +62,8 @@ def _take_over(root: Path, workspace: Workspace) -> None:
     try:
         home = Workspace(Repository.open(root), workspace.settings)
         home.prepare()
-        adopt(Store(home.repository), home)
-        refresh_ended(Store(home.repository), home)
+        adopt_sessions(Store(home.repository), home)
+        refresh_ended_copies(Store(home.repository), home)
     except PatinaError as error:
         logger.warning("cannot read the sessions of %s: %s", root, error)
 
@@ -89,7 +89,7 @@ def forget_committed(store: Store, workspace: Workspace) -> None:
     names = store.ended()
     if not names:
         return
-    blobs = workspace.repository.names([f"HEAD:{workspace.archive(name)}" for name in names])
+    blobs = workspace.repository.names([f"HEAD:{workspace.archive_path(name)}" for name in names])
     for name, blob in zip(names, blobs, strict=True):
         if blob:
             store.forget_ended(name)

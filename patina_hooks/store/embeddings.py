@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from patina_hooks.errors import IndexDamaged, StateError
 from patina_hooks.store.database.connection import connect, connect_to_read
 from patina_hooks.store.database.soundness import schema_problem
-from patina_hooks.system.files import make_private, remove
+from patina_hooks.system.files import make_private, remove_path
 
 if TYPE_CHECKING:
     from patina_hooks.specs.vectors import Vectors
@@ -326,4 +326,4 @@ def _is_damage(error: sqlite3.DatabaseError) -> bool:
 def _remove(path: Path) -> None:
     """With its journal: a new database would take what stands there for its own."""
     for suffix in ("", "-wal", "-shm"):
-        remove(path.with_name(path.name + suffix))
+        remove_path(path.with_name(path.name + suffix))

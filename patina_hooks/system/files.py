@@ -147,7 +147,7 @@ def _problem(mode: int) -> str:
     return f"is {kind}, not a {'folder' if stat.S_ISREG(mode) else 'file'}"
 
 
-def remove(path: Path) -> None:
+def remove_path(path: Path) -> None:
     """Take away what stands at `path`, if anything: a file, a link, a folder with all that is in it; or the
     file that stands in the place of its folder. Raises OSError."""
     path = path.parent if path.parent.is_file() else path

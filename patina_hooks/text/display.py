@@ -28,14 +28,14 @@ _SPACE = re.compile(r"\s+")
 _ERROR_LENGTH = 2_000
 
 
-def clean(text: str) -> str:
+def clean_text(text: str) -> str:
     """Remove control, bidirectional and invisible characters; tabs and newlines stay."""
     return _STRAY.sub("", _UNSAFE.sub("", text))
 
 
 def clean_line(text: str) -> str:
-    """`clean`, on one line."""
-    return clean(_SPACE.sub(" ", text)).strip()
+    """`clean_text`, on one line."""
+    return clean_text(_SPACE.sub(" ", text)).strip()
 
 
 def error_text(text: str) -> str:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-Edge = Literal["start", "end"]
+TagEdge = Literal["start", "end"]
 
 HIDDEN_REFS = "refs/patina/sessions"
 SESSIONS_FOLDER = "patina-sessions"
@@ -29,7 +29,7 @@ class TagName:
 
     id: str
     adapter: str | None
-    edge: Edge
+    edge: TagEdge
 
     def __str__(self) -> str:
         adapter = f"-{self.adapter}" if self.adapter else ""
@@ -46,11 +46,11 @@ class TagName:
         return f"{HIDDEN_REFS}/{self.id}/{self.edge}"
 
     @property
-    def at_edge(self) -> tuple[str, Edge]:
+    def at_edge(self) -> tuple[str, TagEdge]:
         """The session and the edge, whatever its name says of an adapter."""
         return self.id, self.edge
 
-    def at(self, edge: Edge) -> TagName:
+    def at(self, edge: TagEdge) -> TagName:
         """The tag of the same session at that edge."""
         return TagName(self.id, self.adapter, edge)
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from patina_hooks.config.schema import read
+from patina_hooks.config.schema import read_value
 from patina_hooks.models.makers import installed_version
 from patina_hooks.plugins.manager import Plugins
 from patina_hooks.store.log import Log
@@ -61,7 +61,7 @@ def background_environment(log: Log) -> Environment | None:
 
 def _read(stored: object) -> Environment | None:
     """Check what `record_background` wrote; raise ValueError for anything else."""
-    return None if stored is None else Environment(*read(_Stored, stored))
+    return None if stored is None else Environment(*read_value(_Stored, stored))
 
 
 _Stored = tuple[str, Mapping[str, str]]

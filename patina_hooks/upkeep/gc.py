@@ -20,7 +20,7 @@ from patina_hooks.store.garbage import (
 )
 from patina_hooks.store.log import Log
 from patina_hooks.store.pairs.generators import count_pairs_by_generator
-from patina_hooks.system.files import remove, size_of
+from patina_hooks.system.files import remove_path, size_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,4 +99,4 @@ def _drop_unneeded(log: Log, wanted: VectorSpace | None) -> None:
     needed = {space.folder(folder), wanted.folder(folder)}
     for path in (folder / VECTORS_FOLDER).glob("*"):
         if path not in needed:
-            remove(path)
+            remove_path(path)

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from patina_hooks.config.locations import find_line
+from patina_hooks.config.locations import find_key_line
 from patina_hooks.config.parsing import parse_json
-from patina_hooks.config.schema import Rule, SchemaError, read, read_fields, read_list, read_mapping
+from patina_hooks.config.schema import Rule, SchemaError, read_fields, read_list, read_mapping, read_value
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ OUTERS = st.builds(
 
 def refusal(form: type[object], value: object) -> SchemaError | None:
     try:
-        assert isinstance(read(form, value), form)
+        assert isinstance(read_value(form, value), form)
     except SchemaError as error:
         return error
     return None
@@ -79,7 +79,7 @@ def test_a_record_with_one_odd_field_is_read_or_refused_at_that_field(
 
 @given(OUTERS)
 def test_what_was_written_is_read_back(outer: Outer) -> None:
-    assert read(Outer, parse_json(json.dumps(asdict(outer)))) == outer
+    assert read_value(Outer, parse_json(json.dumps(asdict(outer)))) == outer
 
 
 @pytest.mark.parametrize(
@@ -104,19 +104,19 @@ def test_what_was_written_is_read_back(outer: Outer) -> None:
 )
 def test_the_error_names_key_value_and_what_is_expected(value: object, message: str) -> None:
     with pytest.raises(SchemaError) as caught:
-        read(Outer, value)
+        read_value(Outer, value)
     assert message in str(caught.value)
 
 
 def test_the_error_says_where_and_what_to_write() -> None:
     with pytest.raises(SchemaError) as caught:
-        read(Inner, {"size": 0}, ("inner",))
+        read_value(Inner, {"size": 0}, ("inner",))
     expected = "x.toml:7: inner.size is 0, expected a whole number from 1 to 9; write: size = 3"
     assert caught.value.explain("x.toml", 7) == expected
 
 
 def test_unknown_keys_are_ignored_where_the_reader_says_so() -> None:
-    assert read(Inner, {"size": 1, "later": 2}, ignore_unknown=True) == Inner(1)
+    assert read_value(Inner, {"size": 1, "later": 2}, ignore_unknown=True) == Inner(1)
 
 
 def test_only_stated_fields_are_read_without_their_defaults() -> None:
@@ -157,9 +157,9 @@ x = 5
     ],
 )  # fmt: skip
 def test_a_key_of_a_toml_text_has_its_line(path: tuple[str, ...], line: int) -> None:
-    assert find_line(TOML, path) == line
+    assert find_key_line(TOML, path) == line
 
 
 @given(st.text(max_size=99), st.lists(st.text(max_size=5), max_size=3).map(tuple))
 def test_any_text_has_a_line_for_any_key(text: str, path: tuple[str, ...]) -> None:
-    assert 1 <= find_line(text, path) <= max(1, len(text.splitlines()))
+    assert 1 <= find_key_line(text, path) <= max(1, len(text.splitlines()))

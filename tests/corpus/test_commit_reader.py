@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from patina_hooks.extract.commit_reader import MAX_OBSERVATIONS, read_commit
+from patina_hooks.extract.commit_reader import MAX_OBSERVATIONS, extract_commit
 from patina_hooks.specs.values import Document, Extraction
 from patina_hooks.text.markdown import PIECE
 
 
 def read(message: str) -> Extraction:
-    return read_commit(Document("commit", "0" * 40, message))
+    return extract_commit(Document("commit", "0" * 40, message))
 
 
 def found(message: str) -> list[tuple[str, str, int, float]]:

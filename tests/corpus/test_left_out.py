@@ -26,7 +26,7 @@ class Pages:
 
     @hookimpl
     def patina_register_sources(self) -> Iterator[SourceSpec]:
-        describe = "patina_hooks.extract.prose_source:describe"
+        describe = "patina_hooks.extract.prose_source:describe_prose_path"
         exclude = (NOT_PROSE, f"/{SESSIONS}/")
         yield SourceSpec(
             "page", 1, "docs", include=(PROSE,), exclude=exclude, describe=describe, largest=20_000
@@ -34,7 +34,7 @@ class Pages:
 
     @hookimpl
     def patina_register_extractors(self) -> Iterator[ExtractorSpec]:
-        yield ExtractorSpec("page", 1, "page", "patina_hooks.extract.prose:read_prose")
+        yield ExtractorSpec("page", 1, "page", "patina_hooks.extract.prose:extract_prose")
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.history import Corpus, corpora, excerpt_folder
 
-from patina_hooks.extract.session_reader import MAX_OBSERVATIONS, read_session
+from patina_hooks.extract.session_reader import MAX_OBSERVATIONS, extract_session
 from patina_hooks.specs.values import Document, Extraction
 from patina_hooks.text.markdown import PIECE
 
@@ -45,7 +45,7 @@ MARKUP = re.compile(r"^[ \t>]*(?:[-*+]|\d{1,9}[.)])?[ \t]+(?:\[[ xX]\])?", re.MU
 
 
 def read(text: str) -> Extraction:
-    return read_session(Document("session", "0" * 40, text))
+    return extract_session(Document("session", "0" * 40, text))
 
 
 def read_file(path: Path) -> Extraction:

@@ -13,7 +13,7 @@ from support.marked import ROOT
 
 from patina_hooks.extract import prose
 from patina_hooks.extract.extraction import TITLE_CAP
-from patina_hooks.extract.prose import plain_title, read_prose, section_path
+from patina_hooks.extract.prose import extract_prose, plain_title, section_path
 from patina_hooks.specs.values import TOO_MANY, Document, Extraction
 from patina_hooks.text.markdown import PIECE
 
@@ -23,7 +23,7 @@ PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("example
 
 
 def read(text: str, language: str = "markdown") -> Extraction:
-    return read_prose(Document("prose", "0" * 40, text, language))
+    return extract_prose(Document("prose", "0" * 40, text, language))
 
 
 def passages(text: str, language: str = "markdown") -> list[tuple[str, str]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from patina_hooks.config.docs import OTHER_TEXTS, PROSE_FILES
-from patina_hooks.extract.prose_source import describe
+from patina_hooks.extract.prose_source import describe_prose_path
 from patina_hooks.text.gitignore import PathChoice
 
 PROSE = [
@@ -80,6 +80,6 @@ def test_what_is_excluded_wins() -> None:
     ],
 )
 def test_the_path_states_markup_and_title(path: str, language: str, title: str) -> None:
-    facts = describe(path)
+    facts = describe_prose_path(path)
     assert (facts.language, facts.title) == (language, title)
     assert (facts.session, facts.date) == (None, None)

@@ -124,7 +124,7 @@ def _run_until(
 
 
 def _aftermath(step: int, event: str, bench: Workbench) -> Aftermath:
-    under_way = sessions.active(bench.repository)
+    under_way = sessions.active_sessions(bench.repository)
     archive = bench.root / "layer" / "sessions"
     pointer = bench.local / "last-session.md"
     found = Aftermath(

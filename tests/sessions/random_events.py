@@ -57,7 +57,7 @@ class Driver:
     def check(self) -> None:
         """Everything that was typed is there; who is not listed as ended lives or lost its work tree."""
         repository = self.main.repository
-        listed = sessions.sessions(repository)
+        listed = sessions.list_sessions(repository)
         ids = [item.id for item in listed]
         assert len(ids) == len(set(ids)), ids
         assert self.texts.keys() <= set(ids), self.texts.keys() - set(ids)
@@ -73,13 +73,13 @@ class Driver:
         parts = []
         for tree in self.trees:
             with suppress(SessionError):
-                parts.append(sessions.find(tree.repository, session).text)
+                parts.append(sessions.find_session(tree.repository, session).text)
         return "".join(parts)
 
     # --- events ---
 
     def under_way(self, tree: Workbench) -> list[str]:
-        return [progress.session.id for progress in sessions.active(tree.repository)]
+        return [progress.session.id for progress in sessions.active_sessions(tree.repository)]
 
     def attempt(self, tree: Workbench, command: Callable[[Repository], object]) -> bool:
         """Run a command, or have it killed; whether it came to its end."""

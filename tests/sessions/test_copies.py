@@ -30,7 +30,7 @@ def second(bench: Workbench) -> Workbench:
 
 
 def _ids(repository: Repository) -> list[str]:
-    return [progress.session.id for progress in sessions.active(repository)]
+    return [progress.session.id for progress in sessions.active_sessions(repository)]
 
 
 # --- several at once ------------------------------------------------------------------------------
@@ -91,7 +91,7 @@ def test_a_note_survives_a_clean(bench: Workbench, way: str) -> None:
     elif way == "active":
         assert _ids(bench.repository) == [NOON_ID]
     elif way == "find":
-        assert "the only copy" in sessions.find(bench.repository, NOON_ID).text
+        assert "the only copy" in sessions.find_session(bench.repository, NOON_ID).text
     else:
         sessions.end(bench.repository)
         assert "the only copy" in bench.archived(NOON_ID)
@@ -111,7 +111,7 @@ def test_a_hand_edit_survives_a_clean_when_patina_ran_since(bench: Workbench, pr
     elif program == "worker":
         sessions.keep_sessions(bench.repository)
     else:
-        sessions.sessions(bench.repository)
+        sessions.list_sessions(bench.repository)
     bench.git("clean", "-q", "-fdX")
     sessions.end(bench.repository)
     assert "typed in an editor\n" in bench.archived(NOON_ID)
@@ -155,7 +155,7 @@ def test_a_checkout_of_an_older_commit_neither_commits_nor_ends_the_session(benc
     assert bench.git("ls-files", ".patina") == ""
     bench.git("checkout", "-q", "main")
     assert _ids(bench.repository) == [NOON_ID]
-    assert "private plan" in sessions.find(bench.repository, NOON_ID).text
+    assert "private plan" in sessions.find_session(bench.repository, NOON_ID).text
 
 
 @pytest.mark.parametrize("stash", [("-u",), ("-a",)])
@@ -215,7 +215,7 @@ def test_a_session_of_another_work_tree_is_listed_as_active_there(
     bench: Workbench, second: Workbench
 ) -> None:
     sessions.start(second.repository, "over there", adapter="gemini", moment=NOON)
-    (item,) = sessions.sessions(bench.repository)
+    (item,) = sessions.list_sessions(bench.repository)
     assert (item.state, item.adapter, item.work_tree) == ("active", "gemini", str(second.root))
     assert _ids(bench.repository) == []
 
@@ -234,9 +234,9 @@ def test_a_session_survives_its_work_tree_and_is_ended_elsewhere(bench: Workbenc
     head = second.commit("work", {"a": "x"})
     sessions.note(second.repository, "the only copy")
     bench.git("worktree", "remove", str(second.root))
-    (item,) = sessions.sessions(bench.repository)
+    (item,) = sessions.list_sessions(bench.repository)
     assert (item.state, item.adapter, item.title) == ("active", "gemini", "over there")
-    assert "the only copy" in sessions.find(bench.repository, NOON_ID).text
+    assert "the only copy" in sessions.find_session(bench.repository, NOON_ID).text
     sessions.note(bench.repository, "one more", session=NOON_ID)
     ended = sessions.end(bench.repository, session=NOON_ID)
     assert "the only copy" in bench.archived(NOON_ID)
@@ -259,7 +259,7 @@ def test_the_worker_ends_the_session_of_a_removed_work_tree_with_its_text(
     assert "the only copy" in text
     assert text.endswith("- Status: abandoned\n")
     assert bench.git("rev-parse", f"{END}^{{commit}}") == head
-    assert [item.state for item in sessions.sessions(bench.repository)] == ["ended"]
+    assert [item.state for item in sessions.list_sessions(bench.repository)] == ["ended"]
 
 
 def test_a_moved_work_tree_keeps_its_session(bench: Workbench, second: Workbench) -> None:
@@ -267,7 +267,7 @@ def test_a_moved_work_tree_keeps_its_session(bench: Workbench, second: Workbench
     moved = Workbench(bench.root.parent / "moved")
     bench.git("worktree", "move", str(second.root), str(moved.root))
     assert sessions.keep_sessions(bench.repository) == []
-    (item,) = sessions.sessions(bench.repository)
+    (item,) = sessions.list_sessions(bench.repository)
     assert (item.state, item.work_tree) == ("active", str(moved.root))
     sessions.note(moved.repository, "after the move")
     assert sessions.end(moved.repository).id == NOON_ID
@@ -279,9 +279,9 @@ def test_an_archived_document_survives_until_a_commit_holds_it(bench: Workbench)
     sessions.note(bench.repository, "kept")
     ended = sessions.end(bench.repository)
     (bench.root / ended.path).unlink()
-    (item,) = sessions.sessions(bench.repository)
+    (item,) = sessions.list_sessions(bench.repository)
     assert (item.title, item.state, item.path) == ("x", "ended", None)
-    text = sessions.find(bench.repository, NOON_ID).text
+    text = sessions.find_session(bench.repository, NOON_ID).text
     assert "kept" in text
     (bench.root / ended.path).write_text(text)
     bench.git("add", "layer")
@@ -308,7 +308,7 @@ def test_an_edit_of_an_archived_document_survives_a_clean_when_patina_ran_since(
     else:
         sessions.start(bench.repository, "y")
     bench.git("clean", "-q", "-fd")
-    assert "typed after the end\n" in sessions.find(bench.repository, NOON_ID).text
+    assert "typed after the end\n" in sessions.find_session(bench.repository, NOON_ID).text
 
 
 # --- idle sessions ------------------------------------------------------------------------------------
@@ -394,7 +394,7 @@ def test_a_session_survives_the_loss_of_its_tags(bench: Workbench) -> None:
     (bench.root / ended.path).unlink()
     for path in bench.store.rglob("*.md"):
         path.unlink()
-    (item,) = sessions.sessions(bench.repository)
+    (item,) = sessions.list_sessions(bench.repository)
     assert (item.id, item.title, item.adapter, item.state) == (NOON_ID, "a title", "gemini", "ended")
     assert (item.start_tag, item.end_tag) == (ended.start_tag, ended.end_tag)
     assert sessions.start(bench.repository, "next", moment=NOON).session.id == "20251121-183027"

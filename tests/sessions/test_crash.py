@@ -112,7 +112,7 @@ def test_an_intent_that_makes_no_sense_is_forgotten(content: str, tmp_path: Path
     bench.store.mkdir(mode=0o700)
     for folder in (bench.local, bench.store):  # of release 0.1.0, and ours
         (folder / "intent.json").write_text(content)
-    assert sessions.active(bench.repository) == []
+    assert sessions.active_sessions(bench.repository) == []
     assert not (bench.local / "intent.json").exists()
     assert bench.records() == []
     assert bench.tags() == []
@@ -125,6 +125,6 @@ def test_an_intent_that_came_with_a_clone_makes_no_tag_and_writes_nowhere_else(t
     for tag in ("session-20260101-000000-start", "../../heads/main", "session-20260101-000000-../x-start"):
         forged = {"action": "start", "tag": tag, "commit": head, "document": "x", "window": "00:00\n"}
         (bench.local / "intent.json").write_text(json.dumps(forged))
-        assert sessions.active(bench.repository) == []
+        assert sessions.active_sessions(bench.repository) == []
     assert bench.tags() == []
     assert (bench.root / "readme").read_text() == "hello\n"

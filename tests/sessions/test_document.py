@@ -34,7 +34,7 @@ _titles = st.text(
 
 
 def test_the_document_is_the_ancestors_byte_for_byte() -> None:
-    assert document.render(HEADER, NOON) == (
+    assert document.render_document(HEADER, NOON) == (
         "# Session: build\n"
         "**ID**: 20251121-183026\n"
         "**Started**: 2025-11-21T23:30:26Z\n"
@@ -99,7 +99,7 @@ def test_any_title_is_one_line_and_is_read_back(text: str) -> None:
     assert len(title) <= TITLE_LIMIT
     assert not re.search("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\ud800-\udfff]", title)
     assert document.clean_title(title) == (title, False)
-    written = document.render(replace(HEADER, title=title), NOON)
+    written = document.render_document(replace(HEADER, title=title), NOON)
     assert document.read_header(written, "x") == replace(HEADER, title=title)
 
 
@@ -164,12 +164,12 @@ def test_padded_numbers_front_matter_and_the_last_classification_are_read() -> N
     ],
 )
 def test_a_document_without_a_needed_line_is_refused_by_name(broken: str, why: str) -> None:
-    text = document.render(HEADER, NOON).replace(broken, "gone ", 1)
+    text = document.render_document(HEADER, NOON).replace(broken, "gone ", 1)
     with pytest.raises(SessionError, match=re.escape(why)) as caught:
         document.read_header(text, ".patina/local/active-session.md")
     assert ".patina/local/active-session.md" in caught.value.hint
 
 
 def test_a_block_starts_on_its_own_line() -> None:
-    assert document.append("no newline at the end", "\n## x\n") == "no newline at the end\n\n## x\n"
-    assert document.append("one\n", "\n## x\n") == "one\n\n## x\n"
+    assert document.append_block("no newline at the end", "\n## x\n") == "no newline at the end\n\n## x\n"
+    assert document.append_block("one\n", "\n## x\n") == "one\n\n## x\n"

@@ -20,7 +20,7 @@ from support.history import history_folder
 from patina_hooks import sessions
 from patina_hooks.git.repository import Repository
 from patina_hooks.sessions.documents.document import read_facts
-from patina_hooks.sessions.metrics import Numbers, measure
+from patina_hooks.sessions.metrics import Numbers, measure_range
 
 HISTORY = history_folder()
 
@@ -55,7 +55,7 @@ def _stated(repository: Repository, folder: Path) -> Iterator[Stated]:
         written = [facts.get(name, "") for name in ("Commits", "Files Changed", "Patterns Modified")]
         if start and end and all(number.isdigit() for number in written):
             numbers = Numbers(*(int(number) for number in written))
-            yield Stated(path.stem, facts["Work Type"], numbers, measure(repository, start, end))
+            yield Stated(path.stem, facts["Work Type"], numbers, measure_range(repository, start, end))
 
 
 if HISTORY is not None:
@@ -76,7 +76,7 @@ if HISTORY is not None:
 
     def test_every_real_session_is_listed_with_a_title(repository: Repository) -> None:
         assert HISTORY is not None
-        found = sessions.sessions(repository)
+        found = sessions.list_sessions(repository)
         ids = {path.stem for path in (repository.root / "layer/sessions").glob("????????-??????.md")}
         assert ids <= {item.id for item in found}
         assert [item.id for item in found if not item.title] == []

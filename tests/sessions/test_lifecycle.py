@@ -32,7 +32,7 @@ def test_a_session_from_start_to_end(bench: Workbench) -> None:
     assert (updated.since, updated.commits, updated.files) == ("18:30", 1, 2)
     noted = sessions.note(bench.repository, "columns are\ncode points", moment=NOON + timedelta(minutes=7))
     assert noted.place == f"main@{second[:7]}"
-    (progress,) = sessions.active(bench.repository)
+    (progress,) = sessions.active_sessions(bench.repository)
     assert progress.numbers is not None
     assert (progress.numbers.commits, progress.numbers.files, progress.numbers.patterns) == (1, 2, 1)
 
@@ -102,7 +102,7 @@ def test_two_starts_in_one_second_have_two_ids_also_across_work_trees(bench: Wor
     ids = [sessions.start(bench.repository, "one", moment=NOON).session.id]
     ids.append(sessions.start(other, "two", adapter="gemini", moment=NOON).session.id)
     assert ids == [NOON_ID, "20251121-183027"]
-    (first,), (second,) = sessions.active(bench.repository), sessions.active(other)
+    (first,), (second,) = sessions.active_sessions(bench.repository), sessions.active_sessions(other)
     assert (first.session.title, second.session.title) == ("one", "two")
 
 
@@ -114,7 +114,7 @@ def test_starts_at_once_are_all_active_with_ids_of_their_own(bench: Workbench) -
     )
     racing = [subprocess.Popen([sys.executable, "-c", code, bench.root, f"racer {n}"]) for n in range(4)]
     assert [process.wait() for process in racing] == [0, 0, 0, 0]
-    listed = sessions.sessions(bench.repository)
+    listed = sessions.list_sessions(bench.repository)
     assert sorted(item.title for item in listed) == [f"racer {n}" for n in range(4)]
     assert {item.state for item in listed} == {"active"}
     assert len(bench.tags()) == 4
@@ -197,7 +197,7 @@ def test_without_a_session_update_note_and_end_say_so(bench: Workbench) -> None:
         sessions.note(bench.repository, "x")
     with pytest.raises(UsageError, match="note"):
         sessions.note(bench.repository, " \n")
-    assert sessions.active(bench.repository) == []
+    assert sessions.active_sessions(bench.repository) == []
 
 
 def test_the_branch_policy_is_off_unless_it_is_set(bench: Workbench) -> None:
@@ -485,5 +485,5 @@ def test_hooks_may_use_session_commands_themselves(bench: Workbench) -> None:
     hook.write_text(f'#!/bin/sh\nexec "{sys.executable}" -c "{code}"\n')
     hook.chmod(0o755)
     sessions.end(bench.repository, commit=True)
-    (progress,) = sessions.active(bench.repository)
+    (progress,) = sessions.active_sessions(bench.repository)
     assert progress.session.title == "from the hook"

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sessions.workbench import Workbench
 
 from patina_hooks.git.repository import Repository
-from patina_hooks.sessions.metrics import Numbers, WorkType, classify, measure
+from patina_hooks.sessions.metrics import Numbers, WorkType, classify, measure_range
 
 _numbers = st.integers(min_value=0, max_value=30)
 
@@ -37,8 +37,8 @@ def test_numbers_are_of_the_commits_between(bench: Workbench) -> None:
     bench.commit("a", {"src/a b.py": "x" * 200, "docs/naïve.md": "x"})
     bench.commit("b", {"layer/core/x.txt": "x"})
     end = bench.commit("c", {"readme": "changed"})
-    assert measure(bench.repository, start, end) == Numbers(commits=3, files=4, patterns=2)
-    assert measure(bench.repository, end, end) == Numbers()
+    assert measure_range(bench.repository, start, end) == Numbers(commits=3, files=4, patterns=2)
+    assert measure_range(bench.repository, end, end) == Numbers()
 
 
 def test_a_moved_file_counts_once_whatever_is_configured(bench: Workbench) -> None:
@@ -47,7 +47,7 @@ def test_a_moved_file_counts_once_whatever_is_configured(bench: Workbench) -> No
     end = bench.commit("moved", {})
     for value in ("false", "true", "copies"):
         bench.git("config", "diff.renames", value)
-        assert measure(bench.repository, start, end).files == 1
+        assert measure_range(bench.repository, start, end).files == 1
 
 
 def test_no_program_of_the_repository_runs(bench: Workbench, tmp_path: Path) -> None:
@@ -59,7 +59,7 @@ def test_no_program_of_the_repository_runs(bench: Workbench, tmp_path: Path) -> 
     end = bench.commit("a", {".gitattributes": "* diff=evil filter=evil\n", "b": "x"})
     for key in ("diff.external", "diff.evil.command", "diff.evil.textconv", "core.fsmonitor"):
         bench.git("config", key, str(program))
-    assert measure(bench.repository, start, end).files == 2
+    assert measure_range(bench.repository, start, end).files == 2
     assert not started.exists()
 
 
@@ -72,4 +72,4 @@ def test_a_clone_without_old_blobs_still_counts(bench: Workbench, tmp_path: Path
     source = f"file://{bench.root}"
     subprocess.run(["git", "clone", "-q", "--filter=blob:none", source, str(clone)], check=True)
     shutil.move(bench.root, tmp_path / "elsewhere")
-    assert measure(Repository.open(clone), start, end) == Numbers(commits=1, files=2, patterns=0)
+    assert measure_range(Repository.open(clone), start, end) == Numbers(commits=1, files=2, patterns=0)

@@ -56,7 +56,7 @@ def _is_moved(bench: Workbench) -> bool:
 
 def test_an_open_session_of_an_older_release_goes_on(old: Workbench) -> None:
     before = (old.local / "active-session.md").read_text()
-    (progress,) = sessions.active(old.repository)
+    (progress,) = sessions.active_sessions(old.repository)
     assert (progress.session.id, progress.session.adapter) == (NOON_ID, "claude")
     assert _is_moved(old)
     assert old.active.read_text() == before
@@ -78,8 +78,8 @@ def test_the_worker_takes_over_open_sessions_of_all_work_trees(old: Workbench) -
     (second.local / "active-session.md").write_text(later)
     assert sessions.keep_sessions(old.repository) == []
     old.git("worktree", "remove", "--force", str(second.root))
-    assert sessions.find(old.repository, "20251122").text == later
-    assert [item.state for item in sessions.sessions(old.repository)] == ["active", "active"]
+    assert sessions.find_session(old.repository, "20251122").text == later
+    assert [item.state for item in sessions.list_sessions(old.repository)] == ["active", "active"]
 
 
 @pytest.mark.parametrize("is_tagged", [True, False])
@@ -93,7 +93,9 @@ def test_a_killed_start_of_an_older_release_is_completed_where_its_tag_is_made(
     _old_intent(
         bench, {"action": "start", "tag": START, "commit": head, "document": document, "window": "18:30\n"}
     )
-    assert [progress.session.id for progress in sessions.active(bench.repository)] == [NOON_ID] * is_tagged
+    assert [progress.session.id for progress in sessions.active_sessions(bench.repository)] == [
+        NOON_ID
+    ] * is_tagged
     assert not (bench.local / "intent.json").exists()
 
 
@@ -114,7 +116,7 @@ def test_a_killed_end_of_an_older_release_loses_nothing(
     text = old.archived(NOON_ID)
     assert "a note of 0.1.0" in text
     assert text.count("## Session Classification") == 1
-    assert sessions.active(old.repository) == []
+    assert sessions.active_sessions(old.repository) == []
     assert set(old.tags()) == {START, END}
 
 
@@ -125,7 +127,7 @@ def test_a_half_written_intent_of_an_older_release_does_not_stop_the_upgrade(
     (old.local / "intent.json").write_text(content)
     (old.local / ".intent.json.half").write_text("{")
     (old.local / ".active-session.md.half").write_text("# Sess")
-    assert [progress.session.id for progress in sessions.active(old.repository)] == [NOON_ID]
+    assert [progress.session.id for progress in sessions.active_sessions(old.repository)] == [NOON_ID]
     assert _is_moved(old)
 
 
@@ -135,8 +137,8 @@ def test_an_old_document_that_a_checkout_brings_back_starts_nothing(old: Workben
     old.git("tag", "accident")
     sessions.end(old.repository, commit=True)
     old.git("checkout", "-q", "-f", "accident")
-    assert sessions.active(old.repository) == []
-    assert [item.state for item in sessions.sessions(old.repository)] == ["ended"]
+    assert sessions.active_sessions(old.repository) == []
+    assert [item.state for item in sessions.list_sessions(old.repository)] == ["ended"]
 
 
 def test_a_work_tree_that_was_copied_without_its_records_brings_its_sessions(bench: Workbench) -> None:
@@ -144,6 +146,6 @@ def test_a_work_tree_that_was_copied_without_its_records_brings_its_sessions(ben
     sessions.note(bench.repository, "typed")
     for path in (bench.store / "active").iterdir():
         path.unlink()
-    (progress,) = sessions.active(bench.repository)
-    assert "typed" in sessions.find(bench.repository, progress.session.id).text
+    (progress,) = sessions.active_sessions(bench.repository)
+    assert "typed" in sessions.find_session(bench.repository, progress.session.id).text
     assert len(bench.records()) == 2

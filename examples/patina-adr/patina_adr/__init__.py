@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from patina_hooks import Document, DocumentFacts, Extraction, ExtractorSpec, SourceSpec, hookimpl
-from patina_hooks.authoring import read_prose
+from patina_hooks.authoring import extract_prose
 
 RECORDS = ("docs/adr/[0-9]*.md", "doc/adr/[0-9]*.md", "docs/decisions/[0-9]*.md")
 STATED = {  # under a heading (Nygard), in a list or in front matter (MADR)
@@ -35,6 +35,6 @@ def describe(path: str) -> DocumentFacts:
 def read_record(document: Document) -> Extraction:
     found = {name: form.search(document.text) for name, form in STATED.items()}
     fields = {**document.fields, **{name: match[1].lower() for name, match in found.items() if match}}
-    record = read_prose(document)
+    record = extract_prose(document)
     passages = (replace(passage, kind="decision", fields=fields) for passage in record.observations)
     return replace(record, observations=tuple(passages), fields=fields)

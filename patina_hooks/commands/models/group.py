@@ -14,7 +14,7 @@ import click
 
 from patina_hooks.commands.progress import show_progress
 from patina_hooks.errors import ModelError
-from patina_hooks.text.display import clean, clean_line, count, size
+from patina_hooks.text.display import clean_line, clean_text, count, size
 
 if TYPE_CHECKING:
     from patina_hooks.models.catalog.recommend import Recommendation
@@ -388,4 +388,4 @@ def _files_for(name: str, runtime: str) -> tuple[ModelSpec, str]:
 def _faults(plugins: Plugins) -> None:
     """What kept models from the list, on stderr."""
     for fault in plugins.faults:
-        click.echo(f"patina: {clean_line(fault.plugin)}: {clean(fault.error)}", err=True)
+        click.echo(f"patina: {clean_line(fault.plugin)}: {clean_text(fault.error)}", err=True)

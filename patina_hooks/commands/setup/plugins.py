@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 import click
 
 from patina_hooks.specs.plugins import Fault, PluginInfo
-from patina_hooks.text.display import clean, clean_line
+from patina_hooks.text.display import clean_line, clean_text
 
 
 @click.command("plugins")
@@ -56,6 +56,8 @@ def as_lines(infos: Iterable[PluginInfo]) -> Iterator[str]:
 
 
 def _fault_lines(fault: Fault) -> Iterator[str]:
-    first, *rest = [line.rstrip() for line in clean(fault.error).splitlines() if line.strip()] or ["unknown"]
+    first, *rest = [line.rstrip() for line in clean_text(fault.error).splitlines() if line.strip()] or [
+        "unknown"
+    ]
     yield f"  fault in {clean_line(fault.where)}: {first}"
     yield from (f"    {line}" for line in rest)

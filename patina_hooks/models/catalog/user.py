@@ -35,7 +35,7 @@ from typing import Annotated, Any, Final, TypedDict
 
 from patina_hooks.config.locations import explain, explain_syntax
 from patina_hooks.config.parsing import parse_toml
-from patina_hooks.config.schema import KeyPath, Rule, SchemaError, dotted, mismatch, read
+from patina_hooks.config.schema import KeyPath, Rule, SchemaError, dotted, mismatch, read_value
 from patina_hooks.errors import SettingsError
 from patina_hooks.specs.models import (
     MOST_DIMENSIONS,
@@ -141,7 +141,7 @@ def _spec(name: str, table: object) -> ModelSpec:
     """Make a model of one table of the file."""
     if not NAME.fullmatch(name) or not isinstance(table, dict):
         raise SchemaError((name,), f"[{name}] is no table of a model; write: [acme-768]")
-    values: dict[str, Any] = {**read(_Model, table, (name,))}
+    values: dict[str, Any] = {**read_value(_Model, table, (name,))}
     files = {
         runtime: {role: _file((name, "files", runtime, role), value) for role, value in roles.items()}
         for runtime, roles in values.pop("files").items()
@@ -174,7 +174,7 @@ def _lengths(name: str, stated: Any, dimensions: int) -> tuple[int, ...] | range
 def _file(path: KeyPath, value: object) -> ModelFile:
     expected = 'an absolute path, or {path = "/..."}, or {repository = "...", path = "..."}'
     try:
-        file: Any = read(_File, {"path": value} if isinstance(value, str) else value)
+        file: Any = read_value(_File, {"path": value} if isinstance(value, str) else value)
     except SchemaError:
         file = None
     if file is None or not _ROLE.fullmatch(str(path[-1])):

@@ -19,7 +19,7 @@ from types import MappingProxyType
 from typing import Final
 
 from patina_hooks.config.parsing import parse_json
-from patina_hooks.config.schema import read
+from patina_hooks.config.schema import read_value
 from patina_hooks.errors import ModelError, StateError
 from patina_hooks.specs.models import HubFile
 from patina_hooks.system.files import plain_file, replace_file
@@ -147,7 +147,7 @@ def read_record(file: HubFile) -> PullRecord:
     if path is None:
         return PullRecord()
     with suppress(OSError, ValueError):
-        return read(PullRecord, parse_json(path.read_bytes()), ignore_unknown=True)
+        return read_value(PullRecord, parse_json(path.read_bytes()), ignore_unknown=True)
     return PullRecord()
 
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import numpy as np
 
 from patina_hooks.config.parsing import parse_json
-from patina_hooks.config.schema import Rule, read, read_mapping
+from patina_hooks.config.schema import Rule, read_mapping, read_value
 from patina_hooks.errors import IndexDamaged
 from patina_hooks.system.files import read_state, replace_file
 from patina_hooks.system.user_folders import cache_folder
@@ -135,7 +135,7 @@ def _manifest(stored: object) -> Manifest:
     content = read_mapping(object, stored)
     if content.pop("crc", None) != _crc(content):
         raise ValueError("altered since it was written")
-    manifest = read(Manifest, content)
+    manifest = read_value(Manifest, content)
     if any(not 0 <= row < segment.rows for segment in manifest.segments for row in segment.dead):
         raise ValueError("rows are dead that are not there")
     return manifest

@@ -31,7 +31,7 @@ import numpy as np
 from patina_hooks.errors import IndexDamaged
 from patina_hooks.search.index.manifest import MANIFEST, Companion, Manifest, Segment, own_key
 from patina_hooks.specs.vectors import IndexStats
-from patina_hooks.system.files import remove, replace_file, write_file
+from patina_hooks.system.files import remove_path, replace_file, write_file
 
 if sys.platform != "win32":
     from mmap import MADV_DONTNEED
@@ -249,7 +249,7 @@ class SegmentedIndex(ABC, Generic[C]):
         named = {MANIFEST, *(file.file for segment in accompanied for file in segment.files)}
         for path in self._folder.iterdir():
             if path.name not in named:
-                remove(path)
+                remove_path(path)
 
     def _merged(self, segments: list[Segment]) -> list[Segment]:
         """Each segment more than twice as large as those before it, none with a fifth of its rows dead.

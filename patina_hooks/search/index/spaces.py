@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from patina_hooks.config.recipe import DEFAULT_INDEX, Reading, Recipe
-from patina_hooks.config.schema import Rule, read
+from patina_hooks.config.schema import Rule, read_value
 from patina_hooks.config.shared_files import RECIPE_FILE
 from patina_hooks.errors import PluginError
 from patina_hooks.plugins.calls import BUILTIN
@@ -102,7 +102,7 @@ def active_space(log: Log) -> VectorSpace | None:
 
 def _read_space(stored: object) -> VectorSpace:
     """Make a space of what the log remembers. Raises ValueError for any other shape."""
-    return read(VectorSpace, stored)
+    return read_value(VectorSpace, stored)
 
 
 def requested_space(plugins: Plugins, recipe: Recipe, state: Path | None = None) -> VectorSpace:

@@ -31,7 +31,7 @@ from patina_hooks.store.search.indexed_texts import (
     set_indexed,
     set_live_indexed,
 )
-from patina_hooks.system.files import remove
+from patina_hooks.system.files import remove_path
 
 if TYPE_CHECKING:
     from patina_hooks.models.encoding import Encoder
@@ -94,7 +94,7 @@ class VectorUpdate:
         except IndexDamaged as damage:
             # A page of the cache, which begins anew, or a file that was altered while we worked.
             self._result.rebuilt = str(damage)
-            remove(self._space.folder(self._folder))
+            remove_path(self._space.folder(self._folder))
             self._bring_in_line()
         return self._result
 
@@ -242,7 +242,7 @@ class VectorUpdate:
             index.stats()
         except IndexDamaged as damage:
             self._result.rebuilt = str(damage)
-            remove(self._space.folder(self._folder))
+            remove_path(self._space.folder(self._folder))
             index = self._space.open(self._plugins, self._folder)
         return index
 
@@ -297,7 +297,7 @@ class VectorUpdate:
         own = self._space.folder(self._folder)
         for folder in own.parent.glob(f"{self._space.fingerprint}-*"):
             if folder != own:
-                remove(folder)
+                remove_path(folder)
 
     def _is_answering(self) -> bool:
         """Whether no other vectors answer; a space may differ in what is put before questions only."""

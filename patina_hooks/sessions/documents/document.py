@@ -14,8 +14,8 @@ from typing import Annotated, Final
 from patina_hooks.config.schema import Rule
 from patina_hooks.errors import SessionError, UsageError
 from patina_hooks.sessions.metrics import Numbers
-from patina_hooks.text.display import clean, clean_line
-from patina_hooks.text.session_ids import Edge, TagName, is_session_id, parse_tag
+from patina_hooks.text.display import clean_line, clean_text
+from patina_hooks.text.session_ids import TagEdge, TagName, is_session_id, parse_tag
 
 TITLE_LIMIT = 300
 _CONTEXT = "<!-- AI: Summarize the last session from last-session.md -->"
@@ -34,7 +34,7 @@ _OID = re.compile(OID_PATTERN)
 _HEADER_LINES = 40
 
 
-def _tag_at(edge: Edge) -> Callable[[str], TagName]:
+def _tag_at(edge: TagEdge) -> Callable[[str], TagName]:
     def convert(text: str) -> TagName:
         tag = parse_tag(text)
         if tag is None or tag.edge != edge:
@@ -116,13 +116,13 @@ def clean_title(text: str) -> tuple[str, bool]:
 
 def clean_note(text: str) -> str:
     """The text of a note with its line breaks; `UsageError` where nothing is left."""
-    note = clean(_ESCAPES.sub("", text).replace("\r\n", "\n").replace("\r", "\n")).strip()
+    note = clean_text(_ESCAPES.sub("", text).replace("\r\n", "\n").replace("\r", "\n")).strip()
     if not note:
         raise UsageError("a note needs a text", hint='patina session note "what you found"')
     return note
 
 
-def render(header: Header, moment: datetime) -> str:
+def render_document(header: Header, moment: datetime) -> str:
     """The document at its start; moment: local time of the start."""
     return (
         f"# Session: {header.title}\n"
@@ -135,7 +135,7 @@ def render(header: Header, moment: datetime) -> str:
         + (f"**Continues**: {header.continues}\n" if header.continues else "")
         + f"\n## Previous Session Context\n{_CONTEXT}\n"
         f"\n## Goals\n- [ ] {header.title}\n"
-        f"\n## Activity Log\n### {clock(moment)} - Session Start\n"
+        f"\n## Activity Log\n### {format_clock(moment)} - Session Start\n"
         f"Session initialized with goal: {header.title}\n"
         f"Working on branch: {header.branch}\n"
         f"Tagged as: {header.start_tag}\n\n"
@@ -145,7 +145,7 @@ def render(header: Header, moment: datetime) -> str:
 def render_update(moment: datetime, since: str, commits: int, files: int, last_commit: str) -> str:
     """What an update appends; since: "HH:MM" or "session start"; last_commit: relative, in git's words."""
     return (
-        f"\n### {clock(moment)} - Update (covering since {since})\n"
+        f"\n### {format_clock(moment)} - Update (covering since {since})\n"
         "\n**Git Activity:**\n"
         f"- Commits this session: {commits}\n"
         f"- Files changed: {files}\n"
@@ -155,7 +155,7 @@ def render_update(moment: datetime, since: str, commits: int, files: int, last_c
 
 def render_note(moment: datetime, place: str, text: str) -> str:
     """What a note appends; place: "<branch>@<short oid>"."""
-    return f"\n### {clock(moment)} - Note [{place}]\n{text}\n"
+    return f"\n### {format_clock(moment)} - Note [{place}]\n{text}\n"
 
 
 def render_classification(ending: Ending) -> str:
@@ -185,7 +185,7 @@ def render_pointer(ending: Ending, path: str) -> str:
     )
 
 
-def append(text: str, block: str) -> str:
+def append_block(text: str, block: str) -> str:
     """The text with a block after it, on a line of its own."""
     return text + ("" if not text or text.endswith("\n") else "\n") + block
 
@@ -196,12 +196,12 @@ def last_update(text: str) -> str:
     return headings[-1] if headings else "session start"
 
 
-def clock(moment: datetime) -> str:
+def format_clock(moment: datetime) -> str:
     """Local time as the document writes it."""
     return moment.strftime("%H:%M")
 
 
-def utc(moment: datetime) -> str:
+def format_utc(moment: datetime) -> str:
     """An aware moment as the document writes it."""
     return moment.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 

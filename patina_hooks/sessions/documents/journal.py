@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TypedDict
 
 from patina_hooks.config.parsing import parse_json
-from patina_hooks.config.schema import read, read_mapping
+from patina_hooks.config.schema import read_mapping, read_value
 from patina_hooks.sessions.documents.document import Ending, Oid
 from patina_hooks.sessions.documents.store import Record, Store, parse_record, record_fields
 from patina_hooks.text.session_ids import is_session_id
@@ -77,7 +77,7 @@ def read_intent(store: Store) -> Intent | None:
 
 def read_ending(fields: object) -> Ending:
     """The end in an intent. Raises ValueError where it is none."""
-    return read(Ending, fields, ignore_unknown=True)
+    return read_value(Ending, fields, ignore_unknown=True)
 
 
 def _ending_fields(ending: Ending) -> dict[str, object]:
@@ -93,21 +93,21 @@ def _ending_fields(ending: Ending) -> dict[str, object]:
 
 
 def _starting(fields: Mapping[str, object]) -> Starting:
-    stated = read(_Starting, fields, ignore_unknown=True)
+    stated = read_value(_Starting, fields, ignore_unknown=True)
     record = parse_record(stated["record"])
-    read(_Commit, {"commit": record.header.starting_commit})
+    read_value(_Commit, {"commit": record.header.starting_commit})
     return Starting(record, stated["document"])
 
 
 def _adding(fields: Mapping[str, object]) -> Adding:
-    adding = read(Adding, fields, ignore_unknown=True)
+    adding = read_value(Adding, fields, ignore_unknown=True)
     if not is_session_id(adding.session):
         raise ValueError(adding.session)
     return adding
 
 
 def _closing(fields: Mapping[str, object]) -> Closing:
-    place = read(_Place, fields, ignore_unknown=True)
+    place = read_value(_Place, fields, ignore_unknown=True)
     return Closing(read_ending(fields), place["git_dir"], place["root"])
 
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Annotated
 
 from patina_hooks.config.parsing import parse_json
-from patina_hooks.config.schema import Rule, read
+from patina_hooks.config.schema import Rule, read_value
 from patina_hooks.errors import SessionError
 from patina_hooks.git.repository import Repository
 from patina_hooks.sessions.documents.document import Header, read_header
@@ -253,7 +253,7 @@ def record_fields(record: Record) -> dict[str, object]:
 
 def parse_record(stored: object) -> Record:
     """A record from JSON. Raises ValueError where it is none."""
-    record = read(Record, stored, ignore_unknown=True)
+    record = read_value(Record, stored, ignore_unknown=True)
     if record.header.start_tag.id != record.id:
         raise ValueError(record.id)
     return record

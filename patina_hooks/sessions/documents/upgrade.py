@@ -10,7 +10,7 @@ import time
 from typing import TypedDict
 
 from patina_hooks.config.parsing import parse_json
-from patina_hooks.config.schema import read, read_mapping
+from patina_hooks.config.schema import read_mapping, read_value
 from patina_hooks.errors import SessionError
 from patina_hooks.sessions.documents.document import Header, Oid, StartTag, read_header
 from patina_hooks.sessions.documents.journal import read_ending
@@ -24,7 +24,7 @@ _WINDOW = f"{LOCAL}/.last-update"
 _INTENT = f"{LOCAL}/intent.json"
 
 
-def is_due(workspace: Workspace) -> bool:
+def has_old_session(workspace: Workspace) -> bool:
     """Whether release 0.1.0 left anything in this work tree."""
     return workspace.exists(_DOCUMENT) or workspace.exists(_INTENT)
 
@@ -35,13 +35,13 @@ class _Start(TypedDict):
     document: str
 
 
-def adopt(store: Store, workspace: Workspace) -> None:
+def adopt_sessions(store: Store, workspace: Workspace) -> None:
     """Take over the sessions of this work tree that have no record.
 
     Raises `SessionError` where the document of release 0.1.0 is no session's.
     """
     moved = None
-    if is_due(workspace):
+    if has_old_session(workspace):
         _complete_old_intent(workspace)
         moved = _move_old_document(store, workspace)
     for name in workspace.names(ACTIVE):
@@ -57,7 +57,7 @@ def _complete_old_intent(workspace: Workspace) -> None:
     try:
         fields = read_mapping(object, parse_json(text or ""))
         if fields["action"] == "start":
-            start = read(_Start, fields, ignore_unknown=True)
+            start = read_value(_Start, fields, ignore_unknown=True)
             tag, commit, document = start["tag"], start["commit"], start["document"]
             is_tagged = workspace.repository.resolve(tag.ref) == commit
             if is_tagged and read_header(document, _INTENT).id == tag.id and not workspace.exists(_DOCUMENT):
@@ -67,7 +67,7 @@ def _complete_old_intent(workspace: Workspace) -> None:
             is_tagged = workspace.repository.resolve(ending.end_tag.ref) == ending.commit
             if is_tagged and workspace.exists(_DOCUMENT):
                 # Written from the document that is still there: it is written again by the end.
-                workspace.remove(workspace.archive(ending.id))
+                workspace.remove(workspace.archive_path(ending.id))
     except (ValueError, KeyError, SessionError):
         pass  # an intent that makes no sense was forgotten by 0.1.0 too
     for path in (_DOCUMENT, _INTENT, _WINDOW):
@@ -85,7 +85,7 @@ def _move_old_document(store: Store, workspace: Workspace) -> str | None:
     if store.record(header.id) or _is_ended(store, workspace, header, with_tag=is_tracked):
         return None  # what a checkout brought back
     workspace.prepare()
-    workspace.write(workspace.active(header.id), text)
+    workspace.write(workspace.active_path(header.id), text)
     workspace.remove(_DOCUMENT)
     workspace.remove(_WINDOW)
     return header.id
@@ -93,8 +93,8 @@ def _move_old_document(store: Store, workspace: Workspace) -> str | None:
 
 def _adopt_document(store: Store, workspace: Workspace, session: str, *, with_tag: bool) -> None:
     try:
-        text = workspace.read(workspace.active(session)) or ""
-        header = read_header(text, workspace.active(session))
+        text = workspace.read(workspace.active_path(session)) or ""
+        header = read_header(text, workspace.active_path(session))
     except SessionError:
         return
     if header.id != session or _is_ended(store, workspace, header, with_tag=with_tag):
@@ -111,7 +111,7 @@ def _adopt_document(store: Store, workspace: Workspace, session: str, *, with_ta
 
 def _is_ended(store: Store, workspace: Workspace, header: Header, *, with_tag: bool) -> bool:
     """with_tag: whether an end tag is enough; else an archived document tells."""
-    archive = workspace.archive(header.id)
+    archive = workspace.archive_path(header.id)
     if workspace.exists(archive) or store.ended_text(header.id) is not None:
         return True
     if workspace.repository.names([f"HEAD:{archive}"]) != [None]:

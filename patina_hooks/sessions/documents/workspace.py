@@ -59,11 +59,11 @@ class Workspace:
         finally:
             lock.release()
 
-    def archive(self, session: str) -> str:
+    def archive_path(self, session: str) -> str:
         """Where the document of an ended session lies, relative to the root."""
         return f"{PurePosixPath(self.settings.sessions_folder)}/{session}.md"
 
-    def active(self, session: str) -> str:
+    def active_path(self, session: str) -> str:
         """Where the document of a session under way lies, relative to the root."""
         return f"{ACTIVE}/{session}.md"
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from patina_hooks.config.parsing import parse_json
-from patina_hooks.config.schema import read
+from patina_hooks.config.schema import read_value
 from patina_hooks.errors import StateError
 from patina_hooks.projection.active import PROJECTIONS_FOLDER
 from patina_hooks.specs.reports import Report
@@ -51,7 +51,7 @@ def _kept(state: Path) -> list[Path]:
 
 
 def _report(stored: object) -> Report:
-    report = read(Report, stored)
+    report = read_value(Report, stored)
     for outcome in (*report.outcomes, *([report.former] if report.former else [])):
         for figures in (outcome.mrr, outcome.gains):
             if figures is not None and figures.keys() != report.raw.keys():

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from patina_hooks.config.parsing import parse_json
 from patina_hooks.config.recipe import Recipe
-from patina_hooks.config.schema import SchemaError, read
+from patina_hooks.config.schema import SchemaError, read_value
 from patina_hooks.plugins.manager import Plugins
 from patina_hooks.upkeep.doctor.finding import Finding
 from patina_hooks.upkeep.environments import own_environment, version_differences
@@ -78,6 +78,6 @@ def _environment_of(interpreter: str, recipe: Recipe | None) -> _Environment:
         raise ValueError(done.stderr.strip().rpartition("\n")[2] or f"exit {done.returncode}")
     answer = parse_json(done.stdout.strip().rpartition("\n")[2])
     try:
-        return read(_Environment, answer, ignore_unknown=True)
+        return read_value(_Environment, answer, ignore_unknown=True)
     except SchemaError as error:
         raise ValueError("it is another program") from error
