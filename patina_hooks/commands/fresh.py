@@ -59,6 +59,10 @@ def freshen(patina: Patina, show: Progress | None = None, *, words_only: bool = 
     if not patina.repository.state.is_dir():
         raise StateError("this repository has no memory yet", hint="patina init")
     renew_script(patina.repository.state, sys.executable)
+    from patina_hooks.upkeep.change_token import is_unchanged
+
+    if is_unchanged(patina.repository):
+        return
     # Event hooks may take their time: they are called when the answer is printed.
     click.get_current_context().find_root().call_on_close(patina.deliver_events)
     try:

@@ -40,6 +40,14 @@ class Drafts:
         moved = [root for root in roots if not self._is_still(root, stamps[root])]
         return stamps, places.Listings(self._patterns, begin=moved)
 
+    def watched(self, roots: list[Path]) -> list[Path]:
+        """List the folders of these work trees in which drafts may come to be, and the known drafts."""
+        return [
+            path
+            for root in roots
+            for path in places.paths_of_drafts(root, self._patterns, self._drafts_of(root))
+        ]
+
     def update(self, stamps: Mapping[Path, str], listings: places.Listings) -> None:
         """Make the log's drafts those of these work trees, after the documents of refs are in line."""
         drafts = stored.read_drafts(self._db)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from patina_hooks.corpus.observations import Changed
 from patina_hooks.specs.plugins import Fault
@@ -18,7 +19,7 @@ class Reconciled:
     """What one reconcile changed. sessions: (before, after) of each session that was derived anew.
 
     read: how many commits are new; on_commit: called with each of them, where a plugin listens. faults: what
-    sources did wrong.
+    sources did wrong. watched: the folders of work trees in which drafts may come to be, and known drafts.
     """
 
     on_commit: Callable[[Commit], object] | None = None
@@ -29,6 +30,7 @@ class Reconciled:
     dirty: set[str] = field(default_factory=set)
     retried: bool = False
     faults: list[Fault] = field(default_factory=list)
+    watched: list[Path] = field(default_factory=list)
 
     @property
     def anything(self) -> bool:

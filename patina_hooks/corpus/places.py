@@ -63,8 +63,13 @@ class Listings:
 
 def stamp_of_drafts(root: Path, patterns: Patterns, drafts: Iterable[str]) -> str:
     """A stamp (see `stamps`) of where drafts may come to be in a work tree, and of those that are known."""
+    return stamp(paths_of_drafts(root, patterns, drafts))
+
+
+def paths_of_drafts(root: Path, patterns: Patterns, drafts: Iterable[str]) -> list[Path]:
+    """List the folders in which drafts may come to be in a work tree, and the known drafts."""
     folders = dict.fromkeys(folder for folder, _ in sorted(patterns, reverse=True))
-    return stamp([*(root / folder for folder in folders), *(root / path for path in drafts)])
+    return [*(root / folder for folder in folders), *(root / path for path in drafts)]
 
 
 def listing(root: Path, patterns: Patterns) -> Listing:

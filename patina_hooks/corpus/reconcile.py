@@ -139,6 +139,7 @@ class _Reconciler:
             self._log.remember("reading", "")
             mark_sessions(self._db, sorted(self._result.dirty))
         self._result.faults += self._sources.faults
+        self._result.watched = self._drafts.watched(own)
         return self._result
 
     # --- commits --------------------------------------------------------------------------------

@@ -15,12 +15,14 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import sys
 import threading
 import traceback
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Generic, cast
 
 import pluggy
@@ -232,6 +234,11 @@ class Plugins:
     def names(self) -> tuple[str, ...]:
         """The names of all plugins. Calls no hook."""
         return tuple(sorted(self._distributions))
+
+    def files(self) -> list[Path]:
+        """List the files of the modules that plugins are loaded from."""
+        modules = (sys.modules.get(self._module_of(name)) for name in self.names())
+        return [Path(file) for module in modules if (file := getattr(module, "__file__", None))]
 
     def version(self, name: str) -> str:
         """The version of the plugin's distribution, "" where it belongs to none."""

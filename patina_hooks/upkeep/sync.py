@@ -36,6 +36,7 @@ from patina_hooks.store.recorded_faults import store_faults, stored_faults
 from patina_hooks.store.search.indexed_texts import has_changed_texts
 from patina_hooks.system.files import make_private
 from patina_hooks.system.worker_log import WORKER, resolve_errors
+from patina_hooks.upkeep.change_token import record_token
 from patina_hooks.upkeep.collections import Collections, begin_again, leave_no_trace
 from patina_hooks.upkeep.environments import record_background
 from patina_hooks.upkeep.events import (
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 Progress = Callable[[str, int, int], None]
+_SHORT_SECONDS = 1.5  # less than the age from which on files have stamps
 SLICE_SECONDS = 5.0
 """Of embedding, after which who has more to embed lets go of the lock and begins the next sync: what was
 committed meanwhile is found by its words, while a large model reads for hours."""
@@ -84,6 +86,13 @@ class SyncReport:
     postponed: bool
     seconds: float
     faults: tuple[Fault, ...]
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether there was nothing to do, nothing waits, and the sync took too short to miss a change."""
+        changes = self.commits, self.gone, self.sessions, self.added, self.removed, self.pairs
+        vectors = self.encoded, self.indexed, self.pending
+        return not any((*changes, *vectors, self.postponed)) and self.seconds < _SHORT_SECONDS
 
     def then(self, later: SyncReport) -> SyncReport:
         """What this sync and the one that went on from it did together."""
@@ -241,7 +250,10 @@ def _synchronise(repository: Repository, run: _Run, task: _Task) -> SyncReport:
         if task.background:
             for fault in dict.fromkeys((*run.faults, *run.mishaps)):
                 logger.warning("%s: %s: %s", fault.plugin, fault.where, fault.error)
-        return _report(reconciled, run, time.perf_counter() - begun)
+        report = _report(reconciled, run, time.perf_counter() - begun)
+        if report.is_idle and not reconciled.anything and log.fact("verified"):
+            record_token(repository, [*reconciled.watched, *task.plugins.files()])
+        return report
 
 
 def _has_all_vectors(log: Log, collections: Collections) -> bool:

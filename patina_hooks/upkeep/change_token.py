@@ -1,0 +1,107 @@
+"""A change token: whether all that a quick sync looks at is as a sync left it that had nothing to do.
+
+The token names the files and folders that such a sync depends on, with a digest of their stamps (see
+`patina_hooks.corpus.stamps`, which also says what a stamp cannot see, and why it holds for an hour). A
+command that finds the token unchanged answers without a sync: it saves the import of all that reads git, and
+four git processes.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from patina_hooks.config.settings import user_file
+from patina_hooks.config.shared_files import SHARED_FILES
+from patina_hooks.corpus.stamps import digest, stamp
+from patina_hooks.git import spool
+from patina_hooks.git.repository import Repository
+from patina_hooks.store.log import LOG_FILE
+from patina_hooks.system.files import read_regular, remove, replace_file
+
+_FILE = "unchanged"
+_SIZE_CAP = 4 << 20
+_MOST_PATHS = 5_000
+"""With more (thousands of loose refs), looking at each costs what a sync costs."""
+
+
+def is_unchanged(repository: Repository) -> bool:
+    """Tell whether nothing has changed since a sync that had nothing to do."""
+    state = repository.state
+    try:
+        stored, *paths = os.fsdecode(read_regular(state / _FILE, _SIZE_CAP)).split("\0")
+        if spool.pending(state) or not (state / LOG_FILE).is_file():
+            return False
+    except OSError:
+        return False
+    return stored == _token(repository, paths)
+
+
+def record_token(repository: Repository, watched: Iterable[Path]) -> None:
+    """Keep the token of a sync that just ended and found nothing to do.
+
+    What changed while it ran makes no token: a file that was changed within two seconds has no stamp.
+
+    Args:
+        repository: what was synced.
+        watched: further files and folders: those in which documents may change, and modules of plugins.
+    """
+    found = [*_git_paths(repository), *_state_paths(repository), *_installed_paths(), *watched]
+    paths = list(map(str, dict.fromkeys(found)))
+    token = _token(repository, paths) if len(paths) <= _MOST_PATHS else ""
+    place = repository.state / _FILE
+    with suppress(OSError):
+        if token:
+            replace_file(place, os.fsencode("\0".join([token, *paths])))
+        else:
+            remove(place)
+
+
+def _token(repository: Repository, paths: list[str]) -> str:
+    """Digest the stamps of these paths, settings and the environment; "" where a path has no stamp."""
+    stamps = stamp([*map(Path, paths), *_settings_paths(repository)])
+    settings = sorted(f"{name}={value}" for name, value in os.environ.items() if name.startswith("PATINA_"))
+    return digest("\0".join([stamps, sys.executable, *sys.path, *settings, *paths])) if stamps else ""
+
+
+def _git_paths(repository: Repository) -> Iterator[Path]:
+    """Yield the files and folders in which refs, HEADs and objects change."""
+    common = repository.common
+    for name in ("HEAD", "packed-refs", "shallow", "reftable/tables.list", "objects/pack", "worktrees"):
+        yield common / name
+    for folder, _, files in os.walk(common / "refs"):
+        yield Path(folder)
+        yield from (Path(folder, file) for file in files)
+    for work_tree in _entries(common / "worktrees"):
+        yield from (work_tree / "HEAD", work_tree / "gitdir")
+
+
+def _state_paths(repository: Repository) -> Iterator[Path]:
+    """Yield the files of vector indexes, which a sync repairs."""
+    for vectors in repository.state.glob("**/vectors"):
+        for folder in (vectors, *_entries(vectors)):
+            yield from (folder, *(path for path in _entries(folder) if path.is_file()))
+
+
+def _settings_paths(repository: Repository) -> Iterator[Path]:
+    user = user_file()
+    yield from (user.parent, user, user.with_name("models.toml"))
+    for root in {repository.root, repository.common.parent}:
+        yield from (root / path for path in (".patina", *SHARED_FILES))
+
+
+def _installed_paths() -> Iterator[Path]:
+    """Yield the folders in which distributions are installed: installing or removing changes them."""
+    for folder in map(Path, filter(None, sys.path)):
+        if any(path.suffix in (".dist-info", ".egg-info") for path in _entries(folder)):
+            yield folder
+
+
+def _entries(folder: Path) -> list[Path]:
+    try:
+        return sorted(folder.iterdir())
+    except OSError:
+        return []
