@@ -69,7 +69,7 @@ CHANGES: dict[str, Change] = {
     "user settings": lambda memory, _: memory.write("config.toml", "", at=make_folder(user_file().parent)),
     "environment": lambda _, patch: patch.setenv("PATINA_DISABLE_PLUGINS", "acme"),
     "installed": lambda memory, patch: patch.syspath_prepend(str(memory.root)),
-    "event": lambda memory, _: spool.append(memory.state, spool.Event("post-commit")),
+    "event": lambda memory, _: spool.append_event(memory.state, spool.SpoolEvent("post-commit")),
     "vectors removed": lambda memory, _: next(memory.state.glob("vectors/*/*.json")).unlink(),
     "log removed": lambda memory, _: (memory.state / "log.db").unlink(),
 }

@@ -20,7 +20,7 @@ from patina_hooks.corpus.stamps import digest, stamp
 from patina_hooks.git import spool
 from patina_hooks.git.repository import Repository
 from patina_hooks.store.log import LOG_FILE
-from patina_hooks.system.files import read_regular, remove, replace_file
+from patina_hooks.system.files import read_regular, remove_path, replace_file
 
 _FILE = "unchanged"
 _SIZE_CAP = 4 << 20
@@ -33,7 +33,7 @@ def is_unchanged(repository: Repository) -> bool:
     state = repository.state
     try:
         stored, *paths = os.fsdecode(read_regular(state / _FILE, _SIZE_CAP)).split("\0")
-        if spool.pending(state) or not (state / LOG_FILE).is_file():
+        if spool.pending_bytes(state) or not (state / LOG_FILE).is_file():
             return False
     except OSError:
         return False
@@ -57,7 +57,7 @@ def record_token(repository: Repository, watched: Iterable[Path]) -> None:
         if token:
             replace_file(place, os.fsencode("\0".join([token, *paths])))
         else:
-            remove(place)
+            remove_path(place)
 
 
 def _token(repository: Repository, paths: list[str]) -> str:
