@@ -1,6 +1,6 @@
 """Promise 1: after any sequence of git operations, hooks missed or syncs killed, a sync leaves the same
-observations, pairs, vectors, events_hash and answers as a memory built from nothing on the same refs with the
-same plugins. What plugins made that are absent now is kept until `patina gc`.
+observations, pairs, vectors, hashes and answers as a memory built from nothing on the same refs with the same
+plugins: of sessions, commits and files of trees. What absent plugins made is kept until `patina gc`.
 
 `PATINA_EXAMPLES` sets how many sequences are tried; without it 25.
 """
@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +33,7 @@ from patina_hooks import (
     Pair,
     PairGeneratorSpec,
     SessionUnit,
+    SourceSpec,
     hookimpl,
     sessions,
 )
@@ -45,6 +47,8 @@ from patina_hooks.projection.weights import described
 from patina_hooks.search.index.exact import ExactIndex
 from patina_hooks.search.index.spaces import active_space
 from patina_hooks.specs.plugins import PairUnitKind
+from patina_hooks.specs.sources import NOT_PROSE, PROSE
+from patina_hooks.specs.sources import SESSIONS as SESSIONS_FOLDER
 from patina_hooks.specs.training import Trained
 from patina_hooks.store.embeddings import EmbeddingCache
 from patina_hooks.store.log import Log
@@ -78,6 +82,26 @@ MESSAGES = st.builds(
     WORDS,
     WORDS,
 )
+PAGES = ("README.md", "docs/guide.md", "docs/deep/a.rst", "docs/moved.md", "docs/moved.md/b.md", "help/c.txt",
+         "vendor/d.md", "docs/.env.md")  # fmt: skip
+PAGE = st.sampled_from(PAGES)
+PAGE_TEXTS = st.sampled_from(
+    [
+        "# SQLite\n\nWhy sqlite: one file.\n\n## Trees\n\nParse the tree.\n",
+        "Title\n=====\n\nFix the crash in the worker.\n",
+        "Session goals.\n",
+        "<!-- Do not edit. -->\n\nParse the tree again.\n",
+        "version https://git-lfs.github.com/spec/v1\noid sha256:0\n",
+        "sqlite \0 binary\n",
+        "README.md",  # as a link to that file would be
+        "",
+    ]
+)
+RULE_FILES = st.sampled_from([".patinaignore", "docs/.patinaignore", ".gitattributes", "docs/.gitattributes"])
+RULES = st.sampled_from(
+    ["deep/\n", "*.md\n!README.md\n", "*.md linguist-generated\n", "*.md -linguist-generated\n",
+     "* linguist-documentation\n", "/vendor/** -linguist-vendored\n", ""]
+)  # fmt: skip
 PATHS = st.sets(st.sampled_from(["a.py", "b/c.py", "b/d.py", "b/e/f.py", "d.md"]), min_size=1, max_size=4)
 PICK = st.integers(0, 50)
 
@@ -106,6 +130,27 @@ def last_line(document: Document) -> Extraction:
     lines = [line for line in document.text.splitlines() if line.strip()]
     found = (Observation("last", lines[-1], len(lines)),) if lines else ()
     return Extraction(found, title=lines[0] if lines else "")
+
+
+class Pages:
+    """A source of prose, as a plugin that is asked before the built-in one."""
+
+    @hookimpl
+    def patina_register_sources(self) -> Iterator[SourceSpec]:
+        describe = "patina_hooks.extract.prose_source:describe"
+        exclude = (NOT_PROSE, f"/{SESSIONS_FOLDER}/")
+        yield SourceSpec("page", 1, "docs", include=(PROSE,), exclude=exclude, describe=describe)
+
+    @hookimpl
+    def patina_register_extractors(self) -> Iterator[ExtractorSpec]:
+        yield ExtractorSpec("page", 1, "page", "patina_hooks.extract.prose:read_prose")
+
+
+@cache
+def with_pages() -> Plugins:
+    providers = Plugins.load(disabled=())
+    providers.register(Pages(), "patina-pages")
+    return providers
 
 
 def with_extractor(reads: str, version: int) -> Plugins:
@@ -179,6 +224,18 @@ def forced(memory: Memory, out: int) -> Active:
     return Active("whitening", "whitening", kept, out, space.fingerprint, 0.0, None, None, 0, 0, True)
 
 
+def make_room(root: Path, path: str) -> None:
+    """Remove a file, a folder of its name, and files in the place of its folders."""
+    for place in [root / path, *(root / path).parents]:
+        if place == root:
+            break
+        if place.is_symlink() or place.is_file():
+            place.unlink()
+    if (root / path).is_dir():
+        shutil.rmtree(root / path)
+    (root / path).parent.mkdir(parents=True, exist_ok=True)
+
+
 class Rebuild(RuleBasedStateMachine):
     """Random work in a real repository, with syncs at random points."""
 
@@ -189,6 +246,7 @@ class Rebuild(RuleBasedStateMachine):
     @initialize()
     def begin(self) -> None:
         self.memory = Memory.make(self.folder / "repository")
+        self.memory.providers = with_pages()
         self.memory.commit("begin", {"README.md": "hello"})
 
     def teardown(self) -> None:
@@ -225,6 +283,57 @@ class Rebuild(RuleBasedStateMachine):
     def remove_document(self, session: str) -> None:
         self.memory.git("rm", "-q", "-f", "--ignore-unmatch", f"layer/sessions/{session}.md")
         self.memory.commit("remove a document")
+
+    # --- files of trees ---
+
+    @rule(path=PAGE, text=PAGE_TEXTS, second=st.booleans())
+    def write_page(self, path: str, text: str, second: bool) -> None:
+        root = self.root(second)
+        make_room(root, path)
+        self.memory.write(path, text, at=root)
+        self.commit_path(path, root)
+
+    @rule(path=PAGE, how=st.sampled_from(["mode", "link", "submodule", "remove"]), second=st.booleans())
+    def change_page(self, path: str, how: str, second: bool) -> None:
+        root = self.root(second)
+        file = root / path
+        if how == "submodule":
+            entry = f"160000,{'1' * 40},{path}"
+            self.memory.git("update-index", "--add", "--cacheinfo", entry, at=root, check=False)
+            self.memory.git("commit", "-q", "--allow-empty", "-m", "add a submodule", at=root)
+            return
+        if how == "mode" and file.is_file() and not file.is_symlink():
+            file.chmod(file.stat().st_mode ^ 0o111)
+        elif how != "mode":
+            make_room(root, path)
+        if how == "link":
+            file.symlink_to("README.md")
+        self.commit_path(path, root)
+
+    @rule(path=PAGE, other=PAGE)
+    def rename_page(self, path: str, other: str) -> None:
+        (self.memory.root / other).parent.mkdir(parents=True, exist_ok=True) if path != other else None
+        self.memory.git("mv", "-f", path, other, check=False)
+        self.memory.commit("rename a page")
+
+    @rule(path=RULE_FILES, text=RULES, second=st.booleans())
+    def write_rules(self, path: str, text: str, second: bool) -> None:
+        root = self.root(second)
+        self.memory.write(path, text, at=root)
+        self.commit_path(path, root)
+
+    @rule(most=st.integers(0, 3))
+    def limit_pages(self, most: int) -> None:
+        """Set how many files are read, 0 for what is usual."""
+        self.memory.write(".patina/config.toml", f"[docs]\nmax_files = {most}\n" if most else "")
+
+    def root(self, second: bool) -> Path:
+        folder = self.folder / "second"
+        return folder if second and folder.is_dir() else self.memory.root
+
+    def commit_path(self, path: str, root: Path) -> None:
+        self.memory.git("add", "-A", "-f", "--", path, at=root, check=False)
+        self.memory.git("commit", "-q", "--allow-empty", "-m", f"change {path}", at=root)
 
     # --- branches ---
 
@@ -319,6 +428,13 @@ class Rebuild(RuleBasedStateMachine):
     def commit_in_work_tree(self, message: str) -> None:
         quiet = ("commit", "-q", "--allow-empty", "--allow-empty-message", "-m", message)
         self.memory.git(*quiet, at=self.folder / "second")
+
+    @precondition(lambda self: (self.folder / "second").is_dir())
+    @rule(pick=PICK)
+    def switch_in_work_tree(self, pick: int) -> None:
+        known = self.memory.git("rev-list", "--all").split()
+        commit = known[pick % len(known)]
+        self.memory.git("switch", "-q", "-f", "--detach", commit, at=self.folder / "second", check=False)
 
     @rule(session=st.sampled_from(SESSIONS), words=WORDS, second=st.booleans(), active=st.booleans())
     def draft(self, session: str, words: str, second: bool, active: bool) -> None:
@@ -415,7 +531,7 @@ class Rebuild(RuleBasedStateMachine):
 TestRebuild = Rebuild.TestCase
 TestRebuild.settings = settings(
     max_examples=examples(25),
-    stateful_step_count=25,
+    stateful_step_count=30,
     deadline=None,
     suppress_health_check=list(HealthCheck),
 )
