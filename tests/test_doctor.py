@@ -8,6 +8,7 @@ import sqlite3
 import sysconfig
 import venv
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -122,6 +123,10 @@ def vectors_cut_off(memory: Memory) -> None:
 
 def vectors_with_a_flipped_bit(memory: Memory) -> None:
     (segment,) = memory.state.glob("vectors/*/*.vectors")
+    flip_last_bit(segment)
+
+
+def flip_last_bit(segment: Path) -> None:
     before, data = segment.stat(), bytearray(segment.read_bytes())
     data[-1] ^= 1
     with segment.open("r+b") as file:
@@ -137,6 +142,37 @@ def embeddings_that_are_a_folder(memory: Memory) -> None:
     for path in memory.state.glob("embeddings.db*"):
         path.unlink()
     (memory.state / "embeddings.db").mkdir()
+
+
+def documents_that_are_no_database(memory: Memory) -> None:
+    (memory.state / "docs/log.db").write_bytes(b"something else" * 1_000)
+
+
+def documents_with_a_view(memory: Memory) -> None:
+    forge_documents(memory, "CREATE VIEW v AS SELECT 1")
+
+
+def documents_of_another_type(memory: Memory) -> None:
+    forge_documents(memory, "UPDATE observation SET text = x'ff'")
+
+
+def left_out_files_that_are_no_ids(memory: Memory) -> None:
+    forge_documents(memory, "INSERT INTO left_out VALUES ('a.md', '--output=x', 'binary', '', '')")
+
+
+def forge_documents(memory: Memory, statement: str) -> None:
+    with closing(sqlite3.connect(memory.state / "docs/log.db")) as connection, connection:
+        connection.execute(statement)
+
+
+def document_vectors_with_a_flipped_bit(memory: Memory) -> None:
+    (segment,) = memory.state.glob("docs/vectors/*/*.vectors")
+    flip_last_bit(segment)
+
+
+def document_texts_that_wait(memory: Memory) -> None:
+    memory.commit("add a page", {"docs/page.md": "A page of words.\n"})
+    memory.sync(most=0)
 
 
 def texts_that_wait(memory: Memory) -> None:
@@ -189,6 +225,12 @@ FAULTS: list[tuple[Callable[[Memory], None], str, str, str, str]] = [
     (vectors_with_a_flipped_bit, "vectors", "fault", "not what was written", "patina sync"),
     (embeddings_that_are_no_database, "embeddings", "fault", "embeddings.db is damaged", "embeddings.db"),
     (embeddings_that_are_a_folder, "embeddings", "fault", "embeddings.db is a folder", "patina sync"),
+    (documents_that_are_no_database, "docs", "fault", "docs/log.db is damaged", "patina sync"),
+    (documents_with_a_view, "docs", "fault", "view v is not patina's", "patina sync"),
+    (documents_of_another_type, "docs", "fault", "observation holds a value of another type", "--full"),
+    (left_out_files_that_are_no_ids, "docs", "fault", "left_out holds a value of another", "--full"),
+    (document_vectors_with_a_flipped_bit, "docs", "fault", "not what was written", "patina sync --full"),
+    (document_texts_that_wait, "docs", "warning", "1 texts are not embedded yet", "patina sync"),
     (texts_that_wait, "log", "warning", "1 texts are not embedded yet", "patina sync"),
     (events_that_wait, "worker", "warning", "events wait for the worker", "patina sync"),
     (worker_that_failed, "worker", "warning", "ERROR no luck", "patina sync"),
@@ -200,8 +242,8 @@ def test_all_is_well(memory: Memory) -> None:
     found = findings(memory)
     assert {one.level for every in found.values() for one in every} == {"ok"}
     assert found.keys() == {
-        "git", "sqlite", "settings", "recipe", "hooks", "state", "log", "embeddings", "vectors", "projection",
-        "fusion", "model", "probes", "plugins", "worker",
+        "git", "sqlite", "settings", "recipe", "hooks", "state", "log", "embeddings", "vectors", "docs",
+        "projection", "fusion", "model", "probes", "plugins", "worker",
     }  # fmt: skip
 
 
@@ -219,6 +261,23 @@ def test_a_fault_is_found_with_what_mends_it(
     assert fix in finding.fix
     others = [one for name, every in found.items() if name != check for one in every if one.level == "fault"]
     assert all(one.fix for one in others)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [documents_that_are_no_database, documents_with_a_view, documents_of_another_type,
+     left_out_files_that_are_no_ids, document_vectors_with_a_flipped_bit],
+    ids=lambda damage: damage.__name__,
+)  # fmt: skip
+def test_documents_are_sound_again_when_the_command_of_the_finding_ran(
+    memory: Memory, damage: Callable[[Memory], None]
+) -> None:
+    before = memory.snapshot()
+    damage(memory)
+    (fault,) = [one for one in findings(memory)["docs"] if one.level != "ok"]
+    memory.sync(full=fault.fix == "patina sync --full")
+    assert {one.level for one in findings(memory)["docs"]} == {"ok"}
+    assert memory.snapshot() == before
 
 
 class Broken:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from support.memory import Memory
 from support.shell import Shell
 
+from patina_hooks.store.collections import collection_folder
+from patina_hooks.store.log import Log
 from patina_hooks.upkeep.gc import Freed
 
 SESSION = "20251101-090000"
@@ -51,6 +54,30 @@ def test_what_left_is_freed(memory: Memory) -> None:
     assert freed.bytes > 0
     assert count(memory, "observation") == observations - freed.observations
     assert count(memory, "path WHERE path = 'only/here'") == 0
+    assert memory.snapshot() == before
+    assert memory.patina().gc() == Freed(0, 0, 0)
+
+
+def test_what_left_of_documents_is_freed(memory: Memory) -> None:
+    before = memory.snapshot()
+    memory.git("switch", "-q", "-c", "side")
+    memory.commit("write pages", {f"docs/{number}.md": f"Page {number}.\n" for number in range(9)})
+    memory.sync()
+    other_model = memory.state / "docs/vectors/of-another-model"
+    other_model.mkdir()
+    memory.git("switch", "-q", "main")
+    memory.git("branch", "-q", "-D", "side")
+    memory.sync()
+    folder = collection_folder(memory.state, "docs")
+    with closing(Log(folder, create=False)) as log:
+        assert log.connection.execute("SELECT count(*) FROM observation").fetchone() > (9,)
+    freed = memory.patina().gc()
+    assert freed.observations >= 9
+    assert freed.embeddings >= 9
+    with closing(Log(folder, create=False)) as log:
+        assert log.connection.execute("SELECT count(*) FROM observation WHERE NOT live").fetchone() == (0,)
+        assert log.connection.execute("SELECT count(*) FROM source").fetchone() == (1,)
+    assert not other_model.exists()
     assert memory.snapshot() == before
     assert memory.patina().gc() == Freed(0, 0, 0)
 

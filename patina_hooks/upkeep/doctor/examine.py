@@ -9,7 +9,7 @@ from patina_hooks.errors import PatinaError
 from patina_hooks.git.repository import Repository
 from patina_hooks.plugins.manager import Plugins
 from patina_hooks.system.files import irregular_entries
-from patina_hooks.upkeep.doctor import answers, environment, state
+from patina_hooks.upkeep.doctor import answers, collections, environment, state
 from patina_hooks.upkeep.doctor.finding import Finding
 
 Check = Callable[[Repository, Plugins], Iterator[Finding]]
@@ -24,6 +24,7 @@ CHECKS: Mapping[str, Check] = {
     "embeddings": state.check_cache,
     "refused": state.check_refused,
     "vectors": answers.check_vectors,
+    "collections": collections.check_collections,
     "projection": answers.check_projection,
     "fusion": answers.check_fusion,
     "model": answers.check_model,
@@ -32,7 +33,7 @@ CHECKS: Mapping[str, Check] = {
     "worker": state.check_worker,
 }
 _READERS_OF_THE_STATE = frozenset(
-    {"log", "embeddings", "refused", "vectors", "projection", "fusion", "probes", "worker"}
+    {"log", "embeddings", "refused", "vectors", "collections", "projection", "fusion", "probes", "worker"}
 )
 
 
