@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-from random import Random
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -239,56 +238,6 @@ def test_a_damaged_collection_is_built_again_and_history_stays(memory: Memory) -
     assert stored_collections(memory.state) == ("docs",)
     assert len(texts(memory)) == 4
     assert memory.patina().events(limit=999) == events
-
-
-MOVES = (
-    ("switch", "-q", "-f", "side"), ("switch", "-q", "-f", "main"), ("switch", "-q", "-f", "-C", "side"),
-    ("reset", "-q", "--hard", "HEAD~1"), ("switch", "-q", "-f", "--detach", "HEAD~2"),
-)  # fmt: skip
-SUBMODULE = ("update-index", "--add", "--cacheinfo", f"160000,{'1' * 40},docs/sub.md")
-
-
-def change_a_file(memory: Memory, draw: Random) -> None:
-    """Write, rename, remove or link a file, change its mode, or add a submodule, and commit that."""
-    path = draw.choice([GUIDE, "README.md", "docs/deep/a.md", "docs/new.md", "b.txt"])
-    file, step = memory.root / path, draw.randrange(10)
-    if step < 3:
-        file.unlink(missing_ok=True)
-        memory.write(path, f"words {draw.randrange(5)}\nmore\n")
-    elif step == 3:
-        memory.git("mv", "-f", path, "docs/moved.md", check=False)
-    elif step == 4:
-        memory.git("rm", "-q", "-f", "--ignore-unmatch", path)
-    elif step == 5 and file.is_file() and not file.is_symlink():
-        file.chmod(0o755)
-    elif step == 6 and file.parent.is_dir():
-        file.unlink(missing_ok=True)
-        file.symlink_to("README.md")
-    elif step == 7:
-        memory.git(*SUBMODULE, check=False)
-    else:
-        name = draw.choice([".patinaignore", "docs/.gitattributes"])
-        memory.write(name, draw.choice(["deep/\n", "*.md linguist-generated\n", "new.md\n", ""]))
-    memory.git("add", "-A", check=False)
-    memory.commit(f"step {step}")
-
-
-@pytest.mark.parametrize("seed", [0, 1, 3, 4])
-def test_documents_equal_a_rebuild_after_random_work(memory: Memory, seed: int) -> None:
-    draw = Random(seed)
-    for _ in range(24):
-        if draw.random() < 0.3:
-            memory.git(*draw.choice(MOVES), check=False)
-        else:
-            change_a_file(memory, draw)
-        if draw.random() < 0.5:
-            memory.sync(providers=with_guides() if draw.random() < 0.9 else None, quick=draw.random() < 0.7)
-    sync(memory)
-    followed, facts = texts(memory), memory.patina().status().collections
-    assert followed
-    shutil.rmtree(collection_folder(memory.state, "docs"))
-    sync(memory)
-    assert (texts(memory), memory.patina().status().collections) == (followed, facts)
 
 
 def test_documents_answer_in_a_block_of_their_own_after_history(memory: Memory) -> None:
