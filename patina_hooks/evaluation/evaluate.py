@@ -20,12 +20,14 @@ from patina_hooks.evaluation.results import Answer, Evaluation, Measured, SetRes
 from patina_hooks.evaluation.statistics.metrics import worth_of
 from patina_hooks.evaluation.tuning import tune_on
 from patina_hooks.evaluation.user_set import USER_SET, SearchableMemory, ask_user_set
+from patina_hooks.plugins.fault_counts import FaultCounts
 from patina_hooks.projection.active import Active, load_active
 from patina_hooks.search.fusion import weigh
 from patina_hooks.search.index.spaces import VectorSpace, active_space
 from patina_hooks.search.opening import open_space
 from patina_hooks.search.retrieval.refinement import open_refinement
 from patina_hooks.search.retrieval.retrieve import open_retrievers
+from patina_hooks.search.retrieval.step_calls import StepCalls
 from patina_hooks.search.steps import recorded_steps
 from patina_hooks.search.tuned import Tuned, store_tuned, tuned_for, unknown_names
 from patina_hooks.store.log import Log
@@ -77,7 +79,8 @@ def evaluate(
     Raises `StateError` where there is nothing to measure, texts have no vectors yet, or what answers is seen
     through another projection than the one in use; `UsageError` for a name or file that cannot be meant.
     """
-    retrievers = open_retrievers(memory.plugins, on_fault)
+    calls = StepCalls(memory.plugins, _once(on_fault))
+    retrievers = open_retrievers(calls)
     usual = weigh([retriever.spec for retriever in retrievers])
     unknown = sorted(set(names).difference(MINED, [USER_SET] if queries else []))
     if unknown:
@@ -105,7 +108,7 @@ def evaluate(
     if any(sets):
         project = space.open_projection(memory.plugins, memory.repository.state)
         embeddings = embed(memory, space, sets, progress).projected(project)
-        refinement = open_refinement(memory.plugins, found.steps, on_fault)
+        refinement = open_refinement(calls, found.steps)
         pipeline = Pipeline(retrievers, measured.weights, refinement)
         for one, evidence in _gathered(sets, embeddings, pipeline, progress):
             results.append(_judged(one, evidence, measured.weights, reasons.get(one.name, "")))
@@ -129,7 +132,7 @@ def tune(memory: Memory, progress: Progress = lambda *_: None) -> Tuned:
         raise _too_little(history, {one.name: _reason(one.name, history, None) for one in mined})
     project = space.open_projection(memory.plugins, memory.repository.state)
     embeddings = embed(memory, space, sets, progress).projected(project)
-    retrievers = open_retrievers(memory.plugins)
+    retrievers = open_retrievers(StepCalls(memory.plugins))
     gathered = _gathered(sets, embeddings, Pipeline(retrievers), progress)
     usual = weigh([retriever.spec for retriever in retrievers])
     tuned = tune_on(gathered, space, history.events_hash, until=found.until, usual=usual)
@@ -143,6 +146,17 @@ def embed(
     """The vectors of these sets. Raises as `load_embeddings` and `open_space` do."""
     opener = partial(open_space, memory.plugins, space, memory.repository.state)
     return load_embeddings(memory.repository.state, space, sets, opener, progress)
+
+
+def _once(on_fault: Callable[[Fault], None]) -> Callable[[Fault], None]:
+    """Return what is told each cause once: a retriever fails at hundreds of questions."""
+    counts = FaultCounts()
+
+    def tell(fault: Fault) -> None:
+        if counts.add(fault):
+            on_fault(fault)
+
+    return tell
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from patina_hooks.evaluation.query_sets.mining import Query, QuerySet
-    from patina_hooks.evaluation.vector_ranking import QuestionVectors
+    from patina_hooks.evaluation.vector_ranking import QuestionScores
     from patina_hooks.specs.retrieval import Group
 
 
@@ -50,7 +50,7 @@ class PastView(ABC):
         self.numbers = {group: number for number, group in enumerate(self._names)}
         self._hidden: NDArray[np.bool_] = np.zeros(len(query_set.pieces), np.bool_)
         self._candidates: NDArray[np.bool_] | None = None
-        self.vectors: QuestionVectors | None = None
+        self.vectors: QuestionScores | None = None
         """How near texts are to the question, None where vectors take no part."""
 
     def close(self) -> None:

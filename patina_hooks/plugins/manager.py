@@ -49,7 +49,6 @@ from patina_hooks.plugins.kinds import (
     MODELS,
     PROJECTIONS,
     REFERENCE,
-    RERANKERS,
     RETRIEVERS,
     RUNTIMES,
     SOURCES,
@@ -68,7 +67,7 @@ from patina_hooks.specs.plugins import (
     PluginInfo,
     ProjectionSpec,
 )
-from patina_hooks.specs.retrieval import RerankerSpec, RetrieverSpec
+from patina_hooks.specs.retrieval import RetrieverSpec
 from patina_hooks.specs.sources import SourceSpec
 
 if TYPE_CHECKING:
@@ -127,9 +126,9 @@ class Plugins:
         """The model of that name; `PluginError` where none or several plugins provide it."""
         return self._find(MODELS, name).spec
 
-    def module_of(self, model: str) -> str:
-        """The module of the plugin that provides a model, as `import` names it."""
-        return self._module_of(self._find(MODELS, model).plugin)
+    def module_of(self, kind: Kind[S], name: str) -> str:
+        """Return the module of the plugin that provides this, as `import` names it."""
+        return self._module_of(self._find(kind, name).plugin)
 
     def models(self) -> tuple[ModelSpec, ...]:
         return self._all(MODELS)
@@ -181,9 +180,15 @@ class Plugins:
         names = {spec.name for spec in builtin}
         return (*builtin, *(spec for spec in self._distinct(RETRIEVERS) if spec.name not in names))
 
-    def reranker(self, name: str) -> RerankerSpec:
-        """Return the reranker of that name; `PluginError` where none or several plugins provide it."""
-        return self._find(RERANKERS, name).spec
+    def spec(self, kind: Kind[S], name: str) -> S:
+        """Return the spec of that name; `PluginError` where none or several plugins provide it."""
+        return self._find(kind, name).spec
+
+    def added_names(self, kind: Kind[S]) -> tuple[str, ...]:
+        """Return the names of what plugins add to the built-in ones of a kind, each clear."""
+        registry = self._registry(kind)
+        named = zip(self._names(registry), registry, strict=True)
+        return tuple(sorted(name for name, one in named if one.plugin != BUILTIN))
 
     def commands(self) -> tuple[CommandSpec, ...]:
         return self._distinct(COMMANDS)

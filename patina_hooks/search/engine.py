@@ -19,8 +19,10 @@ from patina_hooks.search.open_models import OpenModels
 from patina_hooks.search.query import Hits, Query
 from patina_hooks.search.question_vectors import QuestionVectors
 from patina_hooks.search.retrieval.retrieve import Retriever, open_retrievers
+from patina_hooks.search.retrieval.step_calls import StepCalls
 from patina_hooks.search.steps import recorded_steps
 from patina_hooks.specs.sources import COLLECTIONS, HISTORY
+from patina_hooks.store.recorded_faults import question_faults, record_question_faults
 
 if TYPE_CHECKING:
     from patina_hooks.search.opening import Opening
@@ -38,6 +40,8 @@ class SearchEngine:
         self.models = OpenModels(memory, opening)
         self._memory = memory
         self._collections = {name: CollectionSearch(memory, name) for name in COLLECTIONS}
+        self._calls = StepCalls(memory.plugins, self._add_fault)
+        self._faults: list[Fault] = []
         self._retrievers: list[Retriever] | None = None
         self._refined: tuple[SearchSteps, Refinement] | None = None
         self._on_fault: Callable[[str], None] | None = None
@@ -77,6 +81,7 @@ class SearchEngine:
             hits.reason = self._reason(query, hits)
         finally:
             self._on_fault = None
+        self._record_faults()
         return hits
 
     # --- one question ---------------------------------------------------------------------------
@@ -158,7 +163,7 @@ class SearchEngine:
         from patina_hooks.search.retrieval.refinement import open_refinement
 
         if self._refined is None or self._refined[0] != steps:
-            self._refined = (steps, open_refinement(self._memory.plugins, steps, self._tell_fault))
+            self._refined = (steps, open_refinement(self._calls, steps))
         return self._refined[1]
 
     def _check_steps(self, query: Query) -> None:
@@ -172,7 +177,7 @@ class SearchEngine:
     def retrievers(self) -> list[Retriever]:
         """Return all retrievers, which are opened once."""
         if self._retrievers is None:
-            self._retrievers = open_retrievers(self._memory.plugins, self._tell_fault)
+            self._retrievers = open_retrievers(self._calls)
         return self._retrievers
 
     def _remark_on_words(self, collection: str, error: PluginError | IndexDamaged) -> None:
@@ -182,8 +187,25 @@ class SearchEngine:
             remark = f"answering from {collection} by words alone: {error}"
         self._remark(remark)
 
-    def _tell_fault(self, fault: Fault) -> None:
+    def _add_fault(self, fault: Fault) -> None:
+        self._faults.append(fault)
         self._remark(f"{fault.plugin}: {fault.where}: {fault.error}")
+
+    def _record_faults(self) -> None:
+        """Record what plugins did wrong at this question; what succeeds now is no longer recorded."""
+        faults, self._faults = tuple(self._faults), []
+        called = frozenset(self._calls.called)
+        self._calls.called.clear()
+        with self.reading() as log:
+            before = question_faults(log)
+        if before or faults:
+            names = self._memory.plugins.names()
+            kept = [
+                fault
+                for fault in before
+                if fault.plugin in names and (fault.plugin, fault.where) not in called
+            ]
+            record_question_faults(self._memory.repository.state, before, [*kept, *faults])
 
     def _remark(self, text: str) -> None:
         """Tell the caller once a question, whichever collections the remark is about."""

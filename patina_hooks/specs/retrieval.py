@@ -85,7 +85,7 @@ class View(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class RetrieverSpec:
-    """`search(question: str, view: View, limit: int) -> Scores`, the best `limit` or so.
+    """`search(question: str, view: View, limit: int) -> Scores`, the best `limit` at most.
 
     A group has the score of its best observation. The scores of a question are scaled to 0..1 before they are
     added up by weight.
@@ -134,6 +134,10 @@ class RerankerSpec:
     name: str
     rerank: str
     pool: int = 60
+
+    def __post_init__(self) -> None:
+        if type(self.pool) is not int or not 1 <= self.pool <= 1_000:
+            raise ValueError(f"reranker {self.name}: pool must be from 1 to 1000, not {self.pool!r}")
 
 
 @dataclass(frozen=True, slots=True)

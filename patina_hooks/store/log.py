@@ -91,8 +91,14 @@ class Log:
                 raise damage from error
 
     @contextmanager
-    def writing(self) -> Iterator[sqlite3.Connection]:
-        """One write transaction; rolled back when the block raises."""
+    def writing(self, *, wait: bool = True) -> Iterator[sqlite3.Connection]:
+        """One write transaction; rolled back when the block raises.
+
+        Args:
+            wait: for another writer; otherwise this connection never waits, and SQLite raises.
+        """
+        if not wait:
+            self.connection.execute("PRAGMA busy_timeout = 0")
         self.connection.execute("BEGIN IMMEDIATE")
         try:
             yield self.connection

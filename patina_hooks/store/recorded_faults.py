@@ -1,6 +1,7 @@
 """Faults that the log keeps for `patina status` and `patina doctor`.
 
-"faults" holds what is wrong until it is fixed; "mishaps" what plugins did wrong when they were last called.
+"faults" holds what is wrong until it is fixed; "mishaps" what plugins did wrong when a sync last called them,
+"question faults" when a question did.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import astuple, replace
 from pathlib import Path
+from shlex import quote
 
 from patina_hooks.config.configuration import user_redaction
 from patina_hooks.config.schema import read_list
@@ -18,11 +20,20 @@ from patina_hooks.specs.plugins import Fault
 from patina_hooks.store.log import Log
 
 _MOST_FAULTS = 100
+_QUESTION_FAULTS = "question faults"
 
 
 def kept_faults(log: Log) -> list[Fault]:
-    """Return the faults of the last sync, and of the last one that called plugins."""
-    return [fault for name in ("faults", "mishaps") for fault in stored_faults(log, name)]
+    """Return the faults of the last sync, of the last one that called plugins, and of questions."""
+    faults = [fault for name in ("faults", "mishaps") for fault in stored_faults(log, name)]
+    recorded = {(fault.plugin, fault.where, fault.error) for fault in faults}
+    at_questions = question_faults(log)
+    return faults + [one for one in at_questions if (one.plugin, one.where, one.error) not in recorded]
+
+
+def question_faults(log: Log) -> list[Fault]:
+    """Return what retrievers, rewriters, rerankers and filters of plugins did wrong when last called."""
+    return stored_faults(log, _QUESTION_FAULTS)
 
 
 def stored_faults(log: Log, name: str) -> list[Fault]:
@@ -36,9 +47,7 @@ def _read_faults(stored: object) -> list[Fault]:
 
 def store_faults(log: Log, name: str, faults: Iterable[Fault]) -> None:
     """Replace the stored faults, and record those that differ; inside a transaction."""
-    redact = user_redaction().redact
-    safe = (replace(fault, error=redact(fault.error)) for fault in faults)
-    distinct = list(dict.fromkeys(safe))[:_MOST_FAULTS]
+    distinct = _distinct_faults(faults)
     stored = json.dumps([astuple(fault) for fault in distinct])
     if log.fact(name, "[]") != stored:
         log.remember(name, stored)
@@ -51,3 +60,23 @@ def add_mishaps(state: Path, faults: Sequence[Fault]) -> None:
         return
     with suppress(StateError, OSError), Log(state) as log, log.writing():
         store_faults(log, "mishaps", [*stored_faults(log, "mishaps"), *faults])
+
+
+def record_question_faults(state: Path, before: Sequence[Fault], faults: Iterable[Fault]) -> None:
+    """Replace the faults of questions where they differ from those before; a question waits for no writer."""
+    hinted = [fault if fault.hint else replace(fault, hint=_hint(fault)) for fault in faults]
+    if _distinct_faults(hinted) == list(before):
+        return
+    with suppress(StateError, OSError), Log(state) as log, log.writing(wait=False):
+        store_faults(log, _QUESTION_FAULTS, hinted)
+
+
+def _hint(fault: Fault) -> str:
+    return f"PATINA_DISABLE_PLUGINS={quote(fault.plugin)} patina scry 'any question'"
+
+
+def _distinct_faults(faults: Iterable[Fault]) -> list[Fault]:
+    """Return faults each once, without secrets."""
+    redact = user_redaction().redact
+    safe = (replace(fault, error=redact(fault.error)) for fault in faults)
+    return list(dict.fromkeys(safe))[:_MOST_FAULTS]

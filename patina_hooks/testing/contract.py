@@ -26,6 +26,7 @@ from patina_hooks.errors import PatinaError
 from patina_hooks.models.choice import AUTO, RuntimeChoice
 from patina_hooks.models.encoding import Encoder, cut_off, open_encoder
 from patina_hooks.models.reading import prefix_of
+from patina_hooks.plugins.kinds import MODELS
 from patina_hooks.plugins.manager import Plugins
 from patina_hooks.specs.models import Role
 
@@ -95,10 +96,10 @@ def check_shape(subject: Subject) -> None:
     for role in _ROLES:
         encoded = subject.encoder.encode(TEXTS, role=role)
         expected = (len(TEXTS), subject.encoder.dimensions)
-        _require(encoded.vectors.shape == expected, f"vectors are {encoded.vectors.shape}, not {expected}")
-        _require(encoded.vectors.dtype == np.float32, f"vectors are {encoded.vectors.dtype}, not float32")
-        _require(len(encoded.cut) == len(TEXTS), f"{len(encoded.cut)} cuts for {len(TEXTS)} texts")
-        _require(bool(np.isfinite(encoded.vectors).all()), "vectors hold values that are not finite")
+        require(encoded.vectors.shape == expected, f"vectors are {encoded.vectors.shape}, not {expected}")
+        require(encoded.vectors.dtype == np.float32, f"vectors are {encoded.vectors.dtype}, not float32")
+        require(len(encoded.cut) == len(TEXTS), f"{len(encoded.cut)} cuts for {len(TEXTS)} texts")
+        require(bool(np.isfinite(encoded.vectors).all()), "vectors hold values that are not finite")
 
 
 def check_unit_norm(subject: Subject) -> None:
@@ -106,7 +107,7 @@ def check_unit_norm(subject: Subject) -> None:
     import numpy as np
 
     norms = np.linalg.norm(_vectors(subject, TEXTS), axis=1)
-    _require(
+    require(
         bool(np.allclose(norms, 1, atol=_NEAR)), f"norms lie between {norms.min():.4f} and {norms.max():.4f}"
     )
 
@@ -117,7 +118,7 @@ def check_distinct(subject: Subject) -> None:
 
     likeness = _vectors(subject, TEXTS) @ _vectors(subject, TEXTS).T
     np.fill_diagonal(likeness, -1)
-    _require(float(likeness.max()) < 1 - _NEAR, "different texts have the same vector")
+    require(float(likeness.max()) < 1 - _NEAR, "different texts have the same vector")
 
 
 def check_batches(subject: Subject) -> None:
@@ -127,7 +128,7 @@ def check_batches(subject: Subject) -> None:
     together = _vectors(subject, TEXTS * 2 + ("one more",))[: len(TEXTS)]
     alone = np.concatenate([_vectors(subject, [text]) for text in TEXTS])
     off = float(np.abs(together - alone).max())
-    _require(
+    require(
         _same(subject, together, alone),
         f"vectors depend on the batch (by up to {off:.2g}): the mask is not heeded, or the weights are"
         " quantised dynamically; for the latter declare batch_invariant=False",
@@ -141,15 +142,15 @@ def check_order(subject: Subject) -> None:
     turned = (*reversed(TEXTS), TEXTS[0])
     straight = _vectors(subject, TEXTS)
     expected = np.concatenate([straight[::-1], straight[:1]])
-    _require(_same(subject, _vectors(subject, turned), expected), "vectors are not in the order of the texts")
+    require(_same(subject, _vectors(subject, turned), expected), "vectors are not in the order of the texts")
 
 
 def check_empty_batch(subject: Subject) -> None:
     """No texts give vectors [0, dimensions]."""
     encoded = subject.encoder.encode([], role="passage")
     expected = (0, subject.encoder.dimensions)
-    _require(encoded.vectors.shape == expected, f"no texts gave {encoded.vectors.shape}, not {expected}")
-    _require(encoded.cut == (), f"no texts gave the cuts {encoded.cut}")
+    require(encoded.vectors.shape == expected, f"no texts gave {encoded.vectors.shape}, not {expected}")
+    require(encoded.cut == (), f"no texts gave the cuts {encoded.cut}")
 
 
 def check_odd_texts(subject: Subject) -> None:
@@ -158,7 +159,7 @@ def check_odd_texts(subject: Subject) -> None:
 
     norms = np.linalg.norm(_vectors(subject, _ODD), axis=1)
     fine = np.isclose(norms, 1, atol=_NEAR) | (norms == 0)
-    _require(bool(fine.all()), f"odd texts have norms {norms[~fine].tolist()}")
+    require(bool(fine.all()), f"odd texts have norms {norms[~fine].tolist()}")
 
 
 def check_long_text(subject: Subject) -> None:
@@ -173,12 +174,12 @@ def check_long_text(subject: Subject) -> None:
     limit = subject.encoder.spec.max_tokens
     long = "commit " * (2 * limit)
     encoded = subject.encoder.encode([long, long + "and much more", "short"], role="passage")
-    _require(encoded.cut[0] > 0, f"a text of more than {limit} tokens is not recorded as cut")
-    _require(encoded.cut[1] > encoded.cut[0], "a longer text is not recorded as cut by more")
-    _require(encoded.cut[2] == 0, "a short text is recorded as cut")
-    _require(bool(np.array_equal(*encoded.vectors[:2])), "what lies beyond max_tokens changes the vector")
+    require(encoded.cut[0] > 0, f"a text of more than {limit} tokens is not recorded as cut")
+    require(encoded.cut[1] > encoded.cut[0], "a longer text is not recorded as cut by more")
+    require(encoded.cut[2] == 0, "a short text is recorded as cut")
+    require(bool(np.array_equal(*encoded.vectors[:2])), "what lies beyond max_tokens changes the vector")
     kept = len(subject.encoder.model.tokenize([long], limit)[0].ids)
-    _require(kept == limit, f"a long text is cut to {kept} tokens, not {limit}")
+    require(kept == limit, f"a long text is cut to {kept} tokens, not {limit}")
 
 
 def check_prefixes(subject: Subject) -> None:
@@ -190,13 +191,13 @@ def check_prefixes(subject: Subject) -> None:
         prefix = prefix_of(encoder.spec, role)
         found = encoder.encode(TEXTS, role=role).vectors
         wanted = bare.encode([prefix + text for text in TEXTS], role="passage").vectors
-        _require(
+        require(
             _same(subject, found, wanted),
             f"the {role} prefix {prefix!r} does not stand before the text",
         )
         if prefix.strip():
             nearest = float((found * plain).sum(axis=1).max())
-            _require(nearest < 1 - _NEAR, f"the {role} prefix {prefix!r} does not reach the vectors")
+            require(nearest < 1 - _NEAR, f"the {role} prefix {prefix!r} does not reach the vectors")
 
 
 def check_pooling(subject: Subject) -> None:
@@ -214,31 +215,36 @@ def check_pooling(subject: Subject) -> None:
         whole = {"mean": tokens.mean(axis=0), "cls": tokens[0], "last": tokens[-1]}[spec.pooling]
         (pooled,) = cut_off(whole[np.newaxis], spec)
         likeness = float(found @ pooled / np.linalg.norm(pooled))
-        _require(likeness > 1 - _NEAR, f"{text!r} is not pooled by {spec.pooling!r}: cosine {likeness:.4f}")
+        require(likeness > 1 - _NEAR, f"{text!r} is not pooled by {spec.pooling!r}: cosine {likeness:.4f}")
 
 
 def check_determinism(subject: Subject) -> None:
     """The same texts give the same vectors again, also from a model opened anew: bit for bit, where they are
     pooled here."""
     first = _vectors(subject, TEXTS)
-    _require(_same(subject, first, _vectors(subject, TEXTS)), "a second run gives other vectors")
+    require(_same(subject, first, _vectors(subject, TEXTS)), "a second run gives other vectors")
     anew = subject.reopen()
     again = anew.encode(TEXTS, role="passage").vectors
-    _require(_same(subject, first, again), "the model opened anew gives other vectors")
-    _require(anew.fingerprint == subject.encoder.fingerprint, "the model opened anew has another fingerprint")
+    require(_same(subject, first, again), "the model opened anew gives other vectors")
+    require(anew.fingerprint == subject.encoder.fingerprint, "the model opened anew has another fingerprint")
 
 
 def check_light_import(subject: Subject) -> None:
     """Importing the plugin's module in a fresh process brings none of `HEAVY` along."""
-    code = f"import sys, {subject.module}; print(*sorted(set({HEAVY!r}) & set(sys.modules)))"
+    check_module_is_light(subject.module)
+
+
+def check_module_is_light(module: str) -> None:
+    """Import a module in a fresh process. Raises AssertionError where it brings any of `HEAVY` along."""
+    code = f"import sys, {module}; print(*sorted(set({HEAVY!r}) & set(sys.modules)))"
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     # Not in the current folder, which may be a clone: with -c Python imports from there first.
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=Path(sys.executable).anchor, env=environment, capture_output=True,
         text=True, check=False,
     )  # fmt: skip
-    _require(done.returncode == 0, f"{subject.module} cannot be imported:\n{done.stderr}")
-    _require(not done.stdout.strip(), f"{subject.module} imports {done.stdout.strip()}: open it on first use")
+    require(done.returncode == 0, f"{module} cannot be imported:\n{done.stderr}")
+    require(not done.stdout.strip(), f"{module} imports {done.stdout.strip()}: open it on first use")
 
 
 CHECKS: Final[dict[str, Callable[[Subject], None]]] = {
@@ -305,7 +311,7 @@ def open_subject(
     def open_it() -> Encoder:
         return open_encoder(plugins, model, runtime, reading=reading)
 
-    return Subject(open_it(), open_it, plugins.module_of(model))
+    return Subject(open_it(), open_it, plugins.module_of(MODELS, model))
 
 
 def _vectors(subject: Subject, texts: Sequence[str]) -> Vectors:
@@ -326,7 +332,7 @@ def _with(encoder: Encoder, *, query_prefix: str, passage_prefix: str) -> Encode
     return Encoder(spec, RuntimeChoice(encoder.runtime, encoder.reason), encoder.fingerprint, encoder.opened)
 
 
-def _require(holds: bool, otherwise: str) -> None:
+def require(holds: bool, otherwise: str) -> None:
     # Not an assert statement: the contract must also hold under `python -O`.
     if not holds:
         raise AssertionError(otherwise)

@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING, Final
 from patina_hooks.errors import IndexDamaged
 from patina_hooks.plugins.kinds import BACKENDS
 from patina_hooks.plugins.manager import Plugins, open_function
+from patina_hooks.testing.contract import require
 from patina_hooks.testing.drawn import arrays, drawn, key, questions
 
 if TYPE_CHECKING:
@@ -92,9 +93,9 @@ def check_empty(subject: IndexSubject) -> None:
         index = subject.open(folder / "absent")
         index.remove([key(1)])
         question = questions(subject.rows(range(1)))[0]
-        _require(index.search(question, 5) == [], "an empty index finds something")
-        _require(index.keys() == frozenset(), "an empty index has keys")
-        _require(index.stats().rows == 0, f"an empty index counts {index.stats().rows} rows")
+        require(index.search(question, 5) == [], "an empty index finds something")
+        require(index.keys() == frozenset(), "an empty index has keys")
+        require(index.stats().rows == 0, f"an empty index counts {index.stats().rows} rows")
 
 
 def check_search(subject: IndexSubject) -> None:
@@ -112,7 +113,7 @@ def check_ties(subject: IndexSubject) -> None:
     rows = {key(number): vector for number in range(40)}
     with _filled(subject, rows) as index:
         found = [one for one, _ in index.search(vector, 10)]
-        _require(found == sorted(rows)[:10], "equal scores are not ordered by key")
+        require(found == sorted(rows)[:10], "equal scores are not ordered by key")
 
 
 def check_replace(subject: IndexSubject) -> None:
@@ -171,10 +172,10 @@ def check_reopen(subject: IndexSubject) -> None:
         opened = subject.open(folder)
         rows.pop(key(7))
         _holds(subject, opened, rows)
-        _require(opened.stats() == index.stats(), "an index opened anew counts otherwise")
+        require(opened.stats() == index.stats(), "an index opened anew counts otherwise")
         for question in questions(rows):
             answers = index.search(question, 10)
-            _require(opened.search(question, 10) == answers, "an index opened anew finds others")
+            require(opened.search(question, 10) == answers, "an index opened anew finds others")
 
 
 def check_history(subject: IndexSubject) -> None:
@@ -189,14 +190,14 @@ def check_history(subject: IndexSubject) -> None:
         winding.upsert(*arrays(subject.rows(range(5_000, 5_100))))
         winding.remove([key(number) for number in range(5_000, 5_100)])
         winding.upsert(*arrays(rows))
-        _require(winding.keys() == straight.keys(), "the same writes in another order leave other keys")
+        require(winding.keys() == straight.keys(), "the same writes in another order leave other keys")
         for question in questions(rows):
             one, other = straight.search(question, 10), winding.search(question, 10)
             if not subject.approximate:
-                _require(one == other, "the same rows answer otherwise when they came in another order")
+                require(one == other, "the same rows answer otherwise when they came in another order")
             known = dict(one)
             shared = [pair for pair in other if pair[0] in known]
-            _require(all(known[k] == v for k, v in shared), "the same row has another score")
+            require(all(known[k] == v for k, v in shared), "the same row has another score")
 
 
 def check_recall(subject: IndexSubject) -> None:
@@ -205,7 +206,7 @@ def check_recall(subject: IndexSubject) -> None:
     with _filled(subject, rows) as index:
         found = [_recalled(rows, index.search(question, 10), question) for question in questions(rows)]
         recall, wanted = sum(found) / len(found), RECALL if subject.approximate else 1.0
-        _require(recall >= wanted, f"it finds {recall:.3f} of the true best ten, not {wanted}")
+        require(recall >= wanted, f"it finds {recall:.3f} of the true best ten, not {wanted}")
 
 
 def check_stats(subject: IndexSubject) -> None:
@@ -213,13 +214,13 @@ def check_stats(subject: IndexSubject) -> None:
     rows = subject.rows(range(100))
     with _filled(subject, rows) as index:
         before = index.stats()
-        _require(before.rows == 100, f"100 rows are counted as {before.rows}")
-        _require(before.files >= 1 and before.bytes >= 1, "its files are not counted")
+        require(before.rows == 100, f"100 rows are counted as {before.rows}")
+        require(before.files >= 1 and before.bytes >= 1, "its files are not counted")
         index.remove([key(9_999)])
-        _require(index.stats() == before, "taking out what is not there is counted as a write")
+        require(index.stats() == before, "taking out what is not there is counted as a write")
         index.remove([key(1)])
-        _require(index.stats().rows == 99, f"99 rows are counted as {index.stats().rows}")
-        _require(index.stats().generation > before.generation, "a write does not raise the generation")
+        require(index.stats().rows == 99, f"99 rows are counted as {index.stats().rows}")
+        require(index.stats().generation > before.generation, "a write does not raise the generation")
         index.verify()
 
 
@@ -228,7 +229,7 @@ def check_foreign(subject: IndexSubject) -> None:
     with _folder() as folder:
         subject.open(folder).upsert(*arrays(subject.rows(range(50))))
         for named in ({"fingerprint": "another"}, {"dimensions": 2 * subject.dimensions}):
-            _require(_is_refused(subject, folder, **named), f"vectors of another make are read: {named}")
+            require(_is_refused(subject, folder, **named), f"vectors of another make are read: {named}")
 
 
 def check_damage(subject: IndexSubject) -> None:
@@ -242,7 +243,7 @@ def check_damage(subject: IndexSubject) -> None:
             for what, harm in _HARMS.items():
                 shutil.copytree(whole, copy)
                 harm(copy / path.relative_to(whole))
-                _require(_is_refused(subject, copy), f"{path.name}, {what}: not seen")
+                require(_is_refused(subject, copy), f"{path.name}, {what}: not seen")
                 shutil.rmtree(copy)
 
 
@@ -264,7 +265,7 @@ def check_killed(subject: IndexSubject) -> None:
             if finished:
                 break
             shutil.rmtree(copy)
-        _require(step > 1, "it writes no file below its folder")
+        require(step > 1, "it writes no file below its folder")
 
 
 INDEX_CHECKS: Final[dict[str, Callable[[IndexSubject], None]]] = {
@@ -332,21 +333,21 @@ def _agrees(subject: IndexSubject, rows: Rows, found: Answer, question: Vectors,
     """An answer against the truth of these rows."""
     true = _best(rows, question, len(rows))
     scores = dict(true)
-    _require(len(found) == min(limit, len(rows)), f"{len(found)} found of {len(rows)}, limit {limit}")
-    _require(len({one for one, _ in found}) == len(found), "a key is found twice")
-    _require(all(one in scores for one, _ in found), "a key is found that is not there, or not allowed")
-    _require(all(abs(scores[one] - score) < _NEAR for one, score in found), "a score is no inner product")
+    require(len(found) == min(limit, len(rows)), f"{len(found)} found of {len(rows)}, limit {limit}")
+    require(len({one for one, _ in found}) == len(found), "a key is found twice")
+    require(all(one in scores for one, _ in found), "a key is found that is not there, or not allowed")
+    require(all(abs(scores[one] - score) < _NEAR for one, score in found), "a score is no inner product")
     order = sorted(found, key=lambda pair: (-pair[1], pair[0]))
-    _require(found == order, "the found are not in order")
+    require(found == order, "the found are not in order")
     if not subject.approximate:
         best = all(abs(one[1] - two[1]) < _NEAR for one, two in zip(found, true, strict=False))
-        _require(best, "it does not find the best")
+        require(best, "it does not find the best")
 
 
 def _holds(subject: IndexSubject, index: VectorIndex, rows: Rows) -> None:
     """An index against the dictionary that it should be like."""
-    _require(index.keys() == rows.keys(), "it does not have the keys that were written")
-    _require(index.stats().rows == len(rows), f"{len(rows)} rows are counted as {index.stats().rows}")
+    require(index.keys() == rows.keys(), "it does not have the keys that were written")
+    require(index.stats().rows == len(rows), f"{len(rows)} rows are counted as {index.stats().rows}")
     for question in questions(rows or subject.rows(range(1))):
         _agrees(subject, rows, index.search(question, 10), question, 10)
 
@@ -377,7 +378,7 @@ _HARMS: Final[Mapping[str, Callable[[Path], object]]] = {
 
 def _written_until(subject: IndexSubject, folder: Path, step: int) -> bool:
     """Whether a process that is killed before its write step of that number came to the end."""
-    _require(step < _MOST_STEPS, f"one write takes more than {_MOST_STEPS} steps")
+    require(step < _MOST_STEPS, f"one write takes more than {_MOST_STEPS} steps")
     numbers = str(subject.short), str(subject.dimensions)
     arguments = [subject.plugin, subject.opener, *numbers, str(folder), str(step)]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
@@ -385,11 +386,5 @@ def _written_until(subject: IndexSubject, folder: Path, step: int) -> bool:
         [sys.executable, "-m", "patina_hooks.testing.killed", *arguments], cwd=Path(sys.executable).anchor,
         env=environment, capture_output=True, text=True, check=False,
     )  # fmt: skip
-    _require(done.returncode in (0, KILLED), f"a write fails by itself:\n{done.stderr}")
+    require(done.returncode in (0, KILLED), f"a write fails by itself:\n{done.stderr}")
     return done.returncode == 0
-
-
-def _require(holds: bool, otherwise: str) -> None:
-    # Not an assert statement: the contract must also hold under `python -O`.
-    if not holds:
-        raise AssertionError(otherwise)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,16 +14,20 @@ from support.memory import Memory, open_model
 
 from patina_hooks.errors import StateError
 from patina_hooks.evaluation.embeddings import load_embeddings
+from patina_hooks.evaluation.evaluate import MINED
 from patina_hooks.evaluation.history import History
 from patina_hooks.evaluation.methods import CHANNELS, gather, rankings
 from patina_hooks.evaluation.query_sets import session_sets
 from patina_hooks.evaluation.query_sets.file_sets import commit_files
 from patina_hooks.evaluation.query_sets.mining import QuerySet, Wanted
 from patina_hooks.evaluation.query_sets.session_sets import context, goal, held_out
-from patina_hooks.evaluation.statistics.metrics import best, worth_of
-from patina_hooks.evaluation.vector_ranking import reciprocal_ranks
+from patina_hooks.evaluation.statistics.metrics import NOT_FOUND, best, worth_of
+from patina_hooks.evaluation.vector_ranking import VectorRanking, reciprocal_ranks
+from patina_hooks.evaluation.views import view_of
 from patina_hooks.models.encoding import Encoder
 from patina_hooks.search.fusion import WEIGHTS, fuse
+from patina_hooks.search.retrieval.builtin import BUILTIN_RETRIEVERS
+from patina_hooks.search.retrieval.retrieve import retrieve
 
 if TYPE_CHECKING:
     from patina_hooks.specs.vectors import Vectors
@@ -92,6 +98,24 @@ def test_the_vector_channel_is_the_best_piece_by_inner_product(past: Past) -> No
         rank = 1 + int((scores > scores[relevant] + 1e-3).sum())
         expected.append(1 / rank if rank <= 10 else 0.0)
     assert reciprocal_ranks(found, embeddings) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("mine", MINED.values(), ids=MINED)
+def test_all_units_are_ranked_as_the_vector_retriever_ranks_them(
+    past: Past, mine: Callable[[History], QuerySet]
+) -> None:
+    mined = mine(past.history())
+    ranking = VectorRanking(mined, embedded(past.memory, [mined]))
+    (vector,) = [retriever for retriever in BUILTIN_RETRIEVERS if retriever.name == "vector"]
+    with closing(view_of(mined)) as view:
+        for query, scores in zip(mined.queries, ranking.each(), strict=True):
+            with view.showing(query):
+                view.vectors = scores
+                evidence = retrieve(query.text, view, [vector], limit=len(mined.pieces)).only(view.may_answer)
+                by_unit = {view.numbers[group]: score for group, score in evidence.groups["vector"].items()}
+            ranked = ranking.of_units(scores)
+            found = np.flatnonzero(ranked > NOT_FOUND).tolist()
+            assert by_unit == {unit: ranked[unit] for unit in found}
 
 
 def test_a_projection_is_seen_through(past: Past) -> None:

@@ -11,37 +11,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from patina_hooks.evaluation.query_sets.file_sets import commit_files
-from patina_hooks.evaluation.query_sets.mining import Candidates, Query, QuerySet
+from patina_hooks.evaluation.query_sets.mining import Candidates
 from patina_hooks.evaluation.query_sets.session_sets import commit_session
 from patina_hooks.evaluation.vector_ranking import VectorRanking
 from patina_hooks.evaluation.views import SessionView, view_of
 from patina_hooks.search.retrieval.builtin import BUILTIN_RETRIEVERS
 from patina_hooks.search.retrieval.retrieve import retrieve
 from patina_hooks.store.search.words import count_rows, count_term, tokenize
+from patina_hooks.testing.small_memory import visible_set
 from patina_hooks.text.words import words_to_match
 
 SLOW = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-
-
-def without(query_set: QuerySet, query: Query) -> QuerySet:
-    """The set that a question sees, with everything hidden from it taken out."""
-    hidden = query_set.hidden(query)
-    kept = np.flatnonzero(~hidden)
-    number = {old: new for new, old in enumerate(kept.tolist())}
-    links = [
-        (number[piece], unit)
-        for piece, unit in zip(query_set.link_pieces.tolist(), query_set.link_units.tolist(), strict=True)
-        if piece in number
-    ]
-    titles = ("" if unit in query.untitled else title for unit, title in enumerate(query_set.titles))
-    return replace(
-        query_set,
-        pieces=tuple(query_set.pieces[old] for old in kept),
-        titles=tuple(titles),
-        link_pieces=np.array([piece for piece, _ in links], np.intp),
-        link_units=np.array([unit for _, unit in links], np.intp),
-        queries=(replace(query, masked=frozenset(), untitled=frozenset(), seen=len(kept)),),
-    )
 
 
 @given(data=st.data())
@@ -58,7 +38,7 @@ def test_a_view_answers_as_if_what_it_hides_never_was(past: Past, data: st.DataO
     )
     whole = replace(query_set, queries=(query,))
     found = []
-    for shown in (whole, without(whole, query)):
+    for shown in (whole, visible_set(whole, query)):
         (asked,) = shown.queries
         (vectors,) = VectorRanking(shown, embedded(past.memory, [shown])).each()
         with closing(view_of(shown)) as view, view.showing(asked):

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
 
 import click
 
@@ -17,8 +21,33 @@ def plugins_command(as_json: bool) -> None:
     """What is installed, what it provides, what is at fault."""
     from patina_hooks.plugins.manager import Plugins
 
-    infos = Plugins.load().info()
+    recorded = _recorded_faults()
+    infos = [_with_recorded(info, recorded) for info in Plugins.load().info()]
     click.echo(as_document(infos) if as_json else "\n".join(as_lines(infos)))
+
+
+def _recorded_faults() -> tuple[Fault, ...]:
+    """Return what plugins did wrong when this repository last called them, none outside of one."""
+    from patina_hooks.errors import PatinaError
+    from patina_hooks.git.discovery import find_work_tree
+    from patina_hooks.git.repository import STATE_FOLDER
+    from patina_hooks.store.log import Log
+    from patina_hooks.store.recorded_faults import kept_faults
+
+    with suppress(PatinaError, OSError, ValueError):
+        state = find_work_tree(Path.cwd())[1] / STATE_FOLDER
+        # Git, which would refuse the folder of another user, is not asked.
+        if not hasattr(os, "getuid") or state.stat().st_uid == os.getuid():
+            with Log(state, create=False) as log:
+                return tuple(kept_faults(log))
+    return ()
+
+
+def _with_recorded(info: PluginInfo, recorded: Iterable[Fault]) -> PluginInfo:
+    """Add the recorded faults of a plugin to those of its loading, each once."""
+    present = {(fault.where, fault.error) for fault in info.faults}
+    added = [one for one in recorded if one.plugin == info.name and (one.where, one.error) not in present]
+    return replace(info, faults=(*info.faults, *added))
 
 
 def as_document(infos: Iterable[PluginInfo]) -> str:

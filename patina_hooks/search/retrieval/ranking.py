@@ -2,30 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from patina_hooks.search.fusion import fuse
-from patina_hooks.specs.retrieval import RankedGroup, View
+from patina_hooks.specs.retrieval import RankedGroup
 
 if TYPE_CHECKING:
+    from patina_hooks.search.retrieval.ranked_view import RankedView
     from patina_hooks.search.retrieval.refinement import Refinement
     from patina_hooks.search.retrieval.retrieve import Evidence
     from patina_hooks.specs.retrieval import Group
-    from patina_hooks.store.search.answers import ObservationRow
-
-
-class RankedView(View, Protocol):
-    """A view whose groups can be shown."""
-
-    def rows(self, numbers: Iterable[int]) -> list[ObservationRow]:
-        """Return visible observations."""
-        ...
-
-    def first(self, group: Group) -> int | None:
-        """Return the visible observation with which a group begins, None for none."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,7 +37,7 @@ def rank(
     order = sorted(scores, key=lambda group: (-scores[group], group))
     shown = best_observations(view, evidence, weights)
     if refinement and refinement.orders and order:
-        order = refinement.order(question, _candidates(view, order, scores, shown), view)
+        order = refinement.order(question, list_candidates(view, Ranking(order, scores, shown)), view)
     return Ranking(order, scores, shown)
 
 
@@ -63,11 +51,10 @@ def best_observations(view: RankedView, evidence: Evidence, weights: Mapping[str
     return {group: row.number for row in reversed(ranked) for group in groups[row.number]}
 
 
-def _candidates(
-    view: RankedView, order: Iterable[Group], scores: Mapping[Group, float], shown: Mapping[Group, int]
-) -> list[RankedGroup]:
+def list_candidates(view: RankedView, ranking: Ranking) -> list[RankedGroup]:
     """Return what a reranker sees; a group of which nothing is visible is no candidate."""
-    numbers = {group: shown[group] if group in shown else view.first(group) for group in order}
+    shown = ranking.shown
+    numbers = {group: shown[group] if group in shown else view.first(group) for group in ranking.order}
     visible = {group: number for group, number in numbers.items() if number is not None}
     texts = view.texts(visible.values())
-    return [RankedGroup(group, texts[number], scores[group]) for group, number in visible.items()]
+    return [RankedGroup(group, texts[number], ranking.scores[group]) for group, number in visible.items()]

@@ -1,31 +1,21 @@
-"""Query rewriters, rerankers and filters of plugins: named by recipe or flag, none by default.
-
-What one of them does wrong is a fault, and the answer goes on without it.
-"""
+"""Query rewriters, rerankers and filters of plugins: named by recipe or flag, none by default."""
 
 from __future__ import annotations
 
-import math
-import sqlite3
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from numbers import Real
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-from patina_hooks.errors import IndexDamaged, PluginError
-from patina_hooks.plugins.calls import PluginFunction
-from patina_hooks.plugins.kinds import FILTERS, RERANKERS, REWRITERS, Kind, shown
-from patina_hooks.specs.retrieval import RankedGroup
+from patina_hooks.plugins.kinds import FILTERS, RERANKERS, REWRITERS, Kind
+from patina_hooks.search.retrieval.step_results import read_groups, read_order, read_question
 
 if TYPE_CHECKING:
     from patina_hooks.config.recipe import SearchSteps
+    from patina_hooks.plugins.calls import PluginFunction
     from patina_hooks.plugins.manager import Plugins
-    from patina_hooks.specs.plugins import Fault
-    from patina_hooks.specs.retrieval import Group, View
-
-Value = TypeVar("Value")
-_LONGEST: Final = 100_000
-"""Characters that a rewriter may make of a question."""
+    from patina_hooks.search.retrieval.ranked_view import RankedView
+    from patina_hooks.search.retrieval.step_calls import StepCalls
+    from patina_hooks.specs.retrieval import Group, RankedGroup, View
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +25,7 @@ class Refinement:
     rerankers: with how many of the best candidates each scores.
     """
 
-    plugins: Plugins
-    on_fault: Callable[[Fault], None]
+    calls: StepCalls
     rewriters: tuple[PluginFunction, ...] = ()
     rerankers: tuple[tuple[PluginFunction, int], ...] = ()
     filters: tuple[PluginFunction, ...] = ()
@@ -46,49 +35,53 @@ class Refinement:
         """Whether a step looks at candidates."""
         return bool(self.rerankers or self.filters)
 
-    def rewrite(self, question: str, view: View) -> str:
+    def rewrite(self, question: str, view: RankedView) -> str:
         """Return the question to look up."""
         for function in self.rewriters:
-            question = self._call(function, _checked_question, question, question, view)
+            question = self._rewrite(function, question, view)
         return question
 
-    def order(self, question: str, candidates: Sequence[RankedGroup], view: View) -> list[Group]:
+    def order(self, question: str, candidates: Sequence[RankedGroup], view: RankedView) -> list[Group]:
         """Return the groups of candidates, given best first, in a new order and without those left out."""
         ranked = list(candidates)
         for function, pool in self.rerankers:
-            best = tuple(ranked[:pool])
-            ranked[:pool] = self._call(function, _order_of(best), best, question, best, view)
+            ranked[:pool] = self._rerank(function, question, tuple(ranked[:pool]), view)
         for function in self.filters:
-            kept = self._call(function, _checked_groups, None, question, tuple(ranked), view)
-            ranked = [one for one in ranked if kept is None or one.group in kept]
-        return [one.group for one in ranked]
+            kept = self._filter(function, question, tuple(ranked), view)
+            ranked = [candidate for candidate in ranked if kept is None or candidate.group in kept]
+        return [candidate.group for candidate in ranked]
 
-    def _call(
-        self,
-        function: PluginFunction,
-        checked: Callable[[Any], Value],
-        otherwise: Value,
-        *arguments: object,
-    ) -> Value:
-        try:
-            return checked(function(*arguments))
-        except (KeyboardInterrupt, IndexDamaged, sqlite3.Error):
-            raise  # not of the plugin's making
-        except BaseException as error:
-            self.on_fault(self.plugins.record_failure(function, error))
-            return otherwise
+    def _rewrite(self, function: PluginFunction, question: str, view: RankedView) -> str:
+        def ask(lent: View) -> str:
+            return read_question(function.function(question, lent))
+
+        return self.calls.call(function, view, ask, question)
+
+    def _rerank(
+        self, function: PluginFunction, question: str, candidates: tuple[RankedGroup, ...], view: RankedView
+    ) -> tuple[RankedGroup, ...]:
+        def ask(lent: View) -> tuple[RankedGroup, ...]:
+            return read_order(function.function(question, candidates, lent), candidates)
+
+        return self.calls.call(function, view, ask, candidates)
+
+    def _filter(
+        self, function: PluginFunction, question: str, candidates: tuple[RankedGroup, ...], view: RankedView
+    ) -> Collection[Group] | None:
+        def ask(lent: View) -> Collection[Group] | None:
+            return read_groups(function.function(question, candidates, lent))
+
+        return self.calls.call(function, view, ask, None)
 
 
-def open_refinement(plugins: Plugins, steps: SearchSteps, on_fault: Callable[[Fault], None]) -> Refinement:
+def open_refinement(calls: StepCalls, steps: SearchSteps) -> Refinement:
     """Open steps by name; one that is not installed, or cannot be opened, is a fault and left out."""
-    opened = Refinement(plugins, on_fault)
-    rewriters = _opened(opened, REWRITERS, steps.rewriters)
-    rerankers = _opened(opened, RERANKERS, steps.rerankers)
-    return replace(
-        opened,
-        rewriters=tuple(rewriters.values()),
-        rerankers=tuple((code, plugins.reranker(name).pool) for name, code in rerankers.items()),
-        filters=tuple(_opened(opened, FILTERS, steps.filters).values()),
+    rerankers = _opened(calls, RERANKERS, steps.rerankers)
+    return Refinement(
+        calls,
+        rewriters=tuple(_opened(calls, REWRITERS, steps.rewriters).values()),
+        rerankers=tuple((code, calls.plugins.spec(RERANKERS, name).pool) for name, code in rerankers.items()),
+        filters=tuple(_opened(calls, FILTERS, steps.filters).values()),
     )
 
 
@@ -104,42 +97,6 @@ def check_names(plugins: Plugins, steps: SearchSteps) -> None:
             plugins.owner(kind, name)
 
 
-def _opened(refinement: Refinement, kind: Kind[Any], names: Iterable[str]) -> dict[str, PluginFunction]:
-    functions = {}
-    for name in names:
-        try:
-            functions[name] = refinement.plugins.open_spec(kind, name)
-        except PluginError as error:
-            where = f"{kind.noun} {name}"
-            refinement.on_fault(refinement.plugins.record_fault("patina-hooks", where, error))
-    return functions
-
-
-def _checked_question(question: object) -> str:
-    if not isinstance(question, str) or not question.strip():
-        raise TypeError(f"gave {shown(question)}; wants a question that is not empty")
-    question.encode()  # no lone surrogate: it has no UTF-8
-    return question[:_LONGEST]
-
-
-def _order_of(candidates: Sequence[RankedGroup]) -> Callable[[object], tuple[RankedGroup, ...]]:
-    """Return what orders candidates by the scores that a reranker gives."""
-
-    def ordered(scores: object) -> tuple[RankedGroup, ...]:
-        if isinstance(scores, (str, bytes, Mapping)) or not isinstance(scores, Iterable):
-            raise TypeError(f"gave {shown(scores)}; wants a score for each candidate")
-        values = list(scores)
-        if len(values) != len(candidates):
-            raise ValueError(f"gave {len(values)} scores for {len(candidates)} candidates")
-        if not all(isinstance(value, Real) and math.isfinite(value) for value in values):
-            raise ValueError("a score is not a finite number")
-        places = sorted(range(len(candidates)), key=lambda place: (-float(values[place]), place))
-        return tuple(candidates[place] for place in places)
-
-    return ordered
-
-
-def _checked_groups(groups: object) -> Collection[Group] | None:
-    if isinstance(groups, (str, bytes)) or not isinstance(groups, Collection):
-        raise TypeError(f"gave {shown(groups)}; wants a collection of groups")
-    return frozenset(groups)
+def _opened(calls: StepCalls, kind: Kind[Any], names: Iterable[str]) -> dict[str, PluginFunction]:
+    functions = {name: calls.open(kind, name) for name in names}
+    return {name: function for name, function in functions.items() if function is not None}

@@ -7,21 +7,19 @@ observations would reward length (measured: 0.28 against 0.85 MRR@10).
 
 from __future__ import annotations
 
-import math
-import sqlite3
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from heapq import nlargest
-from numbers import Real
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from patina_hooks.errors import IndexDamaged, PluginError
-from patina_hooks.plugins.calls import BUILTIN, PluginFunction
-from patina_hooks.plugins.kinds import RETRIEVERS, shown
+from patina_hooks.plugins.calls import BUILTIN
+from patina_hooks.plugins.kinds import RETRIEVERS
+from patina_hooks.search.retrieval.step_results import read_scores
 
 if TYPE_CHECKING:
-    from patina_hooks.plugins.manager import Plugins
-    from patina_hooks.specs.plugins import Fault
+    from patina_hooks.plugins.calls import PluginFunction
+    from patina_hooks.search.retrieval.ranked_view import RankedView
+    from patina_hooks.search.retrieval.step_calls import StepCalls
     from patina_hooks.specs.retrieval import Group, RetrieverSpec, Scores, View
 
 CANDIDATES: Final = 200
@@ -33,7 +31,7 @@ class Retriever:
     """A retriever that is open. search: as its spec says; what a plugin's does wrong is a fault."""
 
     spec: RetrieverSpec
-    search: Callable[[str, View, int], Scores]
+    search: Callable[[str, RankedView, int], Scores]
 
     @property
     def name(self) -> str:
@@ -65,22 +63,21 @@ class Evidence:
         return Evidence(groups, self.observations)
 
 
-def open_retrievers(plugins: Plugins, on_fault: Callable[[Fault], None] = lambda _: None) -> list[Retriever]:
+def open_retrievers(calls: StepCalls) -> list[Retriever]:
     """Open all retrievers; one that cannot be opened is a fault and left out."""
     retrievers = []
-    for spec in plugins.retrievers():
-        try:
-            function = plugins.open(RETRIEVERS, spec.name, spec.search)
-        except PluginError as error:
-            on_fault(plugins.record_fault(plugins.owner(RETRIEVERS, spec.name), spec.name, error))
-            continue
-        guarded = function.plugin != BUILTIN
-        search = _Guarded(plugins, function, on_fault) if guarded else function.function
-        retrievers.append(Retriever(spec, search))
+    for spec in calls.plugins.retrievers():
+        function = calls.open(RETRIEVERS, spec.name)
+        if function is not None:
+            builtin = function.plugin == BUILTIN
+            search = function.function if builtin else partial(_search_guarded, calls, function)
+            retrievers.append(Retriever(spec, search))
     return retrievers
 
 
-def retrieve(question: str, view: View, retrievers: Iterable[Retriever], limit: int = CANDIDATES) -> Evidence:
+def retrieve(
+    question: str, view: RankedView, retrievers: Iterable[Retriever], limit: int = CANDIDATES
+) -> Evidence:
     """Ask each retriever, and give each result group the score of its best observation."""
     found = {retriever.name: retriever.search(question, view, limit) for retriever in retrievers}
     evidence = Evidence()
@@ -96,37 +93,13 @@ def retrieve(question: str, view: View, retrievers: Iterable[Retriever], limit: 
     return evidence
 
 
-class _Guarded:
-    """A plugin's retriever: what it raises is a fault, and so is what it gives that is no score."""
+def _search_guarded(
+    calls: StepCalls, function: PluginFunction, question: str, view: RankedView, limit: int
+) -> Scores:
+    """Ask a plugin's retriever; nothing is found where it fails."""
 
-    def __init__(self, plugins: Plugins, function: PluginFunction, on_fault: Callable[[Fault], None]) -> None:
-        self._plugins = plugins
-        self._function = function
-        self._on_fault = on_fault
+    def ask(lent: View) -> dict[Any, float]:
+        return read_scores(function.function(question, lent, limit), lent, limit)
 
-    def __call__(self, question: str, view: View, limit: int) -> Scores:
-        try:
-            scores = _checked(self._function(question, view, limit))
-        except (KeyboardInterrupt, IndexDamaged, sqlite3.Error):
-            raise  # not of the plugin's making
-        except BaseException as error:
-            self._on_fault(self._plugins.record_failure(self._function, error))
-            return {}
-        visible = view.visible([key for key in scores if isinstance(key, int)])
-        kept = {key: score for key, score in scores.items() if not isinstance(key, int) or key in visible}
-        return dict(nlargest(limit, kept.items(), key=lambda item: item[1]))
-
-
-def _checked(scores: Any) -> dict[Any, float]:  # noqa: ANN401 (what a plugin gives)
-    if not isinstance(scores, Mapping):
-        raise TypeError(f"gave {shown(scores)}; wants a mapping of observations or groups to scores")
-    for key, score in scores.items():
-        if not isinstance(key, int) and not _is_group(key):
-            raise TypeError(f"gave {shown(key)}; wants the number of an observation, or a group")
-        if not isinstance(score, Real) or not math.isfinite(score):
-            raise ValueError(f"a score is {shown(score)} that is not finite")
-    return {key: float(score) for key, score in scores.items()}
-
-
-def _is_group(key: object) -> bool:
-    return isinstance(key, tuple) and len(key) == 2 and all(isinstance(part, str) for part in key)
+    nothing: dict[Any, float] = {}
+    return calls.call(function, view, ask, nothing)

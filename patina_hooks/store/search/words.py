@@ -79,7 +79,8 @@ def tokenize(words: Sequence[str]) -> list[tuple[str, int]]:
 
 def open_word_tables() -> sqlite3.Connection:
     """Make empty tables of words in memory, like those of the log."""
-    connection = sqlite3.connect(":memory:", isolation_level=None)
+    # A plugin's retriever asks in a thread, while this one waits.
+    connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
     for statement in WORD_TABLES.values():
         connection.execute(statement)
     return connection

@@ -150,6 +150,21 @@ def check_model(repository: Repository, plugins: Plugins) -> Iterator[Finding]:
         yield Finding("model", "fault", f"{name}: {result.name}", result.detail, fix)
 
 
+def check_search_plugins(repository: Repository, plugins: Plugins) -> Iterator[Finding]:
+    """Run the contract checks of what plugins add to a search, on a small repository."""
+    # Opens every function: only here.
+    from patina_hooks.testing.search import run_search_contract
+
+    for report in run_search_contract(plugins):
+        failed = [result for result in report.results if not result.passed]
+        what = f"{report.plugin}: {report.function}"
+        if not failed:
+            yield Finding("search", "ok", f"{what}: {len(report.results)} contract checks pass")
+        for result in failed:
+            fix = f"PATINA_DISABLE_PLUGINS={report.plugin} turns it off"
+            yield Finding("search", "fault", f"{what}: {result.name}", result.detail, fix)
+
+
 def check_makers(repository: Repository, plugins: Plugins) -> Iterator[Finding]:
     """Compare the vectors that the recipe's model gives now with the recorded ones."""
     from patina_hooks.models.probes import ProbeRecord, variant_of

@@ -28,6 +28,7 @@ CHECKS: Mapping[str, Check] = {
     "projection": answers.check_projection,
     "fusion": answers.check_fusion,
     "model": answers.check_model,
+    "search": answers.check_search_plugins,
     "probes": answers.check_makers,
     "plugins": environment.check_plugins,
     "worker": state.check_worker,
