@@ -7,7 +7,7 @@ UV := $(shell command -v uv 2>/dev/null)
 BIN := .venv/bin
 
 PACKAGES := . plugins/patina-onnx plugins/patina-minilm
-MORE := $(addprefix plugins/patina-,mlx bge e5 nomic qwen3 olmo remote usearch)
+MORE := $(addprefix plugins/patina-,mlx bge e5 nomic qwen3 olmo remote usearch export)
 TORCH_PLUGIN := plugins/patina-torch
 # Its model serves many tests; the other examples are installed by their own tests alone.
 EXAMPLE := examples/patina-acme

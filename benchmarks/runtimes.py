@@ -180,8 +180,9 @@ def _published_weights() -> Path | None:
 
 def _fill(folder: Path, weights: Path, texts: Sequence[str]) -> None:
     """The published files, our ONNX export of them, the shipped int8, and the texts."""
+    from patina_export.write import export_onnx
+
     from patina_hooks.config.recipe import DEFAULT_MODEL
-    from patina_hooks.models.export.write import export_onnx
     from patina_hooks.models.files.weights import model_files
     from patina_hooks.plugins.manager import Plugins
 

@@ -17,20 +17,27 @@ if TYPE_CHECKING:
     from patina_hooks.errors import ModelError, SettingsError, StateError, TextsRefused
     from patina_hooks.extract.prose import extract_prose
     from patina_hooks.git.lock import SyncLock
-    from patina_hooks.models.encoding import open_encoder, processors
+    from patina_hooks.models.catalog.entry import add_model, as_toml, refuse_name
+    from patina_hooks.models.choice import runtime_for
+    from patina_hooks.models.encoding import Encoder, open_encoder, open_files, processors
+    from patina_hooks.models.files.weights import file_hashes, model_files, sha256_of
     from patina_hooks.models.probes import PROBE_TEXTS, ProbeVectors, least_cosine, texts_hash
+    from patina_hooks.models.reading import prefix_of, with_runtimes
+    from patina_hooks.models.similarity import nearest_passages, row_cosines
     from patina_hooks.models.tokenizer import TextTokenizer, open_tokenizer
     from patina_hooks.pairs.sides import path_side
     from patina_hooks.plugins.installation import install_command
     from patina_hooks.plugins.manager import Plugins
     from patina_hooks.search.index.exact import Found, ranked, scan, score
     from patina_hooks.search.index.segments import Piece, SegmentedIndex
-    from patina_hooks.specs.models import ModelFiles
+    from patina_hooks.specs.models import ModelFiles, Role
     from patina_hooks.specs.training import Trained, TrainingTask, Watch
     from patina_hooks.specs.vectors import Keys, Rows, Vectors
     from patina_hooks.system.files import make_private, replace_file
+    from patina_hooks.system.progress import show_progress
+    from patina_hooks.system.telemetry import stay_offline
     from patina_hooks.system.user_folders import cache_folder, data_folder
-    from patina_hooks.text.display import clean_line
+    from patina_hooks.text.display import clean_line, size
     from patina_hooks.training.trainers import mlp, residual
     from patina_hooks.training.trainers.layers import Tensors
     from patina_hooks.training.trainers.mlp import TripletObjective, Triplets
@@ -39,6 +46,7 @@ if TYPE_CHECKING:
 _HOME = {
     "Contrast": "training.trainers.residual",
     "ContrastObjective": "training.trainers.residual",
+    "Encoder": "models.encoding",
     "Found": "search.index.exact",
     "Keys": "specs.vectors",
     "ModelError": "errors",
@@ -47,6 +55,7 @@ _HOME = {
     "Piece": "search.index.segments",
     "Plugins": "plugins.manager",
     "ProbeVectors": "models.probes",
+    "Role": "specs.models",
     "Rows": "specs.vectors",
     "SegmentedIndex": "search.index.segments",
     "SettingsError": "errors",
@@ -61,32 +70,48 @@ _HOME = {
     "Triplets": "training.trainers.mlp",
     "Vectors": "specs.vectors",
     "Watch": "specs.training",
+    "add_model": "models.catalog.entry",
+    "as_toml": "models.catalog.entry",
     "cache_folder": "system.user_folders",
     "clean_line": "text.display",
     "data_folder": "system.user_folders",
+    "file_hashes": "models.files.weights",
     "install_command": "plugins.installation",
     "least_cosine": "models.probes",
     "make_private": "system.files",
     "mlp": "training.trainers",
+    "model_files": "models.files.weights",
+    "nearest_passages": "models.similarity",
     "open_encoder": "models.encoding",
+    "open_files": "models.encoding",
     "open_tokenizer": "models.tokenizer",
     "path_side": "pairs.sides",
+    "prefix_of": "models.reading",
     "processors": "models.encoding",
     "ranked": "search.index.exact",
     "extract_prose": "extract.prose",
+    "refuse_name": "models.catalog.entry",
     "replace_file": "system.files",
     "residual": "training.trainers",
+    "row_cosines": "models.similarity",
+    "runtime_for": "models.choice",
     "runtime_settings": "config.settings",
     "scan": "search.index.exact",
     "score": "search.index.exact",
+    "sha256_of": "models.files.weights",
+    "show_progress": "system.progress",
+    "size": "text.display",
+    "stay_offline": "system.telemetry",
     "texts_hash": "models.probes",
     "user_file": "config.settings",
+    "with_runtimes": "models.reading",
 }
 
 __all__ = [
     "PROBE_TEXTS",
     "Contrast",
     "ContrastObjective",
+    "Encoder",
     "Found",
     "Keys",
     "ModelError",
@@ -94,6 +119,7 @@ __all__ = [
     "Piece",
     "Plugins",
     "ProbeVectors",
+    "Role",
     "Rows",
     "SegmentedIndex",
     "SettingsError",
@@ -108,26 +134,41 @@ __all__ = [
     "Triplets",
     "Vectors",
     "Watch",
+    "add_model",
+    "as_toml",
     "cache_folder",
     "clean_line",
     "data_folder",
     "extract_prose",
+    "file_hashes",
     "install_command",
     "least_cosine",
     "make_private",
     "mlp",
+    "model_files",
+    "nearest_passages",
     "open_encoder",
+    "open_files",
     "open_tokenizer",
     "path_side",
+    "prefix_of",
     "processors",
     "ranked",
+    "refuse_name",
     "replace_file",
     "residual",
+    "row_cosines",
+    "runtime_for",
     "runtime_settings",
     "scan",
     "score",
+    "sha256_of",
+    "show_progress",
+    "size",
+    "stay_offline",
     "texts_hash",
     "user_file",
+    "with_runtimes",
 ]
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from patina_hooks.plugins.installation import install_command, providers_of, reinstall_command
-from patina_hooks.plugins.kinds import BACKENDS, MODELS, RUNTIMES
+from patina_hooks.plugins.kinds import BACKENDS, COMMANDS, MODELS, RUNTIMES
 from patina_hooks.plugins.manager import Plugins
 
 RECEIPT = """\
@@ -56,7 +56,8 @@ def test_command_fits_the_environment_when_a_tool_manages_it(
 def test_package_is_named_when_this_project_provides_the_name() -> None:
     """Whatever the plugins of this project provide is known by name before they are installed."""
     plugins = Plugins.load(disabled=())
-    for kind, specs in ((MODELS, plugins.models()), (RUNTIMES, plugins.runtimes())):
+    kinds = ((MODELS, plugins.models()), (RUNTIMES, plugins.runtimes()), (COMMANDS, plugins.commands()))
+    for kind, specs in kinds:
         for spec in specs:
             if spec.name != "acme-64":
                 assert providers_of(kind.noun, spec.name), spec.name

@@ -17,6 +17,7 @@ from types import SimpleNamespace
 
 import patina_onnx
 import pytest
+from patina_export.export import export_model
 from support.excerpt import build_excerpt
 from support.exporting import export
 from support.history import excerpt_folder
@@ -26,7 +27,6 @@ from support.twins import make_twin
 
 from patina_hooks import hookimpl
 from patina_hooks.config.shared_files import RECIPE_FILE
-from patina_hooks.models.export.export import export_model
 from patina_hooks.plugins.manager import Plugins
 from patina_hooks.specs.models import LocalFile, ModelFile, ModelSpec, PackageFile
 

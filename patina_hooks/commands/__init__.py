@@ -125,6 +125,16 @@ class _Commands(click.Group):
         allow_network()  # what a plugin's command does, the user asked for by typing it
         return open_command(cmd_name)
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            from patina_hooks.commands.plugin_commands import missing_plugin
+
+            raise missing_plugin(args[0]) or error from None
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         rows = [(name, text) for name, (_, text) in _COMMANDS.items()] + sorted(_plugin_commands().items())
         with formatter.section("Commands"):

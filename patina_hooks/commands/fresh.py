@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from patina_hooks.commands.progress import show_progress
 from patina_hooks.errors import GitError, StateError
 from patina_hooks.git.hook_script import renew_script
+from patina_hooks.system.progress import show_progress
 from patina_hooks.text.display import clean_text
 
 if TYPE_CHECKING:

@@ -11,6 +11,7 @@ import click
 from patina_hooks.commands.stdout import lent_stdout
 from patina_hooks.errors import PatinaError, PluginError
 from patina_hooks.plugins.calls import failure_of
+from patina_hooks.plugins.installation import install_command, providers_of
 from patina_hooks.plugins.kinds import COMMANDS, shown
 from patina_hooks.plugins.manager import Plugins, open_function
 
@@ -34,6 +35,19 @@ def open_command(name: str) -> click.Command | None:
         if name in (spec.name, f"{plugin}/{spec.name}"):
             return _open(plugin, name, spec.command)
     return None
+
+
+def missing_plugin(name: str) -> PluginError | None:
+    """Name the package of this project that provides a command, None for an unknown name."""
+    packages = providers_of(COMMANDS.noun, name)
+    if not packages:
+        return None
+    plugins = Plugins.load()
+    plugins.commands()  # a plugin may fail here
+    failed = {fault.plugin for fault in plugins.faults}.intersection(packages)
+    hint = "patina plugins" if failed else install_command(*packages)
+    state = "which has errors" if failed else "which is not installed here"
+    return PluginError(f"cannot run {name}: it needs the plugin {', '.join(packages)}, {state}", hint=hint)
 
 
 def _open(plugin: str, name: str, reference: str) -> click.Command:

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 import click
 
 from patina_hooks.commands.fresh import freshen, opened, say
-from patina_hooks.commands.progress import show_progress
 from patina_hooks.config.configuration import user_redaction
 from patina_hooks.errors import UsageError
 from patina_hooks.search.remarks.no_hits import NO_WORDS
 from patina_hooks.specs.sources import COLLECTIONS
+from patina_hooks.system.progress import show_progress
 from patina_hooks.text.dates import local_day, parse_date
 from patina_hooks.text.display import clean_line, clean_text, count
 

@@ -24,6 +24,7 @@ _MODELS: Final = {
 _PLUGINS: Final = {
     "runtime": {name: (f"patina-{name}",) for name in ("onnx", "mlx", "torch", "remote")},
     "index backend": {"usearch": ("patina-usearch",)},
+    "command": {"export": ("patina-export",), "remote": ("patina-remote",)},
 }
 
 
@@ -55,7 +56,10 @@ def reinstall_command(requirement: str, *, prefix: Path | None = None) -> str:
 
 
 def providers_of(noun: str, name: str) -> tuple[str, ...]:
-    """Name the packages of this project that provide a model, runtime or index backend, () for any other."""
+    """Name the packages of this project that provide something, () for any other name.
+
+    noun: of a kind of thing that plugins provide, "model" for example.
+    """
     if noun == "model":
         return _MODELS.get(name, ())
     return _PLUGINS.get(noun, {}).get(name.partition("/")[0], ())

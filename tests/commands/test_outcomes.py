@@ -17,6 +17,7 @@ from support.memory import Memory
 from support.shell import PATINA, Shell
 
 from patina_hooks.git.lock import SYNC_LOCK, SyncLock
+from patina_hooks.plugins.installation import install_command
 from patina_hooks.upkeep import worker
 
 NOT_INDEXED = "patina: another patina process is running; the latest commits are not indexed yet"
@@ -233,6 +234,35 @@ def test_a_plugin_may_bring_a_command(tmp_path: Path) -> None:
     path = {"PYTHONPATH": str(site.folder)}
     assert "  greet      Say hello." in Shell(tmp_path).run("--help", env=path).stdout
     assert Shell(tmp_path).run("greet", env=path).stdout == "hello\n"
+
+
+@pytest.mark.parametrize("command", ["export", "remote"])
+def test_command_of_a_plugin_names_the_package_to_install_when_it_is_absent(
+    tmp_path: Path, command: str
+) -> None:
+    done = Shell(tmp_path).run(command, "--help", env={"PATINA_DISABLE_PLUGINS": "*"})
+    assert done.returncode == 1
+    assert f"cannot run {command}: it needs the plugin patina-{command}, which is not" in done.stderr
+    assert f"try: {install_command(f'patina-{command}')}\n" in done.stderr
+
+
+def test_command_of_a_plugin_names_the_listing_of_errors_when_the_plugin_fails(tmp_path: Path) -> None:
+    site = Site(tmp_path / "site")
+    site.add(
+        "patina-export",
+        files={"broken_export.py": "import no_such_module\n"},
+        entry_points={"patina-export": "broken_export"},
+    )
+    done = Shell(tmp_path).run("export", "a", env={"PYTHONPATH": str(site.folder)})
+    assert done.returncode == 1
+    assert "cannot run export: it needs the plugin patina-export, which has errors" in done.stderr
+    assert "try: patina plugins" in done.stderr
+
+
+def test_unknown_command_is_a_usage_error(tmp_path: Path) -> None:
+    done = Shell(tmp_path).run("exprt")
+    assert done.returncode == 2
+    assert "No such command 'exprt'" in done.stderr
 
 
 @pytest.mark.parametrize(

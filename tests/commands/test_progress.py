@@ -9,8 +9,8 @@ import pytest
 from support.memory import Memory
 from support.shell import Shell
 
-from patina_hooks.commands import progress
-from patina_hooks.commands.progress import INTERVAL_SECONDS, ProgressLines, show_progress
+from patina_hooks.system import progress
+from patina_hooks.system.progress import INTERVAL_SECONDS, ProgressLines, show_progress
 
 
 class _Clock:

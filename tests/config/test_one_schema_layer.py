@@ -12,7 +12,6 @@ PARSERS = {"parse_json", "parse_toml", "loads"}
 OTHERS = {
     "evaluation/comparison/probe.py": "a pipe from the parent process",
     "evaluation/comparison/process.py": "a pipe from a child process",
-    "models/export/configuration.py": "the configuration of somebody's model",
     "models/files/folder.py": "the configuration of somebody's model",
     "models/files/packages.py": "pip's record of an installation",
     "plugins/installation.py": "the receipt of an installer",

@@ -8,13 +8,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from patina_export.write import export_onnx
 from support.twins import ARCHITECTURES, Architecture, make_twin
 
 from patina_hooks.errors import ModelError, SettingsError
 from patina_hooks.models.catalog.entry import add_model
 from patina_hooks.models.catalog.user import user_models, user_models_file
 from patina_hooks.models.encoding import open_encoder
-from patina_hooks.models.export.write import export_onnx
 from patina_hooks.models.files.folder import describe_folder
 from patina_hooks.models.files.weights import model_files
 from patina_hooks.plugins.manager import Plugins

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from patina_export.write import export_onnx
 from support.parity import encoder_of, likeness
 from support.twins import TEXTS
 
 from patina_hooks.models.encoding import Encoder
-from patina_hooks.models.export.write import export_onnx
 from patina_hooks.models.files.weights import model_files
 from patina_hooks.plugins.manager import Plugins, open_callable
 from patina_hooks.specs.models import ModelSpec, PackageFile

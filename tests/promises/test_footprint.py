@@ -27,7 +27,7 @@ ALLOWED_WRITES = (
     r"home/\.cache(/patina(/.*)?)?",  # hashes of model files, the key of seals, PyTorch's cache folder
     r"home/\.local(/share(/patina(/.*)?)?)?",  # files of pulled models
     r"temporary(/.*)?",  # while a command runs; what is left there ("left in temporary") is not allowed
-    r"exported(/.*)?",  # what the user told `models export` to write
+    r"exported(/.*)?",  # the folder that `patina export` was given
     r"/dev/(null|tty)|pipe:.*|",
 )
 """Every place that a process of patina may write to, below the test's folder."""
@@ -60,8 +60,8 @@ CASES: dict[str, tuple[tuple[str, ...], ...]] = {
     "models pull": (("models", "pull", "minilm-l6-v2"),),  # its files come with a package
     "models remove": (("models", "remove", "minilm-l6-v2"),),
     "models add": (("models", "add", "--from-folder", "{twin}", "--name", "twin", "--pooling", "mean"),),
-    "models export": (("models", "export", "twin", "--output", "{exported}"),),
     "models compare": (("models", "compare", "minilm-l6-v2", "acme-64"),),
+    "export": (("export", "twin", "--output", "{exported}"),),
     "plugins": (("plugins",),),
     "remote": (("remote",),),
     "doctor": (("doctor",),),

@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from golden import golden
+from patina_export.graph import Precision
+from patina_export.write import export_onnx
 from patina_onnx.runtime import open_model
 from safetensors.numpy import load_file, save_file
 from support.twins import TEXTS, Architecture, Twin, make_twin
 
 from patina_hooks.models.choice import RuntimeChoice
 from patina_hooks.models.encoding import Encoder
-from patina_hooks.models.export.graph import Precision
-from patina_hooks.models.export.prove import cosine
-from patina_hooks.models.export.write import export_onnx
+from patina_hooks.models.similarity import row_cosines
 from patina_hooks.specs.models import Pooling, TokenModel
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def encoder(spec: ModelSpec, model: TokenModel) -> Encoder:
 
 def likeness(model: Encoder, wanted: Vectors) -> float:
     """The least cosine of the vectors of `TEXTS` to those wanted."""
-    return float(cosine(model.encode(TEXTS, role="passage").vectors, wanted).min())
+    return float(row_cosines(model.encode(TEXTS, role="passage").vectors, wanted).min())
 
 
 def expected(architecture: Architecture, pooling: Pooling, layer: int = -1) -> Vectors:

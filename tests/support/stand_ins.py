@@ -17,11 +17,11 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Final
 
+from patina_export.graph import Precision
+from patina_export.write import export_onnx
 from safetensors.numpy import load_file, save_file
 from support.twins import DIMENSIONS, LAYERS, Architecture, Twin, make_twin
 
-from patina_hooks.models.export.graph import Precision
-from patina_hooks.models.export.write import export_onnx
 from patina_hooks.plugins.hookspecs import hookimpl
 from patina_hooks.plugins.manager import Plugins
 from patina_hooks.specs.models import LocalFile, ModelSpec

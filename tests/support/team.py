@@ -14,7 +14,7 @@ import numpy as np
 from patina_hooks.api import Patina
 from patina_hooks.git.repository import Repository
 from patina_hooks.models.encoding import normalise
-from patina_hooks.models.export.prove import cosine
+from patina_hooks.models.similarity import row_cosines
 from patina_hooks.pairs.stored import TrainingPair, pair_kinds, training_pairs
 from patina_hooks.plugins.manager import Plugins
 from patina_hooks.search.index.spaces import VectorSpace, active_space
@@ -78,7 +78,7 @@ def least_cosine(one: Member, other: Member) -> float:
     keys = one.texts()
     assert keys
     assert keys == other.texts()
-    return float(cosine(one.vectors(keys), other.vectors(keys)).min())
+    return float(row_cosines(one.vectors(keys), other.vectors(keys)).min())
 
 
 def overlap(one: Member, other: Member, questions: Sequence[str], mode: Mode) -> float:

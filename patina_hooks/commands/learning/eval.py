@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import click
 
 from patina_hooks.commands.fresh import freshen, opened, say_fault
-from patina_hooks.commands.progress import show_progress
 from patina_hooks.errors import UsageError
+from patina_hooks.system.progress import show_progress
 from patina_hooks.text.dates import local_day
 from patina_hooks.text.display import clean_line, count
 

@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING
 import click
 
 from patina_hooks.commands.fresh import freshen, opened, say
-from patina_hooks.commands.progress import show_progress
 from patina_hooks.errors import StateError, UsageError
+from patina_hooks.system.progress import show_progress
 from patina_hooks.text.display import clean_line, count
 
 if TYPE_CHECKING:
     from patina_hooks.api import Patina
-    from patina_hooks.commands.progress import Show
     from patina_hooks.specs.reports import Outcome, Report
     from patina_hooks.specs.training import TrainingStep
+    from patina_hooks.system.progress import Show
     from patina_hooks.training.oxidize import Outlook
 
 

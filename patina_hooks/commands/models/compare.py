@@ -10,8 +10,8 @@ from pathlib import Path
 import click
 
 from patina_hooks.commands.fresh import freshen, opened, say
-from patina_hooks.commands.progress import show_progress
 from patina_hooks.errors import UsageError
+from patina_hooks.system.progress import show_progress
 
 _NOTHING_RAN = 2
 

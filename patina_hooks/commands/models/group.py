@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from patina_hooks.commands.progress import show_progress
 from patina_hooks.errors import ModelError
+from patina_hooks.system.progress import show_progress
 from patina_hooks.text.display import clean_line, clean_text, count, size
 
 if TYPE_CHECKING:
@@ -31,7 +31,6 @@ _ELSEWHERE = {
         "compare:compare_command",
         "Measure models on this repository's history.",
     ),
-    "export": ("export:export_command", "Write a model as ONNX, and prove it."),
 }
 """Commands with a module of their own, opened when they are called: `module:attribute` and short help."""
 

@@ -14,10 +14,10 @@ from typing import TextIO
 import click
 
 from patina_hooks.commands.fresh import opened, say
-from patina_hooks.commands.progress import show_progress
 from patina_hooks.commands.stdout import take_stdout
 from patina_hooks.plugins.calls import PluginCall, limited_calls
 from patina_hooks.plugins.running_calls import running_calls, text_of
+from patina_hooks.system.progress import show_progress
 from patina_hooks.text.display import clean_line
 from patina_hooks.upkeep.doctor import Finding, run_checks
 

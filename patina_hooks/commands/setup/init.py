@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import click
 
 from patina_hooks.commands.fresh import opened, say, say_fault
-from patina_hooks.commands.progress import show_progress
 from patina_hooks.commands.setup.install import installed
 from patina_hooks.commands.state.sync import summary
 from patina_hooks.config.recipe import DEFAULT_TEXT, load_recipe
@@ -19,6 +18,7 @@ from patina_hooks.git.repository import Repository
 from patina_hooks.models.choice import running_elsewhere
 from patina_hooks.sessions.documents.workspace import Workspace
 from patina_hooks.system.files import replace_file
+from patina_hooks.system.progress import show_progress
 
 if TYPE_CHECKING:
     from patina_hooks.api import Patina

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from patina_hooks.commands.fresh import opened, say
-from patina_hooks.commands.progress import show_progress
+from patina_hooks.system.progress import show_progress
 from patina_hooks.text.display import count, size
 
 

@@ -8,11 +8,11 @@ from contextlib import suppress
 import click
 
 from patina_hooks.commands.fresh import opened, say_fault
-from patina_hooks.commands.progress import show_progress
 from patina_hooks.errors import StateError
 from patina_hooks.git.hook_script import renew_script
 from patina_hooks.git.hooks import repair_hooks
 from patina_hooks.git.repository import Repository
+from patina_hooks.system.progress import show_progress
 from patina_hooks.text.display import count
 from patina_hooks.upkeep.sync import SyncReport
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from patina_hooks.evaluation.comparison.process import probed
-from patina_hooks.models.export.prove import cosine, nearest
+from patina_hooks.models.similarity import nearest_passages, row_cosines
 
 if TYPE_CHECKING:
     from patina_hooks.search.index.spaces import VectorSpace
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 TEXTS: Final = 200
 """How many are embedded, of the sample that speed is measured on."""
 
+_NEIGHBOURS: Final = 10
 LEAST: Final = 0.999
 """Below this cosine it is not the last digits that differ."""
 
@@ -56,8 +57,8 @@ def embedded(space: VectorSpace, texts: Sequence[str]) -> Vectors:
 
 def agree(to: str, theirs: Vectors, ours: Vectors) -> Agreement:
     """theirs, ours: [n, d], of the same texts; at least one."""
-    cosines = cosine(ours, theirs)
-    found = [nearest(vectors[::2], vectors[1::2]) for vectors in (ours, theirs)]
+    cosines = row_cosines(ours, theirs)
+    found = [nearest_passages(vectors[::2], vectors[1::2], _NEIGHBOURS) for vectors in (ours, theirs)]
     shares = [len(one & other) / len(one) for one, other in zip(*found, strict=True) if one]
     return Agreement(
         to,

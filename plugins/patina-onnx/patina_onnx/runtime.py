@@ -126,7 +126,7 @@ def _refuse_other_layer(model: ModelSpec, session: InferenceSession) -> None:
     if model.layer % (layers + 1) != layer or not -layers - 1 <= model.layer <= layers:
         raise ModelError(
             f"model {model.name} wants layer {model.layer}; its ONNX file gives layer {layer} of {layers}",
-            hint=f"patina models export {model.name}",
+            hint=f"patina export {model.name}",
         )
 
 

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from importlib.metadata import version
 
-from patina_hooks.models.catalog.entry import as_toml
-from patina_hooks.models.export.graph import OPSET
-from patina_hooks.models.export.prove import TOP, Agreement, Proof
-from patina_hooks.models.export.write import Exported
-from patina_hooks.specs.models import ModelSpec
+from patina_export.graph import OPSET
+from patina_export.prove import TOP, Agreement, Proof
+from patina_export.write import Exported
+from patina_hooks import ModelSpec
+from patina_hooks.authoring import as_toml
 
 _WEIGHTS = {
     "fp32": "float32",
@@ -40,11 +40,11 @@ def card(spec: ModelSpec, exported: Exported, proof: Proof, source: Mapping[str,
     rows = "\n".join(f"| {name} | {value} |" for name, value in facts.items())
     parts = [
         f"# {spec.name}, {exported.precision}, for ONNX Runtime\n\n"
-        f"Written by patina-hooks {version('patina-hooks')} from the model's own weights "
-        f"(`patina models export {spec.name} --precision {exported.precision}`).",
+        f"Written by patina-export {version('patina-export')} from the model's own weights "
+        f"(`patina export {spec.name} --precision {exported.precision}`).",
         f"| | |\n| --- | --- |\n{rows}",
         f"## Proof\n\n{_proof(proof)}",
-        "## Use\n\n`patina models export --as NAME` lists the file in models.toml. While the folder lies "
+        "## Use\n\n`patina export --as NAME` lists the file in models.toml. While the folder lies "
         f"where it was made, the entry is:\n\n```toml\n{entry}```",
         "## Files\n\n" + _hashes("made", made) + "\n\n" + _hashes("made from", source),
     ]

@@ -11,10 +11,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
 
-from patina_hooks.errors import ModelError
+from patina_hooks.authoring import ModelError
 
 if TYPE_CHECKING:
-    from patina_hooks.specs.vectors import Vectors
+    from patina_hooks.authoring import Vectors
 
 _PREFIX: Final = re.compile(r"(?:model|bert|nomic_bert)\.")
 _HARMLESS: Final = re.compile(r"pooler\.|lm_head\.|cls\.|.*\bposition_ids$|.*\binv_freq$")

@@ -6,16 +6,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from patina_hooks.errors import PatinaError
-from patina_hooks.models.choice import runtime_for
-from patina_hooks.models.encoding import Encoder, open_encoder
-from patina_hooks.models.export.texts import TEXTS
-from patina_hooks.models.reading import prefix_of, with_runtimes
-from patina_hooks.specs.models import ModelSpec, Role
+from patina_export.texts import TEXTS
+from patina_hooks import ModelSpec, PatinaError
+from patina_hooks.authoring import (
+    Encoder,
+    nearest_passages,
+    open_encoder,
+    prefix_of,
+    row_cosines,
+    runtime_for,
+    with_runtimes,
+)
 
 if TYPE_CHECKING:
-    from patina_hooks.plugins.manager import Plugins
-    from patina_hooks.specs.vectors import Vectors
+    from patina_hooks.authoring import Plugins, Role, Vectors
 
 ONNX: Final = "onnx"
 TOP: Final = 10
@@ -69,14 +73,14 @@ def agree(exported: Encoder, source: Encoder) -> Agreement:
 
     texts = [text for kind in TEXTS.values() for text in kind]
     ours, theirs = (_vectors(one, texts) for one in (exported, source))
-    cosines = np.minimum(*(cosine(ours[role], theirs[role]) for role in _ROLES))
+    cosines = np.minimum(*(row_cosines(ours[role], theirs[role]) for role in _ROLES))
     kinds = np.repeat(list(TEXTS), [len(kind) for kind in TEXTS.values()])
     return Agreement(
         against=source.runtime,
         least=float(cosines.min()),
-        mean=float(np.mean([cosine(ours[role], theirs[role]) for role in _ROLES])),
+        mean=float(np.mean([row_cosines(ours[role], theirs[role]) for role in _ROLES])),
         by_kind={kind: float(cosines[kinds == kind].min()) for kind in TEXTS},
-        overlap=overlap(*(nearest(one["query"], one["passage"]) for one in (ours, theirs))),
+        overlap=overlap(*(_neighbours(vectors) for vectors in (ours, theirs))),
     )
 
 
@@ -94,23 +98,11 @@ def invariance(encoder: Encoder, texts: Sequence[str]) -> float:
 
     alone = np.concatenate([encoder.encode([text], role="passage").vectors for text in texts])
     among = encoder.encode(texts, role="passage").vectors
-    return float(cosine(alone, among).min())
+    return float(row_cosines(alone, among).min())
 
 
-def cosine(ours: Vectors, theirs: Vectors) -> Vectors:
-    """Row by row [n]; two zero rows, which are texts without tokens, are the same."""
-    import numpy as np
-
-    products = np.einsum("nd,nd->n", ours.astype(np.float64), theirs.astype(np.float64))
-    return np.where(~ours.any(axis=1) & ~theirs.any(axis=1), 1, products).astype(np.float32)
-
-
-def nearest(questions: Vectors, passages: Vectors) -> list[frozenset[int]]:
-    """The places of the ten passages nearest to each question."""
-    import numpy as np
-
-    order = np.argsort(-(questions @ passages.T), axis=1, kind="stable")[:, :TOP]
-    return [frozenset(row.tolist()) for row in order]
+def _neighbours(vectors: Mapping[Role, Vectors]) -> list[frozenset[int]]:
+    return nearest_passages(vectors["query"], vectors["passage"], TOP)
 
 
 def overlap(ours: Sequence[frozenset[int]], theirs: Sequence[frozenset[int]]) -> float:

@@ -1,4 +1,4 @@
-"""`patina models export`."""
+"""`patina export`."""
 
 from __future__ import annotations
 
@@ -10,32 +10,43 @@ from typing import TYPE_CHECKING
 
 import click
 
-from patina_hooks.commands.progress import show_progress
-from patina_hooks.text.display import clean_line, size
+from patina_hooks.authoring import (
+    Plugins,
+    add_model,
+    clean_line,
+    refuse_name,
+    show_progress,
+    size,
+    stay_offline,
+)
 
 if TYPE_CHECKING:
-    from patina_hooks.models.export.export import Export
-    from patina_hooks.models.export.graph import Precision
+    from patina_export.export import Export
+    from patina_export.graph import Precision
 
 
 @click.command("export")
 @click.argument("name")
-@click.option("--to", "target", type=click.Choice(["onnx"]), default="onnx", help="What to write.")
-@click.option("--precision", type=click.Choice(["fp32", "int8"]), default="fp32", help="Of the weights.")
+@click.option("--to", "target", type=click.Choice(["onnx"]), default="onnx", help="File format.")
+@click.option(
+    "--precision", type=click.Choice(["fp32", "int8"]), default="fp32", help="Precision of the weights."
+)
 @click.option(
     "--output",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Folder for the files; by default NAME-onnx-PRECISION, here.",
+    help="Folder for the files; by default NAME-onnx-PRECISION.",
 )
-@click.option("--as", "added_as", metavar="NAME", help="List it in models.toml under this name.")
-@click.option("--json", "as_json", is_flag=True, help="An object for programs.")
+@click.option("--as", "added_as", metavar="NAME", help="Add the file to models.toml under this name.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
 def export_command(
     name: str, target: str, precision: Precision, output: Path | None, added_as: str | None, as_json: bool
 ) -> None:
-    """Write a model's safetensors as an ONNX file, prove it against its source, and describe it in a card."""
-    from patina_hooks.models.catalog.entry import add_model, refuse_name
-    from patina_hooks.models.export.export import export_model
-    from patina_hooks.plugins.manager import Plugins
+    """Write a model's safetensors as an ONNX file.
+
+    The vectors of the file are compared with those of the source; README.md in the folder has the result.
+    """
+    stay_offline()  # before PyTorch or another runtime of the source is imported
+    from patina_export.export import export_model
 
     plugins = Plugins.load()
     if added_as:
@@ -54,7 +65,7 @@ def export_command(
 
 
 def as_object(export: Export) -> dict[str, object]:
-    """What `--json` prints."""
+    """Describe an export for `--json`."""
     exported = export.exported
     return {
         "model": export.spec.name,

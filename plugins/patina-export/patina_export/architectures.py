@@ -10,12 +10,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from patina_hooks.models.export.configuration import SLIDING, Configuration, ModelType
-from patina_hooks.models.export.graph import Graph
-from patina_hooks.models.export.tensors import Tensors
+from patina_export.configuration import SLIDING, Configuration, ModelType
+from patina_export.graph import Graph
+from patina_export.tensors import Tensors
 
 if TYPE_CHECKING:
-    from patina_hooks.specs.vectors import Vectors
+    from patina_hooks.authoring import Vectors
 
 IDS: Final = "input_ids"
 MASK: Final = "attention_mask"

@@ -11,27 +11,28 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from patina_export.command import export_command
+from patina_export.export import Export, export_model, source_runtime
+from patina_export.graph import Precision
+from patina_export.prove import TOP, agree, overlap
+from patina_export.texts import TEXTS
+from patina_export.write import Exported, export_onnx
 from patina_onnx.runtime import open_model
 from support.exporting import LEAST, encoder, expected, likeness, opened
 from support.exporting import export as write
 from support.twins import ARCHITECTURES, Architecture, Twin, make_twin
 
 from patina_hooks import hookimpl
-from patina_hooks.commands.models.export import export_command
 from patina_hooks.errors import ModelError, PatinaError
 from patina_hooks.models.catalog.entry import add_model
 from patina_hooks.models.catalog.user import parse_models, user_models
-from patina_hooks.models.export.export import Export, export_model, source_runtime
-from patina_hooks.models.export.graph import Precision
-from patina_hooks.models.export.prove import TOP, agree, cosine, nearest, overlap
-from patina_hooks.models.export.texts import TEXTS
-from patina_hooks.models.export.write import Exported, export_onnx
 from patina_hooks.models.files.weights import model_files
+from patina_hooks.models.similarity import nearest_passages
 from patina_hooks.plugins.manager import Plugins
 from patina_hooks.specs.models import LocalFile, ModelSpec
 
 EVERY = pytest.mark.parametrize("architecture", ARCHITECTURES)
-EXPORT = "patina_hooks.models.export.export.export_onnx"
+EXPORT = "patina_export.export.export_onnx"
 
 
 def spec_of(twin: Twin, runtime: str = "mlx") -> ModelSpec:
@@ -54,16 +55,10 @@ def exported(spec: ModelSpec, folder: Path, precision: Precision = "fp32") -> Ex
 # --- figures --------------------------------------------------------------------------------------
 
 
-def test_a_text_without_tokens_agrees_with_itself_alone() -> None:
-    zero, one = np.zeros((1, 3), np.float32), np.eye(3, dtype=np.float32)[:1]
-    assert [float(cosine(*pair)[0]) for pair in ((zero, zero), (zero, one), (one, one))] == [1, 0, 1]
-
-
 def test_overlap_is_the_share_of_common_neighbours() -> None:
     angles = np.linspace(0, np.pi / 2, 40)
     around = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
-    first, sixth = nearest(around[:1], around), nearest(around[10:11], around)
-    assert first == [frozenset(range(10))]
+    first, sixth = (nearest_passages(around[at : at + 1], around, TOP) for at in (0, 10))
     assert overlap(first, first) == 1
     assert overlap(first, sixth) == len(first[0] & sixth[0]) / TOP
     assert 0 < overlap(first, sixth) < 1

@@ -8,18 +8,22 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from patina_hooks.errors import ModelError
-from patina_hooks.models.choice import runtime_for
-from patina_hooks.models.encoding import open_files
-from patina_hooks.models.export.card import card
-from patina_hooks.models.export.graph import Precision
-from patina_hooks.models.export.prove import ONNX, Agreement, Proof, open_source, prove
-from patina_hooks.models.export.write import Exported, export_onnx
-from patina_hooks.models.files.weights import file_hashes, model_files, sha256_of
-from patina_hooks.specs.models import LocalFile, ModelSpec
+from patina_export.card import card
+from patina_export.graph import Precision
+from patina_export.prove import ONNX, Agreement, Proof, open_source, prove
+from patina_export.write import Exported, export_onnx
+from patina_hooks import LocalFile, ModelSpec
+from patina_hooks.authoring import (
+    ModelError,
+    file_hashes,
+    model_files,
+    open_files,
+    runtime_for,
+    sha256_of,
+)
 
 if TYPE_CHECKING:
-    from patina_hooks.plugins.manager import Plugins
+    from patina_hooks.authoring import Plugins
 
 CARD: Final = "README.md"
 MODEL: Final = "model.onnx"

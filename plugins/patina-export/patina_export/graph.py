@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from onnx import ModelProto, TensorProto
 
-    from patina_hooks.specs.vectors import Vectors
+    from patina_hooks.authoring import Vectors
 
     Array: TypeAlias = NDArray[np.generic]
     Attribute: TypeAlias = float | Sequence[int]
@@ -112,7 +112,7 @@ class Graph:
             graph,
             opset_imports=[helper.make_opsetid("", OPSET)],
             ir_version=_IR_VERSION,
-            producer_name="patina-hooks",
+            producer_name="patina-export",
         )
         helper.set_model_props(model, facts)
         return model

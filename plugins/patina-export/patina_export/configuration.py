@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from patina_hooks.errors import ModelError
-from patina_hooks.models.export.rotation import Rotation, rotation
+from patina_export.rotation import Rotation, rotation
+from patina_hooks.authoring import ModelError
 
 ModelType = Literal["bert", "nomic_bert", "qwen3", "olmo3"]
 

@@ -10,14 +10,14 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from patina_export.export import export_model
+from patina_export.graph import Precision
+from patina_export.prove import agree
 from patina_onnx.runtime import open_model
 from support.exporting import encoder
 
 from patina_hooks import hookimpl
 from patina_hooks.models.encoding import open_encoder
-from patina_hooks.models.export.export import export_model
-from patina_hooks.models.export.graph import Precision
-from patina_hooks.models.export.prove import agree
 from patina_hooks.models.files.weights import model_files
 from patina_hooks.plugins.manager import Plugins
 from patina_hooks.specs.models import PackageFile

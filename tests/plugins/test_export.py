@@ -14,6 +14,10 @@ import pytest
 from golden import PREFIX
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from patina_export.graph import PRECISIONS, Precision, quantise
+from patina_export.prove import invariance
+from patina_export.rotation import rotation
+from patina_export.write import export_onnx
 from patina_onnx.external import external_names
 from safetensors.numpy import load_file, save_file
 from support.exporting import LEAST, Change, encoder, expected, export, likeness, opened, twin_with
@@ -21,10 +25,6 @@ from support.twins import ARCHITECTURES, TEXTS, Architecture, make_twin
 
 from patina_hooks.errors import ModelError
 from patina_hooks.models.encoding import pad
-from patina_hooks.models.export.graph import PRECISIONS, Precision, quantise
-from patina_hooks.models.export.prove import invariance
-from patina_hooks.models.export.rotation import rotation
-from patina_hooks.models.export.write import export_onnx
 from patina_hooks.specs.models import Pooling, TokenModel, Tokens
 
 if TYPE_CHECKING:

@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final
 
-from patina_hooks.errors import ModelError
-from patina_hooks.models.export.configuration import Configuration, read_configuration
-from patina_hooks.models.export.graph import PRECISIONS, Graph, Precision
-from patina_hooks.models.export.tensors import Tensors
-from patina_hooks.plugins.installation import install_command
+from patina_export.configuration import Configuration, read_configuration
+from patina_export.graph import PRECISIONS, Graph, Precision
+from patina_export.tensors import Tensors
+from patina_hooks.authoring import ModelError
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -59,9 +58,8 @@ def export_onnx(
     on the right, and gives last_hidden_state, float32 [batch, sequence, width]: hidden state `layer`
     (`ModelSpec.layer`). Weights of more than `external_above` bytes are written to `<path>.data`.
     Nothing is left behind where it fails. Raises `ModelError` where config or weights are not of an
-    architecture that is known, or `onnx` is not installed.
+    architecture that is known.
     """
-    _want_onnx()
     if precision not in PRECISIONS:
         raise ModelError(f"precision {precision!r}: expected {' or '.join(PRECISIONS)}")
     configuration = read_configuration(config)
@@ -90,7 +88,7 @@ def _built(
     graph: Graph, tensors: Tensors, configuration: Configuration, state: int, precision: Precision
 ) -> ModelProto:
     # Only here: it needs numpy.
-    from patina_hooks.models.export.architectures import hidden_state, inputs, left_out
+    from patina_export.architectures import hidden_state, inputs, left_out
 
     value = hidden_state(graph, tensors, configuration, state)
     tensors.refuse_unread(*left_out(configuration, state))
@@ -101,15 +99,6 @@ def _built(
         "patina.layers": str(configuration.layers),
     }
     return graph.model(inputs(configuration), value, configuration.width, facts)
-
-
-def _want_onnx() -> None:
-    try:
-        import onnx  # noqa: F401
-    except ImportError as error:
-        raise ModelError(
-            f"export needs the package onnx: {error}", hint=install_command("patina-hooks[export]")
-        ) from error
 
 
 def _hidden_state(configuration: Configuration, layer: int) -> int:
