@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from patina_hooks.plugins.installation import install_command
     from patina_hooks.plugins.manager import Plugins
     from patina_hooks.search.index.exact import Found, ranked, scan, score
+    from patina_hooks.search.index.manifest import Companion
     from patina_hooks.search.index.segments import Piece, SegmentedIndex
     from patina_hooks.specs.models import ModelFiles, Role
     from patina_hooks.specs.training import Trained, TrainingTask, Watch
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from patina_hooks.training.trainers.residual import Contrast, ContrastObjective
 
 _HOME = {
+    "Companion": "search.index.manifest",
     "Contrast": "training.trainers.residual",
     "ContrastObjective": "training.trainers.residual",
     "Encoder": "models.encoding",
@@ -109,6 +111,7 @@ _HOME = {
 
 __all__ = [
     "PROBE_TEXTS",
+    "Companion",
     "Contrast",
     "ContrastObjective",
     "Encoder",

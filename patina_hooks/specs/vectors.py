@@ -28,6 +28,9 @@ class IndexStats:
 class VectorIndex(Protocol):
     """Unit (or zero) vectors by 16-byte key, searched by inner product. Writes are atomic: all of a call, or
     none. `patina_hooks.testing.index_contract` checks what is said here.
+
+    An index may have a method `tend() -> bool` too: do a part of the work that writes put off, and tell
+    whether more is left. A sync calls it, in turns, when all vectors are written.
     """
 
     def upsert(self, keys: Sequence[bytes], vectors: Vectors) -> None:

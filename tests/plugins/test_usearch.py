@@ -381,7 +381,7 @@ def test_rows_enter_a_graph_about_once_when_an_index_is_filled_in_chunks(
 def test_graphs_are_built_in_turns_when_many_are_due(
     rows: Rows, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("patina_hooks.search.index.segments._MOST_BUILT", 800)
+    monkeypatch.setattr("patina_usearch.index._MOST_BUILT", 800)
     turns = 0
     open_small_segments(tmp_path / "graphs").upsert(*arrays(rows))
     while (index := open_small_segments(tmp_path / "graphs")).tend():

@@ -70,7 +70,7 @@ def plugins_with(
     return plugins
 
 
-METHODS = ["open", "stats", "keys", "upsert", "verify"]
+METHODS = ["open", "stats", "keys", "upsert", "verify", "tend"]
 
 
 def failing(method: str, failure: Callable[..., Any]) -> Callable[..., object]:
@@ -106,6 +106,14 @@ def test_words_answer_when_a_search_fails(
         with pytest.raises(IndexUnavailable, match="index backend far"):
             patina.search("chose sqlite", mode="vector")
     assert "index backend far cannot be used: search:" in remarks[0]
+
+
+def test_sync_does_in_turns_what_an_index_put_off(memory: Memory, monkeypatch: pytest.MonkeyPatch) -> None:
+    left = iter([True, True, False])
+    plugins = plugins_with(monkeypatch, failing("tend", lambda: next(left)))
+    turns = [synchronise(memory.repository, plugins=plugins, open_model=open_model) for _ in range(3)]
+    assert [turn.postponed for turn in turns] == [True, True, False]
+    assert [turn.faults for turn in turns] == [(), (), ()]
 
 
 def test_strict_mode_raises_what_an_index_raises(memory: Memory, monkeypatch: pytest.MonkeyPatch) -> None:

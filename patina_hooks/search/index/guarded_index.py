@@ -15,7 +15,7 @@ from patina_hooks.specs.vectors import IndexStats
 
 if TYPE_CHECKING:
     from patina_hooks.plugins.calls import PluginFunction
-    from patina_hooks.specs.vectors import VectorIndex, Vectors
+    from patina_hooks.specs.vectors import Vectors
 
 
 class GuardedIndex:
@@ -30,12 +30,6 @@ class GuardedIndex:
         self._index: Any = None
         with self._named("open"), opener.guarded():
             self._index = opener.function(*arguments, **named)
-
-    @property
-    def unguarded(self) -> VectorIndex:
-        """The index itself."""
-        index: VectorIndex = self._index
-        return index
 
     def stats(self) -> IndexStats:
         stats: IndexStats = self._call("stats")
@@ -59,6 +53,12 @@ class GuardedIndex:
 
     def verify(self) -> None:
         self._call("verify")
+
+    def tend(self) -> bool:
+        """Let the index do work that it put off; False for an index that never does."""
+        with self._named("tend"), self._opener.guarded():
+            can_tend = hasattr(self._index, "tend")
+        return can_tend and bool(self._call("tend"))
 
     def search(
         self, query: Vectors, limit: int, allowed: frozenset[bytes] | None = None

@@ -1,8 +1,6 @@
-"""What holds of an index in segments: its files as they were written, and whose they are.
+"""What holds of an index in segments: its files as they were written.
 
-`manifest.json`, with a CRC-32 of itself, keeps each file's size, time of change and inode. What a manifest
-says of a companion is sealed with a key that lies in the user's own folder, outside every repository: who
-writes a whole state folder, manifest and all, still cannot make a companion pass for this machine's.
+`manifest.json`, with a CRC-32 of itself, keeps each file's size, time of change and inode.
 """
 
 from __future__ import annotations
@@ -11,8 +9,7 @@ import json
 import os
 import sys
 import zlib
-from dataclasses import asdict, dataclass, replace
-from hashlib import blake2b
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -22,7 +19,6 @@ from patina_hooks.config.parsing import parse_json
 from patina_hooks.config.schema import Rule, read_mapping, read_value
 from patina_hooks.errors import IndexDamaged
 from patina_hooks.system.files import read_state, replace_file
-from patina_hooks.system.user_folders import cache_folder
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -30,7 +26,6 @@ if TYPE_CHECKING:
     Mask = NDArray[np.bool_]
 
 MANIFEST: Final = "manifest.json"
-_KEY_BYTES = 32
 _MOST_ROWS = (1 << 32) - 1
 
 
@@ -56,7 +51,7 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class Companion(File):
-    """The file beside a segment; seal: of all that is said here, and the writer's key."""
+    """The file beside a segment; seal: what its kind of index adds, "" where it adds nothing."""
 
     sha256: str
     seal: str = ""
@@ -65,11 +60,6 @@ class Companion(File):
     def time(stat: os.stat_result) -> int:
         """When it was changed, in ns: the time that nobody can set back, except on Windows."""
         return stat.st_mtime_ns if sys.platform == "win32" else stat.st_ctime_ns
-
-    def sealed(self, key: bytes) -> Companion:
-        """It, with the seal that this key makes."""
-        said = json.dumps(asdict(replace(self, seal=""))).encode()
-        return replace(self, seal=blake2b(said, key=key, digest_size=16).hexdigest())
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,20 +104,6 @@ class Manifest:
         """In the place of the folder's. Raises OSError with nothing changed."""
         content = asdict(self)
         replace_file(folder / MANIFEST, json.dumps({**content, "crc": _crc(content)}).encode())
-
-
-def own_key() -> bytes | None:
-    """The user's key on this machine, made where there is none; None where it cannot be kept.
-
-    Losing it costs nothing but what was sealed with it, which is made again.
-    """
-    path = cache_folder() / "key"
-    try:
-        if not path.is_file() or path.stat().st_size != _KEY_BYTES:
-            replace_file(path, os.urandom(_KEY_BYTES))
-        return path.read_bytes()
-    except OSError:
-        return None
 
 
 def _manifest(stored: object) -> Manifest:

@@ -8,9 +8,8 @@ left-overs of a killed write and are removed by the next one.
 Segment file: 64-byte header (magic, version, dimensions, rows, CRC-32 of the rest, fingerprint), then rows
 x 16-byte keys, sorted, then rows x dimensions float32, little-endian. A kind of index may keep one more file
 beside a segment, its companion, which follows from that segment alone (a graph, short vectors). On opening, a
-file that is untouched since it was written is trusted, any other is read against its checksum first. A
-companion that native code would believe is opened only where this machine made it, and where that code can
-read it; else it is left aside, as if it were not there yet, and the next write makes it anew.
+file that is untouched since it was written is trusted, any other is read against its checksum first. A kind
+of index may leave a companion aside; the next write then makes it again.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ from typing import TYPE_CHECKING, BinaryIO, Generic, TypeVar
 import numpy as np
 
 from patina_hooks.errors import IndexDamaged
-from patina_hooks.search.index.manifest import MANIFEST, Companion, Manifest, Segment, own_key
+from patina_hooks.search.index.manifest import MANIFEST, Companion, Manifest, Segment
 from patina_hooks.specs.vectors import IndexStats
 from patina_hooks.system.files import remove_path, replace_file, write_file
 
@@ -56,8 +55,6 @@ _CHUNK = 4_096
 _READ_AT_ONCE = 1 << 22
 _FEW = 32
 _NO_LIMIT = 1 << 62
-_MOST_BUILT = 20_000
-"""Rows that an opened index makes native companions for: about 5 s of graphs, under the lock."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,9 +125,6 @@ class SegmentedIndex(ABC, Generic[C]):
 
     suffix = ""
     """Of companions, with its dot; "" for a kind of index that has none."""
-    native = False
-    """Whether native code follows what a companion says, wherever that leads: only own ones are opened, and
-    since they take long to make, few at a time are made."""
     most_rows = 0
     """Of one segment; one of half as many is never joined with others again. 0 for no limit."""
 
@@ -141,8 +135,7 @@ class SegmentedIndex(ABC, Generic[C]):
         self._mark = blake2b(fingerprint.encode(), digest_size=16).digest()
         self._manifest = Manifest.read(folder)
         self._loaded: dict[str, _Loaded] = {}
-        self._companions: dict[str, C] = {}
-        self._left_to_build = _MOST_BUILT
+        self._companions: dict[str, C | None] = {}
         self._allowed: tuple[frozenset[bytes], Keys] = (frozenset(), _sorted_keys(()))
         trusted = tuple(self._trust(segment) for segment in self._manifest.segments)
         self._manifest = replace(self._manifest, segments=trusted)
@@ -158,18 +151,7 @@ class SegmentedIndex(ABC, Generic[C]):
             self._replace(segments)
 
     def rebuild(self, keys: Sequence[bytes], vectors: Vectors) -> None:
-        self._left_to_build = len(keys)
         self._replace(self._write_rows(keys, vectors) if len(keys) else [])
-
-    def tend(self) -> bool:
-        """Make companions that are due and were put off; give whether more are due and can be made.
-
-        An opened index makes those of 20,000 rows at most: whoever holds the lock lets go of it in between.
-        """
-        if not any(self._is_wanting(segment) for segment in self._manifest.segments):
-            return False
-        self._replace(list(self._manifest.segments))
-        return any(self._is_wanting(segment) for segment in self._manifest.segments) and own_key() is not None
 
     @abstractmethod
     def search(
@@ -194,16 +176,37 @@ class SegmentedIndex(ABC, Generic[C]):
     # --- what a kind of index adds ----------------------------------------------------------------
 
     def _is_due(self, rows: int, alive: int) -> bool:
-        """Whether a segment of so many rows is to have a companion; alive: vectors in the whole index."""
+        """Tell whether to make the companion of a segment now.
+
+        Args:
+            rows: of the segment.
+            alive: vectors in the whole index.
+        """
         return False
 
     def _make_companion(self, keys: Keys, vectors: Vectors) -> bytes | bytearray:
         """What is in it: a function of these rows alone."""
         raise NotImplementedError
 
-    def _map_companion(self, path: Path, rows: int) -> C:
-        """It, opened to be read. Raises OSError, ValueError or RuntimeError where that cannot be."""
+    def _map_companion(self, path: Path, rows: int) -> C | None:
+        """Open a companion to be read; None to leave it aside.
+
+        Raises:
+            OSError, ValueError: it is not what was written.
+        """
         raise NotImplementedError
+
+    def _trust_companion(self, companion: Companion) -> Companion | None:
+        """Check a companion of the manifest; None to leave it aside, unread.
+
+        Raises:
+            IndexDamaged: it is not what was written.
+        """
+        return self._looked_at(companion)
+
+    def _seal(self, companion: Companion) -> Companion:
+        """Add what this kind of index says of a file that it wrote."""
+        return companion
 
     @property
     def _alive(self) -> int:
@@ -330,26 +333,17 @@ class SegmentedIndex(ABC, Generic[C]):
     def _accompanied(self, segment: Segment, alive: int) -> Segment:
         """The segment with its companion, where one is due; one that can be opened stays while the segment
         does."""
-        if self.native and self._beside(segment) is None:
+        if self.suffix and self._beside(segment) is None:
             segment = replace(segment, companion=None)
         if segment.companion or not self._is_due(segment.rows, alive):
             return segment
-        if self.native and segment.rows > self._left_to_build:
-            return segment  # until `tend`, or another write
-        key = own_key() if self.native else b""
-        if key is None:  # nothing would open it
-            return segment
         rows = self._open(segment)
-        self._left_to_build -= segment.rows
         data = self._make_companion(rows.keys, rows.vectors)
         name = f"{Path(segment.file).stem}{self.suffix}"
         stat = replace_file(self._folder / name, data)
         digest = sha256(data).hexdigest()
         beside = Companion(name, stat.st_size, Companion.time(stat), stat.st_ino, digest)
-        return replace(segment, companion=beside.sealed(key))
-
-    def _is_wanting(self, segment: Segment) -> bool:
-        return segment.companion is None and self._is_due(segment.rows, self._alive)
+        return replace(segment, companion=self._seal(beside))
 
     # --- reading --------------------------------------------------------------------------------
 
@@ -374,20 +368,14 @@ class SegmentedIndex(ABC, Generic[C]):
         return one
 
     def _beside(self, segment: Segment) -> C | None:
-        """The companion, opened; one of another kind of index is passed over by a kind that has none.
-
-        None for one that native code refuses to read, of another version's format: the segment is scanned
-        until the next write makes it anew.
-        """
+        """The companion, opened; one of another kind of index is passed over by a kind that has none."""
         if segment.companion is None or not self.suffix:
             return None
         name = segment.companion.file
         if name not in self._companions:
             try:
                 self._companions[name] = self._map_companion(self._folder / name, segment.rows)
-            except (OSError, ValueError, RuntimeError) as error:
-                if self.native:
-                    return None
+            except (OSError, ValueError) as error:
                 raise IndexDamaged(f"{self._folder / name}: {error}", hint="patina sync") from error
         return self._companions[name]
 
@@ -396,17 +384,8 @@ class SegmentedIndex(ABC, Generic[C]):
 
         Gives the segment as it is now, for the next manifest; without a companion that may not be opened.
         """
-        beside = segment.companion and self._own(segment.companion)
+        beside = segment.companion and self._trust_companion(segment.companion)
         return replace(self._looked_at(segment), companion=beside)
-
-    def _own(self, companion: Companion) -> Companion | None:
-        """It; None where native code would follow what another machine wrote, a stranger's archive, say."""
-        if not self.native:
-            return self._looked_at(companion)
-        key = own_key()
-        if key is None or companion != companion.sealed(key):
-            return None
-        return self._looked_at(companion).sealed(key)
 
     def _looked_at(self, file: F) -> F:
         path = self._folder / file.file

@@ -136,11 +136,10 @@ class VectorUpdate:
             self._tend(index)
 
     def _tend(self, index: VectorIndex) -> None:
-        """Have an index in segments make companions that it put off."""
-        from patina_hooks.search.index.segments import SegmentedIndex
+        """Let an index of a plugin do work that it put off."""
+        from patina_hooks.search.index.guarded_index import GuardedIndex
 
-        index = getattr(index, "unguarded", index)
-        if isinstance(index, SegmentedIndex):
+        if isinstance(index, GuardedIndex):
             before = index.stats().generation
             self._result.unfinished = index.tend()
             if index.stats().generation != before:

@@ -16,10 +16,13 @@ asked, and this is the exact index.
   near them would have no way in.
 - Which rows share a segment follows from how they came to be there, and so does which of them a graph
   misses. Two indexes of the same vectors agree on every score, and mostly, not surely, on all rows.
+- A graph is opened only if this user's machine wrote it (see `seal.py`), and usearch can read it. Otherwise
+  the segment is scanned until the next write builds its graph again.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -29,14 +32,17 @@ import numpy as np
 
 from patina_hooks.authoring import Found, Piece, SegmentedIndex, ranked, scan, score
 from patina_usearch.library import Index
+from patina_usearch.seal import is_sealed, load_key, seal
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from patina_hooks.authoring import Keys, Rows, Vectors
+    from patina_hooks.authoring import Companion, Keys, Rows, Vectors
 
     Codes = NDArray[np.int8]
 
+_MOST_BUILT = 20_000
+"""Rows that an opened index builds graphs for: about 5 s, under the lock."""
 _LINKS, _LOOKED_AT_TO_ADD = 16, 128
 _CHUNK = 4_096
 _LEAST_PROPOSALS, _SLACK = 12, 1.2
@@ -70,7 +76,6 @@ class GraphIndex(SegmentedIndex[Graph]):
     """
 
     suffix = ".usearch"
-    native = True
 
     def __init__(
         self,
@@ -86,7 +91,22 @@ class GraphIndex(SegmentedIndex[Graph]):
         """Raises `IndexDamaged` where manifest or files are not what was written."""
         self._least, self._piece_rows, self._proposals = least, piece, proposals
         self.most_rows = most
+        self._left_to_build = _MOST_BUILT
         super().__init__(folder, dimensions, fingerprint)
+
+    def rebuild(self, keys: Sequence[bytes], vectors: Vectors) -> None:
+        self._left_to_build = len(keys)
+        super().rebuild(keys, vectors)
+
+    def tend(self) -> bool:
+        """Build graphs that are due and were put off; tell whether more can be built.
+
+        An opened index builds those of 20,000 rows at most: the caller releases the lock in between.
+        """
+        if not self._lacks_graphs():
+            return False
+        self._replace(list(self._manifest.segments))
+        return self._lacks_graphs() and load_key() is not None
 
     def search(
         self, query: Vectors, limit: int, allowed: frozenset[bytes] | None = None
@@ -111,10 +131,32 @@ class GraphIndex(SegmentedIndex[Graph]):
             return scan(piece, query, limit)
         return score(piece, proposed, query, limit)
 
-    def _is_due(self, rows: int, alive: int) -> bool:
+    def _lacks_graphs(self) -> bool:
+        return any(
+            segment.companion is None and self._is_large(segment.rows, self._alive)
+            for segment in self._manifest.segments
+        )
+
+    def _is_large(self, rows: int, alive: int) -> bool:
         return alive >= self._least and rows >= self._piece_rows
 
+    def _is_due(self, rows: int, alive: int) -> bool:
+        # Without a key nothing would open the graph.
+        return self._is_large(rows, alive) and rows <= self._left_to_build and load_key() is not None
+
+    def _trust_companion(self, companion: Companion) -> Companion | None:
+        key = load_key()
+        if key is None or not is_sealed(companion, key):
+            return None
+        trusted = super()._trust_companion(companion)
+        return trusted and seal(trusted, key)
+
+    def _seal(self, companion: Companion) -> Companion:
+        key = load_key()
+        return seal(companion, key) if key else companion
+
     def _make_companion(self, keys: Keys, vectors: Vectors) -> bytes | bytearray:
+        self._left_to_build -= len(keys)
         codes = _codes(vectors)
         first = _first_of_equals(codes)
         differ = first == np.arange(len(codes))
@@ -126,7 +168,14 @@ class GraphIndex(SegmentedIndex[Graph]):
         data += others.tobytes()
         return data
 
-    def _map_companion(self, path: Path, rows: int) -> Graph:
+    def _map_companion(self, path: Path, rows: int) -> Graph | None:
+        """None for a graph in the format of another usearch."""
+        try:
+            return self._view(path, rows)
+        except (OSError, ValueError, RuntimeError):
+            return None
+
+    def _view(self, path: Path, rows: int) -> Graph:
         graph = self._graph()
         graph.view(path)
         many = rows - len(graph)
