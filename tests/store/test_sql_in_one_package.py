@@ -12,6 +12,10 @@ from support.marked import ROOT
 PACKAGE = ROOT / "patina_hooks"
 STORE = PACKAGE / "store"
 
+NOT_SQL = {
+    "models/files/download.py": "DeleteCacheStrategy.execute of huggingface_hub",
+}
+
 _CALLS = {"execute", "executemany", "executescript"}
 _STATEMENT = re.compile(
     r"\s*(SELECT|INSERT|UPDATE|DELETE|REPLACE|CREATE|DROP|ALTER|PRAGMA|BEGIN|ROLLBACK|ATTACH|VACUUM|WITH)\b"
@@ -22,7 +26,9 @@ _STATEMENT = re.compile(
 
 def test_no_module_outside_the_store_holds_sql() -> None:
     holders = {path.relative_to(PACKAGE).as_posix(): lines for path in _others() if (lines := _sql(path))}
-    assert holders == {}, "move these statements into patina_hooks/store/"
+    new = {path: lines for path, lines in holders.items() if path not in NOT_SQL}
+    assert new == {}, "move these statements into patina_hooks/store/"
+    assert NOT_SQL.keys() - holders.keys() == set(), "remove these modules from NOT_SQL"
 
 
 def test_every_function_of_the_store_takes_its_connection_first() -> None:
