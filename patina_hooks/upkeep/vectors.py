@@ -95,8 +95,7 @@ class VectorStage:
             report.embedded = update.run(most=self._most, seconds=self._seconds, retry=self._full)
             report.mishaps += _refusals(self._log, report.embedded.refused)
         except PluginError as error:
-            where = f"index {self._recipe.index}" if isinstance(error, IndexUnavailable) else where
-            self._record(error, where)
+            self._record(error)
             report.embedded.pending = counts(self._log.connection)["pending"]
             return
         report.postponed = report.embedded.pending > 0 or report.embedded.unfinished
@@ -139,7 +138,7 @@ class VectorStage:
             for embedded in collections.embed(self._recipe, self._open_model, self._progress, left):
                 self._add(embedded)
         except PluginError as error:
-            self._record(error, f"model {self._recipe.model}")
+            self._record(error)
             report.embedded.pending += collections.pending()
 
     def _add(self, embedded: Embedded) -> None:
@@ -156,10 +155,12 @@ class VectorStage:
         if embedded.added or embedded.removed:
             self._events.add_embeddings(self._recipe.model, embedded.added, embedded.removed)
 
-    def _record(self, error: PluginError, where: str) -> None:
+    def _record(self, error: PluginError) -> None:
         """Keep what a plugin did wrong. Raises it in strict mode."""
         if self._plugins.is_strict:
             raise error
+        recipe = self._recipe
+        where = f"index {recipe.index}" if isinstance(error, IndexUnavailable) else f"model {recipe.model}"
         fault = Fault(error.plugin or "patina-hooks", where, str(error), error.hint)
         self._report.faults.append(fault)
         if error.plugin:

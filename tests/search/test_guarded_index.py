@@ -110,7 +110,7 @@ def test_words_answer_when_a_search_fails(
 
 def test_sync_does_in_turns_what_an_index_put_off(memory: Memory, monkeypatch: pytest.MonkeyPatch) -> None:
     left = iter([True, True, False])
-    plugins = plugins_with(monkeypatch, failing("tend", lambda: next(left)))
+    plugins = plugins_with(monkeypatch, failing("tend", lambda: next(left, False)))
     turns = [synchronise(memory.repository, plugins=plugins, open_model=open_model) for _ in range(3)]
     assert [turn.postponed for turn in turns] == [True, True, False]
     assert [turn.faults for turn in turns] == [(), (), ()]
