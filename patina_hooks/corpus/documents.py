@@ -164,22 +164,31 @@ class Documents:
         if most is None or not (crowded or documents.count_files_of_kind(self._db, kind) + len(came) > most):
             left_out.delete_left_out(self._db, [(location.path, location.oid) for location in came])
             return came
-        waiting = [
-            replace(self._sources.location(kind, row.oid, row.path), read_as=row.read_as)
-            for row in left_out.read_crowded_out(self._db, kind)
-        ]
-        stored = {place for place in documents.read_locations_of_files(self._db) if place.kind == kind}
-        by_file = {(place.path, place.oid): place for place in (*waiting, *stored, *came)}
-        ordered = sorted(by_file, key=lambda file: cap_order(*file))
+        waiting = {(row.path, row.oid): row.read_as for row in left_out.read_crowded_out(self._db, kind)}
+        locations = documents.read_locations_of_files(self._db)
+        stored = {(place.path, place.oid): place for place in locations if place.kind == kind}
+        fresh_files = {(place.path, place.oid): place for place in came}
+        ordered = sorted({*waiting, *stored, *fresh_files}, key=lambda file: cap_order(*file))
         kept, others = ordered[:most], ordered[most:]
-        for file in others:
-            if by_file[file] in stored:
-                self.take_out(by_file[file])
+        for file in sorted(stored.keys() & set(others)):
+            self.take_out(stored[file])
         left_out.delete_left_out(self._db, kept)
+        moved = {**stored, **fresh_files}
         left_out.store_left_out(
-            self._db, (LeftOut(*file, TOO_MANY_FILES, kind, by_file[file].read_as) for file in others)
+            self._db,
+            (LeftOut(*file, TOO_MANY_FILES, kind, moved[file].read_as) for file in others if file in moved),
         )
-        return [by_file[file] for file in kept if by_file[file] not in stored]
+        return [
+            fresh_files.get(file) or self._waiting_location(kind, file, waiting)
+            for file in kept
+            if file not in stored
+        ]
+
+    def _waiting_location(
+        self, kind: str, file: tuple[str, str], read_as: Mapping[tuple[str, str], str]
+    ) -> DocumentLocation:
+        path, oid = file
+        return replace(self._sources.location(kind, oid, path), read_as=read_as[file])
 
     def _forget_scopes(self) -> None:
         """The sources changed: files may have another one now, and some kinds may have none."""
