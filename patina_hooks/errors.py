@@ -1,28 +1,28 @@
-"""What goes wrong, as one tree.
+"""The errors of patina, as one tree.
 
 PatinaError                 expected: exit code 1; message, and the next command to type
-+-- UsageError              the command line cannot mean anything: exit code 2
-+-- NotARepository          there is no git repository here, or git refuses it
++-- UsageError              the arguments are invalid or contradict each other: exit code 2
++-- NotARepository          no git repository encloses the path, or git refuses it
 +-- GitError                a git command that had to succeed failed
 +-- SettingsError           settings or recipe: names file, line, key, value and fix
 +-- SessionError            a session cannot be started, changed or ended now
-+-- PluginError             a name that no plugin, or more than one, provides
-|   +-- IndexUnavailable    the index of a plugin failed: words answer
++-- PluginError             a plugin failed, or a name that no plugin, or more than one, provides
+|   +-- IndexUnavailable    the index of a plugin failed: only the lexical search answers
 |   +-- ModelError          a model whose files are absent, altered or unusable
-|       +-- TextsRefused    texts that the model cannot read; it may read others
+|       +-- TextsRefused    texts that the model cannot embed; it may embed others
 +-- StateError              patina's own state is unreadable, locked or damaged
     +-- LockHeld            another process holds the lock
-    +-- LogDamaged          the log is no sound database: a sync begins it anew
-    +-- IndexDamaged        a vector file that must be rebuilt, or weights that must be trained anew
+    +-- LogDamaged          the log is not a valid database: a sync rebuilds it
+    +-- IndexDamaged        a vector file that must be rebuilt, or weights that must be trained again
 """
 
 from __future__ import annotations
 
 
 class PatinaError(Exception):
-    """What happened and why; `hint` is the next command to type.
+    """An expected failure: what happened and why; `hint` is the next command to type.
 
-    exit_code: what `patina` ends with when this reaches the top.
+    exit_code: the exit code of `patina` when the error reaches `commands.main`.
     """
 
     exit_code = 1
@@ -33,7 +33,7 @@ class PatinaError(Exception):
 
 
 class UsageError(PatinaError):
-    """The arguments contradict each other or cannot mean anything."""
+    """The arguments are invalid or contradict each other."""
 
     exit_code = 2
 
@@ -43,7 +43,7 @@ class NotARepository(PatinaError):
 
 
 class GitError(PatinaError):
-    """A git command that had to succeed failed; carries git's own words."""
+    """A git command that had to succeed failed; the message is git's."""
 
 
 class SettingsError(PatinaError):
@@ -51,13 +51,13 @@ class SettingsError(PatinaError):
 
 
 class SessionError(PatinaError):
-    """The session command cannot be carried out now."""
+    """A session cannot be started, changed or ended now."""
 
 
 class PluginError(PatinaError):
-    """A plugin that cannot be used, or a name that none, or more than one, provides.
+    """A plugin that cannot be used, or a name that no plugin, or more than one, provides.
 
-    plugin: the one whose code failed, "" where that is not the cause.
+    plugin: the plugin whose code failed, "" if no plugin's code is the cause.
     """
 
     def __init__(self, message: str, *, hint: str = "", plugin: str = "") -> None:
@@ -66,7 +66,7 @@ class PluginError(PatinaError):
 
 
 class IndexUnavailable(PluginError):
-    """The index of a plugin failed; words answer."""
+    """The index of a plugin failed; only the lexical search answers."""
 
 
 class ModelError(PluginError):
@@ -74,7 +74,7 @@ class ModelError(PluginError):
 
 
 class TextsRefused(ModelError):
-    """The model failed on these texts, of which one may be the cause."""
+    """The model failed on these texts; a single text may be the cause."""
 
 
 class StateError(PatinaError):
@@ -86,8 +86,8 @@ class LockHeld(StateError):
 
 
 class LogDamaged(StateError):
-    """The log is no database, or one whose pages contradict each other."""
+    """The log is not a valid database."""
 
 
 class IndexDamaged(StateError):
-    """A vector file is absent, truncated, altered or of another make."""
+    """A vector file is absent, truncated, altered or of another version."""

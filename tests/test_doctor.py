@@ -23,7 +23,7 @@ from patina_hooks.git import spool
 from patina_hooks.git.hook_files import EVENTS
 from patina_hooks.git.hooks import install, repair_hooks
 from patina_hooks.git.repository import Repository
-from patina_hooks.git.stub import by_hand
+from patina_hooks.git.stub import manual_line
 from patina_hooks.plugins.manager import Plugins
 from patina_hooks.specs.models import ModelSpec
 from patina_hooks.store.database import word_index
@@ -327,7 +327,7 @@ def test_a_line_that_the_user_added_is_a_hook(memory: Memory) -> None:
     memory.git("config", "core.hooksPath", str(folder))
     assert {one.level for one in findings(memory)["hooks"]} == {"warning"}
     for event in EVENTS:
-        (folder / event).write_text(f"#!/bin/sh\n{by_hand(event)}\n")
+        (folder / event).write_text(f"#!/bin/sh\n{manual_line(event)}\n")
         (folder / event).chmod(0o755)
     assert {one.level for one in findings(memory)["hooks"]} == {"ok"}
 

@@ -132,7 +132,7 @@ def test_native_hooks_and_pre_commit_in_one_repository(sandbox: Sandbox, recorde
     install(repository, str(recorder.path))
     pre_commit(sandbox, "install", "-t", "post-commit")
     both_run()
-    assert install(repository, str(recorder.path)).hooks[0].way == "whole"
+    assert install(repository, str(recorder.path)).hooks[0].method == "whole"
     pre_commit(sandbox, "uninstall", "-t", "post-commit")
     assert sandbox.commit().returncode == 0
     assert recorder.started()
@@ -142,7 +142,7 @@ def test_native_hooks_and_pre_commit_in_one_repository(sandbox: Sandbox, recorde
     assert not hook.exists()
     pre_commit(sandbox, "install", "-t", "post-commit")
     theirs = hook.read_bytes()
-    assert install(repository, str(recorder.path)).hooks[0].way == "block"
+    assert install(repository, str(recorder.path)).hooks[0].method == "block"
     both_run()
     uninstall(repository)
     assert hook.read_bytes() == theirs

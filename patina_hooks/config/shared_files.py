@@ -103,7 +103,7 @@ def _commit_of(repository: Repository, path: str, text: str | None, kept: Shared
         return ""
     if kept and kept.text == text and kept.commit:
         return kept.commit
-    entry, head = repository.names([f"{_MAIN_HEAD}:{path}", f"{_MAIN_HEAD}^{{commit}}"])
+    entry, head = repository.object_ids([f"{_MAIN_HEAD}:{path}", f"{_MAIN_HEAD}^{{commit}}"])
     return head or "" if entry else ""
 
 

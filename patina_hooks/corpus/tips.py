@@ -10,7 +10,7 @@ from functools import cached_property
 
 from patina_hooks.corpus.stamps import stamp_of_tags
 from patina_hooks.errors import GitError
-from patina_hooks.git.repository import Ref, Repository, WorkTree, names_in
+from patina_hooks.git.repository import Ref, Repository, WorkTree, parse_refs
 from patina_hooks.store.corpus.tips import Tip, read_tags, read_trunk, write_tips
 from patina_hooks.store.log import name_text
 from patina_hooks.text.session_ids import HIDDEN_REFS, is_session_id, split_hidden_ref, split_tag
@@ -89,7 +89,7 @@ def read_tips(
     trunk = _read_trunk(repository, work_trees)
     if quick and stamp and stamp == known.stamp:
         return Tips(trunk, lambda: known.tags, known.listing, stamp)
-    listed = repository.listing_of_refs(SESSION_TAGS, f"{HIDDEN_REFS}/")
+    listed = repository.list_refs(SESSION_TAGS, f"{HIDDEN_REFS}/")
     digest = hashlib.sha256(listed).hexdigest()
     if digest == known.listing:
         return Tips(trunk, lambda: known.tags, digest, stamp)
@@ -100,14 +100,14 @@ def read_tips(
 
 def _read_trunk(repository: Repository, work_trees: Sequence[WorkTree]) -> dict[str, str]:
     trunk = {name_text(f"{_HEAD}{tree.path}"): tree.head for tree in work_trees if tree.head}
-    return trunk | dict(_stored_names(repository.listing_of_refs("refs/heads/")))
+    return trunk | dict(_stored_names(repository.list_refs("refs/heads/")))
 
 
 def _stored_names(listing: bytes) -> list[tuple[str, str]]:
     if listing.isascii():
         lines = listing.decode("ascii").split("\n")[:-1]
         return [(name, oid) for line in lines for oid, _, name in [line.partition(" ")]]
-    return [(name_text(name), oid) for name, oid in names_in(listing)]
+    return [(name_text(name), oid) for name, oid in parse_refs(listing)]
 
 
 def _read_tags(
@@ -121,7 +121,7 @@ def _read_tags(
 
     fresh = repository.peel([pair for pair in listed if not is_known(*pair)])
     odd = [ref.oid for ref in fresh if ref.commit is None]
-    here = dict(zip(odd, repository.names([f"{oid}^{{}}" for oid in odd]), strict=True))
+    here = dict(zip(odd, repository.object_ids([f"{oid}^{{}}" for oid in odd]), strict=True))
     kept = {name: known[name] for name, oid in listed if is_known(name, oid)}
     tags = kept | {ref.name: _tag(ref, here=here.get(ref.oid) is not None) for ref in fresh}
     return tags | _deleted_tags(repository, hidden, tags)

@@ -63,7 +63,7 @@ class DocumentTrees:
         if self._log.fact(name) != valid_for:
             fresh = sorted(commits)
             self._log.remember(name, valid_for)
-        names = self._repository.names([f"{commit}:{self.scope.folder}" for commit in fresh])
+        names = self._repository.object_ids([f"{commit}:{self.scope.folder}" for commit in fresh])
         trees = dict(zip(fresh, names, strict=True))
         if (
             not self.scope.folder
@@ -154,7 +154,7 @@ class DocumentTrees:
     def _holders(self, entries: list[TreeEntry], trees: set[str]) -> list[tuple[str, TreeEntry]]:
         """Return which of these trees hold which of these entries."""
         asked = [(tree, entry) for tree in sorted(trees) for entry in entries]
-        names = self._repository.names([f"{tree}:{entry.name}" for tree, entry in asked])
+        names = self._repository.object_ids([f"{tree}:{entry.name}" for tree, entry in asked])
         return [pair for pair, oid in zip(asked, names, strict=True) if oid == pair[1].oid]
 
     def _changed(self, old: str, new: str) -> tuple[list[TreeEntry], list[TreeEntry]]:

@@ -1,1 +1,1 @@
-"""Git: a repository read by plumbing, and the hooks that tell the worker of a change."""
+"""Git: a repository read by plumbing commands, and the hooks that notify the worker of changes."""

@@ -1,10 +1,10 @@
-"""Running git as a child process, with nothing leaked in and nothing run on the side.
+"""Run git as a child process, isolated from the caller's environment and from the repository's configuration.
 
-By `subprocess`: GitPython takes 70 ms to import and runs `git version` twice, more than a question costs.
-Two ways in. `reading` is for everything that looks: a hostile `.git/config` must not be able to start
-a program, so fsmonitor, hooks, signature checks, external diffs and every transport are off. `writing`
-is for what the user typed (a tag, a commit of a session document): the user's own configuration and
-hooks apply, only variables that point git at another repository or index are dropped.
+By `subprocess`: GitPython takes 70 ms to import and runs `git version` twice, more than a query costs.
+Two modes. Reading (the default): a hostile `.git/config` must not be able to start a program, so fsmonitor,
+hooks, signature checks, external diffs and every transport are off. Writing, for what the user typed (a tag,
+a commit of a session document): the user's own configuration and hooks apply; only variables that point git
+at another repository or index are dropped.
 """
 
 from __future__ import annotations
@@ -46,20 +46,20 @@ _HARDENED_CONFIG = {
 }
 _HARDENED = {
     "GIT_ALLOW_PROTOCOL": "none",
-    "GIT_FLUSH": "0",  # rev-list would write each line to the pipe alone, and we would read it so
-    "GIT_GRAFT_FILE": os.devnull,  # like replace refs: one clone's other parents for commits that all share
+    "GIT_FLUSH": "0",  # else rev-list flushes the pipe after each line
+    "GIT_GRAFT_FILE": os.devnull,  # like replace refs: local parents for commits that all clones share
     "GIT_NO_LAZY_FETCH": "1",
     "GIT_NO_REPLACE_OBJECTS": "1",
     "GIT_OPTIONAL_LOCKS": "0",
     "GIT_TERMINAL_PROMPT": "0",
 }
-_ENGLISH = {"LANGUAGE": "C", "LC_ALL": "C"}  # messages are read
+_ENGLISH = {"LANGUAGE": "C", "LC_ALL": "C"}  # messages are parsed
 _IDENTITY = ("GIT_AUTHOR_", "GIT_COMMITTER_")
 
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """How a child ended: its exit code, and what it printed."""
+    """The result of a child process: exit code and output."""
 
     code: int
     out: bytes
@@ -67,7 +67,7 @@ class Finished:
 
 
 class ChildGit:
-    """Git in one folder. Commands are argument lists; output is bytes; stdin is what we give it."""
+    """Git in one folder. Commands are argument lists, output is bytes, stdin is `data` or empty."""
 
     def __init__(self, folder: Path, *, writing: bool = False) -> None:
         self.folder = folder
@@ -76,29 +76,36 @@ class ChildGit:
     def run(
         self, *arguments: str, data: bytes | None = None, extra: Mapping[str, str] | None = None
     ) -> Finished:
-        """Run to the end. `extra` variables are added last (say, an index that a hook was handed)."""
+        """Run git to the end.
+
+        Args:
+            *arguments: of git.
+            data: the standard input; None means empty.
+            extra: environment variables, added last (for example the index that a hook was given).
+        """
         with self._spawned(arguments, data, extra) as process:
             out, err = process.communicate()
         return Finished(process.returncode, out, err.decode("utf-8", "replace").strip())
 
     def text(self, *arguments: str, data: bytes | None = None) -> str:
-        """The output without its last newline; `GitError` where git fails."""
+        """Return the output without its last newline. Raises `GitError`."""
         return self.check(*arguments, data=data).decode("utf-8", "surrogateescape").rstrip("\n")
 
     def check(self, *arguments: str, data: bytes | None = None) -> bytes:
-        """The output; `GitError` with git's own words where it fails."""
-        done = self.run(*arguments, data=data)
-        if done.code:
-            raise GitError(f"git {arguments[0]} failed in {self.folder}: {done.err or f'exit {done.code}'}")
-        return done.out
+        """Return the output. Raises `GitError` with git's message."""
+        result = self.run(*arguments, data=data)
+        if result.code:
+            reason = result.err or f"exit {result.code}"
+            raise GitError(f"git {arguments[0]} failed in {self.folder}: {reason}")
+        return result.out
 
     def lines(self, *arguments: str, data: bytes | None = None, end: bytes = b"\n") -> list[bytes]:
-        """The output split at `end`, without the empty piece after the last."""
+        """Split the output at `end`, without the empty part after the last."""
         return self.check(*arguments, data=data).split(end)[:-1]
 
     @contextmanager
     def stream(self, *arguments: str, data: bytes | None = None) -> Iterator[IO[bytes]]:
-        """The output as a file, for what may be larger than memory; `GitError` where git fails."""
+        """Open the output as a file, for what may exceed memory. Raises `GitError`."""
         ended = False
         with self._spawned(arguments, data, None) as process:
             out, err = cast("IO[bytes]", process.stdout), cast("IO[bytes]", process.stderr)
@@ -116,7 +123,7 @@ class ChildGit:
     def _spawned(
         self, arguments: Sequence[str], data: bytes | None, extra: Mapping[str, str] | None
     ) -> Iterator[subprocess.Popen[bytes]]:
-        """Run git for the length of a block; a block that raises ends it."""
+        """Run git during a `with` block; an exception in the block ends it."""
         with _as_file(data) as stdin, self._spawn(arguments, stdin, extra) as process:
             try:
                 yield process
@@ -128,25 +135,25 @@ class ChildGit:
         self, arguments: Sequence[str], stdin: BinaryIO | None, extra: Mapping[str, str] | None
     ) -> subprocess.Popen[bytes]:
         folder = self.folder.absolute()
-        # Not in the folder itself: where it cannot be entered, git says so, with `-C`, in its own words.
+        # `-C`, not `cwd`: if the folder cannot be entered, git's own message states it.
         try:
             return subprocess.Popen(
-                ["git", "-C", str(folder), *arguments],  # noqa: S607 (the PATH says which git)
+                ["git", "-C", str(folder), *arguments],  # noqa: S607 (git is found on the PATH)
                 stdin=stdin or subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                 cwd=folder.anchor, env={**self._environment(), **(extra or {})},
             )  # fmt: skip
         except (FileNotFoundError, PermissionError) as error:
             hint = f"install git {oldest_git()} or newer"
-            raise NotARepository("git cannot be run: there is no git on the PATH", hint=hint) from error
+            raise NotARepository("cannot run git: it is not on the PATH", hint=hint) from error
 
     def _environment(self) -> dict[str, str]:
-        """Build a child's environment: ours, without what would point git elsewhere."""
+        """Build a child's environment without variables that point git elsewhere."""
         settings = [(SAFE_DIRECTORY, folder) for folder in trusted_folders(os.environ)]
         if not self._writing:
             settings += _HARDENED_CONFIG.items()
-        kept = {name: value for name, value in os.environ.items() if not self._is_dropped(name)}
+        inherited = {name: value for name, value in os.environ.items() if not self._is_dropped(name)}
         hardened = {} if self._writing else _HARDENED
-        return {**kept, **_ENGLISH, **hardened, **configuration_variables(settings)}
+        return {**inherited, **_ENGLISH, **hardened, **configuration_variables(settings)}
 
     def _is_dropped(self, name: str) -> bool:
         return is_dropped(name) and not (self._writing and name.startswith(_IDENTITY))
@@ -154,7 +161,7 @@ class ChildGit:
 
 @contextmanager
 def _as_file(data: bytes | None) -> Iterator[BinaryIO | None]:
-    """Give bytes as a file, not a pipe: a child that prints before it has read all cannot block us."""
+    """Open bytes as a file, not a pipe, which could block while the child prints."""
     if data is None:
         yield None
         return

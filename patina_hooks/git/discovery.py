@@ -1,4 +1,4 @@
-"""Where a repository is, read off its files: for what must not wait for git."""
+"""Find a repository by its files, for callers that must not wait for git."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from pathlib import Path
 
 
 def find_work_tree(folder: Path) -> tuple[Path, Path]:
-    """The work tree that encloses a folder, and its common dir, found as the shell hook finds them.
+    """Return the work tree that encloses a folder, and its common dir.
 
-    Asking git costs more than all the rest of a hook; who goes on to read the repository asks it all the
-    same, and git may say no. Raises ValueError or OSError where there is none.
+    Found as the shell hook finds them: a git process costs more than the rest of a hook. A caller that reads
+    the repository opens it with git, which may refuse it. Raises ValueError or OSError if there is none.
     """
     for work_tree in (folder, *folder.parents):
         git = work_tree / ".git"

@@ -1,4 +1,4 @@
-"""Which git patina needs, and which of git's environment variables its children keep."""
+"""The git version that patina needs, and the variables of git that its children inherit."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import shlex
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-# Where configuration is and how far git looks for a repository is the user's to say; everything else that git
+# The user decides where configuration is and how far git searches for a repository; everything else that git
 # or a caller exports (GIT_DIR, GIT_INDEX_FILE, ...) would point a child at another repository or index.
-_KEPT: Final = frozenset(
+_INHERITED: Final = frozenset(
     {
         "GIT_CONFIG_GLOBAL",
         "GIT_CONFIG_SYSTEM",
@@ -20,21 +20,21 @@ _KEPT: Final = frozenset(
 SAFE_DIRECTORY: Final = "safe.directory"
 _MOST_KEYS: Final = 1_000
 OLDEST_GIT: Final = (2, 31)
-"""GIT_CONFIG_COUNT, `rev-parse --path-format` and `--diff-merges=first-parent` came with it."""
+"""The first version with GIT_CONFIG_COUNT, `rev-parse --path-format` and `--diff-merges=first-parent`."""
 
 
 def oldest_git() -> str:
-    """Write the oldest version of git that works, as users read it."""
+    """Format the oldest version of git that is supported."""
     return ".".join(map(str, OLDEST_GIT))
 
 
 def is_dropped(name: str) -> bool:
-    """Tell whether a variable is kept from git children and from the worker."""
-    return name.startswith("GIT_") and name not in _KEPT
+    """Return whether git children and the worker do not inherit a variable."""
+    return name.startswith("GIT_") and name not in _INHERITED
 
 
 def trusted_folders(environment: Mapping[str, str]) -> list[str]:
-    """Read the values of `safe.directory` that the environment gives, in git's order.
+    """Read the values of `safe.directory` in the environment, in git's order.
 
     Containers name the folders of other owners there, because git takes this key from no repository. No other
     key of GIT_CONFIG_COUNT or of `git -c` (GIT_CONFIG_PARAMETERS) is read.
@@ -53,7 +53,7 @@ def configuration_variables(settings: list[tuple[str, str]]) -> dict[str, str]:
 
 
 def trust_variables(environment: Mapping[str, str]) -> dict[str, str]:
-    """Build the variables that hand on `safe.directory`, and nothing else."""
+    """Build the variables that pass on `safe.directory`, and nothing else."""
     return configuration_variables([(SAFE_DIRECTORY, folder) for folder in trusted_folders(environment)])
 
 
@@ -68,7 +68,7 @@ def _counted(environment: Mapping[str, str]) -> Iterator[str]:
 
 
 def _parameters(quoted: str) -> Iterator[str]:
-    """Read what `git -c` exports: 'key'='value', or 'key=value' before git 2.31, quoted for a shell."""
+    """Parse the export of `git -c`: 'key'='value', or 'key=value' before git 2.31."""
     try:
         words = shlex.split(quoted)
     except ValueError:

@@ -12,22 +12,22 @@ _SCRIPT_CAP = 64 * 1024
 
 
 def write_script(state: Path, interpreter: str) -> None:
-    """Write `hook.sh` for an interpreter, unless it is there."""
+    """Write `hook.sh` for an interpreter, unless it is up to date."""
     make_private(state)
-    path, content = state / stub.SCRIPT, stub.script(interpreter)
+    path, content = state / stub.SCRIPT, stub.hook_script(interpreter)
     if not path.is_file() or path.read_bytes() != content:
         replace_file(path, content)
 
 
 def renew_script(state: Path, interpreter: str) -> bool:
-    """Rewrite the script of hooks where another version of patina wrote it for this interpreter.
+    """Rewrite the hook script if another version of patina wrote it for this interpreter.
 
-    It starts a module by the name that this has in the version that wrote it. Returns whether it was
-    rewritten; False where it cannot be written.
+    The script starts a module by its name in the version that wrote it. Returns whether it was rewritten;
+    False if it cannot be written.
     """
     if recorded_interpreter(state) != interpreter:
         return False
-    path, content = state / stub.SCRIPT, stub.script(interpreter)
+    path, content = state / stub.SCRIPT, stub.hook_script(interpreter)
     with suppress(OSError):
         if read_regular(path, _SCRIPT_CAP) != content:
             replace_file(path, content)
@@ -36,8 +36,8 @@ def renew_script(state: Path, interpreter: str) -> bool:
 
 
 def recorded_interpreter(state: Path) -> str | None:
-    """Return the interpreter that the hooks run, None where none is recorded."""
+    """Return the interpreter that the hooks run, None if none is recorded."""
     try:
         return stub.interpreter_of(read_regular(state / stub.SCRIPT, _SCRIPT_CAP))
-    except (OSError, ValueError):  # ValueError: quotes that do not match
+    except (OSError, ValueError):  # ValueError: unbalanced quotes
         return None

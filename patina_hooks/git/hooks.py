@@ -35,9 +35,10 @@ _HUSKY = ".husky"
 
 @dataclass(frozen=True, slots=True)
 class Installation:
-    """The hooks of a repository. folder: where git looks for hooks.
+    """The hooks of a repository.
 
-    interpreter: what the hooks run, as recorded; None where nothing is.
+    folder: where git searches for hooks.
+    interpreter: the recorded Python that the hooks run, None if nothing is recorded.
     """
 
     folder: Path
@@ -45,42 +46,47 @@ class Installation:
     interpreter: str | None
 
     def script(self, event: str) -> Path:
-        """Return the file to which an event's line is added."""
+        """Return the file to which the line of an event is added."""
         return script_of(self.folder, event)
 
 
 def has_config_hooks(version: str) -> bool:
-    """Whether the git of this `git version` line runs hooks from its configuration (2.54 and newer)."""
+    """Whether this `git version` runs hooks from its configuration (2.54 and newer)."""
     numbers = re.search(r"(\d+)\.(\d+)", version)
     return numbers is not None and (int(numbers[1]), int(numbers[2])) >= (2, 54)
 
 
 def hooks_folder(repository: Repository) -> Path:
-    """Where git looks for this work tree's hooks; core.hooksPath is followed."""
+    """Return where git searches for this work tree's hooks, following core.hooksPath."""
     return Path(repository.writing().text("rev-parse", "--path-format=absolute", "--git-path", "hooks"))
 
 
 def install(
     repository: Repository, interpreter: str = sys.executable, *, config_hooks: bool | None = None
 ) -> Installation:
-    """Put the hooks in place; doing it again changes nothing. Gives what is there now.
+    """Install the hooks and return the installation; a second call changes nothing.
 
-    config_hooks: whether git runs hooks from its configuration; None asks it.
-    Raises `StateError` where hooks or state folder cannot be written.
+    Args:
+        repository: whose hooks are installed.
+        interpreter: the Python that the hooks run.
+        config_hooks: whether git runs hooks from its configuration; None checks the version of git.
+
+    Raises:
+        StateError: hooks or state folder cannot be written.
     """
     return _install(repository, interpreter, config_hooks, typed=True)
 
 
 def uninstall(repository: Repository) -> Installation:
-    """Take the hooks away and put back what was there. What a user added around them stays.
+    """Remove the hooks, restore what was there before, and keep what a user added around them.
 
-    Gives what is left: a hook that is not "absent" says why. The state folder stays.
-    Raises `StateError` where hooks or state folder cannot be written.
+    Returns the remaining installation: a hook that is not "absent" has a note. The state folder stays.
+    Raises `StateError` if hooks or state folder cannot be written.
     """
     try:
-        _withdraw_config(repository)
+        _remove_config(repository)
         for location in _locations(repository):
-            if location.owner != "others":
+            if location.owner != "unowned":
                 hook_files.remove_hooks(location.folder)
             if location.owner == "work tree":
                 remove_lines(location.folder)
@@ -91,49 +97,50 @@ def uninstall(repository: Repository) -> Installation:
 
 
 def inspect_hooks(repository: Repository, *, config_hooks: bool | None = None) -> Installation:
-    """What is installed, without changing anything."""
+    """Return the installation without changing it."""
     if config_hooks is None:
         config_hooks = has_config_hooks(repository.git.text("version"))
     location = _location(repository, hooks_folder(repository))
-    hooks = tuple(_configured(repository, event, config_hooks) or location.find(event) for event in EVENTS)
+    hooks = tuple(
+        _configured(repository, event, config_hooks) or location.find_hook(event) for event in EVENTS
+    )
     return Installation(location.folder, hooks, recorded_interpreter(repository.state))
 
 
 def lost_hooks(repository: Repository) -> tuple[str, ...]:
-    """Return the events whose hooks git does not run any more, though they were installed.
+    """Return the events whose hooks were installed and that git no longer runs.
 
     Another tool removed them, their files are not executable, or core.hooksPath leads to another folder.
     """
-    return tuple(hook.event for hook in unsound_hooks(repository) if not hook.runs)
+    return tuple(hook.event for hook in unsound_hooks(repository) if not hook.enabled)
 
 
 def unsound_hooks(repository: Repository) -> tuple[Hook, ...]:
-    """Return the installed hooks that do not run, or not for long. Empty where none were installed."""
+    """Return the installed hooks that do not run, or will soon stop running."""
     if recorded_interpreter(repository.state) is None:
         return ()
     folder = hooks_folder(repository)
-    if not _location(repository, folder).unsound():
+    if not _location(repository, folder).is_unsound():
         return ()
-    return tuple(hook for hook in inspect_hooks(repository).hooks if hook.note or not hook.runs)
+    return tuple(hook for hook in inspect_hooks(repository).hooks if hook.note or not hook.enabled)
 
 
 def repair_hooks(repository: Repository) -> tuple[str, ...]:
-    """Install again the hooks that another tool has removed; return their events.
+    """Reinstall the hooks that another tool removed; return their events.
 
-    The interpreter stays the recorded one. What git tracks, or would track, is not written.
-    Raises as `install`.
+    The recorded interpreter is kept. What git tracks, or would track, is not written. Raises as `install`.
     """
     lost = lost_hooks(repository)
     interpreter = recorded_interpreter(repository.state)
     if not lost or not interpreter:
         return ()
     _install(repository, interpreter, None, typed=False)
-    left = lost_hooks(repository)
-    return tuple(event for event in lost if event not in left)
+    still_lost = lost_hooks(repository)
+    return tuple(event for event in lost if event not in still_lost)
 
 
 def can_repair(repository: Repository) -> bool:
-    """Whether `repair_hooks` may write in the folder where git looks for hooks."""
+    """Whether `repair_hooks` may write to the folder where git searches for hooks."""
     location = _location(repository, hooks_folder(repository))
     return location.owner == "git" or (location.owner == "work tree" and _is_ignored(location))
 
@@ -145,13 +152,13 @@ def _install(
         config_hooks = has_config_hooks(repository.git.text("version"))
     try:
         write_script(repository.state, interpreter)
-        # One way at a time: a git that was updated since must not run every hook twice.
+        # One method at a time: after an update of git every hook would run twice.
         if config_hooks:
             _move_to_config(repository, typed=typed)
             return inspect_hooks(repository, config_hooks=True)
-        _withdraw_config(repository)
+        _remove_config(repository)
         location = _location(repository, hooks_folder(repository))
-        return Installation(location.folder, tuple(_placed(location, typed)), interpreter)
+        return Installation(location.folder, tuple(_install_files(location, typed)), interpreter)
     except OSError as error:
         raise _unwritable(error) from error
 
@@ -160,21 +167,21 @@ def _install(
 
 
 def _configure(repository: Repository, event: str) -> None:
-    wanted = {"command": stub.config_command(event), "event": event}
-    for key, value in wanted.items():
+    settings = {"command": stub.config_command(event), "event": event}
+    for key, value in settings.items():
         if _setting(repository, event, key) != value:
             repository.writing().check("config", "--local", f"hook.patina-{event}.{key}", value)
 
 
-def _withdraw_config(repository: Repository, events: tuple[str, ...] = EVENTS) -> None:
+def _remove_config(repository: Repository, events: tuple[str, ...] = EVENTS) -> None:
     for event in events:
         if _setting(repository, event, "command") is not None:
             repository.writing().check("config", "--local", "--remove-section", f"hook.patina-{event}")
 
 
 def _setting(repository: Repository, event: str, key: str) -> str | None:
-    done = repository.writing().run("config", "--local", "--get", f"hook.patina-{event}.{key}")
-    return done.out.decode("utf-8", "surrogateescape").removesuffix("\n") if done.code == 0 else None
+    result = repository.writing().run("config", "--local", "--get", f"hook.patina-{event}.{key}")
+    return result.out.decode("utf-8", "surrogateescape").removesuffix("\n") if result.code == 0 else None
 
 
 def _configured(repository: Repository, event: str, config_hooks: bool) -> Hook | None:
@@ -182,7 +189,7 @@ def _configured(repository: Repository, event: str, config_hooks: bool) -> Hook 
         return None
     if config_hooks:
         return Hook(event, "config")
-    return Hook(event, "config", "this git does not run hooks from its configuration", INSTALL, runs=False)
+    return Hook(event, "config", "this git does not run hooks from its configuration", INSTALL, enabled=False)
 
 
 # --- hooks as files -------------------------------------------------------------------------------
@@ -190,24 +197,24 @@ def _configured(repository: Repository, event: str, config_hooks: bool) -> Hook 
 
 @dataclass(frozen=True, slots=True)
 class _Location:
-    """A folder for hooks. owner: whose files are there; tree: the work tree around it."""
+    """A folder for hooks. owner: who owns its files; tree: the work tree around it."""
 
     folder: Path
-    owner: Literal["git", "work tree", "others"]
+    owner: Literal["git", "work tree", "unowned"]
     tree: Path | None = None
 
-    def find(self, event: str) -> Hook:
+    def find_hook(self, event: str) -> Hook:
         if self.owner == "git":
             return hook_files.find_hook(self.folder, event)
         if self.owner == "work tree":
             return find_line_hook(self.folder, event)
         hook = hook_files.find_hook(self.folder, event)
-        if hook.way != "absent":
+        if hook.method != "absent":
             return hook
         return missing_line(self.folder / event, event, f"{self.folder} lies outside the repository")
 
-    def unsound(self) -> bool:
-        return any(hook.note or not hook.runs for hook in map(self.find, EVENTS))
+    def is_unsound(self) -> bool:
+        return any(hook.note or not hook.enabled for hook in map(self.find_hook, EVENTS))
 
 
 def _location(repository: Repository, folder: Path) -> _Location:
@@ -216,27 +223,27 @@ def _location(repository: Repository, folder: Path) -> _Location:
         return _Location(folder, "git")
     trees = [(root, tree.path) for tree in repository.work_trees() if (root := tree.path.resolve()) != common]
     around = max(((root, tree) for root, tree in trees if real.is_relative_to(root)), default=None)
-    # A bare repository may hold its work trees: what is deeper says whose folder it is.
+    # A bare repository may contain its work trees: the innermost folder is the owner.
     if real.is_relative_to(common) and (around is None or not around[0].is_relative_to(common)):
         return _Location(folder, "git")
-    return _Location(folder, "work tree", around[1]) if around else _Location(folder, "others")
+    return _Location(folder, "work tree", around[1]) if around else _Location(folder, "unowned")
 
 
 def _locations(repository: Repository) -> Iterator[_Location]:
-    """Yield all folders where hooks may be: core.hooksPath may have changed since the installation."""
+    """Yield all folders that may have hooks; core.hooksPath may have changed since."""
     own = repository.root / _HUSKY
     for folder in dict.fromkeys((hooks_folder(repository), repository.common / "hooks", own / "_", own)):
         yield _location(repository, folder)
 
 
-def _placed(location: _Location, typed: bool) -> Iterator[Hook]:
+def _install_files(location: _Location, typed: bool) -> Iterator[Hook]:
     if location.owner == "work tree" and typed:
-        # A release without lines wrote blocks there; both would note every event twice.
+        # A release without lines wrote blocks there; with both every event would be noted twice.
         hook_files.remove_hooks(location.folder)
     ignored = location.owner == "work tree" and not typed and _is_ignored(location)
     for event in EVENTS:
-        hook = location.find(event)
-        if location.owner == "git" or (ignored and hook.way != "line" and not hook.runs):
+        hook = location.find_hook(event)
+        if location.owner == "git" or (ignored and hook.method != "line" and not hook.enabled):
             yield hook_files.install_hook(location.folder, event)
         elif location.owner == "work tree" and typed:
             yield add_line(location.folder, event)
@@ -245,20 +252,20 @@ def _placed(location: _Location, typed: bool) -> Iterator[Hook]:
 
 
 def _move_to_config(repository: Repository, *, typed: bool) -> None:
-    """Take the files away and configure the events; a line that the team committed stays and is enough."""
+    """Remove the hook files and configure the events, except those with a committed line."""
     for location in _locations(repository):
         if location.owner == "git" or (location.owner == "work tree" and (typed or _is_ignored(location))):
             hook_files.remove_hooks(location.folder)
     location = _location(repository, hooks_folder(repository))
     for event in EVENTS:
-        if location.owner == "work tree" and location.find(event).runs:
-            _withdraw_config(repository, (event,))
+        if location.owner == "work tree" and location.find_hook(event).enabled:
+            _remove_config(repository, (event,))
         else:
             _configure(repository, event)
 
 
 def _is_ignored(location: _Location) -> bool:
-    """Whether git ignores the hooks of a folder in a work tree, so that they are never committed."""
+    """Whether git ignores the hooks of a folder in a work tree."""
     if location.tree is None:
         return False
     inside = location.folder.resolve().relative_to(location.tree.resolve())
@@ -271,6 +278,6 @@ def _is_ignored(location: _Location) -> bool:
 
 def _unwritable(error: OSError) -> StateError:
     return StateError(
-        f"the hooks cannot be changed: {error.filename}: {error.strerror}",
+        f"cannot change the hooks: {error.filename}: {error.strerror}",
         hint="make it writable, then run the command again",
     )

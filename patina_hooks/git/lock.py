@@ -1,7 +1,7 @@
-"""One at a time, across processes: a lock that the operating system drops when its holder dies.
+"""A lock between processes, which the operating system releases when its holder dies.
 
-A process id in a file cannot do this: `kill -0` succeeds on a zombie, and on a stranger with the same id.
-The file itself is never removed, or two processes could hold locks on two files of one name.
+A process id in a file is not enough: `kill -0` succeeds for a zombie, and for another process with the same
+id. The file itself is never removed, or two processes could hold locks on two files with the same name.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ SYNC_LOCK = "lock"
 """The file in the state folder whose lock is held while the log is written."""
 
 _POLL_SECONDS = 0.05
-_SILENT_SECONDS = 1.0
+_ANNOUNCE_SECONDS = 1.0
 
 OnWait = Callable[[str], None]
 _on_wait: OnWait | None = None
@@ -32,20 +32,20 @@ _held: weakref.WeakSet[SyncLock] = weakref.WeakSet()
 
 @contextmanager
 def announce_waits(on_wait: OnWait) -> Iterator[None]:
-    """Tell of every lock in this process that is waited for longer than a second, in words."""
-    global _on_wait  # noqa: PLW0603 (a lock is waited for deep inside a call, and in threads)
-    before, _on_wait = _on_wait, on_wait
+    """Report every wait for a lock that takes longer than a second, during a `with` block."""
+    global _on_wait  # noqa: PLW0603 (waits happen deep inside calls, and in threads)
+    previous, _on_wait = _on_wait, on_wait
     try:
         yield
     finally:
-        _on_wait = before
+        _on_wait = previous
 
 
 class SyncLock:
     """An exclusive lock on a file, held by one `SyncLock` at a time, in this or any other process.
 
-    with SyncLock(path):    waits for as long as another holds it
-    lock.acquire()          or finds out at once
+    with SyncLock(path):    waits until the lock is free
+    lock.acquire()          returns at once, False if the lock is held
     """
 
     def __init__(self, path: Path) -> None:
@@ -53,21 +53,25 @@ class SyncLock:
         self._handle: int | None = None
 
     def acquire(self, wait: float | None = 0) -> bool:
-        """Whether it is ours now. wait: seconds to try for; None tries for as long as it takes.
+        """Acquire the lock and return whether that succeeded.
 
-        Raises `StateError` where the file cannot be opened.
+        Args:
+            wait: seconds to try for; None waits without limit.
+
+        Raises:
+            StateError: the file cannot be opened.
         """
         if self._handle is not None:
             raise RuntimeError(f"{self.path} is already held by this object")
-        handle, begun, is_announced = self._open(), time.monotonic(), False
+        handle, start, is_announced = self._open(), time.monotonic(), False
         try:
             # flock has no time limit of its own, and an alarm belongs to the main thread.
             while not _try(handle):
-                waited = time.monotonic() - begun
+                waited = time.monotonic() - start
                 if wait is not None and waited >= wait:
                     os.close(handle)
                     return False
-                if waited >= _SILENT_SECONDS and not is_announced:
+                if waited >= _ANNOUNCE_SECONDS and not is_announced:
                     is_announced = True
                     self._announce()
                 time.sleep(_POLL_SECONDS)
@@ -82,7 +86,7 @@ class SyncLock:
     def holder(self) -> str:
         """Name the process that holds the lock: "another patina process (pid 123)".
 
-        The id is what the holder wrote: of use to a reader, and never a proof that it lives.
+        The holder wrote its id: it informs a reader, but does not prove that the process lives.
         """
         try:
             number = int(self.path.read_bytes()[:20])
@@ -130,7 +134,7 @@ class SyncLock:
 
 
 def _forget_in_child() -> None:
-    """Close the files of locks in a process that a plugin forked: it would hold them when its parent dies."""
+    """Close the lock files in a forked process, which would hold them after its parent dies."""
     for lock in list(_held):
         if lock._handle is not None:
             os.close(lock._handle)
@@ -152,7 +156,7 @@ if sys.platform == "win32":
         return True
 
     def _write_holder(handle: int) -> None:
-        """Leave the file as it is: only the holder can read the locked byte."""
+        """Leave the file unchanged: only the holder can read the locked byte."""
 
     def _free(handle: int) -> None:
         os.lseek(handle, 0, os.SEEK_SET)
@@ -169,7 +173,7 @@ else:
         return True
 
     def _write_holder(handle: int) -> None:
-        """Write this process's id into the file; a full disk does not matter."""
+        """Write this process's id into the file; ignore a full disk."""
         with suppress(OSError):
             os.pwrite(handle, b"%-20d\n" % os.getpid(), 0)
 

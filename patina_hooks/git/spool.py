@@ -1,10 +1,10 @@
-"""The spool: one line for each hook that ran, and how far the worker has come.
+"""The spool: one line for each hook that ran, and the offset up to which the worker has processed them.
 
-The worker compares refs with the log, so a line says *that* something happened and never *what* is true:
-a lost, doubled or forged line costs a look at the refs and nothing else. Lines are kept for the log.
+The worker compares refs with the log, so a line states *that* something happened, not *what*: a lost,
+repeated or forged line costs one comparison of the refs. Lines are kept for the worker's log.
 
     <state>/spool          appended by hooks: "post-rewrite amend"
-    <state>/spool.offset   how many bytes of it were dealt with; absent means none
+    <state>/spool.offset   the number of processed bytes; absent means 0
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _LINE = re.compile(rb"(post-[a-z]{5,12})((?: [0-9a-z]{1,64}){0,4})\n")
 
 @dataclass(frozen=True, slots=True)
 class SpoolEvent:
-    """A hook that ran. arguments: what git gave it, at most four words of digits and small letters."""
+    """A hook that ran. arguments: from git, at most four words of digits and lower-case letters."""
 
     hook: str
     arguments: tuple[str, ...] = ()
@@ -33,9 +33,9 @@ class SpoolEvent:
 
 @dataclass(frozen=True, slots=True)
 class SpoolContents:
-    """What stood in the spool, and the offset to `set_offset` once it is dealt with.
+    """The pending events, and the offset to pass to `set_offset` after they are processed.
 
-    events: those of the last 64 kB at most; lines that no hook of ours writes are left out.
+    events: of the last 64 kB at most, without lines that no hook of patina writes.
     """
 
     events: tuple[SpoolEvent, ...]
@@ -43,7 +43,7 @@ class SpoolContents:
 
 
 def append_event(state: Path, event: SpoolEvent) -> None:
-    """Note an event. Raises OSError where the state folder cannot be written."""
+    """Append an event. Raises OSError if the state folder cannot be written."""
     line = " ".join((event.hook, *event.arguments)).encode("utf-8", "surrogateescape") + b"\n"
     if not _may_append(state):
         raise OSError(errno.EINVAL, "not a regular file", str(_spool(state)))
@@ -55,13 +55,13 @@ def append_event(state: Path, event: SpoolEvent) -> None:
 
 
 def pending_bytes(state: Path) -> int:
-    """Bytes that no worker has dealt with."""
+    """Count the bytes that no worker has processed."""
     size = _size(state)
     return size - _offset(state, size)
 
 
 def last_event_time(state: Path) -> float | None:
-    """Return when the last event was noted, in seconds since 1970; None where all were dealt with."""
+    """Return when the last event was appended, in seconds since 1970; None if none is pending."""
     try:
         return _spool(state).lstat().st_mtime if pending_bytes(state) else None
     except OSError:
@@ -69,7 +69,7 @@ def last_event_time(state: Path) -> float | None:
 
 
 def read_spool(state: Path) -> SpoolContents:
-    """What is pending. Raises OSError where the spool is there and cannot be read."""
+    """Read the pending events. Raises OSError if the spool exists and cannot be read."""
     size = _size(state)
     start = _offset(state, size)
     if start == size:
@@ -78,26 +78,29 @@ def read_spool(state: Path) -> SpoolContents:
     with os.fdopen(handle, "rb") as file:
         file.seek(max(start, size - _READ_CAP))
         data = file.read(min(size - start, _READ_CAP))
-    found = (SpoolEvent(m[1].decode(), tuple(m[2].decode().split())) for m in _LINE.finditer(data))
-    return SpoolContents(tuple(found), size)
+    lines = _LINE.finditer(data)
+    events = tuple(SpoolEvent(line[1].decode(), tuple(line[2].decode().split())) for line in lines)
+    return SpoolContents(events, size)
 
 
 def set_offset(state: Path, end: int) -> None:
-    """Everything before `end` is dealt with."""
+    """Record that everything before `end` is processed."""
     replace_file(_spool(state).with_suffix(".offset"), b"%d\n" % end)
 
 
 def truncate_spool(state: Path) -> bool:
-    """Empty a spool that is long and dealt with; True means: look at the repository once more.
+    """Truncate a long spool that is processed; if True, the caller compares the refs again.
 
-    To be called by the one worker that holds the lock. Between our look at the size and the cut a hook may
-    append a line, which is then lost, and its own worker has gone because the lock was taken. But a hook
-    runs after the refs changed, so a look at the refs *after* the cut sees what that line was about.
+    Only the worker that holds the lock may call this. A hook may append a line between reading the size and
+    truncating; that line is lost, and its own worker has ended because the lock was held. But a hook runs
+    after the refs changed, so a comparison of the refs *after* truncating includes the change.
     """
     size = _size(state)
     if size <= _TRUNCATE_ABOVE or _offset(state, size) != size:
         return False
-    set_offset(state, 0)  # before the cut: a kill between the two makes us look again, not overlook
+    set_offset(
+        state, 0
+    )  # before truncating: a kill in between causes a repeated comparison, not a missed one
     os.truncate(_spool(state), 0)
     return True
 
@@ -126,5 +129,5 @@ def _offset(state: Path, size: int) -> int:
         offset = int(read_regular(_spool(state).with_suffix(".offset"), 32))
     except (OSError, ValueError):
         return 0
-    # Past the end: the spool was removed or cut by someone else. All of it is new.
+    # Past the end: another program removed or truncated the spool. All of it is new.
     return offset if 0 <= offset <= size else 0

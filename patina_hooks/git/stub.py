@@ -1,8 +1,8 @@
-"""The shell that git runs: what stands in a hook, and the one script that a repository's hooks lead to.
+"""The shell code that git runs: the part in each hook, and `hook.sh`, the script that all hooks source.
 
-A hook must not be felt (Python alone costs ten times an empty hook), so it is POSIX sh made of builtins.
-What stands in a hook finds the state folder and sources `hook.sh` there; that script is where the
-interpreter's path is, so a repository may be moved, and a tracked hook names nothing of one machine.
+A hook must cost almost nothing (starting Python costs ten times an empty hook), so it is POSIX sh made of
+builtins. The part in a hook finds the state folder and sources `hook.sh` there. Only that script has the
+path of the interpreter, so a repository may be moved, and a tracked hook names no path of one machine.
 """
 
 from __future__ import annotations
@@ -18,17 +18,16 @@ _END = b"# <<< patina-hooks <<<\n"
 _SHEBANG = b"#!/bin/sh\n"
 _ADDED = " # added by patina install"
 
-# Hooks run at the top of the work tree. git sets GIT_DIR for linked work trees and submodules, and leaves
-# it out for `commit` in a main work tree (.git is a folder there) and for post-checkout of `worktree add`
-# (.git is a file: only then is git asked). A linked work tree's git folder names the shared one in
-# `commondir`.
+# Hooks run at the top of the work tree. git sets GIT_DIR for linked work trees and submodules, but not for
+# `commit` in a main work tree (where .git is a folder) nor for post-checkout of `worktree add` (.git is a
+# file: only then git is called). A linked work tree's git folder names the shared one in `commondir`.
 _LOCATE = (
     "patina_git=${GIT_COMMON_DIR:-${GIT_DIR:-.git}} patina_up=",
     '[ -d "$patina_git" ] || patina_git=$(git rev-parse --git-common-dir 2>/dev/null) || patina_git=.git',
     '[ ! -f "$patina_git/commondir" ] || read -r patina_up <"$patina_git/commondir" || :',
     "case $patina_up in /* | ?:*) patina_git=$patina_up ;; ?*) patina_git=$patina_git/$patina_up ;; esac",
     "patina_state=$patina_git/patina",
-    # Sourcing a named pipe would wait for ever, and what cannot be read ends the shell.
+    # Sourcing a named pipe would wait forever, and an unreadable file ends the shell.
     '[ ! -f "$patina_state/hook.sh" ] || [ ! -r "$patina_state/hook.sh" ] || . "$patina_state/hook.sh"',
 )
 
@@ -57,13 +56,13 @@ patina_notify() {
     [ "${PATINA_SKIP:-}" != 1 ] || return 0
     [ -z "${CI:-}" ] || [ "${PATINA_CI:-}" = 1 ] || return 0
     case $patina_state in /* | ?:*) ;; *) patina_state=$PWD/$patina_state ;; esac
-    case "$*" in *[!0-9a-z\\ ]*) set -- ;; esac # git gives object ids, flags and words; all else is noise
+    case "$*" in *[!0-9a-z\\ ]*) set -- ;; esac # git passes object ids, flags and words; ignore anything else
 
-    # First the note, then the worker: one that is about to end looks at the spool once more.
+    # Append first, then start the worker: a worker that is about to end reads the spool once more.
     [ -h "$patina_state/spool" ] || { [ -e "$patina_state/spool" ] && [ ! -f "$patina_state/spool" ]; } ||
         echo "$patina_event${1:+ $*}" >>"$patina_state/spool"
 
-    # An interpreter that has no patina (a virtual environment that was made again) hands on to the command.
+    # An interpreter without patina (a virtual environment that was recreated) runs the command instead.
     patina_from=/ # Python would import from the current folder, and that is the repository's
     if [ -x "$patina_python" ]; then
         set -- "$patina_python" -c "$patina_start" "$patina_event" "${patina_state%/*}" "$PWD"
@@ -82,35 +81,35 @@ patina_notify "$@" </dev/null >/dev/null 2>&1 || :
 """
 
 
-def script(interpreter: str) -> bytes:
-    """The content of `<common dir>/patina/hook.sh`; `interpreter` is an absolute path."""
+def hook_script(interpreter: str) -> bytes:
+    """Return the content of `<common dir>/patina/hook.sh`. interpreter: an absolute path."""
     return _SCRIPT.encode().replace(b"@PYTHON@", os.fsencode(shlex.quote(interpreter)))
 
 
 def interpreter_of(content: bytes) -> str | None:
-    """The interpreter that a `hook.sh` records, None where it records none."""
+    """Return the interpreter that a `hook.sh` records, None if it records none."""
     line = next((line for line in content.splitlines() if line.startswith(b"patina_python=")), b"=")
     words = shlex.split(os.fsdecode(line.partition(b"=")[2]))
     return words[0] if words else None
 
 
 def block(event: str) -> bytes:
-    """The lines that go into a shell script of the user's, right after its first line.
+    """Return the lines to add to a user's shell script, after its first line.
 
-    They read no standard input, leave the arguments and the exit code alone, and survive `set -eu`.
+    They do not read standard input, do not change the arguments or the exit code, and work with `set -eu`.
     """
     return _marked("", event)
 
 
 def whole(event: str) -> bytes:
-    """A hook where there was none; it can be told from a user's own empty script with a block in it."""
+    """Return a whole hook; it differs from a user's empty script with a block."""
     return _SHEBANG + _marked(" (whole file)", event)
 
 
 def wrapper(event: str) -> bytes:
-    """A hook that notes the event and then becomes the one that was there before.
+    """Return a hook that appends the event and then executes the previous hook.
 
-    The old hook keeps its basename, which dispatchers go by, its arguments, standard input and exit code.
+    The previous hook keeps its basename, which dispatchers use, its arguments, standard input and exit code.
     """
     old = f'"${{0%/*}}/{CHAINED}/{event}"'
     return (
@@ -121,14 +120,14 @@ def wrapper(event: str) -> bytes:
 
 
 def config_command(event: str) -> str:
-    """The value of `hook.patina-<event>.command`; git (2.54) appends the hook's arguments as "$@"."""
+    """Return the value of `hook.patina-<event>.command`; git 2.54 appends "$@"."""
     return "; ".join((f"patina_event={event}", *_LOCATE))
 
 
-def by_hand(event: str) -> str:
-    """Return the line for a hook of others; it names nothing of this machine.
+def manual_line(event: str) -> str:
+    """Return the line for a hook that patina does not own; it names no path of this machine.
 
-    It does nothing where patina is not installed, and a named pipe in place of `hook.sh` does not hang it.
+    It does nothing if patina is not installed, and a named pipe in place of `hook.sh` does not block it.
     """
     find = f"patina_hook=$(git rev-parse --git-common-dir 2>/dev/null)/patina/{SCRIPT} || :"
     return f'{find}; [ ! -f "$patina_hook" ] || patina_event={event} sh "$patina_hook" "$@" 2>/dev/null || :'
@@ -136,18 +135,18 @@ def by_hand(event: str) -> str:
 
 def line(event: str) -> bytes:
     """Return the line that `patina install` adds to a hook in the work tree."""
-    return f"{by_hand(event)}{_ADDED}\n".encode()
+    return f"{manual_line(event)}{_ADDED}\n".encode()
 
 
-def line_alone(event: str) -> bytes:
-    """Return a hook with that line where there was none; it differs from a user's own empty script."""
-    return _SHEBANG + f"{by_hand(event)}{_ADDED} (whole file)\n".encode()
+def line_file(event: str) -> bytes:
+    """Return a whole hook with that line; it differs from a user's empty script."""
+    return _SHEBANG + f"{manual_line(event)}{_ADDED} (whole file)\n".encode()
 
 
 def has_line(content: bytes, event: str) -> bool:
-    """Whether a hook has the line, which 0.1.0 wrote in another form; not as a comment."""
+    """Whether a hook has the line, also in the form of 0.1.0; not as a comment."""
     call = f"patina_event={event} sh ".encode()
-    return any(call in text and not text.lstrip().startswith(b"#") for text in content.splitlines())
+    return any(call in line and not line.lstrip().startswith(b"#") for line in content.splitlines())
 
 
 def has_added_line(content: bytes, event: str) -> bool:
@@ -166,14 +165,14 @@ def _added(event: str) -> re.Pattern[bytes]:
 
 
 def without_block(content: bytes) -> bytes:
-    """A hook's content with our block taken out; what was written around it stays as it is."""
+    """Return a hook's content without patina's block; the rest is unchanged."""
     start = content.find(MARK)
     end = content.find(_END, start)
     return content if start < 0 or end < 0 else content[:start] + content[end + len(_END) :]
 
 
-def is_ours_alone(content: bytes, event: str) -> bool:
-    """Whether nothing but ours is in this file, whichever version of patina wrote it."""
+def is_only_ours(content: bytes, event: str) -> bool:
+    """Whether a file contains only what some version of patina wrote."""
     rest = without_block(content)
     if rest == content:
         return False

@@ -3,8 +3,8 @@
 husky and similar tools point core.hooksPath into the work tree. Only `patina install` and `patina uninstall`,
 which a user types, change files there that git tracks or would track.
 
-husky 9 writes `.husky/_/<event>` again at each `npm install`; such a file runs `.husky/<event>` with `sh -e`,
-and that is the file which lasts. husky 8 and others have git run `.husky/<event>` itself.
+husky 9 rewrites `.husky/_/<event>` at each `npm install`; such a file runs `.husky/<event>` with `sh -e`,
+which is not rewritten. With husky 8 and similar tools git runs `.husky/<event>` itself.
 """
 
 from __future__ import annotations
@@ -18,41 +18,41 @@ from patina_hooks.git.hook_files import INSTALL, Hook, absent_hook, missing_line
 
 _GENERATED = "_"
 _HUSKY = "npx husky"
-# husky 8 runs the whole script a second time from this line on.
+# husky 8 runs the whole script again at this line.
 _HUSKY_8 = re.compile(rb"^[ \t]*\.[ \t][^\n]*/_/husky\.sh[^\n]*\n", re.MULTILINE)
 
 
 def script_of(folder: Path, event: str) -> Path:
-    """Return the file of an event that the team commits. folder: where git looks for hooks."""
+    """Return the file of an event that the team commits. folder: where git searches for hooks."""
     return folder.parent / event if _is_generated(folder) else folder / event
 
 
 def find_line_hook(folder: Path, event: str) -> Hook:
-    """Return an event's hook in a folder of a work tree."""
+    """Return the state of an event's hook in a folder of a work tree."""
     path = script_of(folder, event)
     content = path.read_bytes() if path.is_file() else b""
     if not stub.has_line(content, event):
         refused = _refusal(path, event, _is_generated(folder))
         return _find_block(folder, event) or refused or absent_hook(event)
-    way: hook_files.Way = "line" if stub.has_added_line(content, event) else "by hand"
+    method: hook_files.InstallMethod = "line" if stub.has_added_line(content, event) else "by hand"
     if not _is_generated(folder):
-        return Hook(event, way) if hook_files.is_executable(path) else not_executable(path, event, way)
+        return Hook(event, method) if hook_files.is_executable(path) else not_executable(path, event, method)
     if not hook_files.is_executable(folder / event):
-        return Hook(event, way, f"husky has not written {folder / event}", _HUSKY, runs=False)
-    return Hook(event, way)
+        return Hook(event, method, f"husky has not written {folder / event}", _HUSKY, enabled=False)
+    return Hook(event, method)
 
 
 def add_line(folder: Path, event: str) -> Hook:
-    """Add the line to the file of an event, where it is not there yet."""
+    """Add the line to the file of an event, if it is absent."""
     path = script_of(folder, event)
     hook = find_line_hook(folder, event)
-    if hook.way != "absent":
-        if not hook.runs and path.is_file() and path.read_bytes() == stub.line_alone(event):
+    if hook.method != "absent":
+        if not hook.enabled and path.is_file() and path.read_bytes() == stub.line_file(event):
             hook_files.make_executable(path)
         return find_line_hook(folder, event)
     if not os.path.lexists(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_hook(path, stub.line_alone(event))
+        write_hook(path, stub.line_file(event))
     else:
         content = path.read_bytes()
         position = _position(content, _is_generated(folder)) or 0
@@ -61,13 +61,13 @@ def add_line(folder: Path, event: str) -> Hook:
 
 
 def remove_lines(folder: Path) -> None:
-    """Take the lines that `add_line` added out of the files of a folder."""
+    """Remove the lines that `add_line` added to the files of a folder."""
     for event in hook_files.EVENTS:
         path = script_of(folder, event)
         if path.is_symlink() or not path.is_file():
             continue
         content = path.read_bytes()
-        if content == stub.line_alone(event):
+        if content == stub.line_file(event):
             path.unlink()
         elif stub.has_added_line(content, event):
             write_hook(path, stub.without_line(content, event), like=path)
@@ -78,18 +78,18 @@ def _is_generated(folder: Path) -> bool:
 
 
 def _find_block(folder: Path, event: str) -> Hook | None:
-    """Return a hook that was put into this folder as a file, None where there is none."""
+    """Return a hook that was installed in this folder as a file, None if there is none."""
     hook = hook_files.find_hook(folder, event)
-    if hook.way not in ("whole", "block", "wrapper"):
+    if hook.method not in ("whole", "block", "wrapper"):
         return None
-    if hook.runs and _is_generated(folder):
-        note = f"husky writes {folder / event} again at its next run"
-        return Hook(event, hook.way, note, INSTALL)
+    if hook.enabled and _is_generated(folder):
+        note = f"husky rewrites {folder / event} at its next run"
+        return Hook(event, hook.method, note, INSTALL)
     return hook
 
 
 def _refusal(path: Path, event: str, generated: bool) -> Hook | None:
-    """Return the reason why the line cannot be added to a file, None where it can."""
+    """Return a hook with the reason why the line cannot be added, None if it can."""
     if not os.path.lexists(path):
         return None
     if path.is_symlink() or not path.is_file():
@@ -97,13 +97,13 @@ def _refusal(path: Path, event: str, generated: bool) -> Hook | None:
     if not generated and not hook_files.is_executable(path):
         return missing_line(path, event, f"{path} is not executable")
     if _position(path.read_bytes(), generated) is None:
-        return missing_line(path, event, f"{path} is not a shell script that takes another line")
+        return missing_line(path, event, f"{path} is not a shell script that a line can be added to")
     return None
 
 
 def _position(content: bytes, generated: bool) -> int | None:
-    """Return where the line goes, None where it cannot be added."""
-    if not hook_files.takes_lines(content):
+    """Return the position for the line, None if it cannot be added."""
+    if not hook_files.accepts_lines(content):
         return None
     if generated and not content.startswith(b"#!"):
         return 0

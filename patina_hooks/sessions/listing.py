@@ -132,7 +132,7 @@ def _documents(workspace: Workspace) -> dict[str, str]:
 
 def _held(workspace: Workspace) -> dict[str, str]:
     """Blob ids of the documents in HEAD's tree, by session."""
-    (folder,) = workspace.repository.names([f"HEAD:{workspace.settings.sessions_folder}"])
+    (folder,) = workspace.repository.object_ids([f"HEAD:{workspace.settings.sessions_folder}"])
     entries = workspace.repository.tree(folder) if folder else []
     files = {entry.name.removesuffix(".md"): entry for entry in entries if entry.name.endswith(".md")}
     return {name: e.oid for name, e in files.items() if is_session_id(name) and e.mode.startswith("100")}

@@ -85,7 +85,7 @@ def _is_free(repository: Repository, session: str, folder: str, taken: Collectio
     path = f"{folder}/{session}.md"
     if session in taken or (repository.root / path).exists():
         return False
-    return repository.names([f"HEAD:{path}"]) == [None]
+    return repository.object_ids([f"HEAD:{path}"]) == [None]
 
 
 def create_tag(
@@ -124,7 +124,7 @@ def create_tag(
         raise
     if not done.code:
         return
-    (there,) = repository.names([name.ref])
+    (there,) = repository.object_ids([name.ref])
     reason = "it already exists" if there else done.err or f"git ended with {done.code}"
     raise SessionError(
         f"the tag {name} cannot be made: {reason}", hint=f"git tag --delete {name}" if there else ""
@@ -133,7 +133,7 @@ def create_tag(
 
 def keep_tag(repository: Repository, name: TagName, commit: str) -> None:
     """Make the hidden ref of a tag that is there already, or of the commit where there is no tag."""
-    tag, hidden = repository.names([name.ref, name.hidden_ref])
+    tag, hidden = repository.object_ids([name.ref, name.hidden_ref])
     oid = tag if tag and repository.resolve(tag) == commit else commit
     if hidden is None and repository.resolve(commit) == commit:
         repository.writing().run("update-ref", name.hidden_ref, oid)
@@ -142,6 +142,6 @@ def keep_tag(repository: Repository, name: TagName, commit: str) -> None:
 def delete_tag(repository: Repository, name: TagName, commit: str) -> None:
     """Take back a tag of that name on that commit, and its hidden ref; one that was moved is kept."""
     refs = (name.ref, name.hidden_ref)
-    for ref, oid in zip(refs, repository.names(list(refs)), strict=True):
+    for ref, oid in zip(refs, repository.object_ids(list(refs)), strict=True):
         if oid and repository.resolve(oid) == commit:
             repository.writing().run("update-ref", "-d", ref, oid)

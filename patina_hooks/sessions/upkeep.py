@@ -89,7 +89,7 @@ def forget_committed(store: Store, workspace: Workspace) -> None:
     names = store.ended()
     if not names:
         return
-    blobs = workspace.repository.names([f"HEAD:{workspace.archive_path(name)}" for name in names])
+    blobs = workspace.repository.object_ids([f"HEAD:{workspace.archive_path(name)}" for name in names])
     for name, blob in zip(names, blobs, strict=True):
         if blob:
             store.forget_ended(name)

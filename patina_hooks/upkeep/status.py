@@ -145,7 +145,7 @@ def _of_hooks(repository: Repository) -> Iterator[tuple[str, str]]:
     """Yield what is wrong with installed hooks, with the command or the edit that changes it."""
     by_remedy: dict[tuple[str, str], list[str]] = {}
     for hook in unsound_hooks(repository):
-        repairable = hook.remedy == INSTALL and not hook.runs and can_repair(repository)
+        repairable = hook.remedy == INSTALL and not hook.enabled and can_repair(repository)
         remedy = "patina sync" if repairable else hook.remedy
         by_remedy.setdefault((hook.note, remedy), []).append(hook.event)
     for (note, command), events in by_remedy.items():

@@ -44,7 +44,7 @@ def test_outside_of_a_repository(tmp_path: Path, arguments: tuple[str, ...]) -> 
     done = Shell(tmp_path).run(*arguments)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("patina: no git work tree at ")
-    assert "  try: run this inside a git work tree, or make one with: git init" in done.stderr
+    assert "  try: run this inside a git work tree, or create one with: git init" in done.stderr
 
 
 @pytest.mark.parametrize(

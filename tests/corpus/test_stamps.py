@@ -92,13 +92,13 @@ def test_a_quick_look_sees(memory: Memory, change: str) -> None:
 def test_a_quick_look_lists_no_tags_and_no_documents(memory: Memory, monkeypatch: pytest.MonkeyPatch) -> None:
     listed: list[str] = []
     monkeypatch.setattr("patina_hooks.corpus.places.listing", lambda root, _: listed.append(str(root)))
-    asked = Repository.listing_of_refs
+    asked = Repository.list_refs
 
     def listing(self: Repository, *patterns: str) -> bytes:
         listed.extend(patterns)
         return asked(self, *patterns)
 
-    monkeypatch.setattr(Repository, "listing_of_refs", listing)
+    monkeypatch.setattr(Repository, "list_refs", listing)
     oid = memory.commit("nothing of ours")
     memory.sync(quick=True)
     with memory.log() as log:

@@ -30,13 +30,13 @@ def memory(tmp_path: Path) -> Memory:
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The expressions that git is asked for."""
     expressions: list[str] = []
-    names = Repository.names
+    names = Repository.object_ids
 
     def record(self: Repository, wanted: list[str]) -> list[str | None]:
         expressions.extend(wanted)
         return names(self, wanted)
 
-    monkeypatch.setattr(Repository, "names", record)
+    monkeypatch.setattr(Repository, "object_ids", record)
     return expressions
 
 

@@ -171,8 +171,7 @@ def test_message_says_to_install_git_when_the_path_has_none(memory: Memory) -> N
     )  # fmt: skip
     assert done.returncode == 1
     assert done.stderr == (
-        "patina: git cannot be run: there is no git on the PATH\n"
-        f"  try: install git {oldest_git()} or newer\n"
+        f"patina: cannot run git: it is not on the PATH\n  try: install git {oldest_git()} or newer\n"
     )
     assert f"git {oldest_git()} or newer" in (ROOT / "README.md").read_text("utf-8")
 

@@ -48,7 +48,7 @@ def repository(sandbox: Sandbox) -> Repository:
 
 
 def ways(installation: Installation) -> dict[str, str]:
-    return {hook.event: hook.way for hook in installation.hooks}
+    return {hook.event: hook.method for hook in installation.hooks}
 
 
 def snapshot(folder: Path) -> dict[str, tuple[int, bytes]]:
@@ -378,7 +378,7 @@ def test_a_newer_git_moves_the_hooks_into_the_configuration(sandbox: Sandbox, re
 def test_configured_hooks_under_an_older_git_are_pointed_out(repository: Repository) -> None:
     install(repository, config_hooks=True)
     assert all(
-        hook.way == "config" and hook.note for hook in inspect_hooks(repository, config_hooks=False).hooks
+        hook.method == "config" and hook.note for hook in inspect_hooks(repository, config_hooks=False).hooks
     )
 
 
@@ -516,7 +516,7 @@ def test_hooks_that_cannot_be_written_are_an_error_with_a_remedy(
     repository.state.unlink()
     (sandbox.root / ".git/hooks").rename(sandbox.folder / "hooks")
     (sandbox.root / ".git/hooks").write_text("in the way")
-    with pytest.raises(StateError, match="hooks cannot be changed") as caught:
+    with pytest.raises(StateError, match="cannot change the hooks") as caught:
         install(repository)
     assert caught.value.hint
 
@@ -533,7 +533,7 @@ def test_the_commands_say_what_they_did(
     sandbox.out("config", "core.hooksPath", "/dev/null")
     said = CliRunner().invoke(install_command).output.splitlines()
     assert "  /dev/null/post-commit:" in said
-    assert "    " + stub.by_hand("post-commit") in said
+    assert "    " + stub.manual_line("post-commit") in said
 
 
 def test_a_line_that_was_added_by_hand_is_seen(
@@ -541,13 +541,13 @@ def test_a_line_that_was_added_by_hand_is_seen(
 ) -> None:
     monkeypatch.chdir(sandbox.root)
     for event in EVENTS:
-        sandbox.write(f".githooks/{event}", f"#!/bin/sh\n{stub.by_hand(event)}\n", 0o755)
+        sandbox.write(f".githooks/{event}", f"#!/bin/sh\n{stub.manual_line(event)}\n", 0o755)
     sandbox.out("add", ".githooks")
     sandbox.out("config", "core.hooksPath", ".githooks")
     before = snapshot(sandbox.root / ".githooks")
     hooks = install(repository).hooks
     assert lost_hooks(repository) == ()
-    assert {(hook.way, hook.note) for hook in hooks} == {("by hand", "")}
+    assert {(hook.method, hook.note) for hook in hooks} == {("by hand", "")}
     assert "Add the line" not in CliRunner().invoke(install_command).output
     assert snapshot(sandbox.root / ".githooks") == before
 
@@ -563,7 +563,7 @@ def test_a_block_comes_out_as_it_went_in(lines: list[bytes], newline: bool) -> N
     content = b"#!/bin/sh\n" + b"\n".join(lines) + (b"\n" if newline else b"")
     first, end, rest = content.partition(b"\n")
     assert stub.without_block(first + end + stub.block("post-commit") + rest) == content
-    assert not stub.is_ours_alone(first + end + stub.block("post-commit") + rest, "post-commit")
+    assert not stub.is_only_ours(first + end + stub.block("post-commit") + rest, "post-commit")
 
 
 def test_a_line_that_was_added_by_hand_is_named_when_the_rest_is_removed(
@@ -571,13 +571,13 @@ def test_a_line_that_was_added_by_hand_is_named_when_the_rest_is_removed(
 ) -> None:
     monkeypatch.chdir(sandbox.root)
     sandbox.out("config", "core.hooksPath", ".husky")
-    sandbox.write(".husky/post-commit", f"#!/bin/sh\n{stub.by_hand('post-commit')}\n", 0o755)
+    sandbox.write(".husky/post-commit", f"#!/bin/sh\n{stub.manual_line('post-commit')}\n", 0o755)
     sandbox.out("add", ".husky")
     install(repository)
     said = CliRunner().invoke(uninstall_command).output.splitlines()
     assert said[:2] == [
         f"post-commit     by your hand still; take this line out of {sandbox.root}/.husky/post-commit:",
-        f"  {stub.by_hand('post-commit')}",
+        f"  {stub.manual_line('post-commit')}",
     ]
     assert "The hooks are removed." not in said
     sandbox.write(".husky/post-commit", "#!/bin/sh\n", 0o755)

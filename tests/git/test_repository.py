@@ -77,7 +77,7 @@ def test_a_merge_is_told_against_its_first_parent(memory: Memory) -> None:
 def test_no_commit_is_asked_for_and_none_comes(memory: Memory) -> None:
     assert list(memory.repository.commits([])) == []
     assert list(memory.repository.blobs([], 10)) == []
-    assert memory.repository.names([]) == []
+    assert memory.repository.object_ids([]) == []
 
 
 def test_a_commit_that_is_not_here_is_an_error(memory: Memory) -> None:
@@ -139,7 +139,7 @@ def test_a_tree_tells_files_from_links(memory: Memory) -> None:
     memory.git("add", "link")
     memory.commit("first", {"file": "x"})
     repository = memory.repository
-    (tree,) = repository.names(["HEAD^{tree}"])
+    (tree,) = repository.object_ids(["HEAD^{tree}"])
     assert tree
     assert {entry.name: entry.mode for entry in repository.tree(tree)} == {"file": "100644", "link": "120000"}
     assert repository.tree("3" * 40) == []
@@ -151,7 +151,7 @@ def test_a_sha256_repository(tmp_path: Path) -> None:
     repository = memory.repository
     assert (repository.object_format, len(oid)) == ("sha256", 64)
     assert read(memory, oid) == {oid: (Change("a", "A"),)}
-    (tree,) = repository.names([f"{oid}^{{tree}}"])
+    (tree,) = repository.object_ids([f"{oid}^{{tree}}"])
     assert [(entry.name, len(entry.oid)) for entry in repository.tree(tree or "")] == [("a", 64)]
 
 
@@ -254,7 +254,7 @@ def test_a_message_beyond_the_cap_is_cut_and_what_follows_is_read(memory: Memory
 def test_many_trees_are_read_at_once_and_what_is_none_is_left_out(memory: Memory) -> None:
     memory.commit("first", {"one/a": "x", "two/b": "y", "file": "z"})
     repository = memory.repository
-    one, two, file, commit = repository.names(["HEAD:one", "HEAD:two", "HEAD:file", "HEAD"])
+    one, two, file, commit = repository.object_ids(["HEAD:one", "HEAD:two", "HEAD:file", "HEAD"])
     found = repository.trees([one or "", two or "", file or "", commit or "", "4" * 40])
     assert {oid: [entry.name for entry in entries] for oid, entries in found.items()} == {
         one: ["a"],

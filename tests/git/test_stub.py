@@ -235,7 +235,7 @@ def test_an_interpreter_without_patina_hands_on_to_the_command(
 ) -> None:
     """As after a virtual environment was made again; nothing of the repository is imported."""
     venv.EnvBuilder(symlinks=True).create(tmp_path / "empty")
-    (state / stub.SCRIPT).write_bytes(stub.script(str(tmp_path / "empty/bin/python")))
+    (state / stub.SCRIPT).write_bytes(stub.hook_script(str(tmp_path / "empty/bin/python")))
     sandbox.write("importlib/__init__.py", "raise SystemExit")
     sandbox.write("patina_hooks/worker.py", "raise SystemExit")
     recorder.path.rename(recorder.path.with_name("patina"))
@@ -352,7 +352,7 @@ def test_a_repository_that_was_moved(sandbox: Sandbox, recorder: Recorder, state
 
 
 def test_a_full_hundred_commits_are_noted(sandbox: Sandbox, state: Path) -> None:
-    (state / stub.SCRIPT).write_bytes(stub.script("/nowhere"))
+    (state / stub.SCRIPT).write_bytes(stub.hook_script("/nowhere"))
     bare = {**os.environ, "PATH": os.defpath}  # no `patina` to fall back on: only the notes count here
     with subprocess.Popen(
         ["sh", "-c", "for i in 1 2 3 4 5; do .git/hooks/post-commit & done; wait"], cwd=sandbox.root, env=bare
@@ -401,7 +401,7 @@ def test_the_line_to_add_by_hand(sandbox: Sandbox, recorder: Recorder, state: Pa
     """Works where patina is installed, and is silent for those who do not have it."""
     if folder == "nowhere":
         shutil.rmtree(state)
-    sandbox.write(".githooks/post-checkout", "#!/bin/sh\n" + stub.by_hand("post-checkout") + "\n", 0o755)
+    sandbox.write(".githooks/post-checkout", "#!/bin/sh\n" + stub.manual_line("post-checkout") + "\n", 0o755)
     sandbox.out("config", "core.hooksPath", ".githooks")
     sandbox.commit()
     assert_silent(sandbox.git("checkout", "-q", "-b", "side"))
@@ -430,8 +430,8 @@ def test_the_configured_command_as_git_runs_it(
 
 @given(st.text(st.characters(codec="utf-8", exclude_characters="\0\n\r"), min_size=1))
 def test_any_interpreter_path_is_recorded_as_it_is(path: str) -> None:
-    assert stub.interpreter_of(stub.script(path)) == path
-    quoted = stub.script(path).split(b"\n")[3]
+    assert stub.interpreter_of(stub.hook_script(path)) == path
+    quoted = stub.hook_script(path).split(b"\n")[3]
     said = subprocess.run(
         ["sh", "-c", quoted + b'; printf %s "$patina_python"'], capture_output=True, check=True, timeout=60
     )
@@ -446,7 +446,7 @@ def test_taking_the_block_out_gives_back_what_was_around_it(before: bytes, after
 def test_a_spool_that_is_a_link_is_not_written_through(tmp_path: Path) -> None:
     state, target = tmp_path / "patina", tmp_path / "target"
     state.mkdir()
-    (state / stub.SCRIPT).write_bytes(stub.script("/nowhere/python"))
+    (state / stub.SCRIPT).write_bytes(stub.hook_script("/nowhere/python"))
     command = f"patina_event=post-commit; patina_state={state}; PATH=; . {state}/{stub.SCRIPT}"
     subprocess.run(["/bin/sh", "-c", command], check=True)
     assert (state / "spool").read_text() == "post-commit\n"

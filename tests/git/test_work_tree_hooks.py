@@ -45,7 +45,7 @@ def spooled(repository: Repository) -> list[str]:
 
 
 def ways(repository: Repository) -> dict[str, str]:
-    return {hook.event: hook.way for hook in inspect_hooks(repository).hooks}
+    return {hook.event: hook.method for hook in inspect_hooks(repository).hooks}
 
 
 def files(sandbox: Sandbox) -> dict[str, tuple[int, bytes]]:
@@ -164,7 +164,7 @@ def test_hooks_of_a_generated_folder_are_said_to_be_rewritten(
         first, newline, rest = path.read_bytes().partition(b"\n")
         path.write_bytes(first + newline + stub.block(event) + rest)
     hooks = inspect_hooks(repository).hooks
-    assert {(hook.way, hook.runs, hook.remedy) for hook in hooks} == {("block", True, "patina install")}
+    assert {(hook.method, hook.enabled, hook.remedy) for hook in hooks} == {("block", True, "patina install")}
     assert all("again at its next run" in hook.note for hook in hooks)
     install(repository, "/nowhere")
     assert set(ways(repository).values()) == {"line"}
@@ -216,8 +216,8 @@ def test_file_of_the_team_stays_when_it_takes_no_line(
     install(repository)
     assert (path.read_text(), stat.S_IMODE(path.stat().st_mode)) == (content, mode)
     hook = inspect_hooks(repository).hooks[0]
-    assert (hook.way, hook.runs, reason in hook.note) == ("by hand", False, True)
-    assert hook.remedy == f"add to {path}: {stub.by_hand('post-commit')}"
+    assert (hook.method, hook.enabled, reason in hook.note) == ("by hand", False, True)
+    assert hook.remedy == f"add to {path}: {stub.manual_line('post-commit')}"
     assert lost_hooks(repository) == ("post-commit",)
     assert f"  {path}:" in CliRunner().invoke(install_command).output.splitlines()
 
@@ -234,7 +234,7 @@ def test_link_of_the_team_is_not_written_through(sandbox: Sandbox, repository: R
 @pytest.mark.parametrize("text", ["# {line}\n", "#{line}\n"])
 def test_line_in_a_comment_is_no_hook(sandbox: Sandbox, repository: Repository, text: str) -> None:
     husky_9(sandbox.root)
-    sandbox.write(".husky/post-commit", text.format(line=stub.by_hand("post-commit")))
+    sandbox.write(".husky/post-commit", text.format(line=stub.manual_line("post-commit")))
     install(repository, "/nowhere")
     sandbox.commit()
     assert spooled(repository) == ["post-commit"]
@@ -284,7 +284,7 @@ def test_committed_lines_stay_when_git_runs_hooks_of_its_configuration(
     before = files(sandbox)
     (sandbox.root / ".husky/post-merge").unlink()
     hooks = install(repository, config_hooks=True).hooks
-    assert {hook.event: hook.way for hook in hooks} == dict.fromkeys(EVENTS, "line") | {
+    assert {hook.event: hook.method for hook in hooks} == dict.fromkeys(EVENTS, "line") | {
         "post-merge": "config"
     }
     assert files(sandbox).items() <= before.items()
@@ -343,6 +343,6 @@ def test_line_is_one_for_every_shell(sandbox: Sandbox) -> None:
     """No state folder, no repository: status 0 and no output, with errors and unset variables fatal."""
     for event in EVENTS:
         done = subprocess.run(
-            ["sh", "-euc", stub.by_hand(event)], cwd=sandbox.folder, capture_output=True, check=False
+            ["sh", "-euc", stub.manual_line(event)], cwd=sandbox.folder, capture_output=True, check=False
         )
         assert (done.returncode, done.stdout) == (0, b"")

@@ -27,7 +27,7 @@ def walk(history: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Memory
     hooks, template, place = folder / "hooks", folder / "template", folder / "repository"
     hooks.mkdir()
     (template / "patina").mkdir(parents=True)
-    (template / "patina" / stub.SCRIPT).write_bytes(stub.script(sys.executable))
+    (template / "patina" / stub.SCRIPT).write_bytes(stub.hook_script(sys.executable))
     for event in EVENTS:
         (hooks / event).write_bytes(stub.whole(event))
         (hooks / event).chmod(0o755)

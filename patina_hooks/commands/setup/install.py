@@ -49,7 +49,7 @@ def uninstall_command() -> None:
     left = list(_left(uninstall(repository)))
     for line in left:
         click.echo(clean_text(line))
-    if lines := [before.script(hook.event) for hook in before.hooks if hook.way == "line"]:
+    if lines := [before.script(hook.event) for hook in before.hooks if hook.method == "line"]:
         click.echo(
             "Commit that the line is removed from these files, or keep it for others: git restore FILE"
         )
@@ -68,34 +68,34 @@ def uninstall_command() -> None:
 
 def _left(installation: Installation) -> Iterator[str]:
     """What only the user can remove, line by line: their own line, or a block that lost its end."""
-    from patina_hooks.git.stub import by_hand
+    from patina_hooks.git.stub import manual_line
 
     for hook in installation.hooks:
-        if hook.way == "by hand" and hook.runs:
+        if hook.method == "by hand" and hook.enabled:
             place = installation.script(hook.event)
-            yield f"{hook.event:16}{_WAYS[hook.way]} still; take this line out of {place}:"
-            yield f"  {by_hand(hook.event)}"
-        elif hook.way not in ("absent", "by hand"):
-            yield f"{hook.event:16}{_WAYS[hook.way]} still; its end mark is gone, remove it by hand"
+            yield f"{hook.event:16}{_WAYS[hook.method]} still; take this line out of {place}:"
+            yield f"  {manual_line(hook.event)}"
+        elif hook.method not in ("absent", "by hand"):
+            yield f"{hook.event:16}{_WAYS[hook.method]} still; its end mark is gone, remove it by hand"
 
 
 def installed(installation: Installation) -> Iterator[str]:
     """What `install` did, line by line."""
-    from patina_hooks.git.stub import by_hand
+    from patina_hooks.git.stub import manual_line
     from patina_hooks.text.display import clean_text
 
     for hook in installation.hooks:
-        yield clean_text(f"{hook.event:16}{_WAYS[hook.way]}{f' ({hook.note})' if hook.note else ''}")
-    lines = [installation.script(hook.event) for hook in installation.hooks if hook.way == "line"]
+        yield clean_text(f"{hook.event:16}{_WAYS[hook.method]}{f' ({hook.note})' if hook.note else ''}")
+    lines = [installation.script(hook.event) for hook in installation.hooks if hook.method == "line"]
     if lines:
         yield ""
         yield "Commit these files, which git tracks or would track; their line names nothing of this machine"
         yield "and does nothing where patina is not installed:"
         yield from (clean_text(f"  {path}") for path in lines)
-    missing = [hook for hook in installation.hooks if hook.way == "by hand" and not hook.runs]
+    missing = [hook for hook in installation.hooks if hook.method == "by hand" and not hook.enabled]
     if missing:
         yield ""
         yield "Add the line to each of these hooks, near the top; it names nothing of this machine:"
     for hook in missing:
         yield clean_text(f"  {installation.script(hook.event)}:")
-        yield f"    {by_hand(hook.event)}"
+        yield f"    {manual_line(hook.event)}"

@@ -114,6 +114,6 @@ def _is_ended(store: Store, workspace: Workspace, header: Header, *, with_tag: b
     archive = workspace.archive_path(header.id)
     if workspace.exists(archive) or store.ended_text(header.id) is not None:
         return True
-    if workspace.repository.names([f"HEAD:{archive}"]) != [None]:
+    if workspace.repository.object_ids([f"HEAD:{archive}"]) != [None]:
         return True
     return with_tag and commit_of(workspace.repository, header.start_tag.at("end")) is not None

@@ -82,12 +82,12 @@ def check_hooks(repository: Repository, plugins: Plugins) -> Iterator[Finding]:
     from patina_hooks.git.hooks import inspect_hooks
 
     installation = inspect_hooks(repository)
-    unsound = [hook for hook in installation.hooks if hook.note or not hook.runs]
+    unsound = [hook for hook in installation.hooks if hook.note or not hook.enabled]
     if not unsound:
         yield Finding("hooks", "ok", f"{len(installation.hooks)} installed in {installation.folder}")
     for hook in unsound:
         reason = hook.note or "commits are recorded only when a patina command runs"
-        yield Finding("hooks", "warning", f"{hook.event}: {hook.way}", reason, hook.remedy)
+        yield Finding("hooks", "warning", f"{hook.event}: {hook.method}", reason, hook.remedy)
     interpreter = installation.interpreter
     if interpreter and not os.access(interpreter, os.X_OK):
         yield Finding("hooks", "fault", f"the hooks run {interpreter}", "it is not there", "patina install")
