@@ -102,9 +102,14 @@ class Reader:
 
     def follow(self, block: Block) -> None:
         kind, _, name = block.mark.partition(": ")
-        {"run": self.type, "file": self.write, "python": self.try_out, "prints": self.see}[kind](
-            block.code, name
-        )
+        follow = {
+            "run": self.type,
+            "file": self.write,
+            "add": self.add,
+            "python": self.try_out,
+            "prints": self.see,
+        }
+        follow[kind](block.code, name)
 
     def type(self, commands: str, _: str) -> None:
         said = self.place.run(f"cd {shlex.quote(str(self.folder))}\n{commands}pwd")
@@ -113,6 +118,11 @@ class Reader:
 
     def write(self, code: str, path: str) -> None:
         (self.folder / path).write_text(code, "utf-8")
+
+    def add(self, code: str, path: str) -> None:
+        """Add lines to the end of a file."""
+        with (self.folder / path).open("a", encoding="utf-8") as file:
+            file.write(code)
 
     def try_out(self, code: str, _: str) -> None:
         self.place.run(["python", "-c", code])

@@ -1,4 +1,4 @@
-"""What the README shows is what happens."""
+"""What the README and the guides show is what happens."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ TEXT = (ROOT / "README.md").read_text("utf-8")
 PICTURE = next(block.code for block in marked("README.md") if block.mark == "prints")
 COMMANDS = re.findall(r"^\$ (.+)\n((?:(?!\$ ).*\n)*)", PICTURE, re.M)
 DOCUMENTS = [f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md"))]
+GUIDES = ("docs/searching.md", "docs/sessions.md", "docs/getting-started.md")
+"""Pages with commands for a repository of the reader's, in the order of use: the last one removes patina."""
 CONTRACT = """
 from patina_hooks.plugins.manager import Plugins
 from patina_hooks.testing import run_contract
@@ -35,9 +37,14 @@ def test_the_picture_is_what_is_printed(remembered: Place, command: str, printed
     assert without_scores(remembered.run(command)) == without_scores(printed)
 
 
-def test_its_commands_work_from_the_first_to_the_last(place: Place) -> None:
-    blocks = [block for block in marked("README.md") if block.mark.startswith("run")]
-    assert [block.language for block in blocks] == ["sh", "python", "sh", "sh", "sh"]
+def test_commands_of_the_guides_work_from_the_first_to_the_last(place: Place) -> None:
+    blocks = [block for page in GUIDES for block in marked(page)]
+    assert [(block.mark, block.language) for block in blocks] == [
+        ("run", "sh"),
+        ("run", "python"),
+        ("run", "sh"),
+        ("run last", "sh"),
+    ]
     for block in blocks:
         place.run(block.code if block.language == "sh" else [sys.executable, "-c", block.code])
         place.settle()
@@ -61,23 +68,47 @@ def test_its_six_lines_are_a_model_that_holds_the_contract(tmp_path: Path, remem
     assert [line for line in said.splitlines() if " True" not in line] == []
 
 
-def test_it_answers_a_newcomers_questions_in_order() -> None:
-    places = [
-        TEXT.index(question) for question in ("```console", "How do I get it?", "How do I add my model?")
-    ]
+def test_it_is_short_and_answers_a_newcomers_questions_in_order() -> None:
+    assert len(TEXT.splitlines()) <= 150
+    parts = (
+        "```console",
+        "## Try it",
+        "## Install",
+        "## Read on",
+        "## Add a model",
+        "## What does not hold yet",
+    )
+    places = [TEXT.index(part) for part in parts]
     assert places == sorted(places)
     assert TEXT.index("make demo") < TEXT.index("make test") < TEXT.index("patina init")
 
 
-def test_every_command_is_in_its_table(remembered: Place) -> None:
+def test_it_links_to_every_page() -> None:
+    assert [page for page in DOCUMENTS if f"]({page})" not in TEXT] == []
+
+
+def test_every_command_is_in_the_table_of_commands(remembered: Place) -> None:
+    table = (ROOT / "docs/getting-started.md").read_text("utf-8").split("\n## All commands\n")[1]
+    rows = re.findall(r"^\| (`patina .*?) \|", table.split("\n## ")[0], re.M)
     listed = re.findall(r"^  ([a-z]+)  ", remembered.run("patina --help"), re.M)
     inner = {"check", "hook"}  # run by pre-commit, not typed
     assert len(listed) > 10
-    assert [name for name in listed if name not in inner and f"`patina {name}" not in TEXT] == []
+    assert [name for name in listed if name not in inner and f"`patina {name}" not in "".join(rows)] == []
+
+
+def slug(heading: str) -> str:
+    """Return the anchor of a heading, as forges make it."""
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
 
 
 @pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md", "examples/README.md", *DOCUMENTS])
-def test_its_links_lead_somewhere(document: str) -> None:
-    folder = (ROOT / document).parent
-    links = re.findall(r"\]\((?!https?://)([^)#]+)\)", (ROOT / document).read_text("utf-8"))
-    assert [link for link in links if not (folder / link).exists()] == []
+def test_links_lead_to_a_file_and_a_heading(document: str) -> None:
+    page = ROOT / document
+    links = re.findall(r"\]\((?!https?://)([^)#]*)(?:#([^)]*))?\)", page.read_text("utf-8"))
+    targets = [(page.parent / path if path else page, anchor) for path, anchor in links]
+    assert [str(target) for target, _ in targets if not target.exists()] == []
+    assert [
+        f"{target.name}#{anchor}"
+        for target, anchor in targets
+        if anchor and anchor not in map(slug, re.findall(r"^#+ (.+)$", target.read_text("utf-8"), re.M))
+    ] == []

@@ -12,7 +12,10 @@ _BLOCK = re.compile(r"^<!-- (?P<mark>[^\n]+?) -->\n```(?P<language>\w*)\n(?P<cod
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A fenced block under a comment: `<!-- run -->`, `<!-- prints -->`, `<!-- file: a/b.py -->`."""
+    """A fenced block under a comment: `<!-- run -->`, `<!-- prints -->`, `<!-- file: a/b.py -->`.
+
+    `<!-- add: a/b.py -->` adds to the end of a file.
+    """
 
     mark: str
     language: str
