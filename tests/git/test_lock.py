@@ -121,7 +121,7 @@ def test_a_child_does_not_keep_it(tmp_path: Path) -> None:
 
 
 def test_a_wait_is_announced_once_when_it_lasts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lock_module, "_SILENT_SECONDS", 0.0)
+    monkeypatch.setattr(lock_module, "_ANNOUNCE_SECONDS", 0.0)
     said: list[str] = []
     with SyncLock(tmp_path / "lock"), announce_waits(said.append):
         assert not SyncLock(tmp_path / "lock").acquire(wait=0.2)
