@@ -24,7 +24,7 @@ from patina_hooks.corpus.observations import (
 )
 from patina_hooks.corpus.outcome import Progress, Reconciled
 from patina_hooks.corpus.sources import Sources
-from patina_hooks.corpus.stamps import digest
+from patina_hooks.corpus.stamps import digest, digest_of_border
 from patina_hooks.corpus.timeline import derive_session
 from patina_hooks.corpus.tips import (
     GraphChange,
@@ -39,6 +39,7 @@ from patina_hooks.git.repository import Repository
 from patina_hooks.specs.sources import Trees
 from patina_hooks.specs.values import Commit, Session
 from patina_hooks.store.corpus import commits
+from patina_hooks.store.corpus.chains import place_commits, update_parents
 from patina_hooks.store.corpus.documents import DocumentLocation, is_on_a_ref
 from patina_hooks.store.corpus.sessions import delete_sessions, read_session_ids
 from patina_hooks.store.log import Log
@@ -92,6 +93,8 @@ class _Reconciler:
         self._progress = progress
         self._result = result
         self._quick = quick
+        # Once: where it moves meanwhile, the next sync sees that it did.
+        self._border = repository.shallow()
         self._tip_commits: set[str] = set()
         self._covered: set[str] = set()
         self._sources = Sources(extractors.plugins, settings)
@@ -116,6 +119,7 @@ class _Reconciler:
         with self._log.writing():
             moved = store_tips(self._db, old, tips)
             self._forget_commits(graph.gone)
+            place_commits(self._db)
             if are_new:
                 self._documents.renew()
             self._documents.retry()
@@ -132,7 +136,7 @@ class _Reconciler:
             self._log.remember("tags", tips.listing)
             self._log.remember("stamp of tags", tips.stamp)
             self._log.remember("side", json.dumps(sorted(graph.side)))
-            self._log.remember("shallow", self._shallow())
+            self._log.remember("shallow", digest_of_border(self._border))
             self._log.remember("packs", packs)
             self._log.remember("folder", self._folder)
             remember_extractors(self._log, self._extractors)
@@ -156,12 +160,8 @@ class _Reconciler:
                 self._repository, old, tips, side, whole=self._known(again), recorded=self._has
             )
 
-    def _shallow(self) -> str:
-        border = self._repository.shallow()
-        return digest(" ".join(sorted(border)))
-
     def _border_moved(self) -> bool:
-        return self._log.fact("shallow") != self._shallow()
+        return self._log.fact("shallow") != digest_of_border(self._border)
 
     def _packs(self) -> str:
         """A digest of what arrives by fetching."""
@@ -171,11 +171,10 @@ class _Reconciler:
     def _cut_off(self, packs: str) -> set[str]:
         """Known commits whose paths may be told otherwise now: they are, or were, at the shallow border, or a
         partial clone lacked their trees and has fetched since."""
-        border = self._repository.shallow()
         cut = commits.read_truncated(self._db)
         if self._border_moved():
-            return cut | {oid for oid in border if self._has(oid)}
-        lacking = cut - border
+            return cut | {oid for oid in self._border if self._has(oid)}
+        lacking = cut - self._border
         # A full sync looks in any case: an object may also be put back, and a setting be corrected.
         looks = packs != self._log.fact("packs") or not self._quick
         return self._repository.with_trees(lacking) if lacking and looks else set()
@@ -191,6 +190,8 @@ class _Reconciler:
         while batch := list(islice(stream, _BATCH)):
             with self._log.writing():
                 for commit in batch:
+                    if commit.oid in again:
+                        update_parents(self._db, commit)
                     if not (commit.truncated and commit.oid in again and self._is_truncated(commit.oid)):
                         self._store_commit(commit)
                     self._covered |= self._tip_commits.intersection(commit.parents)

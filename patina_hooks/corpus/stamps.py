@@ -45,6 +45,11 @@ def stamp_of_tags(common: Path) -> str:
     return stamp([common / "packed-refs", common / "refs" / "tags", common / HIDDEN_REFS])
 
 
+def digest_of_border(border: Iterable[str]) -> str:
+    """Return what is kept of the commits at which a shallow clone was cut off."""
+    return digest(" ".join(sorted(border)))
+
+
 def digest(text: str) -> str:
     """What is kept of a stamp, or of any list of names, to compare it with a later one."""
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()

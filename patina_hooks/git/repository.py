@@ -243,12 +243,9 @@ class Repository:
 
     # --- commits --------------------------------------------------------------------------------
 
-    def reachable(
-        self, include: Iterable[str], exclude: Iterable[str] = (), *, most: int | None = None
-    ) -> list[str]:
-        """List commits that `include` reaches and `exclude` does not, newest first; at most `most`."""
-        limit = [] if most is None else [f"--max-count={most}"]
-        listed = self.git.check("rev-list", *limit, "--stdin", data=_revisions(include, exclude))
+    def reachable(self, include: Iterable[str], exclude: Iterable[str] = ()) -> list[str]:
+        """List commits that `include` reaches and `exclude` does not, newest first."""
+        listed = self.git.check("rev-list", "--stdin", data=_revisions(include, exclude))
         return listed.decode().split()
 
     def reachable_with_border(

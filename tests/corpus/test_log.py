@@ -97,7 +97,7 @@ def test_an_event_is_recorded_once_when_the_index_is_built_again(folder: Path) -
 
 def test_events_of_version_3_get_the_dates_of_their_commits(folder: Path) -> None:
     with Log(folder) as log, log.writing() as connection:
-        connection.execute("INSERT INTO commits VALUES (1, 'a', 'Ada', 100, 150, 0, 0)")
+        connection.execute("INSERT INTO commits VALUES (1, 'a', 'Ada', 100, 150, 0, 0, x'', NULL, NULL)")
         log.record("commit", [("a", "first")])
         log.record("gone", [("c", "")])
         connection.execute("DROP INDEX event_by_date")

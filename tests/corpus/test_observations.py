@@ -98,7 +98,9 @@ def test_texts_are_counted_by_what_says_them(log: Log) -> None:
     with log.writing() as connection:
         for number in (1, 2):
             oid = f"{number:040x}"
-            connection.execute("INSERT INTO commits VALUES (?, ?, '', 0, ?, 0, 0)", (number, oid, number))
+            connection.execute(
+                "INSERT INTO commits VALUES (?, ?, '', 0, ?, 0, 0, x'', NULL, NULL)", (number, oid, number)
+            )
             store_source(connection, extractors, Document("commit", oid, "the same words"))
             add_document(connection, extractors, DocumentLocation("commit", oid), Changed())
     ask = "SELECT live, dated FROM text WHERE key = ?"
@@ -464,7 +466,7 @@ def test_equal_texts_alone_share_a_key(one: str, other: str) -> None:
 
 def test_text_that_no_database_takes_is_made_storable(log: Log) -> None:
     with log.writing() as connection:
-        connection.execute("INSERT INTO commits VALUES (1, ?, '', 0, 0, 0, 0)", ("c" * 40,))
+        connection.execute("INSERT INTO commits VALUES (1, ?, '', 0, 0, 0, 0, x'', NULL, NULL)", ("c" * 40,))
         store_source(
             connection, Extractors(plugins()), Document("commit", "c" * 40, "nul \0 and \ud800 lone")
         )

@@ -31,7 +31,9 @@ def fill(log: Log, messages: Sequence[str]) -> None:
     with log.writing() as connection:
         for number, message in enumerate(messages, 1):
             oid = f"{number:040x}"
-            connection.execute("INSERT INTO commits VALUES (?, ?, '', 0, 0, 0, 0)", (number, oid))
+            connection.execute(
+                "INSERT INTO commits VALUES (?, ?, '', 0, 0, 0, 0, x'', NULL, NULL)", (number, oid)
+            )
             store_source(connection, extractors, Document("commit", oid, message))
             add_document(connection, extractors, DocumentLocation("commit", oid), Changed())
 
@@ -116,7 +118,9 @@ def test_equals_at_the_border_are_left_out_all_of_them(log: Log) -> None:
     with log.writing() as connection:
         for number, message in enumerate(fill_from, 100):
             oid = f"{number:040x}"
-            connection.execute("INSERT INTO commits VALUES (?, ?, '', 0, 0, 0, 0)", (number, oid))
+            connection.execute(
+                "INSERT INTO commits VALUES (?, ?, '', 0, 0, 0, 0, x'', NULL, NULL)", (number, oid)
+            )
             store_source(connection, extractors, Document("commit", oid, message))
             add_document(connection, extractors, DocumentLocation("commit", oid), Changed())
     hits = Words(log.connection, "marmot").observations(4)

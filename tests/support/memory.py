@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -56,6 +57,7 @@ class Snapshot:
     """Everything that a rebuild must reproduce. vectors: text key -> the index's and the cache's bytes."""
 
     events_hash: str
+    parents: Mapping[str, frozenset[str]]
     documents: frozenset[tuple[object, ...]]
     observations: frozenset[tuple[object, ...]]
     sessions: frozenset[tuple[object, ...]]
@@ -226,6 +228,7 @@ def snapshot(repository: Repository) -> Snapshot:
         assert pending == (0,)
         return Snapshot(
             events_hash=events_hash(connection),
+            parents=_parents(log),
             documents=_rows(log, "SELECT kind, oid, path, work_tree, session, title FROM document"),
             observations=_rows(log, _OBSERVATIONS),
             sessions=_rows(
@@ -271,6 +274,23 @@ LEFT JOIN observation a ON a.id = p.anchor AND a.live LEFT JOIN path v ON v.id =
 LEFT JOIN observation b ON b.id = p.positive AND b.live LEFT JOIN path w ON w.id = -p.positive
 LEFT JOIN observation c ON c.id = p.negative AND c.live LEFT JOIN path x ON x.id = -p.negative
 """
+
+
+def _parents(log: Log) -> dict[str, frozenset[str]]:
+    """The parents of each commit: as they are stored, which its place and its edges must agree with."""
+    rows = log.connection.execute("SELECT oid, hex(parents), chain, position FROM commits").fetchall()
+    stored = {oid: frozenset(re.findall(f".{{{len(oid)}}}", parents.lower())) for oid, parents, *_ in rows}
+    places = {(chain, position): oid for oid, _, chain, position in rows}
+    assert len(places) == len(rows), "two commits have the same place, or none"
+    decoded: dict[str, set[str]] = {oid: set() for oid in stored}
+    for (chain, position), oid in places.items():
+        decoded[oid] |= {places[chain, position - 1]} if position else set()
+    for chain, position, *parent in log.connection.execute(
+        "SELECT chain, position, parent_chain, parent_position FROM chain_edge"
+    ):
+        decoded[places[chain, position]].add(places[parent[0], parent[1]])
+    assert decoded == stored
+    return stored
 
 
 def _training(log: Log) -> tuple[TrainingPair, ...]:

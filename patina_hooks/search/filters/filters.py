@@ -13,10 +13,12 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from patina_hooks.corpus.stamps import digest_of_border
 from patina_hooks.errors import GitError, UsageError
 from patina_hooks.git.repository import Repository
 from patina_hooks.search.filters.paths import recorded_path
 from patina_hooks.specs.sources import HISTORY
+from patina_hooks.store.corpus.chains import read_reach
 from patina_hooks.store.search import filters as store
 from patina_hooks.store.search.filters import Condition, RowFilter
 
@@ -34,7 +36,7 @@ _NARROW_INDEX: Final = 4_000
 _NARROW_SHARE: Final = 8
 """Of how many commits or observations one may be allowed before a condition counts as wide."""
 _NARROW_REF: Final = 1_000
-"""Commits that a ref may reach before git is asked what it does not reach."""
+"""Commits that a ref may reach before its condition counts as wide."""
 _NARROW_TABLE: Final = 20_000
 """Observations that a filter may allow before it counts as wide."""
 _STEP: Final = 50
@@ -219,25 +221,35 @@ class Filters:
         return self._last[1]
 
     def _reached(self, repository: Repository, commit: str, folder: str) -> Condition:
-        """Return the condition of a ref, its tables filled from git: with what is reached, or what is not."""
+        """Return the condition of a ref, its tables filled with what it reaches."""
         if not self._is_history:
             files = [entry.oid for entry in repository.files(commit)]
-            return store.reached_condition(self._connection, files, None)
+            return store.reached_condition(self._connection, files, {}, is_narrow=True)
         blobs = [entry.oid for entry in repository.tree(f"{commit}:{folder}")]
-        commits = repository.reachable([commit], most=_NARROW_REF + 1)
-        if len(commits) <= _NARROW_REF:
-            return store.reached_condition(self._connection, [*blobs, *commits], None)
-        unreached = frozenset(self._unreached(repository, commit))
-        return store.reached_condition(self._connection, blobs, unreached)
+        commits, reach = self._reached_commits(repository, commit)
+        count = len(commits) + sum(position + 1 for position in reach.values())
+        oids = [*blobs, *commits]
+        return store.reached_condition(self._connection, oids, reach, is_narrow=count <= _NARROW_REF)
 
-    def _unreached(self, repository: Repository, commit: str) -> Iterable[str]:
-        """Return the recorded commits that a commit does not reach."""
-        # To exclude one old branch that is merged, git would walk through all of history.
-        tips = store.uncovered_tips(self._connection)
-        try:
-            return repository.reachable(tips, [commit])
-        except GitError:  # a tip was pruned since the last sync
-            return store.recorded_commits(self._connection).difference(repository.reachable([commit]))
+    def _reached_commits(self, repository: Repository, commit: str) -> tuple[list[str], dict[int, int]]:
+        """Return the recorded commits that a commit reaches: some by id, among others, the rest by chain.
+
+        Git is asked only for what lies between a commit that is not recorded and the recorded ones.
+        """
+        if store.read_border(self._connection) == digest_of_border(repository.shallow()):
+            reach = read_reach(self._connection, [commit])
+            if reach is not None:
+                return [], reach
+            # To exclude one old branch that is merged, git would walk through all of history.
+            tips = store.uncovered_tips(self._connection)
+            try:
+                commits, border = repository.reachable_with_border([commit], tips)
+                reach = read_reach(self._connection, border)
+                if reach is not None:
+                    return commits, reach
+            except GitError:  # a tip was pruned since the last sync
+                pass
+        return repository.reachable([commit]), {}
 
 
 def _conditions_of(query: Query, session: str | None, is_history: bool) -> list[Condition]:

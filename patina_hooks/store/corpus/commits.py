@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 
 from patina_hooks.specs.values import Commit
+from patina_hooks.store.corpus.chains import delete_edges, pack_parents
 from patina_hooks.store.log import name_text
 
 
@@ -36,13 +37,16 @@ def read_commit_time(connection: sqlite3.Connection, oid: str | None) -> int | N
 
 
 def store_commit(connection: sqlite3.Connection, commit: Commit) -> int:
-    """Add a commit without its paths; return its row. Nothing of a recorded one changes but its paths."""
+    """Add a commit without its paths; return its row. The parents of a recorded one stay."""
     connection.execute(
-        "INSERT INTO commits (oid, author, authored, committed, merge, truncated)"
-        " VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (oid)"
+        "INSERT INTO commits (oid, author, authored, committed, merge, truncated, parents)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (oid)"
         " DO UPDATE SET merge = excluded.merge, truncated = excluded.truncated",
-        (commit.oid, commit.author, commit.authored, commit.committed, commit.is_merge, commit.truncated),
-    )
+        (
+            commit.oid, commit.author, commit.authored, commit.committed, commit.is_merge, commit.truncated,
+            pack_parents(commit),
+        ),
+    )  # fmt: skip
     (row,) = connection.execute("SELECT id FROM commits WHERE oid = ?", (commit.oid,)).fetchone()
     return int(row)
 
@@ -89,4 +93,5 @@ def delete_changes(connection: sqlite3.Connection, row: int) -> None:
 def delete_commit(connection: sqlite3.Connection, row: int) -> None:
     """Delete a commit whose changes are deleted."""
     connection.execute("DELETE FROM session_commit WHERE commit_id = ?", (row,))
+    delete_edges(connection, row)
     connection.execute("DELETE FROM commits WHERE id = ?", (row,))

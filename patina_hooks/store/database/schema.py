@@ -40,11 +40,19 @@ _DERIVED: Final[Mapping[str, str]] = {
     "tip_tree": """CREATE TABLE tip_tree (
         scope TEXT NOT NULL, target TEXT NOT NULL, tree TEXT NOT NULL, covered INTEGER NOT NULL DEFAULT 0,
         PRIMARY KEY (scope, target)) WITHOUT ROWID""",
+    # parents: the bytes of their ids, one after the other. chain, position: see `store.corpus.chains`.
     "commits": """CREATE TABLE commits (
         id INTEGER PRIMARY KEY, oid TEXT NOT NULL UNIQUE, author TEXT NOT NULL, authored INTEGER NOT NULL,
-        committed INTEGER NOT NULL, merge INTEGER NOT NULL, truncated INTEGER NOT NULL)""",
+        committed INTEGER NOT NULL, merge INTEGER NOT NULL, truncated INTEGER NOT NULL,
+        parents BLOB NOT NULL, chain INTEGER, position INTEGER)""",
     "commits_by_time": "CREATE INDEX commits_by_time ON commits (committed)",
+    "commits_by_chain": "CREATE INDEX commits_by_chain ON commits (chain, position)",
     "commits_truncated": "CREATE INDEX commits_truncated ON commits (oid) WHERE truncated",
+    # The parents that are not the commit before in the same chain, of newer children last.
+    "chain_edge": """CREATE TABLE chain_edge (
+        id INTEGER PRIMARY KEY, chain INTEGER NOT NULL, position INTEGER NOT NULL,
+        parent_chain INTEGER NOT NULL, parent_position INTEGER NOT NULL)""",
+    "chain_edge_by_child": "CREATE INDEX chain_edge_by_child ON chain_edge (chain, position)",
     # born: when the first recorded commit that changed it was made, NULL where there is none.
     "path": """CREATE TABLE path (
         id INTEGER PRIMARY KEY, path TEXT NOT NULL UNIQUE, folder TEXT NOT NULL, born INTEGER)""",

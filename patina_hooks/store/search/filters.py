@@ -2,19 +2,18 @@
 
 The rows are `o` (observation), `s` (source), `d` (document) and `c` (commits, all NULL for a session
 document). Values travel as bound parameters. `temp.allowed` holds the observations that a narrow filter
-allows, `temp.reached` the documents and commits that a revision reaches.
+allows, `temp.reached` and `temp.reached_chain` what a revision reaches.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from patina_hooks.store.corpus.sessions import SESSION_OF_COMMIT
 
-_UNREACHED: Final = "is_unreached"
 _BEFORE_ALL, _AFTER_ALL = -(1 << 62), 1 << 62
 
 
@@ -188,27 +187,37 @@ def document_path_condition(path: str) -> Condition:
 
 
 def reached_condition(
-    connection: sqlite3.Connection, reached: Iterable[str], unreached: frozenset[str] | None
+    connection: sqlite3.Connection, oids: Iterable[str], reach: Mapping[int, int], *, is_narrow: bool
 ) -> Condition:
-    """Return the condition that a revision reaches a document; fill `temp.reached`.
+    """Return the condition that a revision reaches a document; fill its tables.
 
     Args:
         connection: of the log.
-        reached: the documents of the revision's tree, and, where those are few, its commits.
-        unreached: the recorded commits that it does not reach, None where its commits are few.
+        oids: the documents of the revision's tree, and commits that it reaches.
+        reach: further commits that it reaches, see `store.corpus.chains.read_reach`.
+        is_narrow: whether these are few.
     """
     connection.execute("CREATE TEMP TABLE IF NOT EXISTS reached (oid TEXT PRIMARY KEY) WITHOUT ROWID")
+    connection.execute(
+        "CREATE TEMP TABLE IF NOT EXISTS reached_chain (chain INTEGER PRIMARY KEY, position INTEGER NOT NULL)"
+    )
     connection.execute("DELETE FROM temp.reached")
-    connection.executemany("INSERT OR IGNORE INTO temp.reached VALUES (?)", ((oid,) for oid in reached))
-    # Some hundred candidates are tested: not worth a table of half the history.
-    is_unreached = (unreached or frozenset()).__contains__
-    connection.create_function(_UNREACHED, 1, is_unreached, deterministic=True)
-    test = "d.oid IN (SELECT oid FROM temp.reached)"
-    if unreached is None:
-        documents = "SELECT d.id FROM temp.reached r CROSS JOIN document d ON d.oid = r.oid"
-        return Condition(test, (), _walk(documents), (), "SELECT 1 FROM temp.reached", ())
-    test = f"iif(d.path = '', NOT {_UNREACHED}(d.oid), {test})"
-    return Condition(test, (), _walk(f"SELECT d.id FROM document d WHERE {test}"), (), "", ())
+    connection.execute("DELETE FROM temp.reached_chain")
+    connection.executemany("INSERT OR IGNORE INTO temp.reached VALUES (?)", ((oid,) for oid in oids))
+    connection.executemany("INSERT INTO temp.reached_chain VALUES (?, ?)", reach.items())
+    test = (
+        "(d.oid IN (SELECT oid FROM temp.reached) OR"
+        " c.position <= (SELECT r.position FROM temp.reached_chain r WHERE r.chain = c.chain))"
+    )
+    of_chains = (
+        "FROM temp.reached_chain r CROSS JOIN commits c ON c.chain = r.chain AND c.position <= r.position"
+    )
+    documents = (
+        "SELECT d.id FROM temp.reached r CROSS JOIN document d ON d.oid = r.oid"
+        f" UNION ALL SELECT d.id {of_chains} CROSS JOIN document d ON d.oid = c.oid"
+    )
+    index = f"SELECT 1 FROM temp.reached UNION ALL SELECT 1 {of_chains}" if is_narrow else ""
+    return Condition(test, (), _walk(documents), (), index, ())
 
 
 # --- what conditions allow ----------------------------------------------------------------------
@@ -324,9 +333,10 @@ def uncovered_tips(connection: sqlite3.Connection) -> list[str]:
     return [row[0] for row in connection.execute("SELECT target FROM tip_tree WHERE NOT covered")]
 
 
-def recorded_commits(connection: sqlite3.Connection) -> set[str]:
-    """Return the ids of all commits."""
-    return {row[0] for row in connection.execute("SELECT oid FROM commits")}
+def read_border(connection: sqlite3.Connection) -> str:
+    """Return the digest of the border of a shallow clone at the last look."""
+    row = connection.execute("SELECT value FROM fact WHERE name = 'shallow'").fetchone()
+    return str(row[0]) if row else ""
 
 
 def _values(conditions: Iterable[Condition]) -> tuple[object, ...]:
