@@ -27,6 +27,7 @@ class Configuration:
     """What is invalid is a fault: then the default settings hold, and without a recipe words alone answer.
 
     recipe_text: None where it is invalid. remarks: which file is not read from the work tree, and why.
+    is_recipe_known: whether an earlier sync read the same recipe.
     """
 
     settings: Settings
@@ -34,6 +35,7 @@ class Configuration:
     faults: tuple[Fault, ...] = ()
     redaction: Redaction = field(default_factory=Redaction)
     remarks: tuple[str, ...] = ()
+    is_recipe_known: bool = False
 
     @cached_property
     def recipe(self) -> Recipe | None:
@@ -72,6 +74,7 @@ def _configuration(
 ) -> Configuration:
     settings, faults = Settings(), []
     recipe: str | None = None
+    is_known = False
     try:
         files = read_shared_files(repository, thorough=thorough)
     except SettingsError as error:
@@ -82,7 +85,8 @@ def _configuration(
         faults.append(Fault("patina-hooks", "settings", str(error)))
     try:
         recipe = files[RECIPE_FILE].text or ""
-        if not (trusting and recipe == remembered_text(repository, RECIPE_FILE)):
+        is_known = recipe == (remembered_text(repository, RECIPE_FILE) or "")
+        if not (trusting and is_known):
             _check_recipe(recipe)
     except SettingsError as error:
         recipe = None
@@ -90,7 +94,7 @@ def _configuration(
     if keep and not faults:
         remember_shared_files(repository, files)
     remarks = tuple(f"{path}: {file.remark}" for path, file in files.items() if file.remark)
-    return Configuration(settings, recipe, tuple(faults), user_redaction(), remarks)
+    return Configuration(settings, recipe, tuple(faults), user_redaction(), remarks, is_known)
 
 
 def _check_recipe(text: str) -> None:

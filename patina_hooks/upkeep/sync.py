@@ -239,7 +239,7 @@ def _synchronise(repository: Repository, run: _Run, task: _Task) -> SyncReport:
         if task.background:
             record_background(log, task.plugins)
         _queue(log, reconciled, run)
-        if task.words_only and _has_all_vectors(log, collections):
+        if task.words_only and configuration.is_recipe_known and _has_all_vectors(log, collections):
             run.faults += [fault for fault in stored_faults(log, "faults") if _concerns_vectors(fault)]
         else:
             _vectors(repository, log, configuration, run, task, collections, begun)
