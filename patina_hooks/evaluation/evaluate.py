@@ -17,7 +17,7 @@ from patina_hooks.evaluation.query_sets.file_sets import commit_files, commit_fi
 from patina_hooks.evaluation.query_sets.mining import QuerySet, Wanted
 from patina_hooks.evaluation.query_sets.session_sets import commit_session, context, goal, held_out
 from patina_hooks.evaluation.results import Answer, Evaluation, Measured, SetResult
-from patina_hooks.evaluation.statistics.metrics import worth_of
+from patina_hooks.evaluation.statistics.metrics import measure_ranking
 from patina_hooks.evaluation.tuning import tune_on
 from patina_hooks.evaluation.user_set import USER_SET, SearchableMemory, ask_user_set
 from patina_hooks.plugins.fault_counts import FaultCounts
@@ -246,6 +246,6 @@ def _judged(
     answers = []
     for one in evidence:
         ranked = rankings(query_set, one, weights)
-        worths = {channel: worth_of(scores, one.query.relevant) for channel, scores in ranked.items()}
-        answers.append(Answer(one.query.id, one.query.cluster, worths))
+        metrics = {method: measure_ranking(scores, one.query.relevant) for method, scores in ranked.items()}
+        answers.append(Answer(one.query.id, one.query.cluster, metrics))
     return SetResult(query_set.name, tuple(answers), reason)

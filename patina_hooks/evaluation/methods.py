@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     Scores = NDArray[np.float32]
 
-CHANNELS: Final = ("hybrid", "rrf", "vector", "bm25", "recent", "popularity")
+METHODS: Final = ("hybrid", "rrf", "vector", "bm25", "recent", "popularity")
 BASELINES: Final = ("rrf", "vector", "bm25", "recent", "popularity")
 
 Reading = Literal["hybrid", "rrf", "vector", "bm25"]

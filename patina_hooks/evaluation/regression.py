@@ -1,6 +1,6 @@
 """Whether answers became worse since an earlier evaluation: for CI.
 
-The same questions, then and now, set by set and channel by channel. A channel is worse in a set where its
+The same questions, then and now, set by set and method by method. A method is worse in a set where its
 MRR@10 fell by more than what is tolerated and the interval of the paired difference is below zero; that
 interval misses so rarely that all comparisons together claim a fall by chance at most 2.5 times of a hundred
 (Bonferroni). It is not worse where no question fell, or where the whole 95 % interval is above the tolerated
@@ -32,7 +32,7 @@ GONE: Final = "more than half of the baseline's questions are not asked any more
 _HINT: Final = "patina eval --json > baseline.json"
 
 Ranks = Mapping[str, Mapping[str, float]]
-"""Question -> channel -> 1 / rank of its first right answer."""
+"""Question -> method -> 1 / rank of its first right answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class Baseline:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One channel, now minus then, on the questions that both have; the interval is the 95 % one.
+    """One method, now minus then, on the questions that both have; the interval is the 95 % one.
 
     why: of "cannot tell", else "".
     """
@@ -58,7 +58,7 @@ class Change:
 @dataclass(frozen=True, slots=True)
 class SetVerdict:
     """One set. asked: questions of now; missing: the baseline's that are not asked any more; new: those of
-    now that the baseline has not. changes: by channel, empty where no question is in both."""
+    now that the baseline has not. changes: by method, empty where no question is in both."""
 
     name: str
     asked: int
@@ -74,7 +74,7 @@ class SetVerdict:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """all: by channel, over the sets that can be compared, each weighing the same. tolerated: how much MRR@10
+    """all: by method, over the sets that can be compared, each weighing the same. tolerated: how much MRR@10
     may fall. trouble: why the gate cannot speak, "" where it can."""
 
     all: Mapping[Reading, Change]
@@ -90,7 +90,7 @@ class Verdict:
 
     @property
     def fell(self) -> bool:
-        """Whether any channel is worse in any set, or over all."""
+        """Whether any method is worse in any set, or over all."""
         every = chain(self.all.values(), *(one.changes.values() for one in self.sets))
         return any(change.outcome == "worse" for change in every)
 
@@ -140,9 +140,9 @@ class _Both:
     shared: Sequence[tuple[Answer, Mapping[str, float]]]
 
     def gone(self) -> Mapping[Reading, Change]:
-        """What is said of each channel where too few questions are left."""
-        channels = READING if self.shared else ()
-        return {one: Change(_difference([self], one, ERROR), "cannot tell", GONE) for one in channels}
+        """What is said of each method where too few questions are left."""
+        methods = READING if self.shared else ()
+        return {one: Change(_difference([self], one, ERROR), "cannot tell", GONE) for one in methods}
 
 
 def _both(evaluation: Evaluation, baseline: Baseline, *, narrowed: bool) -> list[_Both]:
@@ -158,27 +158,27 @@ def _both(evaluation: Evaluation, baseline: Baseline, *, narrowed: bool) -> list
 
 
 def _changes(group: Sequence[_Both], tolerated: float, error: float) -> dict[Reading, Change]:
-    return {channel: _change(group, channel, tolerated, error) for channel in READING if group}
+    return {method: _change(group, method, tolerated, error) for method in READING if group}
 
 
-def _change(group: Sequence[_Both], channel: Reading, tolerated: float, error: float) -> Change:
+def _change(group: Sequence[_Both], method: Reading, tolerated: float, error: float) -> Change:
     """error: how often the interval may miss by which a fall is claimed."""
-    difference = _difference(group, channel, ERROR)
-    none_fell = all(a.worth[channel].rr >= then[channel] for one in group for a, then in one.shared)
+    difference = _difference(group, method, ERROR)
+    none_fell = all(a.metrics[method].rr >= then[method] for one in group for a, then in one.shared)
     if none_fell:
         return Change(difference, "not worse")
     if difference.low is None:
         return Change(difference, "cannot tell", TOO_FEW)
-    if difference.value < -tolerated and _difference(group, channel, error).is_below_zero:
+    if difference.value < -tolerated and _difference(group, method, error).is_below_zero:
         return Change(difference, "worse")
     if difference.low >= -tolerated:
         return Change(difference, "not worse")
     return Change(difference, "cannot tell", UNSURE)
 
 
-def _difference(group: Sequence[_Both], channel: Reading, error: float) -> Interval:
-    now = {one.counts.name: [answer.worth[channel].rr for answer, _ in one.shared] for one in group}
-    then = {one.counts.name: [before[channel] for _, before in one.shared] for one in group}
+def _difference(group: Sequence[_Both], method: Reading, error: float) -> Interval:
+    now = {one.counts.name: [answer.metrics[method].rr for answer, _ in one.shared] for one in group}
+    then = {one.counts.name: [before[method] for _, before in one.shared] for one in group}
     clusters = {one.counts.name: [answer.cluster for answer, _ in one.shared] for one in group}
     return paired(now, then, clusters, error=error)
 
@@ -228,6 +228,6 @@ def _baseline(stored: object) -> Baseline:
 
 
 def _ranks(question: str, answer: _Answer) -> Iterator[tuple[str, float]]:
-    for channel in READING:
-        value = answer["rr"] if channel == "hybrid" else answer["others"].get(channel)
-        yield channel, read_value(_Share, value, (f"{channel} of question {question}",))
+    for method in READING:
+        value = answer["rr"] if method == "hybrid" else answer["others"].get(method)
+        yield method, read_value(_Share, value, (f"{method} of question {question}",))

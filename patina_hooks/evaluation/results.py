@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Final
 
-from patina_hooks.evaluation.methods import BASELINES, CHANNELS, READING
+from patina_hooks.evaluation.methods import BASELINES, METHODS, READING
 from patina_hooks.evaluation.statistics.intervals import FEWEST, Interval, interval, paired
-from patina_hooks.evaluation.statistics.metrics import CUTOFF, Worth
+from patina_hooks.evaluation.statistics.metrics import CUTOFF, QuestionMetrics
 
 FEW: Final = 20
 """Clusters below which an interval is rough: it is widened for their number, and still rests on few."""
@@ -27,15 +27,15 @@ class Figures:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One question and what each channel's answer to it is worth. cluster: see `query_sets.Query`.
+    """One question and the metrics of each method's answer. cluster: see `query_sets.Query`.
 
-    worth: all questions of a set have the same channels; one that would be right by the way the questions are
-    made is left out.
+    metrics: all questions of a set have the same methods; one that would be right by the way the questions
+    are made is left out.
     """
 
     id: str
     cluster: str
-    worth: Mapping[str, Worth]
+    metrics: Mapping[str, QuestionMetrics]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +55,13 @@ class SetResult:
         return [answer.cluster for answer in self.answers]
 
     @property
-    def channels(self) -> list[str]:
+    def methods(self) -> list[str]:
         """The methods that are measured, in order: the usual ones, then retrievers of plugins."""
         names = [
-            *CHANNELS,
-            *sorted({name for one in self.answers for name in one.worth}.difference(CHANNELS)),
+            *METHODS,
+            *sorted({name for one in self.answers for name in one.metrics}.difference(METHODS)),
         ]
-        return [name for name in names if all(name in one.worth for one in self.answers)]
+        return [name for name in names if all(name in one.metrics for one in self.answers)]
 
     @property
     def is_small(self) -> bool:
@@ -73,13 +73,13 @@ class SetResult:
         """Whether what intervals it has rest on few clusters."""
         return not self.is_small and len(set(self.clusters)) < FEW
 
-    def reciprocal_ranks(self, channel: str) -> list[float]:
+    def reciprocal_ranks(self, method: str) -> list[float]:
         """One number a question."""
-        return [answer.worth[channel].rr for answer in self.answers]
+        return [answer.metrics[method].rr for answer in self.answers]
 
-    def figures(self, channel: str) -> Figures:
+    def figures(self, method: str) -> Figures:
         """Raises ZeroDivisionError for a set without questions."""
-        told = [answer.worth[channel] for answer in self.answers]
+        told = [answer.metrics[method] for answer in self.answers]
         mrr = interval({self.name: [one.rr for one in told]}, {self.name: self.clusters})
         ndcg, recall = sum(one.ndcg for one in told) / self.n, sum(one.recall for one in told) / self.n
         return Figures(mrr.value, mrr.low, mrr.high, ndcg, recall)
@@ -123,9 +123,9 @@ class Evaluation:
 
 
 def against(sets: Sequence[SetResult], baseline: str) -> Interval:
-    """How much better hybrid is than another channel: the paired difference of MRR@10 over the sets in which
+    """How much better hybrid is than another method: the paired difference of MRR@10 over the sets in which
     that one is measured, each weighing the same."""
-    sets = [one for one in sets if baseline in one.channels]
+    sets = [one for one in sets if baseline in one.methods]
     hybrid = {one.name: one.reciprocal_ranks("hybrid") for one in sets}
     other = {one.name: one.reciprocal_ranks(baseline) for one in sets}
     return paired(hybrid, other, {one.name: one.clusters for one in sets})
@@ -156,8 +156,8 @@ def as_json(evaluation: Evaluation) -> dict[str, object]:
             one.name: {
                 answer.id: {
                     "cluster": answer.cluster,
-                    "rr": answer.worth["hybrid"].rr,
-                    "others": {name: answer.worth[name].rr for name in READING if name != "hybrid"},
+                    "rr": answer.metrics["hybrid"].rr,
+                    "others": {name: answer.metrics[name].rr for name in READING if name != "hybrid"},
                 }
                 for answer in one.answers
             }
@@ -174,8 +174,8 @@ def difference_as_json(difference: Interval) -> dict[str, object]:
 
 def _figures(one: SetResult) -> dict[str, object]:
     none: dict[str, float | None] = dict.fromkeys(("mrr", "low", "high", "ndcg", "recall"))
-    told = {channel: asdict(one.figures(channel)) for channel in one.channels} if one.n else {}
-    return {channel: told.get(channel, none) for channel in [*CHANNELS, *told] if one.n}
+    told = {method: asdict(one.figures(method)) for method in one.methods} if one.n else {}
+    return {method: told.get(method, none) for method in [*METHODS, *told] if one.n}
 
 
 def _differences(sets: Sequence[SetResult]) -> dict[str, object]:

@@ -93,7 +93,7 @@ class _Answers:
         )  # fmt: skip
 
     def reciprocal_ranks(self, weights: Mapping[str, float]) -> Values:
-        """As `worth_of` gives them for the fused scores, one a question."""
+        """As `measure_ranking` gives them for the fused scores, one a question."""
         values = np.array([weights[name] for name in self.retrievers])
         scores = np.where(self.found, np.einsum("c,qcu->qu", values, self.scaled), -np.inf)
         right = np.where(self.relevant, scores, -np.inf)
@@ -128,21 +128,21 @@ def _search(past: Sequence[_Answers], usual: Mapping[str, float]) -> dict[str, f
     best, weights = _mean(past, usual), dict(usual)
     for _ in range(_ROUNDS):
         before = best
-        for channel in usual:
-            for candidate in _variants(weights, channel):
+        for retriever in usual:
+            for candidate in _variants(weights, retriever):
                 value = _mean(past, candidate)
                 if value > best + 1e-9:
                     best, weights = value, candidate
         if best == before:
             break
-    return {channel: round(weight, 4) for channel, weight in weights.items()}
+    return {retriever: round(weight, 4) for retriever, weight in weights.items()}
 
 
-def _variants(weights: Mapping[str, float], channel: str) -> Iterator[dict[str, float]]:
-    rest = sum(value for name, value in weights.items() if name != channel)
+def _variants(weights: Mapping[str, float], retriever: str) -> Iterator[dict[str, float]]:
+    rest = sum(value for name, value in weights.items() if name != retriever)
     for value in _GRID if rest else ():
         others = {name: other * (1 - value) / rest for name, other in weights.items()}
-        yield {**others, channel: value}
+        yield {**others, retriever: value}
 
 
 def _mean(answers: Sequence[_Answers], weights: Mapping[str, float]) -> float:

@@ -19,7 +19,7 @@ from patina_hooks.config.schema import Rule, SchemaError, read_value
 from patina_hooks.errors import StateError, UsageError
 from patina_hooks.evaluation.query_sets.mining import query_id
 from patina_hooks.evaluation.results import Answer, SetResult
-from patina_hooks.evaluation.statistics.metrics import Worth, worth
+from patina_hooks.evaluation.statistics.metrics import QuestionMetrics, measure
 from patina_hooks.store.log import Log
 from patina_hooks.store.memory import Memory
 from patina_hooks.store.search.past import is_answer, session_sizes, small_commits_of_path
@@ -93,9 +93,11 @@ def ask_user_set(
     answers = []
     for done, query in enumerate(queries, 1):
         hits = memory.search(query.query, limit=_MOST_HITS, on_fault=_refuse)
-        worths = {channel: _worth(names, query, corpus) for channel, names in _rankings(hits, corpus).items()}
+        metrics = {
+            method: _measure(names, query, corpus) for method, names in _rankings(hits, corpus).items()
+        }
         identity = query_id(USER_SET, query.query, *sorted(query.relevant))
-        answers.append(Answer(identity, identity, worths))
+        answers.append(Answer(identity, identity, metrics))
         progress("asking", done, len(queries))
     return SetResult(USER_SET, tuple({answer.id: answer for answer in answers}.values()))
 
@@ -142,7 +144,7 @@ def _meets(connection: sqlite3.Connection, name: str) -> Names:
 
 def _rankings(hits: Sequence[Hit], corpus: _Corpus) -> Mapping[str, Sequence[Names]]:
     names = [_named(hit.session, hit.commit, hit.path, *hit.also_commits) for hit in hits]
-    bm25, vector = _by_channel(hits, "observation"), _by_channel(hits, "vector")
+    bm25, vector = _by_retriever(hits, "observation"), _by_retriever(hits, "vector")
     return {
         "hybrid": names,
         "rrf": [names[place] for place in _fused(bm25, vector)],
@@ -153,10 +155,10 @@ def _rankings(hits: Sequence[Hit], corpus: _Corpus) -> Mapping[str, Sequence[Nam
     }
 
 
-def _by_channel(hits: Sequence[Hit], channel: str) -> list[int]:
-    """The places of the hits that a channel found, its best first."""
-    found = [place for place, hit in enumerate(hits) if channel in hit.channels]
-    return sorted(found, key=lambda place: -hits[place].channels[channel])
+def _by_retriever(hits: Sequence[Hit], retriever: str) -> list[int]:
+    """The places of the hits that a retriever found, its best first."""
+    found = [place for place, hit in enumerate(hits) if retriever in hit.channels]
+    return sorted(found, key=lambda place: -hits[place].channels[retriever])
 
 
 def _fused(*lists: Sequence[int]) -> list[int]:
@@ -167,8 +169,8 @@ def _fused(*lists: Sequence[int]) -> list[int]:
     return sorted(scores, key=lambda place: (-scores[place], place))
 
 
-def _worth(ranking: Sequence[Names], query: UserQuery, corpus: _Corpus) -> Worth:
-    return worth(list(_right(ranking, query, corpus)), len(query.relevant))
+def _measure(ranking: Sequence[Names], query: UserQuery, corpus: _Corpus) -> QuestionMetrics:
+    return measure(list(_right(ranking, query, corpus)), len(query.relevant))
 
 
 def _right(ranking: Sequence[Names], query: UserQuery, corpus: _Corpus) -> Iterator[bool]:

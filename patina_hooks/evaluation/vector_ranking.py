@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from patina_hooks.corpus.observations import text_key
-from patina_hooks.evaluation.statistics.metrics import NOT_FOUND, best, worth_of
+from patina_hooks.evaluation.statistics.metrics import NOT_FOUND, best, measure_ranking
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -113,5 +113,5 @@ def reciprocal_ranks(query_set: QuerySet, embeddings: Embeddings) -> NDArray[np.
     embeddings: as `Embeddings.projected` gives them, so that a projection is applied once for all sets.
     """
     ranking = VectorRanking(query_set, embeddings)
-    ranks = [worth_of(ranking.of_units(each), each.query.relevant).rr for each in ranking.each()]
+    ranks = [measure_ranking(ranking.of_units(each), each.query.relevant).rr for each in ranking.each()]
     return np.array(ranks, np.float64)

@@ -39,7 +39,7 @@ class Query:
 class Hit:
     """One answer. collection: the one that it is from; title: of the session, or of the document.
 
-    channels: what each channel that found its unit gave, before scaling and weighing.
+    channels: what each retriever that found its group gave, before scaling and weighing.
 
     path, line, end: where the text stands, from its first line to its last; path is None and lines count in
     the message for a commit's. name, fields: of the observation, see `patina_hooks.Observation`.

@@ -12,7 +12,7 @@ from evaluation.past import Past, make_past
 from support.shell import Shell
 
 from patina_hooks.evaluation.evaluate import MINED
-from patina_hooks.evaluation.methods import BASELINES, CHANNELS
+from patina_hooks.evaluation.methods import BASELINES, METHODS
 
 
 @pytest.fixture(scope="module")
@@ -29,15 +29,15 @@ def printed(shell: Shell, *arguments: str) -> Any:  # noqa: ANN401 (JSON is what
     return json.loads(shell.out("eval", "--json", *arguments))
 
 
-def test_json_has_every_set_and_channel_with_intervals(shell: Shell) -> None:
+def test_json_has_every_set_and_method_with_intervals(shell: Shell) -> None:
     found = printed(shell)
     assert found.keys() == {"sets", "paired", "measured", "queries"}
     assert list(found["sets"]) == list(MINED)
     for name, one in found["sets"].items():
-        assert one.keys() == {"n", "reason", *CHANNELS}
+        assert one.keys() == {"n", "reason", *METHODS}
         assert one["n"] == len(found["queries"][name])
-        for channel in CHANNELS:
-            assert one[channel].keys() == {"mrr", "low", "high", "ndcg", "recall"}
+        for method in METHODS:
+            assert one[method].keys() == {"mrr", "low", "high", "ndcg", "recall"}
         is_measured = name.startswith("commit_files")
         assert (one["recent"]["mrr"] is not None) == is_measured
         assert (found["paired"][name]["hybrid-recent"]["delta"] is not None) == is_measured
@@ -61,7 +61,7 @@ def test_the_page_says_on_how_many_questions_and_against_what(shell: Shell) -> N
     lines = page.splitlines()
     at = lines.index("goal  12 questions")
     assert lines[at + 1].endswith("MRR@10  95 % interval   nDCG@10  recall@10  hybrid is better by")
-    assert [line.split()[0] for line in lines[at + 2 : at + 8]] == list(CHANNELS)
+    assert [line.split()[0] for line in lines[at + 2 : at + 8]] == list(METHODS)
     assert ".." in lines[at + 2]
     assert "model acme-64 (onnx), projection none, first 10 answers, events " in page
     assert lines[at + 6] == "  recent      -"
@@ -115,7 +115,7 @@ def test_a_picture(shell: Shell, tmp_path: Path) -> None:
     assert any(
         "acme-64" in text and "95 % intervals, of fewer than twenty sessions in goal" in text for text in said
     )
-    assert [text for text in said if text in CHANNELS] == [one for one in CHANNELS if one != "recent"]
+    assert [text for text in said if text in METHODS] == [one for one in METHODS if one != "recent"]
     done = shell.run("eval", "--set", "goal", "--picture", str(tmp_path / "no" / "folder.svg"))
     assert done.returncode == 2
     assert "cannot be written" in done.stderr

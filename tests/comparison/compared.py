@@ -10,7 +10,7 @@ from patina_hooks.evaluation.comparison.candidates import Candidate
 from patina_hooks.evaluation.comparison.results import Comparison, Row, lacking
 from patina_hooks.evaluation.comparison.speed import Speed
 from patina_hooks.evaluation.results import Answer, SetResult
-from patina_hooks.evaluation.statistics.metrics import Worth
+from patina_hooks.evaluation.statistics.metrics import QuestionMetrics
 from patina_hooks.search.index.spaces import VectorSpace
 from patina_hooks.specs.models import ModelSpec
 
@@ -23,11 +23,15 @@ def row(
     rate: float = 100.0,
     clusters: int = 20,
 ) -> Row:
-    """One number a question, in each channel; questions are from so many sessions."""
+    """One number a question, in each method; questions are from so many sessions."""
     spec = ModelSpec(name.partition("@")[0], dimensions=8, runtimes={})
     space = VectorSpace(name, name, "onnx", 8, "exact")
     answers = tuple(
-        Answer(str(place), str(place % clusters), {"hybrid": Worth(*[h] * 3), "vector": Worth(*[v] * 3)})
+        Answer(
+            str(place),
+            str(place % clusters),
+            {"hybrid": QuestionMetrics(*[h] * 3), "vector": QuestionMetrics(*[v] * 3)},
+        )
         for place, (h, v) in enumerate(zip(hybrid, vector or hybrid, strict=True))
     )
     speed = Speed(rate, rate * 10, 0.5, 100_000_000, 512, 3)

@@ -8,7 +8,7 @@ from support.memory import Memory, open_model, plugins
 
 from patina_hooks.config.recipe import Recipe
 from patina_hooks.errors import StateError
-from patina_hooks.evaluation.comparison.answers import CHANNELS, ask, embed, waiting
+from patina_hooks.evaluation.comparison.answers import METHODS, ask, embed, waiting
 from patina_hooks.evaluation.embeddings import load_embeddings
 from patina_hooks.evaluation.evaluate import evaluate, mine
 from patina_hooks.models.encoding import Encoded, Encoder
@@ -71,8 +71,8 @@ def test_the_answers_are_those_of_eval(past: Past) -> None:
     assert found["a"] == found["b"]
     for ours, theirs in zip(found["a"], evaluate(past.memory.patina()).sets, strict=True):
         assert (ours.name, ours.clusters) == (theirs.name, theirs.clusters)
-        for channel in CHANNELS:
-            assert ours.figures(channel) == theirs.figures(channel)
+        for method in METHODS:
+            assert ours.figures(method) == theirs.figures(method)
 
 
 def test_side_by_side_and_alone_are_the_same(tmp_path_factory: pytest.TempPathFactory) -> None:

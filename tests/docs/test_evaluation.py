@@ -1,4 +1,4 @@
-"""docs/evaluation.md speaks of the sets and channels that there are, and its examples work."""
+"""docs/evaluation.md speaks of the sets and methods that there are, and its examples work."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from support.excerpt import Place
 from support.marked import ROOT, files
 
 from patina_hooks.evaluation.evaluate import MINED
-from patina_hooks.evaluation.methods import CHANNELS
+from patina_hooks.evaluation.methods import METHODS
 
 TEXT = (ROOT / "docs/evaluation.md").read_text("utf-8")
 
@@ -22,7 +22,7 @@ def named(heading: str) -> list[str]:
 
 def test_its_tables_are_complete() -> None:
     assert named("The questions") == list(MINED)
-    assert named("Who answers") == list(CHANNELS)
+    assert named("Who answers") == list(METHODS)
 
 
 def test_its_file_of_questions_is_answered(remembered: Place, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from support.memory import Memory
 
 from patina_hooks.errors import StateError, UsageError
 from patina_hooks.evaluation.evaluate import MINED, evaluate, tune
-from patina_hooks.evaluation.methods import CHANNELS
+from patina_hooks.evaluation.methods import METHODS
 from patina_hooks.evaluation.results import against, as_json
 from patina_hooks.projection.active import load_active, store_active
 
@@ -22,9 +22,9 @@ def test_every_set_is_measured_in_every_channel(past: Past) -> None:
     for one in evaluation.sets:
         assert one.n >= (4 if one.name == "commit_files_cold" else 10)
         absent = [] if one.name.startswith("commit_files") else ["recent"]
-        assert one.channels == [channel for channel in CHANNELS if channel not in absent]
-        for channel in one.channels:
-            figures = one.figures(channel)
+        assert one.methods == [method for method in METHODS if method not in absent]
+        for method in one.methods:
+            figures = one.figures(method)
             assert (figures.low is None) == (figures.high is None) == one.is_small
             assert 0 <= (figures.low or 0) <= figures.mrr <= (figures.high or 1) <= 1
         assert one.figures("hybrid").mrr > one.figures("popularity").mrr
@@ -50,8 +50,8 @@ def test_a_projection_changes_what_vectors_say_and_nothing_else(tmp_path: Path) 
     before, after = raw.sets[0], seen.sets[0]
     assert after.n == before.n > 0
     assert after.figures("vector").mrr < before.figures("vector").mrr
-    for channel in ("bm25", "popularity"):
-        assert after.figures(channel) == before.figures(channel)
+    for method in ("bm25", "popularity"):
+        assert after.figures(method) == before.figures(method)
 
 
 def test_until_a_sync_has_swapped_projections_nothing_is_measured(tmp_path: Path) -> None:

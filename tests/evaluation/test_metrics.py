@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ir_measures import RR, R, nDCG
 
-from patina_hooks.evaluation.statistics.metrics import NOT_FOUND, best, worth, worth_of
+from patina_hooks.evaluation.statistics.metrics import NOT_FOUND, best, measure, measure_ranking
 
 rankings = st.integers(1, 25).flatmap(
     lambda units: st.tuples(
@@ -27,7 +27,7 @@ def test_the_figures_are_those_of_ir_measures(ranking: tuple[list[int], int, fro
     scores = np.full(len(order), NOT_FOUND, np.float32)
     for rank, unit in enumerate(order[:found]):
         scores[unit] = -rank
-    ours = worth_of(scores, relevant)
+    ours = measure_ranking(scores, relevant)
 
     run = {"q": {f"d{unit}": float(scores[unit]) for unit in order[:found]}}
     qrels = {"q": {f"d{unit}": 1 for unit in relevant}}
@@ -44,13 +44,13 @@ def test_equal_scores_are_ranked_in_the_order_of_the_units() -> None:
 
 
 def test_what_is_not_found_is_worth_nothing() -> None:
-    nothing = worth_of(np.full(4, NOT_FOUND, np.float32), {2})
+    nothing = measure_ranking(np.full(4, NOT_FOUND, np.float32), {2})
     assert (nothing.rr, nothing.ndcg, nothing.recall) == (0.0, 0.0, 0.0)
-    eleventh = worth_of(np.arange(20, 0, -1).astype(np.float32), {10})
+    eleventh = measure_ranking(np.arange(20, 0, -1).astype(np.float32), {10})
     assert (eleventh.rr, eleventh.ndcg, eleventh.recall) == (0.0, 0.0, 0.0)
 
 
 def test_many_right_answers_can_all_be_found_only_among_ten() -> None:
-    full = worth([True] * 10, 20)
+    full = measure([True] * 10, 20)
     assert (full.rr, full.recall) == (1.0, 0.5)
     assert full.ndcg == pytest.approx(1.0)

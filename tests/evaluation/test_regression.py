@@ -11,22 +11,22 @@ import pytest
 from numpy.typing import NDArray
 
 from patina_hooks.errors import UsageError
-from patina_hooks.evaluation.methods import CHANNELS, READING
+from patina_hooks.evaluation.methods import METHODS, READING
 from patina_hooks.evaluation.regression import GONE, TOO_FEW, UNSURE, Verdict, compare, read_baseline
 from patina_hooks.evaluation.results import Answer, Evaluation, Measured, SetResult, as_json
 from patina_hooks.evaluation.statistics.intervals import FEWEST
-from patina_hooks.evaluation.statistics.metrics import Worth
+from patina_hooks.evaluation.statistics.metrics import QuestionMetrics
 
 
 def result(name: str, ranks: list[float], *, first: int = 0, **others: float) -> SetResult:
-    """Each question is a session's own. others: channel -> what it is worth to all, not as the rest."""
+    """Each question is a session's own. others: method -> what it is worth to all, not as the rest."""
     return SetResult(
         name,
         tuple(
             Answer(
                 f"{name} {n}",
                 f"session {n}",
-                {channel: Worth(*[others.get(channel, rr)] * 3) for channel in CHANNELS},
+                {method: QuestionMetrics(*[others.get(method, rr)] * 3) for method in METHODS},
             )
             for n, rr in enumerate(ranks, first)
         ),
@@ -80,10 +80,10 @@ def test_a_drop_that_may_be_chance_is_neither_worse_nor_not(tmp_path: Path) -> N
     assert (found.fell, found.trouble) == (False, "")
 
 
-def test_a_channel_that_fell_behind_a_hybrid_that_did_not_is_told(tmp_path: Path) -> None:
+def test_a_method_that_fell_behind_a_hybrid_that_did_not_is_told(tmp_path: Path) -> None:
     then, now = (evaluated(result("goal", [1.0] * 20, vector=rr)) for rr in (1.0, 0.2))
     found = since(tmp_path, then, now)
-    told = {channel: change.outcome for channel, change in found.sets[0].changes.items()}
+    told = {method: change.outcome for method, change in found.sets[0].changes.items()}
     assert told == {"hybrid": "not worse", "rrf": "not worse", "vector": "worse", "bm25": "not worse"}
     assert found.fell
 
@@ -101,7 +101,7 @@ def test_too_few_sessions_that_fell_are_no_silent_pass(tmp_path: Path) -> None:
     assert "fewer than ten sessions" in found.trouble
 
 
-def test_nor_is_another_channel_that_fell(tmp_path: Path) -> None:
+def test_nor_is_another_method_that_fell(tmp_path: Path) -> None:
     """Words may still cover for vectors that are gone."""
     then, now = (evaluated(result("goal", [1.0] * 9, vector=rr)) for rr in (1.0, 0.0))
     found = since(tmp_path, then, now)
@@ -176,7 +176,7 @@ def test_chance_alone_seldom_fails_a_build_of_many_comparisons(tmp_path: Path) -
     rng = np.random.default_rng(3)
 
     def drawn() -> Evaluation:
-        return evaluated(*(varied(name, rng.choice([0.0, 0.5, 1.0], (30, len(CHANNELS)))) for name in "abcd"))
+        return evaluated(*(varied(name, rng.choice([0.0, 0.5, 1.0], (30, len(METHODS)))) for name in "abcd"))
 
     builds = [since(tmp_path, drawn(), drawn()) for _ in range(12)]
     singly = [
@@ -192,19 +192,19 @@ def test_nor_does_it_where_few_sessions_ask(tmp_path: Path) -> None:
     rng = np.random.default_rng(7)
     fell = 0
     for _ in range(60):
-        luck = rng.normal(0.5, 0.12, (2, 6, FEWEST, len(CHANNELS))).clip(0, 1)
+        luck = rng.normal(0.5, 0.12, (2, 6, FEWEST, len(METHODS))).clip(0, 1)
         then, now = (evaluated(*(varied(str(n), ranks) for n, ranks in enumerate(sets))) for sets in luck)
         fell += since(tmp_path, then, now).fell
     assert fell <= 3
 
 
 def varied(name: str, ranks: NDArray[np.float64]) -> SetResult:
-    """ranks: [questions, channels]."""
-    worths = [
-        {channel: Worth(rr, rr, rr) for channel, rr in zip(CHANNELS, row, strict=True)}
+    """ranks: [questions, methods]."""
+    metrics = [
+        {method: QuestionMetrics(rr, rr, rr) for method, rr in zip(METHODS, row, strict=True)}
         for row in ranks.tolist()
     ]
-    return SetResult(name, tuple(Answer(f"{name} {n}", str(n), worth) for n, worth in enumerate(worths)))
+    return SetResult(name, tuple(Answer(f"{name} {n}", str(n), worth) for n, worth in enumerate(metrics)))
 
 
 def test_nothing_in_common(tmp_path: Path) -> None:
@@ -226,15 +226,15 @@ def test_a_file_that_is_no_baseline(tmp_path: Path, text: str) -> None:
 
 
 @pytest.mark.parametrize("value", ["NaN", "Infinity", "-0.1", "1.5", "true", '"1"', "null"])
-@pytest.mark.parametrize("channel", ["hybrid", "vector"])
-def test_a_rank_that_can_be_none_is_refused(tmp_path: Path, channel: str, value: str) -> None:
-    told = dict.fromkeys(READING, "0.5") | {channel: value}
+@pytest.mark.parametrize("method", ["hybrid", "vector"])
+def test_a_rank_that_can_be_none_is_refused(tmp_path: Path, method: str, value: str) -> None:
+    told = dict.fromkeys(READING, "0.5") | {method: value}
     others = ", ".join(f'"{name}": {rr}' for name, rr in told.items() if name != "hybrid")
     answer = f'{{"cluster": "c", "rr": {told["hybrid"]}, "others": {{{others}}}}}'
     path = tmp_path / "baseline.json"
     path.write_text(f'{{"measured": {{"events_hash": "e"}}, "queries": {{"goal": {{"q1": {answer}}}}}}}')
     with pytest.raises(
-        UsageError, match=rf"no output of patina eval --json.*{channel} of question q1"
+        UsageError, match=rf"no output of patina eval --json.*{method} of question q1"
     ) as raised:
         read_baseline(path)
     assert raised.value.hint == "patina eval --json > baseline.json"

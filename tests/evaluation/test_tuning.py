@@ -14,7 +14,7 @@ from patina_hooks.evaluation import evaluate
 from patina_hooks.evaluation.methods import QuestionEvidence, gather, rankings
 from patina_hooks.evaluation.query_sets.mining import Query, QuerySet, Wanted
 from patina_hooks.evaluation.query_sets.session_sets import commit_session
-from patina_hooks.evaluation.statistics.metrics import worth_of
+from patina_hooks.evaluation.statistics.metrics import measure_ranking
 from patina_hooks.evaluation.tuning import _answers, tune_on
 from patina_hooks.search.fusion import WEIGHTS
 from patina_hooks.search.index.spaces import VectorSpace
@@ -26,13 +26,13 @@ SPACE = VectorSpace("fingerprint", "acme-64", "onnx", 64, "exact")
 
 def simulated(good: str, *, until: int, then: str) -> tuple[QuerySet, list[QuestionEvidence]]:
     """Sixty questions, one a minute: `good` ranks the answer first up to a moment, `then` after it; the
-    other channels are noise."""
+    other methods are noise."""
     rng = np.random.default_rng(7)
 
     def each() -> Iterator[QuestionEvidence]:
         for when in range(60):
             relevant = int(rng.integers(UNITS))
-            fused = {channel: dict(enumerate(rng.random(UNITS).tolist())) for channel in WEIGHTS}
+            fused = {method: dict(enumerate(rng.random(UNITS).tolist())) for method in WEIGHTS}
             fused[good if when <= until else then][relevant] = 1.5
             query = Query(str(when), "?", frozenset([relevant]), str(when), when, 0, 0)
             yield QuestionEvidence(query, fused, np.zeros(UNITS, np.float32))
@@ -48,7 +48,7 @@ def tuned(*sets: tuple[QuerySet, list[QuestionEvidence]], until: int | None = No
     return tune_on(sets, SPACE, "hash", until=until)
 
 
-def test_a_channel_that_tells_is_given_weight() -> None:
+def test_a_method_that_tells_is_given_weight() -> None:
     found = tuned(simulated("title", until=99, then="title"))
     assert found.weights["title"] > WEIGHTS["title"]
     assert sum(found.weights.values()) == pytest.approx(1, abs=1e-3)
@@ -65,7 +65,7 @@ def test_what_only_the_past_bears_out_is_not_used() -> None:
 
 
 def test_the_future_does_not_change_what_is_tuned() -> None:
-    one, other = (simulated("title", until=42, then=channel) for channel in ("vector", "session"))
+    one, other = (simulated("title", until=42, then=method) for method in ("vector", "session"))
     assert tuned(one).weights == tuned(other).weights
 
 
@@ -91,7 +91,8 @@ def test_it_measures_as_evaluation_does(past: Past) -> None:
     for weights in (WEIGHTS, {"observation": 0.1, "session": 0.0, "title": 0.4, "vector": 0.5}):
         ours = _answers(found, evidence).reciprocal_ranks(weights)
         theirs = [
-            worth_of(rankings(found, one, weights)["hybrid"], one.query.relevant).rr for one in evidence
+            measure_ranking(rankings(found, one, weights)["hybrid"], one.query.relevant).rr
+            for one in evidence
         ]
         assert ours == pytest.approx(theirs)
 

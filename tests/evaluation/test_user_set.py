@@ -93,8 +93,8 @@ def test_a_right_answer_counts_once_however_many_hits_meet_it(past: Past, tmp_pa
     hits = past.memory.patina().search(text, limit=10)
     assert sum(hit.commit in commits for hit in hits) >= 2
     (answer,) = ask(past, tmp_path, [{"query": text, "relevant": ["src/kiln.py"]}]).answers
-    assert answer.worth["hybrid"].recall == 1.0
-    assert answer.worth["hybrid"].ndcg <= 1.0
+    assert answer.metrics["hybrid"].recall == 1.0
+    assert answer.metrics["hybrid"].ndcg <= 1.0
 
 
 def test_figures_are_those_of_what_scry_lists(past: Past, tmp_path: Path) -> None:
@@ -103,12 +103,12 @@ def test_figures_are_those_of_what_scry_lists(past: Past, tmp_path: Path) -> Non
     hits = past.memory.patina().search(text, limit=10)
     ranks = [rank for rank, hit in enumerate(hits, 1) if hit.session in relevant]
     (answer,) = ask(past, tmp_path, [{"query": text, "relevant": relevant}]).answers
-    assert answer.worth["hybrid"].rr == 1 / ranks[0]
-    assert answer.worth["hybrid"].recall == len(ranks) / 3
+    assert answer.metrics["hybrid"].rr == 1 / ranks[0]
+    assert answer.metrics["hybrid"].recall == len(ranks) / 3
     nearest = past.memory.patina().search(text, limit=10, mode="vector")
     first = next(rank for rank, hit in enumerate(nearest, 1) if hit.session in relevant)
-    assert answer.worth["vector"].rr == 1 / first
-    assert answer.worth["recent"].rr == 1 / (len(past.sessions) - 6)
+    assert answer.metrics["vector"].rr == 1 / first
+    assert answer.metrics["recent"].rr == 1 / (len(past.sessions) - 6)
 
 
 def test_where_vectors_are_gone_it_does_not_measure_words_as_hybrid(

@@ -174,7 +174,7 @@ def test_a_rewriter_of_the_recipe_is_measured_with_the_vectors_of_its_question(
     with Patina(past.memory.repository, Plugins.load(strict=True)) as patina:
         patina.sync()
         (goal,) = evaluate(patina, names=["goal"]).sets
-    right = [answer.worth["hybrid"].rr for answer in goal.answers]
+    right = [answer.metrics["hybrid"].rr for answer in goal.answers]
     assert right.count(1.0) == 1, "every question finds the session of the bakers first"
 
 

@@ -159,7 +159,7 @@ def test_eval_measures_a_plugin_when_it_is_installed(past: Past, site: Site) -> 
     assert after.measured.weights.keys() == {*WEIGHTS, "signal"}
     assert sum(after.measured.weights.values()) == pytest.approx(1)
     goal, files = after.sets
-    assert goal.channels == [*before.sets[0].channels, "signal"]
+    assert goal.methods == [*before.sets[0].methods, "signal"]
     # Of twelve sessions asked one after the other, the latest ten are found, the first place for one alone.
     assert goal.figures("signal").mrr == pytest.approx(sum(1 / rank for rank in range(1, 11)) / 12)
     assert goal.figures("hybrid").mrr < before.sets[0].figures("hybrid").mrr

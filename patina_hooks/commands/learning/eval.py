@@ -90,7 +90,7 @@ def _page(evaluation: Evaluation) -> Iterator[str]:
         yield click.style(f"all  {len(asked)} sets that weigh the same", bold=True)
         yield f"  {'':<10}  hybrid is better by"
         for other in BASELINES:
-            measured_in = [one for one in asked if other in one.channels]
+            measured_in = [one for one in asked if other in one.methods]
             where = f"  in {count(len(measured_in), 'set')}" if len(measured_in) < len(asked) else ""
             yield f"  {other:<10}  {_signed(against(asked, other))}{where}"
         yield ""
@@ -117,7 +117,7 @@ def _notes(evaluation: Evaluation) -> Iterator[str]:
         yield f"no interval: questions of fewer than ten sessions are too few to tell ({', '.join(small)})"
     if rough := [one.name for one in asked if one.is_rough]:
         yield f"rough intervals: they rest on fewer than twenty sessions ({', '.join(rough)})"
-    if any("recent" not in one.channels for one in asked):
+    if any("recent" not in one.methods for one in asked):
         yield "recent -: the latest session would be the right one by the way these questions are made"
     if evaluation.measured.ignored:
         yield f"{remark(evaluation.measured.ignored)}; patina eval --tune"
@@ -126,7 +126,7 @@ def _notes(evaluation: Evaluation) -> Iterator[str]:
 
 
 def _set_lines(one: SetResult) -> Iterator[str]:
-    from patina_hooks.evaluation.methods import CHANNELS
+    from patina_hooks.evaluation.methods import METHODS
     from patina_hooks.evaluation.results import against
 
     reason = f": {one.reason}" if one.reason else ""
@@ -134,16 +134,14 @@ def _set_lines(one: SetResult) -> Iterator[str]:
     if not one.n:
         return
     yield f"  {'':<10}  MRR@10  95 % interval   nDCG@10  recall@10  hybrid is better by"
-    for channel in dict.fromkeys([*CHANNELS, *one.channels]):
-        if channel not in one.channels:
-            yield f"  {channel:<10}  -"
+    for method in dict.fromkeys([*METHODS, *one.methods]):
+        if method not in one.methods:
+            yield f"  {method:<10}  -"
             continue
-        told = one.figures(channel)
+        told = one.figures(method)
         ends = f"{told.low:.3f}..{told.high:.3f}" if told.low is not None else ""
-        gain = "" if channel == "hybrid" else _signed(against([one], channel))
-        row = (
-            f"  {channel:<10}  {told.mrr:.3f}   {ends:<14}  {told.ndcg:.3f}    {told.recall:.3f}      {gain}"
-        )
+        gain = "" if method == "hybrid" else _signed(against([one], method))
+        row = f"  {method:<10}  {told.mrr:.3f}   {ends:<14}  {told.ndcg:.3f}    {told.recall:.3f}      {gain}"
         yield row.rstrip()
 
 
@@ -158,8 +156,8 @@ def _draw(evaluation: Evaluation, path: Path) -> None:
 
     groups = []
     for one in evaluation.asked:
-        told = [(channel, one.figures(channel)) for channel in one.channels]
-        drawn = tuple(Bar(channel, f.mrr, f.low, f.high) for channel, f in told)
+        told = [(method, one.figures(method)) for method in one.methods]
+        drawn = tuple(Bar(method, f.mrr, f.low, f.high) for method, f in told)
         groups.append(Group(f"{one.name} ({count(one.n, 'question')})", drawn))
     measured = evaluation.measured
     about = [f"model {measured.model}", f"projection {measured.projection}", "95 % intervals"]
@@ -192,15 +190,15 @@ def _verdict_lines(verdict: Verdict) -> Iterator[str]:
         yield f"nothing is shown to be worse: no drop of more than {verdict.tolerated:g} beyond chance"
 
 
-def _change_line(channel: str, change: Change) -> str:
+def _change_line(method: str, change: Change) -> str:
     why = f"  ({change.why})" if change.why else ""
-    return f"  {channel:<10}  {change.outcome:<11}  {_signed(change.difference)}{why}"
+    return f"  {method:<10}  {change.outcome:<11}  {_signed(change.difference)}{why}"
 
 
 def _verdict_as_json(verdict: Verdict) -> dict[str, object]:
     from patina_hooks.evaluation.results import difference_as_json
 
-    told = {channel: _change_as_json(change) for channel, change in verdict.all.items()}
+    told = {method: _change_as_json(change) for method, change in verdict.all.items()}
     return {
         **difference_as_json(verdict.change),
         "drop": verdict.tolerated,
@@ -213,7 +211,7 @@ def _verdict_as_json(verdict: Verdict) -> dict[str, object]:
                 "asked": one.asked,
                 "missing": one.missing,
                 "new": one.new,
-                "changes": {channel: _change_as_json(change) for channel, change in one.changes.items()},
+                "changes": {method: _change_as_json(change) for method, change in one.changes.items()},
             }
             for one in verdict.sets
         },
@@ -227,7 +225,7 @@ def _change_as_json(change: Change) -> dict[str, object]:
 
 
 def _tuned_page(tuned: Tuned) -> str:
-    weights = ", ".join(f"{channel} {weight:.2f}" for channel, weight in tuned.weights.items())
+    weights = ", ".join(f"{name} {weight:.2f}" for name, weight in tuned.weights.items())
     past = f"{count(tuned.past, 'question')} until {local_day(tuned.split)}"
     gain = f"{_signed(_gain(tuned))} MRR@10 on {count(tuned.n, 'later question')}"
     if tuned.is_borne_out:

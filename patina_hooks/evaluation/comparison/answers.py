@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from patina_hooks.evaluation.methods import gather_side_by_side, rankings
 from patina_hooks.evaluation.results import Answer, SetResult
-from patina_hooks.evaluation.statistics.metrics import worth_of
+from patina_hooks.evaluation.statistics.metrics import measure_ranking
 from patina_hooks.models.embedding import embed as embed_texts
 from patina_hooks.search.fusion import WEIGHTS
 from patina_hooks.store.embeddings import EmbeddingCache
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     Progress = Callable[[str, int, int], None]
 
-CHANNELS: Final = ("hybrid", "vector")
+METHODS: Final = ("hybrid", "vector")
 """What is compared: what `patina scry` answers, and what the model finds without the help of words."""
 
 _SECONDS: Final = 4
@@ -66,7 +66,7 @@ def ask(
     embeddings: Mapping[str, Embeddings],
     progress: Progress = lambda *_: None,
 ) -> dict[str, list[SetResult]]:
-    """Name -> how well each set is answered with these vectors, in `CHANNELS`, fused by the usual weights."""
+    """Name -> how well each set is answered with these vectors, in `METHODS`, fused by the usual weights."""
     found: dict[str, list[SetResult]] = {name: [] for name in embeddings}
     done, total = 0, sum(map(len, sets))
     for one in sets:
@@ -85,5 +85,5 @@ def _answer(query_set: QuerySet, evidence: QuestionEvidence) -> Answer:
     # Weights that were tuned here were tuned on one model's vectors: they would favour it.
     ranked = rankings(query_set, evidence, WEIGHTS)
     query = evidence.query
-    worths = {channel: worth_of(ranked[channel], query.relevant) for channel in CHANNELS}
-    return Answer(query.id, query.cluster, worths)
+    metrics = {method: measure_ranking(ranked[method], query.relevant) for method in METHODS}
+    return Answer(query.id, query.cluster, metrics)

@@ -37,7 +37,7 @@ def _found(comparison: Comparison, reference: Row, row: Row, error: float) -> st
         return _shared(row.name, row.agreement)
     both = f"{row.name} and {reference.name}"
     hybrid, vector = (
-        comparison.difference(row, channel, "mrr", error=error) for channel in ("hybrid", "vector")
+        comparison.difference(row, method, "mrr", error=error) for method in ("hybrid", "vector")
     )
     if hybrid is None or vector is None or not comparison.questions:
         return f"What {both} find was not compared"

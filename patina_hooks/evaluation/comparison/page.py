@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
-from patina_hooks.evaluation.comparison.answers import CHANNELS
+from patina_hooks.evaluation.comparison.answers import METHODS
 from patina_hooks.evaluation.comparison.conclusion import claim_error, conclude, in_words
 from patina_hooks.evaluation.comparison.results import ALL, METRICS
 from patina_hooks.evaluation.picture import Bar, Group, bars, stacked
@@ -53,10 +53,10 @@ def _answers(comparison: Comparison) -> Iterator[str]:
     to = f", and the difference to {clean_line(reference.name)}" if reference and several else ""
     yield f"ANSWERS to {comparison.asked} that weigh the same{to}"
     table: _Table = [("", "", *_NAMES.values())]
-    for channel in CHANNELS:
+    for method in METHODS:
         for row in comparison.answered:
-            figures = (_figure(comparison, row, channel, metric, ALL) for metric in METRICS)
-            table.append((channel, clean_line(row.name), *figures))
+            figures = (_figure(comparison, row, method, metric, ALL) for metric in METRICS)
+            table.append((method, clean_line(row.name), *figures))
     yield from _aligned(table)
     yield ""
     yield f"BY SET, {_NAMES['mrr']} of hybrid, which is what search answers"
@@ -67,9 +67,9 @@ def _answers(comparison: Comparison) -> Iterator[str]:
     yield from _aligned(by_set)
 
 
-def _figure(comparison: Comparison, row: Row, channel: str, metric: str, name: str) -> str:
-    value = comparison.figure(row, channel, metric, name).value
-    gain = comparison.difference(row, channel, metric, name)
+def _figure(comparison: Comparison, row: Row, method: str, metric: str, name: str) -> str:
+    value = comparison.figure(row, method, metric, name).value
+    gain = comparison.difference(row, method, metric, name)
     return f"{value:.3f}  {in_words(gain)}" if gain else f"{value:.3f}"
 
 
@@ -116,7 +116,7 @@ def _agreements(comparison: Comparison) -> Iterator[str]:
 def _caution(comparison: Comparison) -> str:
     """How many chances to be lucky the page shows, and which of them the sentences allow for."""
     others = len(comparison.answered) - 1
-    shown = others * (len(CHANNELS) * len(METRICS) + len(comparison.sets))
+    shown = others * (len(METHODS) * len(METRICS) + len(comparison.sets))
     told = (
         f"The tables show {count(shown, 'difference')}, each with a 95 % interval of its own: of twenty, one"
     )
@@ -157,8 +157,8 @@ def _answers_drawn(comparison: Comparison, labels: _Labels) -> Iterator[str]:
         return
     about = f"{comparison.asked}, 95 % intervals, events {comparison.events_hash[:16]}"
     means = []
-    for channel, told in (("hybrid", "hybrid: what search answers"), ("vector", "vectors alone")):
-        figures = ((row, comparison.figure(row, channel, "mrr")) for row in comparison.answered)
+    for method, told in (("hybrid", "hybrid: what search answers"), ("vector", "vectors alone")):
+        figures = ((row, comparison.figure(row, method, "mrr")) for row in comparison.answered)
         means.append(Group(told, tuple(_bar(labels, row, figure) for row, figure in figures)))
     yield bars(f"{_NAMES['mrr']} over all questions", means, note=about)
     if len(comparison.answered) > 1:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Final
 
-from patina_hooks.evaluation.comparison.answers import CHANNELS
+from patina_hooks.evaluation.comparison.answers import METHODS
 from patina_hooks.evaluation.statistics.intervals import ERROR, FEWEST, Interval, interval, paired
 from patina_hooks.text.display import count
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from patina_hooks.evaluation.results import SetResult
 
 METRICS: Final[Mapping[str, str]] = {"mrr": "rr", "ndcg": "ndcg", "recall": "recall"}
-"""What a figure is called -> one question's share of it in `evaluation.statistics.metrics.Worth`."""
+"""Name of a figure -> field of `evaluation.statistics.metrics.QuestionMetrics`."""
 
 ALL: Final = "all"
 COSTS: Final = ("texts_per_second", "cold_start", "memory", "bytes")
@@ -54,11 +54,11 @@ class Row:
         value: float | None = getattr(self.speed, name) if self.speed else None
         return value
 
-    def values(self, channel: str, metric: str, names: Sequence[str]) -> dict[str, list[float]]:
+    def values(self, method: str, metric: str, names: Sequence[str]) -> dict[str, list[float]]:
         """Set -> one number a question, of these sets."""
         share = METRICS[metric]
         return {
-            one.name: [getattr(answer.worth[channel], share) for answer in one.answers]
+            one.name: [getattr(answer.metrics[method], share) for answer in one.answers]
             for one in self.sets
             if one.name in names
         }
@@ -114,12 +114,12 @@ class Comparison:
         """In words: "1,335 questions of 5 sets"."""
         return f"{count(self.questions, 'question')} of {count(len(self.judged), 'set')}"
 
-    def figure(self, row: Row, channel: str, metric: str, name: str = ALL) -> Interval:
+    def figure(self, row: Row, method: str, metric: str, name: str = ALL) -> Interval:
         """A mean over one set, or over all that are `judged`, each weighing the same."""
-        return interval(row.values(channel, metric, self._names(name)), self._clusters(row, name))
+        return interval(row.values(method, metric, self._names(name)), self._clusters(row, name))
 
     def difference(
-        self, row: Row, channel: str, metric: str, name: str = ALL, *, error: float = ERROR
+        self, row: Row, method: str, metric: str, name: str = ALL, *, error: float = ERROR
     ) -> Interval | None:
         """The same minus that of the reference, question by question; None for the reference itself, and
         where nothing was asked. error: how often the interval may miss."""
@@ -127,7 +127,7 @@ class Comparison:
         if reference is None or row is reference or not row.sets:
             return None
         names = self._names(name)
-        own, other = row.values(channel, metric, names), reference.values(channel, metric, names)
+        own, other = row.values(method, metric, names), reference.values(method, metric, names)
         return paired(own, other, self._clusters(row, name), error=error)
 
     def ratio(self, row: Row, cost: str, beside: Row | None = None) -> float | None:
@@ -201,17 +201,15 @@ def _answers(comparison: Comparison, row: Row, name: str) -> dict[str, object]:
     return {
         "n": n,
         **{
-            channel: {metric: _figure(comparison, row, channel, metric, name) for metric in METRICS}
-            for channel in CHANNELS
+            method: {metric: _figure(comparison, row, method, metric, name) for metric in METRICS}
+            for method in METHODS
         },
     }
 
 
-def _figure(
-    comparison: Comparison, row: Row, channel: str, metric: str, name: str
-) -> dict[str, float | None]:
-    figure = comparison.figure(row, channel, metric, name)
-    gain = comparison.difference(row, channel, metric, name)
+def _figure(comparison: Comparison, row: Row, method: str, metric: str, name: str) -> dict[str, float | None]:
+    figure = comparison.figure(row, method, metric, name)
+    gain = comparison.difference(row, method, metric, name)
     return {
         "value": figure.value, "low": figure.low, "high": figure.high,
         "delta": gain.value if gain else None,

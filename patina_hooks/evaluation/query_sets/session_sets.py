@@ -217,5 +217,5 @@ def _first_sentence(text: str) -> str:
 def _taken(session: PastSession) -> Piece | None:
     """The piece whose key, a hash of its text, is the lowest: nobody's choice."""
     told = [piece for piece in session.pieces if piece.kind in SUBSTANCE]
-    worth = [piece for piece in told if len(piece.text) >= SHORTEST_CONTEXT]
-    return min(worth, key=lambda piece: piece.key, default=None)
+    long = [piece for piece in told if len(piece.text) >= SHORTEST_CONTEXT]
+    return min(long, key=lambda piece: piece.key, default=None)

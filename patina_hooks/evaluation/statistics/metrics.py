@@ -1,4 +1,4 @@
-"""What a ranking is worth: MRR@10, nDCG@10 and recall@10, with relevance yes or no.
+"""Metrics of a ranking: MRR@10, nDCG@10 and recall@10, with relevance yes or no.
 
 The definitions are those of trec_eval (and so of ir-measures), which a test compares with.
 """
@@ -22,7 +22,7 @@ NOT_FOUND: Final = -np.inf
 
 
 @dataclass(frozen=True, slots=True)
-class Worth:
+class QuestionMetrics:
     """One question's figures, each 0 to 1.
 
     rr: 1 / the rank of the first right answer; ndcg: all right answers, each worth 1 / log2(rank + 1), as a
@@ -45,18 +45,18 @@ def best(scores: Scores, most: int = CUTOFF) -> Rows:
     return found
 
 
-def worth(right: Sequence[bool], relevant: int) -> Worth:
+def measure(right: Sequence[bool], relevant: int) -> QuestionMetrics:
     """right: whether the answer at each rank is a right one; relevant: how many right answers there are."""
     ranks = [rank for rank, is_right in enumerate(right[:CUTOFF], 1) if is_right]
     if not ranks:
-        return Worth(0.0, 0.0, 0.0)
+        return QuestionMetrics(0.0, 0.0, 0.0)
     ideal = _gain(range(1, min(relevant, CUTOFF) + 1))
-    return Worth(1 / ranks[0], _gain(ranks) / ideal, len(ranks) / relevant)
+    return QuestionMetrics(1 / ranks[0], _gain(ranks) / ideal, len(ranks) / relevant)
 
 
-def worth_of(scores: Scores, relevant: Collection[int]) -> Worth:
+def measure_ranking(scores: Scores, relevant: Collection[int]) -> QuestionMetrics:
     """The figures of a ranking by scores; relevant: the units that are right answers, at least one."""
-    return worth([int(unit) in relevant for unit in best(scores)], len(relevant))
+    return measure([int(unit) in relevant for unit in best(scores)], len(relevant))
 
 
 def _gain(ranks: Collection[int] | range) -> float:

@@ -1,4 +1,4 @@
-"""What is measured is what answers: the channels are those of scry, and a projection is seen through."""
+"""What is measured is what answers: the methods are those of scry, and a projection is seen through."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from patina_hooks.errors import StateError
 from patina_hooks.evaluation.embeddings import load_embeddings
 from patina_hooks.evaluation.evaluate import MINED
 from patina_hooks.evaluation.history import History
-from patina_hooks.evaluation.methods import CHANNELS, gather, rankings
+from patina_hooks.evaluation.methods import METHODS, gather, rankings
 from patina_hooks.evaluation.query_sets import session_sets
 from patina_hooks.evaluation.query_sets.file_sets import commit_files
 from patina_hooks.evaluation.query_sets.mining import QuerySet, Wanted
 from patina_hooks.evaluation.query_sets.session_sets import context, goal, held_out
-from patina_hooks.evaluation.statistics.metrics import NOT_FOUND, best, worth_of
+from patina_hooks.evaluation.statistics.metrics import NOT_FOUND, best, measure_ranking
 from patina_hooks.evaluation.vector_ranking import VectorRanking, reciprocal_ranks
 from patina_hooks.evaluation.views import view_of
 from patina_hooks.models.encoding import Encoder
@@ -56,15 +56,15 @@ def test_hybrid_is_what_scry_fuses(tmp_path: Path) -> None:
         ours = {found.units[unit]: score for unit, score in fused.items()}
         # A question's vector was kept in half precision.
         assert ours == pytest.approx({hit.session or "": hit.score for hit in hits}, abs=1e-3)
-        for channel in WEIGHTS:
-            theirs = {hit.session: hit.channels[channel] for hit in hits if channel in hit.channels}
-            one = {found.units[unit]: score for unit, score in evidence.fused[channel].items()}
+        for method in WEIGHTS:
+            theirs = {hit.session: hit.channels[method] for hit in hits if method in hit.channels}
+            one = {found.units[unit]: score for unit, score in evidence.fused[method].items()}
             assert one == pytest.approx(theirs, abs=1e-3)
         ranked = rankings(found, evidence, WEIGHTS)["hybrid"]
         assert [found.units[unit] for unit in best(ranked)] == [hit.session for hit in hits][:10]
 
 
-def test_every_channel_ranks_and_hybrid_finds_what_is_there(past: Past) -> None:
+def test_every_method_ranks_and_hybrid_finds_what_is_there(past: Past) -> None:
     history = past.history()
     for make in (context, held_out, commit_files):
         found = make(history)
@@ -73,15 +73,15 @@ def test_every_channel_ranks_and_hybrid_finds_what_is_there(past: Past) -> None:
         for evidence in gather(found, embeddings):
             ranked = rankings(found, evidence, WEIGHTS)
             # Right by the way questions about sessions are made, "recent" is asked of files alone.
-            assert set(ranked) == set(CHANNELS) - (set() if found.rolling else {"recent"})
-            total += worth_of(ranked["hybrid"], evidence.query.relevant).rr
+            assert set(ranked) == set(METHODS) - (set() if found.rolling else {"recent"})
+            total += measure_ranking(ranked["hybrid"], evidence.query.relevant).rr
             if evidence.query.candidates is not None:
                 for scores in ranked.values():
                     assert evidence.query.candidates.flags[best(scores)].all(), "somebody who is no candidate"
         assert total / len(found) > 0.5
 
 
-def test_the_vector_channel_is_the_best_piece_by_inner_product(past: Past) -> None:
+def test_the_vector_method_is_the_best_piece_by_inner_product(past: Past) -> None:
     found = context(past.history())
     embeddings = embedded(past.memory, [found])
     expected = []
