@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from patina_hooks.errors import UsageError
-from patina_hooks.text.dates import local_day, local_time, parse_date
+from patina_hooks.text.dates import format_day, format_time, parse_date
 
 NOW = datetime(2026, 3, 11, 10, 30)  # a Wednesday
 ZONES = ("UTC", "Asia/Tokyo", "America/Los_Angeles", "Asia/Kathmandu")
@@ -63,7 +63,7 @@ def test_date_is_of_the_local_zone_when_it_names_none(
     use_zone(zone)
     moment = parse_date(text, NOW)
     assert datetime.fromtimestamp(moment).strftime("%Y-%m-%d %H:%M") == expected
-    assert local_day(moment) == expected[:10]
+    assert format_day(moment) == expected[:10]
 
 
 @pytest.mark.parametrize("zone", ZONES)
@@ -111,10 +111,10 @@ def test_day_begins_at_its_first_moment_when_clocks_change(use_zone: Callable[[s
 
 def test_local_time_is_of_the_users_zone_when_a_document_is_in_utc(use_zone: Callable[[str], None]) -> None:
     use_zone("Asia/Kathmandu")
-    assert local_time("2025-11-01T20:30:00Z") == "2025-11-02 02:15"
-    assert local_time("not a date") == "not a date"
+    assert format_time("2025-11-01T20:30:00Z") == "2025-11-02 02:15"
+    assert format_time("not a date") == "not a date"
 
 
 @pytest.mark.parametrize("moment", [None, 1 << 62, -(1 << 62)])
 def test_day_is_empty_when_no_calendar_has_the_moment(moment: int | None) -> None:
-    assert local_day(moment) == ""
+    assert format_day(moment) == ""

@@ -211,7 +211,7 @@ FAULTS: list[tuple[Callable[[Memory], None], str, str, str, str]] = [
     (hook_that_is_not_executable, "hooks", "warning", "is not executable", "patina install"),
     (hook_that_is_a_folder, "hooks", "warning", "is not a regular file", "rm -r "),
     (hooks_that_husky_moved, "hooks", "warning", "post-commit: absent", "patina install"),
-    (hooks_that_husky_rewrites, "hooks", "warning", "post-commit again at its next run", "patina install"),
+    (hooks_that_husky_rewrites, "hooks", "warning", "post-commit at its next run", "patina install"),
     (script_that_takes_no_line, "hooks", "warning", "is not a shell script", "add to "),
     (line_that_is_not_executable, "hooks", "warning", "git does not run it", "chmod +x "),
     (rebase_under_way, "git", "warning", "rebase, am or cherry-pick", "git rebase --abort"),

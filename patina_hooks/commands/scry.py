@@ -18,7 +18,7 @@ from patina_hooks.errors import UsageError
 from patina_hooks.search.remarks.no_hits import NO_WORDS
 from patina_hooks.specs.sources import COLLECTIONS
 from patina_hooks.system.progress import show_progress
-from patina_hooks.text.dates import local_day, parse_date
+from patina_hooks.text.dates import format_day, parse_date
 from patina_hooks.text.display import clean_line, clean_text, count
 
 if TYPE_CHECKING:
@@ -154,7 +154,7 @@ def _entry(number: int, hit: Hit) -> str:
     head = clean_line(hit.title) or (
         f"commit {hit.commit[:10]}" if hit.commit else clean_line(hit.path or "")
     )
-    when = local_day(hit.when)
+    when = format_day(hit.when)
     top = f"{number}. {click.style(head, bold=True)}  {when}{'  draft' if hit.draft else ''}".rstrip()
     lines = textwrap.wrap(
         clean_line(hit.text), width - 4, max_lines=_LINES, placeholder=" ..."

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from patina_hooks.text.dates import local_time
+from patina_hooks.text.dates import format_time
 from patina_hooks.text.display import clean_line, clean_text, count
 
 if TYPE_CHECKING:
@@ -149,7 +149,7 @@ def status_command(as_json: bool) -> None:
         session = each.session
         click.echo(
             f"session {session.id}: {session.title}\n"
-            f"  since {local_time(session.started)} on {session.branch}, with {session.adapter}\n"
+            f"  since {format_time(session.started)} on {session.branch}, with {session.adapter}\n"
             f"  {_figures(each.numbers)}"
         )
 

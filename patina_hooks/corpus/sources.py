@@ -19,7 +19,7 @@ from patina_hooks.specs.sources import DOCS, NOT_PROSE, PROSE, SESSIONS, Documen
 from patina_hooks.specs.values import Document
 from patina_hooks.store.corpus.documents import DocumentLocation
 from patina_hooks.text.gitignore import PathChoice
-from patina_hooks.text.path_patterns import escape, is_deep, literal_folder
+from patina_hooks.text.path_patterns import escape_pattern, is_deep, literal_folder
 
 HEAD_BYTES = 8_000
 """Of a file, which `SourceSpec.accepts` is given."""
@@ -66,11 +66,11 @@ class FileSource:
 
     def includes(self, path: str) -> bool:
         """Whether its patterns name a path."""
-        return self.choice.holds(path)
+        return self.choice.contains(path)
 
     def takes_declared(self, path: str) -> bool:
         """Whether a path is its own where a tree declares the file to be documentation."""
-        return self.declared.holds(path)
+        return self.declared.contains(path)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -238,7 +238,7 @@ def _file_source(spec: SourceSpec, settings: Settings) -> FileSource:
         return [each for pattern in patterns for each in listed.get(pattern, (pattern,))]
 
     def written(patterns: Iterable[str]) -> tuple[str, ...]:
-        return tuple(pattern.replace(SESSIONS, escape(folder)) for pattern in filled(patterns))
+        return tuple(pattern.replace(SESSIONS, escape_pattern(folder)) for pattern in filled(patterns))
 
     include, exclude = written(spec.include), written(spec.exclude)
     named = [pattern for pattern in filled(spec.include) if not pattern.startswith("!")]

@@ -135,7 +135,7 @@ def _deleted_tags(
     lost = [
         (name, oid)
         for name, oid in hidden
-        if (edge := split_hidden_ref(name)) and oid not in live and edge.at_edge not in live
+        if (edge := split_hidden_ref(name)) and oid not in live and edge.session_edge not in live
     ]
     if not lost:
         return {}
@@ -152,7 +152,7 @@ def _deleted_tags(
 def _tag_ref(hidden: str, stated: str) -> str:
     """The full name of the tag that a hidden ref stands for. stated: the name in the tag object."""
     edge, tag = split_hidden_ref(hidden), split_tag(stated)
-    name = tag if edge and tag and tag.at_edge == edge.at_edge else edge
+    name = tag if edge and tag and tag.session_edge == edge.session_edge else edge
     return name.ref if name else hidden
 
 

@@ -31,7 +31,7 @@ from patina_hooks.search.retrieval.step_calls import StepCalls
 from patina_hooks.search.steps import recorded_steps
 from patina_hooks.search.tuned import Tuned, store_tuned, tuned_for, unknown_names
 from patina_hooks.store.log import Log
-from patina_hooks.text.dates import local_day
+from patina_hooks.text.dates import format_day
 from patina_hooks.text.display import count
 
 if TYPE_CHECKING:
@@ -201,7 +201,7 @@ def _active(state: Path, space: VectorSpace) -> Active | None:
 def _reason(name: str, history: History, after: int | None) -> str:
     """Return why a mined set has no question later than `after`."""
     if after is not None and len(MINED[name](history, Wanted(most=1))):
-        return f"no question is dated after {local_day(after)}"
+        return f"no question is dated after {format_day(after)}"
     return explain_empty_set(name, history)
 
 

@@ -8,7 +8,15 @@ from itertools import chain
 
 from patina_hooks.extract.session_labels import says_more
 from patina_hooks.specs.values import TOO_MANY, Document, Extraction, Observation, Omission
-from patina_hooks.text.markdown import Block, Line, blocks, item_pieces, numbered, pieces, unquoted
+from patina_hooks.text.markdown import (
+    Block,
+    TextLine,
+    number_lines,
+    parse_blocks,
+    split_item,
+    split_passages,
+    strip_quote,
+)
 
 MAX_OBSERVATIONS = 1_000
 """More than this many observations of one message are left out, with one omission that says so."""
@@ -27,7 +35,7 @@ def extract_commit(document: Document) -> Extraction:
     own: 0.25). Trailers that name people or tools (`Co-Authored-By`, `Change-Id`, ...) say nothing about the
     change and are omitted; trailers that do (`Fixes`, `BREAKING CHANGE`) are part of the body.
     """
-    lines = numbered(document.text)
+    lines = number_lines(document.text)
     start = next((at for at, line in enumerate(lines) if line.text.strip()), len(lines))
     subject, body = lines[start : start + 1], lines[start + 1 :]
     observations: list[Observation] = []
@@ -44,21 +52,21 @@ def extract_commit(document: Document) -> Extraction:
     return Extraction(tuple(observations), subject[0].text.strip() if subject else "", {}, tuple(omissions))
 
 
-def _subject(lines: Sequence[Line]) -> Iterator[Observation]:
-    return (Observation("commit", text, line) for line, text in pieces(_trimmed(lines)))
+def _subject(lines: Sequence[TextLine]) -> Iterator[Observation]:
+    return (Observation("commit", text, line) for line, text in split_passages(_trimmed(lines)))
 
 
-def _body(lines: Sequence[Line]) -> Iterator[Observation | Omission]:
+def _body(lines: Sequence[TextLine]) -> Iterator[Observation | Omission]:
     section = ""
     for run, reason in _told_apart(lines):
         if reason:
             yield Omission(run[0].number, run[-1].number, reason)
             continue
-        for block in blocks(run):
+        for block in parse_blocks(run):
             if (name := _label(block)) is not None:
                 section = name
                 if says_more(name):
-                    found = pieces([Line(block.lines[0].number, name)])
+                    found = split_passages([TextLine(block.lines[0].number, name)])
                     yield from (Observation("body", text, line, "", _LABEL_WEIGHT) for line, text in found)
                 else:
                     yield Omission(block.lines[0].number, block.lines[-1].number, "label")
@@ -69,9 +77,9 @@ def _body(lines: Sequence[Line]) -> Iterator[Observation | Omission]:
                 yield from (Observation("body", text, line, section, _BODY_WEIGHT) for line, text in found)
 
 
-def _told_apart(lines: Sequence[Line]) -> Iterator[tuple[list[Line], str]]:
+def _told_apart(lines: Sequence[TextLine]) -> Iterator[tuple[list[TextLine], str]]:
     """Runs of lines, each with the reason to leave it out, "" for those that are read."""
-    run: list[Line] = []
+    run: list[TextLine] = []
     reason = ""
     for line in lines:
         its_reason = _reason(line.text.strip())
@@ -101,18 +109,18 @@ def _label(block: Block) -> str | None:
 
 
 def _has_text(block: Block) -> bool:
-    return bool(unquoted(block.text)) or any(unquoted(line.text) for line in block.lines[1:])
+    return bool(strip_quote(block.text)) or any(strip_quote(line.text) for line in block.lines[1:])
 
 
 def _pieces(block: Block) -> Iterator[tuple[int, str]]:
     if block.kind == "item":
-        return item_pieces(block.lines)
+        return split_item(block.lines)
     if block.kind in ("code", "table"):
-        return pieces(block.lines)
+        return split_passages(block.lines)
     if block.kind == "quote":
-        return pieces([Line(line.number, unquoted(line.text)) for line in block.lines])
-    return pieces(_trimmed(block.lines))
+        return split_passages([TextLine(line.number, strip_quote(line.text)) for line in block.lines])
+    return split_passages(_trimmed(block.lines))
 
 
-def _trimmed(lines: Iterable[Line]) -> list[Line]:
-    return [Line(line.number, line.text.strip()) for line in lines]
+def _trimmed(lines: Iterable[TextLine]) -> list[TextLine]:
+    return [TextLine(line.number, line.text.strip()) for line in lines]

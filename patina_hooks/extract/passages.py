@@ -8,7 +8,7 @@ from itertools import accumulate
 from typing import NamedTuple
 
 from patina_hooks.extract.markup.parts import Part, indentation
-from patina_hooks.text.markdown import Line
+from patina_hooks.text.markdown import TextLine
 
 _SENTENCE_END = re.compile(
     "[.!?\u2026][)\\]\"'*_`\u201d\u2019]*(?=\\s)"  # a full stop, and what may close behind it
@@ -50,7 +50,7 @@ def cut_group(group: Sequence[Part], room: int) -> Iterator[Passage]:
     """Yield the passages of a group, each of at most `room` characters, none overlapping another."""
     lines = list(_spaced(group))
     margin = min((indentation(line.text) for line in lines if line.text.strip()), default=0)
-    lines = [Line(number, text[_margin_length(text, margin) :].rstrip()) for number, text in lines]
+    lines = [TextLine(number, text[_margin_length(text, margin) :].rstrip()) for number, text in lines]
     is_text = all(part.kind == "paragraph" for part in group)
     return _cut(lines, _TEXT_CUTS if is_text else _LAID_OUT_CUTS, room)
 
@@ -71,12 +71,12 @@ def _are_items(group: Sequence[Part], part: Part) -> bool:
     return group[-1].kind == part.kind == "item"
 
 
-def _spaced(group: Sequence[Part]) -> Iterator[Line]:
+def _spaced(group: Sequence[Part]) -> Iterator[TextLine]:
     """Yield the lines of a group; a blank line stands for each gap between its parts."""
     last = group[0].first - 1
     for part in group:
         if part.first > last + 1:
-            yield Line(last + 1, "")
+            yield TextLine(last + 1, "")
         yield from part.lines
         last = part.last
 
@@ -92,7 +92,7 @@ def _margin_length(text: str, margin: int) -> int:
     return length
 
 
-def _cut(lines: Sequence[Line], ends: Sequence[re.Pattern[str]], room: int) -> Iterator[Passage]:
+def _cut(lines: Sequence[TextLine], ends: Sequence[re.Pattern[str]], room: int) -> Iterator[Passage]:
     text = "\n".join(line.text for line in lines)
     starts = [0, *accumulate(len(line.text) + 1 for line in lines)]
     at = line = 0

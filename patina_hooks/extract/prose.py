@@ -18,7 +18,7 @@ from patina_hooks.extract.markup.plain import scan_plain
 from patina_hooks.extract.markup.restructured import scan_restructured
 from patina_hooks.extract.passages import cut_group, group_parts
 from patina_hooks.specs.values import TOO_MANY, Document, Extraction, Observation, Omission
-from patina_hooks.text.markdown import PIECE, Line, numbered
+from patina_hooks.text.markdown import MAX_PASSAGE, TextLine, number_lines
 
 MAX_OBSERVATIONS = 5_000
 """More than this many observations of one document are left out, with one omission that says so."""
@@ -27,7 +27,7 @@ PASSAGE = "passage"
 SEPARATOR = " > "
 
 _HEADING_WEIGHT = 0.75
-_SCANNERS: dict[str, Callable[[Sequence[Line]], Iterator[Part]]] = {
+_SCANNERS: dict[str, Callable[[Sequence[TextLine]], Iterator[Part]]] = {
     "markdown": scan_markdown,
     "rst": scan_restructured,
     "asciidoc": scan_asciidoc,
@@ -54,7 +54,7 @@ def extract_prose(document: Document) -> Extraction:
         of code with what introduces it, as written; of at most `PIECE` characters. `section` is the path,
         `name` its last heading. A heading with nothing below it is a passage itself, of weight 0.75.
     """
-    lines = numbered(document.text)
+    lines = number_lines(document.text)
     front_title = front_matter_title(lines) if document.language == "markdown" else ""
     reader = _Reader(front_title)
     reader.read(_SCANNERS.get(document.language, scan_plain)(lines), lines[-1].number)
@@ -83,7 +83,7 @@ class _Section:
 
     level: int
     title: str
-    lines: Sequence[Line] = ()
+    lines: Sequence[TextLine] = ()
     is_used: bool = False
 
 
@@ -153,8 +153,8 @@ class _Reader:
         # A passage is found by its headings too: with them, BM25's MRR of 25 questions about the
         # documentation of simonw/llm is 0.62, with the last heading 0.55, without headings 0.38.
         head = f"{section}\n" if section else ""
-        for group in group_parts(parts, PIECE - len(head)):
-            for text, first, last in cut_group(group, PIECE - len(head)):
+        for group in group_parts(parts, MAX_PASSAGE - len(head)):
+            for text, first, last in cut_group(group, MAX_PASSAGE - len(head)):
                 self._emit(Observation(PASSAGE, head + text, first, section, 1.0, name, last))
 
     @staticmethod
@@ -181,7 +181,7 @@ class _Reader:
             self._omit_heading(section)
 
 
-def _merged(omissions: Sequence[Omission], lines: Sequence[Line]) -> Iterator[Omission]:
+def _merged(omissions: Sequence[Omission], lines: Sequence[TextLine]) -> Iterator[Omission]:
     """Join omissions of one reason with only blank lines between them."""
     held: Omission | None = None
     for omission in sorted(omissions, key=lambda omission: omission.first):

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple, Protocol
 
 from patina_hooks.extract.extraction import TITLE_CAP
-from patina_hooks.text.markdown import Line
+from patina_hooks.text.markdown import TextLine
 from patina_hooks.text.session_ids import is_session_id, parse_tag
 
 _TAG = re.compile(r"session-\d{8}-\d{6}(?:-[a-z0-9_-]+?)?-(start|end)")
@@ -66,7 +66,7 @@ class FrontMatter(NamedTuple):
     """fields: what it states; kept: lines that state something else; end: index after its last line."""
 
     fields: dict[str, str]
-    kept: tuple[Line, ...]
+    kept: tuple[TextLine, ...]
     end: int
 
 
@@ -116,7 +116,7 @@ def start_line(text: str) -> Field | None:
     return Field(_START_LINES[found], text[len(found) :].strip()) if found else None
 
 
-def front_matter(lines: Sequence[Line]) -> FrontMatter | None:
+def front_matter(lines: Sequence[TextLine]) -> FrontMatter | None:
     """YAML between `---` lines at the start; None where there is none, or it is no mapping, or too large."""
     end = _front_matter_end(lines)
     if end is None:
@@ -147,7 +147,7 @@ def _field(scalar: _Scalar) -> str | None:
     return field if usable else None
 
 
-def _front_matter_end(lines: Sequence[Line]) -> int | None:
+def _front_matter_end(lines: Sequence[TextLine]) -> int | None:
     if not lines or lines[0].text.rstrip() != "---":
         return None
     closing = (

@@ -22,7 +22,15 @@ from patina_hooks.extract.session_fields import (
 )
 from patina_hooks.extract.session_labels import Entry, is_session_start, kind_of, says_more, timed_entry
 from patina_hooks.specs.values import TOO_MANY, Document, Extraction, Observation, Omission
-from patina_hooks.text.markdown import Block, Line, blocks, item_pieces, numbered, pieces, unquoted
+from patina_hooks.text.markdown import (
+    Block,
+    TextLine,
+    number_lines,
+    parse_blocks,
+    split_item,
+    split_passages,
+    strip_quote,
+)
 
 MAX_OBSERVATIONS = 5_000
 """More than this many observations of one document are left out, with one omission that says so."""
@@ -36,7 +44,7 @@ def extract_session(document: Document) -> Extraction:
         last_activity is the time (HH:MM, local) of the last heading that has one.
     """
     reader = _Reader()
-    reader.read(numbered(document.text))
+    reader.read(number_lines(document.text))
     return Extraction(
         observations=tuple(reader.observations),
         title=reader.title or "",
@@ -65,7 +73,7 @@ class _Pending(NamedTuple):
     """A heading or label with words of its own: text of less weight, or, if nothing comes to stand under it,
     an observation of this kind. section: what it stands under itself."""
 
-    line: Line
+    line: TextLine
     kind: str
     level: int
     section: str
@@ -94,14 +102,14 @@ class _Reader:
         self._sections = [_Section(0, "", None)]
         self._scope: _Scope | None = None
         self._pending: _Pending | None = None
-        self._context: list[Line] = []
+        self._context: list[TextLine] = []
         self._in_head = True
         self._after_blank = True
         self._previous_end = 0
 
-    def read(self, lines: Sequence[Line]) -> None:
+    def read(self, lines: Sequence[TextLine]) -> None:
         try:
-            for block in blocks(lines[self._front_matter(lines) :]):
+            for block in parse_blocks(lines[self._front_matter(lines) :]):
                 self._block(block)
             self._flush_context()
             self._settle(level=1)
@@ -127,7 +135,7 @@ class _Reader:
         self._after_blank = False
         self._previous_end = block.lines[-1].number
 
-    def _blank(self, line: Line) -> None:
+    def _blank(self, line: TextLine) -> None:
         self._after_blank = True
         if self._scope and self._scope.until_blank:
             self._scope = None
@@ -145,7 +153,7 @@ class _Reader:
             self.title = _plain(title)
             self._sections.append(_Section(block.level, title, None))
             if len(self.title) > TITLE_CAP:
-                self._emit("text", pieces([Line(block.lines[0].number, self.title)]), section="")
+                self._emit("text", split_passages([TextLine(block.lines[0].number, self.title)]), section="")
             self._omit("title", block.lines)
             return
         self._in_head, above = False, self._sections[-1].title
@@ -155,15 +163,15 @@ class _Reader:
         elif _plain(title) in ("", self.title) or is_classification(title) or not says_more(title):
             self._omit("heading", block.lines)
         elif self._section_kind() == "context":
-            self._context = [Line(block.lines[0].number, title)]
+            self._context = [TextLine(block.lines[0].number, title)]
         else:
-            said = Line(block.lines[0].number, title)
+            said = TextLine(block.lines[0].number, title)
             self._pending = _Pending(said, self._kind(), block.level, above)
 
     def _timed(self, block: Block, entry: Entry) -> None:
         self.fields["last_activity"] = entry.time
         if entry.said:
-            self._emit(self._kind(), pieces([Line(block.lines[0].number, entry.said)]))
+            self._emit(self._kind(), split_passages([TextLine(block.lines[0].number, entry.said)]))
         self._omit("time" if entry.said else "heading", block.lines)
 
     def _left_out(self, block: Block) -> None:
@@ -174,7 +182,7 @@ class _Reader:
             is_placeholder = block.lines[0].text.lstrip("-<! \t").startswith("AI:")
             self._omit("placeholder" if is_placeholder else "comment", block.lines)
         if self._context:
-            self._context.extend(Line(line.number, "") for line in block.lines)
+            self._context.extend(TextLine(line.number, "") for line in block.lines)
 
     def _content(self, block: Block) -> None:
         if block.kind == "label":
@@ -188,7 +196,7 @@ class _Reader:
         elif block.kind == "quote":
             self._quote(block)
         else:
-            self._emit("text", pieces(block.lines))
+            self._emit("text", split_passages(block.lines))
 
     def _label(self, block: Block, name: str, text: str) -> None:
         if self._in_head and text and self._take_head_field(block, name, text):
@@ -201,13 +209,13 @@ class _Reader:
         self._scope = None
         self._scope = _Scope(name, kind or self._kind(), until_blank=is_counted(name))
         if text:
-            first = Line(block.lines[0].number, text)
-            self._emit(self._kind(), pieces([first, *_trimmed(block.lines[1:])]))
+            first = TextLine(block.lines[0].number, text)
+            self._emit(self._kind(), split_passages([first, *_trimmed(block.lines[1:])]))
             self._omit("label", block.lines[:1])
         elif is_counted(name) or not more:
             self._omit("label", block.lines)
         else:
-            said = Line(block.lines[0].number, name)
+            said = TextLine(block.lines[0].number, name)
             self._pending = _Pending(said, self._kind(), _LABEL_LEVEL, self._sections[-1].title)
 
     def _bold(self, block: Block) -> None:
@@ -223,7 +231,7 @@ class _Reader:
         if self._after_blank:
             self._scope = None
         kind = kind or self._kind()
-        self._emit(kind, pieces(_trimmed(block.lines)))
+        self._emit(kind, split_passages(_trimmed(block.lines)))
         self._scope = _Scope(name, kind, until_blank)
 
     def _item(self, block: Block) -> None:
@@ -238,7 +246,7 @@ class _Reader:
             self.fields.update(fields)
             self._omit("classification", block.lines)
         else:
-            self._emit(self._kind(), item_pieces(block.lines))
+            self._emit(self._kind(), split_item(block.lines))
 
     def _paragraph(self, block: Block) -> None:
         name = block.text.removesuffix(":")
@@ -249,18 +257,18 @@ class _Reader:
         lines = _trimmed(block.lines)
         if is_session_start(self._sections[-1].title):
             lines = [line for line in lines if not self._take_start_line(line)]
-        self._emit(self._kind(), pieces(lines))
+        self._emit(self._kind(), split_passages(lines))
 
     def _quote(self, block: Block) -> None:
-        lines = [Line(line.number, unquoted(line.text)) for line in block.lines]
+        lines = [TextLine(line.number, strip_quote(line.text)) for line in block.lines]
         if any(line.text for line in lines):
-            self._emit(self._kind(), pieces(lines))
+            self._emit(self._kind(), split_passages(lines))
         else:
             self._omit("empty quotation", block.lines)
 
     # --- what the document states of itself ---------------------------------------------------------
 
-    def _front_matter(self, lines: Sequence[Line]) -> int:
+    def _front_matter(self, lines: Sequence[TextLine]) -> int:
         """Read YAML at the start; return the index of the first line after it."""
         found = front_matter(lines)
         if found is None:
@@ -272,7 +280,7 @@ class _Reader:
             if line.number not in kept and line.text.strip():
                 self._omit("front matter", [line])
                 self._previous_end = line.number
-        self._emit("text", pieces(found.kept), section="front matter")
+        self._emit("text", split_passages(found.kept), section="front matter")
         self._previous_end = found.end
         return found.end
 
@@ -283,14 +291,14 @@ class _Reader:
         self._omit("head field", block.lines)
         return True
 
-    def _take_start_line(self, line: Line) -> bool:
+    def _take_start_line(self, line: TextLine) -> bool:
         """Lines that `session start` wrote repeat the head; a goal that is not the title is a goal."""
         field = start_line(line.text)
         if field is None:
             return False
         if field.name == "title":
             if field.value != self.title:
-                self._emit("goal", pieces([Line(line.number, field.value)]))
+                self._emit("goal", split_passages([TextLine(line.number, field.value)]))
         elif self.fields.setdefault(field.name, field.value) != field.value:
             return False
         self._omit("session start", [line])
@@ -307,14 +315,14 @@ class _Reader:
     def _flush_context(self) -> None:
         """The summary of the session before is one thought, however it was laid out."""
         lines, self._context = self._context, []
-        self._emit("context", pieces(lines))
+        self._emit("context", split_passages(lines))
 
     def _settle(self, level: int) -> None:
         """Decide on a heading or label that waited: below it comes something of this level."""
         pending, self._pending = self._pending, None
         if pending is None:
             return
-        found = pieces([pending.line])
+        found = split_passages([pending.line])
         if pending.level < level:
             self._emit("text", found, pending.section, _HEADING_WEIGHT)
         else:
@@ -331,7 +339,7 @@ class _Reader:
                 raise _Full(line)
             self.observations.append(Observation(kind, text, line, section, weight))
 
-    def _omit(self, reason: str, lines: Sequence[Line]) -> None:
+    def _omit(self, reason: str, lines: Sequence[TextLine]) -> None:
         """Leave lines out. A heading that waits goes on waiting: they say nothing below it."""
         first, last = lines[0].number, lines[-1].number
         before = self.omissions[-1] if self.omissions else None
@@ -350,5 +358,5 @@ def _plain(title: str) -> str:
     return title.removeprefix("Session:").strip()
 
 
-def _trimmed(lines: Iterable[Line]) -> list[Line]:
-    return [Line(line.number, line.text.strip()) for line in lines]
+def _trimmed(lines: Iterable[TextLine]) -> list[TextLine]:
+    return [TextLine(line.number, line.text.strip()) for line in lines]

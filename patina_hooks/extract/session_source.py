@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from patina_hooks.specs.sources import DocumentFacts
-from patina_hooks.text.session_ids import is_session_id, moment_of
+from patina_hooks.text.session_ids import is_session_id, start_time
 
 
 def describe_session_path(path: str) -> DocumentFacts:
     """Return the session that an archived document is named after, and when that began."""
     session = session_of(path.rpartition("/")[2])
-    return DocumentFacts(session=session, date=moment_of(session) if session else None)
+    return DocumentFacts(session=session, date=start_time(session) if session else None)
 
 
 def session_of(name: str) -> str | None:

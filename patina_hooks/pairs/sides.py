@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from patina_hooks.text.words import with_parts
+from patina_hooks.text.words import append_parts
 
 _PATH = "path:"
 
@@ -31,4 +31,4 @@ def path_text(path: str) -> str:
     >>> path_text("src/gitHook.rs")
     'src/gitHook.rs git Hook'
     """
-    return with_parts(path)
+    return append_parts(path)

@@ -155,7 +155,7 @@ def _plan(store: Store, target: Workspace, record: Record, *, abandoned: bool) -
             hint=f"look at both, then move one away: mv {archive} {archive}.old",
         )
     # An end tag that is there already was made by hand or by another tool: it says where the session ended.
-    repository, tag = target.repository, session.start_tag.at("end")
+    repository, tag = target.repository, session.start_tag.with_edge("end")
     commit = commit_of(repository, tag) or _last_commit(store, repository, record, abandoned=abandoned)
     title = _title(store, target, record)
     return Ending(

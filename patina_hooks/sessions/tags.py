@@ -51,10 +51,10 @@ def session_tags(repository: Repository) -> list[SessionTag]:
             tags += [_read_tag(tag, subject)] if tag else []
         elif (edge := split_hidden_ref(name)) is not None:
             tag = parse_tag(stated) if kind == "tag" else None
-            hidden.append(_read_tag(tag if tag and tag.at_edge == edge.at_edge else edge, subject))
-    live = {tag.name.at_edge for tag in tags}
+            hidden.append(_read_tag(tag if tag and tag.session_edge == edge.session_edge else edge, subject))
+    live = {tag.name.session_edge for tag in tags}
     return sorted(
-        (*tags, *(tag for tag in hidden if tag.name.at_edge not in live)), key=lambda t: str(t.name)
+        (*tags, *(tag for tag in hidden if tag.name.session_edge not in live)), key=lambda t: str(t.name)
     )
 
 

@@ -23,7 +23,7 @@ from patina_hooks.search.filters.filters import Filters
 from patina_hooks.search.query import Query
 from patina_hooks.search.retrieval.store_view import StoreView
 from patina_hooks.store.log import Log
-from patina_hooks.text.words import words_to_match
+from patina_hooks.text.words import split_query
 
 if TYPE_CHECKING:
     from patina_hooks.evaluation.query_sets import mining
@@ -148,7 +148,7 @@ def embed_words(text: str) -> Vectors:
     import numpy as np
 
     vector = np.zeros(DIMENSIONS, np.float32)
-    for word in words_to_match(text.casefold()):
+    for word in split_query(text.casefold()):
         digest = blake2b(word.encode(), digest_size=DIMENSIONS // 8).digest()
         vector += np.unpackbits(np.frombuffer(digest, np.uint8)).astype(np.float32) - np.float32(0.5)
     norm = np.linalg.norm(vector)

@@ -1,1 +1,1 @@
-"""Texts: words, dates, session ids, secrets, and what is safe to print."""
+"""Functions of texts: words, dates, session ids, secrets, and safe display."""

@@ -1,7 +1,7 @@
-"""Dates as users type and read them: git's words, in the user's time zone.
+"""Parse and format dates in git's forms and the user's time zone.
 
-A day stands for its first moment, so that "since a day" includes it and "until a day" ends before it. A time
-span ("2 weeks ago") is counted back from now.
+A day means its first moment, so that "since a day" includes it and "until a day" ends before it. A time span
+("2 weeks ago") is subtracted from now.
 """
 
 from __future__ import annotations
@@ -58,32 +58,32 @@ _EPOCH: Final = re.compile(rf"@(?P<seconds>-?\d{{1,12}})(?: {_ZONE})?|(?P<bare>\
 
 
 def parse_date(text: str, now: datetime | None = None) -> int:
-    """Read a date as seconds since 1970, in the local time zone where the text names none.
+    """Parse a date to seconds since 1970, in the local time zone if the text names none.
 
-    Raises `UsageError` for what is no date.
+    Raises `UsageError` if the text is not a date.
     """
     now = (now or datetime.now()).replace(tzinfo=None)
     # git joins words by any of these: "3.days.ago".
     words = " ".join(re.sub(r"(?<=[a-z])[._-]+|[._-]+(?=[a-z])", " ", text.strip().lower()).split())
     try:
-        for read in (_read_word, _read_epoch, _read_span, _read_time, _read_day):
-            if (moment := read(words, now)) is not None:
+        for parser in (_read_word, _read_epoch, _read_span, _read_time, _read_day):
+            if (moment := parser(words, now)) is not None:
                 return moment
     except (ValueError, OverflowError, OSError):  # the 31st of February, the year 10000
         pass
     raise UsageError(f"invalid date {text!r}; use YYYY-MM-DD, 'yesterday' or '2 weeks ago'")
 
 
-def local_day(seconds: int | None) -> str:
-    """Write the day of a moment in the user's time zone; "" for None and for what no calendar has."""
+def format_day(seconds: int | None) -> str:
+    """Format the day of a moment in the user's time zone; "" for None or an impossible date."""
     try:
         return "" if seconds is None else datetime.fromtimestamp(seconds).strftime("%Y-%m-%d")
     except (ValueError, OverflowError, OSError):
         return ""
 
 
-def local_time(text: str) -> str:
-    """Write a moment of ISO 8601, in UTC where it names no zone, in the user's time zone."""
+def format_time(text: str) -> str:
+    """Format a moment of ISO 8601 (by default in UTC) in the user's time zone."""
     try:
         moment = datetime.fromisoformat(text.strip().replace("Z", "+00:00"))
         aware = moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
@@ -105,12 +105,12 @@ def _read_epoch(words: str, now: datetime) -> int | None:
     if match is None:
         return None
     seconds = int(match["seconds"] or match["bare"])
-    datetime.fromtimestamp(seconds, timezone.utc)  # of a calendar's years
+    datetime.fromtimestamp(seconds, timezone.utc)  # raises for a year outside the calendar
     return seconds
 
 
 def _read_span(words: str, now: datetime) -> int | None:
-    """ "2 weeks ago", "2.weeks" as in git's own examples, "1 year 3 months ago", "last month"."""
+    """Read "2 weeks ago", "2.weeks", "1 year 3 months ago", "last month"."""
     rest = words.removesuffix(" ago")
     spans = _SPAN.findall(rest)
     if not spans or _SPAN.sub("", rest).strip(" ,"):
@@ -126,7 +126,7 @@ def _read_span(words: str, now: datetime) -> int | None:
 
 
 def _read_time(words: str, now: datetime) -> int | None:
-    """ "noon", "17:30", "6am yesterday"; without a day, the last such time."""
+    """Read "noon", "17:30", "6am yesterday"; without a day, the last such time."""
     match = _TIME_FIRST.fullmatch(words)
     if match is None:
         return None
@@ -188,12 +188,12 @@ def _zone_of(text: str | None) -> timezone | None:
 
 
 def _seconds(moment: datetime) -> int:
-    """Seconds since 1970 of a local time."""
+    """Return the seconds since 1970 of a local time."""
     return int(moment.timestamp())
 
 
 def _months_before(moment: datetime, number: int) -> datetime:
-    """The same day of an earlier month, or that month's last one."""
+    """Return the same day of an earlier month, or the last day of that month."""
     index = moment.year * 12 + moment.month - 1 - number
     first = moment.replace(year=index // 12, month=index % 12 + 1, day=1)
     following = (first + timedelta(days=31)).replace(day=1)

@@ -1,17 +1,17 @@
-"""Text from a repository, made safe for a terminal.
+"""Make text from a repository safe for a terminal.
 
-git accepts ESC in paths and U+202E or U+009B in tag names: whatever came from a repository passes
-through here before it is printed.
+git accepts ESC in paths and U+202E or U+009B in tag names: all text from a repository passes through these
+functions before it is printed.
 """
 
 from __future__ import annotations
 
 import re
 
-# C0 but tab and newline, DEL, C1, and the bidirectional controls (Unicode UAX #9), line separators.
+# C0 except tab and newline, DEL, C1, the bidirectional controls (Unicode UAX #9), and line separators.
 _CONTROLS = "\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff"
-# What shows nothing, and so can hide a text in a text: soft hyphen, joiners and fillers, zero-width spaces,
-# interlinear annotation, tags, and variation selectors but for the two of emoji.
+# Invisible characters, which can hide a text in a text: soft hyphen, joiners and fillers, zero-width spaces,
+# interlinear annotation, tags, and variation selectors except the two of emoji.
 _INVISIBLE = (
     "\u00ad\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b\u2060-\u206f\u3164\ufe00-\ufe0d\ufeff\uffa0"
     "\ufff9-\ufffb\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
@@ -34,23 +34,23 @@ def clean_text(text: str) -> str:
 
 
 def clean_line(text: str) -> str:
-    """`clean_text`, on one line."""
+    """Apply `clean_text` and join the lines to one."""
     return clean_text(_SPACE.sub(" ", text)).strip()
 
 
 def error_text(text: str) -> str:
-    """Return the words of an exception, of any length and content, as they can be stored and printed."""
+    """Return the message of an exception, shortened and encodable in UTF-8."""
     short = text if len(text) <= _ERROR_LENGTH else f"{text[:_ERROR_LENGTH]}... ({len(text):,} characters)"
     return short.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def count(number: int, noun: str) -> str:
-    """ "1 commit", "2 commits", "3,000 commits"."""
+    """Format a number with its noun: "1 commit", "2 commits", "3,000 commits"."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def size(number: int | None) -> str:
-    """Bytes as a person reads them, in decimal units; None: nobody knows how many."""
+    """Format a number of bytes in decimal units; None means unknown."""
     if number is None:
         return "? MB"
     value = float(number)

@@ -1,8 +1,8 @@
 """Patterns of paths as git reads them in .gitignore and .gitattributes.
 
-Matched by two pointers, of which only the last `*` (within a step) and the last `**` (between steps) go back.
-A repository's patterns are data of strangers: as regular expressions, `*a*a*a*a*b` would take time that grows
-with the power of its stars, in git's own matcher too.
+Matched with two pointers, and backtracking only to the last `*` (within a step) and the last `**` (between
+steps). A repository's patterns are untrusted: with regular expressions, as in git's own matcher, the time for
+`*a*a*a*a*b` is exponential in the number of stars.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ _CLASSES = {
 
 @dataclass(frozen=True, slots=True)
 class CharacterClass:
-    """One character of some ranges (each two characters, first and last), or of none of them."""
+    """A character class: one of these ranges (two characters, first and last), or none of them."""
 
     ranges: tuple[str, ...]
     is_negated: bool
 
-    def holds(self, character: str) -> bool:
+    def contains(self, character: str) -> bool:
         return any(ends[0] <= character <= ends[1] for ends in self.ranges) != self.is_negated
 
 
@@ -59,8 +59,8 @@ Token = str | CharacterClass | _Star | _Any
 class Glob:
     """One step with wildcards.
 
-    head, tail: what a text begins and ends with; they are compared first.
-    tokens: all of it, empty where it is only a head, one star and a tail.
+    head, tail: the literal beginning and end, which are compared first.
+    tokens: the whole step, empty if it is only a head, one star and a tail.
     """
 
     head: str
@@ -68,9 +68,9 @@ class Glob:
     tokens: tuple[Token, ...]
 
     @classmethod
-    def of(cls, tokens: Sequence[Token]) -> Glob:
-        """Make the step of these tokens, of which one is no character."""
-        wild = [at for at, token in enumerate(tokens) if not isinstance(token, str)]
+    def from_tokens(cls, tokens: Sequence[Token]) -> Glob:
+        """Build a step from tokens, at least one of which is a wildcard."""
+        wild = [index for index, token in enumerate(tokens) if not isinstance(token, str)]
         head, tail = (cast("Sequence[str]", part) for part in (tokens[: wild[0]], tokens[wild[-1] + 1 :]))
         is_simple = len(wild) == 1 and tokens[wild[0]] is _STAR
         return cls("".join(head), "".join(tail), () if is_simple else tuple(tokens))
@@ -91,8 +91,8 @@ class PathPattern:
     """One pattern.
 
     steps: literal ones as text.
-    is_negated: it takes back what an earlier pattern said.
-    folders_only: it names folders.
+    is_negated: it reverses an earlier pattern.
+    folders_only: it matches only folders.
     """
 
     steps: tuple[Step, ...]
@@ -100,11 +100,11 @@ class PathPattern:
     folders_only: bool = False
 
     def matches(self, path: str, *, is_folder: bool = False) -> bool:
-        """Tell whether the pattern names a path, which is relative to the folder of the pattern's file."""
-        return self.names(split_path(path), is_folder=is_folder)
+        """Return whether the pattern matches a path, relative to the folder of the pattern's file."""
+        return self.matches_steps(split_path(path), is_folder=is_folder)
 
-    def names(self, steps: Sequence[str], *, is_folder: bool) -> bool:
-        """Tell whether the pattern names the path of these steps (`split_path`)."""
+    def matches_steps(self, steps: Sequence[str], *, is_folder: bool) -> bool:
+        """Return whether the pattern matches the path of these steps (`split_path`)."""
         if self.folders_only and not is_folder:
             return False
         if len(self.steps) == 2 and self.steps[0] is _ANY_STEPS and self.steps[1] is not _ANY_STEPS:
@@ -113,12 +113,12 @@ class PathPattern:
 
 
 def split_path(path: str) -> list[str]:
-    """Split a path into its steps, as patterns compare them."""
+    """Split a path into the steps that patterns are compared with."""
     return _as_bytes(path).split("/")
 
 
 def parse_pattern(line: str) -> PathPattern | None:
-    """Parse a pattern, None for one that names nothing."""
+    """Parse a pattern, None if it matches nothing."""
     is_negated = line.startswith("!")
     text = _as_bytes(line[is_negated:])
     folders_only = text.endswith("/")
@@ -141,42 +141,45 @@ def parse_pattern(line: str) -> PathPattern | None:
 def parse_patterns(text: str) -> tuple[PathPattern, ...]:
     """Parse the lines of a .gitignore."""
     lines = text.removeprefix("\ufeff").split("\n")
-    patterns = (parse_pattern(_trimmed(line)) for line in lines if not line.startswith("#"))
+    patterns = (parse_pattern(_trim_line(line)) for line in lines if not line.startswith("#"))
     return tuple(pattern for pattern in patterns if pattern)
 
 
 def _split_pattern(text: str) -> list[str]:
-    """Split a pattern into its steps; a slash between brackets separates none."""
-    parts: list[str] = []
-    start = at = 0
-    while at < len(text):
-        character = text[at]
-        at += 1
+    """Split a pattern into its steps; a slash between brackets is not a separator."""
+    steps: list[str] = []
+    start = index = 0
+    while index < len(text):
+        character = text[index]
+        index += 1
         is_quoted = character == "\\"
-        if character == "/" or (is_quoted and text[at : at + 1] == "/"):
-            parts.append(text[start : at - 1])
-            at += is_quoted
-            start = at
+        if character == "/" or (is_quoted and text[index : index + 1] == "/"):
+            steps.append(text[start : index - 1])
+            index += is_quoted
+            start = index
         elif is_quoted:
-            at += 1
-        elif character == "[" and (parsed := _parse_class(text, at)):
-            at = parsed[1]
-    return [*parts, text[start:]]
+            index += 1
+        elif character == "[" and (parsed := _parse_class(text, index)):
+            index = parsed[1]
+    return [*steps, text[start:]]
 
 
 class IgnoreRules:
-    """What the ignore files of one tree leave out: in each folder, the deepest file that says something wins.
+    """The ignore files of one tree; of several matching patterns, the one in the deepest folder decides.
 
-    As in git, what lies in a folder that is left out cannot be taken back.
+    As in git, a file in an ignored folder cannot be included again.
     """
 
     def __init__(self, files: Mapping[str, str]) -> None:
-        """files: the text of each ignore file by its folder, "" for the root."""
+        """Parse the ignore files.
+
+        files: the text of each by its folder, "" for the root.
+        """
         self._patterns = {folder: parse_patterns(text)[::-1] for folder, text in files.items()}
         self._folders: dict[str, bool] = {"": False}
 
     def ignores(self, path: str) -> bool:
-        """Tell whether a file is left out."""
+        """Return whether a file is ignored."""
         return self._ignores_folder(path.rpartition("/")[0]) or self._is_named(path, is_folder=False)
 
     def _ignores_folder(self, folder: str) -> bool:
@@ -191,27 +194,27 @@ class IgnoreRules:
 
     def _is_named(self, path: str, *, is_folder: bool) -> bool:
         steps = split_path(path)
-        for depth, folder in zip(range(len(steps) - 1, -1, -1), folders_of(path), strict=True):
+        for depth, folder in zip(range(len(steps) - 1, -1, -1), parent_folders(path), strict=True):
             for pattern in self._patterns.get(folder, ()):
-                if pattern.names(steps[depth:], is_folder=is_folder):
+                if pattern.matches_steps(steps[depth:], is_folder=is_folder):
                     return not pattern.is_negated
         return False
 
 
 class PathChoice:
-    """The files that one list of patterns names and another does not."""
+    """The files that one list of patterns matches and another does not."""
 
     def __init__(self, include: Sequence[str], exclude: Sequence[str]) -> None:
         self._included = IgnoreRules({"": "\n".join(include)})
         self._excluded = IgnoreRules({"": "\n".join(exclude)})
 
-    def holds(self, path: str) -> bool:
-        """Tell whether a file is chosen."""
+    def contains(self, path: str) -> bool:
+        """Return whether a file is chosen."""
         return self._included.ignores(path) and not self._excluded.ignores(path)
 
 
-def folders_of(path: str) -> Iterator[str]:
-    """Yield the folders that a path lies in, the deepest first, "" for the root last."""
+def parent_folders(path: str) -> Iterator[str]:
+    """Yield the parent folders of a path, the deepest first, "" for the root last."""
     folder = path
     while folder:
         folder = folder.rpartition("/")[0]
@@ -219,12 +222,12 @@ def folders_of(path: str) -> Iterator[str]:
 
 
 def _as_bytes(text: str) -> str:
-    """Write each byte as one character: git matches bytes, so `?` is half of an umlaut."""
+    """Map each byte to one character: git matches bytes, so `?` is half of an umlaut."""
     return text if text.isascii() else text.encode("utf-8", "surrogateescape").decode("latin-1")
 
 
-def _trimmed(line: str) -> str:
-    """Cut the spaces at the end of a line that no backslash quotes."""
+def _trim_line(line: str) -> str:
+    """Remove unquoted spaces at the end of a line."""
     line = line.removesuffix("\r")
     end = len(line)
     while end and line[end - 1] == " ":
@@ -234,88 +237,88 @@ def _trimmed(line: str) -> str:
 
 
 def _parse_step(text: str) -> Step | None:
-    """Parse one step of a pattern, None for one that matches nothing."""
+    """Parse one step of a pattern, None if it matches nothing."""
     if not _WILD.intersection(text):
         return text
     tokens: list[Token] = []
-    at = 0
-    while at < len(text):
-        character = text[at]
-        at += 1
+    index = 0
+    while index < len(text):
+        character = text[index]
+        index += 1
         if character == "*":
             if not (tokens and tokens[-1] is _STAR):
                 tokens.append(_STAR)
         elif character == "?":
             tokens.append(_ANY)
         elif character == "[":
-            parsed = _parse_class(text, at)
+            parsed = _parse_class(text, index)
             if parsed is None:
                 return None
-            token, at = parsed
+            token, index = parsed
             tokens.append(token)
         elif character == "\\":
-            if at == len(text):
+            if index == len(text):
                 return None
-            tokens.append(text[at])
-            at += 1
+            tokens.append(text[index])
+            index += 1
         else:
             tokens.append(character)
-    return "".join(literal) if (literal := _literal(tokens)) is not None else Glob.of(tokens)
+    return "".join(literal) if (literal := _literal(tokens)) is not None else Glob.from_tokens(tokens)
 
 
 def _literal(tokens: Sequence[Token]) -> list[str] | None:
-    """Return the characters of tokens that are all characters, such as those that were quoted."""
+    """Return the characters of tokens, None unless all are characters."""
     characters = [token for token in tokens if isinstance(token, str)]
     return characters if len(characters) == len(tokens) else None
 
 
-def _parse_class(text: str, at: int) -> tuple[CharacterClass, int] | None:
-    """Parse what follows a bracket: the class, and where it ends."""
-    is_negated = text[at : at + 1] in ("!", "^")
-    at += is_negated
+def _parse_class(text: str, index: int) -> tuple[CharacterClass, int] | None:
+    """Parse what follows a bracket: the class, and its end."""
+    is_negated = text[index : index + 1] in ("!", "^")
+    index += is_negated
     ranges: list[str] = []
-    start = at
-    while at < len(text):
-        if text[at] == "]" and at > start:
-            return CharacterClass(tuple(ranges), is_negated), at + 1
-        if text.startswith("[:", at) and (end := text.find(":]", at + 2)) >= 0:
-            named = _CLASSES.get(text[at + 2 : end])
+    start = index
+    while index < len(text):
+        if text[index] == "]" and index > start:
+            return CharacterClass(tuple(ranges), is_negated), index + 1
+        if text.startswith("[:", index) and (end := text.find(":]", index + 2)) >= 0:
+            named = _CLASSES.get(text[index + 2 : end])
             if named is None:
                 return None
             ranges += named
-            at = end + 2
+            index = end + 2
             continue
-        low, at = _class_character(text, at)
-        ranges.append(low + low)  # to git, a range that runs backwards holds its first character
-        if text[at : at + 1] == "-" and text[at + 1 : at + 2] not in ("", "]"):
-            high, at = _class_character(text, at + 1)
+        low, index = _class_character(text, index)
+        ranges.append(low + low)  # in git, a reversed range contains its first character
+        if text[index : index + 1] == "-" and text[index + 1 : index + 2] not in ("", "]"):
+            high, index = _class_character(text, index + 1)
             ranges.append(low + high)
     return None
 
 
-def _class_character(text: str, at: int) -> tuple[str, int]:
-    if text[at] == "\\" and at + 1 < len(text):
-        return text[at + 1], at + 2
-    return text[at], at + 1
+def _class_character(text: str, index: int) -> tuple[str, int]:
+    if text[index] == "\\" and index + 1 < len(text):
+        return text[index + 1], index + 2
+    return text[index], index + 1
 
 
 def _steps_match(pattern: Sequence[Step], steps: Sequence[str]) -> bool:
-    at = position = 0
-    wide, mark = -1, 0
+    index = position = 0
+    star_index, star_position = -1, 0
     while position < len(steps):
-        if at < len(pattern) and pattern[at] is _ANY_STEPS:
-            if at == len(pattern) - 1:
+        if index < len(pattern) and pattern[index] is _ANY_STEPS:
+            if index == len(pattern) - 1:
                 return True
-            wide, mark = at, position
-            at += 1
-        elif at < len(pattern) and _step_matches(pattern[at], steps[position]):
-            at, position = at + 1, position + 1
-        elif wide >= 0:
-            mark += 1
-            at, position = wide + 1, mark
+            star_index, star_position = index, position
+            index += 1
+        elif index < len(pattern) and _step_matches(pattern[index], steps[position]):
+            index, position = index + 1, position + 1
+        elif star_index >= 0:
+            star_position += 1
+            index, position = star_index + 1, star_position
         else:
             return False
-    return at == len(pattern)
+    return index == len(pattern)
 
 
 def _step_matches(pattern: Step, text: str) -> bool:
@@ -323,24 +326,24 @@ def _step_matches(pattern: Step, text: str) -> bool:
 
 
 def _tokens_match(pattern: Sequence[Token], text: str) -> bool:
-    at = position = 0
-    star, mark = -1, 0
+    index = position = 0
+    star_index, star_position = -1, 0
     while position < len(text):
-        token = pattern[at] if at < len(pattern) else None
+        token = pattern[index] if index < len(pattern) else None
         if token is _STAR:
-            star, mark = at, position
-            at += 1
-        elif token is not None and _holds(token, text[position]):
-            at, position = at + 1, position + 1
-        elif star >= 0:
-            mark += 1
-            at, position = star + 1, mark
+            star_index, star_position = index, position
+            index += 1
+        elif token is not None and _token_matches(token, text[position]):
+            index, position = index + 1, position + 1
+        elif star_index >= 0:
+            star_position += 1
+            index, position = star_index + 1, star_position
         else:
             return False
-    return all(token is _STAR for token in pattern[at:])
+    return all(token is _STAR for token in pattern[index:])
 
 
-def _holds(token: Token, character: str) -> bool:
+def _token_matches(token: Token, character: str) -> bool:
     if isinstance(token, CharacterClass):
-        return token.holds(character)
+        return token.contains(character)
     return token is _ANY or token == character

@@ -1,11 +1,10 @@
-"""Secrets of fully recognised forms, and their removal from texts before they are stored or sent.
+"""Find secrets of known forms, and redact them before texts are stored or sent.
 
-Each form is a row of `FORMS`. A form has literals, of which every match holds one: a text without them is
-not searched, so that an ordinary message costs microseconds. Patterns begin with literals and look at a
-character a bounded number of times; `re` compiles and keeps them once they are needed. Nothing is guessed
-from entropy.
+Each form is a row of `FORMS`. Every match of a form contains one of its literals: a text without them is not
+searched, so that an ordinary message costs microseconds. Patterns start with literals and read a character a
+bounded number of times; `re` compiles and caches them on first use. Entropy is not used.
 
-A change of `FORMS` or of the rules below raises `VERSION`: what was stored before is then read again.
+A change of `FORMS` or of the rules below increases `VERSION`: what was stored before is then read again.
 """
 
 from __future__ import annotations
@@ -19,13 +18,17 @@ from typing import Final
 
 VERSION: Final = 2
 REDACTED: Final = "[redacted]"
-"""What a match of a user's own pattern becomes; a built-in form becomes `[redacted:<form>]`."""
+"""The replacement for a match of a user's pattern; that of a built-in form is `[redacted:<form>]`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """One form of secret. literals: every match has one of them; pattern: its group `secret`, else all of it,
-    is the secret; example: a made-up one."""
+    """A form of secret.
+
+    literals: every match contains one of them.
+    pattern: its group `secret`, or else the whole match, is the secret.
+    example: an invented secret.
+    """
 
     name: str
     literals: tuple[str, ...]
@@ -35,7 +38,7 @@ class Form:
 
 @dataclass(frozen=True, slots=True)
 class Secret:
-    """A secret in a text. start, end: its place; line: 1-based."""
+    """A secret in a text. start, end: its position; line: 1-based."""
 
     form: str
     start: int
@@ -155,7 +158,7 @@ FORMS: Final = (
     ),
 )
 
-# --- what a secret is not ------------------------------------------------------------------------
+# --- values that are not secrets --------------------------------------------------------------------
 
 _PLACEHOLDER = (
     r"your|example|placeholder|redacted|change[-_]?(?:me|this)|insert|replace|dummy|xxxx"
@@ -184,7 +187,7 @@ _NUMBER = r"[\d.,_-]+$"
 
 
 def find_secrets(text: str) -> list[Secret]:
-    """Find the secrets in a text, in their order; what two forms match is one secret of the first."""
+    """Find the secrets in a text, in order; overlapping matches are one secret of the first form."""
     spans = sorted(_spans(text))
     merged: list[tuple[int, int, int]] = []
     for start, end, rank in spans:
@@ -193,9 +196,9 @@ def find_secrets(text: str) -> list[Secret]:
             merged[-1] = (first, max(last, end), min(best, rank))
         else:
             merged.append((start, end, rank))
-    secrets, line, before = [], 1, 0
+    secrets, line, position = [], 1, 0
     for start, end, rank in merged:
-        line, before = line + text.count("\n", before, start), start
+        line, position = line + text.count("\n", position, start), start
         secrets.append(Secret(FORMS[rank].name, start, end, line))
     return secrets
 
@@ -205,17 +208,17 @@ def redact_secrets(text: str) -> str:
     secrets = find_secrets(text)
     if not secrets:
         return text
-    pieces, before = [], 0
+    parts, position = [], 0
     for secret in secrets:
         lines = text.count("\n", secret.start, secret.end)
-        pieces += [text[before : secret.start], f"[redacted:{secret.form}]", "\n" * lines]
-        before = secret.end
-    return "".join([*pieces, text[before:]])
+        parts += [text[position : secret.start], f"[redacted:{secret.form}]", "\n" * lines]
+        position = secret.end
+    return "".join([*parts, text[position:]])
 
 
 @dataclass(frozen=True, slots=True)
 class Redaction:
-    """What is taken out of texts: secrets of the built-in forms, and what the user's patterns match."""
+    """The rules of redaction: the built-in forms of secrets, and the user's patterns."""
 
     builtin: bool = True
     patterns: tuple[str, ...] = ()
@@ -225,19 +228,19 @@ class Redaction:
         return redact_secrets(text) if self.builtin else text
 
     def redact(self, text: str) -> str:
-        """Replace secrets; each pattern is a rule of its own, with its own flags."""
+        """Replace secrets; each pattern is applied separately, with its own flags."""
         text = self.redact_known(text)
         for pattern in self.patterns:
             text = re.sub(pattern, REDACTED, text)
         return text
 
     def remove(self, text: str) -> str:
-        """Leave secrets out of a question, in which a placeholder would be words to look for."""
+        """Remove secrets from a query, in which a placeholder would be searched for."""
         redacted = self.redact(text)
         return text if redacted == text else re.sub(r"\[redacted(?::[a-z-]+)?\]", " ", redacted).strip()
 
     def find(self, text: str) -> list[Secret]:
-        """Find what `redact` would replace, in its order."""
+        """Find what `redact` would replace, in order."""
         secrets = find_secrets(text) if self.builtin else []
         for pattern in self.patterns:
             for match in re.finditer(pattern, text):
@@ -246,12 +249,12 @@ class Redaction:
         return sorted(secrets, key=lambda secret: (secret.start, secret.end))
 
     def forms_in(self, text: str) -> tuple[str, ...]:
-        """Name the forms of what `redact` would replace, each once."""
+        """List the forms of what `redact` would replace, each once."""
         return tuple(dict.fromkeys(secret.form for secret in self.find(text)))
 
     @property
     def signature(self) -> str:
-        """Identify the rules in 8 characters, "" for none; another signature may redact otherwise."""
+        """The rules as a hash of 8 characters, "" if there are none."""
         if not self.builtin and not self.patterns:
             return ""
         rules = [f"builtin {VERSION}" if self.builtin else "", *self.patterns]
@@ -269,13 +272,13 @@ def _spans(text: str) -> Iterator[tuple[int, int, int]]:
 
 
 def _check_token(match: re.Match[str]) -> tuple[int, int] | None:
-    """The place of a token that a service issued; None for an obvious placeholder."""
+    """Return the span of a token, None for an obvious placeholder."""
     is_placeholder = len(set(match[0][-16:])) <= 4 or re.search(_PLACEHOLDER, match[0])
     return None if is_placeholder else match.span()
 
 
 def _check_private_key(match: re.Match[str]) -> tuple[int, int] | None:
-    """The place of a key in PEM; None where no key stands between its two lines."""
+    """Return the span of a PEM key, None if there is no key between its two lines."""
     body = match[0].split("-----", 3)[2]
     return match.span() if re.search(r"[A-Za-z0-9+/]{16}", body) else None
 
@@ -290,7 +293,7 @@ def _check_url(match: re.Match[str]) -> tuple[int, int] | None:
 
 
 def _check_assignment(match: re.Match[str]) -> tuple[int, int] | None:
-    """The place of the value in `NAME_TOKEN=value` and its relatives in JSON, YAML and code."""
+    """Return the span of the value in `NAME_TOKEN=value` and its forms in JSON, YAML and code."""
     prefix = _name_before(match.string, match.start())
     if not _promises_secret(prefix, match):
         return None
@@ -309,19 +312,19 @@ def _name_before(text: str, end: int) -> str:
     while start > max(0, end - 64) and text[start - 1] in _NAME_CHARACTERS:
         start -= 1
     if start < end and text[start - 1 : start] == "\\" and text[start] in "nrt":
-        start += 1  # the end of a line, as JSON writes it
+        start += 1  # a line end in JSON
     return text[start:end]
 
 
 def _promises_secret(prefix: str, match: re.Match[str]) -> bool:
-    """Whether a name of this beginning is that of a secret."""
+    """Whether a name with this prefix is that of a secret."""
     word = match["word"]
     if re.search(_PUBLIC_NAME, prefix):
         return False
     if word.isupper():
         is_whole = not prefix and word in _PASSWORDS
         return prefix == prefix.upper() and (is_whole or prefix.endswith(("_", "-", ".")))
-    # In "https://x-access-token:..." the name is a user's.
+    # In "https://x-access-token:..." it is a user name.
     is_user = match["sign"] == ":" and not match["space"] and not match["quote"]
     return (
         prefix.endswith(("_", "-", "."))
@@ -331,13 +334,13 @@ def _promises_secret(prefix: str, match: re.Match[str]) -> bool:
 
 
 def _is_value_of_field(match: re.Match[str], value: str) -> bool:
-    """Whether the value of a lower-case name is a secret's."""
+    """Whether the value of a lower-case name is a secret."""
     shortest = (8 if match["word"] in _PASSWORDS else 12) + (0 if match["quote"] else 4)
     return " " not in value and len(value) >= shortest and _is_mixed(value)
 
 
 def _is_value_of_constant(match: re.Match[str], value: str) -> bool:
-    """Whether the value of an upper-case name is a secret's."""
+    """Whether the value of an upper-case name is a secret."""
     is_password, is_variable = match["word"] in _PASSWORDS, not match["gap"] and match["sign"] == "="
     if " " in value:
         return is_password and is_variable
@@ -355,7 +358,7 @@ def _is_mixed(value: str) -> bool:
 
 
 def _is_irregular_case(value: str) -> bool:
-    """Whether the case of a long value changes as often as in no name."""
+    """Whether the case of a long value changes more often than in a name."""
     changes = sum(a.islower() != b.islower() for a, b in pairwise(value))
     return len(value) >= 12 and 3 * changes >= len(value)
 

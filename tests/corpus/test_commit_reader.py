@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from patina_hooks.extract.commit_reader import MAX_OBSERVATIONS, extract_commit
 from patina_hooks.specs.values import Document, Extraction
-from patina_hooks.text.markdown import PIECE
+from patina_hooks.text.markdown import MAX_PASSAGE
 
 
 def read(message: str) -> Extraction:
@@ -75,7 +75,7 @@ def test_a_huge_message_is_bounded_and_says_so() -> None:
     assert [(item.first, item.reason) for item in extraction.omissions] == [
         (MAX_OBSERVATIONS + 2, "too many observations")
     ]
-    assert all(len(item.text) <= PIECE for item in read("x" * 1_000_000).observations)
+    assert all(len(item.text) <= MAX_PASSAGE for item in read("x" * 1_000_000).observations)
 
 
 @given(st.text(alphabet=st.sampled_from("ab -*#:`>|\n\r\x00"), max_size=200))

@@ -122,13 +122,13 @@ def test_a_hostile_pattern_takes_steps_by_the_product_of_lengths(
     pattern: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     counts = {"steps": 0}
-    holds: Callable[[gitignore.Token, str], bool] = gitignore._holds
+    holds: Callable[[gitignore.Token, str], bool] = gitignore._token_matches
 
     def counted(token: gitignore.Token, character: str) -> bool:
         counts["steps"] += 1
         return holds(token, character)
 
-    monkeypatch.setattr(gitignore, "_holds", counted)
+    monkeypatch.setattr(gitignore, "_token_matches", counted)
     path = "a" * 200 if "/" not in pattern else "/".join("a" * 100)
     parsed = parse_pattern(pattern)
     assert parsed is not None

@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 
 from patina_hooks.text.gitignore import PathChoice
-from patina_hooks.text.path_patterns import escape, is_deep, literal_folder
+from patina_hooks.text.path_patterns import escape_pattern, is_deep, literal_folder
 
 
 def test_an_escaped_path_matches_itself_only() -> None:
-    choice = PathChoice([f"/{escape('adr/0001-[x]*.md')}"], [])
-    assert choice.holds("adr/0001-[x]*.md")
-    assert not choice.holds("adr/0001-x.md")
+    choice = PathChoice([f"/{escape_pattern('adr/0001-[x]*.md')}"], [])
+    assert choice.contains("adr/0001-[x]*.md")
+    assert not choice.contains("adr/0001-x.md")
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from support.history import Corpus, corpora, excerpt_folder
 
 from patina_hooks.extract.session_reader import MAX_OBSERVATIONS, extract_session
 from patina_hooks.specs.values import Document, Extraction
-from patina_hooks.text.markdown import PIECE
+from patina_hooks.text.markdown import MAX_PASSAGE
 
 CORPORA = [pytest.param(corpus, id=corpus.name) for corpus in corpora()]
 
@@ -151,7 +151,9 @@ def test_observations_are_in_order_trimmed_and_of_a_readable_size(corpus: Corpus
     for path in corpus.all:
         observations = read_file(path).observations
         assert [item.line for item in observations] == sorted(item.line for item in observations)
-        assert all(item.text == item.text.strip() and 0 < len(item.text) <= PIECE for item in observations)
+        assert all(
+            item.text == item.text.strip() and 0 < len(item.text) <= MAX_PASSAGE for item in observations
+        )
 
 
 @pytest.mark.parametrize("corpus", CORPORA)
@@ -581,7 +583,7 @@ def test_no_line_of_any_document_is_lost(lines: list[str], end: str) -> None:
     text = end.join(lines)
     extraction = read(text)
     assert uncovered(text, extraction) == []
-    assert all(0 < len(item.text) <= PIECE for item in extraction.observations)
+    assert all(0 < len(item.text) <= MAX_PASSAGE for item in extraction.observations)
     assert read(text) == extraction
 
 
@@ -614,7 +616,7 @@ def test_hostile_documents_are_bounded(text: str) -> None:
     """Each takes about a second; what is not linear in them would take minutes."""
     extraction = read(text)
     assert len(extraction.observations) <= MAX_OBSERVATIONS
-    assert all(len(item.text) <= PIECE for item in extraction.observations)
+    assert all(len(item.text) <= MAX_PASSAGE for item in extraction.observations)
     if len(extraction.observations) == MAX_OBSERVATIONS:
         assert extraction.omissions[-1].reason == "too many observations"
         assert extraction.omissions[-1].last == len(re.split("\r\n|\r|\n", text))

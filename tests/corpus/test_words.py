@@ -13,7 +13,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from support.history import Corpus, corpora
 
-from patina_hooks.text.words import text_to_index, with_parts, words_to_match
+from patina_hooks.text.words import append_parts, prepare_text, split_query
 
 
 @pytest.mark.parametrize(
@@ -26,24 +26,24 @@ from patina_hooks.text.words import text_to_index, with_parts, words_to_match
     ],
 )
 def test_parts_follow_the_text(text: str, parts: str) -> None:
-    assert with_parts(text) == f"{text} {parts}"
+    assert append_parts(text) == f"{text} {parts}"
 
 
 @pytest.mark.parametrize("text", ["", "plain words", "snake_case", "HTTP", "Capital", "naïve Größe"])
 def test_what_is_no_camel_case_stays_as_it_is(text: str) -> None:
-    assert with_parts(text) == text
+    assert append_parts(text) == text
 
 
 @given(st.text())
 def test_nothing_of_the_text_is_lost(text: str) -> None:
-    assert with_parts(text).startswith(text)
+    assert append_parts(text).startswith(text)
 
 
 @pytest.mark.parametrize("word", ["a", "A", "aB", "Ab", "a1", "9z"])
 def test_a_megabyte_without_a_space_is_a_matter_of_moments(word: str) -> None:
     """An hour, where a letter is looked at once for each letter before it: it need not be timed."""
     text = word * (1 << 19)
-    assert with_parts(text).startswith(text)
+    assert append_parts(text).startswith(text)
 
 
 # --- scripts without spaces ---
@@ -53,8 +53,8 @@ def test_a_megabyte_without_a_space_is_a_matter_of_moments(word: str) -> None:
 def test_english_words_are_unchanged_when_real_documents_are_indexed_and_asked(corpus: Corpus) -> None:
     for path in corpus.all:
         for line in path.read_text(errors="replace").splitlines():
-            assert text_to_index(line) == with_parts(line)
-            assert list(words_to_match(line)) == re.findall(r"[^\W_]+", with_parts(line))
+            assert prepare_text(line) == append_parts(line)
+            assert list(split_query(line)) == re.findall(r"[^\W_]+", append_parts(line))
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_english_words_are_unchanged_when_real_documents_are_indexed_and_asked(c
     ],
 )
 def test_query_becomes_pairs_of_neighbours_when_it_has_no_spaces(query: str, words: list[str]) -> None:
-    assert list(words_to_match(query)) == words
+    assert list(split_query(query)) == words
 
 
 def tokens(text: str) -> list[str]:
@@ -97,8 +97,8 @@ def tokens(text: str) -> list[str]:
 def test_every_word_of_a_query_is_a_token_when_its_text_is_indexed(
     text: str, form: Literal["NFC", "NFD"]
 ) -> None:
-    indexed = set(tokens(text_to_index(text)))
-    for word in words_to_match(unicodedata.normalize(form, text)):
+    indexed = set(tokens(prepare_text(text)))
+    for word in split_query(unicodedata.normalize(form, text)):
         assert len(found := tokens(word)) == 1
         assert set(found) <= indexed
 
@@ -108,11 +108,11 @@ def test_every_word_of_a_query_is_a_token_when_its_text_is_indexed(
     st.text("".join(map(chr, [*range(32, 127), *range(0xE01, 0xE3B), *range(0x3041, 0x30FF)])) + "数据库커밋")
 )
 def test_words_of_a_text_are_its_tokens_when_scripts_are_mixed(text: str) -> None:
-    asked = {token for word in words_to_match(text) for token in tokens(word)}
-    assert asked <= set(tokens(text_to_index(text)))
+    asked = {token for word in split_query(text) for token in tokens(word)}
+    assert asked <= set(tokens(prepare_text(text)))
 
 
 def test_single_character_is_a_word_when_a_text_holds_it() -> None:
     for character in "替换数据库":
-        assert list(words_to_match(character)) == [character]
-        assert character in tokens(text_to_index("替换数据库"))
+        assert list(split_query(character)) == [character]
+        assert character in tokens(prepare_text("替换数据库"))

@@ -19,7 +19,7 @@ from patina_hooks.search.retrieval.builtin import BUILTIN_RETRIEVERS
 from patina_hooks.search.retrieval.retrieve import retrieve
 from patina_hooks.store.search.words import count_rows, count_term, tokenize
 from patina_hooks.testing.small_memory import visible_set
-from patina_hooks.text.words import words_to_match
+from patina_hooks.text.words import split_query
 
 SLOW = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
@@ -62,7 +62,7 @@ def test_words_that_are_hidden_do_not_count(past: Past, data: st.DataObject) -> 
         assert (
             count_rows(view._connection, "observation") == len(texts) == len(query_set.pieces) - len(masked)
         )
-        terms = [{term for term, _ in tokenize(list(words_to_match(text)))} for text in texts]
+        terms = [{term for term, _ in tokenize(list(split_query(text)))} for text in texts]
         for term in {term for found in terms for term in found}:
             assert count_term(view._connection, "observation", term) == sum(term in found for found in terms)
 

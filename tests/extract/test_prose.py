@@ -15,7 +15,7 @@ from patina_hooks.extract import prose
 from patina_hooks.extract.extraction import TITLE_CAP
 from patina_hooks.extract.prose import extract_prose, plain_title, section_path
 from patina_hooks.specs.values import TOO_MANY, Document, Extraction
-from patina_hooks.text.markdown import PIECE
+from patina_hooks.text.markdown import MAX_PASSAGE
 
 LANGUAGES = ("markdown", "rst", "asciidoc", "text")
 _HEADING_TAG = re.compile(r"</?h[1-6]\b[^>]*>", re.IGNORECASE)
@@ -63,7 +63,7 @@ def lost_lines(text: str, language: str) -> list[str]:
 def _is_within(line: str, words: set[str]) -> bool:
     """Tell whether the words of a line are all there; a word of a longer line may have been cut."""
     text = _HEADING_TAG.sub(" ", line)
-    return len(line) >= PIECE or set(re.findall(r"\w+", text)) <= words
+    return len(line) >= MAX_PASSAGE or set(re.findall(r"\w+", text)) <= words
 
 
 # --- every text -------------------------------------------------------------------------------------
@@ -166,7 +166,7 @@ def test_passages_are_in_order_trimmed_and_of_a_readable_size(text: str, languag
     for item in observations:
         assert 1 <= item.line <= item.end <= count
         assert item.text.strip()
-        assert len(item.text) <= PIECE
+        assert len(item.text) <= MAX_PASSAGE
         assert len(item.section) <= TITLE_CAP
         assert len(item.name) <= TITLE_CAP
 

@@ -43,12 +43,12 @@ OTHER = [
 
 @pytest.mark.parametrize("path", PROSE)
 def test_pages_are_prose(path: str) -> None:
-    assert PathChoice(PROSE_FILES, OTHER_TEXTS).holds(path)
+    assert PathChoice(PROSE_FILES, OTHER_TEXTS).contains(path)
 
 
 @pytest.mark.parametrize("path", OTHER)
 def test_licences_and_lists_of_packages_are_not_prose(path: str) -> None:
-    assert not PathChoice(PROSE_FILES, OTHER_TEXTS).holds(path)
+    assert not PathChoice(PROSE_FILES, OTHER_TEXTS).contains(path)
 
 
 def test_what_is_excluded_wins() -> None:
@@ -62,7 +62,7 @@ def test_what_is_excluded_wins() -> None:
         "a.md",
         "draft.md",
     ]
-    assert [path for path in paths if choice.holds(path)] == [
+    assert [path for path in paths if choice.contains(path)] == [
         *("docs/a.md", "docs/new/a.md", "x/docs/a.md", "a.md")
     ]
 

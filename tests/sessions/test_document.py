@@ -24,7 +24,7 @@ HEADER = Header(
     starting_commit="0bf27fd3c3e92b3740238b6c780cac1387c28996",
 )
 ENDING = Ending(
-    "build", HEADER.start_tag, HEADER.start_tag.at("end"), "0" * 40, Numbers(9, 8, 4), abandoned=False
+    "build", HEADER.start_tag, HEADER.start_tag.with_edge("end"), "0" * 40, Numbers(9, 8, 4), abandoned=False
 )
 
 # What real titles and hostile ones are made of.

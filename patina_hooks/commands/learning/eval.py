@@ -11,7 +11,7 @@ import click
 from patina_hooks.commands.fresh import freshen, opened, say_fault
 from patina_hooks.errors import UsageError
 from patina_hooks.system.progress import show_progress
-from patina_hooks.text.dates import local_day
+from patina_hooks.text.dates import format_day
 from patina_hooks.text.display import clean_line, count
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ def _page(evaluation: Evaluation) -> Iterator[str]:
         *(["tuned weights"] if measured.tuned else []),
         f"first {measured.cutoff} answers",
         f"events {measured.events_hash[:16]}",
-        *([f"questions after {local_day(measured.after)}"] if measured.after is not None else []),
+        *([f"questions after {format_day(measured.after)}"] if measured.after is not None else []),
     ]
     yield click.style(", ".join(about), dim=True)
     for note in _notes(evaluation):
@@ -226,7 +226,7 @@ def _change_as_json(change: Change) -> dict[str, object]:
 
 def _tuned_page(tuned: Tuned) -> str:
     weights = ", ".join(f"{name} {weight:.2f}" for name, weight in tuned.weights.items())
-    past = f"{count(tuned.past, 'question')} until {local_day(tuned.split)}"
+    past = f"{count(tuned.past, 'question')} until {format_day(tuned.split)}"
     gain = f"{_signed(_gain(tuned))} MRR@10 on {count(tuned.n, 'later question')}"
     if tuned.is_borne_out:
         verdict = "search uses them from now on"

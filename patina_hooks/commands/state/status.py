@@ -12,7 +12,7 @@ import click
 from patina_hooks.commands.fresh import freshen, opened
 from patina_hooks.plugins.running_calls import text_of
 from patina_hooks.specs.plugins import Fault
-from patina_hooks.text.dates import local_day
+from patina_hooks.text.dates import format_day
 from patina_hooks.text.display import clean_line, count, size
 from patina_hooks.upkeep.backlog import unread_events
 from patina_hooks.upkeep.status import Status
@@ -96,8 +96,8 @@ def _pairs(status: Status) -> str:
     kinds = status.pair_kinds.values()
     if not kinds:
         return f"{status.pairs:,}"
-    since = local_day(min(kind.since for kind in kinds))
-    until = local_day(max(kind.until for kind in kinds))
+    since = format_day(min(kind.since for kind in kinds))
+    until = format_day(max(kind.until for kind in kinds))
     weight = sum(kind.weight for kind in kinds)
     return f"{status.pairs:,} of {count(len(kinds), 'kind')}, weighing {weight:,.0f}, {since} to {until}"
 

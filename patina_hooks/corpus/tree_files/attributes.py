@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
-from patina_hooks.text.gitignore import PathPattern, folders_of, parse_pattern, split_path
+from patina_hooks.text.gitignore import PathPattern, parent_folders, parse_pattern, split_path
 
 GENERATED, VENDORED, DOCUMENTATION = "linguist-generated", "linguist-vendored", "linguist-documentation"
 
@@ -47,9 +47,9 @@ class Attributes:
         """Return whether an attribute is set or unset for a file, None where it is neither."""
         steps = split_path(path)
         decided: dict[str, State] = {}
-        for depth, folder in zip(range(len(steps) - 1, -1, -1), folders_of(path), strict=True):
+        for depth, folder in zip(range(len(steps) - 1, -1, -1), parent_folders(path), strict=True):
             for rule in self._rules.get(folder, ()):
-                if rule.pattern.names(steps[depth:], is_folder=False):
+                if rule.pattern.matches_steps(steps[depth:], is_folder=False):
                     self._decide(rule.words, decided)
                     if name in decided:
                         return decided[name]

@@ -19,7 +19,7 @@ from patina_hooks.extract.markup.parts import (
     omitted,
     paragraph,
 )
-from patina_hooks.text.markdown import Line
+from patina_hooks.text.markdown import TextLine
 
 _HEADING = re.compile(r"(={1,6}|#{1,6})[ \t]+(\S.*)$")
 _ATTRIBUTE = re.compile(r":!?[\w-]+!?:(?:[ \t]|$)")
@@ -36,7 +36,7 @@ _RULES = ("'''", "<<<", "---", "***")
 _SIGNS = _LISTING_SIGNS + "=*_+"
 
 
-def scan_asciidoc(lines: Sequence[Line]) -> Iterator[Part]:
+def scan_asciidoc(lines: Sequence[TextLine]) -> Iterator[Part]:
     """Yield the parts of an AsciiDoc document in order."""
     return _Scanner(lines).scan()
 
@@ -44,7 +44,7 @@ def scan_asciidoc(lines: Sequence[Line]) -> Iterator[Part]:
 class _Scanner:
     """A cursor over the lines. Each method takes what belongs together and moves on."""
 
-    def __init__(self, lines: Sequence[Line]) -> None:
+    def __init__(self, lines: Sequence[TextLine]) -> None:
         self._lines = lines
         self._at = 0
         # Delimiters that no later line repeats: another search would find none either.
@@ -72,7 +72,7 @@ class _Scanner:
             return Part("item", self._take(self._item_end()))
         return self._paragraph()
 
-    def _take(self, end: int) -> tuple[Line, ...]:
+    def _take(self, end: int) -> tuple[TextLine, ...]:
         lines = tuple(self._lines[self._at : end])
         self._at = end
         return lines

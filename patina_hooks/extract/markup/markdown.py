@@ -23,7 +23,7 @@ from patina_hooks.extract.markup.parts import (
     omitted,
     paragraph,
 )
-from patina_hooks.text.markdown import Block, Line, blocks, unmarked, unquoted
+from patina_hooks.text.markdown import Block, TextLine, parse_blocks, strip_marker, strip_quote
 
 ANCHOR = "anchor"
 
@@ -42,20 +42,22 @@ _TABLE_BORDER = re.compile(r"[ \t|:-]+$")
 _QUOTE = re.compile(r" {0,3}>[ \t]?")
 
 
-def front_matter_title(lines: Sequence[Line]) -> str:
+def front_matter_title(lines: Sequence[TextLine]) -> str:
     """Read the title that YAML or TOML at the start states, "" where there is none."""
     head = lines[: _front_matter_end(lines)]
     titles = (found[1] for line in head if (found := _TITLE.match(line.text)))
     return next(titles, "").strip().strip("\"'").strip()
 
 
-def scan_markdown(lines: Sequence[Line]) -> Iterator[Part]:
+def scan_markdown(lines: Sequence[TextLine]) -> Iterator[Part]:
     """Yield the parts of a Markdown document in order."""
     start = _front_matter_end(lines)
     if start:
         yield omitted(lines[:start], FRONT_MATTER)
     found = [
-        block for block in blocks(lines[start:], comments_end_at_headings=False) if block.kind != "blank"
+        block
+        for block in parse_blocks(lines[start:], comments_end_at_headings=False)
+        if block.kind != "blank"
     ]
     heading = ""
     at = 0
@@ -79,19 +81,21 @@ def scan_markdown(lines: Sequence[Line]) -> Iterator[Part]:
 
 def _items(items: Sequence[Block], *, is_contents: bool) -> Iterator[Part]:
     """Yield the items of a list, or leave it out where it does nothing but link to headings."""
-    targets = [link_target(unmarked(line.text)) for item in items for line in item.lines if line.text.strip()]
+    targets = [
+        link_target(strip_marker(line.text)) for item in items for line in item.lines if line.text.strip()
+    ]
     if all(targets) and (
         is_contents or (len(targets) >= _SHORTEST_CONTENTS and all(target[0] == "#" for target in targets))
     ):
         yield omitted([line for item in items for line in item.lines], CONTENTS)
         return
     for item in items:
-        has_text = any(unmarked(line.text) for line in item.lines)
+        has_text = any(strip_marker(line.text) for line in item.lines)
         lines = _without_end(item.lines)
         yield Part("item", lines) if has_text else omitted(lines, NO_TEXT)
 
 
-def _front_matter_end(lines: Sequence[Line]) -> int:
+def _front_matter_end(lines: Sequence[TextLine]) -> int:
     """Find the line after YAML between `---`, or TOML between `+++`; 0 where there is none."""
     opening = lines[0].text.rstrip() if lines else ""
     if opening not in ("---", "+++"):
@@ -143,15 +147,15 @@ def _parts(block: Block) -> Iterator[Part]:
         yield from _text(block)
 
 
-def _code(lines: tuple[Line, ...]) -> Part:
+def _code(lines: tuple[TextLine, ...]) -> Part:
     has_text = any(line.text.strip(" \t`~") for line in lines)
     return Part("code", lines) if has_text else omitted(lines, NO_TEXT)
 
 
-def _quote(lines: tuple[Line, ...]) -> Part:
-    if not any(unquoted(line.text) for line in lines):
+def _quote(lines: tuple[TextLine, ...]) -> Part:
+    if not any(strip_quote(line.text) for line in lines):
         return omitted(lines, NO_TEXT)
-    return paragraph([Line(line.number, _QUOTE.sub("", line.text, count=1)) for line in lines])
+    return paragraph([TextLine(line.number, _QUOTE.sub("", line.text, count=1)) for line in lines])
 
 
 def _text(block: Block) -> Iterator[Part]:
@@ -162,7 +166,7 @@ def _text(block: Block) -> Iterator[Part]:
     if all(indentation(line.text) > 3 for line in block.lines):
         yield Part("code", block.lines)
         return
-    reason_of: Callable[[Line], str] = lambda line: _reason(line.text)  # noqa: E731
+    reason_of: Callable[[TextLine], str] = lambda line: _reason(line.text)  # noqa: E731
     for reason, group in groupby(block.lines, reason_of):
         lines = tuple(group)
         if reason:
@@ -171,8 +175,8 @@ def _text(block: Block) -> Iterator[Part]:
             yield from _headings_apart(lines, is_lead=block.kind == "bold" or not block.text)
 
 
-def _headings_apart(lines: tuple[Line, ...], *, is_lead: bool) -> Iterator[Part]:
-    held: list[Line] = []
+def _headings_apart(lines: tuple[TextLine, ...], *, is_lead: bool) -> Iterator[Part]:
+    held: list[TextLine] = []
     for line in lines:
         found = _HTML_HEADING.match(line.text) if len(line.text) <= TITLE_CAP else None
         if not found:
@@ -212,11 +216,11 @@ def _is_table(block: Block) -> bool:
     )
 
 
-def _joined(lines: Sequence[Line]) -> str:
+def _joined(lines: Sequence[TextLine]) -> str:
     return " ".join(line.text.strip() for line in lines)
 
 
-def _without_end(lines: tuple[Line, ...]) -> tuple[Line, ...]:
+def _without_end(lines: tuple[TextLine, ...]) -> tuple[TextLine, ...]:
     """Cut blank lines at the end."""
     end = len(lines)
     while end > 1 and not lines[end - 1].text.strip():

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from patina_hooks.text.markdown import Line
+from patina_hooks.text.markdown import TextLine
 
 PartKind = Literal["heading", "paragraph", "item", "code", "table", "omitted", "end"]
 
@@ -44,7 +44,7 @@ class Part:
     """
 
     kind: PartKind
-    lines: tuple[Line, ...]
+    lines: tuple[TextLine, ...]
     text: str = ""
     level: int = 0
     leads: bool = False
@@ -58,17 +58,17 @@ class Part:
         return self.lines[-1].number
 
 
-def omitted(lines: Sequence[Line], reason: str) -> Part:
+def omitted(lines: Sequence[TextLine], reason: str) -> Part:
     """Make the part for lines that end in no observation."""
     return Part("omitted", tuple(lines), reason)
 
 
-def paragraph(lines: Sequence[Line]) -> Part:
+def paragraph(lines: Sequence[TextLine]) -> Part:
     """Make the part for lines of running text; a colon at the end introduces what follows."""
     return Part("paragraph", tuple(lines), leads=lines[-1].text.rstrip().endswith((":", ":**", ":__")))
 
 
-def is_blank(line: Line) -> bool:
+def is_blank(line: TextLine) -> bool:
     return not line.text.strip()
 
 
@@ -83,7 +83,7 @@ def is_item(text: str) -> bool:
     return bool(_MARKER.match(text))
 
 
-def indented_end(lines: Sequence[Line], start: int, margin: int) -> int:
+def indented_end(lines: Sequence[TextLine], start: int, margin: int) -> int:
     """Find the end of the lines from `start` on that are blank or indented deeper than `margin`."""
     end = at = start
     while at < len(lines) and (is_blank(lines[at]) or indentation(lines[at].text) > margin):
@@ -92,7 +92,7 @@ def indented_end(lines: Sequence[Line], start: int, margin: int) -> int:
     return end
 
 
-def run_end(lines: Sequence[Line], start: int) -> int:
+def run_end(lines: Sequence[TextLine], start: int) -> int:
     """Find the end of the lines from `start` on that are not blank."""
     end = start
     while end < len(lines) and not is_blank(lines[end]):

@@ -16,7 +16,7 @@ from patina_hooks.extract.markup.parts import (
     paragraph,
     run_end,
 )
-from patina_hooks.text.markdown import Line
+from patina_hooks.text.markdown import TextLine
 
 _SIGNS = "=-~*_#+"
 _LEVELS = {"=": 1, "-": 2}
@@ -24,7 +24,7 @@ _LONGEST_HEADING = 120
 _CAPITALS_LEVEL = 2
 
 
-def scan_plain(lines: Sequence[Line]) -> Iterator[Part]:
+def scan_plain(lines: Sequence[TextLine]) -> Iterator[Part]:
     """Yield the parts of a plain text in order."""
     at = 0
     while at < len(lines):
@@ -36,7 +36,7 @@ def scan_plain(lines: Sequence[Line]) -> Iterator[Part]:
         at += len(part.lines)
 
 
-def _part(lines: Sequence[Line], at: int) -> Part:
+def _part(lines: Sequence[TextLine], at: int) -> Part:
     text = lines[at].text
     below = lines[at + 1].text if at + 1 < len(lines) else ""
     if is_adornment(text, _SIGNS):
@@ -54,7 +54,7 @@ def _part(lines: Sequence[Line], at: int) -> Part:
     return paragraph(lines[at:end])
 
 
-def _item_end(lines: Sequence[Line], at: int) -> int:
+def _item_end(lines: Sequence[TextLine], at: int) -> int:
     end = at + 1
     while end < len(lines) and not is_blank(lines[end]) and not is_item(lines[end].text):
         end += 1

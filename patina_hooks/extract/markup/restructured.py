@@ -24,7 +24,7 @@ from patina_hooks.extract.markup.parts import (
     paragraph,
     run_end,
 )
-from patina_hooks.text.markdown import Line
+from patina_hooks.text.markdown import TextLine
 
 _SIGNS = "=-`:.'\"~^_*+#<>!$%&(),/;?@[\\]{|}"
 _DIRECTIVE = re.compile(r"\.\.[ \t]+(?:\|[^|]+\|[ \t]+)?([\w.:+-]*[\w.+-])::(?:[ \t]+(.*))?$")
@@ -62,7 +62,7 @@ _OBJECT_LEVEL = 100  # below every heading
 _REFERENCE = re.compile(r"auto\w+$|click$|sphinx_gallery|automodsumm$|autosummary$")
 
 
-def scan_restructured(lines: Sequence[Line]) -> Iterator[Part]:
+def scan_restructured(lines: Sequence[TextLine]) -> Iterator[Part]:
     """Yield the parts of a reStructuredText document in order."""
     return _Scanner(lines).scan()
 
@@ -70,7 +70,7 @@ def scan_restructured(lines: Sequence[Line]) -> Iterator[Part]:
 class _Scanner:
     """A cursor over the lines. Each method takes what belongs together and moves on."""
 
-    def __init__(self, lines: Sequence[Line]) -> None:
+    def __init__(self, lines: Sequence[TextLine]) -> None:
         self._lines = lines
         self._at = 0
         self._levels: dict[str, int] = {}
@@ -105,7 +105,7 @@ class _Scanner:
         else:
             yield self._paragraph()
 
-    def _take(self, end: int) -> tuple[Line, ...]:
+    def _take(self, end: int) -> tuple[TextLine, ...]:
         lines = tuple(self._lines[self._at : end])
         self._at = end
         return lines

@@ -11,7 +11,7 @@ from patina_hooks.search.filters.paths import is_recorded, near_paths
 from patina_hooks.search.retrieval.lexical import LONGEST_QUESTION, is_longer
 from patina_hooks.store.search.answers import count_texts
 from patina_hooks.text.display import count
-from patina_hooks.text.words import words_to_match
+from patina_hooks.text.words import split_query
 
 if TYPE_CHECKING:
     from patina_hooks.search.query import Query
@@ -58,7 +58,7 @@ class IndexedTexts:
 
 def has_words(text: str) -> bool:
     """Tell whether a question has a word to look up."""
-    return next(words_to_match(text), None) is not None
+    return next(split_query(text), None) is not None
 
 
 def remark_on(text: str) -> str:

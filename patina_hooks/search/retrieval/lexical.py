@@ -11,7 +11,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from patina_hooks.store.search.words import WordTable, count_rows, count_term, match_words, tokenize
-from patina_hooks.text.words import words_to_match
+from patina_hooks.text.words import split_query
 
 if TYPE_CHECKING:
     import sqlite3
@@ -98,7 +98,7 @@ def terms_of(text: str) -> frozenset[str]:
 
 def is_longer(query: str) -> bool:
     """Tell whether a question has more words than are looked at."""
-    return next(islice(words_to_match(query), LONGEST_QUESTION, None), None) is not None
+    return next(islice(split_query(query), LONGEST_QUESTION, None), None) is not None
 
 
 def _terms(query: str, most: int) -> dict[str, str]:
@@ -108,6 +108,6 @@ def _terms(query: str, most: int) -> dict[str, str]:
     is asked for is stemmed again, and the stem of a stem may be another ("databases", "databas", "databa").
     most: words of the query that are read.
     """
-    words = list(islice(words_to_match(query), most))
+    words = list(islice(split_query(query), most))
     terms = {term: words[number] for term, number in reversed(tokenize(words))}
     return dict(reversed(terms.items()))

@@ -116,4 +116,4 @@ def _is_ended(store: Store, workspace: Workspace, header: Header, *, with_tag: b
         return True
     if workspace.repository.object_ids([f"HEAD:{archive}"]) != [None]:
         return True
-    return with_tag and commit_of(workspace.repository, header.start_tag.at("end")) is not None
+    return with_tag and commit_of(workspace.repository, header.start_tag.with_edge("end")) is not None
