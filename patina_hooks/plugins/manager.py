@@ -23,7 +23,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Generic, cast
+from typing import Any, Final, Generic, cast
 
 import pluggy
 
@@ -37,6 +37,7 @@ from patina_hooks.plugins.calls import (
     failure_of,
     plugin_call,
 )
+from patina_hooks.plugins.distributions import EntryPoint, read_entry_points
 from patina_hooks.plugins.failure_log import FailureLog
 from patina_hooks.plugins.hook_threads import HOOK_SECONDS, TIMEOUT_ERROR, HookThread, HookTimeout
 from patina_hooks.plugins.installation import install_command, providers_of
@@ -69,10 +70,6 @@ from patina_hooks.specs.plugins import (
 )
 from patina_hooks.specs.retrieval import RetrieverSpec
 from patina_hooks.specs.sources import SourceSpec
-
-if TYPE_CHECKING:
-    from importlib.metadata import EntryPoint
-
 
 GROUP: Final = "patina"
 
@@ -114,10 +111,9 @@ class Plugins:
         plugins = cls(strict=os.environ.get("PATINA_STRICT") == "1" if strict is None else strict)
         plugins._load(BUILTIN, BUILTIN, "patina_hooks.plugins.builtin", _import_builtin)
         if "*" not in off:
-            for name, entry in _named(_entry_points()):
-                distribution = _distribution_of(entry)
-                if not off & {name, entry.name, distribution}:
-                    plugins._load(name, distribution or None, entry.value, entry.load)
+            for name, entry in _named(read_entry_points(GROUP)):
+                if not off & {name, entry.name, entry.distribution}:
+                    plugins._load(name, entry.distribution or None, entry.value, entry.load)
         return plugins
 
     # --- what there is ---
@@ -542,23 +538,10 @@ def _import_builtin() -> object:
     return builtin
 
 
-def _entry_points() -> list[EntryPoint]:
-    # Opens the metadata of every distribution (40 ms in a large environment).
-    from importlib.metadata import entry_points
-
-    return sorted(
-        set(entry_points(group=GROUP)), key=lambda one: (one.name, _distribution_of(one), one.value)
-    )
-
-
 def _named(entries: Collection[EntryPoint]) -> Iterator[tuple[str, EntryPoint]]:
     times = Counter([BUILTIN, *(entry.name for entry in entries)])
     for entry in entries:
-        yield entry.name if times[entry.name] == 1 else f"{entry.name}@{_distribution_of(entry)}", entry
-
-
-def _distribution_of(entry: EntryPoint) -> str:
-    return entry.dist.name if entry.dist is not None else ""
+        yield entry.name if times[entry.name] == 1 else f"{entry.name}@{entry.distribution}", entry
 
 
 def _disabled_by_environment() -> frozenset[str]:
