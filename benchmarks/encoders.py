@@ -67,7 +67,7 @@ def _ours(runtime: str, model: str, folder: Path, texts: Sequence[str]) -> Way:
     how = Plugins.load().runtime(runtime)
     workers = processors() if how.concurrent else 1
     encoder = Encoder(
-        spec, RuntimeChoice(runtime, "measured"), "", open_callable(how.opener)(spec, files), workers=workers
+        spec, RuntimeChoice(runtime, "measured"), "", open_callable(how.factory)(spec, files), workers=workers
     )
     return lambda _: encoder.encode(texts, role="passage").vectors
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from patina_hooks.models.reading import prefix_of, with_runtimes
     from patina_hooks.models.similarity import nearest_passages, row_cosines
     from patina_hooks.models.tokenizer import TextTokenizer, open_tokenizer
-    from patina_hooks.pairs.sides import path_side
+    from patina_hooks.pairs.members import path_member
     from patina_hooks.plugins.installation import install_command
     from patina_hooks.plugins.manager import Plugins
     from patina_hooks.search.index.exact import Found, ranked, scan, score
@@ -87,7 +87,7 @@ _HOME = {
     "open_encoder": "models.encoding",
     "open_files": "models.encoding",
     "open_tokenizer": "models.tokenizer",
-    "path_side": "pairs.sides",
+    "path_member": "pairs.members",
     "prefix_of": "models.reading",
     "processors": "models.encoding",
     "ranked": "search.index.exact",
@@ -153,7 +153,7 @@ __all__ = [
     "open_encoder",
     "open_files",
     "open_tokenizer",
-    "path_side",
+    "path_member",
     "prefix_of",
     "processors",
     "ranked",

@@ -24,29 +24,29 @@ from support.memory import Memory
 from support.sampling import examples
 
 from patina_hooks import (
-    CommitUnit,
+    CommitScope,
     Document,
     Extraction,
     ExtractorSpec,
-    ModuleUnit,
+    ModuleScope,
     Observation,
     Pair,
     PairGeneratorSpec,
-    SessionUnit,
+    SessionScope,
     SourceSpec,
     hookimpl,
     sessions,
 )
 from patina_hooks.errors import SessionError
 from patina_hooks.pairs import update
-from patina_hooks.pairs.sides import path_side
-from patina_hooks.pairs.units import UnitReader
+from patina_hooks.pairs.members import path_member
+from patina_hooks.pairs.scopes import ScopeReader
 from patina_hooks.plugins.manager import Plugins
 from patina_hooks.projection.active import Active, keep_weights, store_active
 from patina_hooks.projection.weights import described
 from patina_hooks.search.index.exact import ExactIndex
 from patina_hooks.search.index.spaces import active_space
-from patina_hooks.specs.plugins import PairUnitKind
+from patina_hooks.specs.plugins import PairScopeKind
 from patina_hooks.specs.sources import NOT_PROSE, PROSE
 from patina_hooks.specs.sources import SESSIONS as SESSIONS_FOLDER
 from patina_hooks.specs.training import Trained
@@ -115,12 +115,12 @@ def document(session: str, words: str, extra: str = "") -> str:
     )
 
 
-def both_ends(unit: CommitUnit | ModuleUnit | SessionUnit) -> Iterator[Pair]:
+def both_ends(unit: CommitScope | ModuleScope | SessionScope) -> Iterator[Pair]:
     """A generator of a plugin that comes and goes."""
-    if isinstance(unit, SessionUnit):
+    if isinstance(unit, SessionScope):
         ends = [one.id for one in (*unit.document, *unit.previous)]
     else:
-        ends = [path_side(path) for path in unit.paths]
+        ends = [path_member(path) for path in unit.paths]
     if ends:
         yield Pair("ends", ends[0], ends[-1], None, 1 / len(ends), f"of {len(ends)}")
 
@@ -153,22 +153,22 @@ def with_pages() -> Plugins:
     return providers
 
 
-def with_extractor(reads: str, version: int) -> Plugins:
+def with_extractor(kind: str, version: int) -> Plugins:
     class Provider:
         @hookimpl
         def patina_register_extractors(self) -> list[ExtractorSpec]:
-            return [ExtractorSpec(f"last_{reads}", version, reads, f"{__name__}:last_line")]
+            return [ExtractorSpec(f"last_{kind}", version, kind, f"{__name__}:last_line")]
 
     providers = Plugins.load(disabled=())
     providers.register(Provider(), "provider")
     return providers
 
 
-def with_generator(reads: PairUnitKind, version: int) -> Plugins:
+def with_generator(kind: PairScopeKind, version: int) -> Plugins:
     class Provider:
         @hookimpl
         def patina_register_pair_generators(self) -> list[PairGeneratorSpec]:
-            return [PairGeneratorSpec("ends", version, f"{__name__}:both_ends", reads)]
+            return [PairGeneratorSpec("ends", version, f"{__name__}:both_ends", kind)]
 
     providers = Plugins.load(disabled=())
     providers.register(Provider(), "provider")
@@ -184,7 +184,7 @@ def killed_after(steps: int) -> Iterator[None]:
     """Let `steps` write steps of a sync happen, and stop at the next one."""
     left = steps
     places = [
-        (Log, "record"), (Log, "remember"), (UnitReader, "read"), (EmbeddingCache, "put"),
+        (Log, "record"), (Log, "remember"), (ScopeReader, "read"), (EmbeddingCache, "put"),
         (ExactIndex, "_replace"),
     ]  # fmt: skip
     chunk, update._CHUNK = update._CHUNK, 2
@@ -495,23 +495,23 @@ class Rebuild(RuleBasedStateMachine):
         with killed_after(steps):
             self.memory.sync()
 
-    @rule(reads=st.sampled_from(["session", "commit", "module"]), version=st.integers(1, 2))
-    def sync_with_another_generator(self, reads: PairUnitKind, version: int) -> None:
-        self.memory.sync(providers=with_generator(reads, version))
+    @rule(kind=st.sampled_from(["session", "commit", "module"]), version=st.integers(1, 2))
+    def sync_with_another_generator(self, kind: PairScopeKind, version: int) -> None:
+        self.memory.sync(providers=with_generator(kind, version))
 
-    @rule(reads=st.sampled_from(["session", "commit", "module"]), steps=st.integers(0, 30))
-    def killed_sync_with_another_generator(self, reads: PairUnitKind, steps: int) -> None:
+    @rule(kind=st.sampled_from(["session", "commit", "module"]), steps=st.integers(0, 30))
+    def killed_sync_with_another_generator(self, kind: PairScopeKind, steps: int) -> None:
         with killed_after(steps):
-            self.memory.sync(providers=with_generator(reads, 1))
+            self.memory.sync(providers=with_generator(kind, 1))
 
-    @rule(reads=st.sampled_from(["session", "commit"]), version=st.integers(1, 2))
-    def sync_with_another_extractor(self, reads: str, version: int) -> None:
-        self.memory.sync(providers=with_extractor(reads, version))
+    @rule(kind=st.sampled_from(["session", "commit"]), version=st.integers(1, 2))
+    def sync_with_another_extractor(self, kind: str, version: int) -> None:
+        self.memory.sync(providers=with_extractor(kind, version))
 
-    @rule(reads=st.sampled_from(["session", "commit"]), steps=st.integers(0, 30))
-    def killed_sync_with_another_extractor(self, reads: str, steps: int) -> None:
+    @rule(kind=st.sampled_from(["session", "commit"]), steps=st.integers(0, 30))
+    def killed_sync_with_another_extractor(self, kind: str, steps: int) -> None:
         with killed_after(steps):
-            self.memory.sync(providers=with_extractor(reads, 1))
+            self.memory.sync(providers=with_extractor(kind, 1))
 
     @rule(steps=st.integers(0, 30))
     def killed_sync_that_keeps_nothing_absent(self, steps: int) -> None:

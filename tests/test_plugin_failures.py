@@ -101,7 +101,7 @@ def test_a_command_of_a_plugin_that_fails_ends_with_1_in_any_mode(
 INDEX = """
 @hookimpl
 def patina_register_index_backends():
-    yield IndexBackendSpec("far", opener="odd_work:work")
+    yield IndexBackendSpec("far", factory="odd_work:work")
 """
 AWAY = "def work(*_, **__):\n    raise ConnectionRefusedError(111, 'the server is away')\n"
 HERE = "from patina_hooks.search.index.exact import ExactIndex as work\n"

@@ -276,7 +276,7 @@ REGISTER = {
     "extractor": "@hookimpl\ndef patina_register_extractors():\n"
     "    yield ExtractorSpec('tickets', 1, 'commit', 'odd_work:work')\n",
     "pair generator": "@hookimpl\ndef patina_register_pair_generators():\n"
-    "    yield PairGeneratorSpec('tickets', 1, 'odd_work:work', reads='commit')\n",
+    "    yield PairGeneratorSpec('tickets', 1, 'odd_work:work', scope='commit')\n",
 }
 
 

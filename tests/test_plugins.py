@@ -15,6 +15,7 @@ import pytest
 from click.testing import CliRunner
 from support.distributions import Site, importable
 
+import patina_hooks
 from patina_hooks.commands.setup.plugins import as_lines, plugins_command
 from patina_hooks.errors import PluginError
 from patina_hooks.plugins import hookspecs
@@ -323,7 +324,7 @@ def test_an_ambiguous_name_is_an_error_only_when_it_is_used() -> None:
 
 
 def reading(*names: str) -> object:
-    specs = [ExtractorSpec(name, version=1, reads="adr", extract="acme:extract") for name in names]
+    specs = [ExtractorSpec(name, version=1, document_kind="adr", extract="acme:extract") for name in names]
     return SimpleNamespace(patina_register_extractors=hookimpl(lambda: specs))
 
 
@@ -382,9 +383,33 @@ def test_a_source_is_refused_when_a_field_is_invalid(given: dict[str, Any], prob
         SourceSpec(**{"name": "adr", "version": 1, "include": ("*.md",), **given})
 
 
+@pytest.mark.parametrize(
+    ("spec", "old", "new"),
+    [
+        ("Extractor", "reads", "document_kind"),
+        ("PairGenerator", "reads", "scope"),
+        ("Runtime", "opener", "factory"),
+        ("Runtime", "gives", "output"),
+        ("IndexBackend", "opener", "factory"),
+        ("Model", "one_by_one", "unbatched_runtimes"),
+    ],
+)
+def test_an_error_names_the_new_field_when_a_plugin_uses_that_of_0_1_0(spec: str, old: str, new: str) -> None:
+    hook = {"PairGenerator": "pair_generator", "IndexBackend": "index_backend"}.get(spec, spec.lower())
+
+    def register() -> list[object]:
+        return [getattr(patina_hooks, f"{spec}Spec")("adr", **{old: "session"})]
+
+    plugins = registered(acme=SimpleNamespace(**{f"patina_register_{hook}s": hookimpl(register)}))
+    plugins.info()
+    (fault,) = plugins.faults_of("acme")
+    assert f"'{old}'" in fault.error
+    assert fault.error.endswith(f"; the field is now '{new}'")
+
+
 def test_an_extractor_of_an_unknown_kind_is_a_fault_that_lists_the_kinds() -> None:
     plugins = Plugins.load(disabled=["*"])
-    spec = ExtractorSpec("adr", version=1, reads="adr", extract="acme:extract")
+    spec = ExtractorSpec("adr", version=1, document_kind="adr", extract="acme:extract")
     plugins.register(SimpleNamespace(patina_register_extractors=hookimpl(lambda: [spec])), "patina-acme")
     assert [extractor.name for extractor in plugins.extractors()] == ["commit", "prose", "session"]
     (fault,) = plugins.faults_of("patina-acme")

@@ -14,15 +14,15 @@ from patina_hooks import (
     Document,
     Extraction,
     ExtractorSpec,
-    ModuleUnit,
+    ModuleScope,
     Observation,
     Pair,
     PairGeneratorSpec,
-    SessionUnit,
+    SessionScope,
     hookimpl,
 )
 from patina_hooks.models.provenance import KeptProvider
-from patina_hooks.pairs.sides import path_side
+from patina_hooks.pairs.members import path_member
 from patina_hooks.plugins.manager import Plugins
 from patina_hooks.store.log import Log
 from patina_hooks.upkeep.doctor import examine
@@ -39,13 +39,13 @@ def last_line(document: Document) -> Extraction:
     return Extraction((Observation("last", f"at last: {lines[-1]}", len(lines)),) if lines else ())
 
 
-def both_ends(unit: SessionUnit | ModuleUnit) -> Iterator[Pair]:
-    if isinstance(unit, SessionUnit):
-        PAIRED.append(unit.id)
-        ends = [one.id for one in unit.document]
+def both_ends(scope: SessionScope | ModuleScope) -> Iterator[Pair]:
+    if isinstance(scope, SessionScope):
+        PAIRED.append(scope.id)
+        ends = [one.id for one in scope.document]
     else:
-        PAIRED.append(unit.folder)
-        ends = [path_side(path) for path in unit.paths]
+        PAIRED.append(scope.folder)
+        ends = [path_member(path) for path in scope.paths]
     if len(ends) > 1:
         yield Pair("ends", ends[0], ends[-1], None, 1.0, "")
 

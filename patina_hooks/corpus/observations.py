@@ -66,7 +66,9 @@ class Extractors:
     def tags(self, kind: str) -> dict[str, ExtractorSpec]:
         """Extractors that read this kind, by the tag their output is cached under."""
         rules = f"+{signature}" if (signature := self.redaction.signature) else ""
-        return {f"{e.name}@{e.version}{rules}": e for e in self.plugins.extractors() if e.reads == kind}
+        return {
+            f"{e.name}@{e.version}{rules}": e for e in self.plugins.extractors() if e.document_kind == kind
+        }
 
     def live_tags(self, kind: str) -> tuple[str, ...]:
         """Return the tags whose observations are live: those in force, and those that are kept.

@@ -46,14 +46,14 @@ class Weighed:
     """One runtime and what speaks for or against it.
 
     remedy: the command after which it could run here, "" where it can, or where none helps.
-    by_name: it runs only where a recipe names it.
+    explicit_only: it runs only where a recipe names it.
     """
 
     runtime: str
     usable: bool
     reason: str
     remedy: str = ""
-    by_name: bool = False
+    explicit_only: bool = False
 
 
 def files_for(spec: ModelSpec, runtime: str) -> str:
@@ -76,26 +76,26 @@ def weigh(
     installed: Mapping[str, Collection[str]],
     platform: str,
     *,
-    elsewhere: Collection[str] = (),
+    remote: Collection[str] = (),
 ) -> list[Weighed]:
     """Every runtime that the model has files for, in the order of choice, then the others that are here.
 
     "auto" takes the first that `may_be_taken`: mlx on Apple silicon, else onnx, else torch, else by name.
     installed: name of each installed runtime -> the modules that it lacks here; platform: as
         `this_platform` writes it. A pure function of these: files need not have been pulled.
-    elsewhere: those of the installed that open no files and may run any model (see `RuntimeSpec.gives`).
+    remote: those of the installed that open no files and may run any model (see `RuntimeSpec.output`).
     """
     ranked = _ranked(spec, platform)
     usual = [name for name in ranked if name == _runtime(name)]
     chosen = next((name for name in usual if name in installed and not installed[name]), "")
     weighed = [_one(name, chosen, usual, installed.get(_runtime(name)), platform) for name in ranked]
     others = sorted(set(installed).difference(map(_runtime, ranked)))
-    return weighed + [_other(name, installed[name], name in elsewhere) for name in others]
+    return weighed + [_other(name, installed[name], name in remote) for name in others]
 
 
 def may_be_taken(one: Weighed, wanted: str = AUTO) -> bool:
     """Whether it can run here, and "auto" may take it or it is the one that is wanted."""
-    return one.usable and (one.runtime == wanted or (wanted == AUTO and not one.by_name))
+    return one.usable and (one.runtime == wanted or (wanted == AUTO and not one.explicit_only))
 
 
 def _one(
@@ -107,7 +107,7 @@ def _one(
         absent = ", ".join(lacks)
         return Weighed(name, False, f"{absent} cannot be imported", install_command(*lacks))
     if name not in usual:
-        return Weighed(name, True, f"can run where a recipe says: runtime: {name}", by_name=True)
+        return Weighed(name, True, f"can run where a recipe says: runtime: {name}", explicit_only=True)
     if name == chosen:
         first = f"the first of {', '.join(usual)} that" if len(usual) > 1 else "its only runtime, which"
         return Weighed(name, True, f"{first} can run here ({platform})")
@@ -121,7 +121,7 @@ def _other(name: str, lacks: Collection[str], elsewhere: bool) -> Weighed:
     if lacks:
         return _one(name, "", (), lacks, "")
     where = f"opens no files of a model and runs any, where a recipe says: runtime: {name}"
-    return Weighed(name, True, where, by_name=True)
+    return Weighed(name, True, where, explicit_only=True)
 
 
 def _ranked(spec: ModelSpec, platform: str) -> list[str]:
@@ -149,10 +149,10 @@ def choose_runtime(
     installed: Mapping[str, Collection[str]],
     platform: str,
     *,
-    elsewhere: Collection[str] = (),
+    remote: Collection[str] = (),
 ) -> RuntimeChoice:
     """What "auto" means: the first of `weigh` that `may_be_taken`. `ModelError` where there is none."""
-    weighed = weigh(spec, installed, platform, elsewhere=elsewhere)
+    weighed = weigh(spec, installed, platform, remote=remote)
     for one in weighed:
         if may_be_taken(one):
             return RuntimeChoice(one.runtime, one.reason)
@@ -167,8 +167,8 @@ def choose_runtime(
 def runtime_for(plugins: Plugins, spec: ModelSpec, wanted: str = AUTO) -> RuntimeChoice:
     """`wanted`, or with "auto" what `choose_runtime` finds; `ModelError` says why one cannot run."""
     if wanted == AUTO:
-        here, elsewhere = installed_runtimes(plugins), running_elsewhere(plugins)
-        choice = choose_runtime(spec, here, this_platform(), elsewhere=elsewhere)
+        here, remote = installed_runtimes(plugins), remote_runtimes(plugins)
+        choice = choose_runtime(spec, here, this_platform(), remote=remote)
     else:
         choice = _asked_for(plugins, spec, wanted)
     provider = provider_of(spec, choice.runtime)
@@ -179,7 +179,7 @@ def runtime_for(plugins: Plugins, spec: ModelSpec, wanted: str = AUTO) -> Runtim
 def _asked_for(plugins: Plugins, spec: ModelSpec, wanted: str) -> RuntimeChoice:
     has_files = files_for(spec, wanted) in spec.runtimes
     runtime = _provided(plugins, provider_of(spec, wanted)) if has_files else _fileless(plugins, wanted)
-    if not has_files and runtime.gives != "texts":
+    if not has_files and runtime.output != "text_vectors":
         listed = ", ".join(sorted(spec.runtimes)) or "none"
         raise ModelError(
             f"model {spec.name} has no files for the runtime {wanted}; it has: {listed}",
@@ -227,9 +227,9 @@ def installed_runtimes(plugins: Plugins) -> dict[str, tuple[str, ...]]:
     return {runtime.name: missing_modules(runtime) for runtime in plugins.runtimes()}
 
 
-def running_elsewhere(plugins: Plugins) -> frozenset[str]:
-    """Names of the runtimes that open no files, see `RuntimeSpec.gives`."""
-    return frozenset(runtime.name for runtime in plugins.runtimes() if runtime.gives == "texts")
+def remote_runtimes(plugins: Plugins) -> frozenset[str]:
+    """Names of the runtimes that open no files, see `RuntimeSpec.output`."""
+    return frozenset(runtime.name for runtime in plugins.runtimes() if runtime.output == "text_vectors")
 
 
 def missing_modules(runtime: RuntimeSpec) -> tuple[str, ...]:

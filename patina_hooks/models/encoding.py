@@ -22,7 +22,7 @@ from patina_hooks.models.makers import UNKNOWN_MAKERS, Makers, makers_of
 from patina_hooks.models.reading import prefix_of, read_as, run_by, run_elsewhere
 from patina_hooks.plugins.calls import BUILTIN, ENGINE_PATIENCE, failure_of, plugin_call
 from patina_hooks.plugins.kinds import RUNTIMES, shown
-from patina_hooks.specs.models import Gives, ModelSpec, Pooling, Role, TextModel, TokenModel, Tokens
+from patina_hooks.specs.models import ModelSpec, Pooling, Role, RuntimeOutput, TextModel, TokenModel, Tokens
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -86,9 +86,9 @@ class Encoder:
         self.opened = opened
 
     @property
-    def gives(self) -> Gives:
+    def output(self) -> RuntimeOutput:
         """Whether the runtime gives vectors of tokens, which are pooled here, or of whole texts."""
-        return "texts" if isinstance(self.opened, TextModel) else "tokens"
+        return "text_vectors" if isinstance(self.opened, TextModel) else "token_vectors"
 
     @property
     def model(self) -> TokenModel:
@@ -232,7 +232,7 @@ def open_files(
     """Open a model with the runtime's code, which is guarded. Raises `PluginError`."""
     provider = provider_of(spec, choice.runtime)
     how = plugins.runtime(provider)
-    opener = plugins.open(RUNTIMES, provider, how.opener)
+    opener = plugins.open(RUNTIMES, provider, how.factory)
     failed = f"the runtime {choice.runtime} cannot open model {spec.name}"
     try:
         opened: TokenModel | TextModel = opener(spec, files)
@@ -248,8 +248,8 @@ def open_files(
     fingerprint = identify(spec, choice)
     workers = processors() if how.concurrent else 1
     encoder = Encoder(spec, choice, fingerprint, opened, workers=workers, makers=makers, plugin=opener.plugin)
-    if encoder.gives != how.gives:
-        raise ModelError(f"the runtime {how.name} opened what gives {encoder.gives}, and said {how.gives}")
+    if encoder.output != how.output:
+        raise ModelError(f"the runtime {how.name} makes {encoder.output} instead of {how.output}")
     return encoder
 
 
@@ -284,7 +284,7 @@ def choose(
     spec = read_as(spec, reading) if reading else spec
     choice = runtime_for(plugins, spec, runtime)
     how = plugins.runtime(provider_of(spec, choice.runtime))
-    if how.gives == "texts":
+    if how.output == "text_vectors":
         return run_elsewhere(spec, how.name, reading), choice
     return run_by(spec, choice.runtime), choice
 

@@ -80,7 +80,7 @@ def _stamp(runtime: RuntimeSpec) -> str:
     """Hash names, sizes and times of the user's settings and of the package that opens models."""
     from patina_hooks.config.settings import user_file
 
-    files = [user_file(), *_files_of_package(runtime.opener.partition(":")[0])]
+    files = [user_file(), *_files_of_package(runtime.factory.partition(":")[0])]
     facts = [(path.name, found.st_size, found.st_mtime_ns) for path in files if (found := _stat(path))]
     return sha256(repr(facts).encode()).hexdigest()[:16]
 

@@ -48,7 +48,9 @@ def read_as(spec: ModelSpec, reading: Reading) -> ModelSpec:
 
 def run_by(spec: ModelSpec, runtime: str) -> ModelSpec:
     """`spec` as its files for a runtime, named as a recipe does, want it run."""
-    return replace(spec, batch_invariant=False) if files_for(spec, runtime) in spec.one_by_one else spec
+    return (
+        replace(spec, batch_invariant=False) if files_for(spec, runtime) in spec.unbatched_runtimes else spec
+    )
 
 
 def run_elsewhere(spec: ModelSpec, runtime: str, reading: Reading | None) -> ModelSpec:
@@ -69,7 +71,7 @@ def run_elsewhere(spec: ModelSpec, runtime: str, reading: Reading | None) -> Mod
 def with_runtimes(spec: ModelSpec, wanted: Callable[[str], bool]) -> ModelSpec:
     """`spec` with those of its runtimes whose name is wanted."""
     runtimes = {name: files for name, files in spec.runtimes.items() if wanted(name)}
-    return replace(spec, runtimes=runtimes, one_by_one=tuple(filter(wanted, spec.one_by_one)))
+    return replace(spec, runtimes=runtimes, unbatched_runtimes=tuple(filter(wanted, spec.unbatched_runtimes)))
 
 
 def _instructed(spec: ModelSpec, instruction: str) -> ModelSpec:

@@ -1,8 +1,8 @@
-"""The built-in pair generators: pure functions of one unit, seeded by what they read.
+"""The built-in pair generators: pure functions of one scope, seeded by what they read.
 
-Each has a cost linear in its unit: nothing is joined with everything, but with a few partners. Negatives are
+Each has a cost linear in its scope: nothing is joined with everything, but with a few partners. Negatives are
 drawn when a projection is trained, from other sessions; a pair made here has none. What evidence there is
-beside the unit, `patina_hooks.plugins.builtin` says once for each generator.
+beside the scope, `patina_hooks.plugins.builtin` says once for each generator.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from collections.abc import Iterator, Sequence
 from hashlib import blake2b
 from typing import TypeVar
 
-from patina_hooks.pairs.sides import path_side
-from patina_hooks.specs.plugins import CommitUnit, ModuleUnit, SessionUnit
+from patina_hooks.pairs.members import path_member
+from patina_hooks.specs.plugins import CommitScope, ModuleScope, SessionScope
 from patina_hooks.specs.values import Pair, Recorded
 
 T = TypeVar("T")
@@ -21,56 +21,56 @@ _SUBSTANCE = ("decision", "pattern", "work", "challenge", "discussion", "note", 
 _PARTNERS = 4
 
 
-def same_session(unit: SessionUnit) -> Iterator[Pair]:
+def same_session(scope: SessionScope) -> Iterator[Pair]:
     """Each observation of substance with a few others of its session, chosen by a hash of its id."""
-    chosen = _substance(unit.document)
+    chosen = _substance(scope.document)
     for anchor in chosen:
         yield from _joined("same_session", anchor, chosen)
 
 
-def goal_observation(unit: SessionUnit) -> Iterator[Pair]:
+def goal_observation(scope: SessionScope) -> Iterator[Pair]:
     """What a session set out to do, with what it decided, learned and did."""
-    outcome = _substance(unit.document)
-    for goal in unit.document:
+    outcome = _substance(scope.document)
+    for goal in scope.document:
         if goal.observation.kind == "goal":
             yield from _joined("goal_observation", goal, outcome)
 
 
-def commit_session(unit: SessionUnit) -> Iterator[Pair]:
+def commit_session(scope: SessionScope) -> Iterator[Pair]:
     """A commit's message with what the session whose tag range holds it wrote down."""
-    told = _substance(unit.document)
-    for _, observations in unit.commits:
+    told = _substance(scope.document)
+    for _, observations in scope.commits:
         for message in observations:
             yield from _joined("commit_session", message, told, message.observation.weight)
 
 
-def context_session(unit: SessionUnit) -> Iterator[Pair]:
+def context_session(scope: SessionScope) -> Iterator[Pair]:
     """What a session says of the one before it, with what that one wrote down itself."""
-    told = _substance(unit.previous)
-    for context in unit.document:
+    told = _substance(scope.previous)
+    for context in scope.document:
         if context.observation.kind == "context":
             yield from _joined("context_session", context, told)
 
 
-def co_changed(unit: CommitUnit) -> Iterator[Pair]:
+def co_changed(scope: CommitScope) -> Iterator[Pair]:
     """Paths that changed in one commit; of n paths, each says 1/(n - 1) of each other."""
-    for path, other in _ring(unit.paths, unit.oid):
-        weight = 1 / (len(unit.paths) - 1)
-        yield Pair("co_changed", path_side(path), path_side(other), None, weight, "")
+    for path, other in _ring(scope.paths, scope.oid):
+        weight = 1 / (len(scope.paths) - 1)
+        yield Pair("co_changed", path_member(path), path_member(other), None, weight, "")
 
 
-def commit_files(unit: CommitUnit) -> Iterator[Pair]:
+def commit_files(scope: CommitScope) -> Iterator[Pair]:
     """A commit's message with paths that it changed."""
-    for message in unit.message:
-        for path in _partners(message.id, unit.paths)[:_PARTNERS]:
+    for message in scope.message:
+        for path in _partners(message.id, scope.paths)[:_PARTNERS]:
             weight = message.observation.weight
-            yield Pair("commit_files", message.id, path_side(path), None, weight, "")
+            yield Pair("commit_files", message.id, path_member(path), None, weight, "")
 
 
-def same_module(unit: ModuleUnit) -> Iterator[Pair]:
+def same_module(scope: ModuleScope) -> Iterator[Pair]:
     """Paths of one folder."""
-    for path, other in _ring(unit.paths, unit.folder):
-        yield Pair("same_module", path_side(path), path_side(other), None, 1.0, "")
+    for path, other in _ring(scope.paths, scope.folder):
+        yield Pair("same_module", path_member(path), path_member(other), None, 1.0, "")
 
 
 def _substance(observations: Sequence[Recorded]) -> list[Recorded]:

@@ -12,8 +12,8 @@ from functools import cache
 from heapq import merge
 
 from patina_hooks.corpus.observations import text_key
-from patina_hooks.pairs.sides import path_text
-from patina_hooks.pairs.update import SCOPE_KINDS, said_evidence
+from patina_hooks.pairs.members import path_text
+from patina_hooks.pairs.update import SCOPE_KINDS, fill_evidence
 from patina_hooks.store.pairs.pairs import (
     read_first_changes,
     read_pair_members,
@@ -28,7 +28,8 @@ from patina_hooks.store.pairs.totals import read_totals
 class ShownPair:
     """A pair for eyes: texts, or paths, instead of ids.
 
-    session: whose unit it is from, else None. commit: whose unit it is from, or whose message is the anchor.
+    session: the id where its scope is a session, else None.
+    commit: the id where its scope is a commit, or whose message is the anchor.
     """
 
     kind: str
@@ -59,14 +60,14 @@ class TrainingPair:
     anchor, positive: text keys (16 bytes, see `patina_hooks.corpus.observations.text_key`), under which
         embeddings are cached. That of a path is the key of its `path_text`.
     anchor_path, positive_path: the path where that side is one, else None.
-    unit: what it is from: "session <id>", "commit <oid>" or "module <folder>".
-    session: the session whose unit it is, or that the unit's commit belongs to; None for a folder.
+    scope: what it is from: "session <id>", "commit <oid>" or "module <folder>".
+    session: the session whose scope it is, or that the scope's commit belongs to; None for a folder.
     moment: seconds since 1970 from which on it was there to be learned: the session's start, the commit's
         time; for a pair of a folder, when the younger of the two paths was first changed.
     """
 
     kind: str
-    unit: str
+    scope: str
     anchor: bytes
     positive: bytes
     weight: float
@@ -77,7 +78,7 @@ class TrainingPair:
 
 
 def training_pairs(connection: sqlite3.Connection, kinds: Collection[str]) -> list[TrainingPair]:
-    """All pairs of these kinds in canonical order, which the order of arrival has no part in: by kind, unit
+    """All pairs of these kinds in canonical order, which the order of arrival has no part in: by kind, scope
     and text keys."""
     scopes = {scope.id: scope for kind in SCOPE_KINDS for scope in read_dated_scopes(connection, kind)}
     born, key_of = read_first_changes(connection), cache(lambda path: text_key(path_text(path)))
@@ -96,7 +97,7 @@ def training_pairs(connection: sqlite3.Connection, kinds: Collection[str]) -> li
                     scope.session, moment, path, near,
                 )
             )  # fmt: skip
-    found.sort(key=lambda one: (one.kind, one.unit, one.anchor, one.positive, one.weight))
+    found.sort(key=lambda one: (one.kind, one.scope, one.anchor, one.positive, one.weight))
     return found
 
 
@@ -138,7 +139,7 @@ def _shown(connection: sqlite3.Connection, scope: DatedScope, kind: str) -> list
         ShownPair(
             pair.kind, session, commit or pair.commit, pair.anchor, pair.positive, pair.negative, pair.weight,
             pair.evidence
-            or said_evidence(pair.generator_evidence, scope.kind, scope.name, commit or pair.commit),
+            or fill_evidence(pair.generator_evidence, scope.kind, scope.name, commit or pair.commit),
         )
         for pair in read_pair_texts(connection, scope.id, kind)
     ]  # fmt: skip

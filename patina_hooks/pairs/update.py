@@ -18,13 +18,13 @@ from typing import Final
 
 from patina_hooks.config.schema import read_list
 from patina_hooks.errors import PluginError
+from patina_hooks.pairs.scopes import GeneratorInput, PairMember, ScopeReader
 from patina_hooks.pairs.totals import PairTotals
-from patina_hooks.pairs.units import PairUnit, Side, UnitReader
 from patina_hooks.plugins.calls import PluginFunction
 from patina_hooks.plugins.fault_counts import FaultCounts
 from patina_hooks.plugins.kinds import GENERATORS, is_provided
 from patina_hooks.plugins.manager import Plugins
-from patina_hooks.specs.plugins import Fault, PairGeneratorSpec, PairUnitKind
+from patina_hooks.specs.plugins import Fault, PairGeneratorSpec, PairScopeKind
 from patina_hooks.specs.values import Pair
 from patina_hooks.store.log import Log
 from patina_hooks.store.pairs.generators import (
@@ -58,7 +58,7 @@ _CHUNK = 200
 _MOST_PAIRS = 20_000  # of one generator, of one scope
 _MOST_FAILED = 10_000
 _FAILED = "failed units"
-SCOPE_KINDS: Final[tuple[PairUnitKind, ...]] = ("commit", "module", "session")
+SCOPE_KINDS: Final[tuple[PairScopeKind, ...]] = ("commit", "module", "session")
 
 
 @dataclass(slots=True)
@@ -132,11 +132,17 @@ def _update(log: Log, plugins: Plugins, extracted: Extracted, *, keep_absent: bo
     _Update(log, generators, extracted, plugins, absent).run()
 
 
-def said_evidence(evidence: str, unit: PairUnitKind, name: str, commit: str | None) -> str:
-    """The evidence of a pair that has none of its own. evidence: of its generator; name: of its unit; commit:
-    the one whose message the anchor is."""
-    said = evidence or f"{unit} {{unit}}"
-    return said.replace("{commit}", commit or "").replace("{unit}", name)
+def fill_evidence(template: str, kind: PairScopeKind, name: str, commit: str | None) -> str:
+    """Return the evidence of a pair that has none of its own.
+
+    Args:
+        template: the evidence of its generator, "" where it has none.
+        kind: the kind of the scope.
+        name: the name of the scope.
+        commit: the commit whose message is the anchor.
+    """
+    filled = template or f"{kind} {{scope}}"
+    return filled.replace("{commit}", commit or "").replace("{scope}", name)
 
 
 # --- generators in force --------------------------------------------------------------------------
@@ -155,7 +161,7 @@ class _Generator:
 def _is_settled(known: Mapping[str, StoredGenerator], specs: Mapping[str, PairGeneratorSpec]) -> bool:
     return known.keys() >= specs.keys() and all(
         (known[name].version, known[name].scope_kind, known[name].evidence, known[name].reached)
-        == (spec.version, spec.reads, spec.evidence, None)
+        == (spec.version, spec.scope, spec.evidence, None)
         for name, spec in specs.items()
     )
 
@@ -187,11 +193,11 @@ def _settle(
     """Write down what is in force; the pairs of dropped generators go, and new ones begin their way."""
     for name, row in known.items():
         spec = specs.get(name)
-        if name in dropped or (spec and spec.reads != row.scope_kind):
+        if name in dropped or (spec and spec.scope != row.scope_kind):
             delete_generator(connection, row.id)
         elif spec and (spec.version, spec.evidence) != (row.version, row.evidence):
             update_generator(connection, row.id, spec.version, spec.evidence)
-    rows = [(name, spec.version, spec.reads, spec.evidence) for name, spec in sorted(specs.items())]
+    rows = [(name, spec.version, spec.scope, spec.evidence) for name, spec in sorted(specs.items())]
     add_generators(connection, rows)
 
 
@@ -209,18 +215,18 @@ class _Update:
 
     def run(self) -> None:
         for kind in SCOPE_KINDS:
-            new = [one for one in self.generators if one.spec.reads == kind and one.reached is not None]
+            new = [one for one in self.generators if one.spec.scope == kind and one.reached is not None]
             if new:
                 self._walk(kind, new)
         while scopes := read_stale(self.log.connection, _CHUNK):
             with self.log.writing() as connection:
                 for scope in scopes:
-                    self._renew(scope, [g for g in self.generators if g.spec.reads == scope.kind])
+                    self._renew(scope, [g for g in self.generators if g.spec.scope == scope.kind])
                     self._drop_absent(scope)
                     mark_read(connection, scope.id)
                 self.totals.write(connection)
 
-    def _walk(self, kind: PairUnitKind, new: Sequence[_Generator]) -> None:
+    def _walk(self, kind: PairScopeKind, new: Sequence[_Generator]) -> None:
         """Have new generators read every scope but those that are stale, which all generators read anyway."""
         reached: int | None = min(one.reached or 0 for one in new)
         while reached is not None:
@@ -244,15 +250,15 @@ class _Update:
     def _renew(self, scope: PairScope, generators: Sequence[_Generator]) -> None:
         """Generate the pairs of one scope again, and write what differs."""
         connection = self.log.connection
-        reader = UnitReader(connection)
-        unit = reader.read(scope.kind, scope.name)
-        if unit is None:
+        reader = ScopeReader(connection)
+        contents = reader.read(scope.kind, scope.name)
+        if contents is None:
             self.totals.add(read_pair_weights(connection, scope.id), -1)
             delete_scope(connection, scope.id)
             return
         made: dict[PairKey, Pair] = {}
         for generator in generators:
-            pairs = self._made(generator, unit, f"{scope.kind} {scope.name}", reader.sides)
+            pairs = self._made(generator, contents, f"{scope.kind} {scope.name}", reader.members)
             made |= pairs or {}
             if pairs is None:
                 self.extracted.failed.add(scope.id)
@@ -267,26 +273,26 @@ class _Update:
         self.extracted.came += len(came)
         if on_pair := self.extracted.on_pair:
             for key in came:
-                commit = reader.sides[made[key].anchor].commit
-                evidence = made[key].evidence or said_evidence(
+                commit = reader.members[made[key].anchor].commit
+                evidence = made[key].evidence or fill_evidence(
                     specs[key.generator].evidence, scope.kind, scope.name, commit
                 )
                 on_pair(replace(made[key], evidence=evidence))
 
     def _made(
-        self, generator: _Generator, unit: PairUnit, where: str, sides: Mapping[str, Side]
+        self, generator: _Generator, contents: GeneratorInput, where: str, members: Mapping[str, PairMember]
     ) -> dict[PairKey, Pair] | None:
-        """What one generator makes of a unit: None where any of it is no pair. Of two equal ones, one."""
+        """What one generator makes of a scope: None where any of it is no pair. Of two equal ones, one."""
         name = generator.spec.name
         made: dict[PairKey, Pair] = {}
         try:
             # A plugin's generator may go on for ever, and give what is no pair.
             with generator.generate.guarded():
-                for pair in islice(generator.generate.function(unit), _MOST_PAIRS):
-                    _check(pair, sides)
-                    negative = sides[pair.negative].row if pair.negative is not None else 0
+                for pair in islice(generator.generate.function(contents), _MOST_PAIRS):
+                    _check(pair, members)
+                    negative = members[pair.negative].row if pair.negative is not None else 0
                     kind = "" if pair.kind == name else pair.kind
-                    anchor, positive = sides[pair.anchor].row, sides[pair.positive].row
+                    anchor, positive = members[pair.anchor].row, members[pair.positive].row
                     made.setdefault(PairKey(generator.number, kind, anchor, positive, negative), pair)
         except KeyboardInterrupt:
             raise
@@ -298,11 +304,11 @@ class _Update:
         return made
 
 
-def _check(pair: object, sides: Mapping[str, Side]) -> None:
+def _check(pair: object, members: Mapping[str, PairMember]) -> None:
     if not isinstance(pair, Pair):
         raise TypeError(f"gave a value of type {type(pair).__name__}; wants Pair")
-    if not {pair.anchor, pair.positive} | ({pair.negative} - {None}) <= sides.keys():
-        raise ValueError("gave a pair of what the unit does not have")
+    if not {pair.anchor, pair.positive} | ({pair.negative} - {None}) <= members.keys():
+        raise ValueError("gave a pair with a member outside of the scope")
     if not all(isinstance(text, str) for text in (pair.kind, pair.evidence)):
         raise TypeError("gave a pair whose kind or evidence is no text")
     if not pair.kind.isprintable() or not pair.kind or "\0" in pair.evidence.encode().decode():
@@ -310,8 +316,8 @@ def _check(pair: object, sides: Mapping[str, Side]) -> None:
     if not isinstance(pair.weight, (int, float)) or not 0 <= pair.weight <= 1:
         raise ValueError("gave a pair whose weight is not from 0 to 1")
     if pair.negative is not None:
-        anchor, negative = sides[pair.anchor], sides[pair.negative]
-        if negative.text in (anchor.text, sides[pair.positive].text):
+        anchor, negative = members[pair.anchor], members[pair.negative]
+        if negative.text in (anchor.text, members[pair.positive].text):
             raise ValueError("gave a pair whose negative says the same")
         if negative.session is not None and negative.session == anchor.session:
             raise ValueError("gave a pair whose negative is of the anchor's session")

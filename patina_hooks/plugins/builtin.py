@@ -11,20 +11,20 @@ from patina_hooks.specs.plugins import (
     ExtractorSpec,
     IndexBackendSpec,
     PairGeneratorSpec,
-    PairUnitKind,
+    PairScopeKind,
     ProjectionSpec,
 )
 from patina_hooks.specs.retrieval import USUAL_WEIGHTS, RetrieverSpec
 from patina_hooks.specs.sources import DOCS, HISTORY, NOT_PROSE, PROSE, SESSIONS, SourceSpec
 
-_GENERATORS: tuple[tuple[str, PairUnitKind, str], ...] = (
+_GENERATORS: tuple[tuple[str, PairScopeKind, str], ...] = (
     ("same_session", "session", ""),
-    ("goal_observation", "session", "goals of session {unit}"),
-    ("commit_session", "session", "commit {commit} in the tag range of session {unit}"),
-    ("context_session", "session", "session {unit} on the session before it"),
-    ("co_changed", "commit", "changed together in commit {unit}"),
-    ("commit_files", "commit", "changed in commit {unit}"),
-    ("same_module", "module", "files of the folder {unit}/"),
+    ("goal_observation", "session", "goals of session {scope}"),
+    ("commit_session", "session", "commit {commit} in the tag range of session {scope}"),
+    ("context_session", "session", "session {scope} on the session before it"),
+    ("co_changed", "commit", "changed together in commit {scope}"),
+    ("commit_files", "commit", "changed in commit {scope}"),
+    ("same_module", "module", "files of the folder {scope}/"),
 )
 
 
@@ -60,8 +60,8 @@ def patina_register_extractors() -> Iterator[ExtractorSpec]:
 
 @hookimpl
 def patina_register_pair_generators() -> Iterator[PairGeneratorSpec]:
-    for name, reads, evidence in _GENERATORS:
-        yield PairGeneratorSpec(name, 1, f"patina_hooks.pairs.generators:{name}", reads, evidence)
+    for name, scope, evidence in _GENERATORS:
+        yield PairGeneratorSpec(name, 1, f"patina_hooks.pairs.generators:{name}", scope, evidence)
 
 
 @hookimpl

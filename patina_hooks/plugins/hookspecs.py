@@ -70,7 +70,7 @@ def patina_register_runtimes() -> Iterable[RuntimeSpec]:
     >>> from patina_hooks import RuntimeSpec, hookimpl
     >>> @hookimpl
     ... def patina_register_runtimes():
-    ...     return [RuntimeSpec("acme", opener="patina_acme.runtime:open_model", modules=("acme_engine",))]
+    ...     return [RuntimeSpec("acme", factory="patina_acme.runtime:open_model", modules=("acme_engine",))]
     >>> patina_register_runtimes()[0].modules
     ('acme_engine',)
     """
@@ -103,8 +103,8 @@ def patina_register_extractors() -> Iterable[ExtractorSpec]:
     >>> from patina_hooks import ExtractorSpec, hookimpl
     >>> @hookimpl
     ... def patina_register_extractors():
-    ...     yield ExtractorSpec("tickets", version=1, reads="commit", extract="patina_acme.tickets:extract")
-    >>> next(iter(patina_register_extractors())).reads
+    ...     yield ExtractorSpec("tickets", 1, document_kind="commit", extract="patina_acme.tickets:extract")
+    >>> next(iter(patina_register_extractors())).document_kind
     'commit'
     """
     raise NotImplementedError
@@ -114,16 +114,16 @@ def patina_register_extractors() -> Iterable[ExtractorSpec]:
 def patina_register_pair_generators() -> Iterable[PairGeneratorSpec]:
     """Pair generators: from one session, commit or folder to pairs of observations and paths in it.
 
-    Called when a sync first makes pairs. Every generator is run, on each unit that is new or has changed, and
-    a new one (or version) on all. It is a pure function of its unit; what it gives for a unit counts as a
-    whole or, where it raises or gives what is no pair of the unit, not at all.
+    Called when a sync first makes pairs. Every generator runs on each scope that is new or has changed; a new
+    generator or version runs on all scopes. A generator is a pure function of its scope: its pairs of a scope
+    are stored together, or none of them where it raises or yields an invalid pair.
 
     >>> from patina_hooks import PairGeneratorSpec, hookimpl
     >>> @hookimpl
     ... def patina_register_pair_generators():
     ...     yield PairGeneratorSpec(
-    ...         "same-ticket", version=1, generate="patina_acme.tickets:pairs", reads="session",
-    ...         evidence="one ticket in session {unit}",
+    ...         "same-ticket", version=1, generate="patina_acme.tickets:pairs", scope="session",
+    ...         evidence="one ticket in session {scope}",
     ...     )
     >>> next(iter(patina_register_pair_generators())).name
     'same-ticket'
@@ -157,7 +157,7 @@ def patina_register_index_backends() -> Iterable[IndexBackendSpec]:
     >>> from patina_hooks import IndexBackendSpec, hookimpl
     >>> @hookimpl
     ... def patina_register_index_backends():
-    ...     yield IndexBackendSpec("acme-tree", opener="patina_acme.tree:open_index")
+    ...     yield IndexBackendSpec("acme-tree", factory="patina_acme.tree:open_index")
     >>> next(iter(patina_register_index_backends())).name
     'acme-tree'
     """

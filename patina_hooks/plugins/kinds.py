@@ -69,7 +69,7 @@ class Kind(Generic[S]):
 
 
 MODELS: Final = Kind("model", "models", "patina_register_models", ModelSpec)
-RUNTIMES: Final = Kind("runtime", "runtimes", "patina_register_runtimes", RuntimeSpec, ("opener",))
+RUNTIMES: Final = Kind("runtime", "runtimes", "patina_register_runtimes", RuntimeSpec, ("factory",))
 SOURCES: Final = Kind("source", "sources", "patina_register_sources", SourceSpec, ("accepts", "describe"))
 EXTRACTORS: Final = Kind("extractor", "extractors", "patina_register_extractors", ExtractorSpec, ("extract",))
 GENERATORS: Final = Kind(
@@ -79,7 +79,7 @@ PROJECTIONS: Final = Kind(
     "kind of projection", "projections", "patina_register_projections", ProjectionSpec, ("train",)
 )
 BACKENDS: Final = Kind(
-    "index backend", "index_backends", "patina_register_index_backends", IndexBackendSpec, ("opener",)
+    "index backend", "index_backends", "patina_register_index_backends", IndexBackendSpec, ("factory",)
 )
 RETRIEVERS: Final = Kind("retriever", "retrievers", "patina_register_retrievers", RetrieverSpec, ("search",))
 REWRITERS: Final = Kind(
@@ -126,6 +126,24 @@ def wrong_with(kind: Kind[S], spec: object, seen: Collection[str], *, is_builtin
         if not REFERENCE.fullmatch(str(code)) and (code or kind.spec is not SourceSpec):
             return f"{kind.noun} {name!r}: {field} is {code!r}; wants 'package.module:callable'"
     return ""
+
+
+_UNKNOWN_FIELD: Final = re.compile(r"(\w+)\.__init__\(\) got an unexpected keyword argument '(\w+)'.*")
+_RENAMED_FIELDS: Final = {
+    ("ExtractorSpec", "reads"): "document_kind",
+    ("PairGeneratorSpec", "reads"): "scope",
+    ("RuntimeSpec", "opener"): "factory",
+    ("RuntimeSpec", "gives"): "output",
+    ("IndexBackendSpec", "opener"): "factory",
+    ("ModelSpec", "one_by_one"): "unbatched_runtimes",
+}
+"""Fields of 0.1.0 -> their names now."""
+
+
+def renamed_field(error: BaseException) -> str:
+    """Return the present name of a spec's field of 0.1.0 that the error is about, "" for other errors."""
+    match = _UNKNOWN_FIELD.match(str(error)) if isinstance(error, TypeError) else None
+    return _RENAMED_FIELDS.get((match[1], match[2]), "") if match else ""
 
 
 def _wrong_with_name(kind: Kind[S], name: str) -> str:

@@ -55,6 +55,7 @@ from patina_hooks.plugins.kinds import (
     SOURCES,
     Kind,
     S,
+    renamed_field,
     shown,
     wrong_with,
 )
@@ -420,10 +421,10 @@ class Plugins:
         known = sorted(spec.name for spec in self.sources())
         for one in provided:
             spec: ExtractorSpec = one.spec
-            if spec.reads in known:
+            if spec.document_kind in known:
                 yield one
             else:
-                problem = f"unknown kind of document {spec.reads!r}; choose from {', '.join(known)}"
+                problem = f"unknown kind of document {spec.document_kind!r}; choose from {', '.join(known)}"
                 self._fault(one.plugin, EXTRACTORS.hook, f"extractor {spec.name!r}: {problem}")
 
     def _specs(self, plugin: str, kind: Kind[S], hook: Callable[[], object]) -> Iterator[S]:
@@ -449,7 +450,9 @@ class Plugins:
         except KeyboardInterrupt:
             raise
         except BaseException as error:
-            self._fault(plugin, where, self._failure(plugin, error), error)
+            field = renamed_field(error)
+            problem = self._failure(plugin, error) + (f"; the field is now {field!r}" if field else "")
+            self._fault(plugin, where, problem, error)
         else:
             self._fault(plugin, where, f"returned {shown(answer)}; return a list, or yield")
         return given

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 Pooling = Literal["mean", "cls", "last"]
 MatryoshkaNorm = Literal["l2", "layer"]
 Role = Literal["query", "passage"]
-Gives = Literal["tokens", "texts"]
+RuntimeOutput = Literal["token_vectors", "text_vectors"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +110,7 @@ class ModelSpec:
     truncate: the length to cut vectors to, 0 for none; one of `matryoshka`.
     batch_invariant: False where a text's vector depends on its batch (dynamically quantised weights, graphs
         that compute in float16); such a model runs one text at a time.
-    one_by_one: those of `runtimes` for whose files alone that is so.
+    unbatched_runtimes: those of `runtimes` for whose files alone that is so.
     parameters: how many weights there are, 0 where that is not known.
     languages: codes of those that it was trained for, "mul" for very many, () where that is not known.
     """
@@ -133,7 +133,7 @@ class ModelSpec:
     description: str = ""
     parameters: int = 0
     languages: tuple[str, ...] = ()
-    one_by_one: tuple[str, ...] = ()
+    unbatched_runtimes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.name or "/" in self.name or self.name != self.name.strip():
@@ -159,8 +159,9 @@ class ModelSpec:
                 f"truncate must be one of the matryoshka lengths, not {self.truncate}",
             ),
             (
-                set(self.one_by_one) <= set(self.runtimes),
-                f"one_by_one must be some of {', '.join(self.runtimes)}, not {', '.join(self.one_by_one)}",
+                set(self.unbatched_runtimes) <= set(self.runtimes),
+                f"unbatched_runtimes must be some of {', '.join(self.runtimes)},"
+                f" not {', '.join(self.unbatched_runtimes)}",
             ),
             (
                 all(map(_RUNTIME_FILES.fullmatch, self.runtimes)),
@@ -213,11 +214,11 @@ class TextModel(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class RuntimeSpec:
-    """What runs a model. `opener(model: ModelSpec, files: Mapping[str, Path]) -> TokenModel`, or a
-    `TextModel` where it `gives` texts their vectors.
+    """What runs a model. `factory(model: ModelSpec, files: Mapping[str, Path]) -> TokenModel`, or a
+    `TextModel` where its `output` is "text_vectors".
 
-    gives: "tokens" their vectors, or whole "texts" theirs. The latter opens no files, since the weights are
-        where it runs: it may run any model, but only where a recipe names it, and "auto" never takes it.
+    output: "token_vectors" or "text_vectors". A runtime of text vectors opens no files, since it runs where
+        the weights are: it may run any model, but only where a recipe names it; "auto" never takes it.
         Pooling, layer and the longest text are its own, and its vectors are not the same to the last bit.
     modules: what must be importable for it to run here; looked up, not imported, to say why not.
     variant: `variant(model: ModelSpec) -> str`, for a runtime whose vectors may differ by more than about
@@ -231,15 +232,17 @@ class RuntimeSpec:
     """
 
     name: str
-    opener: str
+    factory: str
     modules: tuple[str, ...] = ()
     concurrent: bool = False
     variant: str = ""
-    gives: Gives = "tokens"
+    output: RuntimeOutput = "token_vectors"
 
     def __post_init__(self) -> None:
-        if self.gives not in get_args(Gives):
-            raise ValueError(f"runtime {self.name}: gives must be tokens or texts, not {self.gives!r}")
+        if self.output not in get_args(RuntimeOutput):
+            raise ValueError(
+                f"runtime {self.name}: output must be token_vectors or text_vectors, not {self.output!r}"
+            )
 
 
 ModelFiles = Mapping[str, Path]

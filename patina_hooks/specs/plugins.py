@@ -11,7 +11,7 @@ from typing import Literal
 from patina_hooks.specs.values import Recorded
 from patina_hooks.text.display import error_text
 
-PairUnitKind = Literal["session", "commit", "module"]
+PairScopeKind = Literal["session", "commit", "module"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,17 +19,17 @@ class ExtractorSpec:
     """`extract(document: Document) -> Extraction`, a pure function of the document.
 
     version: raise it whenever the output changes; observations are cached by blob id and version.
-    reads: the kind of documents: the name of a registered source (`SourceSpec`).
+    document_kind: the kind of documents that it reads, the name of a registered source (`SourceSpec`).
     """
 
     name: str
     version: int
-    reads: str
+    document_kind: str
     extract: str
 
 
 @dataclass(frozen=True, slots=True)
-class SessionUnit:
+class SessionScope:
     """One session, with the observations of its document and of its commits' messages.
 
     commits: (commit oid, observations of its message), by tag range, oldest first; none where the range
@@ -46,7 +46,7 @@ class SessionUnit:
 
 
 @dataclass(frozen=True, slots=True)
-class CommitUnit:
+class CommitScope:
     """One commit, with the observations of its message.
 
     paths: those that it changed, sorted; none where they are more than fifty, which say little of each other.
@@ -58,7 +58,7 @@ class CommitUnit:
 
 
 @dataclass(frozen=True, slots=True)
-class ModuleUnit:
+class ModuleScope:
     """One folder ("" is the top of the work tree), with the paths right in it that live commits changed.
 
     paths: sorted, two hundred at most: a folder of more is no module, and no generator is given it.
@@ -70,24 +70,24 @@ class ModuleUnit:
 
 @dataclass(frozen=True, slots=True)
 class PairGeneratorSpec:
-    """`generate(unit) -> Iterable[Pair]`, a pure function of one unit.
+    """`generate(scope) -> Iterable[Pair]`, a pure function of one scope.
 
-    version: raise it whenever the output changes; every unit is read again then.
-    reads: what a unit is: a `SessionUnit`, a `CommitUnit` or a `ModuleUnit`.
-    evidence: what is shown of a pair that has no evidence of its own, so that it is stored once: `{unit}` is
+    version: raise it whenever the output changes; every scope is read again then.
+    scope: what it is given: "session" (`SessionScope`), "commit" (`CommitScope`) or "module" (`ModuleScope`).
+    evidence: what is shown of a pair that has no evidence of its own, so that it is stored once: `{scope}` is
         the session's id, the commit's or the folder, `{commit}` the one whose message is the anchor.
     """
 
     name: str
     version: int
     generate: str
-    reads: PairUnitKind = "session"
+    scope: PairScopeKind = "session"
     evidence: str = ""
 
     def __post_init__(self) -> None:
-        if self.reads not in ("session", "commit", "module"):
+        if self.scope not in ("session", "commit", "module"):
             raise ValueError(
-                f"pair generator {self.name}: reads must be session, commit or module, not {self.reads!r}"
+                f"pair generator {self.name}: scope must be session, commit or module, not {self.scope!r}"
             )
 
 
@@ -110,16 +110,16 @@ class ProjectionSpec:
 
 @dataclass(frozen=True, slots=True)
 class IndexBackendSpec:
-    """`opener(folder: Path, dimensions: int, fingerprint: str) -> VectorIndex`.
+    """`factory(folder: Path, dimensions: int, fingerprint: str) -> VectorIndex`.
 
     approximate: whether a search may miss some of the best; `patina doctor` then samples how many it finds.
     short: for an index that looks at the first dimensions before it looks at all, how many those are at
-        least: it takes only models whose vectors may be cut, and its opener is given `short=LENGTH` as well,
+        least: it takes only models whose vectors may be cut, and its factory is given `short=LENGTH` as well,
         the smallest Matryoshka length from there on.
     """
 
     name: str
-    opener: str
+    factory: str
     approximate: bool = False
     short: int = 0
 
@@ -151,11 +151,11 @@ class Fault:
 class PluginInfo:
     """One row of `patina plugins`.
 
-    provides: kind ("models", "runtimes", ...) -> names; hears: the event hooks that it implements.
+    provides: kind ("models", "runtimes", ...) -> names; event_hooks: those that it implements.
     """
 
     name: str
     version: str
     provides: Mapping[str, tuple[str, ...]]
     faults: tuple[Fault, ...]
-    hears: tuple[str, ...] = ()
+    event_hooks: tuple[str, ...] = ()

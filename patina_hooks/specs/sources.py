@@ -55,7 +55,7 @@ class DocumentFacts:
 class SourceSpec:
     """A kind of document.
 
-    name: the kind, which an extractor names in `reads`.
+    name: the kind, which an extractor names in `document_kind`.
     version: raise it whenever `accepts` or `describe` would answer otherwise.
     collection: "history", "docs" or "code".
     objects: "files" of trees, or the "messages" of commits; those have one source, which is built in.

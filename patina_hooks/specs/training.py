@@ -34,13 +34,13 @@ class TooLittleToLearn(PatinaError):
 class PairRows:
     """Pairs as rows of a task's vectors: anchors [p], positives [p], weights [p] float32.
 
-    units: [p] which session (or commit, for pairs of paths) each pair is from, as a number.
+    scopes: [p] which session (or commit, for pairs of paths) each pair is from, as a number.
     """
 
     anchors: Rows
     positives: Rows
     weights: NDArray[np.float32]
-    units: Rows
+    scopes: Rows
 
     def __len__(self) -> int:
         return len(self.anchors)

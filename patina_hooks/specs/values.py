@@ -161,7 +161,7 @@ class Pair:
     """Two texts that belong together, with the evidence.
 
     anchor, positive, negative: each the id of an observation, or a path as "path:<path>"
-        (`patina_hooks.pairs.sides.path_side`), of the unit that the generator was given. The negative is
+        (`patina_hooks.pairs.members.path_member`), of the unit that the generator was given. The negative is
         mostly None (one is drawn when a projection is trained) and shares neither text nor session with
         the anchor.
     weight: how strong it is, 0 to 1.

@@ -169,7 +169,7 @@ def check_long_text(subject: Subject) -> None:
     """
     import numpy as np
 
-    if subject.encoder.gives == "texts":
+    if subject.encoder.output == "text_vectors":
         return
     limit = subject.encoder.spec.max_tokens
     long = "commit " * (2 * limit)
@@ -204,7 +204,7 @@ def check_pooling(subject: Subject) -> None:
     """A vector is what the spec's pooling makes of the text's own token vectors, where those are given."""
     import numpy as np
 
-    if subject.encoder.gives == "texts":
+    if subject.encoder.output == "text_vectors":
         return
     spec, model = subject.encoder.spec, subject.encoder.model
     for text, found in zip(TEXTS, _vectors(subject, TEXTS), strict=True):
@@ -322,7 +322,7 @@ def _same(subject: Subject, found: Vectors, wanted: Vectors) -> bool:
     """Bit for bit; nearly, where they come from elsewhere (see `RuntimeSpec.gives`)."""
     import numpy as np
 
-    if subject.encoder.gives == "texts":
+    if subject.encoder.output == "text_vectors":
         return bool(((found * wanted).sum(axis=1) > _ALIKE).all())
     return bool(np.array_equal(found, wanted))
 

@@ -296,7 +296,7 @@ def index_contract(backend: str, *, plugins: Callable[[], Plugins] = Plugins.loa
     def subject() -> IndexSubject:
         providers = plugins()
         spec, plugin = providers.index_backend(backend), providers.owner(BACKENDS, backend)
-        return IndexSubject(spec.opener, spec.approximate, spec.short, plugin)
+        return IndexSubject(spec.factory, spec.approximate, spec.short, plugin)
 
     checks = [IndexCheck(name, function, subject) for name, function in INDEX_CHECKS.items()]
     return pytest.mark.parametrize("check", checks, ids=[check.name for check in checks])

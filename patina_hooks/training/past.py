@@ -19,7 +19,7 @@ import numpy as np
 from patina_hooks.config.configuration import user_redaction
 from patina_hooks.errors import StateError
 from patina_hooks.models.embedding import embed
-from patina_hooks.pairs.sides import path_text
+from patina_hooks.pairs.members import path_text
 from patina_hooks.specs.training import PairRows, TrainingSettings, TrainingTask
 from patina_hooks.store.embeddings import EmbeddingCache
 
@@ -107,14 +107,14 @@ def task_of(
 ) -> TrainingTask:
     """What a trainer is given to learn from the pairs of one kind. pairs: in canonical order."""
     own = [p for p in pairs if p.kind == kind and p.anchor in past.rows and p.positive in past.rows]
-    numbers = {unit: number for number, unit in enumerate(sorted({pair.unit for pair in own}))}
+    numbers = {scope: number for number, scope in enumerate(sorted({pair.scope for pair in own}))}
 
     def rows(chosen: Sequence[TrainingPair]) -> PairRows:
         return PairRows(
             np.array([past.rows[pair.anchor] for pair in chosen], np.intp),
             np.array([past.rows[pair.positive] for pair in chosen], np.intp),
             np.array([pair.weight for pair in chosen], np.float32),
-            np.array([numbers[pair.unit] for pair in chosen], np.intp),
+            np.array([numbers[pair.scope] for pair in chosen], np.intp),
         )
 
     learned = rows([pair for pair in own if pair.moment < moments.held])
@@ -127,7 +127,7 @@ def digest_of(task: TrainingTask, digest: str) -> str:
     made = hashlib.sha256(digest.encode())
     made.update(np.ascontiguousarray(task.vectors).tobytes())
     for pairs in (task.train, task.held):
-        for column in (pairs.anchors, pairs.positives, pairs.weights, pairs.units):
+        for column in (pairs.anchors, pairs.positives, pairs.weights, pairs.scopes):
             made.update(np.ascontiguousarray(column).tobytes())
     for group in task.groups:
         made.update(f"{sorted(group)}".encode())

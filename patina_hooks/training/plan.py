@@ -32,7 +32,7 @@ _SOURCES: Final[Mapping[str, tuple[str, str]]] = {
     "git.co_changes": ("commit", "co_changed"),
     "modules": ("module", "same_module"),
 }
-"""Source -> the units that it means, and the pairs that are taken where no pair_type is given."""
+"""Source -> the kind of scope that it means, and the pairs that are taken where no pair_type is given."""
 
 _OUT: Final = 256
 _MOST_WEIGHTS: Final = 1 << 26
@@ -89,8 +89,8 @@ def _trainer(plugins: Plugins, one: ProjectionRecipe, kind: str) -> ProjectionSp
 
 
 def _generator(plugins: Plugins, one: ProjectionRecipe) -> PairGeneratorSpec:
-    reads, usual = _SOURCES.get(one.source or "sessions", ("", ""))
-    if not reads:
+    scope, usual = _SOURCES.get(one.source or "sessions", ("", ""))
+    if not scope:
         known = ", ".join(sorted(_SOURCES))
         raise SettingsError(
             f"{_place(one, 'source')} is {one.source!r}, expected one of: {known}; write: source: sessions"
@@ -102,8 +102,8 @@ def _generator(plugins: Plugins, one: ProjectionRecipe) -> PairGeneratorSpec:
             f"{_place(one, 'pair_type')} is {wanted!r}, expected one"
             f" of: {', '.join(sorted(found))}; write: pair_type: same_session"
         )
-    if one.source and found[wanted].reads != reads:
-        fitting = ", ".join(sorted(name for name, spec in found.items() if spec.reads == reads))
+    if one.source and found[wanted].scope != scope:
+        fitting = ", ".join(sorted(name for name, spec in found.items() if spec.scope == scope))
         raise SettingsError(
             f"{_place(one, 'pair_type')} is {wanted!r}, which is not"
             f" made from the source {one.source!r}; expected one of: {fitting}"

@@ -24,9 +24,9 @@ from patina_hooks import ModelSpec, RuntimeSpec, hookimpl
 
 @hookimpl
 def patina_register_runtimes():
-    yield RuntimeSpec("bag", opener="bag_runtime:open_model")
-    yield RuntimeSpec("bag-near", opener="bag_runtime:open_near")
-    yield RuntimeSpec("bag-wrong", opener="bag_runtime:open_wrong")
+    yield RuntimeSpec("bag", factory="bag_runtime:open_model")
+    yield RuntimeSpec("bag-near", factory="bag_runtime:open_near")
+    yield RuntimeSpec("bag-wrong", factory="bag_runtime:open_wrong")
 
 @hookimpl
 def patina_register_models():

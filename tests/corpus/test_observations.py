@@ -232,12 +232,12 @@ def needs_something(document: Document) -> Extraction:
     return Extraction((Observation("needy", f"found in {document.oid}", 1),))
 
 
-@pytest.mark.parametrize("reads", ["session", "commit"])
-def test_an_extractor_that_failed_is_asked_again(memory: Memory, reads: str) -> None:
+@pytest.mark.parametrize("kind", ["session", "commit"])
+def test_an_extractor_that_failed_is_asked_again(memory: Memory, kind: str) -> None:
     class Needy:
         @hookimpl
         def patina_register_extractors(self) -> list[ExtractorSpec]:
-            return [ExtractorSpec("needy", 1, reads, f"{__name__}:needs_something")]
+            return [ExtractorSpec("needy", 1, kind, f"{__name__}:needs_something")]
 
     providers = Plugins.load()
     providers.register(Needy(), "needy")

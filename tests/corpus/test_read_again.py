@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 from support.memory import FAST_RECIPE, Memory, memory_of
 
-from patina_hooks import Pair, PairGeneratorSpec, SessionUnit, hookimpl
+from patina_hooks import Pair, PairGeneratorSpec, SessionScope, hookimpl
 from patina_hooks.plugins.manager import Plugins
 from patina_hooks.store.facts import counts
 
@@ -141,10 +141,10 @@ def test_a_unit_is_paired_again_when_its_generator_failed_once(memory: Memory) -
     sound.register(SimpleNamespace(patina_register_pair_generators=hookimpl(lambda: [spec])), "fickle")
     fails = [True]
 
-    def generate(unit: SessionUnit) -> Iterator[Pair]:
+    def generate(scope: SessionScope) -> Iterator[Pair]:
         if fails[0]:
             raise OSError("the server is away")
-        first, second = unit.document[:2]
+        first, second = scope.document[:2]
         yield Pair("fickle", first.id, second.id, None, 1.0, "")
 
     sys.modules["tests_of_pairs"] = SimpleNamespace(generate=generate)  # type: ignore[assignment]

@@ -87,7 +87,7 @@ def test_without_any_it_says_why_of_each_and_what_mends_it() -> None:
 
 def test_files_of_another_precision_run_by_name_alone() -> None:
     weighed = weigh(model("onnx", "onnx/int8", "mlx/4bit", "torch"), here("onnx", "mlx"), "linux")
-    assert [(one.runtime, one.usable, one.by_name, one.remedy) for one in weighed] == [
+    assert [(one.runtime, one.usable, one.explicit_only, one.remedy) for one in weighed] == [
         ("onnx", True, False, ""),
         ("onnx/int8", True, True, ""),
         ("torch", False, False, "pip install patina-torch"),

@@ -15,7 +15,7 @@ from patina_hooks.errors import ModelError, SettingsError
 from patina_hooks.models.choice import (
     choose_runtime,
     may_be_taken,
-    running_elsewhere,
+    remote_runtimes,
     runtime_for,
     weigh,
 )
@@ -86,7 +86,7 @@ def broken(model: ModelSpec) -> str:
 
 def provided(opener: Callable[..., object] = open_lengths, variant: str = "of_a_model") -> Plugins:
     spec = RuntimeSpec(
-        "away", f"{__name__}:{opener.__name__}", variant=f"{__name__}:{variant}", gives="texts"
+        "away", f"{__name__}:{opener.__name__}", variant=f"{__name__}:{variant}", output="text_vectors"
     )
     plugins = Plugins.load(disabled={"*"})
     hooks = SimpleNamespace(
@@ -123,10 +123,10 @@ def test_vectors_of_another_length_are_refused() -> None:
 
 
 def test_what_is_opened_gives_what_the_spec_says() -> None:
-    with pytest.raises(ModelError, match="away opened what gives tokens, and said texts"):
+    with pytest.raises(ModelError, match="away makes token_vectors instead of text_vectors"):
         open_encoder(provided(open_nothing), "acme", "away")
-    with pytest.raises(ValueError, match="gives must be tokens or texts, not 'rows'"):
-        RuntimeSpec("away", "a:b", gives="rows")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="output must be token_vectors or text_vectors, not 'rows'"):
+        RuntimeSpec("away", "a:b", output="rows")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("runtime", ["away", "acme/away"])
@@ -140,18 +140,18 @@ def test_it_is_taken_where_it_is_named(runtime: str) -> None:
 
 def test_auto_never_takes_it() -> None:
     plugins = provided()
-    assert running_elsewhere(plugins) == {"away"}
+    assert remote_runtimes(plugins) == {"away"}
     with pytest.raises(ModelError, match="no runtime can run model acme here"):
         choose_runtime(SPEC, {"away": ()}, "linux")
     with pytest.raises(ModelError, match="no runtime can run model acme here") as caught:
         runtime_for(plugins, SPEC)
     assert caught.value.hint == "write in the recipe: runtime: away"
-    (one,) = weigh(SPEC, {"away": ()}, "linux", elsewhere={"away"})
+    (one,) = weigh(SPEC, {"away": ()}, "linux", remote={"away"})
     assert one.usable
     assert not may_be_taken(one)
     assert may_be_taken(one, "away")
     assert one.reason == "opens no files of a model and runs any, where a recipe says: runtime: away"
-    (one,) = weigh(SPEC, {"away": ("acme_engine",)}, "linux", elsewhere={"away"})
+    (one,) = weigh(SPEC, {"away": ("acme_engine",)}, "linux", remote={"away"})
     assert (one.usable, one.remedy) == (False, "pip install acme_engine")
 
 

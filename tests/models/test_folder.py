@@ -118,7 +118,7 @@ def test_an_onnx_file_that_quantises_by_batch_is_found_out(folder: Path) -> None
     quantize_dynamic(folder / "onnx/model.onnx", dynamic, weight_type=QuantType.QInt8)
     spec = describe_folder(folder, "mine")
     assert set(spec.runtimes) == {"onnx", "onnx/int8", "torch", "mlx"}
-    assert spec.one_by_one == ("onnx/int8",)
+    assert spec.unbatched_runtimes == ("onnx/int8",)
     add_model(spec)
     assert list(user_models()) == [spec]
     plugins = Plugins.load()

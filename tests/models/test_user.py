@@ -51,7 +51,7 @@ def test_every_field_is_read() -> None:
         "acme-768", dimensions=768, max_tokens=128, pooling="last", layer=-2, query_prefix="query: {task}",
         passage_prefix="passage: ", task="find it", matryoshka=(512, 128), matryoshka_norm="layer",
         licence="MIT", revision="2", batch_invariant=False, description="ours", parameters=1000,
-        languages=("en", "de"), one_by_one=("onnx/int8",),
+        languages=("en", "de"), unbatched_runtimes=("onnx/int8",),
         runtimes={
             "onnx": {
                 "model": LocalFile(Path("/acme/model.onnx")),

@@ -1,4 +1,4 @@
-"""Pair generators: pure, linear, and of one unit alone."""
+"""Pair generators: pure, linear, and of one scope alone."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from patina_hooks.pairs.generators import (
     same_module,
     same_session,
 )
-from patina_hooks.pairs.sides import path_side, side_path
-from patina_hooks.specs.plugins import CommitUnit, ModuleUnit, SessionUnit
+from patina_hooks.pairs.members import member_path, path_member
+from patina_hooks.specs.plugins import CommitScope, ModuleScope, SessionScope
 from patina_hooks.specs.values import Observation, Pair, Recorded
 
-Generator = Callable[[SessionUnit], Iterator[Pair]]
+Generator = Callable[[SessionScope], Iterator[Pair]]
 KINDS = ("decision", "pattern", "work", "goal", "context", "text")
 PATHS = st.lists(st.sampled_from([f"src/{name}.rs" for name in "abcdefghijkl"]), max_size=12, unique=True)
 
@@ -37,9 +37,9 @@ def document(draw: st.DrawFn, first: int, session: str) -> tuple[Recorded, ...]:
 
 
 @st.composite
-def units(draw: st.DrawFn) -> SessionUnit:
+def scopes(draw: st.DrawFn) -> SessionScope:
     commits = draw(st.lists(st.sampled_from("abc"), max_size=3))
-    return SessionUnit(
+    return SessionScope(
         "s",
         document(draw, 0, "s"),
         tuple((oid, (recorded(100 + n, "commit", oid, oid),)) for n, oid in enumerate(commits)),
@@ -49,14 +49,14 @@ def units(draw: st.DrawFn) -> SessionUnit:
 
 
 @pytest.mark.parametrize("generate", [same_session, goal_observation, commit_session, context_session])
-@given(unit=units())
-def test_pairs_of_a_session_join_different_texts(generate: Generator, unit: SessionUnit) -> None:
+@given(scope=scopes())
+def test_pairs_of_a_session_join_different_texts(generate: Generator, scope: SessionScope) -> None:
     said = {
         one.id: one
-        for one in (*unit.document, *(one for _, found in unit.commits for one in found), *unit.previous)
+        for one in (*scope.document, *(one for _, found in scope.commits for one in found), *scope.previous)
     }
-    pairs = list(generate(unit))
-    assert pairs == list(generate(unit))
+    pairs = list(generate(scope))
+    assert pairs == list(generate(scope))
     for pair in pairs:
         anchor, positive = said[pair.anchor], said[pair.positive]
         assert anchor.observation.text != positive.observation.text
@@ -68,7 +68,7 @@ def test_pairs_of_a_session_join_different_texts(generate: Generator, unit: Sess
 
 
 def test_each_kind_of_a_session_has_its_anchors() -> None:
-    unit = SessionUnit(
+    scope = SessionScope(
         "s",
         (
             recorded(1, "goal", "aim"), recorded(2, "decision", "one"), recorded(3, "work", "two"),
@@ -78,41 +78,45 @@ def test_each_kind_of_a_session_has_its_anchors() -> None:
         (recorded(20, "pattern", "three", session="r"), recorded(21, "goal", "old aim", session="r")),
         "r",
     )  # fmt: skip
-    everything = (*unit.document, *unit.commits[0][1], *unit.previous)
+    everything = (*scope.document, *scope.commits[0][1], *scope.previous)
     names = {one.id: one.observation.text for one in everything}
 
     def joined(generate: Generator) -> set[tuple[str, str]]:
-        return {(names[pair.anchor], names[pair.positive]) for pair in generate(unit)}
+        return {(names[pair.anchor], names[pair.positive]) for pair in generate(scope)}
 
     assert joined(same_session) == {("one", "two"), ("two", "one")}
     assert joined(goal_observation) == {("aim", "one"), ("aim", "two")}
     assert joined(commit_session) == {("message", "one"), ("message", "two")}
     assert joined(context_session) == {("before that", "three")}
-    assert {pair.weight for pair in commit_session(unit)} == {0.5}
+    assert {pair.weight for pair in commit_session(scope)} == {0.5}
 
 
 def test_a_long_session_has_a_few_pairs_for_each() -> None:
-    unit = SessionUnit("s", tuple(recorded(number, "work", f"item {number}") for number in range(2_000)), ())
-    assert len(list(same_session(unit))) == 4 * 2_000
+    scope = SessionScope(
+        "s", tuple(recorded(number, "work", f"item {number}") for number in range(2_000)), ()
+    )
+    assert len(list(same_session(scope))) == 4 * 2_000
 
 
 @given(paths=PATHS)
 def test_paths_of_a_commit_share_its_weight(paths: list[str]) -> None:
-    unit = CommitUnit("c" * 40, (), tuple(sorted(paths)))
-    pairs = list(co_changed(unit))
+    scope = CommitScope("c" * 40, (), tuple(sorted(paths)))
+    pairs = list(co_changed(scope))
     partners = min(4, max(0, len(paths) - 1))
-    assert Counter(pair.anchor for pair in pairs) == {path_side(path): partners for path in paths if partners}
+    assert Counter(pair.anchor for pair in pairs) == {
+        path_member(path): partners for path in paths if partners
+    }
     for pair in pairs:
         assert pair.anchor != pair.positive
-        assert side_path(pair.positive) in paths
+        assert member_path(pair.positive) in paths
         assert pair.weight == 1 / (len(paths) - 1)
 
 
 @given(paths=PATHS, path=st.sampled_from(["src/new.rs", "src/a"]))
 def test_a_path_that_joins_a_folder_moves_its_neighbours_alone(paths: list[str], path: str) -> None:
-    before = set(same_module(ModuleUnit("src", tuple(sorted(paths)))))
-    after = set(same_module(ModuleUnit("src", tuple(sorted([*paths, path])))))
-    new = {pair for pair in after - before if path_side(path) not in (pair.anchor, pair.positive)}
+    before = set(same_module(ModuleScope("src", tuple(sorted(paths)))))
+    after = set(same_module(ModuleScope("src", tuple(sorted([*paths, path])))))
+    new = {pair for pair in after - before if path_member(path) not in (pair.anchor, pair.positive)}
     assert not new
     assert len(before - after) <= 10  # four places before it lose one partner each, in the order of four
     assert {pair.weight for pair in after} <= {1.0}
@@ -121,10 +125,10 @@ def test_a_path_that_joins_a_folder_moves_its_neighbours_alone(paths: list[str],
 def test_a_message_is_joined_with_what_it_changed() -> None:
     body = Recorded("b" * 32, Observation("body", "in two files", 3, weight=0.5), "d", None, "c" * 40)
     subject = Recorded("a" * 32, Observation("commit", "parse", 1), "d", None, "c" * 40)
-    pairs = list(commit_files(CommitUnit("c" * 40, (subject, body), ("a.rs", "b.rs"))))
-    assert {(pair.anchor, side_path(pair.positive), pair.weight) for pair in pairs} == {
+    pairs = list(commit_files(CommitScope("c" * 40, (subject, body), ("a.rs", "b.rs"))))
+    assert {(pair.anchor, member_path(pair.positive), pair.weight) for pair in pairs} == {
         ("a" * 32, "a.rs", 1.0), ("a" * 32, "b.rs", 1.0), ("b" * 32, "a.rs", 0.5), ("b" * 32, "b.rs", 0.5),
     }  # fmt: skip
-    many = CommitUnit("c" * 40, (subject,), tuple(f"{number}.rs" for number in range(50)))
+    many = CommitScope("c" * 40, (subject,), tuple(f"{number}.rs" for number in range(50)))
     assert len(list(commit_files(many))) == 4
-    assert list(commit_files(CommitUnit("c" * 40, (subject,), ()))) == []
+    assert list(commit_files(CommitScope("c" * 40, (subject,), ()))) == []

@@ -9,7 +9,7 @@ from support.memory import Memory
 
 from patina_hooks.corpus.observations import text_key
 from patina_hooks.errors import UsageError
-from patina_hooks.pairs.sides import path_text
+from patina_hooks.pairs.members import path_text
 from patina_hooks.pairs.stored import TrainingPair, training_pairs
 
 FIRST, SECOND = "20251101-090000", "20251102-090000"
@@ -56,7 +56,7 @@ def test_there_are_pairs_of_every_kind_and_status_counts_them(memory: Memory) ->
 def test_training_reads_keys_paths_sessions_and_times(memory: Memory) -> None:
     commit = memory.git("log", "-1", "--format=%H", "--grep=parse the tree")
     committed = int(memory.git("log", "-1", "--format=%ct", commit))
-    (pair, other) = [pair for pair in trained(memory, "co_changed") if pair.unit == f"commit {commit}"]
+    (pair, other) = [pair for pair in trained(memory, "co_changed") if pair.scope == f"commit {commit}"]
     assert {pair.anchor_path, pair.positive_path} == {"src/parseTree.py", "src/walk.py"}
     assert pair.anchor == text_key(path_text(pair.anchor_path or ""))
     assert pair.anchor < other.anchor
@@ -66,10 +66,10 @@ def test_training_reads_keys_paths_sessions_and_times(memory: Memory) -> None:
         (text_key("The session before chose sqlite."), text_key("chose sqlite")),
         (text_key("The session before chose sqlite."), text_key("kept files")),
     }
-    assert {(pair.unit, pair.session, pair.anchor_path) for pair in told} == {
+    assert {(pair.scope, pair.session, pair.anchor_path) for pair in told} == {
         (f"session {SECOND}", SECOND, None)
     }
-    module = [pair for pair in trained(memory, "same_module") if pair.unit == "module src"]
+    module = [pair for pair in trained(memory, "same_module") if pair.scope == "module src"]
     assert {(pair.session, pair.moment) for pair in module} == {(None, committed)}
 
 
@@ -80,7 +80,7 @@ def test_a_pair_of_a_folder_is_as_old_as_its_younger_path(memory: Memory) -> Non
     moments = {
         "late" in f"{pair.anchor_path} {pair.positive_path}": pair.moment
         for pair in trained(memory, "same_module")
-        if pair.unit == "module src"
+        if pair.scope == "module src"
     }
     assert moments[True] == late > moments[False]
 

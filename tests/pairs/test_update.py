@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from support.memory import Memory
 
-from patina_hooks import CommitUnit, ModuleUnit, Pair, PairGeneratorSpec, SessionUnit, hookimpl
+from patina_hooks import CommitScope, ModuleScope, Pair, PairGeneratorSpec, SessionScope, hookimpl
 from patina_hooks.pairs import update
-from patina_hooks.pairs.sides import path_side
-from patina_hooks.pairs.units import UnitReader
+from patina_hooks.pairs.members import path_member
+from patina_hooks.pairs.scopes import ScopeReader
 from patina_hooks.plugins.calls import PluginFunction
 from patina_hooks.plugins.kinds import GENERATORS, Kind
 from patina_hooks.plugins.manager import Plugins
@@ -22,45 +22,47 @@ FIRST, SECOND = "20251101-090000", "20251102-090000"
 SEEN: list[str] = []
 
 
-def watch(unit: SessionUnit) -> Iterator[Pair]:
-    SEEN.append(unit.id)
-    one, other = unit.document[:2]
+def watch(scope: SessionScope) -> Iterator[Pair]:
+    SEEN.append(scope.id)
+    one, other = scope.document[:2]
     for _ in range(2):  # the same pair twice is one
         yield Pair("watched", one.id, other.id, None, 1.0, "seen")
 
 
-def fail(unit: SessionUnit) -> Iterator[Pair]:
+def fail(scope: SessionScope) -> Iterator[Pair]:
     yield from ()
     raise RuntimeError("no luck")
 
 
-def path_of_message(unit: CommitUnit) -> Iterator[Pair]:
-    SEEN.append(unit.oid)
-    for message in unit.message[:1]:
-        for path in unit.paths:
-            yield Pair("path_of_message", path_side(path), message.id, None, 0.5, "")
+def path_of_message(scope: CommitScope) -> Iterator[Pair]:
+    SEEN.append(scope.oid)
+    for message in scope.message[:1]:
+        for path in scope.paths:
+            yield Pair("path_of_message", path_member(path), message.id, None, 0.5, "")
 
 
-def first_of_folder(unit: ModuleUnit) -> Iterator[Pair]:
-    SEEN.append(unit.folder)
-    yield Pair("first", path_side(unit.paths[0]), path_side(unit.paths[-1]), None, 1, f"in {unit.folder!r}")
+def first_of_folder(scope: ModuleScope) -> Iterator[Pair]:
+    SEEN.append(scope.folder)
+    yield Pair(
+        "first", path_member(scope.paths[0]), path_member(scope.paths[-1]), None, 1, f"in {scope.folder!r}"
+    )
 
 
-def of_before(unit: SessionUnit) -> Iterator[Pair]:
+def of_before(scope: SessionScope) -> Iterator[Pair]:
     """With a negative, which is of another session."""
-    for old in unit.previous[-1:]:
-        goal, chosen = unit.document[:2]
+    for old in scope.previous[-1:]:
+        goal, chosen = scope.document[:2]
         yield Pair("of_before", goal.id, chosen.id, old.id, 1.0, "")
 
 
-def own_negative(unit: SessionUnit) -> Iterator[Pair]:
-    goal, chosen, other = unit.document[:3]
+def own_negative(scope: SessionScope) -> Iterator[Pair]:
+    goal, chosen, other = scope.document[:3]
     yield Pair("x", goal.id, chosen.id, other.id, 1.0, "")
 
 
-def same_negative(unit: CommitUnit) -> Iterator[Pair]:
-    for message in unit.message[:1]:
-        yield Pair("x", message.id, path_side(unit.paths[0]), message.id, 1.0, "")
+def same_negative(scope: CommitScope) -> Iterator[Pair]:
+    for message in scope.message[:1]:
+        yield Pair("x", message.id, path_member(scope.paths[0]), message.id, 1.0, "")
 
 
 def with_generator(name: str, version: int = 1, **fields: str) -> Plugins:
@@ -87,7 +89,7 @@ def memory(tmp_path: Path) -> Memory:
     return memory
 
 
-def units(memory: Memory, kind: str) -> list[str]:
+def scopes_of(memory: Memory, kind: str) -> list[str]:
     return [str(row[1]) for row in sorted(memory.snapshot().pairs, key=repr) if row[2] == kind]
 
 
@@ -95,7 +97,7 @@ def test_only_what_a_sync_touched_is_generated_anew(memory: Memory) -> None:
     providers = with_generator("watch")
     memory.sync(providers=providers)
     assert sorted(SEEN) == [FIRST, SECOND]
-    assert units(memory, "watched") == [f"session {FIRST}", f"session {SECOND}"]
+    assert scopes_of(memory, "watched") == [f"session {FIRST}", f"session {SECOND}"]
     SEEN.clear()
     memory.commit("unrelated")
     memory.sync(providers=providers)
@@ -110,7 +112,7 @@ def test_a_new_version_reads_everything_anew_and_a_new_evidence_does_not(memory:
     report = memory.sync(providers=with_generator("watch", 2))
     assert sorted(SEEN) == [FIRST, SECOND]
     assert report.pairs == 0  # the same ones
-    for providers in (with_generator("watch", 2), with_generator("watch", 2, evidence="by {unit}")):
+    for providers in (with_generator("watch", 2), with_generator("watch", 2, evidence="by {scope}")):
         memory.sync(providers=providers)
         assert SEEN == []
 
@@ -128,16 +130,16 @@ def test_a_generator_that_comes_or_goes_leaves_the_pairs_of_others_alone(
         if kind is not GENERATORS:
             return opened
 
-        def call(unit: object) -> object:
+        def call(scope: object) -> object:
             called.append(reference)
-            return opened.function(unit)
+            return opened.function(scope)
 
         return PluginFunction(opened.plugin, opened.action, reference, call)
 
     monkeypatch.setattr(Plugins, "open", spy)
     memory.sync(providers=with_generator("watch"))
     assert set(called) == {f"{__name__}:watch"}
-    assert units(memory, "watched")
+    assert scopes_of(memory, "watched")
     with_pairs = memory.snapshot()
     memory.sync()
     assert set(called) == {f"{__name__}:watch"}
@@ -151,7 +153,7 @@ def test_only_what_changed_is_paired_again_when_a_generator_returns(memory: Memo
     memory.sync(providers=with_generator("watch"))
     memory.archive(SECOND, goals="another goal", decisions="chose three")
     memory.sync()
-    assert units(memory, "watched") == [f"session {FIRST}"]
+    assert scopes_of(memory, "watched") == [f"session {FIRST}"]
     providers = with_generator("watch")
     assert memory.sync(providers=providers).pairs == 1
     assert SEEN == [SECOND]
@@ -165,7 +167,7 @@ def test_pairs_go_with_their_unit_when_their_generator_is_absent(memory: Memory)
     memory.git("rm", "-q", f"layer/sessions/{SECOND}.md")
     memory.commit("remove it")
     memory.sync()
-    assert units(memory, "watched") == [f"session {FIRST}"]
+    assert scopes_of(memory, "watched") == [f"session {FIRST}"]
     assert memory.patina().status().pair_kinds["watched"].count == 1
     SEEN.clear()
     memory.sync(providers=with_generator("watch"))
@@ -173,13 +175,13 @@ def test_pairs_go_with_their_unit_when_their_generator_is_absent(memory: Memory)
 
 
 def test_a_generator_that_reads_something_else_begins_anew(memory: Memory) -> None:
-    memory.sync(providers=with_generator("path_of_message", reads="commit"))
-    made = units(memory, "path_of_message")
+    memory.sync(providers=with_generator("path_of_message", scope="commit"))
+    made = scopes_of(memory, "path_of_message")
     assert made == sorted(f"commit {oid}" for oid in SEEN)
     assert len(made) == 2
     SEEN.clear()
-    memory.sync(providers=with_generator("path_of_message", reads="module"))
-    assert units(memory, "path_of_message") == []
+    memory.sync(providers=with_generator("path_of_message", scope="module"))
+    assert scopes_of(memory, "path_of_message") == []
 
 
 def test_a_new_generator_that_is_killed_on_its_way_goes_on(
@@ -189,23 +191,23 @@ def test_a_new_generator_that_is_killed_on_its_way_goes_on(
         memory.commit(f"change {number}", {"a.py": str(number), "b.py": str(number)})
     memory.sync()
     monkeypatch.setattr(update, "_CHUNK", 2)
-    providers = with_generator("path_of_message", reads="commit")
+    providers = with_generator("path_of_message", scope="commit")
     left = 5
 
     class Killed(BaseException):
         pass
 
-    read = UnitReader.read
+    read = ScopeReader.read
 
-    def kill(self: UnitReader, *unit: str) -> object:
+    def kill(self: ScopeReader, *scope: str) -> object:
         nonlocal left
         left -= 1
         if left < 0:
             raise Killed
-        return read(self, *unit)  # type: ignore[arg-type]
+        return read(self, *scope)  # type: ignore[arg-type]
 
     with monkeypatch.context() as patch:
-        patch.setattr(UnitReader, "read", kill)
+        patch.setattr(ScopeReader, "read", kill)
         with pytest.raises(Killed):
             memory.sync(providers=providers)
     assert len(SEEN) == 5
@@ -215,14 +217,14 @@ def test_a_new_generator_that_is_killed_on_its_way_goes_on(
     made = memory.snapshot()
     memory.sync(providers=providers, full=True)
     assert memory.snapshot() == made
-    assert len(units(memory, "path_of_message")) == 2 + 2 * 5 + 1
+    assert len(scopes_of(memory, "path_of_message")) == 2 + 2 * 5 + 1
 
 
 def test_a_session_that_goes_takes_its_pairs_along(memory: Memory) -> None:
     memory.git("rm", "-q", f"layer/sessions/{FIRST}.md")
     memory.commit("remove it")
     memory.sync()
-    assert set(units(memory, "same_session")) == {f"session {SECOND}"}
+    assert set(scopes_of(memory, "same_session")) == {f"session {SECOND}"}
 
 
 def test_a_generator_that_fails_is_a_fault_and_the_others_go_on(memory: Memory) -> None:
@@ -230,7 +232,7 @@ def test_a_generator_that_fails_is_a_fault_and_the_others_go_on(memory: Memory) 
     (fault,) = report.faults
     assert (fault.plugin, fault.where) == ("provider", "pair generator fail")
     assert fault.error.endswith(f" (in 2 sessions, first session {FIRST})")
-    assert set(units(memory, "same_session")) == {f"session {FIRST}", f"session {SECOND}"}
+    assert set(scopes_of(memory, "same_session")) == {f"session {FIRST}", f"session {SECOND}"}
 
 
 def test_a_generator_that_cannot_be_opened_reads_everything_once_it_can(memory: Memory) -> None:
@@ -243,11 +245,11 @@ def test_a_generator_that_cannot_be_opened_reads_everything_once_it_can(memory: 
     memory.sync(providers=absent)
     report = memory.sync(providers=with_generator("watch"))
     assert report.faults == ()
-    assert len(units(memory, "watched")) == len(SEEN) == 3
+    assert len(scopes_of(memory, "watched")) == len(SEEN) == 3
 
 
 def test_a_generator_of_folders_sees_paths_as_they_come_and_go(memory: Memory) -> None:
-    providers = with_generator("first_of_folder", reads="module")
+    providers = with_generator("first_of_folder", scope="module")
     memory.sync(providers=providers)
     assert SEEN == ["layer/sessions"]
     oid = memory.commit("two more", {"src/b.py": "", "src/a.py": ""})
@@ -257,7 +259,7 @@ def test_a_generator_of_folders_sees_paths_as_they_come_and_go(memory: Memory) -
     assert (shown.session, shown.commit) == (None, None)
     memory.git("reset", "-q", "--hard", f"{oid}~1")
     memory.sync(providers=providers)
-    assert units(memory, "first") == ["module layer/sessions"]
+    assert scopes_of(memory, "first") == ["module layer/sessions"]
 
 
 def test_a_negative_is_of_another_session_and_says_something_else(memory: Memory) -> None:
@@ -265,11 +267,11 @@ def test_a_negative_is_of_another_session_and_says_something_else(memory: Memory
     (shown,) = memory.patina().pairs(kind="of_before")
     assert (shown.session, shown.anchor) == (SECOND, "a goal")
     assert shown.negative is not None
-    for name, reads in (("own_negative", "session"), ("same_negative", "commit")):
-        report = memory.sync(providers=with_generator(name, reads=reads))
+    for name, scope in (("own_negative", "session"), ("same_negative", "commit")):
+        report = memory.sync(providers=with_generator(name, scope=scope))
         assert {fault.where for fault in report.faults} == {f"pair generator {name}"}
         assert "negative" in report.faults[0].error
-        assert units(memory, "x") == []
+        assert scopes_of(memory, "x") == []
 
 
 @pytest.mark.parametrize(
@@ -284,20 +286,20 @@ def test_a_negative_is_of_another_session_and_says_something_else(memory: Memory
 def test_what_is_no_pair_is_a_fault(
     memory: Memory, monkeypatch: pytest.MonkeyPatch, wrong: dict[str, object]
 ) -> None:
-    def give(unit: SessionUnit) -> list[Pair]:
-        goal, chosen = unit.document[:2]
+    def give(scope: SessionScope) -> list[Pair]:
+        goal, chosen = scope.document[:2]
         right = Pair("given", goal.id, chosen.id, None, 1.0, "")
         return [right, replace(right, **wrong)]  # type: ignore[arg-type]
 
     monkeypatch.setitem(globals(), "give", give)
     report = memory.sync(providers=with_generator("give"))
     assert {fault.where for fault in report.faults} == {"pair generator give"}
-    assert units(memory, "given") == []  # all that it gave for the unit, or nothing
-    assert units(memory, "same_session")
+    assert scopes_of(memory, "given") == []  # all that it gave for the scope, or nothing
+    assert scopes_of(memory, "same_session")
 
 
 def test_a_spec_reads_what_there_is() -> None:
-    with pytest.raises(ValueError, match="reads must be session, commit or module, not 'file'"):
+    with pytest.raises(ValueError, match="scope must be session, commit or module, not 'file'"):
         PairGeneratorSpec("x", 1, "a:b", "file")  # type: ignore[arg-type]
 
 

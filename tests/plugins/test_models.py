@@ -83,7 +83,7 @@ def test_a_file_is_asked_for_at_a_commit_that_cannot_be_moved(name: str) -> None
 
 
 def test_what_depends_on_its_batch_is_read_one_by_one_and_the_rest_is_not() -> None:
-    told = {name: (sorted(spec.runtimes), spec.one_by_one) for name, spec in SPECS.items()}
+    told = {name: (sorted(spec.runtimes), spec.unbatched_runtimes) for name, spec in SPECS.items()}
     usual, packed = ["mlx", "onnx", "torch"], ["mlx", "mlx/4bit", "torch"]
     assert told == {
         "e5-base-v2": (["mlx", "onnx", "onnx/int8", "torch"], ("onnx/int8",)),

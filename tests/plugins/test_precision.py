@@ -101,7 +101,7 @@ def test_one_file_of_two_runtimes_has_one_fingerprint_and_each_precision_its_own
             "mlx/same": spec.runtimes["mlx"],
             "mlx/other": other.spec("mlx").runtimes["mlx"],
         },
-        one_by_one=("mlx/same",),
+        unbatched_runtimes=("mlx/same",),
     )
     plugins = provided(several)
     plugins.register(SimpleNamespace(patina_register_runtimes=hookimpl(_twice)), "twice")

@@ -57,7 +57,7 @@ def encoders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Encoder]:
     given_to = dict.fromkeys(RUNTIMES, files) | {"onnx": {**files, "model": exported}}
     plugins = Plugins.load()
     return {
-        name: encoder_of(spec, open_callable(plugins.runtime(name).opener)(spec, given_to[name]))
+        name: encoder_of(spec, open_callable(plugins.runtime(name).factory)(spec, given_to[name]))
         for name in RUNTIMES
     }
 

@@ -92,7 +92,7 @@ def recall(rows: Rows, index: GraphIndex, tmp_path: Path, allowed: frozenset[byt
 def test_a_recipe_can_name_it() -> None:
     spec = Plugins.load().index_backend("usearch")
     assert spec.approximate
-    assert open_callable(spec.opener) is GraphIndex
+    assert open_callable(spec.factory) is GraphIndex
 
 
 def test_the_best_are_found_with_the_scores_of_the_exact_scan(

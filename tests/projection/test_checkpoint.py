@@ -53,7 +53,7 @@ def test_a_task_is_known_by_all_that_it_gives_to_learn_from() -> None:
         replace(one, train=one.held),
         replace(one, held=one.train),
         replace(one, train=replace(one.train, weights=one.train.weights * 2)),
-        replace(one, train=replace(one.train, units=one.train.units + 1)),
+        replace(one, train=replace(one.train, scopes=one.train.scopes + 1)),
         replace(one, groups=[frozenset({0, 9}), *one.groups[1:]]),
     ]
     digests = {digest_of(each, "digest") for each in (one, *others)} | {digest_of(one, "another")}

@@ -17,7 +17,7 @@ from support.memory import Memory, memory_of, open_model
 from patina_hooks.corpus.observations import text_key
 from patina_hooks.errors import StateError
 from patina_hooks.models.encoding import Encoder
-from patina_hooks.pairs.sides import path_text
+from patina_hooks.pairs.members import path_text
 from patina_hooks.pairs.stored import TrainingPair, training_pairs
 from patina_hooks.specs.models import Role
 from patina_hooks.specs.training import PairRows, TrainingSettings

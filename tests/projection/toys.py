@@ -81,8 +81,8 @@ def pairs(sessions: range, texts: int) -> PairRows:
         for text in range(texts)
         for step in (1, 2)
     ]
-    anchors, positives, units = np.array(rows, np.intp).reshape(-1, 3).T
-    return PairRows(anchors, positives, np.ones(len(rows), np.float32), units)
+    anchors, positives, scopes = np.array(rows, np.intp).reshape(-1, 3).T
+    return PairRows(anchors, positives, np.ones(len(rows), np.float32), scopes)
 
 
 def unit(rows: NDArray[Any]) -> Vectors:

@@ -28,7 +28,7 @@ from patina_hooks import (
     ExtractorSpec,
     Pair,
     PairGeneratorSpec,
-    SessionUnit,
+    SessionScope,
     hookimpl,
 )
 from patina_hooks.api import Patina
@@ -131,7 +131,7 @@ def read_nothing(document: Document) -> Extraction:
     return Extraction(())
 
 
-def pair_nothing(unit: SessionUnit) -> list[Pair]:
+def pair_nothing(scope: SessionScope) -> list[Pair]:
     return []
 
 

@@ -21,7 +21,7 @@ from patina_hooks.errors import ModelError
 from patina_hooks.models.encoding import Encoder, open_encoder
 from patina_hooks.plugins.manager import Plugins
 from patina_hooks.search.index.spaces import VectorSpace
-from patina_hooks.specs.plugins import ExtractorSpec, PairGeneratorSpec, SessionUnit
+from patina_hooks.specs.plugins import ExtractorSpec, PairGeneratorSpec, SessionScope
 from patina_hooks.specs.values import (
     Commit,
     Document,
@@ -225,16 +225,16 @@ def pair(anchor: str, positive: str, **changed: object) -> Pair:
     return replace(Pair("odd", anchor, positive, None, 1.0, "x"), **changed)  # type: ignore[arg-type]
 
 
-GENERATORS: dict[str, Callable[[SessionUnit], object]] = {
-    "raises": lambda unit: 1 / 0,
-    "is cancelled": lambda unit: is_cancelled(Document("session", "", "")),
-    "nothing": lambda unit: None,
-    "numbers": lambda unit: [1, 2, 3],
-    "no ids": lambda unit: [pair("zz", "../..")],
-    "of nobody": lambda unit: [pair("00" * 16, "11" * 16)],
-    "no weight": lambda unit: [pair(unit.document[0].id, unit.document[1].id, weight="heavy")],
-    "no negative": lambda unit: [pair(unit.document[0].id, unit.document[1].id, negative="zz")],
-    "numbers without end": lambda unit: itertools.count(),
+GENERATORS: dict[str, Callable[[SessionScope], object]] = {
+    "raises": lambda scope: 1 / 0,
+    "is cancelled": lambda scope: is_cancelled(Document("session", "", "")),
+    "nothing": lambda scope: None,
+    "numbers": lambda scope: [1, 2, 3],
+    "no ids": lambda scope: [pair("zz", "../..")],
+    "of nobody": lambda scope: [pair("00" * 16, "11" * 16)],
+    "no weight": lambda scope: [pair(scope.document[0].id, scope.document[1].id, weight="heavy")],
+    "no negative": lambda scope: [pair(scope.document[0].id, scope.document[1].id, negative="zz")],
+    "numbers without end": lambda scope: itertools.count(),
 }
 
 
@@ -256,8 +256,8 @@ def test_a_pair_generator_that_fails_leaves_the_others_to_their_work(
 
 
 def test_a_pair_generator_without_end_is_cut_off(memory: Memory, monkeypatch: pytest.MonkeyPatch) -> None:
-    def generate(unit: SessionUnit) -> Iterator[Pair]:
-        first, second, *_ = unit.document
+    def generate(scope: SessionScope) -> Iterator[Pair]:
+        first, second, *_ = scope.document
         for number in itertools.count():
             yield pair(first.id, second.id, evidence=str(number // 2))
 

@@ -48,7 +48,7 @@ def odd(*_: object, **__: object) -> object:
 class Provider:
     @hookimpl
     def patina_register_index_backends(self) -> Iterator[IndexBackendSpec]:
-        yield IndexBackendSpec("far", opener="far_plugin:open_far")
+        yield IndexBackendSpec("far", factory="far_plugin:open_far")
 
 
 @pytest.fixture

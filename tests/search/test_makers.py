@@ -34,8 +34,8 @@ def patina_register_extractors():
 
 @hookimpl
 def patina_register_runtimes():
-    yield RuntimeSpec("hash", opener="patina_mine.runtime:open_model", modules=("numpy",))
-    yield RuntimeSpec("echo", opener="patina_mine.runtime:open_model", modules=("numpy",))
+    yield RuntimeSpec("hash", factory="patina_mine.runtime:open_model", modules=("numpy",))
+    yield RuntimeSpec("echo", factory="patina_mine.runtime:open_model", modules=("numpy",))
 
 
 @hookimpl

@@ -22,7 +22,7 @@ def patina_register_sources() -> Iterator[SourceSpec]:
 
 @hookimpl
 def patina_register_extractors() -> Iterator[ExtractorSpec]:
-    yield ExtractorSpec("adr", version=1, reads="adr", extract="patina_adr:read_record")
+    yield ExtractorSpec("adr", version=1, document_kind="adr", extract="patina_adr:read_record")
 
 
 def describe(path: str) -> DocumentFacts:

@@ -8,7 +8,7 @@ from patina_hooks import ModelSpec, PackageFile, RuntimeSpec, hookimpl
 @hookimpl
 def patina_register_runtimes() -> Iterator[RuntimeSpec]:
     modules = ("safetensors", "tokenizers")
-    yield RuntimeSpec("static", opener="patina_static.runtime:open_model", modules=modules, concurrent=True)
+    yield RuntimeSpec("static", factory="patina_static.runtime:open_model", modules=modules, concurrent=True)
 
 
 @hookimpl

@@ -292,7 +292,7 @@ def _table(states: Iterable[ModelState]) -> str:
             spec.licence or "-", one.runtime or "-", size(one.bytes) if one.runtime else "-",
             _standing(one),
         ))  # fmt: skip
-        for other in one.by_name:
+        for other in one.explicit_only:
             rows.append(("", "", "", "", "", other.runtime, size(other.bytes), _files(spec, other)))
     widths = [max(len(clean_line(row[column])) for row in rows) for column in range(len(rows[0]))]
     lines = (

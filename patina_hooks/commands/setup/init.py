@@ -15,7 +15,7 @@ from patina_hooks.config.shared_files import RECIPE_FILE
 from patina_hooks.errors import PluginError
 from patina_hooks.git.hooks import install
 from patina_hooks.git.repository import Repository
-from patina_hooks.models.choice import running_elsewhere
+from patina_hooks.models.choice import remote_runtimes
 from patina_hooks.sessions.documents.workspace import Workspace
 from patina_hooks.system.files import replace_file
 from patina_hooks.system.progress import show_progress
@@ -41,7 +41,7 @@ def init_command(no_hooks: bool, no_sync: bool) -> None:
         if ignore_local(patina.repository):
             click.echo(f"wrote {IGNORE_FILE} (commit it too)")
         runtime = load_recipe(root).runtime.rpartition("/")[2]
-        if runtime in running_elsewhere(patina.plugins):
+        if runtime in remote_runtimes(patina.plugins):
             say(f"the recipe says runtime: {runtime}: texts are sent to the server that your settings name")
         if not no_hooks:
             for line in installed(install(patina.repository)):

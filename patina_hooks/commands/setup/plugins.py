@@ -57,7 +57,7 @@ def as_document(infos: Iterable[PluginInfo]) -> str:
             "name": info.name,
             "version": info.version,
             "provides": {kind: list(names) for kind, names in info.provides.items()},
-            "hears": list(info.hears),
+            "hears": list(info.event_hooks),
             "faults": [{"where": fault.where, "error": fault.error} for fault in info.faults],
         }
         for info in infos
@@ -76,8 +76,8 @@ def as_lines(infos: Iterable[PluginInfo]) -> Iterator[str]:
             f"{kind.replace('_', ' ')}: {', '.join(clean_line(name) for name in provided)}"
             for kind, provided in info.provides.items()
         ]
-        if info.hears:
-            rows.append(f"hears: {', '.join(event.removeprefix('patina_') for event in info.hears)}")
+        if info.event_hooks:
+            rows.append(f"hears: {', '.join(event.removeprefix('patina_') for event in info.event_hooks)}")
         yield f"{head}  {rows[0] if rows else 'provides nothing'}".rstrip()
         yield from (f"{'':{len(head)}}  {row}" for row in rows[1:])
         for fault in info.faults:

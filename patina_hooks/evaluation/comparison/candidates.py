@@ -102,7 +102,7 @@ def _refuse_twins(plugins: Plugins, found: Sequence[Candidate]) -> None:
         same: object = one.name
         if one.space:
             runtime = plugins.runtime(provider_of(one.spec, one.space.runtime))
-            same = (one.space.fingerprint, runtime.opener)
+            same = (one.space.fingerprint, runtime.factory)
         if same in seen:
             raise UsageError(
                 f"{seen[same]} and {one.name} are the same model in the same runtime",

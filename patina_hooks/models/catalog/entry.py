@@ -31,9 +31,11 @@ _OPTIONAL: Final = (
     "description",
     "parameters",
     "languages",
-    "one_by_one",
+    "unbatched_runtimes",
 )
-"""Keys that an entry has where they are not as usual, in this order."""
+"""Fields that an entry has where they differ from their defaults, in this order."""
+_KEYS: Final = {"unbatched_runtimes": "one_by_one"}
+"""Keys of models.toml that are not named like their field."""
 
 
 def refuse_name(plugins: Plugins, name: str, option: str) -> None:
@@ -81,7 +83,11 @@ def as_toml(spec: ModelSpec) -> str:
     """The entry of a model whose files are the user's own."""
     lines = [f"[{_key(spec.name)}]", f"dimensions = {spec.dimensions}", f"max_tokens = {spec.max_tokens}"]
     lines.append(f"pooling = {_text(spec.pooling)}")
-    lines += [f"{key} = {_value(getattr(spec, key))}" for key in _OPTIONAL if _differs(spec, key)]
+    lines += [
+        f"{_KEYS.get(field, field)} = {_value(getattr(spec, field))}"
+        for field in _OPTIONAL
+        if _differs(spec, field)
+    ]
     for runtime, files in spec.runtimes.items():
         lines += ["", f"[{_key(spec.name)}.files.{_key(runtime)}]"]
         for role, file in files.items():

@@ -17,7 +17,7 @@ from patina_hooks.models.choice import (
     files_for,
     installed_runtimes,
     may_be_taken,
-    running_elsewhere,
+    remote_runtimes,
     runtime_for,
     this_platform,
     weigh,
@@ -81,9 +81,9 @@ class ModelState:
     offers: tuple[FilesState, ...]
 
     @property
-    def by_name(self) -> tuple[FilesState, ...]:
+    def explicit_only(self) -> tuple[FilesState, ...]:
         """What can run here too, once a recipe names it: files of other precisions."""
-        named = {one.runtime for one in self.weighed if one.by_name}
+        named = {one.runtime for one in self.weighed if one.explicit_only}
         return tuple(one for one in self.offers if one.runtime in named)
 
     @property
@@ -187,7 +187,7 @@ def as_details(state: ModelState) -> dict[str, object]:
         "task": spec.task,
         "matryoshka_norm": spec.matryoshka_norm,
         "batch_invariant": spec.batch_invariant,
-        "one_by_one": list(spec.one_by_one),
+        "one_by_one": list(spec.unbatched_runtimes),
         "files": [
             {"runtime": runtime, "role": file.role, "source": file.source, "path": file.path or None,
              "bytes": file.bytes, "sha256": file.sha256 or None}
@@ -209,7 +209,7 @@ def decision(plugins: Plugins, spec: ModelSpec, wanted: str = AUTO) -> dict[str,
     `runtime` is None where none can run, or the wanted one cannot; `variant` is what the user's settings
     change of its vectors.
     """
-    weighed = weigh(spec, installed_runtimes(plugins), this_platform(), elsewhere=running_elsewhere(plugins))
+    weighed = weigh(spec, installed_runtimes(plugins), this_platform(), remote=remote_runtimes(plugins))
     choice = None
     with suppress(PluginError):
         choice = runtime_for(plugins, spec, wanted)

@@ -22,7 +22,8 @@
 With one_by_one = ["onnx/int8"] above its files, texts are run one by one there, as weights that are quantised
 dynamically ask for.
 
-The keys are the fields of `ModelSpec`. It is the user's file: nothing in a repository is ever read like this.
+The keys are the fields of `ModelSpec`; one_by_one is `unbatched_runtimes`. It is the user's file: nothing in
+a repository is ever read like this.
 """
 
 from __future__ import annotations
@@ -142,6 +143,7 @@ def _spec(name: str, table: object) -> ModelSpec:
     if not NAME.fullmatch(name) or not isinstance(table, dict):
         raise SchemaError((name,), f"[{name}] is no table of a model; write: [acme-768]")
     values: dict[str, Any] = {**read_value(_Model, table, (name,))}
+    values["unbatched_runtimes"] = values.pop("one_by_one", ())
     files = {
         runtime: {role: _file((name, "files", runtime, role), value) for role, value in roles.items()}
         for runtime, roles in values.pop("files").items()
@@ -154,7 +156,8 @@ def _spec(name: str, table: object) -> ModelSpec:
     except SchemaError:
         raise
     except ValueError as error:
-        raise SchemaError((name,), str(error)) from error
+        # The message names the field of the spec, the file has the key.
+        raise SchemaError((name,), str(error).replace("unbatched_runtimes", "one_by_one")) from error
 
 
 def _lengths(name: str, stated: Any, dimensions: int) -> tuple[int, ...] | range:  # noqa: ANN401

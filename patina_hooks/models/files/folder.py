@@ -62,7 +62,7 @@ def describe_folder(folder: Path, name: str, pooling: Pooling | None = None) -> 
             name=name,
             dimensions=_number(config, "hidden_size", "n_embd", "dim"),
             runtimes=runtimes,
-            one_by_one=tuple(
+            unbatched_runtimes=tuple(
                 runtime
                 for runtime, files in runtimes.items()
                 if runtime.startswith("onnx") and _quantises_batches(files["model"])

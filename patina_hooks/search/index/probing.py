@@ -96,7 +96,7 @@ def compared_space(
 def record_makers(state: Path, encoder: Encoder) -> None:
     """Record the probe vectors of a model that embeds its first texts."""
     record = ProbeRecord(state)
-    if encoder.gives == "texts" or record.variant(encoder.fingerprint, encoder.makers) is not None:
+    if encoder.output == "text_vectors" or record.variant(encoder.fingerprint, encoder.makers) is not None:
         return
     record.add(encoder.fingerprint, encoder.makers, probe(encoder), first=True)
     record.save()
@@ -110,7 +110,7 @@ def check_encoder(state: Path, space: VectorSpace, encoder: Encoder) -> None:
     """
     if encoder.fingerprint != (space.base or space.fingerprint):
         raise IndexDamaged("the installed model differs from the one that is indexed", hint="patina sync")
-    if encoder.gives == "texts":
+    if encoder.output == "text_vectors":
         return
     record = ProbeRecord(state)
     variant = record.variant(encoder.fingerprint, encoder.makers)
@@ -134,7 +134,7 @@ def _makers(plugins: Plugins, space: VectorSpace) -> tuple[Makers, bool]:
     from patina_hooks.models.makers import makers_of
 
     provider = provider_of(plugins.model(space.model), space.runtime)
-    return makers_of(plugins, space.model, provider), plugins.runtime(provider).gives == "texts"
+    return makers_of(plugins, space.model, provider), plugins.runtime(provider).output == "text_vectors"
 
 
 def _holds_vectors(state: Path, space: VectorSpace) -> bool:

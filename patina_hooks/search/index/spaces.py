@@ -72,7 +72,7 @@ class VectorSpace:
 
     def open(self, plugins: Plugins, state: Path) -> VectorIndex:
         """Raises `IndexDamaged`, `IndexUnavailable`, or `PluginError` where the index plugin is gone."""
-        opener = plugins.open(BACKENDS, self.index, plugins.index_backend(self.index).opener)
+        opener = plugins.open(BACKENDS, self.index, plugins.index_backend(self.index).factory)
         mark = f"{self.fingerprint} {self.projection}" if self.projection else self.fingerprint
         short = {"short": self.short} if self.short else {}
         given = self.folder(state), self.projected or self.dimensions, mark

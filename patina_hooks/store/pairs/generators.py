@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from patina_hooks.specs.plugins import PairUnitKind
+from patina_hooks.specs.plugins import PairScopeKind
 
 
 class StoredGenerator(NamedTuple):
@@ -19,7 +19,7 @@ class StoredGenerator(NamedTuple):
     id: int
     name: str
     version: int
-    scope_kind: PairUnitKind
+    scope_kind: PairScopeKind
     evidence: str
     reached: int | None
 

@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Collection, Iterator, Mapping
 from typing import Final, NamedTuple
 
-from patina_hooks.specs.plugins import PairUnitKind
+from patina_hooks.specs.plugins import PairScopeKind
 from patina_hooks.store.pairs.scopes import read_start
 from patina_hooks.store.pairs.totals import PairKindKey
 
@@ -148,7 +148,7 @@ def read_first_changes(connection: sqlite3.Connection) -> dict[int, int]:
 
 
 def read_time_range(
-    connection: sqlite3.Connection, generator: int, kind: str, scope_kind: PairUnitKind
+    connection: sqlite3.Connection, generator: int, kind: str, scope_kind: PairScopeKind
 ) -> tuple[int, int]:
     """Return when the first and the last scope with pairs of a kind began, walking from either end."""
     has_pairs = "EXISTS (SELECT 1 FROM pair p WHERE p.unit_id = u.id AND p.generator_id = ? AND p.kind = ?)"
@@ -169,7 +169,7 @@ def read_time_range(
     return min(moments, default=0), max(moments, default=0)
 
 
-_BY_TIME: Final[Mapping[PairUnitKind, tuple[str, str]]] = {
+_BY_TIME: Final[Mapping[PairScopeKind, tuple[str, str]]] = {
     "session": (
         "s.started",
         "session s CROSS JOIN unit u ON u.reads = 'session' AND u.name = s.id WHERE s.started IS NOT NULL",

@@ -8,7 +8,7 @@ from calendar import timegm
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final, NamedTuple
 
-from patina_hooks.specs.plugins import PairUnitKind
+from patina_hooks.specs.plugins import PairScopeKind
 from patina_hooks.store.corpus.sessions import SESSION_OF_COMMIT
 
 
@@ -16,7 +16,7 @@ class PairScope(NamedTuple):
     """A row of `unit`. name: of a session its id, of a commit its oid, of a module its folder."""
 
     id: int
-    kind: PairUnitKind
+    kind: PairScopeKind
     name: str
 
 
@@ -29,7 +29,7 @@ class DatedScope(NamedTuple):
     """
 
     id: int
-    kind: PairUnitKind
+    kind: PairScopeKind
     name: str
     since: int
     until: int
@@ -91,7 +91,9 @@ def read_stale(connection: sqlite3.Connection, limit: int) -> list[PairScope]:
     return list(map(PairScope._make, rows))
 
 
-def read_fresh(connection: sqlite3.Connection, kind: PairUnitKind, after: int, limit: int) -> list[PairScope]:
+def read_fresh(
+    connection: sqlite3.Connection, kind: PairScopeKind, after: int, limit: int
+) -> list[PairScope]:
     """Return the first scopes of a kind that are not stale and have a larger id, in order of ids."""
     rows = connection.execute(
         # The plus keeps the order of ids, which is how far a new generator came.
@@ -112,7 +114,7 @@ def delete_scope(connection: sqlite3.Connection, scope: int) -> None:
     connection.execute("DELETE FROM unit WHERE id = ?", (scope,))
 
 
-def read_dated_scopes(connection: sqlite3.Connection, kind: PairUnitKind) -> Iterable[DatedScope]:
+def read_dated_scopes(connection: sqlite3.Connection, kind: PairScopeKind) -> Iterable[DatedScope]:
     """Return the scopes of a kind that are not stale, the newest first."""
     return _READERS[kind](connection)
 
@@ -153,7 +155,7 @@ def _read_modules(connection: sqlite3.Connection) -> Iterator[DatedScope]:
         yield DatedScope(scope, "module", name, since, until, None)
 
 
-_READERS: Final[Mapping[PairUnitKind, Callable[[sqlite3.Connection], Iterable[DatedScope]]]] = {
+_READERS: Final[Mapping[PairScopeKind, Callable[[sqlite3.Connection], Iterable[DatedScope]]]] = {
     "session": _read_sessions,
     "commit": _read_commits,
     "module": _read_modules,

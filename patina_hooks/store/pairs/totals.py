@@ -9,7 +9,7 @@ import sqlite3
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
-from patina_hooks.specs.plugins import PairUnitKind
+from patina_hooks.specs.plugins import PairScopeKind
 
 WEIGHT_UNIT: Final = 1_000_000_000
 
@@ -23,7 +23,7 @@ class PairTotal(NamedTuple):
     generator: int
     kind: str
     name: str
-    scope_kind: PairUnitKind
+    scope_kind: PairScopeKind
     pairs: int
     weight: float
 

@@ -55,20 +55,20 @@ class Contrast:
 
 
 class Standing:
-    """Pairs, and the texts that may stand for each one's session: the positives of its unit."""
+    """Pairs, and the texts that may stand for each one's session: the positives of its scope."""
 
     def __init__(self, pairs: PairRows) -> None:
         self.pairs = pairs
-        order = np.argsort(pairs.units, kind="stable")
+        order = np.argsort(pairs.scopes, kind="stable")
         self._positives = pairs.positives[order]
         _, starts, of_pair, counts = np.unique(
-            pairs.units[order], return_index=True, return_inverse=True, return_counts=True
+            pairs.scopes[order], return_index=True, return_inverse=True, return_counts=True
         )
         self._starts, self._counts = np.empty((2, len(pairs)), np.intp)
         self._starts[order], self._counts[order] = starts[of_pair], counts[of_pair]
 
     def texts(self, chosen: Rows, count: int, generator: np.random.Generator) -> Rows:
-        """[b, count]: each chosen pair's positive first, then others of its unit as they are drawn."""
+        """[b, count]: each chosen pair's positive first, then others of its scope as they are drawn."""
         more = generator.integers(self._counts[chosen][:, None], size=(len(chosen), count - 1))
         others = self._positives[self._starts[chosen][:, None] + more]
         return np.column_stack([self.pairs.positives[chosen], others])

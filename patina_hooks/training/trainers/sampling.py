@@ -134,7 +134,7 @@ def rows_of(*pairs: PairRows) -> Rows:
 def counted(pairs: PairRows) -> PairRows:
     """The pairs that weigh anything and are of two texts."""
     there = (pairs.weights > 0) & (pairs.anchors != pairs.positives)
-    return PairRows(pairs.anchors[there], pairs.positives[there], pairs.weights[there], pairs.units[there])
+    return PairRows(pairs.anchors[there], pairs.positives[there], pairs.weights[there], pairs.scopes[there])
 
 
 def enough(pairs: PairRows) -> PairRows:

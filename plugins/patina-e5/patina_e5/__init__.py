@@ -18,7 +18,7 @@ def patina_register_models() -> Iterator[ModelSpec]:
             precisions={"int8": "onnx/model_qint8_avx512_vnni.onnx"},
             revision="f52bf8ec8c7124536f0efb74aca902b2995e5bcd",
         ),
-        one_by_one=("onnx/int8",),
+        unbatched_runtimes=("onnx/int8",),
         max_tokens=512,
         pooling="mean",
         query_prefix="query: ",

@@ -100,7 +100,7 @@ def _export(
     if exported.data:
         written["data"] = exported.data
     own_files = {role: LocalFile(path.absolute(), sha256_of(path)) for role, path in written.items()}
-    own = replace(spec, runtimes={ONNX: own_files}, one_by_one=(), batch_invariant=True)
+    own = replace(spec, runtimes={ONNX: own_files}, unbatched_runtimes=(), batch_invariant=True)
     say("comparing its vectors with the source's")
     encoder = open_files(plugins, own, runtime_for(plugins, own, ONNX), model_files(own, ONNX))
     proof = prove(encoder, *open_source(plugins, spec))

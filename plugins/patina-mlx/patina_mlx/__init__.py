@@ -11,7 +11,7 @@ from patina_hooks import ProjectionSpec, RuntimeSpec, hookimpl
 def patina_register_runtimes() -> Iterator[RuntimeSpec]:
     yield RuntimeSpec(
         "mlx",
-        opener="patina_mlx.runtime:open_model",
+        factory="patina_mlx.runtime:open_model",
         modules=("mlx", "tokenizers"),
         concurrent=True,
         variant="patina_mlx.precision:variant",

@@ -27,7 +27,7 @@ def patina_register_models() -> Iterator[ModelSpec]:
             revision="e9b6763023c676ca8431644204f50c2b100d9aab",
             known=_KNOWN,
         ),
-        one_by_one=("onnx/fp16", "onnx/int8"),
+        unbatched_runtimes=("onnx/fp16", "onnx/int8"),
         # Its positions were trained up to here; up to 8192 they have to be rescaled.
         max_tokens=2048,
         pooling="mean",

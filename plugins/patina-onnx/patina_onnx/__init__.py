@@ -12,7 +12,7 @@ def patina_register_runtimes() -> Iterator[RuntimeSpec]:
     modules = ("onnxruntime", "tokenizers")
     yield RuntimeSpec(
         "onnx",
-        opener="patina_onnx.runtime:open_model",
+        factory="patina_onnx.runtime:open_model",
         modules=modules,
         concurrent=True,
         variant="patina_onnx.providers:variant",

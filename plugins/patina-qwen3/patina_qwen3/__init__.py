@@ -43,7 +43,7 @@ def patina_register_models() -> Iterator[ModelSpec]:
             f"qwen3-embedding-{size.lower()}",
             dimensions=dimensions,
             runtimes=runtimes,
-            one_by_one=tuple({_HALF} & set(runtimes)),
+            unbatched_runtimes=tuple({_HALF} & set(runtimes)),
             # It can read 32768, with memory that grows with their square: more than most machines have.
             max_tokens=8192,
             pooling="last",  # that of <|endoftext|>, with which its tokenizer ends every text

@@ -11,9 +11,9 @@ from patina_hooks import CommandSpec, RuntimeSpec, hookimpl
 def patina_register_runtimes() -> Iterator[RuntimeSpec]:
     yield RuntimeSpec(
         "remote",
-        opener="patina_remote.runtime:open_model",
+        factory="patina_remote.runtime:open_model",
         variant="patina_remote.runtime:variant",
-        gives="texts",
+        output="text_vectors",
     )
 
 

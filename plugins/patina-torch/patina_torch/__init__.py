@@ -13,7 +13,7 @@ def patina_register_runtimes() -> Iterator[RuntimeSpec]:
     modules = ("patina_torch.library", "torch", "transformers", "safetensors", "tokenizers")
     yield RuntimeSpec(
         "torch",
-        opener="patina_torch.runtime:open_model",
+        factory="patina_torch.runtime:open_model",
         modules=modules,
         concurrent=True,
         variant="patina_torch.device:variant",

@@ -9,4 +9,4 @@ from patina_hooks import IndexBackendSpec, hookimpl
 
 @hookimpl
 def patina_register_index_backends() -> Iterator[IndexBackendSpec]:
-    yield IndexBackendSpec("usearch", opener="patina_usearch.index:GraphIndex", approximate=True)
+    yield IndexBackendSpec("usearch", factory="patina_usearch.index:GraphIndex", approximate=True)

@@ -7,19 +7,19 @@ from patina_hooks.text.words import append_parts
 _PATH = "path:"
 
 
-def path_side(path: str) -> str:
+def path_member(path: str) -> str:
     """How a pair names a path.
 
-    >>> path_side("src/main.rs")
+    >>> path_member("src/main.rs")
     'path:src/main.rs'
     """
     return _PATH + path
 
 
-def side_path(side: str) -> str | None:
+def member_path(side: str) -> str | None:
     """The path that a side names, None for an observation (whose id is hexadecimal).
 
-    >>> side_path("path:src/main.rs")
+    >>> member_path("path:src/main.rs")
     'src/main.rs'
     """
     return side[len(_PATH) :] if side.startswith(_PATH) else None

@@ -11,9 +11,9 @@ from support.memory import Memory, session_document
 
 from patina_hooks import Document, Extraction, ExtractorSpec, Observation, hookimpl
 from patina_hooks.pairs import update
-from patina_hooks.pairs.units import MODULE_CAP, PATHS_CAP, UnitReader
+from patina_hooks.pairs.scopes import MODULE_CAP, PATHS_CAP, ScopeReader
 from patina_hooks.plugins.manager import Plugins
-from patina_hooks.specs.plugins import CommitUnit, ModuleUnit, PairUnitKind, SessionUnit
+from patina_hooks.specs.plugins import CommitScope, ModuleScope, PairScopeKind, SessionScope
 from patina_hooks.store.pairs.pairs import PairKey, PairValue, replace_pairs
 
 Pairs = Mapping[PairKey, PairValue]
@@ -32,21 +32,21 @@ def memory(tmp_path: Path) -> Memory:
 
 @pytest.fixture
 def renewed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The units that were read, in order, as "kind name"."""
+    """The scopes that were read, in order, as "kind name"."""
     seen: list[str] = []
-    read = UnitReader.read
+    read = ScopeReader.read
 
-    def spy(self: UnitReader, reads: PairUnitKind, name: str) -> object:
-        seen.append(f"{reads} {name}")
-        return read(self, reads, name)
+    def spy(self: ScopeReader, kind: PairScopeKind, name: str) -> object:
+        seen.append(f"{kind} {name}")
+        return read(self, kind, name)
 
-    monkeypatch.setattr(UnitReader, "read", spy)
+    monkeypatch.setattr(ScopeReader, "read", spy)
     return seen
 
 
-def unit_of(memory: Memory, reads: PairUnitKind, name: str) -> object:
+def read_scope(memory: Memory, kind: PairScopeKind, name: str) -> object:
     with memory.log() as log:
-        return UnitReader(log).read(reads, name)
+        return ScopeReader(log).read(kind, name)
 
 
 def test_a_commit_makes_itself_stale_and_no_folder_that_it_adds_nothing_to(
@@ -81,8 +81,8 @@ def test_a_path_leaves_its_folder_with_the_last_commit_that_changed_it(
 def test_a_session_that_comes_between_is_what_the_next_one_looks_back_on(
     memory: Memory, renewed: list[str]
 ) -> None:
-    third = unit_of(memory, "session", THIRD)
-    assert isinstance(third, SessionUnit)
+    third = read_scope(memory, "session", THIRD)
+    assert isinstance(third, SessionScope)
     assert third.previous_id == FIRST
     assert f"chose one in {FIRST}" in {one.observation.text for one in third.previous}
     assert {one.session for one in third.previous} == {FIRST}
@@ -90,8 +90,8 @@ def test_a_session_that_comes_between_is_what_the_next_one_looks_back_on(
     oid = memory.archive(SECOND, decisions="came between")
     memory.sync()
     assert renewed == [f"commit {oid}", "module layer/sessions", f"session {SECOND}", f"session {THIRD}"]
-    third = unit_of(memory, "session", THIRD)
-    assert isinstance(third, SessionUnit)
+    third = read_scope(memory, "session", THIRD)
+    assert isinstance(third, SessionScope)
     assert third.previous_id == SECOND
     memory.git("rm", "-q", f"layer/sessions/{SECOND}.md")
     memory.commit("and goes")
@@ -104,9 +104,9 @@ def test_a_session_that_comes_between_is_what_the_next_one_looks_back_on(
 def test_a_draft_is_nothing_to_look_back_on(memory: Memory) -> None:
     memory.write(f"layer/sessions/{SECOND}.md", session_document(SECOND, decisions="a draft"))
     memory.sync()
-    assert unit_of(memory, "session", SECOND) is None
-    third = unit_of(memory, "session", THIRD)
-    assert isinstance(third, SessionUnit)
+    assert read_scope(memory, "session", SECOND) is None
+    third = read_scope(memory, "session", THIRD)
+    assert isinstance(third, SessionScope)
     assert third.previous_id == FIRST
 
 
@@ -126,9 +126,9 @@ def test_no_more_paths_are_read_than_the_cap_and_one(memory: Memory) -> None:
     for count in (PATHS_CAP, PATHS_CAP + 1, MODULE_CAP, MODULE_CAP + 9):
         oid = import_paths(count)
         memory.sync()
-        commit, module = unit_of(memory, "commit", oid), unit_of(memory, "module", f"big{count}")
-        assert isinstance(commit, CommitUnit)
-        assert isinstance(module, ModuleUnit | None)
+        commit, module = read_scope(memory, "commit", oid), read_scope(memory, "module", f"big{count}")
+        assert isinstance(commit, CommitScope)
+        assert isinstance(module, ModuleScope | None)
         found.append((len(commit.paths), len(module.paths) if module else 0))
     assert found == [(PATHS_CAP, PATHS_CAP), (0, PATHS_CAP + 1), (0, MODULE_CAP), (0, 0)]
     rows: list[object] = []
@@ -139,7 +139,7 @@ def test_no_more_paths_are_read_than_the_cap_and_one(memory: Memory) -> None:
 
     with memory.log() as connection:
         connection.row_factory = count_rows
-        UnitReader(connection).read("module", f"big{MODULE_CAP + 9}")
+        ScopeReader(connection).read("module", f"big{MODULE_CAP + 9}")
     assert len(rows) == MODULE_CAP + 1
     assert memory.snapshot() == memory.rebuilt()
 
@@ -244,7 +244,7 @@ def test_what_a_killed_update_left_stale_is_not_shown_and_done_by_the_next(
 
     monkeypatch.setattr(update, "_CHUNK", 1)
     with monkeypatch.context() as patch:
-        patch.setattr(UnitReader, "_session", kill)
+        patch.setattr(ScopeReader, "_session", kill)
         with pytest.raises(Killed):
             memory.sync()
     assert {pair.session for pair in memory.patina().pairs(limit=1_000)} == {None}
