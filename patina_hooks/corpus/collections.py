@@ -6,11 +6,11 @@ import time
 
 from patina_hooks.config.settings import Settings
 from patina_hooks.corpus.documents import Documents
+from patina_hooks.corpus.live_refs import load_live_refs
 from patina_hooks.corpus.observations import Extractors, remember_extractors, settle_extractors
 from patina_hooks.corpus.outcome import Progress, Reconciled
-from patina_hooks.corpus.reconcile import read_oids
+from patina_hooks.corpus.reconcile import parse_oids
 from patina_hooks.corpus.sources import Sources
-from patina_hooks.corpus.tips import load_tips
 from patina_hooks.git.repository import Repository
 from patina_hooks.specs.sources import Trees
 from patina_hooks.store.log import Log
@@ -25,7 +25,7 @@ def reconcile_collection(
     progress: Progress,
     result: Reconciled,
 ) -> Reconciled:
-    """Make the documents of a collection those of the tips that history has recorded.
+    """Make the documents of a collection those of the live_refs that history has recorded.
 
     Args:
         repository: where objects are read.
@@ -38,10 +38,10 @@ def reconcile_collection(
     """
     sources = Sources(extractors.plugins, settings)
     documents = Documents(repository, log, extractors, sources, progress, result)
-    tips = load_tips(history.connection, history.fact("tags"), "")
+    live_refs = load_live_refs(history.connection, history.fact("tags"), "")
     trees: dict[Trees, set[str]] = {
-        "refs": tips.trunk_targets() | history.parsed("side", "[]", read_oids),
-        "heads": tips.head_targets(repository.default_branch()),
+        "refs": live_refs.branch_targets() | history.parsed("side", "[]", parse_oids),
+        "heads": live_refs.head_targets(repository.default_branch()),
     }
     with log.writing():
         if settle_extractors(log, extractors):

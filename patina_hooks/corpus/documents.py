@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
+from patina_hooks.corpus.folder_stamps import hash_text
+from patina_hooks.corpus.locations import ABSENT, reason_to_skip
 from patina_hooks.corpus.observations import (
     Extractors,
     add_document,
@@ -18,15 +20,13 @@ from patina_hooks.corpus.observations import (
     store_source,
 )
 from patina_hooks.corpus.outcome import Progress, Reconciled
-from patina_hooks.corpus.places import ABSENT, reason_to_skip
 from patina_hooks.corpus.sources import BY_HAND, FileSource, Sources
-from patina_hooks.corpus.stamps import digest
 from patina_hooks.corpus.tree_files.limits import TOO_MANY_FILES, cap_order, content_reason
 from patina_hooks.corpus.trees import DocumentTrees, TreeFiles
 from patina_hooks.git.repository import Blob, Repository
 from patina_hooks.specs.sources import HISTORY, Trees
 from patina_hooks.specs.values import Commit, Document
-from patina_hooks.store.corpus import documents, left_out, observations, tips
+from patina_hooks.store.corpus import documents, left_out, live_refs, observations
 from patina_hooks.store.corpus.documents import DocumentLocation
 from patina_hooks.store.corpus.left_out import LeftOut
 from patina_hooks.store.events import rewrite_details
@@ -62,7 +62,7 @@ class Documents:
     @property
     def token(self) -> str:
         """What changes when the trees of refs hold other documents."""
-        return digest(" ".join(self._log.fact(f"trees {trees.scope.name}") for trees in self._trees))
+        return hash_text(" ".join(self._log.fact(f"trees {trees.scope.name}") for trees in self._trees))
 
     @property
     def reads_heads(self) -> bool:
@@ -201,8 +201,8 @@ class Documents:
             if location.kind not in kinds:
                 self.take_out(location)
         names = {trees.scope.name for trees in self._trees}
-        for scope in tips.read_tree_scopes(self._db) - names:
-            tips.delete_trees(self._db, scope, tips.read_tree_targets(self._db, scope))
+        for scope in live_refs.read_tree_scopes(self._db) - names:
+            live_refs.delete_trees(self._db, scope, live_refs.read_tree_targets(self._db, scope))
         for name in (*self._log.facts("trees "), *self._log.facts("files ")):
             self._log.forget(name)
 
@@ -213,7 +213,7 @@ class Documents:
             parents: of the commits that were recorded since the last look.
             again: forget older marks, since commits are gone.
         """
-        tips.cover_targets(self._db, sorted(parents), again=again)
+        live_refs.cover_targets(self._db, sorted(parents), again=again)
 
     def _is_stored(self, location: DocumentLocation) -> bool:
         stored = documents.read_document(self._db, location.oid, location.path, "")

@@ -6,10 +6,10 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from patina_hooks.corpus import places
+from patina_hooks.corpus import locations
 from patina_hooks.corpus.documents import Documents
+from patina_hooks.corpus.folder_stamps import hash_text
 from patina_hooks.corpus.sources import FileSource, Sources
-from patina_hooks.corpus.stamps import digest
 from patina_hooks.git.repository import Blob, Repository
 from patina_hooks.store.corpus import documents as stored
 from patina_hooks.store.corpus.documents import DocumentLocation
@@ -34,21 +34,21 @@ class Drafts:
         self._patterns = tuple(pattern for source in sources.files for pattern in source.drafts)
         self._quick = quick
 
-    def look_at(self, roots: list[Path]) -> tuple[dict[Path, str], places.Listings]:
+    def look_at(self, roots: list[Path]) -> tuple[dict[Path, str], locations.Listings]:
         """A stamp of each work tree, and listings begun where that is not what the last look left."""
-        stamps = {root: places.stamp_of_drafts(root, self._patterns, self._drafts_of(root)) for root in roots}
+        stamps = {root: locations.stamp_drafts(root, self._patterns, self._drafts_of(root)) for root in roots}
         moved = [root for root in roots if not self._is_still(root, stamps[root])]
-        return stamps, places.Listings(self._patterns, begin=moved)
+        return stamps, locations.Listings(self._patterns, begin=moved)
 
     def watched(self, roots: list[Path]) -> list[Path]:
         """List the folders of these work trees in which drafts may come to be, and the known drafts."""
         return [
             path
             for root in roots
-            for path in places.paths_of_drafts(root, self._patterns, self._drafts_of(root))
+            for path in locations.paths_of_drafts(root, self._patterns, self._drafts_of(root))
         ]
 
-    def update(self, stamps: Mapping[Path, str], listings: places.Listings) -> None:
+    def update(self, stamps: Mapping[Path, str], listings: locations.Listings) -> None:
         """Make the log's drafts those of these work trees, after the documents of refs are in line."""
         drafts = stored.read_drafts(self._db)
         have = {(draft.oid, draft.path, draft.work_tree): draft for draft in drafts}
@@ -86,17 +86,17 @@ class Drafts:
         return self._quick and stamp != "" and stamped == self._stamped(stamp)
 
     def _stamped(self, stamp: str) -> str:
-        return digest(stamp + self._documents.token) if stamp else ""
+        return hash_text(stamp + self._documents.token) if stamp else ""
 
     def _drafts_in(
-        self, root: Path, stamp: str, files: places.Listing, have: list[Draft]
+        self, root: Path, stamp: str, files: locations.Listing, have: list[Draft]
     ) -> dict[Draft, Blob | None]:
         """(oid, path, work tree) -> blob of each document of one work tree that no ref holds.
 
         Where no file and no tree of documents has changed since the last time, nothing is opened.
         """
         tree = name_text(str(root))
-        name, look = f"files {tree}", digest(files.stamps + self._documents.token)
+        name, look = f"files {tree}", hash_text(files.stamps + self._documents.token)
         before, _, _ = self._log.fact(name).partition(" ")
         self._log.remember(name, f"{look} {self._stamped(stamp)}")
         if before == look:
@@ -111,7 +111,7 @@ class Drafts:
             read = self._read(root, path, source)
             if not read and not os.path.lexists(root / path):
                 # Moved meanwhile, as the document of a session that ends.
-                return self._drafts_in(root, stamp, places.listing(root, self._patterns), have)
+                return self._drafts_in(root, stamp, locations.listing(root, self._patterns), have)
             known = [blob.oid for blob in read if stored.is_on_a_ref(self._db, blob.oid)]
             if read and not known:
                 found[read[0].oid, file, tree] = read[0]
@@ -120,4 +120,4 @@ class Drafts:
         return found
 
     def _read(self, root: Path, path: str, source: FileSource) -> list[Blob]:
-        return places.read_draft(root, path, self._repository.object_format, source.spec.largest)
+        return locations.read_draft(root, path, self._repository.object_format, source.spec.largest)

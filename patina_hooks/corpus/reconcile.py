@@ -2,7 +2,7 @@
 
 Level-triggered: nothing depends on which hook fired, how often or in what order. Commits come first, in
 transactions of their own, newest first, so that a first read answers early and goes on where it was
-interrupted; then one transaction brings tips, documents, sessions and pairs to one consistent state.
+interrupted; then one transaction brings live_refs, documents, sessions and pairs to one consistent state.
 """
 
 from __future__ import annotations
@@ -15,6 +15,16 @@ from itertools import islice
 from patina_hooks.config.settings import Settings
 from patina_hooks.corpus.documents import Documents
 from patina_hooks.corpus.drafts import Drafts
+from patina_hooks.corpus.folder_stamps import hash_border, hash_text
+from patina_hooks.corpus.live_refs import (
+    GraphChange,
+    LiveRefs,
+    PrunedRefs,
+    graph_change,
+    load_live_refs,
+    read_live_refs,
+    store_live_refs,
+)
 from patina_hooks.corpus.observations import (
     Extractors,
     add_document,
@@ -24,17 +34,7 @@ from patina_hooks.corpus.observations import (
 )
 from patina_hooks.corpus.outcome import Progress, Reconciled
 from patina_hooks.corpus.sources import Sources
-from patina_hooks.corpus.stamps import digest, digest_of_border
 from patina_hooks.corpus.timeline import derive_session
-from patina_hooks.corpus.tips import (
-    GraphChange,
-    PrunedTips,
-    Tips,
-    graph_change,
-    load_tips,
-    read_tips,
-    store_tips,
-)
 from patina_hooks.git.repository import Repository
 from patina_hooks.specs.sources import Trees
 from patina_hooks.specs.values import Commit, Session
@@ -60,14 +60,14 @@ def reconcile(
 ) -> Reconciled:
     """Bring the log in line; the caller holds the sync lock. result: empty, says what is to be kept in it.
 
-    quick: trust the stamps of folders (`patina_hooks.corpus.stamps`) instead of listing every tag and every
-    archived document of a work tree.
+    quick: trust the stamps of folders (`patina_hooks.corpus.folder_stamps`) instead of listing every tag and
+    every archived document of a work tree.
     """
     show, result = progress or (lambda *_: None), result or Reconciled()
     return _Reconciler(repository, log, extractors, settings, show, result, quick).run()
 
 
-def read_oids(stored: list[str]) -> set[str]:
+def parse_oids(stored: list[str]) -> set[str]:
     """Return a remembered list of commits. Raises TypeError for anything else."""
     if not isinstance(stored, list) or not all(isinstance(oid, str) for oid in stored):
         raise TypeError(stored)
@@ -103,21 +103,21 @@ class _Reconciler:
 
     def run(self) -> Reconciled:
         are_new = settle_extractors(self._log, self._extractors)
-        old = load_tips(self._db, self._log.fact("tags"), self._log.fact("stamp of tags"))
+        old = load_live_refs(self._db, self._log.fact("tags"), self._log.fact("stamp of tags"))
         work_trees = tuple(self._repository.work_trees())
         own = [tree.path for tree in work_trees if self._repository.owns(tree.path)]
         stamps, listings = self._drafts.look_at(own)
-        tips = read_tips(self._repository, old, work_trees, quick=self._quick)
-        if tips.listing != old.listing or not tips.listing:
+        live_refs = read_live_refs(self._repository, old, work_trees, quick=self._quick)
+        if live_refs.listing != old.listing or not live_refs.listing:
             # A session may have ended since: where its tag was seen, its document has to be.
             stamps, listings = self._drafts.look_at(own)
         packs = self._packs()
         again = self._cut_off(packs)
-        graph = self._graph(old, tips, again)
-        self._tip_commits = tips.trunk_targets() | graph.side
+        graph = self._graph(old, live_refs, again)
+        self._tip_commits = live_refs.branch_targets() | graph.side
         self._read_commits([*graph.added, *sorted(again.difference(graph.added, graph.gone))], again)
         with self._log.writing():
-            moved = store_tips(self._db, old, tips)
+            moved = store_live_refs(self._db, old, live_refs)
             self._forget_commits(graph.gone)
             place_commits(self._db)
             if are_new:
@@ -126,17 +126,17 @@ class _Reconciler:
             # Where a commit's trees are here by now, so may be those of a tip.
             trees: dict[Trees, set[str]] = {"refs": self._tip_commits}
             if self._documents.reads_heads:
-                trees["heads"] = tips.head_targets(self._repository.default_branch())
+                trees["heads"] = live_refs.head_targets(self._repository.default_branch())
             self._documents.update(trees, f"{packs} again" if again else packs)
             self._documents.cover(self._covered, again=bool(graph.gone))
             self._drafts.update(stamps, listings)
             if self._border_moved():
                 self._forget_sessions()
             self._sessions(moved)
-            self._log.remember("tags", tips.listing)
-            self._log.remember("stamp of tags", tips.stamp)
+            self._log.remember("tags", live_refs.listing)
+            self._log.remember("stamp of tags", live_refs.stamp)
             self._log.remember("side", json.dumps(sorted(graph.side)))
-            self._log.remember("shallow", digest_of_border(self._border))
+            self._log.remember("shallow", hash_border(self._border))
             self._log.remember("packs", packs)
             self._log.remember("folder", self._folder)
             remember_extractors(self._log, self._extractors)
@@ -148,25 +148,25 @@ class _Reconciler:
 
     # --- commits --------------------------------------------------------------------------------
 
-    def _graph(self, old: Tips, tips: Tips, again: set[str]) -> GraphChange:
-        side = self._log.parsed("side", "[]", read_oids)
+    def _graph(self, old: LiveRefs, live_refs: LiveRefs, again: set[str]) -> GraphChange:
+        side = self._log.parsed("side", "[]", parse_oids)
         # A reading that was killed may have left commits that no tip has reached since.
         killed = self._log.fact("reading") != ""
         try:
             whole = self._known(again) if not old.trunk or killed or self._border_moved() else None
-            return graph_change(self._repository, old, tips, side, whole=whole, recorded=self._has)
-        except PrunedTips:
+            return graph_change(self._repository, old, live_refs, side, whole=whole, recorded=self._has)
+        except PrunedRefs:
             return graph_change(
-                self._repository, old, tips, side, whole=self._known(again), recorded=self._has
+                self._repository, old, live_refs, side, whole=self._known(again), recorded=self._has
             )
 
     def _border_moved(self) -> bool:
-        return self._log.fact("shallow") != digest_of_border(self._border)
+        return self._log.fact("shallow") != hash_border(self._border)
 
     def _packs(self) -> str:
         """A digest of what arrives by fetching."""
         packs = (self._repository.common / "objects" / "pack").glob("*.pack")
-        return digest(" ".join(sorted(pack.name for pack in packs)))
+        return hash_text(" ".join(sorted(pack.name for pack in packs)))
 
     def _cut_off(self, packs: str) -> set[str]:
         """Known commits whose paths may be told otherwise now: they are, or were, at the shallow border, or a

@@ -14,6 +14,7 @@ from datetime import datetime, timedelta, timezone
 from patina_hooks.git.repository import Repository
 from patina_hooks.specs.values import Session
 from patina_hooks.store.corpus.commits import read_commit_time
+from patina_hooks.store.corpus.live_refs import read_tags_of_session
 from patina_hooks.store.corpus.sessions import (
     delete_session,
     link_commits,
@@ -21,7 +22,6 @@ from patina_hooks.store.corpus.sessions import (
     read_session_document,
     store_session,
 )
-from patina_hooks.store.corpus.tips import read_tags_of_session
 
 _HOURS = 24 * 60
 

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Final
 
+from patina_hooks.corpus.folder_stamps import hash_text
 from patina_hooks.corpus.sources import HEAD_BYTES, File, Sources, TreeScope
-from patina_hooks.corpus.stamps import digest
 from patina_hooks.corpus.tree_files.limits import LARGE_RULES, NO_RULES, path_reason
 from patina_hooks.corpus.tree_files.tree_rules import ScopeRules, are_rules
 from patina_hooks.errors import GitError
 from patina_hooks.git.repository import Repository, TreeEntry
-from patina_hooks.store.corpus import tips
+from patina_hooks.store.corpus import live_refs
 from patina_hooks.store.corpus.documents import DocumentLocation
 from patina_hooks.store.log import Log, name_text
 
@@ -44,11 +44,11 @@ class DocumentTrees:
 
     def known(self) -> set[str]:
         """Return the distinct trees at the last look."""
-        return tips.read_trees(self._db, self.scope.name)
+        return live_refs.read_trees(self._db, self.scope.name)
 
     def key(self, trees: Iterable[str]) -> str:
         """Return what changes when these trees hold other documents."""
-        return digest(" ".join([self._sources.signature, self.scope.folder, *sorted(trees)]))
+        return hash_text(" ".join([self._sources.signature, self.scope.folder, *sorted(trees)]))
 
     def look(self, commits: set[str], valid_for: str) -> set[str]:
         """Return the distinct trees at these commits now.
@@ -57,7 +57,7 @@ class DocumentTrees:
             commits: where the tips are.
             valid_for: what else an answer depends on; where it changed, git is asked for all.
         """
-        stored = tips.read_tree_targets(self._db, self.scope.name)
+        stored = live_refs.read_tree_targets(self._db, self.scope.name)
         fresh = sorted(commits - stored)
         name = f"trees valid for {self.scope.name}"
         if self._log.fact(name) != valid_for:
@@ -69,8 +69,8 @@ class DocumentTrees:
             not self.scope.folder
         ):  # every commit has a root: one that is not found is absent, and asked for again
             trees = {commit: tree for commit, tree in trees.items() if tree}
-        tips.store_trees(self._db, self.scope.name, trees)
-        tips.delete_trees(self._db, self.scope.name, stored - commits)
+        live_refs.store_trees(self._db, self.scope.name, trees)
+        live_refs.delete_trees(self._db, self.scope.name, stored - commits)
         return self.known()
 
     def files(self, trees: set[str]) -> TreeFiles:

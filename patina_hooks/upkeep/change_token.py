@@ -1,7 +1,7 @@
 """A change token: whether all that a quick sync looks at is as a sync left it that had nothing to do.
 
 The token names the files and folders that such a sync depends on, with a digest of their stamps (see
-`patina_hooks.corpus.stamps`, which also says what a stamp cannot see, and why it holds for an hour). A
+`patina_hooks.corpus.folder_stamps`, which also says what a stamp cannot see, and why it holds for an hour). A
 command that finds the token unchanged answers without a sync: it saves the import of all that reads git, and
 four git processes.
 """
@@ -16,7 +16,7 @@ from pathlib import Path
 
 from patina_hooks.config.settings import user_file
 from patina_hooks.config.shared_files import SHARED_FILES
-from patina_hooks.corpus.stamps import digest, stamp
+from patina_hooks.corpus.folder_stamps import hash_text, stamp_paths
 from patina_hooks.git import spool
 from patina_hooks.git.repository import Repository
 from patina_hooks.store.log import LOG_FILE
@@ -62,9 +62,9 @@ def record_token(repository: Repository, watched: Iterable[Path]) -> None:
 
 def _token(repository: Repository, paths: list[str]) -> str:
     """Digest the stamps of these paths, settings and the environment; "" where a path has no stamp."""
-    stamps = stamp([*map(Path, paths), *_settings_paths(repository)])
+    stamps = stamp_paths([*map(Path, paths), *_settings_paths(repository)])
     settings = sorted(f"{name}={value}" for name, value in os.environ.items() if name.startswith("PATINA_"))
-    return digest("\0".join([stamps, sys.executable, *sys.path, *settings, *paths])) if stamps else ""
+    return hash_text("\0".join([stamps, sys.executable, *sys.path, *settings, *paths])) if stamps else ""
 
 
 def _git_paths(repository: Repository) -> Iterator[Path]:

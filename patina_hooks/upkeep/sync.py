@@ -162,7 +162,7 @@ def synchronise(
         background: log faults; a foreground caller reads them in the report.
         full: forget all that is derived (embeddings stay cached) and derive it again.
         quick: what git and its hooks bring, and new documents; not what was written in place into an
-            archived document within the hour (see `patina_hooks.corpus.stamps`).
+            archived document within the hour (see `patina_hooks.corpus.folder_stamps`).
         words_only: leave vectors as they are where no text came or left, for a caller that needs none.
         keep_absent: whether what extractors and pair generators made stays that are not installed here.
         most: embed nothing now where more texts than this wait; the report says how many are pending.

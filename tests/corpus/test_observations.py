@@ -280,7 +280,7 @@ def test_a_pattern_that_changes_after_a_killed_sync_is_true_of_what_it_read(
         raise Killed
 
     with monkeypatch.context() as patch:
-        patch.setattr(reconcile, "store_tips", kill)
+        patch.setattr(reconcile, "store_live_refs", kill)
         with pytest.raises(Killed):
             memory.sync()
     if changed_back:

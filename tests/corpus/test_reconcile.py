@@ -9,7 +9,7 @@ import pytest
 from support.memory import Memory, session_document
 from support.shell import Shell
 
-from patina_hooks.corpus import places, reconcile
+from patina_hooks.corpus import locations, reconcile
 from patina_hooks.extract.extraction import TITLE_CAP
 from patina_hooks.git.repository import Repository
 from patina_hooks.store.facts import events_hash
@@ -221,7 +221,7 @@ def test_names_that_look_like_two_are_another_history(memory: Memory) -> None:
     assert seen(("1", "a.md"), ("2", "b.md")) != seen(("2", "a.md 1\ndocument b.md"))
 
 
-@pytest.mark.parametrize("moment", ["read_tips", "read_draft"])
+@pytest.mark.parametrize("moment", ["read_live_refs", "read_draft"])
 def test_a_session_that_ends_during_a_look_keeps_its_title(
     memory: Memory, monkeypatch: pytest.MonkeyPatch, moment: str
 ) -> None:
@@ -231,8 +231,8 @@ def test_a_session_that_ends_during_a_look_keeps_its_title(
     memory.sync()
     (active,) = (memory.root / ".patina/local/active").glob("*.md")
     active.write_text(f"{active.read_text()}\n")
-    place = reconcile if moment == "read_tips" else places
-    usual = getattr(place, moment)
+    module = reconcile if moment == "read_live_refs" else locations
+    usual = getattr(module, moment)
     ended: list[int] = []
 
     def meanwhile(*arguments: object, **named: object) -> object:
@@ -240,7 +240,7 @@ def test_a_session_that_ends_during_a_look_keeps_its_title(
             ended.append(shell.run("session", "end", env={"PATINA_SKIP": "1"}).returncode)
         return usual(*arguments, **named)
 
-    monkeypatch.setattr(place, moment, meanwhile)
+    monkeypatch.setattr(module, moment, meanwhile)
     memory.sync()
     assert ended == [0]
     with memory.log() as log:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from patina_hooks.corpus.places import ABSENT
+from patina_hooks.corpus.locations import ABSENT
 from patina_hooks.corpus.tree_files import limits
 from patina_hooks.corpus.tree_files.attributes import Attributes
 from patina_hooks.corpus.tree_files.limits import (

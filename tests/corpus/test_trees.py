@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from support.memory import Memory
 
-from patina_hooks.corpus import places
+from patina_hooks.corpus import locations
 from patina_hooks.git.repository import Blob, Repository
 
 FIRST, SECOND, THIRD = "20251101-090000", "20251102-090000", "20251103-090000"
@@ -58,13 +58,13 @@ def test_few_files_are_read_when_a_document_is_archived(
         os.utime(path, (old, old))
     memory.sync()
     read: list[str] = []
-    read_draft = places.read_draft
+    read_draft = locations.read_draft
 
     def record(root: Path, path: str, object_format: str, largest: int) -> list[Blob]:
         read.append(path)
         return read_draft(root, path, object_format, largest)
 
-    monkeypatch.setattr(places, "read_draft", record)
+    monkeypatch.setattr(locations, "read_draft", record)
     memory.archive(SECOND, decisions="marmots are fed")
     memory.sync()
     assert read == [f"layer/sessions/{SECOND}.md"]

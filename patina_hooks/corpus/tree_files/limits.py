@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from patina_hooks.corpus.places import ABSENT
+from patina_hooks.corpus.locations import ABSENT
 from patina_hooks.corpus.tree_files.attributes import DOCUMENTATION, GENERATED, VENDORED, Attributes
 from patina_hooks.git.repository import Blob
 from patina_hooks.text.gitignore import IgnoreRules

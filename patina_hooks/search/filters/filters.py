@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from patina_hooks.corpus.stamps import digest_of_border
+from patina_hooks.corpus.folder_stamps import hash_border
 from patina_hooks.errors import GitError, UsageError
 from patina_hooks.git.repository import Repository
 from patina_hooks.search.filters.paths import recorded_path
@@ -236,12 +236,12 @@ class Filters:
 
         Git is asked only for what lies between a commit that is not recorded and the recorded ones.
         """
-        if store.read_border(self._connection) == digest_of_border(repository.shallow()):
+        if store.read_border(self._connection) == hash_border(repository.shallow()):
             reach = read_reach(self._connection, [commit])
             if reach is not None:
                 return [], reach
             # To exclude one old branch that is merged, git would walk through all of history.
-            tips = store.uncovered_tips(self._connection)
+            tips = store.read_uncovered_targets(self._connection)
             try:
                 commits, border = repository.reachable_with_border([commit], tips)
                 reach = read_reach(self._connection, border)

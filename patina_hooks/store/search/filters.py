@@ -328,7 +328,7 @@ def sessions_with_prefix(connection: sqlite3.Connection, prefix: str) -> list[st
     return [str(row[0]) for row in connection.execute(statement, (prefix, prefix))]
 
 
-def uncovered_tips(connection: sqlite3.Connection) -> list[str]:
+def read_uncovered_targets(connection: sqlite3.Connection) -> list[str]:
     """Return the commits on which no other recorded commit stands."""
     return [row[0] for row in connection.execute("SELECT target FROM tip_tree WHERE NOT covered")]
 

@@ -13,7 +13,7 @@ from operator import itemgetter
 from pathlib import Path
 from threading import Thread
 
-from patina_hooks.corpus.stamps import SETTLED_NS, stamp
+from patina_hooks.corpus.folder_stamps import SETTLED_NS, stamp_paths
 from patina_hooks.git.repository import Blob
 
 Patterns = tuple[tuple[str, str], ...]
@@ -61,9 +61,9 @@ class Listings:
             self._found[root] = listing(root, self._patterns)
 
 
-def stamp_of_drafts(root: Path, patterns: Patterns, drafts: Iterable[str]) -> str:
+def stamp_drafts(root: Path, patterns: Patterns, drafts: Iterable[str]) -> str:
     """A stamp (see `stamps`) of where drafts may come to be in a work tree, and of those that are known."""
-    return stamp(paths_of_drafts(root, patterns, drafts))
+    return stamp_paths(paths_of_drafts(root, patterns, drafts))
 
 
 def paths_of_drafts(root: Path, patterns: Patterns, drafts: Iterable[str]) -> list[Path]:

@@ -8,10 +8,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from patina_hooks.corpus.stamps import stamp_of_tags
+from patina_hooks.corpus.folder_stamps import stamp_tags
 from patina_hooks.errors import GitError
 from patina_hooks.git.repository import Ref, Repository, WorkTree, parse_refs
-from patina_hooks.store.corpus.tips import Tip, read_tags, read_trunk, write_tips
+from patina_hooks.store.corpus.live_refs import LiveRef, read_branches, read_tags, write_live_refs
 from patina_hooks.store.log import name_text
 from patina_hooks.text.session_ids import HIDDEN_REFS, is_session_id, split_hidden_ref, split_tag
 
@@ -22,7 +22,7 @@ _ABSENT = "tags what is not in this clone"
 _NO_COMMIT = "tags no commit"
 
 
-class Tips:
+class LiveRefs:
     """All tips at one moment.
 
     trunk: the commits of branches and HEADs by name. tags: session tags by name, opened when they are asked
@@ -34,7 +34,7 @@ class Tips:
     def __init__(
         self,
         trunk: dict[str, str],
-        load_tags: Callable[[], dict[str, Tip]],
+        load_tags: Callable[[], dict[str, LiveRef]],
         listing: str,
         stamp: str = "",
     ) -> None:
@@ -44,15 +44,15 @@ class Tips:
         self._load_tags = load_tags
 
     @cached_property
-    def tags(self) -> dict[str, Tip]:
+    def tags(self) -> dict[str, LiveRef]:
         return self._load_tags()
 
-    def trunk_targets(self) -> set[str]:
+    def branch_targets(self) -> set[str]:
         """Return the commits that branches and HEADs are at; not to be changed."""
-        return self._trunk_targets
+        return self._branch_targets
 
     @cached_property
-    def _trunk_targets(self) -> set[str]:
+    def _branch_targets(self) -> set[str]:
         return set(self.trunk.values())
 
     def head_targets(self, default_branch: str | None) -> set[str]:
@@ -78,24 +78,24 @@ class GraphChange:
     side: set[str]
 
 
-def read_tips(
-    repository: Repository, known: Tips, work_trees: Sequence[WorkTree], *, quick: bool = False
-) -> Tips:
+def read_live_refs(
+    repository: Repository, known: LiveRefs, work_trees: Sequence[WorkTree], *, quick: bool = False
+) -> LiveRefs:
     """What is live now. A tag that `known` holds with the same object id is not opened again.
 
     quick: do not list tags either where their stamp is that of `known`.
     """
-    stamp = stamp_of_tags(repository.common)
+    stamp = stamp_tags(repository.common)
     trunk = _read_trunk(repository, work_trees)
     if quick and stamp and stamp == known.stamp:
-        return Tips(trunk, lambda: known.tags, known.listing, stamp)
+        return LiveRefs(trunk, lambda: known.tags, known.listing, stamp)
     listed = repository.list_refs(SESSION_TAGS, f"{HIDDEN_REFS}/")
     digest = hashlib.sha256(listed).hexdigest()
     if digest == known.listing:
-        return Tips(trunk, lambda: known.tags, digest, stamp)
+        return LiveRefs(trunk, lambda: known.tags, digest, stamp)
     tags = _read_tags(repository, _stored_names(listed), known.tags)
     settled = all(tip.skipped != _ABSENT for tip in tags.values())
-    return Tips(trunk, lambda: tags, *((digest, stamp) if settled else ("", "")))
+    return LiveRefs(trunk, lambda: tags, *((digest, stamp) if settled else ("", "")))
 
 
 def _read_trunk(repository: Repository, work_trees: Sequence[WorkTree]) -> dict[str, str]:
@@ -111,8 +111,8 @@ def _stored_names(listing: bytes) -> list[tuple[str, str]]:
 
 
 def _read_tags(
-    repository: Repository, listed: list[tuple[str, str]], known: dict[str, Tip]
-) -> dict[str, Tip]:
+    repository: Repository, listed: list[tuple[str, str]], known: dict[str, LiveRef]
+) -> dict[str, LiveRef]:
     hidden = [pair for pair in listed if pair[0].startswith(f"{HIDDEN_REFS}/")]
     listed = [pair for pair in listed if not pair[0].startswith(f"{HIDDEN_REFS}/")]
 
@@ -128,8 +128,8 @@ def _read_tags(
 
 
 def _deleted_tags(
-    repository: Repository, hidden: list[tuple[str, str]], tags: dict[str, Tip]
-) -> dict[str, Tip]:
+    repository: Repository, hidden: list[tuple[str, str]], tags: dict[str, LiveRef]
+) -> dict[str, LiveRef]:
     """The tags that only hidden refs hold any more, as if they were there."""
     live = {tip.oid for tip in tags.values()} | {(tip.session, tip.side) for tip in tags.values()}
     lost = [
@@ -156,48 +156,48 @@ def _tag_ref(hidden: str, stated: str) -> str:
     return name.ref if name else hidden
 
 
-def _tag(ref: Ref, *, here: bool) -> Tip:
+def _tag(ref: Ref, *, here: bool) -> LiveRef:
     """here: whether this clone holds what a tag of no commit tags."""
     name = ref.name
     tag = split_tag(name.removeprefix("refs/tags/"))
     if tag is None:
-        return Tip(name, "tag", ref.oid, None, skipped="not a session tag's name")
+        return LiveRef(name, "tag", ref.oid, None, skipped="not a session tag's name")
     if not is_session_id(tag.id):
-        return Tip(name, "tag", ref.oid, None, skipped="no such date")
+        return LiveRef(name, "tag", ref.oid, None, skipped="no such date")
     if ref.commit is None:
-        return Tip(name, "tag", ref.oid, None, skipped=_NO_COMMIT if here else _ABSENT)
-    return Tip(name, "tag", ref.oid, ref.commit, ref.dated, tag.id, tag.adapter, tag.edge)
+        return LiveRef(name, "tag", ref.oid, None, skipped=_NO_COMMIT if here else _ABSENT)
+    return LiveRef(name, "tag", ref.oid, ref.commit, ref.dated, tag.id, tag.adapter, tag.edge)
 
 
-def load_tips(connection: sqlite3.Connection, listing: str, stamp: str) -> Tips:
+def load_live_refs(connection: sqlite3.Connection, listing: str, stamp: str) -> LiveRefs:
     """The tips as the last reconcile left them, with the digest and the stamp that it remembered."""
 
-    return Tips(read_trunk(connection), lambda: read_tags(connection), listing, stamp)
+    return LiveRefs(read_branches(connection), lambda: read_tags(connection), listing, stamp)
 
 
-def store_tips(connection: sqlite3.Connection, old: Tips, new: Tips) -> set[str]:
+def store_live_refs(connection: sqlite3.Connection, old: LiveRefs, new: LiveRefs) -> set[str]:
     """Write what differs; gives the sessions whose tags moved."""
     gone = old.trunk.keys() - new.trunk.keys()
     moved = [_trunk_tip(name, oid) for name, oid in sorted(new.trunk.items() - old.trunk.items())]
-    write_tips(connection, gone, moved)
+    write_live_refs(connection, gone, moved)
     if old.listing == new.listing and new.listing:
         return set()
     before, after = old.tags, new.tags
     left = [tip for name, tip in before.items() if name not in after]
     came = [tip for name, tip in after.items() if before.get(name) != tip]
-    write_tips(connection, [tip.name for tip in left], came)
+    write_live_refs(connection, [tip.name for tip in left], came)
     changed = [*left, *came, *(before[tip.name] for tip in came if tip.name in before)]
     return {tip.session for tip in changed if tip.session}
 
 
-def _trunk_tip(name: str, oid: str) -> Tip:
-    return Tip(name, "head" if name.startswith(_HEAD) else "branch", oid, oid)
+def _trunk_tip(name: str, oid: str) -> LiveRef:
+    return LiveRef(name, "head" if name.startswith(_HEAD) else "branch", oid, oid)
 
 
 def graph_change(
     repository: Repository,
-    old: Tips,
-    new: Tips,
+    old: LiveRefs,
+    new: LiveRefs,
     side: set[str],
     *,
     whole: Mapping[str, bool] | None,
@@ -213,8 +213,8 @@ def graph_change(
         try:
             return _follow(repository, old, new, side, recorded)
         except GitError:
-            raise PrunedTips from None
-    live = repository.reachable(new.trunk_targets() | new.tag_targets())
+            raise PrunedRefs from None
+    live = repository.reachable(new.branch_targets() | new.tag_targets())
     return GraphChange(
         added=[oid for oid in live if whole.get(oid, True)],
         gone=sorted(whole.keys() - set(live)),
@@ -222,15 +222,15 @@ def graph_change(
     )
 
 
-class PrunedTips(Exception):
+class PrunedRefs(Exception):
     """The old tips are no longer in the object database: reachability must be computed anew."""
 
 
 def _follow(
-    repository: Repository, old: Tips, new: Tips, side: set[str], recorded: Callable[[str], bool]
+    repository: Repository, old: LiveRefs, new: LiveRefs, side: set[str], recorded: Callable[[str], bool]
 ) -> GraphChange:
     tags_moved = old.listing != new.listing or not new.listing
-    trunk = old.trunk_targets(), new.trunk_targets()
+    trunk = old.branch_targets(), new.branch_targets()
     tags = (old.tag_targets(), new.tag_targets()) if tags_moved else (set[str](), set[str]())
     came = (trunk[1] - trunk[0]) | (tags[1] - tags[0])
     left = (trunk[0] - trunk[1]) | (tags[0] - tags[1])
@@ -269,6 +269,6 @@ def _step_by_step(
     return (added, border) if not waiting else None
 
 
-def _side(repository: Repository, new: Tips) -> set[str]:
+def _side(repository: Repository, new: LiveRefs) -> set[str]:
     tags = new.tag_targets()
-    return tags.intersection(repository.reachable(tags, new.trunk_targets())) if tags else set()
+    return tags.intersection(repository.reachable(tags, new.branch_targets())) if tags else set()

@@ -18,7 +18,7 @@ SETTLED_NS = 2_000_000_000
 _HOLDS_SECONDS = 3_600
 
 
-def stamp(paths: Iterable[Path]) -> str:
+def stamp_paths(paths: Iterable[Path]) -> str:
     """Equal to an earlier one where each of these is the same file or folder and has not changed since.
 
     "" where that cannot be said: something changed so lately that a further change could bear the same time.
@@ -38,18 +38,18 @@ def stamp(paths: Iterable[Path]) -> str:
     return "\n".join(parts)
 
 
-def stamp_of_tags(common: Path) -> str:
+def stamp_tags(common: Path) -> str:
     """A stamp of all session tags (none lies in a folder of tags), "" where refs are not kept in files."""
     if (common / "reftable").exists():
         return ""
-    return stamp([common / "packed-refs", common / "refs" / "tags", common / HIDDEN_REFS])
+    return stamp_paths([common / "packed-refs", common / "refs" / "tags", common / HIDDEN_REFS])
 
 
-def digest_of_border(border: Iterable[str]) -> str:
+def hash_border(border: Iterable[str]) -> str:
     """Return what is kept of the commits at which a shallow clone was cut off."""
-    return digest(" ".join(sorted(border)))
+    return hash_text(" ".join(sorted(border)))
 
 
-def digest(text: str) -> str:
+def hash_text(text: str) -> str:
     """What is kept of a stamp, or of any list of names, to compare it with a later one."""
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from support.memory import Memory
 
-from patina_hooks.corpus.places import read_draft, reason_to_skip
+from patina_hooks.corpus.locations import read_draft, reason_to_skip
 from patina_hooks.extract.session_source import session_of
 from patina_hooks.git.repository import DOCUMENT_CAP, Blob
 

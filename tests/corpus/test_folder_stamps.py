@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from support.memory import Memory, session_document
 
-from patina_hooks.corpus.stamps import stamp
+from patina_hooks.corpus.folder_stamps import stamp_paths
 from patina_hooks.git.repository import Repository
 
 FIRST, SECOND = "20251101-090000", "20251102-090000"
@@ -91,7 +91,7 @@ def test_a_quick_look_sees(memory: Memory, change: str) -> None:
 
 def test_a_quick_look_lists_no_tags_and_no_documents(memory: Memory, monkeypatch: pytest.MonkeyPatch) -> None:
     listed: list[str] = []
-    monkeypatch.setattr("patina_hooks.corpus.places.listing", lambda root, _: listed.append(str(root)))
+    monkeypatch.setattr("patina_hooks.corpus.locations.listing", lambda root, _: listed.append(str(root)))
     asked = Repository.list_refs
 
     def listing(self: Repository, *patterns: str) -> bytes:
@@ -114,7 +114,7 @@ def test_a_document_altered_in_place_is_seen_by_a_sync_or_an_hour_later(
     assert "chose anew" not in state(memory)[1]
     now = time.time_ns()
     with monkeypatch.context() as later:
-        later.setattr("patina_hooks.corpus.stamps.time.time_ns", lambda: now + 3_600_000_000_000)
+        later.setattr("patina_hooks.corpus.folder_stamps.time.time_ns", lambda: now + 3_600_000_000_000)
         memory.sync(quick=True)
     assert "chose anew" in state(memory)[1]
     (memory.root / ARCHIVED).write_text(session_document(FIRST, decisions="chose once more"))
@@ -124,8 +124,8 @@ def test_a_document_altered_in_place_is_seen_by_a_sync_or_an_hour_later(
 
 def test_what_changed_this_very_moment_has_no_stamp(tmp_path: Path) -> None:
     path = tmp_path / "file"
-    assert stamp([path]) == stamp([path]) != ""
+    assert stamp_paths([path]) == stamp_paths([path]) != ""
     path.write_text("x")
-    assert stamp([path]) == ""
+    assert stamp_paths([path]) == ""
     os.utime(path, (1, 1))
-    assert stamp([path]) == stamp([path]) != ""
+    assert stamp_paths([path]) == stamp_paths([path]) != ""

@@ -1,4 +1,4 @@
-"""Tips: which session tags count, and what came and went in the commit graph."""
+"""LiveRefs: which session tags count, and what came and went in the commit graph."""
 
 from __future__ import annotations
 

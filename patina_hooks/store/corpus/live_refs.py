@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 
-class Tip(NamedTuple):
+class LiveRef(NamedTuple):
     """One live tip. kind: "branch", "tag" (of a session) or "head" (of a work tree).
 
     session, adapter, side ("start" or "end"): what a session tag's name says.
@@ -25,20 +25,20 @@ class Tip(NamedTuple):
     skipped: str = ""
 
 
-def read_trunk(connection: sqlite3.Connection) -> dict[str, str]:
+def read_branches(connection: sqlite3.Connection) -> dict[str, str]:
     """Return name -> commit of branches and HEADs."""
     return dict(connection.execute("SELECT name, oid FROM tip WHERE kind != 'tag'"))
 
 
-def read_tags(connection: sqlite3.Connection) -> dict[str, Tip]:
+def read_tags(connection: sqlite3.Connection) -> dict[str, LiveRef]:
     """Return session tags by name."""
     rows = connection.execute(
         "SELECT name, kind, oid, target, dated, session, adapter, side, skipped FROM tip WHERE kind = 'tag'"
     )
-    return {row[0]: Tip(*row) for row in rows}
+    return {row[0]: LiveRef(*row) for row in rows}
 
 
-def write_tips(connection: sqlite3.Connection, gone: Iterable[str], came: Iterable[Tip]) -> None:
+def write_live_refs(connection: sqlite3.Connection, gone: Iterable[str], came: Iterable[LiveRef]) -> None:
     """Delete tips by name, and store others."""
     connection.executemany("DELETE FROM tip WHERE name = ?", [(name,) for name in gone])
     connection.executemany("INSERT OR REPLACE INTO tip VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", list(came))
