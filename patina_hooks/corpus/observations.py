@@ -18,7 +18,7 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 
-from patina_hooks.extract.extraction import TITLE_CAP, checked, unread
+from patina_hooks.extract.extraction import TITLE_CAP, check_extraction, describe_unread_lines
 from patina_hooks.plugins.calls import PluginFunction, failure_of
 from patina_hooks.plugins.fault_counts import FaultCounts
 from patina_hooks.plugins.kinds import EXTRACTORS, is_provided
@@ -111,7 +111,7 @@ class Extractors:
             # Before an extractor sees it, too: a private key stands on many lines.
             document = replace(document, text=self.redaction.redact_known(document.text))
             with extract.guarded():  # what it gave may be lazy
-                found = checked(extract.function(document))
+                found = check_extraction(extract.function(document))
             return self._redacted(found), ""
         except KeyboardInterrupt:
             raise
@@ -219,7 +219,7 @@ def store_source(
         if observations.count_extracted(connection, document.oid, read_as, [tag]):
             continue
         found, reason = (Extraction(()), skipped) if skipped else extractors.extract(spec, document)
-        missed = unread(found)
+        missed = describe_unread_lines(found)
         title = _storable(found.title[:TITLE_CAP])
         extracted = ExtractedObject(document.oid, read_as, tag, title, found.fields, reason, missed)
         seed = spec.name if read_as == document.kind else f"{spec.name} {read_as}"

@@ -1,12 +1,12 @@
-"""The reader of commit messages: the subject, and the body by paragraphs and list items."""
+"""Read commit messages: the subject, and the body by paragraphs and list items."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain
+from itertools import chain, groupby
 
-from patina_hooks.extract.session_labels import says_more
+from patina_hooks.extract.session_labels import has_distinctive_words
 from patina_hooks.specs.values import TOO_MANY, Document, Extraction, Observation, Omission
 from patina_hooks.text.markdown import (
     Block,
@@ -19,7 +19,7 @@ from patina_hooks.text.markdown import (
 )
 
 MAX_OBSERVATIONS = 1_000
-"""More than this many observations of one message are left out, with one omission that says so."""
+"""The limit of observations per message; the rest is one omission."""
 
 _BODY_WEIGHT = 0.5
 _LABEL_WEIGHT = 0.25
@@ -29,14 +29,14 @@ _LONGEST_LABEL = 4  # words
 
 
 def extract_commit(document: Document) -> Extraction:
-    """The observations of a commit message; its title is the subject.
+    """Extract the observations of a commit message; its title is the subject.
 
-    Kinds: commit (the subject, weight 1) and body (weight 0.5; a label or heading in it that has words of its
-    own: 0.25). Trailers that name people or tools (`Co-Authored-By`, `Change-Id`, ...) say nothing about the
+    Kinds: commit (the subject, weight 1) and body (weight 0.5; a label or heading in it with distinctive
+    words: 0.25). Trailers that name people or tools (`Co-Authored-By`, `Change-Id`, ...) do not describe the
     change and are omitted; trailers that do (`Fixes`, `BREAKING CHANGE`) are part of the body.
     """
     lines = number_lines(document.text)
-    start = next((at for at, line in enumerate(lines) if line.text.strip()), len(lines))
+    start = next((index for index, line in enumerate(lines) if line.text.strip()), len(lines))
     subject, body = lines[start : start + 1], lines[start + 1 :]
     observations: list[Observation] = []
     omissions: list[Omission] = []
@@ -58,38 +58,29 @@ def _subject(lines: Sequence[TextLine]) -> Iterator[Observation]:
 
 def _body(lines: Sequence[TextLine]) -> Iterator[Observation | Omission]:
     section = ""
-    for run, reason in _told_apart(lines):
+    for group, reason in _group_lines(lines):
         if reason:
-            yield Omission(run[0].number, run[-1].number, reason)
+            yield Omission(group[0].number, group[-1].number, reason)
             continue
-        for block in parse_blocks(run):
+        for block in parse_blocks(group):
             if (name := _label(block)) is not None:
                 section = name
-                if says_more(name):
-                    found = split_passages([TextLine(block.lines[0].number, name)])
-                    yield from (Observation("body", text, line, "", _LABEL_WEIGHT) for line, text in found)
+                if has_distinctive_words(name):
+                    passages = split_passages([TextLine(block.lines[0].number, name)])
+                    yield from (Observation("body", text, line, "", _LABEL_WEIGHT) for line, text in passages)
                 else:
                     yield Omission(block.lines[0].number, block.lines[-1].number, "label")
             elif block.kind == "rule" or (block.kind in ("item", "quote") and not _has_text(block)):
                 yield Omission(block.lines[0].number, block.lines[-1].number, "markup without text")
             else:
-                found = _pieces(block)
-                yield from (Observation("body", text, line, section, _BODY_WEIGHT) for line, text in found)
+                passages = _pieces(block)
+                yield from (Observation("body", text, line, section, _BODY_WEIGHT) for line, text in passages)
 
 
-def _told_apart(lines: Sequence[TextLine]) -> Iterator[tuple[list[TextLine], str]]:
-    """Runs of lines, each with the reason to leave it out, "" for those that are read."""
-    run: list[TextLine] = []
-    reason = ""
-    for line in lines:
-        its_reason = _reason(line.text.strip())
-        if run and its_reason != reason:
-            yield run, reason
-            run = []
-        run.append(line)
-        reason = its_reason
-    if run:
-        yield run, reason
+def _group_lines(lines: Sequence[TextLine]) -> Iterator[tuple[list[TextLine], str]]:
+    """Group consecutive lines by the reason to omit them, "" for those that are read."""
+    for reason, group in groupby(lines, key=lambda line: _reason(line.text.strip())):
+        yield list(group), reason
 
 
 def _reason(text: str) -> str:
@@ -99,7 +90,7 @@ def _reason(text: str) -> str:
 
 
 def _label(block: Block) -> str | None:
-    """A heading, or a few words with a colon: the section of what follows."""
+    """Return the name of the section that a heading, or a few words with a colon, starts."""
     if block.kind == "heading":
         return block.text
     if block.kind == "label" and not block.text:

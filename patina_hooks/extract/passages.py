@@ -1,4 +1,4 @@
-"""Passages of prose: parts that belong together, cut where they are longer than a model reads."""
+"""Build passages of prose: group related parts, and cut groups that are longer than a model reads."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from patina_hooks.extract.markup.parts import Part, indentation
 from patina_hooks.text.markdown import TextLine
 
 _SENTENCE_END = re.compile(
-    "[.!?\u2026][)\\]\"'*_`\u201d\u2019]*(?=\\s)"  # a full stop, and what may close behind it
-    "|[\u3002\uff01\uff1f]"  # those of Chinese and Japanese, which need no space behind them
+    "[.!?\u2026][)\\]\"'*_`\u201d\u2019]*(?=\\s)"  # the end of a sentence, and closing marks
+    "|[\u3002\uff01\uff1f]"  # Chinese and Japanese, where no space follows
 )
 _BLOCK_END = re.compile(r"\n\n")
 _LINE_END = re.compile(r"\n")
@@ -30,7 +30,7 @@ class Passage(NamedTuple):
 
 
 def group_parts(parts: Iterable[Part], room: int) -> Iterator[list[Part]]:
-    """Group parts of one section: a lead with what it introduces, and list items that have room together."""
+    """Group the parts of a section: a lead with what it introduces, and short list items."""
     group: list[Part] = []
     size = 0
     for part in parts:
@@ -47,7 +47,7 @@ def group_parts(parts: Iterable[Part], room: int) -> Iterator[list[Part]]:
 
 
 def cut_group(group: Sequence[Part], room: int) -> Iterator[Passage]:
-    """Yield the passages of a group, each of at most `room` characters, none overlapping another."""
+    """Yield the passages of a group, of at most `room` characters each, without overlap."""
     lines = list(_spaced(group))
     margin = min((indentation(line.text) for line in lines if line.text.strip()), default=0)
     lines = [TextLine(number, text[_margin_length(text, margin) :].rstrip()) for number, text in lines]
@@ -72,7 +72,7 @@ def _are_items(group: Sequence[Part], part: Part) -> bool:
 
 
 def _spaced(group: Sequence[Part]) -> Iterator[TextLine]:
-    """Yield the lines of a group; a blank line stands for each gap between its parts."""
+    """Yield the lines of a group, with a blank line for each gap between its parts."""
     last = group[0].first - 1
     for part in group:
         if part.first > last + 1:
@@ -82,7 +82,7 @@ def _spaced(group: Sequence[Part]) -> Iterator[TextLine]:
 
 
 def _margin_length(text: str, margin: int) -> int:
-    """Count the characters of the margin; a tab that is wider than what is left of it stays."""
+    """Count the characters of the margin; a tab that exceeds the margin stays."""
     columns = length = 0
     while length < len(text) and text[length] in " \t":
         columns += 4 if text[length] == "\t" else 1
@@ -95,28 +95,28 @@ def _margin_length(text: str, margin: int) -> int:
 def _cut(lines: Sequence[TextLine], ends: Sequence[re.Pattern[str]], room: int) -> Iterator[Passage]:
     text = "\n".join(line.text for line in lines)
     starts = [0, *accumulate(len(line.text) + 1 for line in lines)]
-    at = line = 0
-    while at < len(text):
-        end = len(text) if len(text) - at <= room else _cut_place(text, at, ends, room)
-        piece = text[at:end]
-        first = at + len(piece) - len(piece.lstrip())
+    index = line = 0
+    while index < len(text):
+        end = len(text) if len(text) - index <= room else _cut_position(text, index, ends, room)
+        passage = text[index:end]
+        first = index + len(passage) - len(passage.lstrip())
         while starts[line + 1] <= first:
             line += 1
-        if piece.strip():
-            begun = line
-            last = at + len(piece.rstrip()) - 1
+        if passage.strip():
+            first_line = line
+            last = index + len(passage.rstrip()) - 1
             while starts[line + 1] <= last:
                 line += 1
-            # The indentation of a first line stays, not the space at which a line was cut.
-            start = starts[begun] if starts[begun] >= at else first
-            yield Passage(text[start:end].rstrip(), lines[begun].number, lines[line].number)
-        at = end
+            # Keep the indentation of a first line, but not the space at which a line was cut.
+            start = starts[first_line] if starts[first_line] >= index else first
+            yield Passage(text[start:end].rstrip(), lines[first_line].number, lines[line].number)
+        index = end
 
 
-def _cut_place(text: str, at: int, ends: Sequence[re.Pattern[str]], room: int) -> int:
-    """Find where to cut: at the last end of the best kind in the second half of what has room."""
-    half, full = at + room // 2, at + room
+def _cut_position(text: str, index: int, ends: Sequence[re.Pattern[str]], room: int) -> int:
+    """Find the position of a cut: the last end of the best kind in the second half of the room."""
+    half, full = index + room // 2, index + room
     for pattern in ends:
-        if found := [match.end() for match in pattern.finditer(text, half, full)]:
-            return found[-1]
+        if positions := [match.end() for match in pattern.finditer(text, half, full)]:
+            return positions[-1]
     return full

@@ -1,4 +1,4 @@
-"""The source of prose: what the path of a page states."""
+"""Describe pages of prose by their paths."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _LANGUAGES = {
 
 
 def describe_prose_path(path: str) -> DocumentFacts:
-    """Return the markup of a page, and its name as the title of a page without headings."""
+    """Return the markup of a page, and the title of a page without headings: its name."""
     name = path.rpartition("/")[2]
     stem, dot, suffix = name.rpartition(".")
     language = _LANGUAGES.get(f".{suffix.lower()}", "text") if dot else "text"

@@ -1,4 +1,4 @@
-"""What a session document states of itself: head, front matter, classification, counters."""
+"""Read the metadata of a session document: head, front matter, classification, counters."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ _FRONT_MATTER = {
 _FRONT_MATTER_IGNORED = frozenset({"type", "status"})
 _FRONT_MATTER_LINES = 200
 _FRONT_MATTER_CHARACTERS = 8_000
-_FRONT_MATTER_BRACKETS = 200  # PyYAML's time grows with the square of the open ones
+_FRONT_MATTER_BRACKETS = 200  # PyYAML's time is quadratic in the open ones
 
 _CLASSIFICATION = {"files changed": "files", "commits": "commits", "patterns modified": "patterns"}
 _COUNTERS = ("commits this session:", "files changed:", "last commit:")
@@ -56,22 +56,27 @@ _START_LINES = {
 
 
 class Field(NamedTuple):
-    """A stated fact; `name` is "title" for the goal that `session start` writes into the log."""
+    """A field and its value. name: "title" for the goal that `session start` writes into the log."""
 
     name: str
     value: str
 
 
 class FrontMatter(NamedTuple):
-    """fields: what it states; kept: lines that state something else; end: index after its last line."""
+    """The front matter of a document.
+
+    fields: the known ones.
+    unknown_lines: the lines that are not known fields.
+    end: the index after its last line.
+    """
 
     fields: dict[str, str]
-    kept: tuple[TextLine, ...]
+    unknown_lines: tuple[TextLine, ...]
     end: int
 
 
-def head_field(name: str, value: str) -> Field | None:
-    """A line `**Name**: value` in the head; None for one that states no field."""
+def parse_head_field(name: str, value: str) -> Field | None:
+    """Parse a line `**Name**: value` of the head, None if it is not a known field."""
     field = _HEAD.get(name.strip().lower())
     plain = value.strip().strip("`").strip()
     if field is None or not plain or (field == "id" and not is_session_id(plain)):
@@ -80,12 +85,12 @@ def head_field(name: str, value: str) -> Field | None:
 
 
 def is_classification(title: str) -> bool:
-    """The section that `session end` writes."""
+    """Whether a heading is that of the section that `session end` writes."""
     return title.lower() == "session classification"
 
 
-def classified(text: str) -> dict[str, str] | None:
-    """Fields of one item under `## Session Classification`; None for an item that is no such field."""
+def parse_classification(text: str) -> dict[str, str] | None:
+    """Parse an item of `## Session Classification`, None if it is not a known field."""
     name, _, value = text.partition(":")
     key, plain = name.strip().lower(), value.strip()
     if key == "work type" and plain and "\n" not in plain:
@@ -99,66 +104,67 @@ def classified(text: str) -> dict[str, str] | None:
     return None
 
 
-def is_counted(name: str) -> bool:
-    """The label that `session update` writes above its counters."""
+def is_counter_label(name: str) -> bool:
+    """Whether a label is the one that `session update` writes above its counters."""
     return name.lower() == "git activity"
 
 
 def is_counter(text: str) -> bool:
-    """An item that `session update` writes under `**Git Activity:**`."""
+    """Whether an item is one that `session update` writes under `**Git Activity:**`."""
     return "\n" not in text and text.lower().startswith(_COUNTERS)
 
 
-def start_line(text: str) -> Field | None:
-    """A line that `session start` writes into the log."""
-    low = text.lower()
-    found = next((start for start in _START_LINES if low.startswith(start)), None)
-    return Field(_START_LINES[found], text[len(found) :].strip()) if found else None
+def parse_start_line(text: str) -> Field | None:
+    """Parse a line that `session start` writes into the log, None for another line."""
+    lower = text.lower()
+    prefix = next((prefix for prefix in _START_LINES if lower.startswith(prefix)), None)
+    return Field(_START_LINES[prefix], text[len(prefix) :].strip()) if prefix else None
 
 
-def front_matter(lines: Sequence[TextLine]) -> FrontMatter | None:
-    """YAML between `---` lines at the start; None where there is none, or it is no mapping, or too large."""
+def parse_front_matter(lines: Sequence[TextLine]) -> FrontMatter | None:
+    """Parse YAML between `---` lines at the start, None if absent, too large or not a mapping."""
     end = _front_matter_end(lines)
     if end is None:
         return None
     text = "\n".join(line.text for line in lines[1 : end - 1])
     if len(text) > _FRONT_MATTER_CHARACTERS or text.count("[") + text.count("{") > _FRONT_MATTER_BRACKETS:
         return None
-    stated = _scalars(text)
-    if not stated or stated[0].path[:1] in ("", "."):
+    scalars = _scalars(text)
+    if not scalars or scalars[0].path[:1] in ("", "."):
         return None
     fields: dict[str, str] = {}
-    used: set[int] = {0, end - 1}
-    others: set[int] = set()
-    for scalar in stated:
+    known_lines: set[int] = {0, end - 1}
+    unknown_lines: set[int] = set()
+    for scalar in scalars:
         field = _field(scalar)
-        whole = field != "title" or len(scalar.value) <= TITLE_CAP
-        taken = field is not None and fields.setdefault(field, scalar.value) == scalar.value
-        spoken_for = used if (taken and whole) or scalar.path in _FRONT_MATTER_IGNORED else others
-        spoken_for.update(range(scalar.first + 1, scalar.last + 2))
-    dropped = used - others
-    kept = (line for at, line in enumerate(lines[:end]) if at not in dropped)
-    return FrontMatter(fields, tuple(line for line in kept if line.text.strip() not in ("", "git:")), end)
+        is_whole = field != "title" or len(scalar.value) <= TITLE_CAP
+        is_stored = field is not None and fields.setdefault(field, scalar.value) == scalar.value
+        is_known = (is_stored and is_whole) or scalar.path in _FRONT_MATTER_IGNORED
+        (known_lines if is_known else unknown_lines).update(range(scalar.first + 1, scalar.last + 2))
+    rest = (line for index, line in enumerate(lines[:end]) if index not in known_lines - unknown_lines)
+    return FrontMatter(fields, tuple(line for line in rest if line.text.strip() not in ("", "git:")), end)
 
 
 def _field(scalar: _Scalar) -> str | None:
     field = _FRONT_MATTER.get(scalar.path)
-    usable = scalar.value and scalar.first == scalar.last and (field != "id" or is_session_id(scalar.value))
-    return field if usable else None
+    is_valid = field != "id" or is_session_id(scalar.value)
+    return field if scalar.value and scalar.first == scalar.last and is_valid else None
 
 
 def _front_matter_end(lines: Sequence[TextLine]) -> int | None:
     if not lines or lines[0].text.rstrip() != "---":
         return None
     closing = (
-        at for at, line in enumerate(lines[1:_FRONT_MATTER_LINES], 1) if line.text.rstrip() in ("---", "...")
+        index
+        for index, line in enumerate(lines[1:_FRONT_MATTER_LINES], 1)
+        if line.text.rstrip() in ("---", "...")
     )
     end = next(closing, None)
     return None if end is None else end + 1
 
 
 class _Mark(Protocol):
-    """Where an event begins or ends; PyYAML has two unrelated classes for it."""
+    """The position of an event; PyYAML has two unrelated classes for it."""
 
     @property
     def line(self) -> int: ...
@@ -182,10 +188,10 @@ def _scalars(text: str) -> list[_Scalar] | None:
 
 
 def _walk(events: Iterator[object]) -> Iterator[_Scalar]:
-    """Scalars by their dotted path. Events, not objects: aliases are never expanded, depth costs no stack."""
+    """Yield scalars by their dotted path. Events, not objects: no alias is expanded, depth needs no stack."""
     import yaml
 
-    path: list[str | None] = []  # None: a mapping that waits for its next key; "": a sequence
+    path: list[str | None] = []  # None: a mapping before its next key; "": a sequence
     key_line = 0
     for event in events:
         if isinstance(event, yaml.MappingStartEvent):
@@ -194,9 +200,9 @@ def _walk(events: Iterator[object]) -> Iterator[_Scalar]:
             path.append("")
         elif isinstance(event, yaml.MappingEndEvent | yaml.SequenceEndEvent):
             path.pop()
-            _value_ended(path)
+            _end_value(path)
         elif isinstance(event, yaml.AliasEvent):
-            _value_ended(path)
+            _end_value(path)
         elif isinstance(event, yaml.ScalarEvent):
             if not path:
                 return
@@ -204,13 +210,13 @@ def _walk(events: Iterator[object]) -> Iterator[_Scalar]:
                 path[-1], key_line = event.value, _line(event.start_mark)
                 continue
             yield _Scalar(".".join(part or "" for part in path), event.value, key_line, _line(event.end_mark))
-            _value_ended(path)
+            _end_value(path)
 
 
 def _line(mark: _Mark | None) -> int:
     return mark.line if mark else 0
 
 
-def _value_ended(path: list[str | None]) -> None:
+def _end_value(path: list[str | None]) -> None:
     if path and path[-1] != "":
         path[-1] = None

@@ -1,4 +1,4 @@
-"""What the words of a heading or label say about what stands under it: tables of data."""
+"""Classify headings and labels by their words, with tables of data."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ _LEADING = {
     "user requests": "prompt",
     "activity log": "activity",
 }
-"""Words that name a kind whatever follows them: "Key Decisions and Reasoning"."""
+"""Words that name a kind, whatever follows: "Key Decisions and Reasoning"."""
 
 _WHOLE = {
     "completed": "work",
@@ -73,7 +73,7 @@ _WHOLE = {
     "claude": "activity",
     "assistant": "activity",
 }
-"""Words that name a kind only when they stand alone: "Next", but not "Next.js"."""
+"""Words that name a kind only by themselves: "Next", but not "Next.js"."""
 
 _USUAL = frozenset(
     {
@@ -94,7 +94,7 @@ _USUAL = frozenset(
         *("benefits", "impact"),
     }
 )
-"""Words of any document: "Challenges Faced and Solutions", "What We Did", "Summary of Changes"."""
+"""Words that are not distinctive: "Challenges Faced and Solutions", "What We Did", "Summary of Changes"."""
 
 _WORD = re.compile(r"[^\W\d_]+")
 _NUMBER = re.compile(r"#\d|\d\.\d")
@@ -108,61 +108,62 @@ _BOILERPLATE = re.compile(
 
 
 class Entry(NamedTuple):
-    """A heading that begins with a time: `### 14:05 - Fixed the parser`.
+    """A heading that starts with a time: `### 14:05 - Fixed the parser`.
 
-    time: HH:MM, the later one of a range; kind: what stands under it, None for a bare time; said: what
-        the heading itself tells, "" for the headings that tools write.
+    time: HH:MM, the end of a range.
+    kind: of its content, None for a bare time.
+    text: of the heading, "" for the headings that tools write.
     """
 
     time: str
     kind: str | None
-    said: str
+    text: str
 
 
 def kind_of(name: str) -> str | None:
-    """The kind that a heading or label names, None for a name that says nothing of kinds."""
-    return _told_apart(name)[0]
+    """Return the kind that a heading or label names, None if it names none."""
+    return _split_name(name)[0]
 
 
-def says_more(name: str) -> bool:
-    """Whether a heading or label has words of its own: beside those of a kind, others than any document has.
+def has_distinctive_words(name: str) -> bool:
+    """Whether a heading or label has distinctive words, in addition to those of a kind.
 
-    The number of a version or of an issue is one. A name without any word stands for itself.
+    The number of a version or of an issue is one. A name without any word is distinctive.
     """
-    kind, words = _told_apart(name)
+    kind, words = _split_name(name)
     if _NUMBER.search(name.lstrip("0123456789. ")) or (kind is None and not words):
         return True
     return not _USUAL.issuperset(words)
 
 
-def _told_apart(name: str) -> tuple[str | None, list[str]]:
-    """The kind that a name begins with, None for none, and the words that are left."""
+def _split_name(name: str) -> tuple[str | None, list[str]]:
+    """Split a name into the kind at its start, None if it has none, and the remaining words."""
     outside, _, inside = name.lower().partition("(")
-    words, more = _WORD.findall(outside), _WORD.findall(inside)
-    first = next((at for at, word in enumerate(words[:-1]) if word not in _QUALIFIERS), len(words) - 1)
+    words, inner_words = _WORD.findall(outside), _WORD.findall(inside)
+    first = next((index for index, word in enumerate(words[:-1]) if word not in _QUALIFIERS), len(words) - 1)
     words = words[max(first, 0) :]
     if whole := _WHOLE.get(" ".join(words)):
-        return whole, more
-    for count in range(_LONGEST_PHRASE, 0, -1):
-        if kind := _LEADING.get(" ".join(words[:count])):
-            return kind, [*words[count:], *more]
-    return None, [*words, *more]
+        return whole, inner_words
+    for length in range(_LONGEST_PHRASE, 0, -1):
+        if kind := _LEADING.get(" ".join(words[:length])):
+            return kind, [*words[length:], *inner_words]
+    return None, [*words, *inner_words]
 
 
-def timed_entry(title: str) -> Entry | None:
-    """What a heading with a time at its start tells; None without a time."""
+def parse_timed_entry(title: str) -> Entry | None:
+    """Parse a heading with a time at its start, None without a time."""
     time = _TIME.match(title)
     if time is None:
         return None
-    said = title[time.end() :].lstrip(" \t-\u2013\u2014:")
+    text = title[time.end() :].lstrip(" \t-\u2013\u2014:")
     last = _CLOCK.findall(time[0])[-1].zfill(5)
-    if not said:
+    if not text:
         return Entry(last, None, "")
-    kind = "note" if re.match(r"note\b", said, re.IGNORECASE) else kind_of(said) or "activity"
-    tool_wrote = _BOILERPLATE.match(said) or (kind == "prompt" and not says_more(said))
-    return Entry(last, kind, "" if tool_wrote else said)
+    kind = "note" if re.match(r"note\b", text, re.IGNORECASE) else kind_of(text) or "activity"
+    is_from_tool = _BOILERPLATE.match(text) or (kind == "prompt" and not has_distinctive_words(text))
+    return Entry(last, kind, "" if is_from_tool else text)
 
 
 def is_session_start(title: str) -> bool:
-    """`### HH:MM - Session Start`, whose lines repeat the document's head."""
+    """Whether a heading is `### HH:MM - Session Start`, whose lines repeat the document's head."""
     return _TIME.match(title) is not None and title.lower().endswith("session start")

@@ -1,8 +1,8 @@
-"""The reader of session documents: every line ends in an observation or in an omission with its reason.
+"""Read session documents: every line is in an observation or in an omission with its reason.
 
-A state machine over blocks. Its state is small: the open headings, the label in force, and a heading or
-label that has nothing below it yet. It knows the documents that this project writes and their ancestors;
-whatever it does not know it keeps as text: headings and labels too, where they have words of their own.
+A state machine over blocks. Its state is small: the open headings, the current label, and a heading or label
+with nothing below it yet. It recognizes the documents of this project and of its ancestor; anything else is
+kept as text, headings and labels with distinctive words included.
 """
 
 from __future__ import annotations
@@ -10,17 +10,23 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from patina_hooks.extract.extraction import TITLE_CAP
+from patina_hooks.extract.extraction import TITLE_CAP, LimitReached
 from patina_hooks.extract.session_fields import (
-    classified,
-    front_matter,
-    head_field,
     is_classification,
-    is_counted,
     is_counter,
-    start_line,
+    is_counter_label,
+    parse_classification,
+    parse_front_matter,
+    parse_head_field,
+    parse_start_line,
 )
-from patina_hooks.extract.session_labels import Entry, is_session_start, kind_of, says_more, timed_entry
+from patina_hooks.extract.session_labels import (
+    Entry,
+    has_distinctive_words,
+    is_session_start,
+    kind_of,
+    parse_timed_entry,
+)
 from patina_hooks.specs.values import TOO_MANY, Document, Extraction, Observation, Omission
 from patina_hooks.text.markdown import (
     Block,
@@ -33,17 +39,17 @@ from patina_hooks.text.markdown import (
 )
 
 MAX_OBSERVATIONS = 5_000
-"""More than this many observations of one document are left out, with one omission that says so."""
+"""The limit of observations per document; the rest is one omission."""
 
 
 def extract_session(document: Document) -> Extraction:
-    """The observations of a session document, its title and what it states of itself.
+    """Extract the observations of a session document, its title and its metadata.
 
-    fields: those of id, started, started_ms, adapter, branch, start_tag, end_tag, starting_commit, work_type,
-        files, commits, patterns, status that the document states; strings as written, numbers stripped;
+    fields: id, started, started_ms, adapter, branch, start_tag, end_tag, starting_commit, work_type, files,
+        commits, patterns, status, where the document states them; strings as written, numbers stripped;
         last_activity is the time (HH:MM, local) of the last heading that has one.
     """
-    reader = _Reader()
+    reader = _SessionReader()
     reader.read(number_lines(document.text))
     return Extraction(
         observations=tuple(reader.observations),
@@ -53,8 +59,8 @@ def extract_session(document: Document) -> Extraction:
     )
 
 
-class _Section(NamedTuple):
-    """An open heading; `kind` is None where its words name none. The root has level 0."""
+class _KindSection(NamedTuple):
+    """An open heading. kind: None if its words name none. The root has level 0."""
 
     level: int
     title: str
@@ -62,7 +68,7 @@ class _Section(NamedTuple):
 
 
 class _Scope(NamedTuple):
-    """A label in force, to the next label or heading, or only to the next blank line."""
+    """The current label, valid to the next label or heading, or only to the next blank line."""
 
     name: str
     kind: str
@@ -70,8 +76,11 @@ class _Scope(NamedTuple):
 
 
 class _Pending(NamedTuple):
-    """A heading or label with words of its own: text of less weight, or, if nothing comes to stand under it,
-    an observation of this kind. section: what it stands under itself."""
+    """A heading or label with distinctive words, before its content.
+
+    It becomes a text of lower weight, or, if nothing follows below it, an observation of this kind.
+    section: the section that contains it.
+    """
 
     line: TextLine
     kind: str
@@ -79,27 +88,19 @@ class _Pending(NamedTuple):
     section: str
 
 
-class _Full(Exception):
-    """Not an error: it ends the reading. `line` holds the first observation that was left out."""
-
-    def __init__(self, line: int) -> None:
-        super().__init__(line)
-        self.line = line
-
-
-_LABEL_LEVEL = 7  # a label stands below headings of every level
+_LABEL_LEVEL = 7  # below headings of every level
 _CONTENT_LEVEL = 8
-_HEADING_WEIGHT = 0.75  # what stands below tells more
-_LONGEST_BARE_LABEL = 4  # words; a longer line that opens like a label is a sentence
+_HEADING_WEIGHT = 0.75  # less than the content below it
+_LONGEST_BARE_LABEL = 4  # words; a longer line is a sentence
 
 
-class _Reader:
+class _SessionReader:
     def __init__(self) -> None:
         self.observations: list[Observation] = []
         self.omissions: list[Omission] = []
         self.fields: dict[str, str] = {}
         self.title: str | None = None
-        self._sections = [_Section(0, "", None)]
+        self._sections = [_KindSection(0, "", None)]
         self._scope: _Scope | None = None
         self._pending: _Pending | None = None
         self._context: list[TextLine] = []
@@ -113,11 +114,11 @@ class _Reader:
                 self._block(block)
             self._flush_context()
             self._settle(level=1)
-        except _Full as full:
-            self.omissions = [omission for omission in self.omissions if omission.last < full.line]
-            self.omissions.append(Omission(full.line, lines[-1].number, TOO_MANY))
+        except LimitReached as limit:
+            self.omissions = [omission for omission in self.omissions if omission.last < limit.line]
+            self.omissions.append(Omission(limit.line, lines[-1].number, TOO_MANY))
 
-    # --- one method a kind of block -----------------------------------------------------------------
+    # --- one method per kind of block -----------------------------------------------------------------
 
     def _block(self, block: Block) -> None:
         if block.kind == "blank":
@@ -148,31 +149,33 @@ class _Reader:
         self._scope = None
         while self._sections[-1].level >= block.level:
             self._sections.pop()
-        title, entry, kind = block.text, timed_entry(block.text), kind_of(block.text)
+        title, entry, kind = block.text, parse_timed_entry(block.text), kind_of(block.text)
         if self.title is None and entry is None and (block.level == 1 or kind is None):
             self.title = _plain(title)
-            self._sections.append(_Section(block.level, title, None))
+            self._sections.append(_KindSection(block.level, title, None))
             if len(self.title) > TITLE_CAP:
                 self._emit("text", split_passages([TextLine(block.lines[0].number, self.title)]), section="")
             self._omit("title", block.lines)
             return
         self._in_head, above = False, self._sections[-1].title
-        self._sections.append(_Section(block.level, title, entry.kind if entry else kind))
+        self._sections.append(_KindSection(block.level, title, entry.kind if entry else kind))
         if entry:
             self._timed(block, entry)
-        elif _plain(title) in ("", self.title) or is_classification(title) or not says_more(title):
+        elif (
+            _plain(title) in ("", self.title) or is_classification(title) or not has_distinctive_words(title)
+        ):
             self._omit("heading", block.lines)
         elif self._section_kind() == "context":
             self._context = [TextLine(block.lines[0].number, title)]
         else:
-            said = TextLine(block.lines[0].number, title)
-            self._pending = _Pending(said, self._kind(), block.level, above)
+            line = TextLine(block.lines[0].number, title)
+            self._pending = _Pending(line, self._kind(), block.level, above)
 
     def _timed(self, block: Block, entry: Entry) -> None:
         self.fields["last_activity"] = entry.time
-        if entry.said:
-            self._emit(self._kind(), split_passages([TextLine(block.lines[0].number, entry.said)]))
-        self._omit("time" if entry.said else "heading", block.lines)
+        if entry.text:
+            self._emit(self._kind(), split_passages([TextLine(block.lines[0].number, entry.text)]))
+        self._omit("time" if entry.text else "heading", block.lines)
 
     def _left_out(self, block: Block) -> None:
         if block.kind == "rule":
@@ -201,25 +204,25 @@ class _Reader:
     def _label(self, block: Block, name: str, text: str) -> None:
         if self._in_head and text and self._take_head_field(block, name, text):
             return
-        kind, more = kind_of(name), says_more(name)
-        if text and (kind is None or more):
+        kind, is_distinctive = kind_of(name), has_distinctive_words(name)
+        if text and (kind is None or is_distinctive):
             self._statement(block, name, kind, until_blank=kind is None)
             return
         self._settle(_LABEL_LEVEL)
         self._scope = None
-        self._scope = _Scope(name, kind or self._kind(), until_blank=is_counted(name))
+        self._scope = _Scope(name, kind or self._kind(), until_blank=is_counter_label(name))
         if text:
             first = TextLine(block.lines[0].number, text)
             self._emit(self._kind(), split_passages([first, *_trimmed(block.lines[1:])]))
             self._omit("label", block.lines[:1])
-        elif is_counted(name) or not more:
+        elif is_counter_label(name) or not is_distinctive:
             self._omit("label", block.lines)
         else:
-            said = TextLine(block.lines[0].number, name)
-            self._pending = _Pending(said, self._kind(), _LABEL_LEVEL, self._sections[-1].title)
+            line = TextLine(block.lines[0].number, name)
+            self._pending = _Pending(line, self._kind(), _LABEL_LEVEL, self._sections[-1].title)
 
     def _bold(self, block: Block) -> None:
-        """A line that is bold as a whole: a label without its colon, or a statement."""
+        """Read a line that is bold as a whole: a label without its colon, or a statement."""
         name, _, text = block.name.partition(": ")
         if kind_of(name) and (text or len(name.split()) <= _LONGEST_BARE_LABEL):
             self._label(block, name, text)
@@ -227,7 +230,7 @@ class _Reader:
             self._statement(block, block.name, None, until_blank=False)
 
     def _statement(self, block: Block, name: str, kind: str | None, until_blank: bool) -> None:
-        """Bold words that do more than name a kind say something themselves: they stay in the text."""
+        """Keep bold words that do more than name a kind: they are text."""
         if self._after_blank:
             self._scope = None
         kind = kind or self._kind()
@@ -240,9 +243,9 @@ class _Reader:
             self._omit("placeholder", block.lines)
         elif not block.text and not any(line.text.strip() for line in block.lines[1:]):
             self._omit("empty item", block.lines)
-        elif self._scope and is_counted(self._scope.name) and is_counter(_whole(block)):
+        elif self._scope and is_counter_label(self._scope.name) and is_counter(_whole(block)):
             self._omit("counter", block.lines)
-        elif is_classification(self._sections[-1].title) and (fields := classified(_whole(block))):
+        elif is_classification(self._sections[-1].title) and (fields := parse_classification(_whole(block))):
             self.fields.update(fields)
             self._omit("classification", block.lines)
         else:
@@ -266,34 +269,34 @@ class _Reader:
         else:
             self._omit("empty quotation", block.lines)
 
-    # --- what the document states of itself ---------------------------------------------------------
+    # --- metadata of the document ---------------------------------------------------------------------
 
     def _front_matter(self, lines: Sequence[TextLine]) -> int:
         """Read YAML at the start; return the index of the first line after it."""
-        found = front_matter(lines)
-        if found is None:
+        matter = parse_front_matter(lines)
+        if matter is None:
             return 0
-        self.fields.update(found.fields)
+        self.fields.update(matter.fields)
         self.title = self.fields.pop("title", None)
-        kept = {line.number for line in found.kept}
-        for line in lines[: found.end]:
-            if line.number not in kept and line.text.strip():
+        unknown = {line.number for line in matter.unknown_lines}
+        for line in lines[: matter.end]:
+            if line.number not in unknown and line.text.strip():
                 self._omit("front matter", [line])
                 self._previous_end = line.number
-        self._emit("text", split_passages(found.kept), section="front matter")
-        self._previous_end = found.end
-        return found.end
+        self._emit("text", split_passages(matter.unknown_lines), section="front matter")
+        self._previous_end = matter.end
+        return matter.end
 
     def _take_head_field(self, block: Block, name: str, text: str) -> bool:
-        field = head_field(name, text) if len(block.lines) == 1 else None
+        field = parse_head_field(name, text) if len(block.lines) == 1 else None
         if field is None or self.fields.setdefault(field.name, field.value) != field.value:
             return False
         self._omit("head field", block.lines)
         return True
 
     def _take_start_line(self, line: TextLine) -> bool:
-        """Lines that `session start` wrote repeat the head; a goal that is not the title is a goal."""
-        field = start_line(line.text)
+        """Take a line of `session start`, which repeats the head; a goal that is not the title stays."""
+        field = parse_start_line(line.text)
         if field is None:
             return False
         if field.name == "title":
@@ -313,39 +316,39 @@ class _Reader:
         return self._scope.kind if self._scope else self._section_kind()
 
     def _flush_context(self) -> None:
-        """The summary of the session before is one thought, however it was laid out."""
+        """Emit the summary of the previous session as passages, whatever its layout."""
         lines, self._context = self._context, []
         self._emit("context", split_passages(lines))
 
     def _settle(self, level: int) -> None:
-        """Decide on a heading or label that waited: below it comes something of this level."""
+        """Emit the pending heading or label: its content, of this level, follows."""
         pending, self._pending = self._pending, None
         if pending is None:
             return
-        found = split_passages([pending.line])
+        passages = split_passages([pending.line])
         if pending.level < level:
-            self._emit("text", found, pending.section, _HEADING_WEIGHT)
+            self._emit("text", passages, pending.section, _HEADING_WEIGHT)
         else:
-            self._emit(pending.kind, found, pending.section)
+            self._emit(pending.kind, passages, pending.section)
 
     def _emit(
-        self, kind: str, found: Iterable[tuple[int, str]], section: str | None = None, weight: float = 1.0
+        self, kind: str, passages: Iterable[tuple[int, str]], section: str | None = None, weight: float = 1.0
     ) -> None:
         if section is None:
             section = self._scope.name if self._scope else self._sections[-1].title
-        for line, text in found:
+        for line, text in passages:
             self._settle(_CONTENT_LEVEL)
             if len(self.observations) == MAX_OBSERVATIONS:
-                raise _Full(line)
+                raise LimitReached(line)
             self.observations.append(Observation(kind, text, line, section, weight))
 
     def _omit(self, reason: str, lines: Sequence[TextLine]) -> None:
-        """Leave lines out. A heading that waits goes on waiting: they say nothing below it."""
+        """Omit lines; a pending heading stays pending, since they are not content."""
         first, last = lines[0].number, lines[-1].number
-        before = self.omissions[-1] if self.omissions else None
-        touches = before is not None and before.last in (first - 1, self._previous_end)
-        if before and touches and before.reason == reason:
-            self.omissions[-1] = Omission(before.first, last, reason)
+        previous = self.omissions[-1] if self.omissions else None
+        is_adjacent = previous is not None and previous.last in (first - 1, self._previous_end)
+        if previous and is_adjacent and previous.reason == reason:
+            self.omissions[-1] = Omission(previous.first, last, reason)
         else:
             self.omissions.append(Omission(first, last, reason))
 

@@ -1,1 +1,1 @@
-"""Scanners of markup: a document's lines become parts; every line that is not blank is in one of them."""
+"""Scanners of markup, which split a document's lines into parts; each line that is not blank is in one."""

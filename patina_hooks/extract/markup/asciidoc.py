@@ -1,4 +1,4 @@
-"""AsciiDoc: headings by equals signs, delimited blocks, attributes; macros within a line stay as written."""
+"""Scan AsciiDoc: headings, delimited blocks, attributes; macros within a line stay as written."""
 
 from __future__ import annotations
 
@@ -38,47 +38,47 @@ _SIGNS = _LISTING_SIGNS + "=*_+"
 
 def scan_asciidoc(lines: Sequence[TextLine]) -> Iterator[Part]:
     """Yield the parts of an AsciiDoc document in order."""
-    return _Scanner(lines).scan()
+    return _AsciiDocScanner(lines).scan()
 
 
-class _Scanner:
-    """A cursor over the lines. Each method takes what belongs together and moves on."""
+class _AsciiDocScanner:
+    """A cursor over the lines; each method takes one part and advances."""
 
     def __init__(self, lines: Sequence[TextLine]) -> None:
         self._lines = lines
-        self._at = 0
-        # Delimiters that no later line repeats: another search would find none either.
+        self._index = 0
+        # Delimiters that no later line repeats, which need no other search.
         self._unclosed: set[str] = set()
 
     def scan(self) -> Iterator[Part]:
-        while self._at < len(self._lines):
-            if is_blank(self._lines[self._at]):
-                self._at += 1
+        while self._index < len(self._lines):
+            if is_blank(self._lines[self._index]):
+                self._index += 1
             else:
                 yield self._part()
 
     def _part(self) -> Part:
-        text = self._lines[self._at].text
+        text = self._lines[self._index].text
         plain = text.strip()
         if heading := _HEADING.match(text):
-            return Part("heading", self._take(self._at + 1), heading[2].strip(" \t="), len(heading[1]))
+            return Part("heading", self._take(self._index + 1), heading[2].strip(" \t="), len(heading[1]))
         if end := self._delimited_end(plain):
             return self._delimited(plain, end)
         if reason := _reason(text):
-            return omitted(self._take(self._at + 1), reason)
+            return omitted(self._take(self._index + 1), reason)
         if _TITLE.match(text):
-            return Part("paragraph", self._take(self._at + 1), leads=True)
+            return Part("paragraph", self._take(self._index + 1), leads=True)
         if is_item(text) or _LIST.match(text):
             return Part("item", self._take(self._item_end()))
         return self._paragraph()
 
     def _take(self, end: int) -> tuple[TextLine, ...]:
-        lines = tuple(self._lines[self._at : end])
-        self._at = end
+        lines = tuple(self._lines[self._index : end])
+        self._index = end
         return lines
 
     def _delimited_end(self, delimiter: str) -> int:
-        """Find the end of a block whose content is not scanned, 0 where none begins here."""
+        """Find the end of a block whose content is not scanned, 0 if none starts here."""
         is_listing = is_adornment(delimiter, _LISTING_SIGNS, 4) or delimiter.startswith("```")
         is_comment = is_adornment(delimiter, "/", 4)
         if not (is_listing or is_comment or delimiter in ("|===", ",===", ":===", "!===")):
@@ -86,9 +86,9 @@ class _Scanner:
         closing = "```" if delimiter.startswith("```") else delimiter
         if closing in self._unclosed:
             return 0
-        for at in range(self._at + 1, len(self._lines)):
-            if self._lines[at].text.strip() == closing:
-                return at + 1
+        for index in range(self._index + 1, len(self._lines)):
+            if self._lines[index].text.strip() == closing:
+                return index + 1
         self._unclosed.add(closing)
         return 0
 
@@ -101,8 +101,8 @@ class _Scanner:
         return Part("table" if delimiter.endswith("===") else "code", lines)
 
     def _item_end(self) -> int:
-        """Find the end of a list item: its lines up to the next blank one, item, or `+` with its block."""
-        end = self._at + 1
+        """Find the end of a list item: the next blank line, item, or `+` with its block."""
+        end = self._index + 1
         while end < len(self._lines) and not _ends_text(text := self._lines[end].text):
             if is_item(text) or _LIST.match(text) or _HEADING.match(text):
                 break
@@ -110,7 +110,7 @@ class _Scanner:
         return end
 
     def _paragraph(self) -> Part:
-        end = self._at + 1
+        end = self._index + 1
         while end < len(self._lines) and not _ends_text(self._lines[end].text):
             end += 1
         lines = self._take(end)
@@ -118,7 +118,7 @@ class _Scanner:
 
 
 def _ends_text(text: str) -> bool:
-    """Tell whether a line ends the paragraph or list item above it."""
+    """Return whether a line ends the paragraph or list item above it."""
     return not text.strip() or bool(_reason(text))
 
 

@@ -1,4 +1,4 @@
-"""Markdown and MyST: CommonMark's blocks, with the front matter, badges and anchors that pages have."""
+"""Scan Markdown and MyST: CommonMark's blocks, with front matter, badges and anchors."""
 
 from __future__ import annotations
 
@@ -43,9 +43,9 @@ _QUOTE = re.compile(r" {0,3}>[ \t]?")
 
 
 def front_matter_title(lines: Sequence[TextLine]) -> str:
-    """Read the title that YAML or TOML at the start states, "" where there is none."""
+    """Read the title in the front matter (YAML or TOML), "" if there is none."""
     head = lines[: _front_matter_end(lines)]
-    titles = (found[1] for line in head if (found := _TITLE.match(line.text)))
+    titles = (match[1] for line in head if (match := _TITLE.match(line.text)))
     return next(titles, "").strip().strip("\"'").strip()
 
 
@@ -54,33 +54,30 @@ def scan_markdown(lines: Sequence[TextLine]) -> Iterator[Part]:
     start = _front_matter_end(lines)
     if start:
         yield omitted(lines[:start], FRONT_MATTER)
-    found = [
-        block
-        for block in parse_blocks(lines[start:], comments_end_at_headings=False)
-        if block.kind != "blank"
-    ]
+    all_blocks = parse_blocks(lines[start:], comments_end_at_headings=False)
+    blocks = [block for block in all_blocks if block.kind != "blank"]
     heading = ""
-    at = 0
-    while at < len(found):
-        block, below = found[at], found[at + 1] if at + 1 < len(found) else None
-        at += 1
+    index = 0
+    while index < len(blocks):
+        block, below = blocks[index], blocks[index + 1] if index + 1 < len(blocks) else None
+        index += 1
         if block.kind == "item":
-            end = next((n for n in range(at, len(found)) if found[n].kind != "item"), len(found))
+            end = next((n for n in range(index, len(blocks)) if blocks[n].kind != "item"), len(blocks))
             yield from _items(
-                found[at - 1 : end], is_contents=heading.strip(" :*").lower() in _CONTENTS_HEADINGS
+                blocks[index - 1 : end], is_contents=heading.strip(" :*").lower() in _CONTENTS_HEADINGS
             )
-            at = end
+            index = end
         elif below and (level := _underlined(block, below)):
-            heading = _joined(block.lines)
+            heading = _join_lines(block.lines)
             yield Part("heading", block.lines + below.lines, heading, level)
-            at += 1
+            index += 1
         else:
             heading = block.text if block.kind == "heading" else heading
             yield from _parts(block)
 
 
 def _items(items: Sequence[Block], *, is_contents: bool) -> Iterator[Part]:
-    """Yield the items of a list, or leave it out where it does nothing but link to headings."""
+    """Yield the items of a list, or omit it if it only links to headings."""
     targets = [
         link_target(strip_marker(line.text)) for item in items for line in item.lines if line.text.strip()
     ]
@@ -91,19 +88,19 @@ def _items(items: Sequence[Block], *, is_contents: bool) -> Iterator[Part]:
         return
     for item in items:
         has_text = any(strip_marker(line.text) for line in item.lines)
-        lines = _without_end(item.lines)
+        lines = _trim_end(item.lines)
         yield Part("item", lines) if has_text else omitted(lines, NO_TEXT)
 
 
 def _front_matter_end(lines: Sequence[TextLine]) -> int:
-    """Find the line after YAML between `---`, or TOML between `+++`; 0 where there is none."""
+    """Return the index after YAML between `---`, or TOML between `+++`; 0 if there is none."""
     opening = lines[0].text.rstrip() if lines else ""
     if opening not in ("---", "+++"):
         return 0
     has_key = False
-    for at, line in enumerate(lines[1:_FRONT_MATTER_LINES], 1):
+    for index, line in enumerate(lines[1:_FRONT_MATTER_LINES], 1):
         if line.text.rstrip() == opening:
-            return at + 1 if has_key else 0
+            return index + 1 if has_key else 0
         is_key = bool(_KEY.match(line.text))
         if not is_key and not _BELOW_KEY.match(line.text):
             return 0
@@ -115,7 +112,7 @@ def _underlined(block: Block, below: Block) -> int:
     """Return the level of a heading that is underlined (setext), 0 for other blocks."""
     is_adjacent = below.lines[0].number == block.lines[-1].number + 1
     is_text = block.kind in ("paragraph", "label", "bold") and below.kind == "rule" and is_adjacent
-    if not is_text or len(_joined(block.lines)) > TITLE_CAP or indentation(block.lines[0].text) > 3:
+    if not is_text or len(_join_lines(block.lines)) > TITLE_CAP or indentation(block.lines[0].text) > 3:
         return 0
     if _is_table(block) or any(_reason(line.text) for line in block.lines):
         return 0
@@ -137,7 +134,7 @@ def _parts(block: Block) -> Iterator[Part]:
         yield omitted(block.lines, COMMENT)
     elif block.kind == "code":
         is_contents = _CONTENTS_FENCE.match(block.lines[0].text.strip())
-        lines = _without_end(block.lines)
+        lines = _trim_end(block.lines)
         yield omitted(lines, CONTENTS) if is_contents else _code(lines)
     elif block.kind == "table":
         yield Part("table", block.lines)
@@ -159,7 +156,7 @@ def _quote(lines: tuple[TextLine, ...]) -> Part:
 
 
 def _text(block: Block) -> Iterator[Part]:
-    """Yield the parts of running text: lines that say nothing are told apart from those that do."""
+    """Yield the parts of running text, and the lines to omit."""
     if _is_table(block):
         yield Part("table", block.lines)
         return
@@ -172,24 +169,24 @@ def _text(block: Block) -> Iterator[Part]:
         if reason:
             yield omitted(lines, reason)
         else:
-            yield from _headings_apart(lines, is_lead=block.kind == "bold" or not block.text)
+            yield from _split_headings(lines, is_lead=block.kind == "bold" or not block.text)
 
 
-def _headings_apart(lines: tuple[TextLine, ...], *, is_lead: bool) -> Iterator[Part]:
-    held: list[TextLine] = []
+def _split_headings(lines: tuple[TextLine, ...], *, is_lead: bool) -> Iterator[Part]:
+    pending: list[TextLine] = []
     for line in lines:
-        found = _HTML_HEADING.match(line.text) if len(line.text) <= TITLE_CAP else None
-        if not found:
-            held.append(line)
+        heading = _HTML_HEADING.match(line.text) if len(line.text) <= TITLE_CAP else None
+        if not heading:
+            pending.append(line)
             continue
-        if held:
-            yield paragraph(held)
-            held = []
-        title = found[2].strip()
+        if pending:
+            yield paragraph(pending)
+            pending = []
+        title = heading[2].strip()
         has_text = title and not markup_reason(title)
-        yield Part("heading", (line,), title, int(found[1])) if has_text else omitted((line,), HEADING)
-    if held:
-        part = paragraph(held)
+        yield Part("heading", (line,), title, int(heading[1])) if has_text else omitted((line,), HEADING)
+    if pending:
+        part = paragraph(pending)
         yield Part("paragraph", part.lines, leads=part.leads or is_lead)
 
 
@@ -207,7 +204,7 @@ def _reason(text: str) -> str:
 
 
 def _is_table(block: Block) -> bool:
-    """Tell whether a paragraph is a table whose rows do not begin with a bar."""
+    """Return whether a paragraph is a table whose rows do not start with a bar."""
     if block.kind != "paragraph" or len(block.lines) < 2:
         return False
     border = block.lines[1].text
@@ -216,12 +213,12 @@ def _is_table(block: Block) -> bool:
     )
 
 
-def _joined(lines: Sequence[TextLine]) -> str:
+def _join_lines(lines: Sequence[TextLine]) -> str:
     return " ".join(line.text.strip() for line in lines)
 
 
-def _without_end(lines: tuple[TextLine, ...]) -> tuple[TextLine, ...]:
-    """Cut blank lines at the end."""
+def _trim_end(lines: tuple[TextLine, ...]) -> tuple[TextLine, ...]:
+    """Remove blank lines at the end."""
     end = len(lines)
     while end > 1 and not lines[end - 1].text.strip():
         end -= 1

@@ -1,4 +1,4 @@
-"""What a scanner of markup yields, and what all scanners ask of a line."""
+"""The parts that scanners of markup yield, and functions of lines that all scanners share."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ CONTENTS = "table of contents"
 NO_TEXT = "markup without text"
 DIRECTIVE = "directive"
 
-_LONGEST_MARKUP = 2_000  # characters of a line that is looked at for badges and tags
+_LONGEST_MARKUP = 2_000  # characters of a line that is searched for badges and tags
 _MARKER = re.compile(r"[ \t]*(?:[-*+•]|#\.|\(?(?:\d{1,9}|[A-Za-z])[.)])[ \t]+\S")
 _IMAGE = r"!\[[^\]]*\](?:\([^)]*\)|\[[^\]]*\])"
 _IMAGES = re.compile(rf"(?:(?:\[{_IMAGE}\](?:\([^)]*\)|\[[^\]]*\])|{_IMAGE})[\s\\]*)+")
@@ -35,12 +35,12 @@ _LINK = re.compile(r"\[[^\]]*\]\(([^)]*)\)")
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Lines that belong together, as written.
+    """Consecutive lines of one kind, as written.
 
-    kind: an "end" has no lines: it ends the sections of its level and below.
-    text: the title of a heading, the reason of an omitted part.
+    kind: "end" has no lines: it ends the sections of its level and below.
+    text: the title of a heading, or the reason of an omitted part.
     level: of a heading, from 1.
-    leads: whether the part introduces what comes after it.
+    leads: whether the part introduces the next one.
     """
 
     kind: PartKind
@@ -59,12 +59,12 @@ class Part:
 
 
 def omitted(lines: Sequence[TextLine], reason: str) -> Part:
-    """Make the part for lines that end in no observation."""
+    """Build an omitted part."""
     return Part("omitted", tuple(lines), reason)
 
 
 def paragraph(lines: Sequence[TextLine]) -> Part:
-    """Make the part for lines of running text; a colon at the end introduces what follows."""
+    """Build a paragraph; a colon at its end introduces the next part."""
     return Part("paragraph", tuple(lines), leads=lines[-1].text.rstrip().endswith((":", ":**", ":__")))
 
 
@@ -79,16 +79,16 @@ def indentation(text: str) -> int:
 
 
 def is_item(text: str) -> bool:
-    """Tell whether a line opens a list item, in any of the markups."""
+    """Return whether a line starts a list item, in any of the markups."""
     return bool(_MARKER.match(text))
 
 
 def indented_end(lines: Sequence[TextLine], start: int, margin: int) -> int:
     """Find the end of the lines from `start` on that are blank or indented deeper than `margin`."""
-    end = at = start
-    while at < len(lines) and (is_blank(lines[at]) or indentation(lines[at].text) > margin):
-        at += 1
-        end = end if is_blank(lines[at - 1]) else at
+    end = index = start
+    while index < len(lines) and (is_blank(lines[index]) or indentation(lines[index].text) > margin):
+        index += 1
+        end = end if is_blank(lines[index - 1]) else index
     return end
 
 
@@ -101,13 +101,13 @@ def run_end(lines: Sequence[TextLine], start: int) -> int:
 
 
 def is_adornment(text: str, signs: str, least: int = 3) -> bool:
-    """Tell whether a line is one of these signs, repeated."""
+    """Return whether a line repeats one of these signs."""
     plain = text.strip()
     return len(plain) >= least and plain[0] in signs and plain == plain[0] * len(plain)
 
 
 def markup_reason(text: str) -> str:
-    """Name why a line of Markdown or HTML says nothing, "" where it has text."""
+    """Return the reason to omit a line of Markdown or HTML, "" if it has text."""
     if len(text) > _LONGEST_MARKUP:
         return ""
     if _IMAGES.fullmatch(text.strip()):
@@ -118,6 +118,6 @@ def markup_reason(text: str) -> str:
 
 
 def link_target(text: str) -> str:
-    """Read the target of a text that is one link, "" where it is more or other text."""
+    """Return the target of a text that is a single link, "" for another text."""
     link = _LINK.fullmatch(text.strip().rstrip(".")) if len(text) <= _LONGEST_MARKUP else None
     return link[1] if link else ""

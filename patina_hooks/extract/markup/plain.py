@@ -1,4 +1,4 @@
-"""Plain text: paragraphs, underlined headings, lists, and what is indented."""
+"""Scan plain text: paragraphs, underlined headings, lists, and indented blocks."""
 
 from __future__ import annotations
 
@@ -26,42 +26,44 @@ _CAPITALS_LEVEL = 2
 
 def scan_plain(lines: Sequence[TextLine]) -> Iterator[Part]:
     """Yield the parts of a plain text in order."""
-    at = 0
-    while at < len(lines):
-        if is_blank(lines[at]):
-            at += 1
+    index = 0
+    while index < len(lines):
+        if is_blank(lines[index]):
+            index += 1
             continue
-        part = _part(lines, at)
+        part = _part(lines, index)
         yield part
-        at += len(part.lines)
+        index += len(part.lines)
 
 
-def _part(lines: Sequence[TextLine], at: int) -> Part:
-    text = lines[at].text
-    below = lines[at + 1].text if at + 1 < len(lines) else ""
+def _part(lines: Sequence[TextLine], index: int) -> Part:
+    text = lines[index].text
+    below = lines[index + 1].text if index + 1 < len(lines) else ""
     if is_adornment(text, _SIGNS):
-        return omitted(lines[at : at + 1], RULE)
+        return omitted(lines[index : index + 1], RULE)
     if is_adornment(below, _SIGNS) and len(text) <= _LONGEST_HEADING and not is_item(text):
-        return Part("heading", tuple(lines[at : at + 2]), text.strip(), _LEVELS.get(below.strip()[0], 3))
+        return Part(
+            "heading", tuple(lines[index : index + 2]), text.strip(), _LEVELS.get(below.strip()[0], 3)
+        )
     if _is_capital(text) and not below.strip():
-        return Part("heading", tuple(lines[at : at + 1]), text.strip(), _CAPITALS_LEVEL)
+        return Part("heading", tuple(lines[index : index + 1]), text.strip(), _CAPITALS_LEVEL)
     if is_item(text):
-        return Part("item", tuple(lines[at : _item_end(lines, at)]))
-    end = run_end(lines, at)
-    end = next((n for n in range(at + 1, end) if is_item(lines[n].text)), end)
+        return Part("item", tuple(lines[index : _item_end(lines, index)]))
+    end = run_end(lines, index)
+    end = next((n for n in range(index + 1, end) if is_item(lines[n].text)), end)
     if indentation(text) > 3:
-        return Part("code", tuple(lines[at:end]))
-    return paragraph(lines[at:end])
+        return Part("code", tuple(lines[index:end]))
+    return paragraph(lines[index:end])
 
 
-def _item_end(lines: Sequence[TextLine], at: int) -> int:
-    end = at + 1
+def _item_end(lines: Sequence[TextLine], index: int) -> int:
+    end = index + 1
     while end < len(lines) and not is_blank(lines[end]) and not is_item(lines[end].text):
         end += 1
-    return indented_end(lines, end, indentation(lines[at].text))
+    return indented_end(lines, end, indentation(lines[index].text))
 
 
 def _is_capital(text: str) -> bool:
-    """Tell whether a line is a heading in capitals, as in a manual page."""
+    """Return whether a line is a heading in capitals, as in a manual page."""
     is_short = len(text) <= _LONGEST_HEADING and text[0] not in " \t"
     return is_short and text.isupper() and sum(map(str.isalpha, text)) > 2 and text.rstrip()[-1] not in ".,;"

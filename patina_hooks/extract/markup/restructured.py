@@ -1,4 +1,4 @@
-"""reStructuredText: underlined headings, directives, literal blocks, tables; roles stay as written."""
+"""Scan reStructuredText: headings, directives, literal blocks, tables; roles stay as written."""
 
 from __future__ import annotations
 
@@ -64,34 +64,34 @@ _REFERENCE = re.compile(r"auto\w+$|click$|sphinx_gallery|automodsumm$|autosummar
 
 def scan_restructured(lines: Sequence[TextLine]) -> Iterator[Part]:
     """Yield the parts of a reStructuredText document in order."""
-    return _Scanner(lines).scan()
+    return _RestructuredScanner(lines).scan()
 
 
-class _Scanner:
-    """A cursor over the lines. Each method takes what belongs together and moves on."""
+class _RestructuredScanner:
+    """A cursor over the lines; each method takes one part and advances."""
 
     def __init__(self, lines: Sequence[TextLine]) -> None:
         self._lines = lines
-        self._at = 0
+        self._index = 0
         self._levels: dict[str, int] = {}
         self._literal_below: int | None = None
         self._objects: list[int] = []  # the indentation of each documented object that is open
 
     def scan(self) -> Iterator[Part]:
-        while self._at < len(self._lines):
-            if is_blank(self._lines[self._at]):
-                self._at += 1
+        while self._index < len(self._lines):
+            if is_blank(self._lines[self._index]):
+                self._index += 1
             else:
                 yield from self._part()
 
     def _part(self) -> Iterator[Part]:
-        text = self._lines[self._at].text
+        text = self._lines[self._index].text
         while self._objects and indentation(text) <= self._objects[-1]:
             self._objects.pop()
             yield Part("end", (), level=_OBJECT_LEVEL + len(self._objects))
         margin, self._literal_below = self._literal_below, None
         if margin is not None and indentation(text) > margin:
-            yield Part("code", self._take(indented_end(self._lines, self._at, margin)))
+            yield Part("code", self._take(indented_end(self._lines, self._index, margin)))
         elif heading := self._heading():
             yield heading
         elif text.lstrip(" \t").startswith((".. ", "..\t", "__ ")) or text.strip() == "..":
@@ -99,20 +99,20 @@ class _Scanner:
         elif _GRID.match(text) or _SIMPLE.match(text):
             yield Part("table", self._take(self._table_end()))
         elif is_adornment(text, _SIGNS):
-            yield omitted(self._take(self._at + 1), RULE)
+            yield omitted(self._take(self._index + 1), RULE)
         elif is_item(text):
             yield self._item()
         else:
             yield self._paragraph()
 
     def _take(self, end: int) -> tuple[TextLine, ...]:
-        lines = tuple(self._lines[self._at : end])
-        self._at = end
+        lines = tuple(self._lines[self._index : end])
+        self._index = end
         return lines
 
     def _heading(self) -> Part | None:
-        """Take a title with the line below it, or between two."""
-        over, title, under = (self._text(self._at + offset) for offset in range(3))
+        """Take a title with its underline, or between two lines."""
+        over, title, under = (self._text(self._index + offset) for offset in range(3))
         if (
             is_adornment(over, _SIGNS, 2)
             and title.strip()
@@ -126,14 +126,14 @@ class _Scanner:
 
     def _titled(self, length: int, title: str, style: str) -> Part:
         level = self._levels.setdefault(style, len(self._levels) + 1)
-        return Part("heading", self._take(self._at + length), title.strip(), level)
+        return Part("heading", self._take(self._index + length), title.strip(), level)
 
-    def _text(self, at: int) -> str:
-        return self._lines[at].text if at < len(self._lines) else ""
+    def _text(self, index: int) -> str:
+        return self._lines[index].text if index < len(self._lines) else ""
 
     def _explicit(self) -> Part:
-        """Take what begins with two dots: a directive, target, footnote, or comment."""
-        start, text = self._at, self._lines[self._at].text
+        """Take a block that starts with two dots: a directive, target, footnote, or comment."""
+        start, text = self._index, self._lines[self._index].text
         margin, plain = indentation(text), text.strip()
         end = indented_end(self._lines, start + 1, margin)
         if directive := _DIRECTIVE.match(plain):
@@ -152,19 +152,19 @@ class _Scanner:
             is_badge = base == "image" and "badge" in argument
             return omitted(self._take(end), BADGE if is_badge else DIRECTIVE)
         if base in _CODE or base in _TABLES:
-            has_text = end > self._at + 1 or base == "math"
+            has_text = end > self._index + 1 or base == "math"
             lines = self._take(end)
             return (
                 Part("table" if base in _TABLES else "code", lines) if has_text else omitted(lines, DIRECTIVE)
             )
-        if base in _OBJECTS and argument.strip() and end > self._at + 1:
+        if base in _OBJECTS and argument.strip() and end > self._index + 1:
             return self._object(argument)
         return self._admonition(argument)
 
     def _object(self, argument: str) -> Part:
-        """Take the first lines of what documents an object; its content stands below its name."""
+        """Take the first lines of an object's documentation; its content follows as parts."""
         level = _OBJECT_LEVEL + len(self._objects)
-        self._objects.append(indentation(self._lines[self._at].text))
+        self._objects.append(indentation(self._lines[self._index].text))
         return Part("heading", self._take(self._options_end()), argument.strip(), level)
 
     def _admonition(self, argument: str) -> Part:
@@ -174,28 +174,28 @@ class _Scanner:
         return Part("paragraph", lines, leads=True) if has_text else omitted(lines, DIRECTIVE)
 
     def _options_end(self) -> int:
-        end = self._at + 1
+        end = self._index + 1
         while end < len(self._lines) and _OPTION.match(self._lines[end].text):
             end += 1
         return end
 
     def _table_end(self) -> int:
-        """Find the end of a table; in a simple one blank lines may separate rows."""
-        end = run_end(self._lines, self._at)
-        if _GRID.match(self._lines[self._at].text):
+        """Find the end of a table; in a simple table blank lines may separate rows."""
+        end = run_end(self._lines, self._index)
+        if _GRID.match(self._lines[self._index].text):
             return end
-        last = min(len(self._lines), self._at + _LONGEST_TABLE)
+        last = min(len(self._lines), self._index + _LONGEST_TABLE)
         borders = 0
-        for at in range(self._at, last):
-            borders += bool(_SIMPLE.match(self._lines[at].text))
-            if borders > 1 and (at + 1 == len(self._lines) or is_blank(self._lines[at + 1])):
-                return at + 1
+        for index in range(self._index, last):
+            borders += bool(_SIMPLE.match(self._lines[index].text))
+            if borders > 1 and (index + 1 == len(self._lines) or is_blank(self._lines[index + 1])):
+                return index + 1
         return end
 
     def _item(self) -> Part:
-        """Take a list item with all that is indented below it, or that continues it."""
-        margin = indentation(self._lines[self._at].text)
-        end = self._at + 1
+        """Take a list item with its continuation and everything indented below it."""
+        margin = indentation(self._lines[self._index].text)
+        end = self._index + 1
         while (
             end < len(self._lines) and not is_blank(self._lines[end]) and not is_item(self._lines[end].text)
         ):
@@ -203,7 +203,7 @@ class _Scanner:
         return Part("item", self._take(indented_end(self._lines, end, margin)))
 
     def _paragraph(self) -> Part:
-        start = self._at
+        start = self._index
         if start == 0 and _FIELD.match(self._lines[0].text):
             end = 0
             while _FIELD.match(self._text(end)) or (self._text(end).strip() and self._text(end)[0] in " \t"):
@@ -223,7 +223,7 @@ class _Scanner:
 
 
 def _is_underline(under: str, title: str) -> bool:
-    """Tell whether a line underlines a title; docutils takes four signs for enough, whatever the title."""
+    """Return whether a line underlines a title; in docutils four signs are enough."""
     plain = title.strip()
     if not plain or under[:1] in ("", " ", "\t") or under.strip() == "::" or is_adornment(title, _SIGNS):
         return False
