@@ -24,7 +24,7 @@ from patina_hooks.system.telemetry import allow_network, stay_offline
 # name -> (module:attribute, one line for --help). The text stands here so that --help opens nothing.
 _COMMANDS = {
     "init": ("setup.init:init_command", "Make this repository remember: recipe, hooks, first sync."),
-    "session": ("session:session_command", "Start, note, update and end a session of work."),
+    "session": ("session:session_command", "Start, note, update and end work sessions."),
     "scry": ("scry:scry_command", "Ask the repository's memory a question."),
     "status": ("state.status:status_command", "What is indexed, what is pending, what is wrong."),
     "sync": ("state.sync:sync_command", "Bring the memory in line with the repository now."),

@@ -78,7 +78,7 @@ def test_what_the_user_should_know_goes_to_stderr(bench: Workbench) -> None:
     assert "the title was cut" in done.stderr
     assert done.stdout.startswith("session ")
     bench.git("config", "filter.a=b.clean", "cat")
-    assert "git cannot tell here whether all is committed" in _patina(bench.root, "start", "x").stderr
+    assert "could not check for uncommitted changes" in _patina(bench.root, "start", "x").stderr
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,24 @@
+"""Messages on stderr, safe for a terminal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from patina_hooks.text.display import clean_text
+
+if TYPE_CHECKING:
+    from patina_hooks.specs.plugins import Fault
+
+
+def say(message: str, *, hint: str = "") -> None:
+    """Print a message, and the command to try, on stderr."""
+    click.echo(f"patina: {clean_text(message)}", err=True)
+    if hint:
+        click.echo(f"  try: {clean_text(hint)}", err=True)
+
+
+def say_fault(fault: Fault) -> None:
+    """Print the error of a plugin, and the command to try, on stderr."""
+    say(f"{fault.plugin}: {fault.where}: {fault.error}", hint=fault.hint)

@@ -1,0 +1,24 @@
+"""`patina session`: a work session, from its start to its document."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import click
+
+from patina_hooks.commands.lazy_group import LazyGroup
+
+_COMMANDS: Final = {
+    "start": ("start:start_command", "Start a session: tag HEAD and open its document."),
+    "note": ("note:note_command", "Append a note with its branch and commit."),
+    "update": ("update:update_command", "Append the git activity since the start."),
+    "status": ("status:status_command", "Show the active sessions of this work tree."),
+    "end": ("end:end_command", "End a session: tag HEAD, classify it and archive its document."),
+    "list": ("list:list_command", "List sessions, newest first."),
+    "show": ("show:show_command", "Print the document of a session."),
+}
+
+
+@click.group("session", cls=LazyGroup, package=__name__, table=_COMMANDS)
+def session_command() -> None:
+    """Start, note, update and end work sessions."""
