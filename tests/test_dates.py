@@ -12,7 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from patina_hooks.errors import UsageError
-from patina_hooks.text.dates import format_day, format_time, parse_date
+from patina_hooks.text.date_format import format_day, format_time
+from patina_hooks.text.dates import parse_date
 
 NOW = datetime(2026, 3, 11, 10, 30)  # a Wednesday
 ZONES = ("UTC", "Asia/Tokyo", "America/Los_Angeles", "Asia/Kathmandu")

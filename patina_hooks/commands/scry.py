@@ -18,7 +18,7 @@ from patina_hooks.errors import UsageError
 from patina_hooks.search.remarks.no_hits import NO_WORDS
 from patina_hooks.specs.sources import COLLECTIONS
 from patina_hooks.system.progress import show_progress
-from patina_hooks.text.dates import format_day, parse_date
+from patina_hooks.text.date_format import format_day
 from patina_hooks.text.display import clean_line, clean_text, count
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ def scry_command(
             hint=f"patina scry --file {shlex.quote(file)}",
         )
     pairs = [_field(text) for text in fields]
-    first, last = (parse_date(date) if date is not None else None for date in (since, until))
+    first, last = (_parse_date(date) for date in (since, until))
     with opened(to_ask=not file and mode != "lexical") as patina, show_progress("answer") as show:
         freshen(patina, show, words_only=bool(file) or mode == "lexical")
         if file:
@@ -124,6 +124,14 @@ def scry_command(
         click.echo("\n\n".join(_blocks(hits)))
     else:
         say(f"nothing was found for {_shortened(text)!r}: {clean_line(hits.reason)}")
+
+
+def _parse_date(text: str | None) -> int | None:
+    if text is None:
+        return None
+    from patina_hooks.text.dates import parse_date  # compiles a dozen patterns
+
+    return parse_date(text)
 
 
 def _field(text: str) -> tuple[str, str]:

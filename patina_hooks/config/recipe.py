@@ -36,6 +36,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypedDict, get_args
 
 from patina_hooks.config.schema import KeyPath, Rule, SchemaError, dotted, mismatch, read_fields
+from patina_hooks.config.search_steps import NAME_PATTERN as _NAME
+from patina_hooks.config.search_steps import STEP_PATTERN as _STEP
+from patina_hooks.config.search_steps import SearchSteps
 from patina_hooks.config.shared_files import RECIPE_FILE
 from patina_hooks.errors import SettingsError
 from patina_hooks.specs.models import Pooling
@@ -63,8 +66,6 @@ _MOST_DIGITS = 9
 _MOST_PROJECTIONS = 32
 _WIDEST = 16_384
 _FRACTION = re.compile(r"[0-9]{0,9}\.[0-9]{0,9}")
-_STEP = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
-_NAME = rf"{_STEP}(?:/{_STEP})?"
 _RUNTIME = rf"{_STEP}(?:/{_STEP}){{0,2}}"  # PLUGIN/NAME/PRECISION
 
 
@@ -131,21 +132,6 @@ class Background:
     seconds: Annotated[int, Rule(least=1, most=1_000_000, example="300")] = 300
 
 
-_Steps = Annotated[
-    tuple[Annotated[str, Rule("the name of an installed one", pattern=_NAME)], ...],
-    Rule("a list of names", "[name]", longest=16),
-]
-
-
-@dataclass(frozen=True, slots=True)
-class SearchSteps:
-    """What plugins do to questions and answers, by name and in this order; nothing by default."""
-
-    rewriters: _Steps = ()
-    rerankers: _Steps = ()
-    filters: _Steps = ()
-
-
 @dataclass(frozen=True, slots=True)
 class Recipe:
     """Names that the installed plugins resolve; a name never brings code or weights.
@@ -160,7 +146,7 @@ class Recipe:
     reading: Reading = Reading()
     projections: tuple[ProjectionRecipe, ...] = ()
     background: Background = Background()
-    search: SearchSteps = SearchSteps()
+    search: SearchSteps = field(default_factory=SearchSteps)
     lines: Mapping[str, int] = field(default_factory=dict, compare=False)
 
     @property

@@ -31,11 +31,11 @@ from patina_hooks.search.retrieval.step_calls import StepCalls
 from patina_hooks.search.steps import recorded_steps
 from patina_hooks.search.tuned import Tuned, store_tuned, tuned_for, unknown_names
 from patina_hooks.store.log import Log
-from patina_hooks.text.dates import format_day
+from patina_hooks.text.date_format import format_day
 from patina_hooks.text.display import count
 
 if TYPE_CHECKING:
-    from patina_hooks.config.recipe import SearchSteps
+    from patina_hooks.config.search_steps import SearchSteps
     from patina_hooks.specs.plugins import Fault
     from patina_hooks.store.memory import Memory
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from patina_hooks.errors import IndexDamaged, PatinaError
 from patina_hooks.search.fusion import weigh
 from patina_hooks.search.hits import closeness, make_hits
-from patina_hooks.search.index.spaces import VectorSpace, active_space
 from patina_hooks.search.query import Hit, Hits, Mode, Query
 from patina_hooks.search.retrieval.ranking import rank
 from patina_hooks.search.retrieval.retrieve import Evidence, Retriever, retrieve
@@ -22,6 +21,7 @@ from patina_hooks.store.log import LOG_FILE, Log
 
 if TYPE_CHECKING:
     from patina_hooks.search.filters.filters import Allowed, Filters
+    from patina_hooks.search.index.spaces import VectorSpace
     from patina_hooks.search.question_vectors import QuestionVectors
     from patina_hooks.search.retrieval.refinement import Refinement
     from patina_hooks.specs.vectors import Vectors
@@ -129,6 +129,8 @@ class CollectionSearch:
         refinement: Refinement | None,
         remark: Callable[[str], None],
     ) -> Hits:
+        from patina_hooks.search.index.spaces import active_space
+
         space = active_space(log)
         if space is None:
             raise IndexDamaged("no vectors are here yet", hint="patina sync")

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from patina_hooks.config.configuration import user_redaction
-from patina_hooks.config.recipe import SearchSteps
+from patina_hooks.config.search_steps import SearchSteps
 from patina_hooks.errors import IndexDamaged, PluginError, UsageError
 from patina_hooks.search.collection_search import CollectionSearch
 from patina_hooks.search.open_models import OpenModels

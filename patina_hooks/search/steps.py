@@ -6,8 +6,8 @@ import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Final
 
-from patina_hooks.config.recipe import SearchSteps
 from patina_hooks.config.schema import read_value
+from patina_hooks.config.search_steps import SearchSteps
 
 if TYPE_CHECKING:
     from patina_hooks.store.log import Log

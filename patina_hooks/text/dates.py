@@ -1,4 +1,4 @@
-"""Parse and format dates in git's forms and the user's time zone.
+"""Parse dates in git's forms and the user's time zone.
 
 A day means its first moment, so that "since a day" includes it and "until a day" ends before it. A time span
 ("2 weeks ago") is subtracted from now.
@@ -72,24 +72,6 @@ def parse_date(text: str, now: datetime | None = None) -> int:
     except (ValueError, OverflowError, OSError):  # the 31st of February, the year 10000
         pass
     raise UsageError(f"invalid date {text!r}; use YYYY-MM-DD, 'yesterday' or '2 weeks ago'")
-
-
-def format_day(seconds: int | None) -> str:
-    """Format the day of a moment in the user's time zone; "" for None or an impossible date."""
-    try:
-        return "" if seconds is None else datetime.fromtimestamp(seconds).strftime("%Y-%m-%d")
-    except (ValueError, OverflowError, OSError):
-        return ""
-
-
-def format_time(text: str) -> str:
-    """Format a moment of ISO 8601 (by default in UTC) in the user's time zone."""
-    try:
-        moment = datetime.fromisoformat(text.strip().replace("Z", "+00:00"))
-        aware = moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
-        return aware.astimezone().strftime("%Y-%m-%d %H:%M")
-    except (ValueError, OverflowError, OSError):
-        return text
 
 
 def _read_word(words: str, now: datetime) -> int | None:

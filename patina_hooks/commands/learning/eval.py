@@ -11,7 +11,7 @@ import click
 from patina_hooks.commands.fresh import freshen, opened, say_fault
 from patina_hooks.errors import UsageError
 from patina_hooks.system.progress import show_progress
-from patina_hooks.text.dates import format_day
+from patina_hooks.text.date_format import format_day
 from patina_hooks.text.display import clean_line, count
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from patina_hooks.commands.session.shared import (
     open_repository,
     render_numbers,
 )
-from patina_hooks.text.dates import format_time
+from patina_hooks.text.date_format import format_time
 
 if TYPE_CHECKING:
     from patina_hooks.sessions import Progress

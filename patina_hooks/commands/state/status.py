@@ -12,7 +12,7 @@ import click
 from patina_hooks.commands.fresh import freshen, opened
 from patina_hooks.plugins.running_calls import text_of
 from patina_hooks.specs.plugins import Fault
-from patina_hooks.text.dates import format_day
+from patina_hooks.text.date_format import format_day
 from patina_hooks.text.display import clean_line, count, size
 from patina_hooks.upkeep.backlog import unread_events
 from patina_hooks.upkeep.status import Status

@@ -10,7 +10,7 @@ from patina_hooks.plugins.kinds import FILTERS, RERANKERS, REWRITERS, Kind
 from patina_hooks.search.retrieval.step_results import read_groups, read_order, read_question
 
 if TYPE_CHECKING:
-    from patina_hooks.config.recipe import SearchSteps
+    from patina_hooks.config.search_steps import SearchSteps
     from patina_hooks.plugins.calls import PluginFunction
     from patina_hooks.plugins.manager import Plugins
     from patina_hooks.search.retrieval.ranked_view import RankedView
