@@ -148,13 +148,13 @@ def remember(root: Path) -> None:
 
     Costs of search and sync do not depend on what vectors say; everything else is the normal code.
     """
-    from patina_hooks.search.index.probing import record_makers
+    from patina_hooks.search.index.probing import record_engine_versions
     from patina_hooks.store.embeddings import EmbeddingCache
 
     with opened(root) as patina:
         patina.sync(most=0)
         space = space_of(patina.plugins)
-        record_makers(patina.repository.state, encoder_of(patina.plugins))
+        record_engine_versions(patina.repository.state, encoder_of(patina.plugins))
         with closing(EmbeddingCache(patina.repository.state, space.fingerprint)) as cache:
             keys = cache.missing(live_texts(patina), space.dimensions)
             cache.put(keys, drawn(len(keys), space.dimensions), [0] * len(keys))

@@ -76,7 +76,7 @@ def test_the_beginning_is_read_of_a_state_file_that_is_huge(tmp_path: Path) -> N
 
 @pytest.mark.parametrize("rows", ["1e999", "-1", "[]", "NaN", '"x"'])
 def test_probe_vectors_of_another_shape_are_made_again(tmp_path: Path, rows: str) -> None:
-    probes = f'{{"probes": {{"": {{"rows": {rows}, "vectors": "AAAA"}}}}, "makers": {{}}}}'
+    probes = f'{{"probes": {{"": {{"rows": {rows}, "vectors": "AAAA"}}}}, "engine_versions": {{}}}}'
     text = f'{{"texts": "{texts_hash()}", "models": {{"model": {probes}}}}}'
     (tmp_path / PROBES_FILE).write_text(text)
     assert not ProbeRecord(tmp_path).has_probes("model")

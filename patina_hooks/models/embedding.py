@@ -1,8 +1,9 @@
-"""Embed texts into the cache, in pieces of about two seconds; a text that a model refuses holds up no other.
+"""Embed texts into the cache, in pieces of about two seconds.
 
-A piece that fails because of its texts is halved until the text is found; it is set aside with the reason,
-and has the zero vector, which is like nothing. `patina sync --full` tries it again, and so does a sync after
-the text, the model, a version of what runs it, or the user's settings changed.
+A text that a model refuses does not stop the others: a piece that fails because of its texts is halved until
+the text is found, which is set aside with the reason and has the zero vector, similar to nothing.
+`patina sync --full` tries it again, and so does a sync after the text, the model, an engine version or the
+user's settings changed.
 """
 
 from __future__ import annotations
@@ -28,11 +29,14 @@ _MOST_REFUSED: Final = 32
 
 @dataclass(slots=True)
 class PieceSize:
-    """How many texts go to a model at once: a model of gigabytes reads one a second, a small one hundreds,
-    and a server answers a request after the same time for one text and for thirty.
+    """How many texts go to a model at once.
 
-    unit: texts that the model takes at once; most: what it was found to take; texts, rate: of the last piece,
-    and how many texts a second those were.
+    A model of gigabytes reads one text a second, a small one hundreds, and a server answers a request after
+    the same time for one text and for thirty.
+
+    unit: texts that the model takes in one call.
+    most: texts that it was measured to take.
+    texts, rate: texts of the last piece, and per second.
     """
 
     unit: int = 1
@@ -73,88 +77,92 @@ class PieceSize:
 
 
 @dataclass(slots=True)
-class Embedded:
-    """What was embedded. texts: how many; cut: of those, how many are longer than the model reads; refused:
-    key -> why the model does not read it; halved: how often a piece was too large as a whole."""
+class EmbeddingCounts:
+    """What was counts.
+
+    texts: how many; cut: of those, how many are longer than the model reads.
+    refused: key -> why the model does not read the text.
+    halved: how often a piece was too large as a whole.
+    """
 
     texts: int = 0
     cut: int = 0
     refused: dict[bytes, str] = field(default_factory=dict)
     halved: int = 0
 
-    def add(self, other: Embedded) -> None:
-        """Count what another call embedded as well."""
-        self.texts += other.texts
-        self.cut += other.cut
-        self.refused |= other.refused
-        self.halved += other.halved
+    def add(self, counts: EmbeddingCounts) -> None:
+        """Add what another call counts."""
+        self.texts += counts.texts
+        self.cut += counts.cut
+        self.refused |= counts.refused
+        self.halved += counts.halved
 
 
 def embed(
     cache: EmbeddingCache, encoder: Encoder, keys: Sequence[bytes], texts: Sequence[str], *, role: Role
-) -> Embedded:
+) -> EmbeddingCounts:
     """Embed texts and keep the vectors under their keys.
 
     Raises:
         ModelError: the model cannot be run, whatever the text, or refuses nearly all.
     """
-    embedded = Embedded()
-    _embed(cache, encoder, list(zip(keys, texts, strict=True)), role, embedded)
-    return embedded
+    counts = EmbeddingCounts()
+    _embed_items(cache, encoder, list(zip(keys, texts, strict=True)), role, counts)
+    return counts
 
 
-def _embed(
+def _embed_items(
     cache: EmbeddingCache,
     encoder: Encoder,
     items: list[tuple[bytes, str]],
     role: Role,
-    embedded: Embedded,
+    counts: EmbeddingCounts,
     *,
-    checked: bool = False,
+    model_works: bool = False,
 ) -> None:
-    """checked: whether the model was found to work after it refused these texts among others."""
+    """Embed (key, text) items. model_works: whether it was checked after it refused these texts."""
     keys, texts = [key for key, _ in items], [text for _, text in items]
     try:
         encoded = encoder.encode(texts, role=role)
     except TextsRefused as error:
-        if not checked or len(items) == 1:
+        if not model_works or len(items) == 1:
             _check_model(encoder, error)
     else:
         cache.put(keys, encoded.vectors, encoded.cut)
-        embedded.texts += len(keys)
-        embedded.cut += sum(1 for cut in encoded.cut if cut)
+        counts.texts += len(keys)
+        counts.cut += sum(1 for cut in encoded.cut if cut)
         return
     if len(items) == 1:
-        _set_aside(cache, encoder, items[0], role, embedded)
+        _set_aside(cache, encoder, items[0], role, counts)
         return
-    middle, refused = len(items) // 2, len(embedded.refused)
+    middle, refused = len(items) // 2, len(counts.refused)
     for half in (items[:middle], items[middle:]):
-        _embed(cache, encoder, half, role, embedded, checked=True)
-    embedded.halved += len(embedded.refused) == refused
+        _embed_items(cache, encoder, half, role, counts, model_works=True)
+    counts.halved += len(counts.refused) == refused
 
 
 def _set_aside(
-    cache: EmbeddingCache, encoder: Encoder, item: tuple[bytes, str], role: Role, embedded: Embedded
+    cache: EmbeddingCache, encoder: Encoder, item: tuple[bytes, str], role: Role, counts: EmbeddingCounts
 ) -> None:
-    """Keep the zero vector of a text, unless the model reads it at a second try."""
+    """Store the zero vector of a text, unless the model reads it on a second try."""
     import numpy as np
 
     key, text = item
     try:
         encoded = encoder.encode([text], role=role)
     except TextsRefused as error:
-        embedded.refused[key] = str(error)
-        if len(embedded.refused) > max(_MOST_REFUSED, embedded.texts):
+        counts.refused[key] = str(error)
+        if len(counts.refused) > max(_MOST_REFUSED, counts.texts):
             raise ModelError(f"{error} (and so for nearly every text)", hint=error.hint) from error
         cache.put([key], np.zeros((1, encoder.dimensions), np.float32), [0])
-        cache.set_aside(key, str(error), encoder.makers.key)
+        cache.set_aside(key, str(error), encoder.engine_versions.key)
     else:
         cache.put([key], encoded.vectors, encoded.cut)
-        embedded.texts += 1
+        counts.texts += 1
 
 
 def _check_model(encoder: Encoder, error: TextsRefused) -> None:
-    """Raise the error as one of the model where it refuses a text that every model reads."""
+    """Raise the error as a `ModelError` if the model also refuses a text that every model reads."""
     try:
         encoder.encode(PROBE_TEXTS[:1], role="passage")
     except ModelError:

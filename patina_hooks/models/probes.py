@@ -1,13 +1,13 @@
-"""Probe texts: a few fixed texts whose vectors tell whether what makes vectors changed.
+"""Probe texts: a few fixed texts whose vectors show whether a model's engine computes other vectors now.
 
-The vectors of each model are kept in `probes.json` of the state folder, with the makers (see
-`patina_hooks.models.makers`) that were compared with them. Makers that give the same vectors share a cache
-of embeddings; makers that give others get a variant, so that the fingerprint differs.
+The vectors of each model are stored in `probes.json` of the state folder, with the engine versions (see
+`patina_hooks.models.engine_versions`) that were compared with them. Engine versions of equal vectors share a
+cache of embeddings; those of other vectors get a variant, so that the fingerprint differs.
 
     {"texts": hash of the probe texts,
-     "models": {fingerprint: {"probes": {variant: vectors}, "makers": {makers: variant}}}}
+     "models": {fingerprint: {"probes": {variant: vectors}, "engine_versions": {key: variant}}}}
 
-A file that cannot be read counts as absent: `search.index.probing` compares with embedded texts then.
+A file that cannot be read counts as absent: `search.index.probing` then compares with embedded texts.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from patina_hooks.config.schema import Rule, read_value
 from patina_hooks.system.files import read_state, replace_file
 
 if TYPE_CHECKING:
-    from patina_hooks.models.makers import Makers
+    from patina_hooks.models.engine_versions import EngineVersions
     from patina_hooks.specs.vectors import Vectors
 
 PROBE_TEXTS: Final = (
@@ -41,7 +41,7 @@ MOST_DISTANCE: Final = 1e-4
 """In cosine: two runtimes of one model agree to 1e-6, float16 storage to 1e-6, half precision to 1e-4."""
 
 PROBES_FILE: Final = "probes.json"
-_MOST_MAKERS: Final = 64
+_MOST_VERSIONS: Final = 64
 _LONG_WORDS: Final = 512
 
 
@@ -59,7 +59,7 @@ class ProbeVectors:
 
     @property
     def mark(self) -> str:
-        """Name these vectors: 16 hex digits."""
+        """Return the name of these vectors: 16 hex digits."""
         return hashlib.sha256(self.packed).hexdigest()[:16]
 
     @property
@@ -81,39 +81,42 @@ def long_text(max_tokens: int) -> str:
     return " ".join(str(number) for number in range(min(max_tokens, _LONG_WORDS) + 1))
 
 
-def least_cosine(these: Vectors, those: Vectors) -> float:
-    """Compare vectors [n, d] row by row; gives -1 where the shapes differ.
+def least_cosine(left: Vectors, right: Vectors) -> float:
+    """Return the least cosine of rows of two arrays [n, d], -1 where the shapes differ.
 
     Equal rows have cosine 1, also where both are zero: a text without tokens.
     """
     import numpy as np
 
-    if these.shape != those.shape:
+    if left.shape != right.shape:
         return -1.0
-    left, right = (vectors.astype(np.float64) for vectors in (these, those))  # no product overflows
+    left, right = left.astype(np.float64), right.astype(np.float64)  # no product overflows
     norms = np.linalg.norm(left, axis=1) * np.linalg.norm(right, axis=1)
     cosines = (left * right).sum(axis=1) / np.where(norms == 0, 1, norms)
     return float(np.where((left == right).all(axis=1), 1.0, cosines).min())
 
 
 def texts_hash() -> str:
-    """Hash the probe texts: vectors of other texts are not compared."""
+    """Return the hash of the probe texts; vectors of other texts are not compared."""
     return hashlib.sha256("\0".join(PROBE_TEXTS).encode()).hexdigest()[:16]
 
 
 def variant_of(fingerprint: str, variant: str) -> str:
-    """Give the fingerprint of a variant; "" is the first, which keeps the model's own fingerprint."""
+    """Return the fingerprint of a variant; "" has the model's own fingerprint."""
     if not variant:
         return fingerprint
     return hashlib.sha256(f"{fingerprint} {variant}".encode()).hexdigest()[:32]
 
 
 @dataclass(slots=True)
-class _Compared:
-    """probes: variant -> vectors; makers: `Makers.key` -> variant, the last compared at the end."""
+class _ModelProbes:
+    """What is recorded of a model.
+
+    probes: variant -> vectors; versions: `EngineVersions.key` -> variant, the last compared at the end.
+    """
 
     probes: dict[str, ProbeVectors] = field(default_factory=dict)
-    makers: dict[str, str] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)
 
 
 class ProbeRecord:
@@ -121,61 +124,63 @@ class ProbeRecord:
 
     def __init__(self, state: Path) -> None:
         self._path = state / PROBES_FILE
-        self._models: dict[str, _Compared] = {}
+        self._models: dict[str, _ModelProbes] = {}
         with suppress(OSError, ValueError):
             stored = read_value(_StoredRecord, parse_json(read_state(self._path)))
             if stored["texts"] == texts_hash():
-                self._models = {name: _compared(model) for name, model in stored["models"].items()}
+                self._models = {name: _read_model(model) for name, model in stored["models"].items()}
 
-    def variant(self, fingerprint: str, makers: Makers) -> str | None:
-        """Give the variant of makers that were compared before, None for others."""
-        known = self._models.get(fingerprint)
-        return known.makers.get(makers.key) if known else None
+    def variant(self, fingerprint: str, engine_versions: EngineVersions) -> str | None:
+        """Return the variant of engine versions that were compared before, None for others."""
+        model = self._models.get(fingerprint)
+        return model.versions.get(engine_versions.key) if model else None
 
     def last_variant(self, fingerprint: str) -> str:
-        """Give the variant of the makers that were compared last, "" where none were."""
-        known = self._models.get(fingerprint)
-        return next(reversed(known.makers.values()), "") if known else ""
+        """Return the variant of the engine versions compared last, "" where none were."""
+        model = self._models.get(fingerprint)
+        return next(reversed(model.versions.values()), "") if model else ""
 
-    def last_makers(self, fingerprint: str) -> str:
-        """Give `Makers.key` of those that were compared last, "" where none were."""
-        known = self._models.get(fingerprint)
-        return next(reversed(known.makers), "") if known else ""
+    def last_engine_versions(self, fingerprint: str) -> str:
+        """Return `EngineVersions.key` of those compared last, "" where none were."""
+        model = self._models.get(fingerprint)
+        return next(reversed(model.versions), "") if model else ""
 
     def has_probes(self, fingerprint: str) -> bool:
-        """Tell whether there is anything to compare with."""
+        """Return whether there are vectors to compare with."""
         return fingerprint in self._models and bool(self._models[fingerprint].probes)
 
     def match(self, fingerprint: str, probes: ProbeVectors) -> str | None:
-        """Find the variant that has these vectors, None where no variant has."""
-        known = self._models.get(fingerprint)
-        if known is None:
+        """Return the variant that has these vectors, None where no variant has."""
+        model = self._models.get(fingerprint)
+        if model is None:
             return None
         first = self.last_variant(fingerprint)
         vectors = probes.vectors
-        for variant in sorted(known.probes, key=lambda variant: (variant != first, variant)):
-            if 1 - least_cosine(vectors, known.probes[variant].vectors) <= MOST_DISTANCE:
+        for variant in sorted(model.probes, key=lambda variant: (variant != first, variant)):
+            if 1 - least_cosine(vectors, model.probes[variant].vectors) <= MOST_DISTANCE:
                 return variant
         return None
 
-    def add(self, fingerprint: str, makers: Makers, probes: ProbeVectors, *, first: bool) -> str:
-        """Record what makers give; returns their variant.
+    def add(
+        self, fingerprint: str, engine_versions: EngineVersions, probes: ProbeVectors, *, first: bool
+    ) -> str:
+        """Record the vectors of engine versions and return their variant.
 
         Args:
             fingerprint: of the model, without a variant.
-            makers: what gave the vectors.
+            engine_versions: those that computed the vectors.
             probes: the vectors.
-            first: whether these makers may have the model's own fingerprint, where no vectors are recorded.
+            first: whether they may have the model's own fingerprint where no vectors are recorded.
         """
         variant = self.match(fingerprint, probes)
-        known = self._models.setdefault(fingerprint, _Compared())
+        model = self._models.setdefault(fingerprint, _ModelProbes())
         if variant is None:
-            variant = "" if first and not known.probes else probes.mark
-            known.probes[variant] = probes
-        known.makers.pop(makers.key, None)
-        known.makers[makers.key] = variant
-        for key in list(known.makers)[:-_MOST_MAKERS]:
-            del known.makers[key]
+            variant = "" if first and not model.probes else probes.mark
+            model.probes[variant] = probes
+        model.versions.pop(engine_versions.key, None)
+        model.versions[engine_versions.key] = variant
+        for key in list(model.versions)[:-_MOST_VERSIONS]:
+            del model.versions[key]
         return variant
 
     def save(self) -> None:
@@ -186,7 +191,7 @@ class ProbeRecord:
                     variant: {"rows": probes.rows, "vectors": base64.b64encode(probes.packed).decode("ascii")}
                     for variant, probes in model.probes.items()
                 },
-                "makers": model.makers,
+                "engine_versions": model.versions,
             }
             for name, model in self._models.items()
         }
@@ -204,7 +209,7 @@ class _StoredProbes(TypedDict):
 
 class _StoredModel(TypedDict):
     probes: Mapping[str, _StoredProbes]
-    makers: Mapping[str, str]
+    engine_versions: Mapping[str, str]
 
 
 class _StoredRecord(TypedDict):
@@ -212,9 +217,11 @@ class _StoredRecord(TypedDict):
     models: Mapping[str, _StoredModel]
 
 
-def _compared(model: _StoredModel) -> _Compared:
-    """Raises ValueError for what `save` did not write."""
-    probes = {name: ProbeVectors(one["vectors"], one["rows"]) for name, one in model["probes"].items()}
-    if any(not one.packed or len(one.packed) % (4 * one.rows) for one in probes.values()):
+def _read_model(model: _StoredModel) -> _ModelProbes:
+    """Read what `save` wrote; raise ValueError for anything else."""
+    probes = {
+        name: ProbeVectors(stored["vectors"], stored["rows"]) for name, stored in model["probes"].items()
+    }
+    if any(not vectors.packed or len(vectors.packed) % (4 * vectors.rows) for vectors in probes.values()):
         raise ValueError("vectors of another length")
-    return _Compared(probes, dict(model["makers"]))
+    return _ModelProbes(probes, dict(model["engine_versions"]))

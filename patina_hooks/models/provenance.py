@@ -16,7 +16,7 @@ from typing import Final
 
 from patina_hooks.config.schema import read_mapping
 from patina_hooks.corpus.observations import extractor_of, kept_tags
-from patina_hooks.models.makers import installed_version
+from patina_hooks.models.engine_versions import installed_version
 from patina_hooks.plugins.calls import BUILTIN
 from patina_hooks.plugins.kinds import EXTRACTORS, GENERATORS, is_provided
 from patina_hooks.plugins.manager import Plugins

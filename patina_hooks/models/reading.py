@@ -33,7 +33,7 @@ def takes_task(spec: ModelSpec) -> bool:
     return TASK in spec.query_prefix + spec.passage_prefix
 
 
-def read_as(spec: ModelSpec, reading: Reading) -> ModelSpec:
+def apply_reading(spec: ModelSpec, reading: Reading) -> ModelSpec:
     """`spec` with what `reading` says; `ModelError` names the key, the value, what was expected, the fix."""
     if reading.instruction is not None:
         spec = _instructed(spec, reading.instruction)
@@ -46,14 +46,14 @@ def read_as(spec: ModelSpec, reading: Reading) -> ModelSpec:
     return spec
 
 
-def run_by(spec: ModelSpec, runtime: str) -> ModelSpec:
+def with_batching(spec: ModelSpec, runtime: str) -> ModelSpec:
     """`spec` as its files for a runtime, named as a recipe does, want it run."""
     return (
         replace(spec, batch_invariant=False) if files_for(spec, runtime) in spec.unbatched_runtimes else spec
     )
 
 
-def run_elsewhere(spec: ModelSpec, runtime: str, reading: Reading | None) -> ModelSpec:
+def with_remote_runtime(spec: ModelSpec, runtime: str, reading: Reading | None) -> ModelSpec:
     """`spec` as a runtime has it that pools where it runs, and opens no files here.
 
     `ModelError` where `reading` would have it pool or look into layers.

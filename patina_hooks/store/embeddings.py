@@ -85,20 +85,20 @@ class EmbeddingCache:
         with self._sound(), self.connection:
             self.connection.executemany("INSERT OR REPLACE INTO embedding VALUES (?, ?, ?, ?)", rows)
 
-    def set_aside(self, key: bytes, reason: str, makers: str) -> None:
-        """Keep why a model refuses a text, and what ran the model (`Makers.key`)."""
-        row = (self._space, key, reason, makers)
+    def set_aside(self, key: bytes, reason: str, engine_versions: str) -> None:
+        """Record why a model refuses a text, and what ran the model (`EngineVersions.key`)."""
+        row = (self._space, key, reason, engine_versions)
         with self._sound(), self.connection:
             self.connection.execute("INSERT OR REPLACE INTO refused VALUES (?, ?, ?, ?)", row)
 
-    def take_back(self, makers: str = "") -> list[bytes]:
-        """Forget the texts that were refused by other makers, all without an argument; gives their keys."""
+    def take_back(self, engine_versions: str = "") -> list[bytes]:
+        """Forget texts that other engine versions refused, or all without an argument; return their keys."""
         where = "space = ? AND makers != ?"
         with self._sound(), self.connection:
             ask = f"SELECT key FROM refused WHERE {where}"
-            keys = [row[0] for row in self.connection.execute(ask, (self._space, makers))]
+            keys = [row[0] for row in self.connection.execute(ask, (self._space, engine_versions))]
             if keys:
-                self.connection.execute(f"DELETE FROM refused WHERE {where}", (self._space, makers))
+                self.connection.execute(f"DELETE FROM refused WHERE {where}", (self._space, engine_versions))
                 drop = "DELETE FROM embedding WHERE space = ? AND key = ?"
                 self.connection.executemany(drop, [(self._space, key) for key in keys])
         return keys

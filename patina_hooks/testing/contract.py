@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Final
 
 from patina_hooks.errors import PatinaError
 from patina_hooks.models.choice import AUTO, RuntimeChoice
-from patina_hooks.models.encoding import Encoder, cut_off, open_encoder
+from patina_hooks.models.encoding import Encoder, open_encoder, truncate_rows
 from patina_hooks.models.reading import prefix_of
 from patina_hooks.plugins.kinds import MODELS
 from patina_hooks.plugins.manager import Plugins
@@ -213,7 +213,7 @@ def check_pooling(subject: Subject) -> None:
         )
         tokens = model.forward(ids, np.ones_like(ids))[0]
         whole = {"mean": tokens.mean(axis=0), "cls": tokens[0], "last": tokens[-1]}[spec.pooling]
-        (pooled,) = cut_off(whole[np.newaxis], spec)
+        (pooled,) = truncate_rows(whole[np.newaxis], spec)
         likeness = float(found @ pooled / np.linalg.norm(pooled))
         require(likeness > 1 - _NEAR, f"{text!r} is not pooled by {spec.pooling!r}: cosine {likeness:.4f}")
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from patina_hooks.errors import IndexUnavailable, PluginError, StateError
 from patina_hooks.plugins.manager import Plugins
 from patina_hooks.search.index.embedded import Embedded
-from patina_hooks.search.index.probing import compared_space, record_makers
+from patina_hooks.search.index.probing import compared_space, record_engine_versions
 from patina_hooks.search.index.spaces import VectorSpace, projected_space, requested_space
 from patina_hooks.search.index.vector_update import VectorUpdate
 from patina_hooks.search.remarks.refused import refused_texts
@@ -185,11 +185,11 @@ def _refusals(log: Log, refused: Mapping[bytes, str]) -> Iterator[Fault]:
 
 
 def _recording(state: Path, open_model: OpenModel) -> OpenModel:
-    """Have the makers of a model recorded that is opened to embed."""
+    """Record the engine versions of a model that is opened to embed."""
 
     def opened(space: VectorSpace) -> Encoder:
         encoder = open_model(space)
-        record_makers(state, encoder)
+        record_engine_versions(state, encoder)
         return encoder
 
     return opened

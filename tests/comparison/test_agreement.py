@@ -19,7 +19,7 @@ from patina_hooks.evaluation.comparison.compare import compare
 from patina_hooks.evaluation.comparison.conclusion import conclude
 from patina_hooks.evaluation.comparison.page import page
 from patina_hooks.evaluation.comparison.results import Comparison
-from patina_hooks.models.encoding import normalise
+from patina_hooks.models.encoding import normalise_rows
 from patina_hooks.plugins.manager import Plugins
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 def drawn(seed: int, rows: int = 40) -> Vectors:
     vectors = np.random.default_rng(seed).standard_normal((rows, 8)).astype(np.float32)
-    return normalise(vectors, "drawn")
+    return normalise_rows(vectors, "drawn")
 
 
 def compared(memory: Memory, *names: str) -> Comparison:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from patina_hooks.errors import IndexDamaged, PatinaError
 from patina_hooks.evaluation.regression import read_baseline
 from patina_hooks.evaluation.user_set import read_user_queries
-from patina_hooks.models.makers import Makers
+from patina_hooks.models.engine_versions import EngineVersions
 from patina_hooks.models.probes import PROBES_FILE, ProbeRecord, ProbeVectors
 from patina_hooks.plugins.running_calls import FOLDER, running_calls
 from patina_hooks.projection.active import Active, load_active, store_active
@@ -156,13 +156,13 @@ def test_any_json_is_a_session_record_or_refused(value: object) -> None:
 
 @given(st.integers(1, 3), st.text(max_size=9))
 def test_probe_vectors_are_read_back(rows: int, release: str) -> None:
-    makers = Makers((release,))
+    engine_versions = EngineVersions((release,))
     with TemporaryDirectory() as folder:
         record = ProbeRecord(Path(folder))
-        variant = record.add("model", makers, ProbeVectors(b"\0\0\x80\x3f" * rows, rows), first=True)
+        variant = record.add("model", engine_versions, ProbeVectors(b"\0\0\x80\x3f" * rows, rows), first=True)
         record.save()
         stored = ProbeRecord(Path(folder))
-        assert stored.variant("model", makers) == variant
+        assert stored.variant("model", engine_versions) == variant
         assert stored.has_probes("model")
 
 

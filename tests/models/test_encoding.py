@@ -15,13 +15,13 @@ from patina_hooks.errors import ModelError, PluginError, SettingsError
 from patina_hooks.models.choice import RuntimeChoice
 from patina_hooks.models.encoding import (
     Encoder,
-    choose,
-    clean,
-    identify,
-    normalise,
+    batch_by_length,
+    clean_text,
+    compute_fingerprint,
+    normalise_rows,
     open_encoder,
-    pool,
-    runs,
+    pool_tokens,
+    resolve_model,
 )
 from patina_hooks.plugins.hookspecs import hookimpl
 from patina_hooks.plugins.manager import Plugins
@@ -133,7 +133,7 @@ def test_a_model_of_other_dimensions_than_it_says_is_an_error() -> None:
 
 @given(lengths=st.lists(st.integers(0, 40), max_size=60), most=st.integers(0, 100))
 def test_runs_hold_every_text_with_tokens_once_within_the_cap(lengths: list[int], most: int) -> None:
-    found = list(runs(lengths, most))
+    found = list(batch_by_length(lengths, most))
     assert sorted(place for run in found for place in run) == [
         i for i, length in enumerate(lengths) if length
     ]
@@ -144,7 +144,7 @@ def test_runs_hold_every_text_with_tokens_once_within_the_cap(lengths: list[int]
 
 
 def test_runs_are_filled() -> None:
-    assert [len(run) for run in runs([16] * 70, 512)] == [32, 32, 6]
+    assert [len(run) for run in batch_by_length([16] * 70, 512)] == [32, 32, 6]
 
 
 @pytest.mark.parametrize(
@@ -161,29 +161,29 @@ def test_runs_are_filled() -> None:
     ],
 )
 def test_the_text_rules(raw: str, cleaned: str) -> None:
-    assert clean(raw) == cleaned
+    assert clean_text(raw) == cleaned
 
 
 @given(st.text(st.characters(), max_size=50))
 def test_a_cleaned_text_can_be_written_and_stays(text: str) -> None:
-    clean(text).encode("utf-8")
-    assert clean(clean(text)) == clean(text)
+    clean_text(text).encode("utf-8")
+    assert clean_text(clean_text(text)) == clean_text(text)
 
 
 def test_pooling_heeds_the_true_length_alone() -> None:
     hidden = np.arange(24, dtype=np.float32).reshape(2, 4, 3)
-    assert pool(hidden, [2, 4], "mean").tolist() == [[1.5, 2.5, 3.5], [16.5, 17.5, 18.5]]
-    assert pool(hidden, [2, 4], "cls").tolist() == [[0, 1, 2], [12, 13, 14]]
-    assert pool(hidden, [2, 4], "last").tolist() == [[3, 4, 5], [21, 22, 23]]
+    assert pool_tokens(hidden, [2, 4], "mean").tolist() == [[1.5, 2.5, 3.5], [16.5, 17.5, 18.5]]
+    assert pool_tokens(hidden, [2, 4], "cls").tolist() == [[0, 1, 2], [12, 13, 14]]
+    assert pool_tokens(hidden, [2, 4], "last").tolist() == [[3, 4, 5], [21, 22, 23]]
 
 
 def test_a_zero_vector_stays_zero_and_what_is_not_finite_is_an_error() -> None:
     vectors = np.array([[3, 4], [0, 0], [1e-30, 0]], dtype=np.float32)
     expected = np.array([[0.6, 0.8], [0, 0], [1, 0]], dtype=np.float32)
-    np.testing.assert_allclose(normalise(vectors, "m"), expected, atol=1e-7)
+    np.testing.assert_allclose(normalise_rows(vectors, "m"), expected, atol=1e-7)
     for bad in (np.nan, np.inf):
         with pytest.raises(ModelError, match="model m gave values that are not finite"):
-            normalise(np.array([[1, bad]], dtype=np.float32), "m")
+            normalise_rows(np.array([[1, bad]], dtype=np.float32), "m")
 
 
 # --- opening ------------------------------------------------------------------------------------
@@ -212,7 +212,7 @@ def test_opening_by_name_says_what_was_opened_and_why() -> None:
     opened = open_encoder(provided(), "words")
     assert (opened.spec.name, opened.runtime, opened.dimensions) == ("words", "words", DIMENSIONS)
     assert "can run here" in opened.reason
-    assert opened.fingerprint == identify(*choose(provided(), "acme/words"))
+    assert opened.fingerprint == compute_fingerprint(*resolve_model(provided(), "acme/words"))
 
 
 def open_odd(spec: ModelSpec, files: object) -> object:
@@ -250,7 +250,7 @@ def test_opening_is_a_model_error_when_a_runtime_opens_no_model() -> None:
 
 
 def test_the_fingerprint_needs_no_opening() -> None:
-    assert len(identify(*choose(provided(revision="broken"), "words"))) == 32
+    assert len(compute_fingerprint(*resolve_model(provided(revision="broken"), "words"))) == 32
 
 
 def test_what_a_runtime_raises_is_said_with_model_and_runtime() -> None:

@@ -34,7 +34,7 @@ CHANGES_NOTHING: dict[str, Any] = {
     "languages": ("en",),
     "matryoshka": (32, 16),
     "runtimes": {"onnx": {"model": FILE}, "mlx": {"model": FILE}},
-    "unbatched_runtimes": ("onnx",),  # what a recipe takes is asked for by `run_by`
+    "unbatched_runtimes": ("onnx",),  # what a recipe takes is asked for by `with_batching`
 }
 
 

@@ -19,8 +19,8 @@ from patina_hooks.api import Patina
 from patina_hooks.config.recipe import Reading, Recipe
 from patina_hooks.errors import ModelError
 from patina_hooks.models.choice import RuntimeChoice
-from patina_hooks.models.encoding import Encoder, cut_off, open_encoder
-from patina_hooks.models.reading import lengths_in_words, prefix_of, read_as
+from patina_hooks.models.encoding import Encoder, open_encoder, truncate_rows
+from patina_hooks.models.reading import apply_reading, lengths_in_words, prefix_of
 from patina_hooks.plugins.hookspecs import hookimpl
 from patina_hooks.plugins.manager import Plugins
 from patina_hooks.search.index.spaces import VectorSpace, active_space, requested_space
@@ -45,46 +45,46 @@ QWEN = ModelSpec(
 
 
 def test_a_recipe_that_says_nothing_changes_nothing() -> None:
-    assert read_as(QWEN, Reading()) == QWEN
+    assert apply_reading(QWEN, Reading()) == QWEN
     assert prefix_of(QWEN, "query") == "Instruct: answer the query\nQuery:"
     assert prefix_of(QWEN, "passage") == ""
 
 
 def test_an_instruction_takes_the_place_of_the_task() -> None:
-    told = read_as(QWEN, Reading(instruction="find {task} of {decisions}"))
+    told = apply_reading(QWEN, Reading(instruction="find {task} of {decisions}"))
     assert prefix_of(told, "query") == "Instruct: find {task} of {decisions}\nQuery:"
 
 
 def test_a_model_that_takes_no_instruction_says_so() -> None:
     with pytest.raises(ModelError, match=r"instruction is 'find it', expected none: .*remove the line"):
-        read_as(NOMIC, Reading(instruction="find it"))
+        apply_reading(NOMIC, Reading(instruction="find it"))
 
 
 def test_pooling_and_layer_are_those_of_the_recipe() -> None:
-    read = read_as(QWEN, Reading(pooling="mean", extraction_layer=-2))
+    read = apply_reading(QWEN, Reading(pooling="mean", extraction_layer=-2))
     assert (read.pooling, read.layer) == ("mean", -2)
 
 
 def test_another_layer_is_none_that_an_onnx_file_has() -> None:
-    assert set(read_as(QWEN, Reading(extraction_layer=12)).runtimes) == {"torch", "mlx"}
-    assert read_as(QWEN, Reading(extraction_layer=-1)) == QWEN
+    assert set(apply_reading(QWEN, Reading(extraction_layer=12)).runtimes) == {"torch", "mlx"}
+    assert apply_reading(QWEN, Reading(extraction_layer=-1)) == QWEN
     alone = replace(QWEN, runtimes={"onnx": {"model": FILE}})
     with pytest.raises(
         ModelError, match=r"extraction_layer is 0, expected -1: .*write: extraction_layer: -1"
     ):
-        read_as(alone, Reading(extraction_layer=0))
+        apply_reading(alone, Reading(extraction_layer=0))
 
 
 @pytest.mark.parametrize(
     ("spec", "length"), [(NOMIC, 512), (NOMIC, 64), (QWEN, 32), (QWEN, 33), (QWEN, 1023)]
 )
 def test_vectors_are_cut_where_the_model_allows(spec: ModelSpec, length: int) -> None:
-    read = read_as(spec, Reading(truncate=length))
+    read = apply_reading(spec, Reading(truncate=length))
     assert (read.width, read.dimensions) == (length, spec.dimensions)
 
 
 def test_all_dimensions_are_no_cut() -> None:
-    assert read_as(NOMIC, Reading(truncate=768)) == NOMIC
+    assert apply_reading(NOMIC, Reading(truncate=768)) == NOMIC
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_all_dimensions_are_no_cut() -> None:
 )
 def test_another_length_is_refused_with_what_fits(spec: ModelSpec, length: int, words: str, fix: int) -> None:
     with pytest.raises(ModelError, match=rf"truncate is {length}, expected {words}.*write: truncate: {fix}$"):
-        read_as(spec, Reading(truncate=length))
+        apply_reading(spec, Reading(truncate=length))
     assert lengths_in_words(spec) == words
 
 
@@ -127,13 +127,13 @@ def encode(spec: ModelSpec, text: str) -> Vectors:
 
 
 def test_a_cut_vector_is_the_beginning_of_the_whole_one() -> None:
-    whole, cut = encode(QWEN, "why"), encode(read_as(QWEN, Reading(truncate=100)), "why")
+    whole, cut = encode(QWEN, "why"), encode(apply_reading(QWEN, Reading(truncate=100)), "why")
     assert cut.shape == (100,)
     np.testing.assert_allclose(cut, whole[:100] / np.linalg.norm(whole[:100]), atol=1e-6)
 
 
 def test_where_the_model_asks_for_it_a_layer_norm_comes_before_the_cut() -> None:
-    whole, cut = encode(NOMIC, "why"), encode(read_as(NOMIC, Reading(truncate=64)), "why")
+    whole, cut = encode(NOMIC, "why"), encode(apply_reading(NOMIC, Reading(truncate=64)), "why")
     centred = (whole - whole.mean())[:64]
     np.testing.assert_allclose(cut, centred / np.linalg.norm(centred), atol=1e-5)
     assert np.abs(cut - whole[:64] / np.linalg.norm(whole[:64])).max() > 1e-3
@@ -141,7 +141,7 @@ def test_where_the_model_asks_for_it_a_layer_norm_comes_before_the_cut() -> None
 
 def test_the_instruction_reaches_the_vector() -> None:
     mean = replace(QWEN, pooling="mean")
-    told = read_as(mean, Reading(instruction="find decisions"))
+    told = apply_reading(mean, Reading(instruction="find decisions"))
     plain = replace(mean, query_prefix="Instruct: find decisions\nQuery:")
     assert np.array_equal(encode(told, "why"), encode(plain, "why"))
     assert not np.array_equal(encode(told, "why"), encode(mean, "why"))
@@ -153,10 +153,10 @@ def test_a_cut_keeps_rows_apart(length: int, seed: int, norm: MatryoshkaNorm) ->
         "x", dimensions=32, runtimes={}, matryoshka=range(1, 32), truncate=length, matryoshka_norm=norm
     )
     rows = np.random.default_rng(seed).standard_normal((3, 32)).astype(np.float32)
-    together = cut_off(rows, spec)
+    together = truncate_rows(rows, spec)
     assert together.shape == (3, length)
     assert together.dtype == np.float32
-    assert all(np.array_equal(cut_off(rows[at : at + 1], spec)[0], together[at]) for at in range(3))
+    assert all(np.array_equal(truncate_rows(rows[at : at + 1], spec)[0], together[at]) for at in range(3))
 
 
 # --- in a repository --------------------------------------------------------------------------------

@@ -24,7 +24,7 @@ from support.exporting import LEAST, Change, encoder, expected, export, likeness
 from support.twins import ARCHITECTURES, TEXTS, Architecture, make_twin
 
 from patina_hooks.errors import ModelError
-from patina_hooks.models.encoding import pad
+from patina_hooks.models.encoding import pad_batch
 from patina_hooks.specs.models import Pooling, TokenModel, Tokens
 
 if TYPE_CHECKING:
@@ -90,9 +90,9 @@ def test_a_vector_does_not_depend_on_its_company(
 ) -> None:
     model = model_of(architecture, precision)
     batch = model.tokenize(texts, 48)
-    together = model.forward(*pad(batch))
+    together = model.forward(*pad_batch(batch))
     for row, one in zip(together, batch, strict=True):
-        (alone,) = model.forward(*pad([one]))
+        (alone,) = model.forward(*pad_batch([one]))
         np.testing.assert_allclose(row[: len(one.ids)], alone, atol=1e-4)
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from patina_hooks.models.encoding import Encoder, choose, identify, open_encoder
+from patina_hooks.models.encoding import Encoder, compute_fingerprint, open_encoder, resolve_model
 from patina_hooks.models.files.weights import model_files
 from patina_hooks.plugins.manager import Plugins
 from patina_hooks.testing import Check, contract
@@ -40,7 +40,7 @@ def test_its_files_are_found_without_importing_the_package_of_the_weights() -> N
 def test_its_fingerprint_is_known_without_opening_it(minilm: Encoder) -> None:
     # Pinned: a change here embeds every user's history anew, so it must be meant.
     assert (
-        identify(*choose(Plugins.load(), "minilm-l6-v2"))
+        compute_fingerprint(*resolve_model(Plugins.load(), "minilm-l6-v2"))
         == minilm.fingerprint
         == "4c5e36e142319529667154f5bce6eb98"
     )

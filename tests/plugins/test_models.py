@@ -18,7 +18,7 @@ from patina_hooks.config.recipe import parse_recipe
 from patina_hooks.models.encoding import open_encoder
 from patina_hooks.models.files.pull import hub_files, pull
 from patina_hooks.models.files.weights import model_files
-from patina_hooks.models.reading import prefix_of, read_as
+from patina_hooks.models.reading import apply_reading, prefix_of
 from patina_hooks.specs.models import HubFile, ModelSpec
 
 # --- what the specs say -----------------------------------------------------------------------------
@@ -106,7 +106,7 @@ def test_recipes_that_are_shown_fit_their_models(page: str) -> None:
     assert blocks
     for block in blocks:
         recipe = parse_recipe(dedent(block), page)
-        read = read_as(SPECS[recipe.model], recipe.reading)
+        read = apply_reading(SPECS[recipe.model], recipe.reading)
         assert recipe.runtime == "auto" or recipe.runtime in read.runtimes
 
 

@@ -20,7 +20,7 @@ from support.twins import Twin, make_twin
 from patina_hooks import hookimpl
 from patina_hooks.config.settings import user_file
 from patina_hooks.errors import ModelError, SettingsError
-from patina_hooks.models.encoding import choose, identify, open_encoder
+from patina_hooks.models.encoding import compute_fingerprint, open_encoder, resolve_model
 from patina_hooks.plugins.manager import Plugins
 from patina_hooks.specs.models import ModelSpec
 
@@ -50,7 +50,7 @@ def test_half_precision_gives_other_vectors_under_another_fingerprint(twin: Twin
     say('[runtime.mlx]\ndtype = "bfloat16"\n')
     half = open_encoder(plugins, spec.name)
     assert (whole.variant, half.variant) == ("", "bfloat16")
-    assert half.fingerprint == identify(*choose(plugins, spec.name)) != whole.fingerprint
+    assert half.fingerprint == compute_fingerprint(*resolve_model(plugins, spec.name)) != whole.fingerprint
     found, expected = vectors_of(half), vectors_of(whole)
     assert not np.array_equal(found, expected)
     assert 0.98 < likeness(found, expected) < 0.9999999
@@ -64,7 +64,7 @@ def test_what_means_nothing_is_said_before_a_model_is_opened(twin: Twin) -> None
     ):
         of_mlx(spec)
     with pytest.raises(ModelError, match=r"the runtime mlx cannot be used: runtime\.mlx\.dtype is 'int8'"):
-        choose(provided(spec), spec.name)
+        resolve_model(provided(spec), spec.name)
 
 
 @pytest.mark.parametrize(
@@ -105,11 +105,13 @@ def test_one_file_of_two_runtimes_has_one_fingerprint_and_each_precision_its_own
     )
     plugins = provided(several)
     plugins.register(SimpleNamespace(patina_register_runtimes=hookimpl(_twice)), "twice")
-    told = {name: identify(*choose(plugins, several.name, name)) for name in several.runtimes}
+    told = {
+        name: compute_fingerprint(*resolve_model(plugins, several.name, name)) for name in several.runtimes
+    }
     assert told["mlx"] == told["twice"]
     assert len(set(told.values())) == 3
     say('[runtime.mlx]\ndtype = "bfloat16"\n')
-    halves = {identify(*choose(plugins, several.name, name)) for name in ("mlx", "twice")}
+    halves = {compute_fingerprint(*resolve_model(plugins, several.name, name)) for name in ("mlx", "twice")}
     assert len(halves) == 2, "one word for both, but what they round is their own"
 
 
@@ -125,17 +127,17 @@ def test_torch_shares_vectors_with_mlx_unless_it_halves_digits(twin: Twin) -> No
     files = twin.spec("mlx").runtimes["mlx"]
     spec = replace(twin.spec("mlx"), runtimes={"mlx": files, "torch": files})
     plugins = provided(spec)
-    shared = identify(*choose(plugins, spec.name, "torch"))
-    assert shared == identify(*choose(plugins, spec.name, "mlx"))
+    shared = compute_fingerprint(*resolve_model(plugins, spec.name, "torch"))
+    assert shared == compute_fingerprint(*resolve_model(plugins, spec.name, "mlx"))
     say('[runtime.torch]\ndtype = "bfloat16"\n')
     assert of_torch(spec) == "bfloat16"
     half = open_encoder(plugins, spec.name, "torch").fingerprint
     assert half != shared
     say('[runtime.torch]\ndtype = "bfloat16"\n[runtime.mlx]\ndtype = "bfloat16"\n')
-    others = identify(*choose(plugins, spec.name, "mlx"))
+    others = compute_fingerprint(*resolve_model(plugins, spec.name, "mlx"))
     assert others not in (half, shared), "in half the digits the two agree to two or three of them"
     say('[runtime.torch]\ndtype = "int4"\n')
     with pytest.raises(
         ModelError, match=r"torch cannot be used: .*expected one of float32, bfloat16, float16"
     ):
-        choose(plugins, spec.name, "torch")
+        resolve_model(plugins, spec.name, "torch")

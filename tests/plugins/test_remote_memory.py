@@ -27,7 +27,7 @@ from patina_hooks.config.recipe import Reading
 from patina_hooks.config.settings import user_file
 from patina_hooks.errors import IndexDamaged, ModelError
 from patina_hooks.models.embedding import PieceSize
-from patina_hooks.models.encoding import choose, identify, open_encoder
+from patina_hooks.models.encoding import compute_fingerprint, open_encoder, resolve_model
 from patina_hooks.models.probes import PROBE_TEXTS, ProbeVectors, least_cosine
 from patina_hooks.plugins.manager import Plugins
 from patina_hooks.search.index.spaces import active_space
@@ -481,7 +481,7 @@ def test_the_fingerprint_tells_servers_models_and_cuts_apart(
     server: EmbeddingServer, plugins: Plugins
 ) -> None:
     def fingerprint(runtime: str = "remote") -> str:
-        return identify(*choose(plugins, "acme-64", runtime))
+        return compute_fingerprint(*resolve_model(plugins, "acme-64", runtime))
 
     seen = [fingerprint("onnx"), fingerprint()]
     use(server, model="other")

@@ -13,7 +13,7 @@ import numpy as np
 
 from patina_hooks.api import Patina
 from patina_hooks.git.repository import Repository
-from patina_hooks.models.encoding import normalise
+from patina_hooks.models.encoding import normalise_rows
 from patina_hooks.models.similarity import row_cosines
 from patina_hooks.pairs.stored import TrainingPair, pair_kinds, training_pairs
 from patina_hooks.plugins.manager import Plugins
@@ -59,7 +59,7 @@ class Member:
     def vectors(self, keys: Sequence[bytes]) -> Vectors:
         """Unit vectors again: the cache's are rounded."""
         with closing(EmbeddingCache(self.repository.state, self.space.fingerprint)) as cache:
-            return normalise(cache.get(keys, self.space.dimensions), self.space.model)
+            return normalise_rows(cache.get(keys, self.space.dimensions), self.space.model)
 
     def texts(self) -> list[bytes]:
         with closing(Log(self.repository.state, create=False)) as log:

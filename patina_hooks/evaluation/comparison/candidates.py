@@ -10,7 +10,7 @@ from patina_hooks.config.configuration import configuration
 from patina_hooks.config.recipe import Recipe
 from patina_hooks.errors import PluginError, UsageError
 from patina_hooks.models.choice import provider_of
-from patina_hooks.models.encoding import choose
+from patina_hooks.models.encoding import resolve_model
 from patina_hooks.models.files.weights import model_files
 from patina_hooks.search.index.spaces import VectorSpace, requested_space
 
@@ -88,7 +88,7 @@ def _candidate(memory: Memory, name: str, spec: ModelSpec, recipe: Recipe) -> Ca
     try:
         space = requested_space(memory.plugins, recipe, memory.repository.state)
         # As it is run: for a runtime that runs elsewhere the model itself lists no files, not even none.
-        run, _ = choose(memory.plugins, recipe.model, recipe.runtime, reading=recipe.reading)
+        run, _ = resolve_model(memory.plugins, recipe.model, recipe.runtime, reading=recipe.reading)
         paths = set(model_files(run, space.runtime).values())
     except PluginError as error:
         return Candidate(name, spec, None, error=str(error), remedy=error.hint)

@@ -1,7 +1,8 @@
 """Compare what makes vectors now with what made those that are stored, by probe texts.
 
-A sync compares where the makers of a model's vectors changed, `patina sync --full` and the doctor always do.
-A question is answered with vectors only if the makers are known, or their probe vectors match.
+A sync compares where the engine versions of a model's vectors changed, `patina sync --full` and the doctor
+always do. A question is answered with vectors only if the engine versions are known, or their probe vectors
+match.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from patina_hooks.store.search.indexed_texts import read_text
 
 if TYPE_CHECKING:
     from patina_hooks.models.encoding import Encoder
-    from patina_hooks.models.makers import Makers
+    from patina_hooks.models.engine_versions import EngineVersions
     from patina_hooks.plugins.manager import Plugins
     from patina_hooks.search.index.spaces import VectorSpace
 
@@ -57,7 +58,7 @@ def compared_space(
     *,
     always: bool = False,
 ) -> Compared:
-    """Give the space of the variant that is installed now; opens the model where its makers changed.
+    """Give the space of the variant that is installed now; opens the model where its engine versions changed.
 
     A runtime that pools elsewhere holds its server to probe texts itself, at each request.
 
@@ -67,38 +68,39 @@ def compared_space(
         state: where the probe vectors are recorded; the caller holds the sync lock.
         space: what the recipe asks for.
         open_encoder: opens the model of a space.
-        always: compare, whatever the makers' versions say.
+        always: compare, also where no engine version changed.
 
     Raises:
         PluginError: the model cannot be opened.
     """
-    makers, elsewhere = _makers(plugins, space)
+    engine_versions, is_remote = _read_versions(plugins, space)
     record = ProbeRecord(state)
-    known = record.variant(space.base, makers) is not None
-    if elsewhere or (known and not always):
+    known = record.variant(space.base, engine_versions) is not None
+    if is_remote or (known and not always):
         return Compared(space)
     if not record.has_probes(space.base) and not _holds_vectors(state, space):
-        return Compared(space)  # recorded once the model is opened, see `record_makers`
-    before, last = record.last_makers(space.base), record.last_variant(space.base)
+        return Compared(space)  # recorded once the model is opened, see `record_engine_versions`
+    before, last = record.last_engine_versions(space.base), record.last_variant(space.base)
     encoder = open_encoder(space)
     first = record.has_probes(space.base) or _sample_agrees(log, state, space, encoder)
-    variant = record.add(space.base, encoder.makers, probe(encoder), first=first)
+    variant = record.add(space.base, encoder.engine_versions, probe(encoder), first=first)
     record.save()
     found = replace(space, fingerprint=variant_of(space.base, variant))
     if variant == last:
         return Compared(found)
     what = f"the runtime {space.runtime} gives other vectors for {space.model} than before"
-    news = encoder.makers.news(before)
+    news = encoder.engine_versions.list_new(before)
     since = f"now {news}" if news else "with the same versions"
     return Compared(found, f"{what} ({since}): its texts are embedded again")
 
 
-def record_makers(state: Path, encoder: Encoder) -> None:
+def record_engine_versions(state: Path, encoder: Encoder) -> None:
     """Record the probe vectors of a model that embeds its first texts."""
     record = ProbeRecord(state)
-    if encoder.output == "text_vectors" or record.variant(encoder.fingerprint, encoder.makers) is not None:
+    variant = record.variant(encoder.fingerprint, encoder.engine_versions)
+    if encoder.output == "text_vectors" or variant is not None:
         return
-    record.add(encoder.fingerprint, encoder.makers, probe(encoder), first=True)
+    record.add(encoder.fingerprint, encoder.engine_versions, probe(encoder), first=True)
     record.save()
 
 
@@ -113,7 +115,7 @@ def check_encoder(state: Path, space: VectorSpace, encoder: Encoder) -> None:
     if encoder.output == "text_vectors":
         return
     record = ProbeRecord(state)
-    variant = record.variant(encoder.fingerprint, encoder.makers)
+    variant = record.variant(encoder.fingerprint, encoder.engine_versions)
     if variant is None and record.has_probes(encoder.fingerprint):
         variant = record.match(encoder.fingerprint, probe(encoder))
     elif variant is None:
@@ -124,17 +126,18 @@ def check_encoder(state: Path, space: VectorSpace, encoder: Encoder) -> None:
 
 
 def makers_key(plugins: Plugins, space: VectorSpace) -> str:
-    """Give `Makers.key` of what would embed texts for a space now."""
-    return _makers(plugins, space)[0].key
+    """Give `EngineVersions.key` of what would embed texts for a space now."""
+    return _read_versions(plugins, space)[0].key
 
 
-def _makers(plugins: Plugins, space: VectorSpace) -> tuple[Makers, bool]:
+def _read_versions(plugins: Plugins, space: VectorSpace) -> tuple[EngineVersions, bool]:
     """What makes the vectors of a space, and whether it runs elsewhere."""
     from patina_hooks.models.choice import provider_of
-    from patina_hooks.models.makers import makers_of
+    from patina_hooks.models.engine_versions import read_engine_versions
 
     provider = provider_of(plugins.model(space.model), space.runtime)
-    return makers_of(plugins, space.model, provider), plugins.runtime(provider).output == "text_vectors"
+    engine_versions = read_engine_versions(plugins, space.model, provider)
+    return engine_versions, plugins.runtime(provider).output == "text_vectors"
 
 
 def _holds_vectors(state: Path, space: VectorSpace) -> bool:

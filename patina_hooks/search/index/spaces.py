@@ -112,19 +112,20 @@ def requested_space(plugins: Plugins, recipe: Recipe, state: Path | None = None)
         last one that was compared.
     """
     from patina_hooks.models.choice import provider_of
-    from patina_hooks.models.encoding import choose, identify
-    from patina_hooks.models.makers import makers_of
+    from patina_hooks.models.encoding import compute_fingerprint, resolve_model
+    from patina_hooks.models.engine_versions import read_engine_versions
     from patina_hooks.models.probes import ProbeRecord, variant_of
     from patina_hooks.models.reading import prefix_of, short_length
 
     with _said_at(recipe, "runtime" if "runtime" in recipe.lines else "embedding_model"):
         with _said_at(recipe, "embedding_model"):
             plugins.model(recipe.model)
-        spec, choice = choose(plugins, recipe.model, recipe.runtime, reading=recipe.reading)
-        fingerprint = base = identify(spec, choice)
+        spec, choice = resolve_model(plugins, recipe.model, recipe.runtime, reading=recipe.reading)
+        fingerprint = base = compute_fingerprint(spec, choice)
     if state is not None:
         record = ProbeRecord(state)
-        variant = record.variant(base, makers_of(plugins, recipe.model, provider_of(spec, choice.runtime)))
+        engine_versions = read_engine_versions(plugins, recipe.model, provider_of(spec, choice.runtime))
+        variant = record.variant(base, engine_versions)
         fingerprint = variant_of(base, record.last_variant(base) if variant is None else variant)
     with _said_at(recipe, "index"):
         short = short_length(spec, plugins.index_backend(recipe.index))

@@ -74,14 +74,14 @@ class VectorUpdate:
         self._piece = PieceSize()
         self._failure: PluginError | None = None
         self._end = math.inf
-        self._makers = ""
+        self._read_versions = ""
 
     def run(self, *, most: int | None = None, seconds: float | None = None, retry: bool = False) -> Embedded:
         """most: leave it all for later where more texts than this wait for a model; seconds: leave for later
         what is not done after about so long; retry: try texts again that the model refused.
 
         Raises `PluginError` where the model cannot be had, after what came before was indexed."""
-        self._makers = "" if retry else makers_key(self._plugins, self._space)
+        self._read_versions = "" if retry else makers_key(self._plugins, self._space)
         if most is not None:
             answers = self._is_answering()
             waiting = (count_waiting if answers else count_live)(self._db)
@@ -212,8 +212,8 @@ class VectorUpdate:
         return len(keys)
 
     def _try_again(self, cache: EmbeddingCache) -> None:
-        """Have texts embedded that other makers refused, or all that were refused."""
-        keys = cache.take_back(self._makers)
+        """Have texts embedded that other engine versions refused, or all that were refused."""
+        keys = cache.take_back(self._read_versions)
         if keys:
             with self._log.writing():
                 set_indexed(self._db, [(0, key) for key in keys])

@@ -181,12 +181,12 @@ def check_makers(repository: Repository, plugins: Plugins) -> Iterator[Finding]:
         return
     encoder = open_model(plugins, space)
     variant = record.match(space.base, probe(encoder))
-    makers = ", ".join(encoder.makers.releases)
+    releases = ", ".join(encoder.engine_versions.releases)
     if variant is None or variant_of(space.base, variant) != space.fingerprint:
         what = f"the runtime {space.runtime} gives other vectors for {space.model} than the indexed ones"
-        yield Finding("probes", "fault", what, f"installed: {makers}", "patina sync --full")
+        yield Finding("probes", "fault", what, f"installed: {releases}", "patina sync --full")
     else:
-        yield Finding("probes", "ok", f"{makers} give the vectors that are indexed")
+        yield Finding("probes", "ok", f"{releases} give the vectors that are indexed")
 
 
 def _read_with(reading: Reading) -> str:

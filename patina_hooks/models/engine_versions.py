@@ -1,7 +1,7 @@
-"""The software that makes a model's vectors, as installed: what has to be compared once it changed.
+"""The installed software that computes a model's vectors: once it changed, vectors have to be compared.
 
-A `Makers` value is read from metadata and file times without importing a runtime, so that every sync and
-every question can compare it with the recorded one.
+An `EngineVersions` value is read from metadata and file times without importing a runtime, so that every sync
+and every question can compare it with the recorded one.
 """
 
 from __future__ import annotations
@@ -23,31 +23,34 @@ _OWN: Final = "patina-hooks"
 
 
 @dataclass(frozen=True, slots=True)
-class Makers:
-    """What makes vectors. releases: "distribution version" of the runtime's and model's plugins and of the
-    engines; stamp: a hash of the plugin's file times, which shows an edited or reinstalled version."""
+class EngineVersions:
+    """The software that computes vectors.
+
+    releases: "distribution version" of the plugins of runtime and model, and of the engines.
+    change_token: a hash of the plugin's file times, which shows an edited or reinstalled version.
+    """
 
     releases: tuple[str, ...]
-    stamp: str = ""
+    change_token: str = ""
 
     @property
     def key(self) -> str:
-        """One string that is equal for equal makers."""
-        return "; ".join((*self.releases, self.stamp))
+        """A string that is equal for equal engine versions."""
+        return "; ".join((*self.releases, self.change_token))
 
-    def news(self, before: str) -> str:
-        """Name the releases that are not among those of the recorded key `before`."""
+    def list_new(self, before: str) -> str:
+        """Name the releases that the recorded key `before` does not have."""
         return ", ".join(release for release in self.releases if release not in before.split("; "))
 
 
-UNKNOWN_MAKERS: Final = Makers(())
+UNKNOWN_VERSIONS: Final = EngineVersions(())
 
 
 @lru_cache(maxsize=16)
-def makers_of(plugins: Plugins, model: str, provider: str) -> Makers:
-    """Read what makes the vectors of `model` in `runtime`, once for each set of loaded plugins.
+def read_engine_versions(plugins: Plugins, model: str, provider: str) -> EngineVersions:
+    """Read the engine versions of a model in a runtime, once for each set of loaded plugins.
 
-    A process goes on running what it has imported, whatever is installed meanwhile.
+    A process continues to run what it has imported, whatever is installed meanwhile.
 
     Args:
         plugins: the loaded plugins.
@@ -58,11 +61,11 @@ def makers_of(plugins: Plugins, model: str, provider: str) -> Makers:
     engines = (module.partition(".")[0].replace("_", "-") for module in runtime.modules)
     names = dict.fromkeys([*plugins.distributions_of(model, provider), *engines, _OWN])
     releases = tuple(f"{name} {version}" for name in names if (version := installed_version(name)))
-    return Makers(releases, _stamp(runtime))
+    return EngineVersions(releases, _change_token(runtime))
 
 
 def installed_version(distribution: str) -> str:
-    """Give the installed version of a distribution, "" where there is none.
+    """Return the installed version of a distribution, "" where there is none.
 
     `importlib.metadata.version` parses the whole description for it (2 ms for onnxruntime).
     """
@@ -76,12 +79,12 @@ def installed_version(distribution: str) -> str:
     return match[1] if match else ""
 
 
-def _stamp(runtime: RuntimeSpec) -> str:
+def _change_token(runtime: RuntimeSpec) -> str:
     """Hash names, sizes and times of the user's settings and of the package that opens models."""
     from patina_hooks.config.settings import user_file
 
     files = [user_file(), *_files_of_package(runtime.factory.partition(":")[0])]
-    facts = [(path.name, found.st_size, found.st_mtime_ns) for path in files if (found := _stat(path))]
+    facts = [(path.name, stat.st_size, stat.st_mtime_ns) for path in files if (stat := _stat(path))]
     return sha256(repr(facts).encode()).hexdigest()[:16]
 
 
@@ -93,7 +96,7 @@ def _stat(path: Path) -> os.stat_result | None:
 
 
 def _files_of_package(module: str) -> list[Path]:
-    """The Python files of the package that a module is in, or of the module where it is in none."""
+    """List the Python files of a module's package, or the module where it is in none."""
     from importlib.util import find_spec
 
     try:
