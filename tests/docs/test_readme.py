@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 import sys
 from pathlib import Path
@@ -38,7 +39,7 @@ def test_the_picture_is_what_is_printed(remembered: Place, command: str, printed
 
 
 def test_commands_of_the_guides_work_from_the_first_to_the_last(place: Place) -> None:
-    blocks = [block for page in GUIDES for block in marked(page)]
+    blocks = [block for page in GUIDES for block in marked(page) if block.mark.startswith("run")]
     assert [(block.mark, block.language) for block in blocks] == [
         ("run", "sh"),
         ("run", "python"),
@@ -52,6 +53,18 @@ def test_commands_of_the_guides_work_from_the_first_to_the_last(place: Place) ->
     assert not (place.root / ".patina").exists()
     assert not [hook for hook in (place.root / ".git/hooks").iterdir() if hook.suffix != ".sample"]
     assert len(list((place.root / "layer/sessions").iterdir())) == 19
+
+
+def test_settings_of_the_guide_are_valid(remembered: Place, tmp_path: Path) -> None:
+    (settings,) = (block.code for block in marked("docs/getting-started.md") if block.mark == "settings")
+    (tmp_path / "patina").mkdir()
+    (tmp_path / "patina/config.toml").write_text(settings)
+    (settings_check,) = (
+        check
+        for check in json.loads(remembered.run("patina doctor --json", XDG_CONFIG_HOME=str(tmp_path)))
+        if check["check"] == "settings"
+    )
+    assert settings_check["level"] == "ok", settings_check
 
 
 def test_its_six_lines_are_a_model_that_holds_the_contract(tmp_path: Path, remembered: Place) -> None:
