@@ -12,8 +12,8 @@ from commands.conftest import SESSION
 from support.memory import Memory
 from support.shell import Shell
 
-from patina_hooks import api
 from patina_hooks.errors import StateError
+from patina_hooks.system import files
 
 KEYS = {
     *("session", "commit", "path", "line", "kind", "text", "score", "channels", "title", "when", "draft"),
@@ -143,7 +143,7 @@ def test_a_read_only_state_still_answers(shell: Shell, monkeypatch: pytest.Monke
     def refuse(folder: Path) -> None:
         raise StateError(f"{folder} cannot be made")
 
-    monkeypatch.setattr(api, "make_private", refuse)
+    monkeypatch.setattr(files, "make_private", refuse)
     done = shell.invoke("scry", "marmots parse by hand")
     assert "marmots parse by hand" in done.stdout
     assert done.stderr.startswith("patina: answering from what was recorded: ")
