@@ -40,7 +40,7 @@ def measure(workshop: Workshop) -> Iterator[Row]:
 
 def _renewing(patina: Patina, change: Change) -> Contender:
     """The milliseconds from a reconciled log to one with its pairs."""
-    from patina_hooks.config.configuration import configuration
+    from patina_hooks.config.configuration import load_configuration
     from patina_hooks.corpus.observations import Extractors
     from patina_hooks.corpus.reconcile import reconcile
     from patina_hooks.pairs.update import update_pairs
@@ -52,7 +52,10 @@ def _renewing(patina: Patina, change: Change) -> Contender:
         change(patina.repository.root, next(numbers))
         with closing(Log(patina.repository.state)) as log:
             reconcile(
-                patina.repository, log, Extractors(patina.plugins), configuration(patina.repository).settings
+                patina.repository,
+                log,
+                Extractors(patina.plugins),
+                load_configuration(patina.repository).settings,
             )
             return milliseconds(lambda: update_pairs(log, patina.plugins))
 

@@ -357,10 +357,10 @@ class Patina:
 
     def _wanted(self) -> VectorSpace:
         """The space that the recipe asks for. Raises `PatinaError` where that cannot be told now."""
-        from patina_hooks.config.configuration import configuration
+        from patina_hooks.config.configuration import load_configuration
         from patina_hooks.search.index.spaces import projected_space, requested_space
 
-        said = configuration(self.repository)
+        said = load_configuration(self.repository)
         if said.recipe is None:
             raise SettingsError("; ".join(fault.error for fault in said.faults))
         wanted = requested_space(self.plugins, said.recipe, self.repository.state)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from support.memory import Memory
 
-from patina_hooks.config.configuration import configuration
+from patina_hooks.config.configuration import load_configuration
 from patina_hooks.git.repository import Repository
 
 RECIPE = ".patina/oxidize.yaml"
@@ -29,7 +29,7 @@ def memory(tmp_path: Path) -> Memory:
 
 def in_force(memory: Memory, root: Path | None = None) -> tuple[str, str, bool]:
     """Model, folder, and whether there is a remark."""
-    known = configuration(Repository.open(root or memory.root))
+    known = load_configuration(Repository.open(root or memory.root))
     assert known.faults == ()
     assert known.recipe is not None
     return known.recipe.model, known.settings.sessions_folder, bool(known.remarks)
@@ -70,7 +70,7 @@ def test_a_recipe_is_gone_when_its_removal_is_committed(memory: Memory) -> None:
     memory.git("rm", "-q", RECIPE)
     assert in_force(memory)[0] == "acme-64", "HEAD has it still"
     memory.git("commit", "-q", "-m", "no recipe")
-    known = configuration(memory.repository)
+    known = load_configuration(memory.repository)
     assert known.recipe is not None
     assert known.recipe.model != "acme-64"
 
@@ -102,7 +102,7 @@ def test_a_bare_layout_has_the_configuration_of_its_default_branch(memory: Memor
     assert in_force(memory, side) == ("acme-64", "notes", False)
     memory.git("worktree", "add", "-q", str(main), "main", at=bare)
     memory.write(RECIPE, "version: 2\nembedding_model: acme-64\nruntime: onnx\n", at=main)
-    known = configuration(Repository.open(side)).recipe
+    known = load_configuration(Repository.open(side)).recipe
     assert known is not None
     assert known.runtime == "onnx"
 
@@ -112,5 +112,5 @@ def test_a_committed_link_is_no_recipe(memory: Memory) -> None:
     (memory.root / RECIPE).symlink_to("../a")
     memory.git("add", "-f", RECIPE)
     memory.git("commit", "-q", "-m", "a link")
-    known = configuration(memory.repository)
+    known = load_configuration(memory.repository)
     assert known.faults == ()

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from support.memory import Memory
 
-from patina_hooks.config.settings import Settings, settings_of
+from patina_hooks.config.settings import Settings, merge_settings
 from patina_hooks.models.catalog.user import user_models
 from patina_hooks.models.files.folder import describe_folder
 from patina_hooks.system.user_folders import NO_FOLDER, cache_folder, config_folder, data_folder
@@ -51,7 +51,7 @@ def test_settings_below_the_current_folder_are_not_the_users_when_there_is_no_ho
         (folder / "config.toml").write_text("[redact]\nbuiltin = false\n")
         (folder / "models.toml").write_text("[x]\n")
     assert {config_folder(), data_folder(), cache_folder()} == {NO_FOLDER}
-    assert settings_of("") == Settings()
+    assert merge_settings("") == Settings()
     assert list(user_models()) == []
 
 

@@ -287,11 +287,11 @@ def _report(error: Exception) -> int:
     import tempfile
     import traceback
 
-    from patina_hooks.config.configuration import user_redaction
+    from patina_hooks.config.configuration import load_user_redaction
     from patina_hooks.text.display import clean_text
 
     # An error may quote what stands in the repository, and the file is there to be sent to others.
-    redact = user_redaction().redact
+    redact = load_user_redaction().redact
     text = redact("".join(traceback.format_exception(error)))
     click.echo(clean_text(f"patina: this is a bug: {redact(f'{type(error).__name__}: {error}')}"), err=True)
     try:

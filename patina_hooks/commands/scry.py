@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from patina_hooks.commands.fresh import freshen, opened, say
-from patina_hooks.config.configuration import user_redaction
+from patina_hooks.config.configuration import load_user_redaction
 from patina_hooks.errors import UsageError
 from patina_hooks.search.remarks.no_hits import NO_WORDS
 from patina_hooks.specs.sources import COLLECTIONS
@@ -105,14 +105,14 @@ def scry_command(
         if file:
             _print_related(patina.related(Path.cwd() / file, limit=limit), as_json)
             return
-        if forms := user_redaction().forms_in(text):
+        if forms := load_user_redaction().forms_in(text):
             say(f"left out of the question: {', '.join(forms)}")
         hits = patina.search(
             text, limit=limit, mode=mode, collections=collections, kinds=kinds, session=session, since=first,
             until=last, ref=ref, path=Path.cwd() / path if path else None, fields=pairs,
             rewriters=rewriters or None, rerankers=rerankers or None, filters=filters or None, on_fault=say,
         )  # fmt: skip
-    text = user_redaction().redact(text)
+    text = load_user_redaction().redact(text)
     if as_json:
         answer = {"query": text, "mode": mode, "close_match": hits.close_match, "reason": hits.reason}
         click.echo(json.dumps({**answer, "hits": [asdict(hit) for hit in hits]}))

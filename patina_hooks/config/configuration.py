@@ -1,4 +1,4 @@
-"""What a repository is read with: settings and recipe, the same for whoever asks, whatever is checked out."""
+"""Load settings and recipe of a repository, independent of what is checked out."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from patina_hooks.config.settings import REPOSITORY_FILE, Settings, load_redaction, settings_of
+from patina_hooks.config.settings import REPOSITORY_FILE, Settings, load_redaction, merge_settings
 from patina_hooks.config.shared_files import (
     RECIPE_FILE,
     read_shared_files,
@@ -24,9 +24,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Configuration:
-    """What is invalid is a fault: then the default settings hold, and without a recipe words alone answer.
+    """Settings and recipe. Invalid settings are replaced by the defaults, and are a fault.
 
-    recipe_text: None where it is invalid. remarks: which file is not read from the work tree, and why.
+    recipe_text: None if it is invalid; then only the lexical search answers.
+    remarks: files that are not read from the work tree, each with the reason.
     is_recipe_known: whether an earlier sync read the same recipe.
     """
 
@@ -39,34 +40,38 @@ class Configuration:
 
     @cached_property
     def recipe(self) -> Recipe | None:
-        """The recipe, None where it is invalid. Parsed when it is asked for: a YAML parser takes 17 ms."""
+        """The recipe, None if it is invalid. Parsed on first use: a YAML parser takes 17 ms to import."""
         from patina_hooks.config.recipe import parse_recipe
 
         if self.recipe_text is None:
             return None
         try:
             return parse_recipe(self.recipe_text, RECIPE_FILE)
-        except SettingsError:  # it was valid for an earlier release
+        except SettingsError:  # valid for an earlier release
             return None
 
 
-def configuration(repository: Repository) -> Configuration:
-    """Read settings and recipe; never raises `SettingsError`."""
+def load_configuration(repository: Repository) -> Configuration:
+    """Load settings and recipe; never raises `SettingsError`."""
     return _configuration(repository, keep=False)
 
 
 def refresh_configuration(repository: Repository, *, quick: bool, trusting: bool = False) -> Configuration:
-    """Read settings and recipe, and remember them for the day on which another commit is checked out.
+    """Load settings and recipe, and store them for a later checkout of another commit.
 
-    The caller holds the sync lock. quick: see `patina_hooks.config.shared_files`. trusting: do not parse a
-    recipe again that was valid at the last sync. Raises OSError.
+    The caller holds the sync lock. Raises OSError.
+
+    Args:
+        repository: whose settings and recipe are loaded.
+        quick: see `patina_hooks.config.shared_files`.
+        trusting: do not parse a recipe again that was valid at the last sync.
     """
     return _configuration(repository, keep=True, thorough=not quick, trusting=trusting)
 
 
-def settings_of_repository(repository: Repository) -> Settings:
-    """Read the settings that hold in every work tree. Raises `SettingsError` where they are invalid."""
-    return settings_of(read_shared_files(repository)[REPOSITORY_FILE].text or "")
+def load_repository_settings(repository: Repository) -> Settings:
+    """Load the settings that apply in every work tree. Raises `SettingsError`."""
+    return merge_settings(read_shared_files(repository)[REPOSITORY_FILE].text or "")
 
 
 def _configuration(
@@ -78,9 +83,11 @@ def _configuration(
     try:
         files = read_shared_files(repository, thorough=thorough)
     except SettingsError as error:
-        return Configuration(settings, None, (Fault("patina-hooks", "recipe", str(error)),), user_redaction())
+        return Configuration(
+            settings, None, (Fault("patina-hooks", "recipe", str(error)),), load_user_redaction()
+        )
     try:
-        settings = settings_of(files[REPOSITORY_FILE].text or "")
+        settings = merge_settings(files[REPOSITORY_FILE].text or "")
     except SettingsError as error:
         faults.append(Fault("patina-hooks", "settings", str(error)))
     try:
@@ -94,19 +101,19 @@ def _configuration(
     if keep and not faults:
         remember_shared_files(repository, files)
     remarks = tuple(f"{path}: {file.remark}" for path, file in files.items() if file.remark)
-    return Configuration(settings, recipe, tuple(faults), user_redaction(), remarks, is_known)
+    return Configuration(settings, recipe, tuple(faults), load_user_redaction(), remarks, is_known)
 
 
 def _check_recipe(text: str) -> None:
-    """Raise `SettingsError` for the text of a recipe that is invalid."""
+    """Raise `SettingsError` if a recipe is invalid."""
     if text:
         from patina_hooks.config.recipe import parse_recipe
 
         parse_recipe(text, RECIPE_FILE)
 
 
-def user_redaction() -> Redaction:
-    """Read the user's rules; an invalid file leaves the built-in ones in force."""
+def load_user_redaction() -> Redaction:
+    """Load the user's rules of redaction, the built-in ones if the file is invalid."""
     try:
         return load_redaction()
     except SettingsError:

@@ -1,4 +1,4 @@
-"""Which files of a tree are prose, and how many, where the settings `[docs]` do not say otherwise."""
+"""The defaults of the settings `[docs]`: which files are prose, and how many are read."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ PROSE_FILES: Final = ("*.md", "*.markdown", "*.rst", "*.adoc", "*.asciidoc", "**
 """Patterns as in .gitignore; `[docs] include` replaces them."""
 
 DECLARED_FILES: Final = ("*.txt", "*.text", "*.mdx")
-"""Files that are prose too where `.gitattributes` declare them `linguist-documentation`, as is often said of
+"""Files that are also prose if `.gitattributes` declare them `linguist-documentation`, which often applies to
 a whole folder with its pictures and programs."""
 
 MOST_FILES: Final = 5_000
-"""How many files of one source are read; `[docs] max_files` replaces it."""
+"""The most files to read from one source; `[docs] max_files` replaces it."""
 
 OTHER_TEXTS: Final = (
     *("[Ll][Ii][Cc][Ee][Nn][CcSs][Ee]", "[Ll][Ii][Cc][Ee][Nn][CcSs][Ee].*", "LICEN[CS]E-*", "/LICENSES/"),

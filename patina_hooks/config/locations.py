@@ -1,4 +1,4 @@
-"""Where keys are in a TOML text: the parser does not say, and an error names its line."""
+"""Find the lines of keys in a TOML text, for error messages; the parser does not report them."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ _LINE: Final = re.compile(r"line (\d+)")
 
 
 def find_key_line(text: str, path: KeyPath) -> int:
-    """Return the line of a key, or else of the innermost table around it that has a line; else 1."""
-    places: dict[KeyPath, int] = {}
+    """Return the line of a key, or else of the innermost table around it; else 1."""
+    lines: dict[KeyPath, int] = {}
     for keys, line in _keys(text):
         for length in range(1, len(keys) + 1):
-            places.setdefault(keys[:length], line)
-    return next((places[path[:n]] for n in range(len(path), 0, -1) if path[:n] in places), 1)
+            lines.setdefault(keys[:length], line)
+    return next((lines[path[:n]] for n in range(len(path), 0, -1) if path[:n] in lines), 1)
 
 
 def explain_syntax(error: ValueError, file: str) -> str:
-    """Return what a TOML parser says, with its file and line."""
+    """Return the message of a TOML parser with file and line."""
     line = _LINE.search(str(error))
     return f"{file}:{line[1] if line else 1}: {error}"
 
 
 def explain(error: SchemaError, file: str, text: str) -> str:
-    """Return what is not valid in a TOML text, with its file and line."""
+    """Return the message of an invalid value with file and line."""
     return error.explain(file, find_key_line(text, error.path))
 
 

@@ -1,7 +1,7 @@
-"""TOML and JSON of strangers: a value of a sane shape, or a ValueError, whatever the text.
+"""Parse untrusted TOML and JSON: return a value of bounded depth, or raise ValueError.
 
-A deep nest is a RecursionError or MemoryError of the parser, a long number a ValueError of int() or, in
-hexadecimal, of the repr() that would show it.
+Deep nesting is a RecursionError or MemoryError of the parser, a long number a ValueError of int() or, in
+hexadecimal, of the repr() in a message.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ _LARGEST = 1 << 128  # repr() of a longer one may fail
 
 
 def parse_toml(text: str) -> dict[str, Any]:
-    """Parse TOML. Raises ValueError, whose text names the line where it is known."""
+    """Parse TOML. Raises ValueError, with the line if the parser reports it."""
     import tomli
 
     try:
@@ -31,7 +31,7 @@ def parse_toml(text: str) -> dict[str, Any]:
     return tables
 
 
-def parse_json(data: str | bytes) -> Any:  # noqa: ANN401 (JSON is what it is)
+def parse_json(data: str | bytes) -> Any:  # noqa: ANN401 (any JSON)
     """Parse JSON. Raises ValueError."""
     try:
         return json.loads(data)

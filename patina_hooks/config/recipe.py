@@ -1,4 +1,4 @@
-"""The recipe `.patina/oxidize.yaml`: which model and runtime a repository asks for, by name.
+"""The recipe `.patina/oxidize.yaml`: the model, runtime and training of a repository, by name.
 
     version: 2
     embedding_model: minilm-l6-v2
@@ -22,9 +22,9 @@
       rerankers: [cross]
       filters: [no-reverts]
 
-It is data from a clone: read by a safe loader, without tags, anchors or aliases, in bounded size.
-Version 1 is read too; there `epochs` and `batch_size` stand beside `layers`. `instruction`, `pooling`,
-`extraction_layer` and `truncate` may stand at the top or in projections, which then have to agree.
+A recipe is untrusted data: it is read by a safe loader, without tags, anchors or aliases, in bounded size.
+Version 1 is read too; there `epochs` and `batch_size` are next to `layers`. `instruction`, `pooling`,
+`extraction_layer` and `truncate` may be at the top or in projections, which must then agree.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypedDict, get_args
 
-from patina_hooks.config.schema import KeyPath, Rule, SchemaError, dotted, mismatch, read_fields
+from patina_hooks.config.schema import KeyPath, Rule, SchemaError, format_path, mismatch_error, read_fields
 from patina_hooks.config.search_steps import NAME_PATTERN as _NAME
 from patina_hooks.config.search_steps import STEP_PATTERN as _STEP
 from patina_hooks.config.search_steps import SearchSteps
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 DEFAULT_MODEL = "minilm-l6-v2"
 DEFAULT_INDEX = "exact"
 DEFAULT_TEXT = f"""\
-# What this repository is read with. `patina plugins` lists what can be named here.
+# The model and runtime of this repository. `patina plugins` lists the available names.
 version: 2
 embedding_model: {DEFAULT_MODEL}
 runtime: auto
@@ -60,7 +60,7 @@ background:
   train: growth
 """
 BUILTIN_KINDS = ("whitening", "mlp", "residual")
-"""The kinds of projection that are learned where a recipe lists none."""
+"""The kinds of projection that are trained if a recipe lists none."""
 _SIZE_CAP = 64 * 1024
 _MOST_DIGITS = 9
 _MOST_PROJECTIONS = 32
@@ -87,7 +87,7 @@ _Train = Literal["never", "session_end", "growth"]
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """How a model is to be read, where that is not its own way; None where the recipe does not say.
+    """How a model is run, if not by its defaults; None where the recipe states nothing.
 
     extraction_layer: the hidden layer to take vectors from, negative from the end; truncate: dimensions.
     """
@@ -100,10 +100,10 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class ProjectionRecipe:
-    """One entry of `projections`; "", () and None where the recipe does not say.
+    """One entry of `projections`; "", () and None where the recipe states nothing.
 
-    layers: widths, [hidden, out] or [in, hidden, out]; lines: where its keys stand in the recipe, and "" for
-    itself.
+    layers: widths, [hidden, out] or [in, hidden, out].
+    lines: of its keys in the recipe, and "" for itself.
     """
 
     name: str
@@ -116,14 +116,17 @@ class ProjectionRecipe:
     lines: Mapping[str, int] = field(default_factory=dict, compare=False)
 
     def line(self, key: str) -> int:
-        """Where a key stands, or else the projection itself."""
+        """Return the line of a key, or else of the projection itself."""
         return self.lines.get(key, self.lines.get("", 0))
 
 
 @dataclass(frozen=True, slots=True)
 class Background:
-    """When training begins by itself. growth: of the pairs since the last training, as a fraction;
-    seconds: how long it may take."""
+    """When training starts in the background.
+
+    growth: of the pairs since the last training, as a fraction.
+    seconds: the limit of its duration.
+    """
 
     train: Annotated[_Train, Rule(f"one of: {', '.join(get_args(_Train))}", "growth")] = "never"
     growth: Annotated[
@@ -134,9 +137,9 @@ class Background:
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """Names that the installed plugins resolve; a name never brings code or weights.
+    """A recipe: names that the installed plugins resolve, never code or weights.
 
-    lines: where its keys stand, but for those of projections and background.
+    lines: of its keys, without those of projections and background.
     """
 
     version: int = 2
@@ -151,12 +154,12 @@ class Recipe:
 
     @property
     def learned(self) -> tuple[str, ...]:
-        """The names of the projections that are asked for: those listed, or else every built-in kind."""
-        return tuple(one.name for one in self.projections) or BUILTIN_KINDS
+        """The names of the projections to train: those listed, or else every built-in kind."""
+        return tuple(projection.name for projection in self.projections) or BUILTIN_KINDS
 
 
 def load_recipe(root: Path) -> Recipe:
-    """The recipe of the work tree at `root`, the default where it has none. Raises `SettingsError`."""
+    """Load the recipe of the work tree at `root`, or the default. Raises `SettingsError`."""
     path = plain_file(root, RECIPE_FILE)
     if path is None:
         return Recipe()
@@ -164,27 +167,35 @@ def load_recipe(root: Path) -> Recipe:
         with path.open("rb") as file:
             data = file.read(_SIZE_CAP + 1)
     except OSError as error:
-        raise SettingsError(f"{RECIPE_FILE}: cannot be read: {error.strerror}") from error
+        raise SettingsError(f"cannot read {RECIPE_FILE}: {error.strerror}") from error
     return parse_recipe(data.decode("utf-8", "replace"), RECIPE_FILE)
 
 
-def parse_recipe(text: str, where: str) -> Recipe:
-    """A recipe from text; `where` names it in errors, which say line, key, value, expectation and fix."""
+def parse_recipe(text: str, source: str) -> Recipe:
+    """Parse a recipe.
+
+    Args:
+        text: of the file.
+        source: the name of the file in errors, which state line, key, value, expectation and fix.
+
+    Raises:
+        SettingsError: the recipe is invalid.
+    """
     if len(text) > _SIZE_CAP:
-        raise SettingsError(f"{where}:1: larger than {_SIZE_CAP} bytes; a recipe is a page at most")
-    root = _compose(text, where)
+        raise SettingsError(f"{source}:1: larger than {_SIZE_CAP} bytes; a recipe is a page at most")
+    root = _compose(text, source)
     if root is None:
         return Recipe()
     lines: _Lines = {}
     try:
         return _recipe(_plain(root, lines), lines)
     except SchemaError as error:
-        raise SettingsError(error.explain(where, _line_of(lines, error.path), ": ")) from error
+        raise SettingsError(error.explain(source, _line_of(lines, error.path), ": ")) from error
 
 
 def _recipe(content: object, lines: _Lines) -> Recipe:
     if not isinstance(content, dict):
-        raise mismatch((), content, _MAPPING)
+        raise mismatch_error((), content, _MAPPING)
     values = read_fields(_File, content)
     entries = values.get("projections", {})
     if len(entries) > _MOST_PROJECTIONS:
@@ -208,40 +219,40 @@ def _recipe(content: object, lines: _Lines) -> Recipe:
 
 
 def _projection(name: str, content: object, reading: _Stated, lines: _Lines) -> ProjectionRecipe:
-    """Read one projection; what it says of reading the model goes to `reading`."""
-    place: KeyPath = ("projections", name)
+    """Read one projection; add its keys about running the model to `reading`."""
+    location: KeyPath = ("projections", name)
     if not re.fullmatch(_NAME, name):
-        raise SchemaError(place, f"{name!r} is no name for a projection; write: semantic:")
-    values = read_fields(_Projection, content, place)
-    paths: dict[str, KeyPath] = {key: (*place, key) for key in values}
+        raise SchemaError(location, f"{name!r} is not a name for a projection; write: semantic:")
+    values = read_fields(_Projection, content, location)
+    paths: dict[str, KeyPath] = {key: (*location, key) for key in values}
     training = values.pop("training", {})
     paths.pop("training", None)
     for key, value in training.items():
-        path = (*place, "training", key)
+        path = (*location, "training", key)
         if key in values:
             raise SchemaError(path, f"{key!r} is given twice; remove one of the two lines")
         values[key], paths[key] = value, path
     for key in [key for key in values if key in _READING]:
         _agree(key, values.pop(key), paths[key], reading, lines)
-    found = {"": _line_of(lines, place)} | {key: _line_of(lines, path) for key, path in paths.items()}
-    return ProjectionRecipe(name, **values, lines=found)
+    key_lines = {"": _line_of(lines, location)} | {key: _line_of(lines, path) for key, path in paths.items()}
+    return ProjectionRecipe(name, **values, lines=key_lines)
 
 
 def _agree(key: str, value: object, path: KeyPath, reading: _Stated, lines: _Lines) -> None:
-    """How the model is read may be said at a projection too, but a model is read in one way."""
-    before, first = reading.setdefault(key, (value, path))
-    if before != value:
+    """Refuse a second value of a key about running the model, which a projection may state too."""
+    previous, first = reading.setdefault(key, (value, path))
+    if previous != value:
         raise SchemaError(
             path,
-            f"{dotted(path)} is {value!r}, but line {_line_of(lines, first)} says {before!r}, expected"
-            f" one way to read the model for all projections; remove one of the two lines",
+            f"{format_path(path)} is {value!r}, but line {_line_of(lines, first)} states {previous!r},"
+            f" expected the same value for all projections; remove one of the two lines",
         )
 
 
-# --- what may stand where -------------------------------------------------------------------------
+# --- forms --- ----------------------------------------------------------------------
 
 _Lines = dict[KeyPath, int]
-_Stated = dict[str, tuple[Any, KeyPath]]  # key -> its value, and where it is said first
+_Stated = dict[str, tuple[Any, KeyPath]]  # key -> its value, and its first location
 _GROUPS = ("projections", "background", "search")
 _MAPPING = "a mapping, `key: value` lines"
 
@@ -291,48 +302,48 @@ _READING = tuple(Reading.__dataclass_fields__)
 # --- YAML -----------------------------------------------------------------------------------------
 
 
-def _compose(text: str, where: str) -> yaml.Node | None:
-    """The one document of a text, None where it is empty."""
+def _compose(text: str, source: str) -> yaml.Node | None:
+    """Parse the single document of a text, None if it is empty."""
     import yaml
 
     try:
-        _refuse_indirection(text, where)
+        _refuse_indirection(text, source)
         node = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         line = mark.line + 1 if mark else 1
-        raise SettingsError(f"{where}:{line}: not YAML: {error.problem}") from error
+        raise SettingsError(f"{source}:{line}: not YAML: {error.problem}") from error
     except (yaml.YAMLError, RecursionError, MemoryError, ValueError) as error:
-        raise SettingsError(f"{where}:1: not YAML: {error}") from error
+        raise SettingsError(f"{source}:1: not YAML: {error}") from error
     return None if node is None or (isinstance(node, yaml.ScalarNode) and not node.value) else node
 
 
-def _refuse_indirection(text: str, where: str) -> None:
+def _refuse_indirection(text: str, source: str) -> None:
     import yaml
 
     depth = 0
     for event in yaml.parse(text, Loader=yaml.SafeLoader):
         line = event.start_mark.line + 1 if event.start_mark else 1
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
-            raise SettingsError(f"{where}:{line}: anchors and aliases are not read; write the value out")
+            raise SettingsError(f"{source}:{line}: anchors and aliases are not read; write the value out")
         if tag := getattr(event, "tag", None):
-            raise SettingsError(f"{where}:{line}: the tag {tag} is not read; write a plain value")
+            raise SettingsError(f"{source}:{line}: the tag {tag} is not read; write a plain value")
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > 8:
-            raise SettingsError(f"{where}:{line}: nested deeper than 8 levels")
+            raise SettingsError(f"{source}:{line}: nested deeper than 8 levels")
 
 
 def _plain(node: yaml.Node, lines: _Lines, path: KeyPath = ()) -> object:
-    """Numbers as int or float, lists as tuples, anything else as text; `lines` gets the line of each key.
+    """Convert numbers to int or float, lists to tuples, anything else to text; fill `lines`.
 
-    Raises `SchemaError` for a key that is given twice.
+    Raises `SchemaError` for a repeated key.
     """
     import yaml
 
     if isinstance(node, yaml.MappingNode):
         return _plain_mapping(node, lines, path)
     if isinstance(node, yaml.SequenceNode):
-        return tuple(_plain(item, lines, (*path, place)) for place, item in enumerate(node.value))
+        return tuple(_plain(item, lines, (*path, index)) for index, item in enumerate(node.value))
     text = str(node.value)
     if node.tag.endswith(":float") and _FRACTION.fullmatch(text):
         return float(text)

@@ -1,14 +1,15 @@
-"""One layer for all data that is read: a dataclass says what is valid, and `read_value` makes one of it.
+"""Validate all data that is read: a dataclass states what is valid, and `read_value` builds it.
 
     @dataclass(frozen=True, slots=True)
     class Background:
         train: Literal["never", "growth"] = "never"
         seconds: Annotated[int, Rule(least=1, most=1_000_000, example="300")] = 300
 
-A field without a default must be there; another key may not, but for `ignore_unknown`. Fields are texts,
-whole numbers, finite numbers, switches, `Literal`s, unions, tuples, mappings by text, and such dataclasses; a
-`TypedDict` is a table of which only what is stated is wanted.
-The result is valid, or a `SchemaError` says where it is not; `patina_hooks.config.locations` knows lines.
+A field without a default is required; unknown keys are refused, except with `ignore_unknown`. Fields are
+texts, whole numbers, finite numbers, booleans, `Literal`s, unions, tuples, mappings by text, and such
+dataclasses; of a `TypedDict` only the stated keys are returned.
+The result is valid, or a `SchemaError` has the path of the invalid value; `patina_hooks.config.locations`
+finds its line.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ from typing import (
 
 Form = TypeVar("Form")
 KeyPath = tuple[str | int, ...]
-"""The keys and places that lead to a value."""
+"""The keys and indexes that lead to a value."""
 
 _LONGEST_SHOWN: Final = 120
 _NAMES: Final[Mapping[object, str]] = {
@@ -52,7 +53,7 @@ _NAMES: Final[Mapping[object, str]] = {
 class SchemaError(ValueError):
     """A value that is not valid.
 
-    path: where it is; example: a value that would be valid, "" where the message says enough.
+    path: of the value; example: a valid value, "" if the message is sufficient.
     """
 
     def __init__(self, path: KeyPath, message: str, example: str = "") -> None:
@@ -61,18 +62,20 @@ class SchemaError(ValueError):
         self.example = example
 
     def explain(self, file: str, line: int, assignment: str = " = ") -> str:
-        """Return the message with its file and line, and what to write instead."""
-        write = f"; write: {self.path[-1]}{assignment}{self.example}" if self.example else ""
-        return f"{file}:{line}: {self}{write}"
+        """Return the message with file and line, and a valid example."""
+        suggestion = f"; write: {self.path[-1]}{assignment}{self.example}" if self.example else ""
+        return f"{file}:{line}: {self}{suggestion}"
 
 
 class Rule(NamedTuple):
-    """What a field accepts beyond its type, as `Annotated[type, Rule(...)]`.
+    """The constraints of a field in addition to its type, as `Annotated[type, Rule(...)]`.
 
-    expected: in words, "" for those of its type and bounds. least, most: of a number. shortest, longest: of a
-    text, list or mapping. pattern: that a text must match as a whole. check: raises ValueError, with what is
-    wrong where `expected` does not say it. keys: that the keys of a mapping must match. stored, convert: the
-    form in the file, and what makes the value of it; raises ValueError.
+    expected: a description, "" for that of its type and bounds.
+    least, most: bounds of a number.
+    shortest, longest: bounds of the length of a text, list or mapping.
+    pattern: a text must match it as a whole; keys: so must the keys of a mapping.
+    check: raises ValueError, with a message if `expected` does not describe the problem.
+    stored, convert: the form in the file, and the function that converts it; raises ValueError.
     """
 
     expected: str = ""
@@ -99,7 +102,7 @@ def read_value(form: object, value: object, path: KeyPath = (), *, ignore_unknow
 
 
 def read_value(form: object, value: object, path: KeyPath = (), *, ignore_unknown: bool = False) -> object:
-    """Make a value of a form from parsed JSON, TOML or YAML.
+    """Build a value of a form from parsed JSON, TOML or YAML.
 
     Raises:
         SchemaError: it is not valid.
@@ -108,7 +111,7 @@ def read_value(form: object, value: object, path: KeyPath = (), *, ignore_unknow
 
 
 def read_fields(form: type[object], value: object, path: KeyPath = ()) -> dict[str, Any]:
-    """Return the valid fields that a mapping states, without defaults; a required one may be absent.
+    """Return the valid fields of a mapping, without defaults; a required one may be absent.
 
     Raises:
         SchemaError: a field is not valid, or unknown.
@@ -117,7 +120,7 @@ def read_fields(form: type[object], value: object, path: KeyPath = ()) -> dict[s
 
 
 def read_mapping(form: type[Form], value: object, *, ignore_unknown: bool = False) -> dict[str, Form]:
-    """Return a mapping by text whose values are of a form. Raises `SchemaError`."""
+    """Read a mapping by text whose values are of a form. Raises `SchemaError`."""
     return {
         name: read_value(form, item, (name,), ignore_unknown=ignore_unknown)
         for name, item in _mapping(value, ()).items()
@@ -125,39 +128,39 @@ def read_mapping(form: type[Form], value: object, *, ignore_unknown: bool = Fals
 
 
 def read_list(form: type[Form], value: object, *, ignore_unknown: bool = False) -> tuple[Form, ...]:
-    """Return a list whose items are of a form, as a tuple. Raises `SchemaError`."""
+    """Read a list whose items are of a form, as a tuple. Raises `SchemaError`."""
     items = _list(value, ())
     return tuple(
-        read_value(form, item, (place,), ignore_unknown=ignore_unknown) for place, item in enumerate(items)
+        read_value(form, item, (index,), ignore_unknown=ignore_unknown) for index, item in enumerate(items)
     )
 
 
-def dotted(path: KeyPath) -> str:
-    """Return a path as text.
+def format_path(path: KeyPath) -> str:
+    """Format a path.
 
-    >>> dotted(("files", "onnx", 0))
+    >>> format_path(("files", "onnx", 0))
     'files.onnx[0]'
     """
     return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path).removeprefix(".")
 
 
-def mismatch(path: KeyPath, value: object, expected: str, example: str = "") -> SchemaError:
-    """Return the error of a value that is not what is expected."""
-    shown = f"{dotted(path)} is {shorten(value)}, " if path else ""
-    return SchemaError(path, f"{shown}expected {expected}", example)
+def mismatch_error(path: KeyPath, value: object, expected: str, example: str = "") -> SchemaError:
+    """Return the error of a value that does not match the expectation."""
+    prefix = f"{format_path(path)} is {shorten(value)}, " if path else ""
+    return SchemaError(path, f"{prefix}expected {expected}", example)
 
 
-def unknown_key(path: KeyPath, known: object) -> SchemaError:
-    """Return the error of a key that is not known. known: the names that are."""
-    names = ", ".join(known) if isinstance(known, (list, tuple, dict)) else str(known)
-    return SchemaError(path, f"unknown key {dotted(path)!r}; expected one of: {names}")
+def unknown_key_error(path: KeyPath, valid_keys: object) -> SchemaError:
+    """Return the error of an unknown key."""
+    names = ", ".join(valid_keys) if isinstance(valid_keys, (list, tuple, dict)) else str(valid_keys)
+    return SchemaError(path, f"unknown key {format_path(path)!r}; expected one of: {names}")
 
 
 def shorten(value: object) -> str:
-    """Return a value as an error shows it."""
+    """Return the repr of a value, shortened for a message."""
     try:
         text = repr(list(value) if isinstance(value, tuple) else value)
-    except (ValueError, RecursionError):  # a number of too many digits, a deep nest
+    except (ValueError, RecursionError):  # a number with too many digits, deep nesting
         text = f"a value of type {type(value).__name__}"
     return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}..."
 
@@ -193,16 +196,18 @@ def _read_by_rule(form: Any, rule: Rule, value: object, path: KeyPath, ignore_un
     except SchemaError as error:
         if len(error.path) > len(path) and _has_keys(form):
             raise
-        raise mismatch(path, value, rule.expected or _describe(form, rule), rule.example) from None
+        raise mismatch_error(path, value, rule.expected or _describe(form, rule), rule.example) from None
     if result is not None and not _fits(rule, result):
-        raise mismatch(path, value, rule.expected or _describe(form, rule), rule.example)
+        raise mismatch_error(path, value, rule.expected or _describe(form, rule), rule.example)
     if rule.check is not None and result is not None:
         try:
             rule.check(result)
         except ValueError as error:
             if not str(error):
-                raise mismatch(path, value, rule.expected, rule.example) from None
-            raise SchemaError(path, f"{dotted(path)} is {shorten(value)}: {error}", rule.example) from None
+                raise mismatch_error(path, value, rule.expected, rule.example) from None
+            raise SchemaError(
+                path, f"{format_path(path)} is {shorten(value)}: {error}", rule.example
+            ) from None
     return result if rule.convert is None or result is None else _convert(rule, result, path)
 
 
@@ -210,7 +215,7 @@ def _convert(rule: Rule, value: Any, path: KeyPath) -> object:  # noqa: ANN401
     try:
         return rule.convert(value) if rule.convert else value
     except ValueError:
-        raise mismatch(path, value, rule.expected or "another value", rule.example) from None
+        raise mismatch_error(path, value, rule.expected or "another value", rule.example) from None
 
 
 def _fits(rule: Rule, value: Any) -> bool:  # noqa: ANN401
@@ -228,15 +233,15 @@ def _fits(rule: Rule, value: Any) -> bool:  # noqa: ANN401
 
 
 def _has_keys(form: object) -> bool:
-    """Return whether an error inside this form is told at the key where it is."""
+    """Return whether an error inside this form is reported at its own key."""
     origin = get_origin(form)
     return (
         is_dataclass(form) or is_typeddict(form) or (isinstance(origin, type) and issubclass(origin, Mapping))
     )
 
 
-def name_of(form: object) -> str:
-    """Return what a form is called in a message."""
+def describe_form(form: object) -> str:
+    """Return the name of a form in a message."""
     return _NAMES.get(form, "a mapping" if _has_keys(form) else "a list")
 
 
@@ -246,7 +251,7 @@ def _describe(form: Any, rule: Rule) -> str:  # noqa: ANN401
         return f"{name} from {rule.least} to {rule.most}"
     if rule.least is not None:
         return f"{name} of at least {rule.least}"
-    return name_of(form)
+    return describe_form(form)
 
 
 def _read_plain(form: type, value: object, path: KeyPath) -> Any:  # noqa: ANN401
@@ -256,26 +261,26 @@ def _read_plain(form: type, value: object, path: KeyPath) -> Any:  # noqa: ANN40
                 return number
     elif isinstance(value, form) and (form is not int or not isinstance(value, bool)):
         return value
-    raise mismatch(path, value, _NAMES[form])
+    raise mismatch_error(path, value, _NAMES[form])
 
 
 def _read_choice(choices: tuple[object, ...], value: object, path: KeyPath) -> object:
     for choice in choices:
         if type(choice) is type(value) and choice == value:
             return choice
-    raise mismatch(path, value, f"one of: {', '.join(map(str, choices))}", str(choices[0]))
+    raise mismatch_error(path, value, f"one of: {', '.join(map(str, choices))}", str(choices[0]))
 
 
 def _read_union(forms: tuple[Any, ...], value: object, path: KeyPath, ignore_unknown: bool) -> Any:  # noqa: ANN401
     if value is None and NoneType in forms:
         return None
-    others = [form for form in forms if form is not NoneType]
-    for form in others[:-1]:
+    variants = [form for form in forms if form is not NoneType]
+    for form in variants[:-1]:
         try:
             return _read(form, value, path, ignore_unknown)
         except SchemaError:
             continue
-    return _read(others[-1], value, path, ignore_unknown)
+    return _read(variants[-1], value, path, ignore_unknown)
 
 
 def _read_tuple(
@@ -284,13 +289,13 @@ def _read_tuple(
     items = _list(value, path)
     if len(forms) == 2 and forms[1] is Ellipsis:
         if forms[0] is int and all(type(item) is int for item in items):
-            return tuple(items)  # there may be many
+            return tuple(items)  # fast path for a long list
         forms = (forms[0],) * len(items)
     if len(forms) != len(items):
-        raise mismatch(path, value, f"a list of {len(forms)}")
+        raise mismatch_error(path, value, f"a list of {len(forms)}")
     return tuple(
-        _read(form, item, (*path, place), ignore_unknown)
-        for place, (form, item) in enumerate(zip(forms, items, strict=True))
+        _read(form, item, (*path, index), ignore_unknown)
+        for index, (form, item) in enumerate(zip(forms, items, strict=True))
     )
 
 
@@ -299,32 +304,32 @@ def _read_record(form: Any, value: object, path: KeyPath, ignore_unknown: bool) 
     for name, (hint, is_required) in _fields(form).items():
         if is_required and name not in values:
             rule = get_args(hint)[1] if get_origin(hint) is Annotated else Rule()
-            message = f"{dotted(path)} has no {name}" if path else f"{name} is missing"
+            message = f"{format_path(path)} has no {name}" if path else f"{name} is missing"
             raise SchemaError((*path, name), message, rule.example)
     try:
         return form(**values)
     except SchemaError:
         raise
     except (ValueError, TypeError) as error:  # of its __post_init__
-        raise SchemaError(path, f"{dotted(path)}: {error}" if path else str(error)) from error
+        raise SchemaError(path, f"{format_path(path)}: {error}" if path else str(error)) from error
 
 
 def _read_fields(form: Any, value: object, path: KeyPath, ignore_unknown: bool) -> dict[str, Any]:  # noqa: ANN401
-    known = _fields(form)
-    stated = _mapping(value, path)
-    for name in stated:
-        if name not in known and not ignore_unknown:
-            raise unknown_key((*path, name), list(known))
+    form_fields = _fields(form)
+    items = _mapping(value, path)
+    for name in items:
+        if name not in form_fields and not ignore_unknown:
+            raise unknown_key_error((*path, name), list(form_fields))
     return {
-        name: _read(known[name][0], item, (*path, name), ignore_unknown)
-        for name, item in stated.items()
-        if name in known
+        name: _read(form_fields[name][0], item, (*path, name), ignore_unknown)
+        for name, item in items.items()
+        if name in form_fields
     }
 
 
 @cache
 def _fields(form: Any) -> dict[str, tuple[Any, bool]]:  # noqa: ANN401
-    """Return each field's form and whether it must be there."""
+    """Return each field's form and whether it is required."""
     hints = get_type_hints(form, include_extras=True)
     if is_typeddict(form):
         return {name: (hint, name in form.__required_keys__) for name, hint in hints.items()}
@@ -338,10 +343,10 @@ def _fields(form: Any) -> dict[str, tuple[Any, bool]]:  # noqa: ANN401
 def _mapping(value: object, path: KeyPath) -> Mapping[str, Any]:
     if isinstance(value, dict) and all(isinstance(key, str) for key in value):
         return value
-    raise mismatch(path, value, "a mapping")
+    raise mismatch_error(path, value, "a mapping")
 
 
 def _list(value: object, path: KeyPath) -> list[Any] | tuple[Any, ...]:
     if isinstance(value, list | tuple):
         return value
-    raise mismatch(path, value, "a list")
+    raise mismatch_error(path, value, "a list")

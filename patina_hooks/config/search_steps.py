@@ -19,7 +19,7 @@ _Steps = Annotated[
 
 @dataclass(frozen=True, slots=True)
 class SearchSteps:
-    """What plugins do to questions and answers, by name and in this order; nothing by default."""
+    """The steps of plugins in a search, by name and in order; none by default."""
 
     rewriters: _Steps = ()
     rerankers: _Steps = ()

@@ -1,8 +1,8 @@
-"""Settings: what the user says of every repository, and what a repository may say of itself.
+"""Settings of the user, for every repository, and settings of a repository.
 
-User settings are TOML at the platform's config place (`patina/config.toml`). Repository settings are
-`.patina/config.toml`: inert data, a subset of the keys, so that a clone can neither name code nor a
-model nor a path outside itself. The repository's word goes before the user's where both may speak.
+User settings are TOML in the platform's config folder (`patina/config.toml`). Repository settings are
+`.patina/config.toml`: inert data, a subset of the keys, so that a clone can name neither code nor a model nor
+a path outside itself. A key that both may have is taken from the repository.
 
     [session]
     adapter = "claude"            # both
@@ -13,8 +13,8 @@ model nor a path outside itself. The repository's word goes before the user's wh
     [docs]
     enabled = true                # both: read prose: README, docs/, ADRs, changelogs
     include = ["*.md", "*.rst"]   # both: patterns as in .gitignore, instead of `PROSE_FILES`
-    exclude = ["docs/old/"]       # both: patterns of what is not read, in addition to `OTHER_TEXTS`
-    max_files = 5000              # both: how many files are read at most, those near the root first
+    exclude = ["docs/old/"]       # both: patterns to exclude, in addition to `OTHER_TEXTS`
+    max_files = 5000              # both: the most files to read, those near the root first
 
     [worker]
     defer_seconds = 600           # user: how long to wait for a rebase to end
@@ -24,7 +24,7 @@ model nor a path outside itself. The repository's word goes before the user's wh
     patterns = ["ACME-[0-9]{12}"] # user: more that is replaced before anything is stored or sent
 
     [runtime.torch]
-    device = "cuda"               # user: each runtime names its own, see `runtime_settings`
+    device = "cuda"               # user: each runtime has its own keys, see `runtime_settings`
 """
 
 from __future__ import annotations
@@ -43,12 +43,12 @@ from patina_hooks.config.schema import (
     KeyPath,
     Rule,
     SchemaError,
-    dotted,
-    name_of,
+    describe_form,
+    format_path,
     read_fields,
     read_list,
     read_value,
-    unknown_key,
+    unknown_key_error,
 )
 from patina_hooks.errors import SettingsError
 from patina_hooks.system.files import plain_file, read_regular
@@ -65,7 +65,7 @@ Value = TypeVar("Value", bound="str | int | float | bool | list[str]")
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What holds after user and repository have spoken."""
+    """The merged settings of user and repository."""
 
     adapter: str = "claude"
     branch_policy: str = "off"
@@ -81,13 +81,16 @@ class Settings:
 
 
 def load_settings(root: Path) -> Settings:
-    """Settings for the work tree at `root`. Raises `SettingsError` that names file, line, key and fix."""
+    """Load the settings of the work tree at `root`.
+
+    Raises `SettingsError`, with file, line, key and fix.
+    """
     own = plain_file(root, REPOSITORY_FILE)
-    return settings_of(_read(own) if own else "")
+    return merge_settings(_read(own) if own else "")
 
 
-def settings_of(text: str) -> Settings:
-    """Settings of the user and of a repository whose file has this text. Raises as `load_settings`."""
+def merge_settings(text: str) -> Settings:
+    """Merge the user's settings and the text of a repository's. Raises as `load_settings`."""
     settings = Settings()
     user = user_file()
     if user.is_file():
@@ -100,9 +103,9 @@ def settings_of(text: str) -> Settings:
 
 
 def load_redaction() -> Redaction:
-    """Read the user's `[redact]` table; a repository's settings, valid or not, have no say in it.
+    """Load the user's `[redact]` table; a repository's settings do not affect it.
 
-    Raises `SettingsError` where the user's file cannot be read. An invalid key is `load_settings`' to report.
+    Raises `SettingsError` if the user's file cannot be read. `load_settings` reports an invalid key.
     """
     path = user_file()
     table = _tables(_read(path), str(path)).get("redact", {}) if path.is_file() else {}
@@ -113,32 +116,32 @@ def load_redaction() -> Redaction:
     return Redaction(**valid)
 
 
-def runtime_settings(runtime: str, usual: Mapping[str, Value]) -> dict[str, Value]:
-    """The user's table `[runtime.<runtime>]` over `usual`, which names every key with its usual value.
+def runtime_settings(runtime: str, defaults: Mapping[str, Value]) -> dict[str, Value]:
+    """Load the user's table `[runtime.<runtime>]`, merged with the defaults of all its keys.
 
-    Raises `SettingsError` for another key, a value of another type, or a file that is no TOML.
+    Raises `SettingsError` for an unknown key, a value of another type, or invalid TOML.
     """
     path = user_file()
     text = _read(path) if path.is_file() else ""
     tables = _tables(text, str(path)).get(_RUNTIME, {})
     table = tables.get(runtime, {}) if isinstance(tables, dict) else None
-    place = (_RUNTIME, runtime)
+    location = (_RUNTIME, runtime)
     try:
         if not isinstance(table, dict):
-            raise SchemaError(place, f"expected a table [{dotted(place)}]")  # noqa: TRY301
-        stated = {name: _runtime_value((*place, name), value, usual) for name, value in table.items()}
+            raise SchemaError(location, f"expected a table [{format_path(location)}]")  # noqa: TRY301
+        stated = {name: _runtime_value((*location, name), value, defaults) for name, value in table.items()}
     except SchemaError as error:
         raise SettingsError(explain(error, str(path), text)) from error
-    return {**usual, **stated}
+    return {**defaults, **stated}
 
 
-def parse_settings(text: str, where: str) -> Settings:
-    """Repository settings from text; `where` names the text in errors."""
-    return _merge(Settings(), text, where, _REPOSITORY_TABLES)
+def parse_settings(text: str, source: str) -> Settings:
+    """Parse repository settings; `source` names the file in errors."""
+    return _merge(Settings(), text, source, _REPOSITORY_TABLES)
 
 
 def user_file() -> Path:
-    """Where the user's settings are, whether or not they exist."""
+    """Return the path of the user's settings, whether or not they exist."""
     return config_folder() / "config.toml"
 
 
@@ -146,61 +149,61 @@ def _read(path: Path) -> str:
     try:
         data = read_regular(path.resolve(), _SIZE_CAP + 1)
     except OSError as error:
-        raise SettingsError(f"{path}: cannot be read: {error.strerror}") from error
+        raise SettingsError(f"cannot read {path}: {error.strerror}") from error
     if len(data) > _SIZE_CAP:
         raise SettingsError(f"{path}: larger than {_SIZE_CAP} bytes", hint="settings are a few lines")
     return data.decode("utf-8", "replace")
 
 
-def _tables(text: str, where: str) -> dict[str, Any]:
+def _tables(text: str, source: str) -> dict[str, Any]:
     try:
         return parse_toml(text)
     except ValueError as error:
-        raise SettingsError(explain_syntax(error, where)) from error
+        raise SettingsError(explain_syntax(error, source)) from error
 
 
-def _merge(settings: Settings, text: str, where: str, known: Mapping[str, type]) -> Settings:
+def _merge(settings: Settings, text: str, source: str, tables: Mapping[str, type]) -> Settings:
     values: dict[str, Any] = {}
     try:
-        for name, table in _tables(text, where).items():
-            if name in known:
-                stated = read_fields(known[name], table, (name,))
-                values |= {_ATTRIBUTES.get((name, key), key): value for key, value in stated.items()}
-            elif not _is_elsewhere(name, known):
-                raise unknown_key((name,), known)
+        for name, table in _tables(text, source).items():
+            if name in tables:
+                fields = read_fields(tables[name], table, (name,))
+                values |= {_ATTRIBUTES.get((name, key), key): value for key, value in fields.items()}
+            elif not _is_ignored(name, tables):
+                raise unknown_key_error((name,), tables)
     except SchemaError as error:
-        raise SettingsError(explain(error, where, text)) from error
+        raise SettingsError(explain(error, source, text)) from error
     if folder := values.get("sessions_folder"):
         values["sessions_folder"] = str(PurePosixPath(folder))
     return replace(settings, **values)
 
 
-def _is_elsewhere(name: str, known: Mapping[str, type]) -> bool:
-    """Return whether a table is not read here: a runtime's, or one of another tool in the same file."""
-    if known is _USER_TABLES:
-        return name == _RUNTIME  # what a runtime knows, it says when it is opened
+def _is_ignored(name: str, tables: Mapping[str, type]) -> bool:
+    """Return whether a table is ignored: a runtime's, or another tool's in the same file."""
+    if tables is _USER_TABLES:
+        return name == _RUNTIME  # validated when the runtime is opened
     return name not in {_RUNTIME, *_USER_TABLES}
 
 
-def _runtime_value(path: KeyPath, value: object, usual: Mapping[str, Value]) -> Any:  # noqa: ANN401
+def _runtime_value(path: KeyPath, value: object, defaults: Mapping[str, Value]) -> Any:  # noqa: ANN401
     name = str(path[-1])
-    if name not in usual:
-        raise unknown_key(path, sorted(usual))
+    if name not in defaults:
+        raise unknown_key_error(path, sorted(defaults))
     try:
-        if isinstance(usual[name], list):
+        if isinstance(defaults[name], list):
             return list(read_list(str, value))
-        return read_value(type(usual[name]), value, path)
+        return read_value(type(defaults[name]), value, path)
     except SchemaError:
-        # Not the value: it may be a key that stands in the wrong place.
-        kind = name_of(type(usual[name]))
-        raise SchemaError(path, f"{dotted(path)}: expected {kind}, such as {usual[name]!r}") from None
+        # Without the value: it may be a key in the wrong table.
+        kind = describe_form(type(defaults[name]))
+        raise SchemaError(path, f"{format_path(path)}: expected {kind}, such as {defaults[name]!r}") from None
 
 
-# --- what may stand where -------------------------------------------------------------------------
+# --- forms --- ----------------------------------------------------------------------
 
 
 def _check_folder(value: str) -> None:
-    # Not only for the eye: git is asked for this name on a line of its own.
+    # Also for git: it reads this name from a line of its standard input.
     parts = PurePosixPath(value).parts
     odd = not parts or parts[0] == "/" or ".." in parts or any(p.lower().startswith(".git") for p in parts)
     if odd or not value.isprintable():
@@ -210,17 +213,17 @@ def _check_folder(value: str) -> None:
 def _check_patterns(value: tuple[str, ...]) -> None:
     for item in value:
         try:
-            matches_nothing = re.search(item, "")
+            matches_empty = re.search(item, "")
         except re.error as error:
-            raise ValueError(f"{item!r} is no regular expression: {error}") from error
-        if matches_nothing:
+            raise ValueError(f"{item!r} is not a regular expression: {error}") from error
+        if matches_empty:
             raise ValueError(f"{item!r} matches the empty text, which is everywhere")
 
 
 def _check_paths(value: tuple[str, ...]) -> None:
     for item in value:
         if not item.isprintable() or item.startswith("#") or not parse_pattern(item):
-            raise ValueError(f"{item!r} names no path")
+            raise ValueError(f"{item!r} is not a pattern of paths")
 
 
 _PATHS: Final = Rule(
@@ -269,4 +272,4 @@ _ATTRIBUTES: Final = {
     ("redact", "builtin"): "redact_builtin",
     ("redact", "patterns"): "redact",
 }
-"""Settings whose attributes have other names than their keys."""
+"""Settings whose attributes are not named like their keys."""

@@ -1,12 +1,12 @@
-"""Recipe and settings of a repository: one text each, whatever is checked out.
+"""Read recipe and settings of a repository: one text each, whatever is checked out.
 
-In this order: the file of the main work tree; its entry in the index (a sparse checkout, a deletion that is
-not staged) or in HEAD (one that is not committed); the text last in force, where HEAD does not come after the
-commit that had it (an old commit or another branch is checked out); in a memory that knows none yet, the
-default branch's. In a bare layout, the work tree of the default branch stands for the main one, or else the
-branch itself.
+In this order: the file of the main work tree; its entry in the index (a sparse checkout, an unstaged
+deletion) or in HEAD (an uncommitted deletion); the text of the last sync, unless HEAD is a descendant of the
+commit that had it (an old commit or another branch is checked out); before the first sync, the default
+branch's. In a bare layout, the work tree of the default branch replaces the main one, or else the branch
+itself.
 
-Looking into git costs a child process: a quick look trusts that a file which was nowhere is still nowhere.
+Reading from git needs a child process: a quick read assumes that a file that was absent is still absent.
 """
 
 from __future__ import annotations
@@ -44,10 +44,10 @@ _Stored = Mapping[str, tuple[str | None, _Commit]]
 
 @dataclass(frozen=True, slots=True)
 class SharedFile:
-    """The text of one file, None where the repository has none.
+    """The text of one file, None if the repository has none.
 
-    commit: one whose tree has this text, "" where none is known; remark: where it is from, "" where that is
-    the work tree.
+    commit: one whose tree has this text, "" if unknown.
+    remark: the origin of the text, "" for the work tree.
     """
 
     text: str | None
@@ -59,56 +59,57 @@ def read_shared_files(repository: Repository, *, thorough: bool = False) -> dict
     """Read recipe and settings by their paths.
 
     Args:
-        thorough: ask git for a file that no work tree had at the last look.
+        repository: whose files are read.
+        thorough: read from git a file that was absent at the last sync.
 
     Raises:
-        SettingsError: a file is there and cannot be read.
+        SettingsError: a file exists and cannot be read.
     """
-    root, kept = _root(repository), _remembered(repository)
-    found: dict[str, SharedFile] = {}
+    root, stored = _root(repository), _stored_files(repository)
+    files: dict[str, SharedFile] = {}
     for path in SHARED_FILES:
         text = _checked_out(root, path)
         if text is not None and not _CONFLICT.search(text):
-            found[path] = SharedFile(text)
-        elif text is None and not thorough and path in kept and kept[path].text is None:
-            found[path] = kept[path]
+            files[path] = SharedFile(text)
+        elif text is None and not thorough and path in stored and stored[path].text is None:
+            files[path] = stored[path]
         else:
-            found[path] = _elsewhere(repository, root, path, kept.get(path))
-    return found
+            files[path] = _read_from_git(repository, root, path, stored.get(path))
+    return files
 
 
 def remember_shared_files(repository: Repository, files: Mapping[str, SharedFile]) -> None:
-    """Keep what is in force for the day on which another commit is checked out. Raises OSError."""
-    kept = _remembered(repository)
+    """Store the texts for a later checkout of another commit. Raises OSError."""
+    previous = _stored_files(repository)
     stored = {
-        path: [file.text, file.commit or _commit_of(repository, path, file.text, kept.get(path))]
+        path: [file.text, file.commit or _commit_of(repository, path, file.text, previous.get(path))]
         for path, file in files.items()
     }
-    place, data = repository.state / REMEMBERED, json.dumps(stored).encode()
+    location, data = repository.state / REMEMBERED, json.dumps(stored).encode()
     with suppress(OSError):
-        if read_regular(place, _STORED_CAP) == data:
+        if read_regular(location, _STORED_CAP) == data:
             return
-    replace_file(place, data)
+    replace_file(location, data)
 
 
 def remembered_text(repository: Repository, path: str) -> str | None:
-    """Return the text of a file that was in force at the last sync, None where none is known."""
-    kept = _remembered(repository).get(path)
-    return kept.text if kept else None
+    """Return the text of a file at the last sync, None if there is none."""
+    stored = _stored_files(repository).get(path)
+    return stored.text if stored else None
 
 
-def _commit_of(repository: Repository, path: str, text: str | None, kept: SharedFile | None) -> str:
-    """A commit to remember a text with: one that had it at an earlier look, or HEAD where its tree has it."""
+def _commit_of(repository: Repository, path: str, text: str | None, stored: SharedFile | None) -> str:
+    """Return the commit to store with a text: the stored one, or HEAD if its tree has the file."""
     if text is None:
         return ""
-    if kept and kept.text == text and kept.commit:
-        return kept.commit
+    if stored and stored.text == text and stored.commit:
+        return stored.commit
     entry, head = repository.object_ids([f"{_MAIN_HEAD}:{path}", f"{_MAIN_HEAD}^{{commit}}"])
     return head or "" if entry else ""
 
 
 def _root(repository: Repository) -> Path | None:
-    """The work tree whose files hold, None in a bare layout without one of the default branch."""
+    """Return the work tree whose files apply, None in a bare layout without the default branch."""
     if repository.git_dir == repository.common:
         return repository.root
     trees = repository.work_trees()
@@ -119,35 +120,39 @@ def _root(repository: Repository) -> Path | None:
 
 
 def _checked_out(root: Path | None, path: str) -> str | None:
-    place = plain_file(root, path) if root else None
-    if place is None:
+    location = plain_file(root, path) if root else None
+    if location is None:
         return None
     try:
-        return read_regular(place, _SIZE_CAP + 1).decode("utf-8", "replace")
+        return read_regular(location, _SIZE_CAP + 1).decode("utf-8", "replace")
     except OSError as error:
-        raise SettingsError(f"{path}: cannot be read: {error.strerror}") from error
+        raise SettingsError(f"cannot read {path}: {error.strerror}") from error
 
 
-def _elsewhere(repository: Repository, root: Path | None, path: str, kept: SharedFile | None) -> SharedFile:
-    """The text of a file that the work tree does not have, or has with marks of a conflict."""
+def _read_from_git(
+    repository: Repository, root: Path | None, path: str, stored: SharedFile | None
+) -> SharedFile:
+    """Read a file that is absent in the work tree, or has conflict markers there."""
     text = _in_index(repository.at(root), path) if root and root.is_dir() else None
     if text is None:
         text = _in_commit(repository, _MAIN_HEAD, path)
     if text is not None:
         return SharedFile(text, remark="read from git, not from the work tree" if root else "")
-    if kept and kept.text is not None and not _came_after(repository, kept.commit):
-        return SharedFile(kept.text, kept.commit, "last in force, the checked-out commit has no such file")
-    for branch in () if kept else _DEFAULT_BRANCHES:
+    if stored and stored.text is not None and not _is_head_after(repository, stored.commit):
+        return SharedFile(
+            stored.text, stored.commit, "from the last sync, the checked-out commit has no such file"
+        )
+    for branch in () if stored else _DEFAULT_BRANCHES:
         if (text := _in_commit(repository, branch, path)) is not None:
             commit = repository.resolve(branch) or ""
             return SharedFile(text, commit, f"read from {branch}, the checked-out commit has no such file")
     return SharedFile(None)
 
 
-def _came_after(repository: Repository, commit: str) -> bool:
-    """Whether what is checked out comes after a commit: then the file was removed on purpose.
+def _is_head_after(repository: Repository, commit: str) -> bool:
+    """Whether HEAD is a descendant of a commit: then the file was removed on purpose.
 
-    A text that no commit had was removed by hand.
+    A text that no commit had was removed by the user.
     """
     if not commit:
         return True
@@ -155,19 +160,19 @@ def _came_after(repository: Repository, commit: str) -> bool:
 
 
 def _in_index(repository: Repository, path: str) -> str | None:
-    done = repository.git.run("ls-files", "-s", "-z", "--", f":(top,literal){path}")
-    mode, oid, stage = (*done.out.partition(b"\t")[0].decode("ascii", "replace").split(), "", "", "")[:3]
+    result = repository.git.run("ls-files", "-s", "-z", "--", f":(top,literal){path}")
+    mode, oid, stage = (*result.out.partition(b"\t")[0].decode("ascii", "replace").split(), "", "", "")[:3]
     return _text(repository, mode, oid) if stage == "0" else None
 
 
 def _in_commit(repository: Repository, revision: str, path: str) -> str | None:
-    done = repository.git.run("ls-tree", "-z", "--full-tree", revision, "--", path)
-    mode, _, oid = (*done.out.partition(b"\t")[0].decode("ascii", "replace").split(), "", "", "")[:3]
-    return _text(repository, mode, oid) if done.code == 0 else None
+    result = repository.git.run("ls-tree", "-z", "--full-tree", revision, "--", path)
+    mode, _, oid = (*result.out.partition(b"\t")[0].decode("ascii", "replace").split(), "", "", "")[:3]
+    return _text(repository, mode, oid) if result.code == 0 else None
 
 
 def _text(repository: Repository, mode: str, oid: str) -> str | None:
-    """The text of a regular file's blob; a link is not followed, a conflict not read."""
+    """Read the text of a regular file's blob, None for a link or a text with conflict markers."""
     if not mode.startswith("100"):
         return None
     with suppress(GitError):
@@ -177,8 +182,8 @@ def _text(repository: Repository, mode: str, oid: str) -> str | None:
     return None
 
 
-def _remembered(repository: Repository) -> dict[str, SharedFile]:
-    """What was in force at the last sync; nothing where that cannot be read."""
+def _stored_files(repository: Repository) -> dict[str, SharedFile]:
+    """Read the files of the last sync; empty if that fails."""
     with suppress(OSError, ValueError):
         stored = parse_json(read_regular(repository.state / REMEMBERED, _STORED_CAP))
         return {path: SharedFile(*pair) for path, pair in read_value(_Stored, stored).items()}

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from patina_hooks.git import stub
-from patina_hooks.system.files import removal_of
+from patina_hooks.system.files import removal_command
 
 EVENTS = ("post-commit", "post-merge", "post-rewrite", "post-checkout", "post-applypatch")
 InstallMethod = Literal["config", "whole", "block", "wrapper", "line", "by hand", "absent"]
@@ -144,9 +144,11 @@ def _refusal(folder: Path, event: str) -> Hook | None:
     """Return a hook with the reason why none can be installed, None if it can."""
     path, old = folder / event, folder / stub.CHAINED / event
     if path.exists() and not path.is_file():
-        return Hook(event, "by hand", f"{path} is not a regular file", removal_of(path), enabled=False)
+        return Hook(event, "by hand", f"{path} is not a regular file", removal_command(path), enabled=False)
     if os.path.lexists(path) and (path.is_symlink() or not _accepts_block(path)) and not _is_free(path, old):
-        return Hook(event, "by hand", f"{old} holds another hook already", removal_of(old), enabled=False)
+        return Hook(
+            event, "by hand", f"{old} holds another hook already", removal_command(old), enabled=False
+        )
     return None
 
 

@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from patina_hooks.errors import StateError
-from patina_hooks.system.files import NO_LINK, removal_of
+from patina_hooks.system.files import NO_LINK, removal_command
 
 SYNC_LOCK = "lock"
 """The file in the state folder whose lock is held while the log is written."""
@@ -125,11 +125,11 @@ class SyncLock:
             handle = os.open(self.path, os.O_RDWR | os.O_CREAT | NO_LINK, 0o600)
         except OSError as error:
             irregular = os.path.lexists(self.path) and (self.path.is_symlink() or not self.path.is_file())
-            hint = removal_of(self.path) if irregular else f"ls -ld {shlex.quote(str(self.path.parent))}"
+            hint = removal_command(self.path) if irregular else f"ls -ld {shlex.quote(str(self.path.parent))}"
             raise StateError(f"cannot open {self.path}: {error.strerror}", hint=hint) from error
         if not stat.S_ISREG(os.fstat(handle).st_mode):
             os.close(handle)
-            raise StateError(f"{self.path} is not a regular file", hint=removal_of(self.path))
+            raise StateError(f"{self.path} is not a regular file", hint=removal_command(self.path))
         return handle
 
 

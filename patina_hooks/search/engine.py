@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from patina_hooks.config.configuration import user_redaction
+from patina_hooks.config.configuration import load_user_redaction
 from patina_hooks.config.search_steps import SearchSteps
 from patina_hooks.errors import IndexDamaged, PluginError, UsageError
 from patina_hooks.search.collection_search import CollectionSearch
@@ -71,7 +71,7 @@ class SearchEngine:
     def search(self, query: Query, on_fault: Callable[[str], None] | None = None) -> Hits:
         """Answer a question; see `patina_hooks.Patina.search`."""
         self._check_steps(query)
-        question = user_redaction().remove(query.text)
+        question = load_user_redaction().remove(query.text)
         if not question and query.text:
             return Hits(reason="the question holds nothing but secrets")
         query = replace(query, text=question)

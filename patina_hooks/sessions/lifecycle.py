@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
-from patina_hooks.config.configuration import user_redaction
+from patina_hooks.config.configuration import load_user_redaction
 from patina_hooks.errors import SessionError, UsageError
 from patina_hooks.git.repository import Repository
 from patina_hooks.sessions.documents import document
@@ -139,7 +139,7 @@ def start(
         SessionError: where HEAD is unborn, the branch policy forbids the branch, git does not know the user,
             or a file cannot be written.
     """
-    cleaned, cut = document.clean_title(user_redaction().redact(title))
+    cleaned, cut = document.clean_title(load_user_redaction().redact(title))
     named = check_adapter(adapter) if adapter is not None else None
     if continues is not None and not is_session_id(continues):
         raise UsageError(f"{clean_line(continues)!r} is not a session id; expected YYYYMMDD-HHMMSS")
@@ -189,7 +189,7 @@ def note(
 
     session: as in `update`.
     """
-    cleaned = document.clean_note(user_redaction().redact(text))
+    cleaned = document.clean_note(load_user_redaction().redact(text))
     with open_sessions(repository) as work:
         record = work.select(session)
         oid = repository.git.text("rev-parse", "--short", repository.head() or record.head)

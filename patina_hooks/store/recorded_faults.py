@@ -13,7 +13,7 @@ from dataclasses import astuple, replace
 from pathlib import Path
 from shlex import quote
 
-from patina_hooks.config.configuration import user_redaction
+from patina_hooks.config.configuration import load_user_redaction
 from patina_hooks.config.schema import read_list
 from patina_hooks.errors import StateError
 from patina_hooks.specs.plugins import Fault
@@ -77,6 +77,6 @@ def _hint(fault: Fault) -> str:
 
 def _distinct_faults(faults: Iterable[Fault]) -> list[Fault]:
     """Return faults each once, without secrets."""
-    redact = user_redaction().redact
+    redact = load_user_redaction().redact
     safe = (replace(fault, error=redact(fault.error)) for fault in faults)
     return list(dict.fromkeys(safe))[:_MOST_FAULTS]

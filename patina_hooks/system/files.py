@@ -95,7 +95,7 @@ def refuse_irregular(folder: Path) -> None:
         StateError: with the command that removes the first such entry.
     """
     for path, problem in irregular_entries(folder):
-        raise StateError(f"{path} {problem}", hint=removal_of(path))
+        raise StateError(f"{path} {problem}", hint=removal_command(path))
 
 
 def irregular_entries(folder: Path) -> Iterator[tuple[Path, str]]:
@@ -113,7 +113,7 @@ def irregular_entries(folder: Path) -> Iterator[tuple[Path, str]]:
     yield from _irregular_below(folder, _is_folder_of_the_state)
 
 
-def removal_of(path: Path) -> str:
+def removal_command(path: Path) -> str:
     """Return the shell command that removes an irregular entry."""
     is_folder = path.is_dir() and not path.is_symlink()
     return f"rm {'-r ' if is_folder else ''}{shlex.quote(str(path))}"
@@ -157,7 +157,7 @@ def remove_path(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def size_of(folder: Path) -> int:
+def folder_size(folder: Path) -> int:
     """Bytes of all files below a folder. What another process removes meanwhile counts for nothing."""
     total = 0
     for path in folder.rglob("*"):

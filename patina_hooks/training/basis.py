@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from patina_hooks.config.configuration import configuration
+from patina_hooks.config.configuration import load_configuration
 from patina_hooks.errors import SettingsError, StateError
 from patina_hooks.evaluation.evaluate import MINED, mine
 from patina_hooks.evaluation.history import History, read_history
@@ -66,7 +66,7 @@ def read_basis(memory: Memory) -> Basis:
 
 
 def _recipe(memory: Memory) -> Recipe:
-    said = configuration(memory.repository)
+    said = load_configuration(memory.repository)
     if said.recipe is None:
         raise SettingsError("; ".join(fault.error for fault in said.faults))
     return said.recipe

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from patina_hooks.config.configuration import user_redaction
+from patina_hooks.config.configuration import load_user_redaction
 from patina_hooks.errors import StateError
 from patina_hooks.models.embedding import embed
 from patina_hooks.pairs.members import path_text
@@ -164,7 +164,7 @@ def _holders(commit: PastCommit, numbers: Mapping[str, int], own: int) -> list[i
 
 def paths_to_read(pairs: Collection[TrainingPair]) -> Iterator[tuple[bytes, str]]:
     """Text key -> path of each; not of one whose name holds a secret, which no model is to read."""
-    redact = user_redaction().redact
+    redact = load_user_redaction().redact
     for pair in pairs:
         for key, path in ((pair.anchor, pair.anchor_path), (pair.positive, pair.positive_path)):
             if path is not None and redact(path) == path:

@@ -6,7 +6,7 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
-from patina_hooks.config.configuration import configuration
+from patina_hooks.config.configuration import load_configuration
 from patina_hooks.errors import StateError
 from patina_hooks.projection.active import PROJECTIONS_FOLDER, is_raw_wanted
 from patina_hooks.specs.reports import Report
@@ -29,7 +29,7 @@ _BEGUN: Final = "begun"
 
 def is_due(repository: Repository) -> bool:
     """Whether the recipe's policy asks for training, by what the log and the last report say."""
-    recipe = configuration(repository).recipe
+    recipe = load_configuration(repository).recipe
     if recipe is None or recipe.background.train == "never":
         return False
     told, held, pending = _now(repository)

@@ -13,7 +13,7 @@ from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from patina_hooks.config.configuration import user_redaction
+from patina_hooks.config.configuration import load_user_redaction
 from patina_hooks.errors import GitError, SettingsError
 from patina_hooks.git.repository import DOCUMENT_CAP, UNCONFIGURED
 from patina_hooks.text.session_ids import is_session_id, looks_like_id, parse_tag
@@ -83,7 +83,7 @@ def check_staged(repository: Repository, index: str | None = None) -> list[Findi
     entries = [entry for entry in staged(repository, index) if entry.mode != _SUBMODULE]
     findings = [finding for entry in entries for finding in check_entry(entry, sessions)]
     files = [entry for entry in entries if entry.mode != _LINK]
-    redaction = user_redaction()
+    redaction = load_user_redaction()
     wanted = [(entry, check) for entry in files if (check := _content_check(entry.path, sessions))]
     blobs = repository.blobs([entry.oid for entry, _ in wanted], DOCUMENT_CAP)
     for (entry, check), blob in zip(wanted, blobs, strict=True):
@@ -167,10 +167,10 @@ def check_secrets(path: str, data: bytes, redaction: Redaction) -> Iterator[Find
 
 
 def _sessions_folder(repository: Repository) -> str:
-    from patina_hooks.config.configuration import settings_of_repository
+    from patina_hooks.config.configuration import load_repository_settings
 
     try:
-        return settings_of_repository(repository).sessions_folder.strip("/")
+        return load_repository_settings(repository).sessions_folder.strip("/")
     except SettingsError:
         return _SESSIONS
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, Final
 
-from patina_hooks.config.configuration import user_redaction
+from patina_hooks.config.configuration import load_user_redaction
 from patina_hooks.specs.values import Document
 from patina_hooks.store.event_queue import (
     add_commit,
@@ -145,7 +145,7 @@ class EventQueue:
         """Read the commits of ended sessions that this sync did not record."""
         oids = add_earlier_commits(self._db)
         if oids:
-            redact = user_redaction().redact
+            redact = load_user_redaction().redact
             commits = (replace(c, message=redact(c.message)) for c in repository.commits(oids))
             set_earlier_commits(self._db, ((commit.oid, _pack(commit)) for commit in commits))
 

@@ -20,7 +20,7 @@ from patina_hooks.store.garbage import (
 )
 from patina_hooks.store.log import Log
 from patina_hooks.store.pairs.generators import count_pairs_by_generator
-from patina_hooks.system.files import remove_path, size_of
+from patina_hooks.system.files import folder_size, remove_path
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ def collect(log: Log, state: Path, wanted: VectorSpace | None) -> Freed:
     wanted: what the recipe asks for: where that does not answer yet, it may be half made. None where nobody
         can tell what that is: then the vectors and embeddings of every model stay.
     """
-    before = size_of(state)
+    before = folder_size(state)
     observations, live_texts = _release(log)
     for name in stored_collections(state):
         with Log(collection_folder(state, name)) as other:
@@ -82,7 +82,7 @@ def collect(log: Log, state: Path, wanted: VectorSpace | None) -> Freed:
             embeddings = cache.keep_only(live_texts, [wanted.fingerprint] if wanted else None)
     _drop_unneeded(log, wanted)
     compact(log.connection)
-    return Freed(observations, embeddings, max(0, before - size_of(state)))
+    return Freed(observations, embeddings, max(0, before - folder_size(state)))
 
 
 def _release(log: Log) -> tuple[int, list[bytes]]:

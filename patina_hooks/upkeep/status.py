@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from patina_hooks.config.configuration import configuration
+from patina_hooks.config.configuration import load_configuration
 from patina_hooks.errors import PatinaError
 from patina_hooks.git.hook_files import INSTALL
 from patina_hooks.git.hook_script import recorded_interpreter
@@ -26,7 +26,7 @@ from patina_hooks.store.embeddings import cut_keys, refused_keys
 from patina_hooks.store.facts import CollectionFacts, CorpusFacts, partly_read, skipped
 from patina_hooks.store.log import Log
 from patina_hooks.store.recorded_faults import kept_faults
-from patina_hooks.system.files import size_of
+from patina_hooks.system.files import folder_size
 from patina_hooks.training.staleness import Standing, standing
 from patina_hooks.upkeep.environments import background_environment, own_environment, version_differences
 
@@ -78,7 +78,7 @@ def status_of(log: Log, repository: Repository, plugins: Plugins, facts: CorpusF
     """Return the status of one view of the log. facts: what is known of it."""
     space = active_space(log)
     stands = _standing(repository, plugins, space, facts.events_hash)
-    read = [(remark, "git status") for remark in configuration(repository).remarks]
+    read = [(remark, "git status") for remark in load_configuration(repository).remarks]
     warnings = [
         *stands.warnings, *_of_weights(repository, plugins, space), *read, *_of_hooks(repository),
         *_of_background(log, repository, plugins),
@@ -95,7 +95,7 @@ def status_of(log: Log, repository: Repository, plugins: Plugins, facts: CorpusF
         pair_kinds=pair_kinds(log.connection),
         cut=_cut(log, repository, space) if space else 0,
         synced=log.number("synced"),
-        bytes=size_of(repository.state),
+        bytes=folder_size(repository.state),
         skipped=(
             *skipped(log.connection),
             *(row for _, _, rows in stored for row in rows),
@@ -122,7 +122,7 @@ def _collections(
 
 def _standing(repository: Repository, plugins: Plugins, space: VectorSpace | None, events: str) -> Standing:
     """How projections, and a switch of models, stand; what hinders telling is among the faults of a sync."""
-    recipe, used = configuration(repository).recipe, space.projection if space else ""
+    recipe, used = load_configuration(repository).recipe, space.projection if space else ""
     try:
         wanted = requested_space(plugins, recipe, repository.state) if recipe else None
         stands = standing(plugins, recipe, repository.state, events, wanted, used)

@@ -133,12 +133,12 @@ def _work(
     # From here on it may cost: most workers of a burst never get here.
     import logging
 
-    from patina_hooks.config.configuration import configuration
+    from patina_hooks.config.configuration import load_configuration
 
     log = logging.getLogger("patina_hooks.upkeep.worker")  # __name__ is "__main__" here
     state = common / _STATE_FOLDER
     repository = open_repository(common, work_tree)
-    seconds = configuration(repository).settings.defer_seconds
+    seconds = load_configuration(repository).settings.defer_seconds
     again, left, patient, synchronise = True, False, True, synchronise or _slices(state, delivery)
     while again:
         if patient or not repository.in_progress():
@@ -258,10 +258,10 @@ def logged(state: Path, work: Callable[[], None], job: Job = WORKER) -> bool:
     import logging
     from logging.handlers import RotatingFileHandler
 
-    from patina_hooks.config.configuration import user_redaction
+    from patina_hooks.config.configuration import load_user_redaction
     from patina_hooks.text.display import clean_text
 
-    redaction = user_redaction()
+    redaction = load_user_redaction()
 
     class Readable(logging.Formatter):
         def format(self, record: logging.LogRecord) -> str:

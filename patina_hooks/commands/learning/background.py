@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from patina_hooks.config.configuration import configuration
+from patina_hooks.config.configuration import load_configuration
 from patina_hooks.errors import PatinaError
 from patina_hooks.system.worker_log import TRAINING
 from patina_hooks.training.policy import is_due, record_start
@@ -41,7 +41,7 @@ def _train(repository: Repository) -> None:
     from patina_hooks.api import Patina
     from patina_hooks.training.oxidize import oxidize
 
-    recipe = configuration(repository).recipe
+    recipe = load_configuration(repository).recipe
     if recipe is not None and is_due(repository):
         record_start(repository)
         report = oxidize(Patina(repository), seconds=float(recipe.background.seconds))

@@ -47,9 +47,9 @@ def wake_worker(repository: Repository) -> None:
 
 def warn_of_secrets(field: str, text: str) -> None:
     """Warn that a title or note was stored without its secrets."""
-    from patina_hooks.config.configuration import user_redaction
+    from patina_hooks.config.configuration import load_user_redaction
 
-    if forms := user_redaction().forms_in(text):
+    if forms := load_user_redaction().forms_in(text):
         say(f"warning: redacted in the {field}: {', '.join(forms)}; the secret was not stored")
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from patina_hooks.config.configuration import configuration
+from patina_hooks.config.configuration import load_configuration
 from patina_hooks.config.recipe import Recipe
 from patina_hooks.errors import PluginError, UsageError
 from patina_hooks.models.choice import provider_of
@@ -46,7 +46,7 @@ def candidates(memory: Memory, names: Sequence[str], runtime: str = "") -> list[
     nothing stands beside an @ or two mean the same; a model that cannot run here is no error.
     """
     # Vectors are read from the cache: the index does not matter, nor whether its plugin is here.
-    recipe = replace(configuration(memory.repository).recipe or Recipe(), index=Recipe().index)
+    recipe = replace(load_configuration(memory.repository).recipe or Recipe(), index=Recipe().index)
     plugins, found = memory.plugins, []
     for name in names:
         model, own = _parts(name)

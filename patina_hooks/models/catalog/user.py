@@ -36,7 +36,7 @@ from typing import Annotated, Any, Final, TypedDict
 
 from patina_hooks.config.locations import explain, explain_syntax
 from patina_hooks.config.parsing import parse_toml
-from patina_hooks.config.schema import KeyPath, Rule, SchemaError, dotted, mismatch, read_value
+from patina_hooks.config.schema import KeyPath, Rule, SchemaError, format_path, mismatch_error, read_value
 from patina_hooks.errors import SettingsError
 from patina_hooks.specs.models import (
     MOST_DIMENSIONS,
@@ -181,10 +181,10 @@ def _file(path: KeyPath, value: object) -> ModelFile:
     except SchemaError:
         file = None
     if file is None or not _ROLE.fullmatch(str(path[-1])):
-        raise mismatch(path, value, expected)
+        raise mismatch_error(path, value, expected)
     try:
         if "repository" in file:
             return HubFile(**file)
         return LocalFile(**{**file, "path": Path(file["path"]).expanduser()})
     except (TypeError, ValueError, RuntimeError) as error:
-        raise SchemaError(path, f"{dotted(path)}: {error}; expected {expected}") from error
+        raise SchemaError(path, f"{format_path(path)}: {error}; expected {expected}") from error

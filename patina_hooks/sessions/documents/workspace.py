@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from patina_hooks.config.configuration import settings_of_repository
+from patina_hooks.config.configuration import load_repository_settings
 from patina_hooks.config.settings import Settings
 from patina_hooks.errors import SessionError
 from patina_hooks.git.lock import SyncLock
@@ -40,7 +40,7 @@ class Workspace:
     @classmethod
     def of(cls, repository: Repository) -> Workspace:
         """Raises `SettingsError` where settings are invalid."""
-        return cls(repository, settings_of_repository(repository))
+        return cls(repository, load_repository_settings(repository))
 
     @contextmanager
     def locked(self) -> Iterator[None]:

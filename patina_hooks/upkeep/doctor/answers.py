@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from patina_hooks.config.configuration import configuration
+from patina_hooks.config.configuration import load_configuration
 from patina_hooks.config.recipe import DEFAULT_INDEX, Reading
 from patina_hooks.config.shared_files import RECIPE_FILE
 from patina_hooks.errors import IndexDamaged, StateError
@@ -88,7 +88,7 @@ def check_projection(repository: Repository, plugins: Plugins) -> Iterator[Findi
     from patina_hooks.training.reports.lock import LOCK_FILE, read_lock
     from patina_hooks.training.staleness import standing
 
-    recipe = configuration(repository).recipe
+    recipe = load_configuration(repository).recipe
     if recipe is None or not repository.state.is_dir():
         return
     with Log(repository.state, create=False) as log:
@@ -134,7 +134,7 @@ def check_fusion(repository: Repository, plugins: Plugins) -> Iterator[Finding]:
 
 def check_model(repository: Repository, plugins: Plugins) -> Iterator[Finding]:
     """Open the recipe's model and run the contract checks."""
-    recipe = configuration(repository).recipe
+    recipe = load_configuration(repository).recipe
     if recipe is None:
         return
     # Opens the model: only here.
@@ -172,7 +172,7 @@ def check_makers(repository: Repository, plugins: Plugins) -> Iterator[Finding]:
     from patina_hooks.search.index.spaces import requested_space
     from patina_hooks.search.opening import open_model
 
-    recipe = configuration(repository).recipe
+    recipe = load_configuration(repository).recipe
     if recipe is None or not repository.state.is_dir():
         return
     space = requested_space(plugins, recipe, repository.state)

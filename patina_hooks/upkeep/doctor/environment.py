@@ -8,7 +8,7 @@ import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
-from patina_hooks.config.configuration import configuration
+from patina_hooks.config.configuration import load_configuration
 from patina_hooks.git.environment import OLDEST_GIT, oldest_git
 from patina_hooks.git.repository import Repository
 from patina_hooks.plugins.manager import Plugins
@@ -64,7 +64,7 @@ def check_sqlite(repository: Repository, plugins: Plugins) -> Iterator[Finding]:
 
 def check_configuration(repository: Repository, plugins: Plugins) -> Iterator[Finding]:
     """Check settings and recipe."""
-    said = configuration(repository)
+    said = load_configuration(repository)
     for fault in said.faults:
         place = fault.error.partition(": ")[0]
         yield Finding(fault.where, "fault", fault.error, fix=f"edit {place}")
@@ -92,7 +92,7 @@ def check_hooks(repository: Repository, plugins: Plugins) -> Iterator[Finding]:
     if interpreter and not os.access(interpreter, os.X_OK):
         yield Finding("hooks", "fault", f"the hooks run {interpreter}", "it is not there", "patina install")
     elif interpreter:
-        yield from compare_environments(interpreter, plugins, configuration(repository).recipe)
+        yield from compare_environments(interpreter, plugins, load_configuration(repository).recipe)
 
 
 def check_plugins(repository: Repository, plugins: Plugins) -> Iterator[Finding]:

@@ -13,7 +13,7 @@ from patina_hooks.plugins.calls import BUILTIN
 from patina_hooks.plugins.manager import Plugins
 from patina_hooks.specs.plugins import Fault
 from patina_hooks.store.log import Log
-from patina_hooks.system.files import irregular_entries, removal_of
+from patina_hooks.system.files import irregular_entries, removal_command
 from patina_hooks.upkeep.doctor.answers import OTHER_MODEL
 from patina_hooks.upkeep.doctor.finding import Finding
 
@@ -34,7 +34,7 @@ def check_state(repository: Repository, plugins: Plugins) -> Iterator[Finding]:
     if entries := list(irregular_entries(state)):
         for path, problem in entries:
             why = "nothing is read or recorded"
-            yield Finding("state", "fault", f"{path} {problem}", why, removal_of(path))
+            yield Finding("state", "fault", f"{path} {problem}", why, removal_command(path))
     elif not state.is_dir():
         yield Finding("state", "warning", f"{state} is not there", "nothing is recorded yet", "patina init")
     elif not os.access(state, os.W_OK):
