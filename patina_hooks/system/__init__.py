@@ -1,1 +1,1 @@
-"""Files, the environment of the process, and logs."""
+"""Files, user folders, the state of the process, progress and logs."""

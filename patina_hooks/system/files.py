@@ -1,5 +1,7 @@
-"""Files written so that a reader, or a kill, sees the old one or the new one and nothing between; and files
-of a clone read without following a link out of it."""
+"""Write files atomically, and read files of a clone without following links out of it.
+
+A reader, or a kill, sees the old file or the new one, never a part.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,7 @@ from typing import BinaryIO, Final, cast
 from patina_hooks.errors import StateError
 
 NO_LINK: Final[int] = getattr(os, "O_NOFOLLOW", 0)
-"""For os.open: fail where the last step of the path is a link (not on Windows)."""
+"""For os.open: fail if the last step of the path is a link (not on Windows)."""
 _NO_WAIT: Final[int] = getattr(os, "O_NONBLOCK", 0)
 _FILES = frozenset({
     "hook.sh", "spool", "spool.offset", "lock", "worker.lock", "patina.log", "patina.log.1", "patina.log.2",
@@ -37,22 +39,22 @@ _KINDS = {
 
 
 def plain_file(root: Path, path: str) -> Path | None:
-    """The regular file at `path` below `root`, None where there is none or any step to it is a link."""
+    """Return the regular file at `path` below `root`, None if absent or behind a link."""
     *folders, name = path.split("/")
-    here = root
+    location = root
     try:
         for folder in folders:
-            here = here / folder
-            if not stat.S_ISDIR(here.lstat().st_mode):
+            location = location / folder
+            if not stat.S_ISDIR(location.lstat().st_mode):
                 return None
-        here = here / name
-        return here if stat.S_ISREG(here.lstat().st_mode) else None
+        location = location / name
+        return location if stat.S_ISREG(location.lstat().st_mode) else None
     except OSError:
         return None
 
 
 def read_regular(path: Path, limit: int = -1) -> bytes:
-    """Read a regular file, at most `limit` bytes of it; never wait for a named pipe.
+    """Read at most `limit` bytes of a regular file; never wait for a named pipe.
 
     Raises OSError for anything else, links included.
     """
@@ -64,7 +66,7 @@ def read_regular(path: Path, limit: int = -1) -> bytes:
 
 
 def read_state(path: Path) -> bytes:
-    """Read a small file of the state folder; of one that something else made huge, only the beginning.
+    """Read a small file of the state folder, or the beginning of one that is too large.
 
     Raises OSError as `read_regular`.
     """
@@ -72,9 +74,9 @@ def read_state(path: Path) -> bytes:
 
 
 def make_private(folder: Path) -> None:
-    """The state folder, made where it is absent, for its owner's eyes alone.
+    """Create the state folder if it is absent, readable only by its owner.
 
-    Raises `StateError` where that cannot be, or where it or anything in it is irregular.
+    Raises `StateError` if that fails, or if the folder or an entry in it is irregular.
     """
     refuse_irregular(folder)
     try:
@@ -82,12 +84,12 @@ def make_private(folder: Path) -> None:
         if folder.stat().st_mode & 0o077:
             folder.chmod(0o700)
     except OSError as error:
-        why = f"{folder} cannot be made private: {error.strerror}"
-        raise StateError(why, hint=f"ls -ld {shlex.quote(str(folder))}") from error
+        message = f"cannot make {folder} private: {error.strerror}"
+        raise StateError(message, hint=f"ls -ld {shlex.quote(str(folder))}") from error
 
 
 def refuse_irregular(folder: Path) -> None:
-    """Refuse a state folder with anything in it that patina did not put there.
+    """Refuse a state folder that contains an entry patina cannot have created.
 
     Opening a named pipe waits for its writer, and a link may lead out of the repository.
 
@@ -99,9 +101,9 @@ def refuse_irregular(folder: Path) -> None:
 
 
 def irregular_entries(folder: Path) -> Iterator[tuple[Path, str]]:
-    """Yield entries of a state folder that patina cannot have made, each with the problem.
+    """Yield entries of a state folder that patina cannot have created, each with the problem.
 
-    Links, named pipes, sockets and devices at any depth; folders in the place of files.
+    Links, named pipes, sockets and devices at any depth; folders in place of files.
     """
     try:
         mode = folder.lstat().st_mode
@@ -110,7 +112,7 @@ def irregular_entries(folder: Path) -> Iterator[tuple[Path, str]]:
     if not stat.S_ISDIR(mode):
         yield folder, _problem(mode)
         return
-    yield from _irregular_below(folder, _is_folder_of_the_state)
+    yield from _irregular_below(folder, _is_state_folder)
 
 
 def removal_command(path: Path) -> str:
@@ -119,8 +121,8 @@ def removal_command(path: Path) -> str:
     return f"rm {'-r ' if is_folder else ''}{shlex.quote(str(path))}"
 
 
-def _is_folder_of_the_state(path: Path) -> bool:
-    """Whether a folder may be there; a sync removes one that stands in the way of vectors or embeddings."""
+def _is_state_folder(path: Path) -> bool:
+    """Whether a folder is allowed; a sync removes one in place of vectors or embeddings."""
     if path.parent.name == _PROJECTIONS:
         return path.name in {"reports", "checkpoints"}
     return path.parent.parent.name != _PROJECTIONS and path.name not in _FILES
@@ -136,7 +138,7 @@ def _irregular_below(folder: Path, may_be_folder: Callable[[Path], bool]) -> Ite
                 else:
                     yield path, _problem(stat.S_IFDIR)
             elif not entry.is_file(follow_symlinks=False):
-                with suppress(OSError):  # removed since it was listed
+                with suppress(OSError):  # removed after it was listed
                     yield Path(entry.path), _problem(entry.stat(follow_symlinks=False).st_mode)
 
 
@@ -148,8 +150,10 @@ def _problem(mode: int) -> str:
 
 
 def remove_path(path: Path) -> None:
-    """Take away what stands at `path`, if anything: a file, a link, a folder with all that is in it; or the
-    file that stands in the place of its folder. Raises OSError."""
+    """Remove the file, link or folder tree at `path`, if there is one. Raises OSError.
+
+    If a file is in place of its parent folder, that file is removed.
+    """
     path = path.parent if path.parent.is_file() else path
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
@@ -158,7 +162,7 @@ def remove_path(path: Path) -> None:
 
 
 def folder_size(folder: Path) -> int:
-    """Bytes of all files below a folder. What another process removes meanwhile counts for nothing."""
+    """Sum the bytes of all files below a folder, except those that another process removes."""
     total = 0
     for path in folder.rglob("*"):
         with suppress(FileNotFoundError):
@@ -168,34 +172,39 @@ def folder_size(folder: Path) -> int:
 
 
 def replace_file(path: Path, data: bytes | bytearray) -> os.stat_result:
-    """Write to a temporary name next to `path`, fsync, replace. Gives the status of the new file.
+    """Replace a file by a temporary one next to it, with fsync; return the new file's status.
 
-    Raises OSError with nothing changed; the folder is made where it is absent.
+    The folder is created if it is absent. Raises OSError, with nothing changed.
     """
 
-    def write(file: BinaryIO) -> str:
+    def write_data(file: BinaryIO) -> str:
         file.write(data)
         return path.name
 
-    return write_file(path.parent, write, prefix=f".{path.name}.")
+    return write_file(path.parent, write_data, prefix=f".{path.name}.")
 
 
-def write_file(folder: Path, write: Callable[[BinaryIO], str], *, prefix: str = ".new.") -> os.stat_result:
-    """Write a file of a folder in pieces, under the name that `write` returns at its end.
+def write_file(folder: Path, writer: Callable[[BinaryIO], str], *, prefix: str = ".new.") -> os.stat_result:
+    """Write a file of a folder in parts, with the name that `writer` returns.
 
-    prefix: of the temporary name, which a kill leaves behind.
+    The folder is created if it is absent.
+
+    Args:
+        folder: of the file.
+        writer: writes the content, and returns the name.
+        prefix: of the temporary name, which a kill leaves behind.
 
     Returns:
         The status of the new file.
 
     Raises:
-        OSError: nothing is changed. The folder is made where it is absent.
+        OSError: nothing is changed.
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(prefix=prefix, dir=folder)
     try:
         with os.fdopen(handle, "w+b") as file:
-            path = folder / write(cast("BinaryIO", file))
+            path = folder / writer(cast("BinaryIO", file))
             file.flush()
             os.fsync(file.fileno())
         Path(temporary).replace(path)

@@ -1,4 +1,4 @@
-"""What a plugin's code must not change of our process: taken before a call, and put back after it."""
+"""Save the state of the process before a plugin's call, and restore it afterwards."""
 
 from __future__ import annotations
 
@@ -27,10 +27,9 @@ _LOGGING_DEFAULTS: Final[tuple[int, list[Any], int]] = (30, [], 0)
 class ProcessState:
     """Working folder, umask, environment, import path, logging, warnings, numpy, locale, signals and streams.
 
-    Only the main thread looks at umask, environment, locale, streams and signals, which our own threads may
-    be changing for a moment. What other libraries
-    may set for themselves stays: variables of the environment that neither git nor patina reads, filters
-    that ignore warnings, entries at the end of the import path.
+    Umask, environment, locale, streams and signals are saved only in the main thread, since patina's own
+    threads may change them for a moment. What libraries may set for themselves is not restored: variables
+    that neither git nor patina reads, filters that ignore warnings, entries at the end of the import path.
     """
 
     def __init__(self) -> None:
@@ -51,7 +50,7 @@ class ProcessState:
             self._has_timer = _has_timer()
 
     def restore(self) -> None:
-        """Put back what differs."""
+        """Restore what differs."""
         if self._folder and _working_folder() != self._folder:
             with suppress(OSError):
                 os.chdir(self._folder)
@@ -74,7 +73,7 @@ class ProcessState:
         sys.stdin, sys.stdout, sys.stderr = self._streams
         sys.excepthook, threading.excepthook = self._excepthooks
         if _has_timer() and not self._has_timer:
-            signal.setitimer(signal.ITIMER_REAL, 0)  # where its handler is gone, it would end the process
+            signal.setitimer(signal.ITIMER_REAL, 0)  # without its handler, the alarm would end the process
         for number, handler in zip(_SIGNALS, self._handlers, strict=True):
             if handler is not None and signal.getsignal(number) is not handler:
                 signal.signal(number, handler)
@@ -82,10 +81,10 @@ class ProcessState:
     def _restore_environment(self) -> None:
         if _environment() == self._environment:
             return
-        before, now = _our_variables(self._environment), _our_variables(_environment())
-        for name in now.keys() - before.keys():
+        previous, current = _our_variables(self._environment), _our_variables(_environment())
+        for name in current.keys() - previous.keys():
             os.environ.pop(name, None)
-        os.environ.update(before)
+        os.environ.update(previous)
 
     def _restore_logging(self) -> None:
         module = _imported("logging")
@@ -113,7 +112,7 @@ class ProcessState:
 
 
 def _imported(name: str) -> ModuleType | None:
-    """Return a module that is imported; None while another thread still imports it."""
+    """Return an imported module, None if it is absent or another thread still imports it."""
     module = sys.modules.get(name)
     return None if getattr(getattr(module, "__spec__", None), "_initializing", False) else module
 
@@ -130,7 +129,7 @@ def _has_timer() -> bool:
 
 
 def _numpy_errors() -> dict[str, str]:
-    """Return what numpy does about overflow and the like in this thread."""
+    """Return how numpy handles floating-point errors in this thread."""
     numpy = _imported("numpy")
     return numpy.geterr() if numpy else _NUMPY_ERRORS
 
@@ -142,7 +141,7 @@ def _umask() -> int:
 
 
 def _environment() -> Mapping[Any, Any]:
-    """Copy the variables as `os.environ` keeps them: to decode each takes 60 us in a call."""
+    """Copy the undecoded variables of `os.environ`: decoding them takes 60 us per call."""
     return dict(getattr(os.environ, "_data", os.environ))
 
 
@@ -153,7 +152,7 @@ def _our_variables(environment: Mapping[Any, Any]) -> dict[str, str]:
 
 @lru_cache(maxsize=1)
 def _own_loggers(count: int) -> tuple[str, ...]:
-    """Return the names of this package's loggers. count: of all loggers, whose names never go."""
+    """Return the names of this package's loggers. count: of all loggers, which are never removed."""
     names = list(sys.modules["logging"].root.manager.loggerDict)
     return tuple(name for name in names if name.partition(".")[0] == _LOGGER)
 

@@ -1,7 +1,7 @@
-"""Progress on stderr: a bar on a terminal, a line every ten seconds where there is none.
+"""Show progress on stderr: a bar on a terminal, a line every ten seconds without one.
 
-A thread prints the lines, so that a stage that tells nothing (a model that is opened, a database that is
-compacted) is no silence either.
+A thread prints the lines, so that a stage without steps (opening a model, compacting a database) is reported
+too.
 """
 
 from __future__ import annotations
@@ -26,68 +26,70 @@ _WORTH_A_BAR = 50
 
 Clock = Callable[[], float]
 Wait = Callable[[float], bool]
-"""Waits for so many seconds; True where the task ended meanwhile."""
+"""Waits for so many seconds; returns whether the task ended meanwhile."""
 
 
-class Show(Protocol):
-    """Takes note of a step: so much of a stage is done. detail: what else is to be said of it."""
+class ProgressCallback(Protocol):
+    """A callback that records how much of a stage is completed. detail: an addition to the line."""
 
-    def __call__(self, stage: str, done: int, total: int, detail: str = "") -> None: ...
+    def __call__(self, stage: str, completed: int, total: int, detail: str = "") -> None: ...
 
 
 @dataclass(slots=True)
 class ProgressLines:
-    """What a task does now, in one line. clock: seconds, from any start."""
+    """The progress of a task as a line of text. clock: seconds, from any start."""
 
     task: str
     clock: Clock = time.monotonic
     stage: str = ""
     detail: str = ""
-    done: int = 0
+    completed: int = 0
     total: int = 0
-    begun: float = field(init=False)
-    _stage_begun: float = field(init=False)
+    start_time: float = field(init=False)
+    _stage_start: float = field(init=False)
     _stage_first: int = 0
 
     def __post_init__(self) -> None:
-        self.begun = self._stage_begun = self.clock()
+        self.start_time = self._stage_start = self.clock()
 
-    def update(self, stage: str, done: int, total: int, detail: str = "") -> None:
-        """Take note of a step of a stage."""
+    def update(self, stage: str, completed: int, total: int, detail: str = "") -> None:
+        """Record a step of a stage."""
         self.detail = detail
         if stage != self.stage:
-            self.stage, self._stage_begun, self._stage_first = stage, self.clock(), done
-        self.done, self.total = done, total
+            self.stage, self._stage_start, self._stage_first = stage, self.clock(), completed
+        self.completed, self.total = completed, total
 
     def line(self) -> str:
-        """Say what is under way, how far it came and for how long it still takes, as far as that is known."""
-        is_over = self.total > 0 and self.done >= self.total
+        """Format the stage, its progress and the remaining time, as far as they are known."""
+        is_over = self.total > 0 and self.completed >= self.total
         name = self.task if is_over else clean_line(self.stage) or self.task
         if is_over or not self.total:
-            return f"{name}: running for {_duration(self.clock() - self.begun)}"
-        left = self._seconds_left()
-        rest = f", about {_duration(left)} left" if left is not None else ""
+            return f"{name}: running for {_duration(self.clock() - self.start_time)}"
+        remaining = self._seconds_left()
+        rest = f", about {_duration(remaining)} left" if remaining is not None else ""
         detail = f", {clean_line(self.detail)}" if self.detail else ""
-        return f"{name}: {self.done:,} of {self.total:,}{detail}{rest}"
+        return f"{name}: {self.completed:,} of {self.total:,}{detail}{rest}"
 
     def _seconds_left(self) -> float | None:
-        done = self.done - self._stage_first
-        if done <= 0:
+        completed = self.completed - self._stage_first
+        if completed <= 0:
             return None
-        return (self.clock() - self._stage_begun) / done * (self.total - self.done)
+        return (self.clock() - self._stage_start) / completed * (self.total - self.completed)
 
 
 @contextmanager
-def show_progress(task: str, *, wait: Wait | None = None) -> Iterator[Show]:
-    """Give a callback (stage, done, total, detail) that draws one bar for each stage, or feeds the lines.
+def show_progress(task: str, *, wait: Wait | None = None) -> Iterator[ProgressCallback]:
+    """Yield a callback that draws one bar per stage, or updates the lines.
 
-    task: a noun for what takes its time, until a stage is told. wait: in place of the clock.
+    Args:
+        task: a noun for the task, shown until the first stage starts.
+        wait: replaces waiting for the interval, for tests.
     """
     lines, bars, ended = ProgressLines(task), _Bars(), Event()
 
-    def show(stage: str, done: int, total: int, detail: str = "") -> None:
-        lines.update(stage, done, total, detail)
-        bars.update(stage, done, total, detail)
+    def record_step(stage: str, completed: int, total: int, detail: str = "") -> None:
+        lines.update(stage, completed, total, detail)
+        bars.update(stage, completed, total, detail)
 
     def print_lines() -> None:
         while not (wait or ended.wait)(INTERVAL_SECONDS):
@@ -97,7 +99,7 @@ def show_progress(task: str, *, wait: Wait | None = None) -> Iterator[Show]:
     thread = Thread(target=print_lines, name="patina-progress", daemon=True)
     thread.start()
     try:
-        yield show
+        yield record_step
     finally:
         ended.set()
         if wait is None:
@@ -106,7 +108,7 @@ def show_progress(task: str, *, wait: Wait | None = None) -> Iterator[Show]:
 
 
 class _Bars:
-    """The bar of the stage that is under way; small stages and other outputs than a terminal have none."""
+    """The bar of the current stage; small stages, and outputs other than a terminal, have none."""
 
     def __init__(self) -> None:
         self._bar: ProgressBar[str] | None = None
@@ -116,7 +118,7 @@ class _Bars:
     def is_drawn(self) -> bool:
         return self._bar is not None
 
-    def update(self, stage: str, done: int, total: int, detail: str) -> None:
+    def update(self, stage: str, completed: int, total: int, detail: str) -> None:
         if (total < _WORTH_A_BAR and not detail) or not sys.stderr.isatty():
             return
         if self._bar is None or stage != self._stage:
@@ -127,8 +129,8 @@ class _Bars:
                 item_show_func=lambda text: text,
             )  # fmt: skip
             self._bar.render_progress()
-        self._bar.update(done - self._bar.pos, detail)
-        if done >= total:  # what is said next stands on a line of its own
+        self._bar.update(completed - self._bar.pos, detail)
+        if completed >= total:  # later output starts on its own line
             self.finish()
 
     def finish(self) -> None:
@@ -138,7 +140,7 @@ class _Bars:
 
 
 def _duration(seconds: float) -> str:
-    """ "40 s", "3 min", "2 h 10 min"."""
+    """Format a duration: "40 s", "3 min", "2 h 10 min"."""
     whole = max(0, round(seconds))
     if whole < 60:
         return f"{whole} s"

@@ -1,8 +1,8 @@
-"""The folders of the user's settings, models and caches, also where the user has no home.
+"""The folders of the user's settings, models and caches, also for a user without a home folder.
 
 A container may run as a user without an entry in the password database and without HOME. Then each folder is
-one that cannot exist, as with `HOME=/dev/null`: nothing is read from it, and nothing that is written is kept.
-`platformdirs` raises there, or names a folder below the current one, which a repository could fill.
+one that cannot exist, as with `HOME=/dev/null`: nothing can be read from it or written to it. `platformdirs`
+raises there, or returns a folder below the current one, whose content a repository could control.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ NO_FOLDER: Final = Path(os.devnull) / "patina"
 
 def config_folder() -> Path:
     """Return the folder of the user's settings, whether or not it exists."""
-    # 15 ms that `patina --help` need not pay.
+    # The import takes 15 ms, which `patina --help` does not need.
     from platformdirs import user_config_path
 
     return _absolute(user_config_path)
 
 
 def data_folder() -> Path:
-    """Return the folder of what the user fetched, whether or not it exists."""
+    """Return the folder of the user's downloads, whether or not it exists."""
     from platformdirs import user_data_path
 
     return _absolute(user_data_path)
 
 
 def cache_folder() -> Path:
-    """Return the folder of what can be made again, whether or not it exists."""
+    """Return the folder of data that can be rebuilt, whether or not it exists."""
     from platformdirs import user_cache_path
 
     return _absolute(user_cache_path)

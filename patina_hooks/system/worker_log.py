@@ -1,4 +1,4 @@
-"""What background processes left in the worker's log: errors that nothing has resolved since."""
+"""Unresolved errors of background processes in the worker's log."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _ENTRY: Final = re.compile(r"\d{4}-\d\d-\d\d [\d:, ]*\d (?P<level>[A-Z]+) (?P<te
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A background job: how its log lines begin, and the command that does the same in the foreground."""
+    """A background job: the prefixes of its log lines, and its command in the foreground."""
 
     failed: str
     succeeded: str
@@ -31,7 +31,7 @@ JOBS: Final = (WORKER, TRAINING)
 
 
 def unresolved_errors(state: Path, job: Job) -> list[str]:
-    """Read the errors of a job since it last succeeded, here or in the foreground."""
+    """Read the errors of a job since its last success, in the background or foreground."""
     errors: list[str] = []
     for line in _tail(state / LOG):
         entry = _ENTRY.match(line)
@@ -45,12 +45,12 @@ def unresolved_errors(state: Path, job: Job) -> list[str]:
 
 
 def resolve_errors(state: Path, job: Job) -> None:
-    """Record that a command did what failed in the background; without errors nothing is written."""
+    """Log that a command succeeded where the job failed; without errors do nothing."""
     if not unresolved_errors(state, job):
         return
     moment = time.strftime("%Y-%m-%d %H:%M:%S")
     line = f"{moment},000 {os.getpid()} INFO {job.succeeded} after {job.command}\n"
-    with suppress(OSError):  # the doctor goes on to tell
+    with suppress(OSError):  # `patina doctor` still reports the errors
         handle = os.open(state / LOG, os.O_WRONLY | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0))
         try:
             os.write(handle, line.encode())

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from patina_hooks.api import Patina
     from patina_hooks.specs.reports import Outcome, Report
     from patina_hooks.specs.training import TrainingStep
-    from patina_hooks.system.progress import Show
+    from patina_hooks.system.progress import ProgressCallback
     from patina_hooks.training.oxidize import Outlook
 
 
@@ -211,7 +211,7 @@ def _draw(report: Report, path: Path) -> None:
         raise UsageError(f"{path} cannot be written: {error.strerror}") from error
 
 
-def _show_step(show: Show, name: str, step: TrainingStep) -> None:
+def _show_step(show: ProgressCallback, name: str, step: TrainingStep) -> None:
     """Show how far a training came, and its loss."""
     later = f", later pairs {step.held_loss:.3f}" if step.held_loss is not None else ""
     show(f"training {name[:20]}", step.epoch, step.epochs, f"loss {step.loss:.3f}{later}")
