@@ -1,10 +1,10 @@
-"""The gate: a projection is used only if it beats the raw model on later history that it never saw.
+"""The gate: a projection is used only if it beats the raw model on later history.
 
-Every candidate answers the same questions, mined from what came after its training data, by vectors alone.
-What counts is the paired difference of reciprocal ranks, question by question, with its interval over
-sessions (`evaluation.statistics.intervals`): its lower end has to be above zero. The best of several is
-chosen by the questions that it is judged on, so each interval may miss that much less often (Bonferroni): of
-a hundred repositories where nothing helps, about three see anything pass.
+Every candidate answers the same queries, mined from history after its training data, by vectors only. The
+measure is the paired difference of reciprocal ranks per query, with its interval over sessions
+(`evaluation.statistics.intervals`): its lower bound must be above zero. The best of several candidates is
+chosen on the same queries, so each interval is corrected for their number (Bonferroni): of a hundred
+repositories where no projection helps, about three see one pass.
 """
 
 from __future__ import annotations
@@ -22,14 +22,18 @@ if TYPE_CHECKING:
     from patina_hooks.search.index.spaces import Project
 
 SESSIONS: Final = 20
-QUESTIONS: Final = 30
-ASKERS: Final = 20
-"""Sessions (or days outside of any) that have to ask: of ten, chance alone passes too often."""
+QUERIES: Final = 30
+CLUSTERS: Final = 20
+"""Sessions (or days outside sessions) that queries must come from: with ten, chance passes too often."""
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
-    """One candidate. gain: over the raw model, all sets weighing the same; mrr, gains: by set."""
+class GateResult:
+    """The result of one candidate.
+
+    gain: the gain over the raw model; every query set has the same weight.
+    mrr, gains: by query set.
+    """
 
     gain: Interval
     mrr: Mapping[str, Interval]
@@ -37,29 +41,29 @@ class Judged:
 
     @property
     def passes(self) -> bool:
-        """Whether it earned its place."""
+        """Whether the candidate passes the gate."""
         return self.gain.is_above_zero
 
 
-def speaks(one: QuerySet) -> bool:
-    """Whether enough sessions ask a set's questions for its mean to count as much as another set's."""
-    return len({query.cluster for query in one.queries}) >= FEWEST
+def has_enough_clusters(query_set: QuerySet) -> bool:
+    """Return whether a set's queries come from enough sessions for its mean to count."""
+    return len({query.cluster for query in query_set.queries}) >= FEWEST
 
 
-def too_little(sessions: int, sets: Sequence[QuerySet]) -> str:
-    """What is missing for a verdict that means something, "" where nothing is."""
-    questions = sum(len(one) for one in sets)
-    askers = len({query.cluster for one in sets for query in one.queries})
-    lacks = [
-        f"{wanted - has:,} more {noun}"
-        for has, wanted, noun in (
-            (sessions, SESSIONS, "sessions with documents"),
-            (questions, QUESTIONS, "questions from later history"),
-            (askers, ASKERS, "later sessions that ask them"),
+def describe_missing_history(sessions: int, sets: Sequence[QuerySet]) -> str:
+    """Describe the history that is missing for a verdict, "" if there is enough."""
+    queries = sum(len(query_set) for query_set in sets)
+    clusters = len({query.cluster for query_set in sets for query in query_set.queries})
+    missing = [
+        f"{required - present:,} more {noun}"
+        for present, required, noun in (
+            (sessions, SESSIONS, "sessions"),
+            (queries, QUERIES, "test queries"),
+            (clusters, CLUSTERS, "later sessions with test queries"),
         )
-        if has < wanted
+        if present < required
     ]
-    return f"too little history to judge by: it takes {', '.join(lacks)}" if lacks else ""
+    return f"not enough history: needs {', '.join(missing)}" if missing else ""
 
 
 def judge(
@@ -67,31 +71,38 @@ def judge(
     embeddings: Embeddings,
     candidates: Mapping[str, Project],
     check: Callable[[], None] = lambda: None,
-) -> tuple[dict[str, Interval], dict[str, Judged]]:
-    """(MRR@10 of the raw model by set, every candidate by name). sets: questions of the future alone.
+) -> tuple[dict[str, Interval], dict[str, GateResult]]:
+    """Evaluate the raw model and every candidate.
 
-    check: called before each set is asked; it may raise.
+    The intervals of the gains widen with the number of candidates; those of each set do not.
 
-    The intervals of the gains are the wider the more candidates there are; those of each set are not.
+    Args:
+        sets: queries of later history only.
+        embeddings: the raw vectors of queries and texts.
+        candidates: the projections by name.
+        check: called before each set; it may raise.
+
+    Returns:
+        The MRR@10 of the raw model by query set, and the result of every candidate by name.
     """
-    clusters = {one.name: [query.cluster for query in one.queries] for one in sets}
+    clusters = {query_set.name: [query.cluster for query in query_set.queries] for query_set in sets}
     raw = _ranks(sets, embeddings, check)
-    judged: dict[str, Judged] = {}
+    results: dict[str, GateResult] = {}
     for name, project in candidates.items():
-        own = _ranks(sets, embeddings.projected(project), check)
-        gains = {one: paired({one: own[one]}, {one: raw[one]}, clusters) for one in own}
-        gain = paired(own, raw, clusters, error=ERROR / len(candidates))
-        judged[name] = Judged(gain, _means(own, clusters), gains)
-    return _means(raw, clusters), judged
+        ranks = _ranks(sets, embeddings.projected(project), check)
+        gains = {key: paired({key: ranks[key]}, {key: raw[key]}, clusters) for key in ranks}
+        gain = paired(ranks, raw, clusters, error=ERROR / len(candidates))
+        results[name] = GateResult(gain, _means(ranks, clusters), gains)
+    return _means(raw, clusters), results
 
 
 def _ranks(
     sets: Sequence[QuerySet], embeddings: Embeddings, check: Callable[[], None]
 ) -> dict[str, list[float]]:
     ranks = {}
-    for one in sets:
+    for query_set in sets:
         check()
-        ranks[one.name] = reciprocal_ranks(one, embeddings).tolist()
+        ranks[query_set.name] = reciprocal_ranks(query_set, embeddings).tolist()
     return ranks
 
 

@@ -1,8 +1,8 @@
-"""Oxidize: train what the recipe asks for on the past, judge it on the future, use what earned its place.
+"""Train projections on the past, evaluate them on the future, and use the best that passes.
 
-Nothing is encoded twice, nothing waits: the log is read in one view, training holds no lock that a sync
-needs, and only the swap to another projection is a sync's own work, while the old index answers. A run that
-ends early leaves everything as it was, and the next one goes on from its last epoch.
+No text is encoded twice. The log is read in one view, training holds no lock that a sync needs, and only the
+swap to another projection is part of a sync, while the previous index answers. An interrupted run changes
+nothing; the next run resumes after its last epoch.
 """
 
 from __future__ import annotations
@@ -36,30 +36,30 @@ from patina_hooks.specs.values import RepositoryPaths
 from patina_hooks.store.log import Log
 from patina_hooks.store.memory import Memory
 from patina_hooks.system.worker_log import TRAINING, resolve_errors
-from patina_hooks.training.basis import read_basis
-from patina_hooks.training.gate import Judged, judge
-from patina_hooks.training.pace import measured_pace
-from patina_hooks.training.past import Past, read_past, task_of
+from patina_hooks.training.gate import GateResult, judge
+from patina_hooks.training.inputs import read_inputs
 from patina_hooks.training.reports.report import NONE, keep_report, last_report
-from patina_hooks.training.staleness import why_stale
-from patina_hooks.training.trainers.clock import Clock, OutOfTime
-from patina_hooks.training.training import CHECKPOINTS, OnStep, Training
+from patina_hooks.training.staleness import explain_staleness
+from patina_hooks.training.step_timing import measure_step_timing
+from patina_hooks.training.trainer_runner import CHECKPOINTS, OnStep, TrainerRunner
+from patina_hooks.training.trainers.time_budget import OutOfTime, TimeBudget
+from patina_hooks.training.training_set import TrainingSet, build_task, read_training_set
 from patina_hooks.training.verdict import Verdict, decide
 
 if TYPE_CHECKING:
     from patina_hooks.evaluation.embeddings import Embeddings
     from patina_hooks.evaluation.statistics.intervals import Interval
     from patina_hooks.models.encoding import Encoder
-    from patina_hooks.training.plan import Planned
+    from patina_hooks.training.plan import PlannedProjection
 
 TRAINING_LOCK: Final = "oxidize.lock"
 _LATE: Final = "time ran out before it was trained"
 _NO_VERDICT: Final = (
-    "Time ran out before every question was asked, so nothing changed:"
-    " patina oxidize takes the time that it needs."
+    "Time ran out before every query was evaluated; nothing changed."
+    " try: patina oxidize, without a time limit"
 )
-_LEARNING: Final = 0.6
-"""The share of what time is left that training takes; the rest is for the questions."""
+_TRAINING_SHARE: Final = 0.6
+"""The share of the remaining time that training takes; evaluation takes the rest."""
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -68,8 +68,12 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Staleness:
-    """Why a projection of the recipe has to be trained, "" where it has not; pairs: how many it would learn
-    from; seconds: how long that takes here at the most, as measured just now, None where it could not be."""
+    """Why a projection of the recipe must be trained.
+
+    why: the reason, "" if it is up to date.
+    pairs: the number of training pairs.
+    seconds: an upper estimate of the training time on this machine, None if it cannot be measured.
+    """
 
     name: str
     kind: str
@@ -79,9 +83,13 @@ class Staleness:
 
 
 @dataclass(frozen=True, slots=True)
-class Outlook:
-    """What a run would do. texts: distinct ones of all sessions; questions: those of the future, that will
-    decide; lacks: what is missing for a verdict, "" where nothing is."""
+class RunPlan:
+    """What a run would do.
+
+    texts: the number of distinct texts of all sessions.
+    questions: the number of later queries that decide.
+    lacks: the history that is missing for a verdict, "" if there is enough.
+    """
 
     stale: tuple[Staleness, ...]
     texts: int
@@ -90,7 +98,7 @@ class Outlook:
 
 
 class LearningMemory(Memory, Protocol):
-    """A memory that can be brought in line with what was learned."""
+    """A memory that can be synced after training."""
 
     def sync(self, *, quick: bool = ..., progress: Progress | None = ..., deliver: bool = ...) -> object:
         """See `patina_hooks.Patina.sync`."""
@@ -111,15 +119,23 @@ def oxidize(
     progress: Progress = lambda *_: None,
     on_step: OnStep = lambda *_: None,
 ) -> Report:
-    """Train what is stale, judge everything, and have the best that passed the gate used.
+    """Train stale projections, evaluate all, and use the best that passes the gate.
 
-    full: train everything anew; only: these projections alone; force: use the best that was trained even if
-    the gate refuses it; seconds: how long it may take in all; what is not done by then is left to a later
-    run. Raises `StateError` where another
-    training is under way, or vectors are missing; `SettingsError` for a recipe that cannot be meant;
-    `UsageError` for a name that the recipe has not.
+    Args:
+        memory: the memory of a repository, synced.
+        full: train every projection again.
+        only: the names of the projections to train; all by default.
+        force: use the best trained projection even if the gate refuses it.
+        seconds: the time limit of the run; a later run trains what does not fit.
+        progress: called with (label, count, total).
+        on_step: called with a projection's name and each training step.
+
+    Raises:
+        StateError: another training is running, or vectors are missing.
+        SettingsError: the recipe is invalid.
+        UsageError: the recipe has no projection of a name.
     """
-    with _alone(memory.repository.state):
+    with _training_lock(memory.repository.state):
         run = _Run(memory, progress, on_step)
         report = run.run(full=full, only=only, force=force, seconds=seconds)
     # Event hooks are called with no lock held.
@@ -130,28 +146,36 @@ def oxidize(
 
 
 def use_raw(memory: LearningMemory) -> Report | None:
-    """Have the raw model answer again; gives the last report, which says so from now on, None without any.
+    """Use the raw model again and record that in the last report.
 
-    Raises `StateError` where a training is under way.
+    Returns:
+        The changed report, None before the first run.
+
+    Raises:
+        StateError: another training is running.
     """
     state = memory.repository.state
-    with _alone(state):
+    with _training_lock(state):
         want_raw(state, True)
         store_active(state, None)
         memory.sync(quick=True, deliver=False)
-        report = _sound(last_report, state)
+        report = _load_sound(last_report, state)
         if report is not None:
-            said = "The raw model answers: it was asked for (patina oxidize --raw)."
-            made = int(time.time())
-            report = replace(report, made=made, active=NONE, weights="", forced=False, sentence=said)
+            sentence = "The raw model answers: patina oxidize --raw selected it."
+            now = int(time.time())
+            report = replace(report, made=now, active=NONE, weights="", forced=False, sentence=sentence)
             keep_report(state, report)
     memory.deliver_events()
     return report
 
 
-def outlook(memory: LearningMemory, *, full: bool = False, only: Collection[str] = ()) -> Outlook:
-    """What `oxidize` would do now; trains, encodes and writes nothing. Raises as it does."""
-    return _Run(memory).outlook(full=full, only=only)
+def plan_run(memory: LearningMemory, *, full: bool = False, only: Collection[str] = ()) -> RunPlan:
+    """Plan a run of `oxidize` without training, encoding or writing anything.
+
+    Raises:
+        SettingsError, StateError, UsageError: as `oxidize` does.
+    """
+    return _Run(memory).plan_run(full=full, only=only)
 
 
 class _Run:
@@ -162,129 +186,147 @@ class _Run:
         self._plugins = memory.plugins
         self._state = memory.repository.state
         self._progress = progress
-        self._basis = read_basis(memory)
-        self._training = Training(self._state, self._plugins, self._basis.space, on_step)
-        self._last = _sound(last_report, self._state)
+        self._inputs = read_inputs(memory)
+        self._runner = TrainerRunner(self._state, self._plugins, self._inputs.space, on_step)
+        self._last = _load_sound(last_report, self._state)
         self._active = self._in_use()
         self._trained: list[Outcome] = []
 
-    def outlook(self, *, full: bool, only: Collection[str]) -> Outlook:
-        texts = len({piece.key for session in self._basis.history.sessions for piece in session.pieces})
-        projections = tuple(self._staleness(one, why, texts) for one, why in self._chosen(full, only))
-        return Outlook(projections, texts, sum(map(len, self._basis.sets)), self._basis.lacks)
+    def plan_run(self, *, full: bool, only: Collection[str]) -> RunPlan:
+        texts = len({segment.key for session in self._inputs.history.sessions for segment in session.pieces})
+        stale = tuple(self._staleness(planned, reason, texts) for planned, reason in self._chosen(full, only))
+        return RunPlan(stale, texts, sum(map(len, self._inputs.sets)), self._inputs.missing)
 
     def run(self, *, full: bool, only: Collection[str], force: bool, seconds: float | None) -> Report:
-        basis, clock = self._basis, Clock(seconds)
+        inputs, budget = self._inputs, TimeBudget(seconds)
         chosen = self._chosen(full, only)
-        stale = [one for one, why in chosen if why]
-        if basis.lacks:
-            outcomes = [replace(self._unseen(one), why=basis.lacks, lacks=True) for one in basis.planned]
-            return self._keep(self._undecided(outcomes, f"Nothing was trained: {basis.lacks}.", clock))
+        stale = [planned for planned, reason in chosen if reason]
+        if inputs.missing:
+            outcomes = [
+                replace(self._untrained(planned), why=inputs.missing, lacks=True)
+                for planned in inputs.planned
+            ]
+            return self._store(self._undecided(outcomes, f"Nothing was trained: {inputs.missing}.", budget))
         if not stale and not force and self._last is not None and self._is_settled(self._last):
             self._free(self._last)
             return self._last
-        late = {one.name: replace(self._unseen(one), why=_LATE, stopped=OUT_OF_TIME) for one in stale}
-        outcomes = [late.get(one.name) or self._before(one) for one in basis.planned]
+        timed_out = {
+            planned.name: replace(self._untrained(planned), why=_LATE, stopped=OUT_OF_TIME)
+            for planned in stale
+        }
+        outcomes = [
+            timed_out.get(planned.name) or self._previous_outcome(planned) for planned in inputs.planned
+        ]
         try:
-            embeddings = self._embedded(clock)
-            trained = self._train(stale, clock)
-            outcomes = [trained.get(one.name) or self._before(one) for one in basis.planned]
+            embeddings = self._embedded(budget)
+            trained = self._train(stale, budget)
+            outcomes = [
+                trained.get(planned.name) or self._previous_outcome(planned) for planned in inputs.planned
+            ]
             report, used = self._judge(
-                outcomes, embeddings, {one.name for one, _ in chosen}, force=force, clock=clock
+                outcomes, embeddings, {planned.name for planned, _ in chosen}, force=force, budget=budget
             )
         except OutOfTime:
-            return self._keep(self._undecided(outcomes, _NO_VERDICT, clock))
+            return self._store(self._undecided(outcomes, _NO_VERDICT, budget))
         self._use(used, forced=report.forced)
-        return self._keep(report)
+        return self._store(report)
 
     # --- what is stale ---------------------------------------------------------------------------
 
-    def _chosen(self, full: bool, only: Collection[str]) -> list[tuple[Planned, str]]:
-        """The projections that were asked for, each with why it has to be trained, "" where it has not."""
-        names = [one.name for one in self._basis.planned]
+    def _chosen(self, full: bool, only: Collection[str]) -> list[tuple[PlannedProjection, str]]:
+        """Return the selected projections, each with its reason for training, "" if it is up to date."""
+        names = [planned.name for planned in self._inputs.planned]
         if unknown := sorted(set(only).difference(names)):
             hint = f"patina oxidize --only {' --only '.join(names)}"
             raise UsageError(f"the recipe has no projection {', '.join(unknown)}", hint=hint)
-        chosen = [one for one in self._basis.planned if not only or one.name in only]
-        return [(one, "asked for" if full else self._why_stale(one)) for one in chosen]
+        chosen = [planned for planned in self._inputs.planned if not only or planned.name in only]
+        return [(planned, "requested" if full else self._explain_staleness(planned)) for planned in chosen]
 
-    def _why_stale(self, one: Planned) -> str:
-        why = why_stale(one, self._last, self._basis.history.events_hash, self._state)
-        before = self._last.outcome(one.name) if self._last else None
-        if why or before is None or not before.weights or self._training.is_usable(before.weights):
-            return why
+    def _explain_staleness(self, planned: PlannedProjection) -> str:
+        reason = explain_staleness(planned, self._last, self._inputs.history.events_hash, self._state)
+        previous = self._last.outcome(planned.name) if self._last else None
+        if reason or previous is None or not previous.weights or self._runner.is_usable(previous.weights):
+            return reason
         return "its weights are damaged"
 
-    def _staleness(self, one: Planned, why: str, texts: int) -> Staleness:
-        future = self._basis.split.future
-        pairs = sum(1 for pair in self._basis.pairs if pair.kind == one.pairs and pair.moment < future)
-        pace = measured_pace(self._plugins, one, self._basis.space.dimensions) if why else None
-        seconds = pace.seconds(texts, pairs, one.settings.epochs) if pace else None
-        return Staleness(one.name, one.kind, why, pairs, seconds)
+    def _staleness(self, planned: PlannedProjection, reason: str, texts: int) -> Staleness:
+        future = self._inputs.split.future
+        pairs = sum(1 for pair in self._inputs.pairs if pair.kind == planned.pairs and pair.moment < future)
+        timing = (
+            measure_step_timing(self._plugins, planned, self._inputs.space.dimensions) if reason else None
+        )
+        seconds = timing.estimate_seconds(texts, pairs, planned.settings.epochs) if timing else None
+        return Staleness(planned.name, planned.kind, reason, pairs, seconds)
 
     def _is_settled(self, report: Report) -> bool:
-        """Whether the last run came to a verdict, and what it decided is what answers."""
-        is_judged = all(one.gain is not None for one in report.outcomes if one.weights)
+        """Return whether the last run reached a verdict that is in use."""
+        is_judged = all(outcome.gain is not None for outcome in report.outcomes if outcome.weights)
         answers = self._active.weights if self._active else ""
         return is_judged and not is_raw_wanted(self._state) and answers == report.weights
 
-    def _before(self, one: Planned) -> Outcome:
-        """What the last run made of a projection that is not trained now."""
-        before = self._last.outcome(one.name) if self._last else None
-        saw_the_future = self._last is not None and self._last.split > self._basis.split.future
-        if before is None or before.digest != one.digest or saw_the_future:
-            return replace(self._unseen(one), why="it was left out of this run")
-        if before.weights and not self._training.is_usable(before.weights):
-            return replace(self._unseen(one), why="its weights are gone or damaged")
-        return before
+    def _previous_outcome(self, planned: PlannedProjection) -> Outcome:
+        """Return the last run's outcome of a projection that this run does not train."""
+        previous = self._last.outcome(planned.name) if self._last else None
+        is_later = self._last is not None and self._last.split > self._inputs.split.future
+        if previous is None or previous.digest != planned.digest or is_later:
+            return replace(self._untrained(planned), why="it was not selected for this run")
+        if previous.weights and not self._runner.is_usable(previous.weights):
+            return replace(self._untrained(planned), why="its weights are missing or damaged")
+        return previous
 
-    def _unseen(self, one: Planned) -> Outcome:
-        return Outcome(one.name, one.kind, one.digest, one.pairs, self._basis.history.events_hash)
+    def _untrained(self, planned: PlannedProjection) -> Outcome:
+        return Outcome(
+            planned.name, planned.kind, planned.digest, planned.pairs, self._inputs.history.events_hash
+        )
 
     # --- training ---------------------------------------------------------------------------------
 
-    def _train(self, stale: Sequence[Planned], clock: Clock) -> dict[str, Outcome]:
+    def _train(self, stale: Sequence[PlannedProjection], budget: TimeBudget) -> dict[str, Outcome]:
         if not stale:
             return {}
-        left = clock.left()
-        learning = Clock(None if left is None else left * _LEARNING)
-        # Read for each kind of pairs by itself: what one projection learns from is no business of another's.
-        pasts = {kind: self._past(kind, clock) for kind in sorted({one.pairs for one in stale})}
-        found = {}
-        for waiting, one in zip(range(len(stale), 0, -1), stale, strict=True):
-            left = learning.left()
-            share = None if left is None else left / waiting
-            found[one.name] = self._train_one(one, pasts[one.pairs], share)
-        return found
+        remaining = budget.remaining()
+        training_budget = TimeBudget(None if remaining is None else remaining * _TRAINING_SHARE)
+        # Each kind of pairs has a training set of its own: a projection does not depend on the others.
+        training_sets = {
+            kind: self._training_set(kind, budget) for kind in sorted({planned.pairs for planned in stale})
+        }
+        outcomes = {}
+        for waiting, planned in zip(range(len(stale), 0, -1), stale, strict=True):
+            remaining = training_budget.remaining()
+            share = None if remaining is None else remaining / waiting
+            outcomes[planned.name] = self._train_one(planned, training_sets[planned.pairs], share)
+        return outcomes
 
-    def _past(self, kind: str, clock: Clock) -> Past:
-        basis = self._basis
-        pairs = [pair for pair in basis.pairs if pair.kind == kind]
-        return read_past(
-            basis.history, basis.split, pairs, self._state, basis.space, self._encoder, clock.check
+    def _training_set(self, kind: str, budget: TimeBudget) -> TrainingSet:
+        inputs = self._inputs
+        pairs = [pair for pair in inputs.pairs if pair.kind == kind]
+        return read_training_set(
+            inputs.history, inputs.split, pairs, self._state, inputs.space, self._encoder, budget.check
         )
 
-    def _train_one(self, one: Planned, past: Past, seconds: float | None) -> Outcome:
-        settings = replace(one.settings, seconds=seconds)
-        task = task_of(past, self._basis.pairs, one.pairs, self._basis.split, settings)
-        outcome = self._training.train(one, task, self._unseen(one))
+    def _train_one(
+        self, planned: PlannedProjection, training_set: TrainingSet, seconds: float | None
+    ) -> Outcome:
+        settings = replace(planned.settings, seconds=seconds)
+        task = build_task(training_set, self._inputs.pairs, planned.pairs, self._inputs.split, settings)
+        outcome = self._runner.train(planned, task, self._untrained(planned))
         if outcome.weights:
             self._trained.append(outcome)
         return outcome
 
     def _encoder(self) -> Encoder:
-        return open_space(self._plugins, self._basis.space, self._state)
+        return open_space(self._plugins, self._inputs.space, self._state)
 
     # --- the gate ---------------------------------------------------------------------------------
 
-    def _embedded(self, clock: Clock) -> Embeddings:
-        """The questions of the future and what may answer them; what was read of them in time is kept."""
+    def _embedded(self, budget: TimeBudget) -> Embeddings:
+        """Embed the later queries and the texts that may answer them; embeddings made in time are kept."""
 
-        def told(what: str, done: int, total: int) -> None:
-            self._progress(what, done, total)
-            clock.check()
+        def report_progress(label: str, count: int, total: int) -> None:
+            self._progress(label, count, total)
+            budget.check()
 
-        return embed(self._memory, self._basis.space, self._basis.sets, told)
+        return embed(self._memory, self._inputs.space, self._inputs.sets, report_progress)
 
     def _judge(
         self,
@@ -293,46 +335,44 @@ class _Run:
         chosen: Collection[str],
         *,
         force: bool,
-        clock: Clock,
+        budget: TimeBudget,
     ) -> tuple[Report, Outcome | None]:
         former = self._former(outcomes)
-        everyone = [one for one in (*outcomes, former) if one is not None and one.weights]
-        opened = {one.weights: self._training.open(one.weights) for one in everyone}
-        raw, judged = judge(self._basis.sets, embeddings, opened, clock.check)
-        outcomes = [_with_figures(one, judged) for one in outcomes]
-        former = _with_figures(former, judged) if former else None
-        # What is forced by name is not measured against what was left out.
-        offered = [one for one in outcomes if not force or one.name in chosen]
-        before = former or next((one for one in outcomes if self._is_active(one)), None)
+        candidates = [outcome for outcome in (*outcomes, former) if outcome is not None and outcome.weights]
+        opened = {outcome.weights: self._runner.open(outcome.weights) for outcome in candidates}
+        raw, results = judge(self._inputs.sets, embeddings, opened, budget.check)
+        outcomes = [_with_figures(outcome, results) for outcome in outcomes]
+        former = _with_figures(former, results) if former else None
+        # A projection that is forced by name is not compared with those that were not selected.
+        offered = [outcome for outcome in outcomes if not force or outcome.name in chosen]
+        previous = former or next((outcome for outcome in outcomes if self._is_active(outcome)), None)
         verdict = decide(
             offered,
-            before if len(offered) == len(outcomes) else None,
+            previous if len(offered) == len(outcomes) else None,
             force=force,
             was_forced=self._active is not None and self._active.forced,
         )
-        return self._report(outcomes, raw, former, verdict, clock), verdict.used
+        return self._report(outcomes, raw, former, verdict, budget), verdict.used
 
     def _former(self, outcomes: Sequence[Outcome]) -> Outcome | None:
-        """What is in use now, where it is not among the outcomes and saw nothing of what is future now."""
+        """Return the projection in use if it is not an outcome and was trained before the present future."""
         active = self._active
-        if active is None or active.split > self._basis.split.future or any(map(self._is_active, outcomes)):
+        if active is None or active.split > self._inputs.split.future or any(map(self._is_active, outcomes)):
             return None
         return Outcome(active.name, active.kind, "", weights=active.weights, dimensions=active.dimensions)
 
-    def _is_active(self, one: Outcome) -> bool:
-        return self._active is not None and (one.name, one.weights) == (
+    def _is_active(self, outcome: Outcome) -> bool:
+        return self._active is not None and (outcome.name, outcome.weights) == (
             self._active.name,
             self._active.weights,
         )
 
     def _in_use(self) -> Active | None:
-        """What is in use now, where it can be: for this model, in the recipe, and sound."""
-        active = _sound(load_active, self._state)
-        if active is None or active.name not in self._basis.recipe.learned:
+        """Return the projection in use if it is for this model, in the recipe and sound."""
+        active = _load_sound(load_active, self._state)
+        if active is None or active.name not in self._inputs.recipe.learned:
             return None
-        if active.fingerprint != self._basis.space.fingerprint or not self._training.is_usable(
-            active.weights
-        ):
+        if active.fingerprint != self._inputs.space.fingerprint or not self._runner.is_usable(active.weights):
             return None
         return active
 
@@ -344,22 +384,22 @@ class _Run:
         raw: Mapping[str, Interval],
         former: Outcome | None,
         verdict: Verdict,
-        clock: Clock,
+        budget: TimeBudget,
     ) -> Report:
-        history, space = self._basis.history, self._basis.space
+        history, space = self._inputs.history, self._inputs.space
         return Report(
             made=int(time.time()),
-            seconds=round(clock.spent, 3),
+            seconds=round(budget.spent, 3),
             events_hash=history.events_hash,
-            recipe_version=self._basis.recipe.version,
+            recipe_version=self._inputs.recipe.version,
             model=space.model,
             runtime=space.runtime,
             variant=space.variant,
             fingerprint=space.fingerprint,
-            split=self._basis.split.future,
+            split=self._inputs.split.future,
             sessions=len(history.sessions),
-            past=self._basis.split.sessions,
-            pairs=self._basis.pair_total,
+            past=self._inputs.split.sessions,
+            pairs=self._inputs.pair_total,
             raw={name: _figure(figure) for name, figure in raw.items()},
             outcomes=tuple(outcomes),
             former=former,
@@ -369,15 +409,15 @@ class _Run:
             sentence=verdict.sentence,
         )
 
-    def _undecided(self, outcomes: Sequence[Outcome], sentence: str, clock: Clock) -> Report:
-        """A run without a verdict: what is in use stays."""
-        report = self._report(outcomes, {}, None, Verdict(None, False, sentence), clock)
+    def _undecided(self, outcomes: Sequence[Outcome], sentence: str, budget: TimeBudget) -> Report:
+        """Report a run without a verdict, which leaves the projection in use."""
+        report = self._report(outcomes, {}, None, Verdict(None, False, sentence), budget)
         if active := self._active:
             report = replace(report, active=active.name, weights=active.weights, forced=active.forced)
         return report
 
     def _use(self, used: Outcome | None, *, forced: bool) -> None:
-        """Have this projection answer: it is named, then a sync swaps to it while the old index answers."""
+        """Name the projection to use, then sync; the previous index answers until the swap."""
         want_raw(self._state, False)
         if used is None:
             store_active(self._state, None)
@@ -386,21 +426,21 @@ class _Run:
             store_active(
                 self._state,
                 Active(
-                    used.name, used.kind, used.weights, used.dimensions, self._basis.space.fingerprint,
+                    used.name, used.kind, used.weights, used.dimensions, self._inputs.space.fingerprint,
                     gain.value, gain.low, gain.high, gain.n, self._seen_until(used), forced,
                 ),
             )  # fmt: skip
         self._memory.sync(quick=True, progress=self._progress, deliver=False)
 
     def _seen_until(self, used: Outcome) -> int:
-        """From when on all is future to what is used: the former was trained in an earlier run."""
+        """Return the end of the past that the projection was trained on."""
         is_former = self._active is not None and self._active.weights == used.weights
-        return self._active.split if self._active is not None and is_former else self._basis.split.future
+        return self._active.split if self._active is not None and is_former else self._inputs.split.future
 
-    def _keep(self, report: Report) -> Report:
+    def _store(self, report: Report) -> Report:
         keep_report(self._state, report)
-        if _sound(load_active, self._state) is None:
-            store_active(self._state, None)  # a damaged one is of no use
+        if _load_sound(load_active, self._state) is None:
+            store_active(self._state, None)  # replaces a damaged file
         self._free(report)
         return report
 
@@ -408,51 +448,52 @@ class _Run:
         """Call the event hooks for each projection that was trained."""
         paths = RepositoryPaths(self._memory.repository.root, self._memory.repository.common)
         for outcome in self._trained:
-            told = report.outcome(outcome.name) or outcome
+            judged = report.outcome(outcome.name) or outcome
             for fault in self._plugins.notify(
-                "patina_projection_trained", projection=told, report=report, repository=paths
+                "patina_projection_trained", projection=judged, report=report, repository=paths
             ):
                 logger.warning("%s: %s: %s", fault.plugin, fault.where, fault.error)
 
     def _free(self, report: Report) -> None:
-        """Drop what no later run needs."""
+        """Delete weights and checkpoints that no later run needs."""
         free_weights(
-            self._state, {report.weights, *(one.weights for one in report.outcomes), self._answers()}
+            self._state,
+            {report.weights, *(outcome.weights for outcome in report.outcomes), self._index_weights()},
         )
-        if all(one.stopped != OUT_OF_TIME for one in report.outcomes):
+        if all(outcome.stopped != OUT_OF_TIME for outcome in report.outcomes):
             shutil.rmtree(self._state / PROJECTIONS_FOLDER / CHECKPOINTS, ignore_errors=True)
 
-    def _answers(self) -> str:
-        """The weights that the index which answers was made with, if any: a sync may have failed to swap."""
+    def _index_weights(self) -> str:
+        """Return the weights of the index in use, "" without: a sync may have failed to swap."""
         with Log(self._state, create=False) as log:
             space = active_space(log)
         return space.projection if space else ""
 
 
-def _sound(read: Callable[[Path], T], state: Path) -> T | None:
-    """What cannot be read is as if it never was: a run makes it anew."""
+def _load_sound(load: Callable[[Path], T], state: Path) -> T | None:
+    """Load a file, or return None if it cannot be read: a run writes it again."""
     with suppress(StateError):
-        return read(state)
+        return load(state)
     return None
 
 
-def _with_figures(one: Outcome, judged: Mapping[str, Judged]) -> Outcome:
-    if one.weights not in judged:
-        return one
-    found = judged[one.weights]
+def _with_figures(outcome: Outcome, results: Mapping[str, GateResult]) -> Outcome:
+    if outcome.weights not in results:
+        return outcome
+    result = results[outcome.weights]
     return replace(
-        one,
-        gain=_figure(found.gain),
-        mrr={name: _figure(figure) for name, figure in found.mrr.items()},
-        gains={name: _figure(figure) for name, figure in found.gains.items()},
+        outcome,
+        gain=_figure(result.gain),
+        mrr={name: _figure(figure) for name, figure in result.mrr.items()},
+        gains={name: _figure(figure) for name, figure in result.gains.items()},
     )
 
 
 @contextmanager
-def _alone(state: Path) -> Iterator[None]:
+def _training_lock(state: Path) -> Iterator[None]:
     lock = SyncLock(state / TRAINING_LOCK)
     if not lock.acquire():
-        raise StateError("a training is under way already", hint="patina oxidize --report")
+        raise StateError("another training is running", hint="patina oxidize --report")
     try:
         yield
     finally:

@@ -1,7 +1,7 @@
-"""What a recipe's projections come to: the one place where names, layers and sources are resolved.
+"""Resolve the types, layers and sources of a recipe's projections.
 
-A kind of projection is chosen by `type`, its pairs by `training.source` and `training.pair_type`; the name
-that a projection bears says nothing. A recipe without projections asks for every built-in kind.
+`type` selects the kind of projection, `training.source` and `training.pair_type` select its pairs; its name
+has no meaning. A recipe without projections trains every built-in kind.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from patina_hooks.specs.plugins import PairGeneratorSpec, ProjectionSpec
 
 _ANCESTORS: Final = {"": "mlp", "dimension": "mlp"}
-"""What the ancestor project's recipes call the only kind that they know."""
+"""The names that recipes of the ancestor project have for its only kind."""
 
 _SOURCES: Final[Mapping[str, tuple[str, str]]] = {
     "sessions": ("session", "same_session"),
@@ -32,17 +32,21 @@ _SOURCES: Final[Mapping[str, tuple[str, str]]] = {
     "git.co_changes": ("commit", "co_changed"),
     "modules": ("module", "same_module"),
 }
-"""Source -> the kind of scope that it means, and the pairs that are taken where no pair_type is given."""
+"""Source -> the kind of pair scope, and the pairs of a recipe without pair_type."""
 
 _OUT: Final = 256
 _MOST_WEIGHTS: Final = 1 << 26
-"""Training holds them five times."""
+"""Training holds five copies of the weights."""
 
 
 @dataclass(frozen=True, slots=True)
-class Planned:
-    """One projection, ready to be trained. kind: as plugins find it; pairs: the kind of pairs to learn from;
-    digest: of everything that decides its weights beside the history."""
+class PlannedProjection:
+    """One projection, ready for training.
+
+    kind: the name that its plugin registered.
+    pairs: the kind of pairs to train with.
+    digest: of everything but the history that its weights depend on.
+    """
 
     name: str
     kind: str
@@ -52,84 +56,102 @@ class Planned:
     digest: str
 
 
-def plan(plugins: Plugins, recipe: Recipe, dimensions: int, fingerprint: str) -> tuple[Planned, ...]:
-    """Every projection of the recipe, for a model of so many dimensions.
+def plan_projections(
+    plugins: Plugins, recipe: Recipe, dimensions: int, fingerprint: str
+) -> tuple[PlannedProjection, ...]:
+    """Plan every projection of the recipe.
 
-    Raises `SettingsError` where layers contradict the model, or a source the pairs; `PluginError` for a kind
-    of projection or of pairs that no plugin provides.
+    Args:
+        plugins: the installed plugins.
+        recipe: the recipe of the repository.
+        dimensions: those of the model.
+        fingerprint: that of the model.
+
+    Raises:
+        SettingsError: the layers do not fit the model, or the source does not fit the pairs.
+        PluginError: no plugin provides the kind of projection or of pairs.
     """
-    asked = recipe.projections or tuple(ProjectionRecipe(kind, type=kind) for kind in BUILTIN_KINDS)
-    return tuple(_planned(plugins, recipe, one, dimensions, fingerprint) for one in asked)
+    projections = recipe.projections or tuple(ProjectionRecipe(kind, type=kind) for kind in BUILTIN_KINDS)
+    return tuple(
+        _plan_projection(plugins, recipe, projection, dimensions, fingerprint) for projection in projections
+    )
 
 
-def _planned(
-    plugins: Plugins, recipe: Recipe, one: ProjectionRecipe, dimensions: int, fingerprint: str
-) -> Planned:
-    kind = _ANCESTORS.get(one.type, one.type)
-    spec = _trainer(plugins, one, kind)
-    generator = _generator(plugins, one)
-    hidden, out = _widths(recipe, one, spec, dimensions)
-    usual = TrainingSettings(hidden, out)
+def _plan_projection(
+    plugins: Plugins, recipe: Recipe, projection: ProjectionRecipe, dimensions: int, fingerprint: str
+) -> PlannedProjection:
+    kind = _ANCESTORS.get(projection.type, projection.type)
+    spec = _find_trainer(plugins, projection, kind)
+    generator = _find_generator(plugins, projection)
+    hidden, out = _widths(recipe, projection, spec, dimensions)
+    defaults = TrainingSettings(hidden, out)
     settings = TrainingSettings(
-        hidden, out, epochs=one.epochs or usual.epochs, batch_size=one.batch_size or usual.batch_size
+        hidden,
+        out,
+        epochs=projection.epochs or defaults.epochs,
+        batch_size=projection.batch_size or defaults.batch_size,
     )
     facts = [spec.name, spec.version, spec.train, generator.name, generator.version, fingerprint]
-    extractors = [(reader.name, reader.version) for reader in plugins.extractors()]
+    extractors = [(extractor.name, extractor.version) for extractor in plugins.extractors()]
     canonical = json.dumps([*facts, extractors, asdict(settings)], sort_keys=True)
     digest = sha256(canonical.encode()).hexdigest()
-    return Planned(one.name, kind, spec.train, generator.name, settings, digest)
+    return PlannedProjection(projection.name, kind, spec.train, generator.name, settings, digest)
 
 
-def _trainer(plugins: Plugins, one: ProjectionRecipe, kind: str) -> ProjectionSpec:
+def _find_trainer(plugins: Plugins, projection: ProjectionRecipe, kind: str) -> ProjectionSpec:
     try:
         return plugins.projection(kind)
     except PluginError as error:
-        where = _place(one, "type") if one.lines else RECIPE_FILE
-        raise PluginError(f"{where}: {error}", hint=error.hint) from error
+        location = _describe_location(projection, "type") if projection.lines else RECIPE_FILE
+        raise PluginError(f"{location}: {error}", hint=error.hint) from error
 
 
-def _generator(plugins: Plugins, one: ProjectionRecipe) -> PairGeneratorSpec:
-    scope, usual = _SOURCES.get(one.source or "sessions", ("", ""))
+def _find_generator(plugins: Plugins, projection: ProjectionRecipe) -> PairGeneratorSpec:
+    scope, default_kind = _SOURCES.get(projection.source or "sessions", ("", ""))
     if not scope:
-        known = ", ".join(sorted(_SOURCES))
+        sources = ", ".join(sorted(_SOURCES))
         raise SettingsError(
-            f"{_place(one, 'source')} is {one.source!r}, expected one of: {known}; write: source: sessions"
+            f"{_describe_location(projection, 'source')} is {projection.source!r},"
+            f" expected one of: {sources}; write: source: sessions"
         )
-    wanted = one.pair_type or usual
-    found = {spec.name: spec for spec in plugins.pair_generators()}
-    if wanted not in found:
+    pair_kind = projection.pair_type or default_kind
+    specs = {spec.name: spec for spec in plugins.pair_generators()}
+    if pair_kind not in specs:
         raise SettingsError(
-            f"{_place(one, 'pair_type')} is {wanted!r}, expected one"
-            f" of: {', '.join(sorted(found))}; write: pair_type: same_session"
+            f"{_describe_location(projection, 'pair_type')} is {pair_kind!r}, expected one"
+            f" of: {', '.join(sorted(specs))}; write: pair_type: same_session"
         )
-    if one.source and found[wanted].scope != scope:
-        fitting = ", ".join(sorted(name for name, spec in found.items() if spec.scope == scope))
+    if projection.source and specs[pair_kind].scope != scope:
+        fitting = ", ".join(sorted(name for name, spec in specs.items() if spec.scope == scope))
         raise SettingsError(
-            f"{_place(one, 'pair_type')} is {wanted!r}, which is not"
-            f" made from the source {one.source!r}; expected one of: {fitting}"
+            f"{_describe_location(projection, 'pair_type')} is {pair_kind!r}, which is not"
+            f" made from the source {projection.source!r}; expected one of: {fitting}"
         )
-    return found[wanted]
+    return specs[pair_kind]
 
 
-def _widths(recipe: Recipe, one: ProjectionRecipe, spec: ProjectionSpec, dimensions: int) -> tuple[int, int]:
-    """(hidden, out); where the recipe does not say, no wider than the model."""
-    if not one.layers:
+def _widths(
+    recipe: Recipe, projection: ProjectionRecipe, spec: ProjectionSpec, dimensions: int
+) -> tuple[int, int]:
+    """Return the widths (hidden, out); without layers in the recipe, no wider than the model."""
+    if not projection.layers:
         return spec.hidden, min(_OUT, dimensions)
-    *first, hidden, out = one.layers
+    *first, hidden, out = projection.layers
     if hidden * (dimensions + out) > _MOST_WEIGHTS:
         raise SettingsError(
-            f"{_place(one, 'layers')} is {list(one.layers)}, expected no more than {_MOST_WEIGHTS:,} weights"
-            f" on the {dimensions} dimensions of {recipe.model}; write: layers: [1024, 256]"
+            f"{_describe_location(projection, 'layers')} is {list(projection.layers)},"
+            f" expected no more than {_MOST_WEIGHTS:,} weights on the {dimensions}"
+            f" dimensions of {recipe.model}; write: layers: [1024, 256]"
         )
     if first and first != [dimensions]:
         raise SettingsError(
-            f"{_place(one, 'layers')} is {list(one.layers)}, but the model"
-            f" {recipe.model} gives {dimensions} dimensions; write: layers: [{dimensions}, {hidden}, {out}]"
+            f"{_describe_location(projection, 'layers')} is {list(projection.layers)}, but the model"
+            f" {recipe.model} has {dimensions} dimensions; write: layers: [{dimensions}, {hidden}, {out}]"
         )
     return hidden, out
 
 
-def _place(one: ProjectionRecipe, key: str) -> str:
-    """File, line and full name of a key, as errors say it."""
+def _describe_location(projection: ProjectionRecipe, key: str) -> str:
+    """Return file, line and full name of a key for an error."""
     inner = "training." if key in ("source", "pair_type") else ""
-    return f"{RECIPE_FILE}:{one.line(key)}: projections.{one.name}.{inner}{key}"
+    return f"{RECIPE_FILE}:{projection.line(key)}: projections.{projection.name}.{inner}{key}"

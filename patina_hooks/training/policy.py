@@ -1,4 +1,4 @@
-"""When the policy of the recipe asks for training."""
+"""When the recipe's policy requires training."""
 
 from __future__ import annotations
 
@@ -22,61 +22,63 @@ if TYPE_CHECKING:
     from patina_hooks.git.repository import Repository
 
 FEWEST_SESSIONS: Final = 20
-"""Documents before which the first training would have nothing to judge by."""
+"""Sessions with documents that the first training needs for a verdict."""
 
-_BEGUN: Final = "begun"
+_START_FILE: Final = "begun"
 
 
-def is_due(repository: Repository) -> bool:
-    """Whether the recipe's policy asks for training, by what the log and the last report say."""
+def is_training_due(repository: Repository) -> bool:
+    """Return whether the recipe's policy requires training now."""
     recipe = load_configuration(repository).recipe
     if recipe is None or recipe.background.train == "never":
         return False
-    told, held, pending = _now(repository)
-    last = _last(repository.state)
-    if pending or told < FEWEST_SESSIONS or is_raw_wanted(repository.state):
+    documents, pairs, pending = _current_counts(repository)
+    last = _load_report(repository.state)
+    if pending or documents < FEWEST_SESSIONS or is_raw_wanted(repository.state):
         return False
-    seen = _seen(last, _begun(repository.state))
-    if seen is None:
+    trained = _counts_at_training(last, _last_start(repository.state))
+    if trained is None:
         return True
-    sessions, pairs = seen
+    sessions, trained_pairs = trained
     if recipe.background.train == "session_end":
-        return told > sessions
-    return held > pairs * (1 + recipe.background.growth)
+        return documents > sessions
+    return pairs > trained_pairs * (1 + recipe.background.growth)
 
 
-def _now(repository: Repository) -> tuple[int, int, int]:
-    """(sessions that have a document, pairs, texts without a vector)."""
+def _current_counts(repository: Repository) -> tuple[int, int, int]:
+    """Count sessions with a document, pairs, and texts without a vector."""
     with Log(repository.state, create=False) as log, log.reading() as connection:
         now = counts(connection)
         return count_sessions_with_text(connection), now["pairs"], now["pending"]
 
 
-def _seen(last: Report | None, begun: tuple[int, int, int] | None) -> tuple[int, int] | None:
-    """(sessions, pairs) that the last training saw, or that there were when one began that left no report: it
-    would fail again at every commit. None before the first."""
-    if begun is not None and (last is None or last.made < begun[0]):
-        return begun[1:]
+def _counts_at_training(last: Report | None, start: tuple[int, int, int] | None) -> tuple[int, int] | None:
+    """Return the sessions and pairs of the last training, None before the first.
+
+    A training that left no report counts from its start: it would fail again at every commit.
+    """
+    if start is not None and (last is None or last.made < start[0]):
+        return start[1:]
     return (last.sessions, last.pairs) if last else None
 
 
-def _last(state: Path) -> Report | None:
-    """A report that cannot be read is as if it never was: the next training writes a new one."""
+def _load_report(state: Path) -> Report | None:
+    """Load the last report, or None if it cannot be read: the next training writes a new one."""
     with suppress(StateError):
         return last_report(state)
     return None
 
 
-def _begun(state: Path) -> tuple[int, int, int] | None:
-    """When the last training by itself began, with so many sessions and pairs; None before the first."""
+def _last_start(state: Path) -> tuple[int, int, int] | None:
+    """Read the start of the last background training: time, sessions and pairs; None before it."""
     with suppress(OSError, ValueError):
-        moment, sessions, pairs = read_state(state / PROJECTIONS_FOLDER / _BEGUN).split()
+        moment, sessions, pairs = read_state(state / PROJECTIONS_FOLDER / _START_FILE).split()
         return int(moment), int(sessions), int(pairs)
     return None
 
 
 def record_start(repository: Repository) -> None:
-    """Record that a training begins now, so that one which fails does not begin again at every commit."""
-    sessions, pairs, _ = _now(repository)
-    begun = f"{int(time.time())} {sessions} {pairs}"
-    replace_file(repository.state / PROJECTIONS_FOLDER / _BEGUN, begun.encode())
+    """Record the start of a training, so that a failing one does not restart at every commit."""
+    sessions, pairs, _ = _current_counts(repository)
+    line = f"{int(time.time())} {sessions} {pairs}"
+    replace_file(repository.state / PROJECTIONS_FOLDER / _START_FILE, line.encode())

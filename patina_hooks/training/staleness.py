@@ -1,4 +1,4 @@
-"""Whether what was learned still fits the recipe, the model and the history."""
+"""Whether projections are up to date with recipe, model and history."""
 
 from __future__ import annotations
 
@@ -10,82 +10,101 @@ from typing import TYPE_CHECKING
 from patina_hooks.projection.active import is_raw_wanted, load_active, weights_file
 from patina_hooks.specs.reports import Report
 from patina_hooks.specs.training import OUT_OF_TIME
-from patina_hooks.training.plan import plan
+from patina_hooks.training.plan import plan_projections
 from patina_hooks.training.reports.report import NONE, last_report
 
 if TYPE_CHECKING:
     from patina_hooks.config.recipe import Recipe
     from patina_hooks.plugins.manager import Plugins
     from patina_hooks.search.index.spaces import VectorSpace
-    from patina_hooks.training.plan import Planned
+    from patina_hooks.training.plan import PlannedProjection
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """What is in use, and what is to be said of it. name: "none" for the raw model; stale: (projection, why)
-    of what `patina oxidize` would train again; warnings: (what, the command that changes it) of what is in
-    use against the gate, or cannot be."""
+class ProjectionStatus:
+    """The projection in use, stale projections and warnings.
+
+    name: the projection in use, "none" for the raw model.
+    stale: (projection, reason) of those that `patina oxidize` would train.
+    warnings: (message, command that resolves it).
+    """
 
     name: str
     stale: tuple[tuple[str, str], ...]
     warnings: tuple[tuple[str, str], ...]
 
 
-def standing(
+def read_projection_status(
     plugins: Plugins,
     recipe: Recipe | None,
     state: Path,
     events_hash: str,
-    wanted: VectorSpace | None,
-    used: str,
-) -> Standing:
-    """How the projections stand. wanted: the space of the recipe's model, None where it cannot be had; used:
-    the hash of the weights that the answering index was made with, "" for none.
+    requested_space: VectorSpace | None,
+    used_weights: str,
+) -> ProjectionStatus:
+    """Read the status of the projections.
 
-    Raises `StateError` where a file is damaged, `SettingsError` and `PluginError` as `plan` does.
+    Args:
+        plugins: the installed plugins.
+        recipe: the recipe of the repository, None without a valid one.
+        state: the state folder.
+        events_hash: that of the history.
+        requested_space: the space of the recipe's model, None if it is not available.
+        used_weights: the hash of the weights of the index in use, "" without a projection.
+
+    Raises:
+        StateError: a file is damaged.
+        SettingsError, PluginError: as `plan_projections` does.
     """
     active, report = load_active(state), last_report(state)
-    name = active.name if active and active.weights == used else used[:16] or NONE
+    name = active.name if active and active.weights == used_weights else used_weights[:16] or NONE
     stale: list[tuple[str, str]] = []
-    if recipe is not None and wanted is not None and (report is not None or recipe.projections):
-        planned = plan(plugins, recipe, wanted.dimensions, wanted.judged_by)
-        told = [(one.name, why_stale(one, report, events_hash, state)) for one in planned]
-        stale = [(name, why) for name, why in told if why]
-    return Standing(name, tuple(stale), tuple(_warnings(state, recipe, wanted, used)))
+    if recipe is not None and requested_space is not None and (report is not None or recipe.projections):
+        planned = plan_projections(plugins, recipe, requested_space.dimensions, requested_space.judged_by)
+        reasons = [
+            (projection.name, explain_staleness(projection, report, events_hash, state))
+            for projection in planned
+        ]
+        stale = [(name, reason) for name, reason in reasons if reason]
+    return ProjectionStatus(
+        name, tuple(stale), tuple(_warnings(state, recipe, requested_space, used_weights))
+    )
 
 
 def _warnings(
-    state: Path, recipe: Recipe | None, wanted: VectorSpace | None, used: str
+    state: Path, recipe: Recipe | None, requested_space: VectorSpace | None, used_weights: str
 ) -> Iterator[tuple[str, str]]:
     active = load_active(state)
     if active is None:
         if is_raw_wanted(state):
-            yield "the raw model answers, because it was asked for", "patina oxidize"
+            yield "the raw model answers: patina oxidize --raw selected it", "patina oxidize"
         return
     if active.forced:
-        yield f"{active.name} is used against the gate, because it was forced", "patina oxidize --raw"
+        yield f"{active.name} is used because it was forced: the gate refuses it", "patina oxidize --raw"
     if recipe is not None and active.name not in recipe.learned:
         yield (
-            f"the recipe names no projection {active.name} any more: the raw model answers",
+            f"the recipe no longer has a projection {active.name}: the raw model answers",
             "patina oxidize",
         )
-    elif wanted is not None and active.fingerprint != wanted.fingerprint:
-        yield f"{active.name} was learned for another model: the raw model answers", "patina oxidize"
-    elif active.weights != used:
-        yield f"{active.name} does not answer yet", "patina sync"
+    elif requested_space is not None and active.fingerprint != requested_space.fingerprint:
+        yield f"{active.name} was trained for another model: the raw model answers", "patina oxidize"
+    elif active.weights != used_weights:
+        yield f"{active.name} is not used yet", "patina sync"
 
 
-def why_stale(one: Planned, report: Report | None, events_hash: str, state: Path) -> str:
-    """Why a projection has to be trained, "" where the last run's still holds."""
-    before = report.outcome(one.name) if report else None
-    if before is None:
+def explain_staleness(
+    planned: PlannedProjection, report: Report | None, events_hash: str, state: Path
+) -> str:
+    """Return why a projection must be trained, "" if its last outcome is up to date."""
+    previous = report.outcome(planned.name) if report else None
+    if previous is None:
         return "it was never trained"
-    if before.digest != one.digest:
+    if previous.digest != planned.digest:
         return "the recipe, the model or a plugin changed since it was trained"
-    if before.events_hash != events_hash:
+    if previous.events_hash != events_hash:
         return "the history changed since it was trained"
-    if not before.weights:
-        return "" if before.lacks else f"it was not trained: {before.why}"
-    if before.stopped == OUT_OF_TIME:
+    if not previous.weights:
+        return "" if previous.lacks else f"it was not trained: {previous.why}"
+    if previous.stopped == OUT_OF_TIME:
         return "its training ran out of time"
-    return "" if weights_file(state, before.weights).is_file() else "its weights are gone"
+    return "" if weights_file(state, previous.weights).is_file() else "its weights are missing"

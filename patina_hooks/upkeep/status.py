@@ -27,7 +27,7 @@ from patina_hooks.store.facts import CollectionFacts, CorpusFacts, partly_read, 
 from patina_hooks.store.log import Log
 from patina_hooks.store.recorded_faults import kept_faults
 from patina_hooks.system.files import folder_size
-from patina_hooks.training.staleness import Standing, standing
+from patina_hooks.training.staleness import ProjectionStatus, read_projection_status
 from patina_hooks.upkeep.environments import background_environment, own_environment, version_differences
 
 
@@ -120,14 +120,16 @@ def _collections(
             yield name, CollectionFacts.read(connection), partly_read(connection)
 
 
-def _standing(repository: Repository, plugins: Plugins, space: VectorSpace | None, events: str) -> Standing:
+def _standing(
+    repository: Repository, plugins: Plugins, space: VectorSpace | None, events: str
+) -> ProjectionStatus:
     """How projections, and a switch of models, stand; what hinders telling is among the faults of a sync."""
     recipe, used = load_configuration(repository).recipe, space.projection if space else ""
     try:
         wanted = requested_space(plugins, recipe, repository.state) if recipe else None
-        stands = standing(plugins, recipe, repository.state, events, wanted, used)
+        stands = read_projection_status(plugins, recipe, repository.state, events, wanted, used)
     except PatinaError as error:
-        return Standing(used[:16] or "none", (), ((str(error), error.hint or "patina doctor"),))
+        return ProjectionStatus(used[:16] or "none", (), ((str(error), error.hint or "patina doctor"),))
     if space and wanted and wanted.fingerprint != space.fingerprint:
         asked = f"the recipe asks for {wanted.model} in {wanted.runtime}"
         told = f"{asked}: {space.model} in {space.runtime} answers until its vectors are whole"

@@ -159,10 +159,10 @@ def _work(
 def start_training_if_due(repository: Repository, work_tree: Path) -> None:
     """Start training where the policy asks for it now. Never raises `PatinaError`: nothing waits for it."""
     from patina_hooks.errors import PatinaError
-    from patina_hooks.training.policy import is_due
+    from patina_hooks.training.policy import is_training_due
 
     with suppress(PatinaError, OSError):
-        if is_due(repository):
+        if is_training_due(repository):
             start_process(_TRAINING_MODULE, repository.common, work_tree)
 
 

@@ -132,7 +132,7 @@ def test_forcing_is_said_in_the_lock_and_in_status(shell: Shell, memory: Memory)
     assert found["lock"]["projections"]["mine"]["verdict"] == "forced"
     assert "mine is used because it was forced" in found["sentence"]
     for _ in range(2):
-        assert "mine is used against the gate, because it was forced" in shell.out("status")
+        assert "mine is used because it was forced: the gate refuses it" in shell.out("status")
 
 
 def test_the_raw_model_answers_again_when_it_is_asked_to(shell: Shell, memory: Memory) -> None:
@@ -142,8 +142,8 @@ def test_the_raw_model_answers_again_when_it_is_asked_to(shell: Shell, memory: M
     assert shell.out("oxidize", "--raw") == "The raw model answers.\n"
     status = json.loads(shell.out("status", "--json"))
     assert status["projection"] == "none"
-    assert status["warnings"] == ["the raw model answers, because it was asked for; patina oxidize"]
-    assert "The raw model answers: it was asked for" in shell.out("oxidize", "--report")
+    assert status["warnings"] == ["the raw model answers: patina oxidize --raw selected it; patina oxidize"]
+    assert "The raw model answers: patina oxidize --raw selected it" in shell.out("oxidize", "--report")
     assert (read_lock(memory.root) or {})["projection"] == "none"
     assert len(list((memory.state / "vectors").iterdir())) == 1
 
@@ -209,7 +209,7 @@ def test_too_little_history(tmp_path: Path) -> None:
     memory = make_history(tmp_path / "repository", sessions=9)
     memory.sync()
     shell = Shell(memory.root)
-    assert "it takes 11 more sessions with documents" in shell.out("oxidize")
+    assert "needs 11 more sessions" in shell.out("oxidize")
     found = printed(shell, "--report")
     assert {one["n"] for one in found["projections"].values()} == {0}
     assert {one["verdict"] for one in found["lock"]["projections"].values()} == {"not trained"}

@@ -15,7 +15,7 @@ from patina_hooks.plugins.manager import Plugins
 from patina_hooks.specs.plugins import Fault
 from patina_hooks.store.log import Log
 from patina_hooks.store.recorded_faults import store_faults, stored_faults
-from patina_hooks.training.past import paths_to_read
+from patina_hooks.training.training_set import paths_to_read
 from patina_hooks.upkeep.sync import synchronise
 
 SESSION = "20251101-090000"

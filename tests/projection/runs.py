@@ -16,7 +16,7 @@ from support.memory import Memory, memory_of
 
 from patina_hooks.plugins.manager import Plugins
 from patina_hooks.specs.reports import Outcome, Report
-from patina_hooks.training.oxidize import Outlook, outlook, oxidize
+from patina_hooks.training.oxidize import RunPlan, oxidize, plan_run
 
 WHITENING = MODEL + "  mine: {type: whitening, layers: [32, 24]}\n"
 MLP = MODEL + "  mine: {type: mlp, layers: [32, 24], epochs: 3}\n"
@@ -28,9 +28,9 @@ def run(memory: Memory, providers: Plugins | None = None, **options: Any) -> Rep
         return oxidize(patina, **options)
 
 
-def look(memory: Memory, only: Collection[str] = ()) -> Outlook:
+def look(memory: Memory, only: Collection[str] = ()) -> RunPlan:
     with memory_of(memory.repository) as patina:
-        return outlook(patina, only=only)
+        return plan_run(patina, only=only)
 
 
 def stale(memory: Memory) -> dict[str, str]:

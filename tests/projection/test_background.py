@@ -10,7 +10,7 @@ from support.memory import FAST_RECIPE, Memory
 from patina_hooks.commands.learning import background
 from patina_hooks.specs.reports import Report
 from patina_hooks.training.oxidize import use_raw
-from patina_hooks.training.policy import is_due
+from patina_hooks.training.policy import is_training_due
 from patina_hooks.training.reports.report import keep_report, last_report
 from patina_hooks.upkeep import worker
 from patina_hooks.upkeep.worker import start_training_if_due
@@ -61,12 +61,12 @@ def pairs_of(memory: Memory) -> int:
 )
 def test_the_first_training_is_due_with_enough_sessions(memory: Memory, policy: str, due: bool) -> None:
     recipe(memory, policy)
-    assert is_due(memory.repository) == due
+    assert is_training_due(memory.repository) == due
 
 
 def test_no_recipe_asks_for_it_unless_it_says_so(memory: Memory) -> None:
     memory.sync()
-    assert not is_due(memory.repository)
+    assert not is_training_due(memory.repository)
 
 
 def test_few_sessions_are_no_reason(tmp_path: Path) -> None:
@@ -75,32 +75,32 @@ def test_few_sessions_are_no_reason(tmp_path: Path) -> None:
     for session in SESSIONS[:5]:
         memory.archive(session, decisions="chose something")
     recipe(memory, "{train: growth}")
-    assert not is_due(memory.repository)
+    assert not is_training_due(memory.repository)
 
 
 def test_growth_is_counted_in_pairs_since_the_last_training(memory: Memory) -> None:
     recipe(memory, "{train: growth, growth: 0.5}")
     pairs = pairs_of(memory)
     trained(memory, pairs=int(pairs / 1.4), sessions=24)
-    assert not is_due(memory.repository)
+    assert not is_training_due(memory.repository)
     trained(memory, pairs=int(pairs / 1.6), sessions=24)
-    assert is_due(memory.repository)
+    assert is_training_due(memory.repository)
 
 
 def test_a_session_that_ended_since_is_counted(memory: Memory) -> None:
     recipe(memory, "{train: session_end}")
     trained(memory, pairs=1, sessions=24)
-    assert not is_due(memory.repository)
+    assert not is_training_due(memory.repository)
     memory.archive("20251201-090000", decisions="chose one more")
     memory.sync()
-    assert is_due(memory.repository)
+    assert is_training_due(memory.repository)
 
 
 def test_texts_without_vectors_come_first(memory: Memory) -> None:
     recipe(memory, "{train: growth}")
     memory.commit("A text that has no vector yet")
     memory.sync(most=0)
-    assert not is_due(memory.repository)
+    assert not is_training_due(memory.repository)
 
 
 def test_it_trains_and_says_so_in_the_log(memory: Memory) -> None:
@@ -110,7 +110,7 @@ def test_it_trains_and_says_so_in_the_log(memory: Memory) -> None:
     assert report is not None
     assert [one.name for one in report.outcomes] == ["whitening", "mlp", "residual"]
     assert report.sentence in (memory.state / "patina.log").read_text()
-    assert not is_due(memory.repository)
+    assert not is_training_due(memory.repository)
     assert not (memory.root / ".patina/oxidize.lock").exists()
 
 
@@ -139,32 +139,32 @@ def test_one_that_fails_is_not_tried_again_until_there_is_more(
         patched.setattr("patina_hooks.training.oxidize.oxidize", breaks)
         assert background.main(arguments) == 0
     assert "a bug" in (memory.state / "patina.log").read_text()
-    assert not is_due(memory.repository)
+    assert not is_training_due(memory.repository)
     memory.archive("20251201-090000", decisions="chose one more")
     memory.sync()
-    assert is_due(memory.repository)
+    assert is_training_due(memory.repository)
     assert background.main(arguments) == 0
     assert last_report(memory.state) is not None
-    assert not is_due(memory.repository)
+    assert not is_training_due(memory.repository)
     memory.archive("20251202-090000", decisions="chose another")
     memory.sync()
-    assert is_due(memory.repository)
+    assert is_training_due(memory.repository)
 
 
 def test_the_users_wish_for_the_raw_model_is_kept(memory: Memory) -> None:
     recipe(memory, "{train: session_end}")
     trained(memory, pairs=1, sessions=20)
-    assert is_due(memory.repository)
+    assert is_training_due(memory.repository)
     use_raw(memory.patina())
-    assert not is_due(memory.repository)
+    assert not is_training_due(memory.repository)
     (warning,) = memory.patina().status().warnings
-    assert warning == "the raw model answers, because it was asked for; patina oxidize"
+    assert warning == "the raw model answers: patina oxidize --raw selected it; patina oxidize"
 
 
 def test_the_users_wish_is_kept_before_the_first_training_too(memory: Memory) -> None:
     recipe(memory, "{train: session_end}")
     assert use_raw(memory.patina()) is None
-    assert not is_due(memory.repository)
+    assert not is_training_due(memory.repository)
 
 
 def test_a_training_by_hand_counts_after_one_that_failed(memory: Memory) -> None:
@@ -172,9 +172,9 @@ def test_a_training_by_hand_counts_after_one_that_failed(memory: Memory) -> None
     begun = memory.state / "projections" / "begun"
     begun.parent.mkdir(exist_ok=True)
     begun.write_text("0 10 10")
-    assert is_due(memory.repository)
+    assert is_training_due(memory.repository)
     trained(memory, pairs=pairs_of(memory), sessions=24)
-    assert not is_due(memory.repository)
+    assert not is_training_due(memory.repository)
 
 
 def test_nothing_that_is_wrong_reaches_the_worker(tmp_path: Path) -> None:

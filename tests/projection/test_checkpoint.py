@@ -10,8 +10,8 @@ import pytest
 from projection.toys import task, with_settings
 
 from patina_hooks.specs.training import TrainingStep, TrainingTask
-from patina_hooks.training.past import digest_of
 from patina_hooks.training.trainers.checkpoint import Checkpoint
+from patina_hooks.training.training_set import digest_task
 
 STEP = TrainingStep(1, 3, 0.5, None)
 STATE = {"parameters": np.arange(6, dtype=np.float32), "curve": np.ones((1, 3), np.float32)}
@@ -56,7 +56,7 @@ def test_a_task_is_known_by_all_that_it_gives_to_learn_from() -> None:
         replace(one, train=replace(one.train, scopes=one.train.scopes + 1)),
         replace(one, groups=[frozenset({0, 9}), *one.groups[1:]]),
     ]
-    digests = {digest_of(each, "digest") for each in (one, *others)} | {digest_of(one, "another")}
+    digests = {digest_task(each, "digest") for each in (one, *others)} | {digest_task(one, "another")}
     assert len(digests) == len(others) + 2
-    assert digest_of(task(), "digest") == digest_of(one, "digest")
-    assert digest_of(with_settings(one, seconds=3.0), "digest") == digest_of(one, "digest")
+    assert digest_task(task(), "digest") == digest_task(one, "digest")
+    assert digest_task(with_settings(one, seconds=3.0), "digest") == digest_task(one, "digest")

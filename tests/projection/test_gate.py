@@ -13,7 +13,14 @@ from patina_hooks.evaluation.embeddings import Embeddings
 from patina_hooks.evaluation.history import Piece
 from patina_hooks.evaluation.query_sets.mining import Query, QuerySet, linked
 from patina_hooks.evaluation.statistics.intervals import ERROR, interval
-from patina_hooks.training.gate import ASKERS, QUESTIONS, SESSIONS, judge, speaks, too_little
+from patina_hooks.training.gate import (
+    CLUSTERS,
+    QUERIES,
+    SESSIONS,
+    describe_missing_history,
+    has_enough_clusters,
+    judge,
+)
 
 if TYPE_CHECKING:
     from patina_hooks.specs.vectors import Vectors
@@ -75,18 +82,18 @@ def test_a_gain_by_too_few_sessions_does_not_pass() -> None:
 
 
 def test_a_set_that_few_sessions_ask_says_nothing() -> None:
-    assert speaks(query_set(clusters=10))
-    assert not speaks(query_set(clusters=9))
-    assert not speaks(query_set(count=0))
+    assert has_enough_clusters(query_set(clusters=10))
+    assert not has_enough_clusters(query_set(clusters=9))
+    assert not has_enough_clusters(query_set(count=0))
 
 
 def test_where_nothing_helps_chance_passes_rarely() -> None:
     """Three candidates over histories that differ from the raw model by luck alone: skewed, as ranks are."""
     draw = np.random.default_rng(5)
-    names = {"goal": [str(number) for number in range(ASKERS)]}
+    names = {"goal": [str(number) for number in range(CLUSTERS)]}
     passed = 0
     for _ in range(300):
-        luck = draw.choice([-1.0, -0.5, 0.0, 0.5, 1.0], (3, ASKERS), p=[0.06, 0.12, 0.64, 0.12, 0.06])
+        luck = draw.choice([-1.0, -0.5, 0.0, 0.5, 1.0], (3, CLUSTERS), p=[0.06, 0.12, 0.64, 0.12, 0.06])
         gains = [interval({"goal": one.tolist()}, names, error=ERROR / 3) for one in luck]
         passed += any(one.is_above_zero for one in gains)
     assert passed <= 300 * 0.045
@@ -121,17 +128,15 @@ def test_nothing_to_judge_is_no_gain() -> None:
 @pytest.mark.parametrize(
     ("sessions", "questions", "clusters", "says"),
     [
-        (SESSIONS, QUESTIONS, ASKERS, ""),
-        (SESSIONS - 1, QUESTIONS, ASKERS, "1 more sessions with documents"),
-        (SESSIONS, QUESTIONS - 7, ASKERS, "7 more questions from later history"),
-        (SESSIONS, QUESTIONS, 14, "6 more later sessions that ask them"),
-        (0, 0, 1, "20 more sessions with documents, 30 more questions from later history, 20 more later"),
+        (SESSIONS, QUERIES, CLUSTERS, ""),
+        (SESSIONS - 1, QUERIES, CLUSTERS, "1 more sessions"),
+        (SESSIONS, QUERIES - 7, CLUSTERS, "7 more test queries"),
+        (SESSIONS, QUERIES, 14, "6 more later sessions with test queries"),
+        (0, 0, 1, "20 more sessions, 30 more test queries, 20 more later"),
     ],
 )
-def test_too_little_history_says_how_much_is_missing(
-    sessions: int, questions: int, clusters: int, says: str
-) -> None:
-    said = too_little(sessions, [query_set(count=questions, clusters=clusters)])
-    assert said.startswith("too little history to judge by: it takes " if says else "")
+def test_missing_history_is_described(sessions: int, questions: int, clusters: int, says: str) -> None:
+    said = describe_missing_history(sessions, [query_set(count=questions, clusters=clusters)])
+    assert said.startswith("not enough history: needs " if says else "")
     assert says in said
     assert bool(says) == bool(said)

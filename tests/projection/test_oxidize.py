@@ -37,7 +37,7 @@ from patina_hooks.projection.active import PROJECTIONS_FOLDER, load_active, stor
 from patina_hooks.specs.reports import Outcome, Report
 from patina_hooks.specs.training import TrainingStep
 from patina_hooks.training.reports.report import last_report
-from patina_hooks.training.trainers.clock import Clock, OutOfTime
+from patina_hooks.training.trainers.time_budget import OutOfTime, TimeBudget
 
 # --- what is used -----------------------------------------------------------------------------------
 
@@ -108,7 +108,7 @@ def test_a_recipe_that_cannot_be_read_is_refused(memory: Memory) -> None:
 
 def test_a_model_that_has_not_read_the_history_is_refused(memory: Memory) -> None:
     asks_for(memory, "embedding_model: minilm-l6-v2\n")
-    with pytest.raises(StateError, match="has not read this history yet") as caught:
+    with pytest.raises(StateError, match="the index has no vectors") as caught:
         run(memory)
     assert caught.value.hint == "patina sync"
 
@@ -117,7 +117,7 @@ def test_too_little_history_says_how_much_is_missing_and_leaves_all_as_it_was(tm
     memory = make_history(tmp_path / "repository", sessions=14)
     memory.sync()
     found = run(memory)
-    assert found.sentence.startswith("Nothing was trained: too little history to judge by: it takes 6 more")
+    assert found.sentence.startswith("Nothing was trained: not enough history: needs 6 more")
     assert {one.why for one in found.outcomes} == {look(memory).lacks}
     assert (found.active, found.weights, load_active(memory.state)) == ("none", "", None)
     assert stale(memory) == {}, "running it again would not help"
@@ -126,7 +126,7 @@ def test_too_little_history_says_how_much_is_missing_and_leaves_all_as_it_was(tm
 def test_without_any_session_the_report_says_so(tmp_path: Path) -> None:
     memory = make_history(tmp_path / "repository", sessions=0)
     memory.sync()
-    assert "it takes 20 more sessions with documents, 30 more questions" in run(memory).sentence
+    assert "needs 20 more sessions, 30 more test queries" in run(memory).sentence
 
 
 # --- the former, and what is forced -----------------------------------------------------------------
@@ -273,7 +273,7 @@ def test_training_that_ran_out_of_time_is_not_used_and_goes_on_in_the_next_run(m
     assert [one.stopped for one in found.outcomes] == ["out of time"] * 3
     assert not any(one.weights for one in found.outcomes)
     assert all("time ran out" in one.why for one in found.outcomes)
-    assert found.sentence.startswith("Time ran out before every question was asked, so nothing changed:")
+    assert found.sentence.startswith("Time ran out before every query was evaluated; nothing changed.")
     again = run(memory)
     assert [one.stopped == "out of time" for one in again.outcomes] == [False, False, False]
     assert all(one.weights for one in again.outcomes)
@@ -289,7 +289,7 @@ def test_what_was_trained_when_time_ran_out_is_judged_by_the_next_run(
         raise OutOfTime
 
     with monkeypatch.context() as patched:
-        patched.setattr(Clock, "check", late)
+        patched.setattr(TimeBudget, "check", late)
         found = run(memory, seconds=60.0)
     assert (bool(named(found).weights), named(found).gain, found.active) == (True, None, "none")
     assert "Time ran out" in found.sentence
@@ -316,7 +316,7 @@ def test_of_two_runs_at_once_the_second_is_told(memory: Memory) -> None:
     told: list[str] = []
 
     def second(name: str, step: TrainingStep) -> None:
-        with pytest.raises(StateError, match="a training is under way already") as caught:
+        with pytest.raises(StateError, match="another training is running") as caught:
             run(memory)
         told.append(caught.value.hint)
 

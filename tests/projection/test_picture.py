@@ -9,7 +9,7 @@ import pytest
 from projection.outcomes import outcome, report
 
 from patina_hooks.specs.reports import Figure, Outcome, Report
-from patina_hooks.training.reports.picture import drawn
+from patina_hooks.training.reports.report_chart import render_report
 
 FIGURES = {"goal": Figure(0.5, 0.25, 0.75, 15)}
 CURVE = ((1, 0.8, None), (2, 0.5, 0.6), (3, 0.4, 0.7))
@@ -27,7 +27,7 @@ def learned(name: str) -> Outcome:
 
 
 def texts(report_: Report) -> list[str]:
-    root = ET.fromstring(drawn(report_))  # noqa: S314 (it is our own)
+    root = ET.fromstring(render_report(report_))  # noqa: S314 (it is our own)
     assert root.tag.endswith("svg")
     return ["".join(element.itertext()) for element in root.iter() if element.tag.endswith("text")]
 

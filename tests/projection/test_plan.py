@@ -15,21 +15,21 @@ from patina_hooks.config.shared_files import RECIPE_FILE
 from patina_hooks.errors import PatinaError, PluginError, SettingsError
 from patina_hooks.plugins.manager import Plugins
 from patina_hooks.specs.plugins import ExtractorSpec
-from patina_hooks.training.plan import Planned, plan
+from patina_hooks.training.plan import PlannedProjection, plan_projections
 
 ONE = "version: 2\nembedding_model: acme-64\nprojections:\n  semantic:\n"
 
 
-def planned(text: str, dimensions: int = 384, fingerprint: str = "f") -> tuple[Planned, ...]:
-    return plan(plugins(), parse_recipe(text, RECIPE_FILE), dimensions, fingerprint)
+def planned(text: str, dimensions: int = 384, fingerprint: str = "f") -> tuple[PlannedProjection, ...]:
+    return plan_projections(plugins(), parse_recipe(text, RECIPE_FILE), dimensions, fingerprint)
 
 
-def only(text: str, dimensions: int = 384, fingerprint: str = "f") -> Planned:
+def only(text: str, dimensions: int = 384, fingerprint: str = "f") -> PlannedProjection:
     (one,) = planned(text, dimensions, fingerprint)
     return one
 
 
-def widths(one: Planned) -> tuple[int, int]:
+def widths(one: PlannedProjection) -> tuple[int, int]:
     return one.settings.hidden, one.settings.out
 
 
@@ -175,7 +175,7 @@ def test_a_projection_learned_from_what_other_extractors_read_is_another() -> No
         reader = ExtractorSpec("reader", version, "session", "acme:read")
         providers = Plugins.load(disabled=["*"])
         providers.register(SimpleNamespace(patina_register_extractors=hookimpl(lambda: [reader])), "acme")
-        return plan(providers, Recipe(), 384, "f")[0].digest
+        return plan_projections(providers, Recipe(), 384, "f")[0].digest
 
     assert digest(1) == digest(1)
     assert digest(1) != digest(2)
@@ -185,7 +185,7 @@ def test_a_kind_of_another_plugin_is_found_by_its_full_name_too() -> None:
     providers = projected_by(lambda task, watch: None)
     for name in ("odd", "odd-plugin/odd"):
         recipe = parse_recipe(f"projections: {{mine: {{type: {name}}}}}\n", RECIPE_FILE)
-        (one,) = plan(providers, recipe, 64, "f")
+        (one,) = plan_projections(providers, recipe, 64, "f")
         assert (one.kind, one.train) == (name, "odd_projection:train")
         assert widths(one) == (96, 64)
         assert providers.projection(one.kind).train == one.train

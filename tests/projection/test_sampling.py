@@ -14,10 +14,10 @@ from patina_hooks.training.trainers.sampling import (
     Negatives,
     Purpose,
     batches,
-    counted,
-    draws,
-    enough,
+    random_generator,
+    require_pairs,
     rows_of,
+    usable_pairs,
 )
 
 Groups = list[frozenset[int]]
@@ -78,7 +78,7 @@ def test_batches_are_a_partition_into_even_parts(count: int, size: int) -> None:
 
 def test_a_draw_depends_on_seed_epoch_and_purpose_alone() -> None:
     def first(seed: int, epoch: int, purpose: Purpose) -> float:
-        return float(draws(seed, epoch, purpose).random())
+        return float(random_generator(seed, epoch, purpose).random())
 
     drawn = {(s, e, p): first(s, e, p) for s in (0, 1) for e in (0, 1) for p in Purpose}
     assert len(set(drawn.values())) == len(drawn)
@@ -89,7 +89,7 @@ def test_pairs_that_weigh_nothing_or_are_one_text_do_not_count() -> None:
     some = pairs(range(2), 3)
     some.weights[2:] = 0
     some.positives[1] = some.anchors[1]
-    assert counted(some).anchors.tolist() == some.anchors[:1].tolist()
+    assert usable_pairs(some).anchors.tolist() == some.anchors[:1].tolist()
     some.weights[:] = 0
     with pytest.raises(TooLittleToLearn, match="no pairs"):
-        enough(some)
+        require_pairs(some)

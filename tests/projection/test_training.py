@@ -18,7 +18,7 @@ from projection.toys import SETTINGS, TRAINERS, PlugPulled, Watcher, found, pair
 from patina_hooks.projection.weights import open_projection, weights_hash
 from patina_hooks.specs.training import TooLittleToLearn, Trained
 from patina_hooks.training.trainers.layers import Tensors
-from patina_hooks.training.trainers.loop import Training
+from patina_hooks.training.trainers.loop import TrainingLoop
 from patina_hooks.training.trainers.optimiser import Parameters
 
 _EITHER = pytest.mark.parametrize("name", TRAINERS)
@@ -117,7 +117,7 @@ class _AwayFromZero:
 
 def test_where_later_pairs_only_get_worse_the_untrained_parameters_are_kept() -> None:
     parameters = Parameters({"all": (5,)})
-    training = Training(_AwayFromZero(), parameters, replace(SETTINGS, patience=2))
+    training = TrainingLoop(_AwayFromZero(), parameters, replace(SETTINGS, patience=2))
     assert training.run(Watcher()) == "no better on later pairs"
     assert len(training.steps) == 2
     assert training.best["all"].tolist() == [0] * 5
@@ -166,5 +166,5 @@ def test_no_pairs_are_too_little(name: str) -> None:
 
 
 def test_pairs_of_one_session_alone_leave_no_triplet() -> None:
-    with pytest.raises(TooLittleToLearn, match="none to tell them from"):
+    with pytest.raises(TooLittleToLearn, match="cannot draw negatives"):
         TRAINERS["mlp"](task(sessions=1, held=0), Watcher())

@@ -46,8 +46,8 @@ def test_the_sentence_says_why_the_best_was_refused() -> None:
         " +0.060 (-0.010 to +0.130) against the raw model, which may be chance."
     )
     assert decided(WORSE).sentence.endswith("(-0.090 to -0.010) against the raw model, which is worse.")
-    assert decided(UNTOLD).sentence.endswith("untold, and too few sessions asked to tell.")
-    assert decided(FAILED).sentence.endswith("nothing could be judged (failed: no pairs).")
+    assert decided(UNTOLD).sentence.endswith("untold, with too few sessions for a verdict.")
+    assert decided(FAILED).sentence.endswith("no projection could be evaluated (failed: no pairs).")
 
 
 def test_the_former_stays_where_it_passes_and_nothing_is_surer() -> None:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 from patina_hooks.config.configuration import load_configuration
 from patina_hooks.errors import PatinaError
 from patina_hooks.system.worker_log import TRAINING
-from patina_hooks.training.policy import is_due, record_start
+from patina_hooks.training.policy import is_training_due, record_start
 from patina_hooks.upkeep.worker import detach, logged, open_repository
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def _train(repository: Repository) -> None:
     from patina_hooks.training.oxidize import oxidize
 
     recipe = load_configuration(repository).recipe
-    if recipe is not None and is_due(repository):
+    if recipe is not None and is_training_due(repository):
         record_start(repository)
         report = oxidize(Patina(repository), seconds=float(recipe.background.seconds))
         logging.getLogger("patina_hooks.training").info(

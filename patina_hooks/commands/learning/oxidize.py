@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from patina_hooks.specs.reports import Outcome, Report
     from patina_hooks.specs.training import TrainingStep
     from patina_hooks.system.progress import ProgressCallback
-    from patina_hooks.training.oxidize import Outlook
+    from patina_hooks.training.oxidize import RunPlan
 
 
 @click.command("oxidize")
@@ -44,7 +44,7 @@ def oxidize_command(
 ) -> None:
     """Train projections on this repository's history; one is used only if it helps on later history."""
     # numpy, and all that trains.
-    from patina_hooks.training.oxidize import outlook, oxidize, use_raw
+    from patina_hooks.training.oxidize import oxidize, plan_run, use_raw
 
     if raw and (dry_run or show or full or names or force or picture or as_json):
         raise UsageError("--raw goes with no other option", hint="patina oxidize --raw")
@@ -63,7 +63,7 @@ def oxidize_command(
             click.echo("The raw model answers.")
             return
         if dry_run:
-            found = outlook(patina, full=full, only=names)
+            found = plan_run(patina, full=full, only=names)
             click.echo(json.dumps(_outlook_as_json(found)) if as_json else _outlook_page(found))
             return
         if show:
@@ -183,7 +183,7 @@ def _trained(one: Outcome) -> Iterator[str]:
     yield f"{what} from {learned}{curve}{stopped}, {one.seconds:.1f} s"
 
 
-def _outlook_page(found: Outlook) -> str:
+def _outlook_page(found: RunPlan) -> str:
     lines = [f"{count(found.texts, 'text')}, {count(found.questions, 'later question')} to judge by"]
     for one in found.stale:
         took = "time not known" if one.seconds is None else f"at most about {one.seconds:.0f} s here"
@@ -194,7 +194,7 @@ def _outlook_page(found: Outlook) -> str:
     return "\n".join(lines)
 
 
-def _outlook_as_json(found: Outlook) -> dict[str, object]:
+def _outlook_as_json(found: RunPlan) -> dict[str, object]:
     from dataclasses import asdict
 
     told = asdict(found)
@@ -203,10 +203,10 @@ def _outlook_as_json(found: Outlook) -> dict[str, object]:
 
 
 def _draw(report: Report, path: Path) -> None:
-    from patina_hooks.training.reports.picture import drawn
+    from patina_hooks.training.reports.report_chart import render_report
 
     try:
-        path.write_text(drawn(report), "utf-8")
+        path.write_text(render_report(report), "utf-8")
     except OSError as error:
         raise UsageError(f"{path} cannot be written: {error.strerror}") from error
 

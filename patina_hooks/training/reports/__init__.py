@@ -1,1 +1,1 @@
-"""What is kept of a training run."""
+"""Reports of training runs."""

@@ -1,7 +1,7 @@
-"""`.patina/oxidize.lock`: what was built from the recipe, and from what, for a team to compare.
+"""`.patina/oxidize.lock`: what was built from a recipe, for a team to compare.
 
-JSON, which is YAML as well. The fields that the ancestor project's lock has keep its names. It is a tracked
-file: only `patina oxidize`, typed by a user, writes it.
+JSON, which is also YAML. Fields of the ancestor project's lock keep their names. The file is tracked: only
+the command `patina oxidize` writes it.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ _SIZE_CAP: Final = 1 << 20
 
 
 def lock_of(report: Report) -> dict[str, object]:
-    """The lock's content; everything but `built_at` is a function of recipe and history.
+    """Build the lock; all but `built_at` is a function of recipe and history.
 
-    An entry has the `events_hash` that it was trained on: a run of some leaves the others as they were.
+    Each entry has the `events_hash` that it was trained on, since a run may train only some projections.
     """
     return {
         "embedding_model": report.model,
@@ -38,12 +38,16 @@ def lock_of(report: Report) -> dict[str, object]:
         "runtime": report.runtime,
         "variant": report.variant,
         "projection": report.active,
-        "projections": {one.name: _entry(one, report) for one in report.outcomes},
+        "projections": {outcome.name: _entry(outcome, report) for outcome in report.outcomes},
     }
 
 
 def write_lock(root: Path, report: Report) -> None:
-    """Write the lock of a work tree. Raises OSError with nothing changed, also where its folder is a link."""
+    """Write the lock of a work tree.
+
+    Raises:
+        OSError: it cannot be written, or its folder is a link; nothing is changed.
+    """
     folder = (root / LOCK_FILE).parent
     if folder.is_symlink():
         raise OSError(errno.ELOOP, "its folder is a link, which is not followed", str(folder))
@@ -51,7 +55,7 @@ def write_lock(root: Path, report: Report) -> None:
 
 
 def read_lock(root: Path) -> dict[str, object] | None:
-    """What the lock says, None where there is none that can be read: it may be anybody's."""
+    """Read the lock, None if it is missing or unreadable: anyone may have written it."""
     path = plain_file(root, LOCK_FILE)
     if path is None or path.stat().st_size > _SIZE_CAP:
         return None
@@ -60,20 +64,20 @@ def read_lock(root: Path) -> dict[str, object] | None:
     return None
 
 
-def _entry(one: Outcome, report: Report) -> dict[str, object]:
+def _entry(outcome: Outcome, report: Report) -> dict[str, object]:
     return {
-        "weights_hash": one.weights or None,
-        "events_hash": one.events_hash,
-        "training_pairs": one.count if one.epochs else 0,
-        "epochs_completed": one.epochs,
-        "kind": one.kind,
-        "verdict": _verdict(one, report),
+        "weights_hash": outcome.weights or None,
+        "events_hash": outcome.events_hash,
+        "training_pairs": outcome.count if outcome.epochs else 0,
+        "epochs_completed": outcome.epochs,
+        "kind": outcome.kind,
+        "verdict": _verdict(outcome, report),
     }
 
 
-def _verdict(one: Outcome, report: Report) -> str:
-    if not one.weights:
+def _verdict(outcome: Outcome, report: Report) -> str:
+    if not outcome.weights:
         return "not trained"
-    if report.uses(one):
+    if report.uses(outcome):
         return "forced" if report.forced else "active"
-    return "passed" if one.passes else "refused"
+    return "passed" if outcome.passes else "refused"

@@ -1,4 +1,4 @@
-"""What a training run found, kept so that it can be shown again."""
+"""Stored reports of training runs."""
 
 from __future__ import annotations
 
@@ -16,26 +16,30 @@ from patina_hooks.specs.reports import Report
 from patina_hooks.system.files import read_state, replace_file
 
 NONE: Final = "none"
-"""What is said in place of a projection's name where the raw model answers."""
+"""The name in a report in which the raw model answers."""
 
 _REPORTS: Final = "reports"
 
 
 def keep_report(state: Path, report: Report) -> Path:
-    """Keep a report beside those of all earlier runs; what a killed write left goes. Gives where it lies."""
-    kept = _kept(state)
-    # Two runs of one second are two reports; and the last one is the last whatever the clock says.
-    number = max(report.made, int(kept[-1].stem) + 1 if kept else 0)
+    """Store a report, delete temporary files of killed writes, and return its path."""
+    paths = _list_reports(state)
+    # Two runs in one second are two reports, and the newest has the highest number whatever the clock shows.
+    number = max(report.made, int(paths[-1].stem) + 1 if paths else 0)
     path = state / PROJECTIONS_FOLDER / _REPORTS / f"{number}.json"
     replace_file(path, json.dumps(asdict(report), indent=1).encode())
-    for left in path.parent.glob(".*.json.*"):
-        left.unlink(missing_ok=True)
+    for temporary in path.parent.glob(".*.json.*"):
+        temporary.unlink(missing_ok=True)
     return path
 
 
 def last_report(state: Path) -> Report | None:
-    """The report of the last run, None before the first. Raises `StateError` where it cannot be read."""
-    paths = _kept(state)
+    """Load the report of the last run, None before the first.
+
+    Raises:
+        StateError: it cannot be read.
+    """
+    paths = _list_reports(state)
     if not paths:
         return None
     try:
@@ -44,10 +48,10 @@ def last_report(state: Path) -> Report | None:
         raise StateError(f"{paths[-1]} is damaged: {error}", hint="patina oxidize") from error
 
 
-def _kept(state: Path) -> list[Path]:
-    """The reports, oldest first."""
-    found = (state / PROJECTIONS_FOLDER / _REPORTS).glob("*.json")
-    return sorted((path for path in found if path.stem.isdecimal()), key=lambda path: int(path.stem))
+def _list_reports(state: Path) -> list[Path]:
+    """List the stored reports, oldest first."""
+    paths = (state / PROJECTIONS_FOLDER / _REPORTS).glob("*.json")
+    return sorted((path for path in paths if path.stem.isdecimal()), key=lambda path: int(path.stem))
 
 
 def _report(stored: object) -> Report:
@@ -55,6 +59,6 @@ def _report(stored: object) -> Report:
     for outcome in (*report.outcomes, *([report.former] if report.former else [])):
         for figures in (outcome.mrr, outcome.gains):
             if figures is not None and figures.keys() != report.raw.keys():
-                raise ValueError(f"{outcome.name} was judged by other query sets")
+                raise ValueError(f"{outcome.name} was evaluated on other query sets")
     datetime.fromtimestamp(report.made, timezone.utc)
     return report

@@ -1,4 +1,4 @@
-"""Checkpoints: training that was killed goes on from its last epoch, if it is still the same task."""
+"""Checkpoints: an interrupted training of the same task resumes after its last epoch."""
 
 from __future__ import annotations
 
@@ -15,22 +15,25 @@ if TYPE_CHECKING:
 
 
 class Checkpoint:
-    """The `Watch` of one task: one file, named by the task. It stays until the run is over, so that what is
-    done is not done again where another projection's training is killed."""
+    """The `Watch` of one task, with one file named by the task.
 
-    def __init__(self, folder: Path, task: str, told: Callable[[TrainingStep], None]) -> None:
-        """task: see `patina_hooks.training.past.digest_of`; told: is given every step."""
+    The file stays until the run ends: if the training of a later projection is killed, this one need not
+    train again.
+    """
+
+    def __init__(self, folder: Path, task: str, on_step: Callable[[TrainingStep], None]) -> None:
+        """Create it. task: see `patina_hooks.training.training_set.digest_task`."""
         self._path = folder / f"{task}.safetensors"
-        self._told = told
+        self._on_step = on_step
 
     def step(self, step: TrainingStep, state: Weights) -> None:
-        with suppress(OSError):  # a full disk costs what a kill would
+        with suppress(OSError):  # with a full disk, an interrupted training starts from the beginning
             write_tensors(self._path, state, {})
-        self._told(step)
+        self._on_step(step)
 
     def resume(self) -> Weights | None:
         if not self._path.exists():
             return None
-        with suppress(WeightsDamaged):  # then training begins anew
+        with suppress(WeightsDamaged):  # then training starts from the beginning
             return read_tensors(self._path)[0]
         return None

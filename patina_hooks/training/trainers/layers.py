@@ -1,10 +1,10 @@
-"""Two linear layers with a ReLU between, unit rows after: forward, and backward with exact gradients.
+"""Two linear layers with a ReLU between and unit rows after, with exact gradients.
 
     hidden = max(x w1.weight^T + w1.bias, 0)    z = hidden w2.weight^T + w2.bias    y = z / |z|
 
 Rows are samples. The names and shapes of the tensors are those of the ancestor project's files: w1.weight
-[hidden, in], w1.bias [hidden], w2.weight [out, hidden], w2.bias [out]. Every function keeps the precision it
-is given: training runs in float32, a check of gradients in float64.
+[hidden, in], w1.bias [hidden], w2.weight [out, hidden], w2.bias [out]. Every function keeps the precision of
+its inputs: training uses float32, tests of gradients float64.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _TINY = 1e-12
 
 
 def two_layers(inputs: int, hidden: int, out: int) -> dict[str, tuple[int, ...]]:
-    """The shape of each tensor by its name."""
+    """Return the shape of each tensor by name."""
     return {
         "w1.weight": (hidden, inputs),
         "w1.bias": (hidden,),
@@ -31,13 +31,13 @@ def two_layers(inputs: int, hidden: int, out: int) -> dict[str, tuple[int, ...]]
     }
 
 
-def he_initialise(weight: Floats, draws: np.random.Generator) -> None:
+def he_initialise(weight: Floats, generator: np.random.Generator) -> None:
     """Fill weight [out, in] in place from N(0, 2 / in) (He et al. 2015)."""
-    weight[...] = draws.standard_normal(weight.shape) * np.sqrt(2 / weight.shape[1])
+    weight[...] = generator.standard_normal(weight.shape) * np.sqrt(2 / weight.shape[1])
 
 
 def forward(tensors: Tensors, x: Floats) -> tuple[Floats, Floats]:
-    """z [n, out] of x [n, in], and the hidden layer [n, hidden] that `backward` needs."""
+    """Compute z [n, out] of x [n, in], and the hidden layer [n, hidden] for `backward`."""
     hidden: Floats = x @ tensors["w1.weight"].T
     hidden += tensors["w1.bias"]
     np.maximum(hidden, 0, out=hidden)
@@ -47,7 +47,7 @@ def forward(tensors: Tensors, x: Floats) -> tuple[Floats, Floats]:
 
 
 def backward(tensors: Tensors, gradients: Tensors, x: Floats, hidden: Floats, dz: Floats) -> None:
-    """Write into `gradients` those of a loss whose gradient at z is dz [n, out]."""
+    """Write the gradients of a loss into `gradients`; dz [n, out] is its gradient at z."""
     np.matmul(dz.T, hidden, out=gradients["w2.weight"])
     np.sum(dz, axis=0, out=gradients["w2.bias"])
     dhidden: Floats = dz @ tensors["w2.weight"]
@@ -57,14 +57,14 @@ def backward(tensors: Tensors, gradients: Tensors, x: Floats, hidden: Floats, dz
 
 
 def normalise(z: Floats) -> tuple[Floats, Floats]:
-    """Unit rows y [n, d] of z, and 1 / |z| [n, 1] that the way back needs. A row of zeros stays one."""
+    """Compute unit rows y [n, d] of z, and 1 / |z| [n, 1]; rows of zeros stay zero."""
     length = np.sqrt(np.einsum("nd,nd->n", z, z))[:, None]
     inverse: Floats = np.divide(1, length, out=np.zeros_like(length), where=length > _TINY)
     return z * inverse, inverse
 
 
 def normalise_backward(y: Floats, inverse: Floats, dy: Floats) -> Floats:
-    """The gradient at z, of a loss whose gradient at y = z / |z| is dy: what is not along y, over |z|."""
+    """Compute the gradient at z from dy, the gradient at y = z / |z|: (dy - y (y . dy)) / |z|."""
     along = np.einsum("nd,nd->n", y, dy)[:, None]
     dz: Floats = (dy - y * along) * inverse
     return dz

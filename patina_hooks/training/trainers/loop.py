@@ -1,8 +1,7 @@
-"""The loop that every trained projection shares: epochs, checkpoints, and when to stop.
+"""The training loop: epochs, checkpoints, and early stopping.
 
-An epoch is a pure function of the state it begins with, the seed and its number. The state is given to the
-watch after each one, so that training which goes on from a checkpoint ends in the same weights, to the bit,
-as training which was never interrupted.
+An epoch is a pure function of its initial state, the seed and its number. The watch gets the state after
+each epoch, so that resumed training ends in the same weights, bit for bit, as uninterrupted training.
 """
 
 from __future__ import annotations
@@ -28,31 +27,31 @@ Batch = TypeVar("Batch")
 
 
 class Objective(Protocol[Batch]):
-    """What is learned: batches of an epoch, their loss and its gradients, and the loss on later pairs."""
+    """An objective: batches of an epoch, their loss and gradients, and the loss on later pairs."""
 
     def batches(self, epoch: int) -> Iterator[Batch]:
-        """The batches of an epoch, a function of the seed and its number alone."""
+        """Yield the batches of an epoch, a function of the seed and the epoch only."""
         ...
 
     def learn(self, tensors: Tensors, gradients: Tensors, batch: Batch) -> float:
-        """The batch's mean loss; its gradients are written into `gradients`."""
+        """Return the batch's mean loss and write its gradients into `gradients`."""
         ...
 
     def held_loss(self, tensors: Tensors) -> float | None:
-        """The mean loss over later pairs, None where there are none."""
+        """Return the mean loss over later pairs, None without any."""
         ...
 
 
-class Training(Generic[Batch]):
-    """Parameters on their way through the epochs; `best` are those that did best on later pairs.
+class TrainingLoop(Generic[Batch]):
+    """The state of a training; `best` are the parameters with the lowest loss on later pairs.
 
-    Where there are no later pairs, the newest are the best.
+    Without later pairs, `best` are the newest parameters.
     """
 
     def __init__(
         self, objective: Objective[Batch], parameters: Parameters, settings: TrainingSettings
     ) -> None:
-        """parameters: as initialised; they are changed in place."""
+        """Start from initialised parameters, which are changed in place."""
         self._objective, self._settings = objective, settings
         self._parameters, self._gradients = parameters, parameters.like()
         self._optimiser = AdamW(parameters.flat, settings.rate)
@@ -61,11 +60,11 @@ class Training(Generic[Batch]):
         self._curve: list[tuple[float, float, float]] = []
 
     def run(self, watch: Watch) -> str:
-        """Train until an end is reached; gives why it was not the last epoch's, "" where it was."""
-        self._go_on_from(watch.resume())
+        """Train, and return why training stopped early, "" after the last epoch."""
+        self._restore(watch.resume())
         seconds = self._settings.seconds
         deadline = None if seconds is None else time.monotonic() + seconds
-        # Numbers that overflow end training; they are looked for once an epoch.
+        # Overflow ends training; it is checked once per epoch.
         with np.errstate(over="ignore", invalid="ignore"):
             while len(self._curve) < self._settings.epochs:
                 if self._epochs_since_best() >= self._settings.patience:
@@ -87,14 +86,14 @@ class Training(Generic[Batch]):
 
     @property
     def steps(self) -> tuple[TrainingStep, ...]:
-        """The curve, one step an epoch."""
+        """The curve, one step per epoch."""
         return tuple(
-            TrainingStep(at + 1, self._settings.epochs, loss, None if isnan(held) else held)
-            for at, (loss, held, _) in enumerate(self._curve)
+            TrainingStep(index + 1, self._settings.epochs, loss, None if isnan(held) else held)
+            for index, (loss, held, _) in enumerate(self._curve)
         )
 
     def _epoch(self, deadline: float | None) -> tuple[float, int] | None:
-        """Mean loss and count of batches; None where time ran out on the way."""
+        """Train one epoch; return the mean loss and the number of batches, None if time runs out."""
         total, count = 0.0, 0
         for batch in self._objective.batches(len(self._curve) + 1):
             if deadline is not None and time.monotonic() >= deadline:
@@ -109,12 +108,12 @@ class Training(Generic[Batch]):
         return parameters and isfinite(loss) and isnan(held) == isnan(self._untrained)
 
     def _finish(self, loss: float, batches: int, held: float) -> None:
-        if isnan(held) or held < min([self._untrained, *(before for _, before, _ in self._curve)]):
+        if isnan(held) or held < min([self._untrained, *(earlier for _, earlier, _ in self._curve)]):
             self._best[:] = self._parameters.flat
         self._curve.append((_rounded(loss), held, float(batches)))
 
     def _epochs_since_best(self) -> int:
-        """0 where there are no later pairs."""
+        """Count the epochs since the best one; 0 without later pairs."""
         losses = [self._untrained, *(held for _, held, _ in self._curve)]
         return 0 if isnan(self._untrained) else len(losses) - 1 - int(np.argmin(losses))
 
@@ -127,7 +126,7 @@ class Training(Generic[Batch]):
             "curve": np.array(self._curve, np.float32).reshape(-1, 3),
         }
 
-    def _go_on_from(self, state: Weights | None) -> None:
+    def _restore(self, state: Weights | None) -> None:
         if state is None:
             return
         self._parameters.flat[:] = state["parameters"]
@@ -139,5 +138,5 @@ class Training(Generic[Batch]):
 
 
 def _rounded(loss: float | None) -> float:
-    """As a checkpoint holds it: a float32, not a number where there is none."""
+    """Round to float32 as in a checkpoint; NaN without a loss."""
     return nan if loss is None else float(np.float32(loss))

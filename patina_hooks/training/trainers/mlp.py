@@ -24,28 +24,28 @@ from patina_hooks.training.trainers.layers import (
     normalise_backward,
     two_layers,
 )
-from patina_hooks.training.trainers.loop import Objective, Training
+from patina_hooks.training.trainers.loop import Objective, TrainingLoop
 from patina_hooks.training.trainers.optimiser import Parameters
 from patina_hooks.training.trainers.sampling import (
     Membership,
     Negatives,
     Purpose,
     batches,
-    counted,
-    draws,
-    enough,
+    random_generator,
+    require_pairs,
     rows_of,
+    usable_pairs,
 )
 
 if TYPE_CHECKING:
     from patina_hooks.specs.training import Rows
 
-_JUDGED_AT_ONCE = 1024
+_EVALUATION_BATCH = 1024
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Triplets:
-    """rows [3, t]: anchors, positives and negatives; weights [t]."""
+    """Triplets of rows. rows [3, t]: anchors, positives and negatives; weights [t]."""
 
     rows: Rows
     weights: NDArray[np.float32]
@@ -55,22 +55,22 @@ class Triplets:
 
 
 class TripletObjective:
-    """Triplets of the training pairs with negatives drawn anew each epoch; later pairs keep theirs."""
+    """Triplets of training pairs, with new negatives in each epoch; those of later pairs stay."""
 
     def __init__(self, task: TrainingTask) -> None:
-        """Raises `TooLittleToLearn` where no pair has a text that could stand against it."""
+        """Draw negatives. Raises `TooLittleToLearn` if no pair has a possible negative."""
         self._vectors, self._settings = task.vectors, task.settings
-        self._train = enough(task.train)
+        self._train = require_pairs(task.train)
         membership = Membership(task.groups)
         self._negatives = Negatives(membership, rows_of(task.train))
         against_held = Negatives(membership, rows_of(task.train, task.held))
-        self._held = self._triplets(counted(task.held), against_held, epoch=0)
+        self._held = self._triplets(usable_pairs(task.held), against_held, epoch=0)
         if not len(self._epoch(1).weights):
-            raise TooLittleToLearn("all pairs are of texts that belong together: none to tell them from")
+            raise TooLittleToLearn("cannot draw negatives: the texts of all pairs belong together")
 
     def batches(self, epoch: int) -> Iterator[Triplets]:
         triplets = self._epoch(epoch)
-        generator = draws(self._settings.seed, epoch, Purpose.ORDER)
+        generator = random_generator(self._settings.seed, epoch, Purpose.ORDER)
         for chosen in batches(generator.permutation(len(triplets.weights)), self._settings.batch_size):
             yield triplets.part(chosen)
 
@@ -80,8 +80,8 @@ class TripletObjective:
 
     def held_loss(self, tensors: Tensors) -> float | None:
         held, total = self._held, 0.0
-        for start in range(0, len(held.weights), _JUDGED_AT_ONCE):
-            part = held.part(slice(start, start + _JUDGED_AT_ONCE))
+        for start in range(0, len(held.weights), _EVALUATION_BATCH):
+            part = held.part(slice(start, start + _EVALUATION_BATCH))
             y, _ = normalise(forward(tensors, self._vectors[part.rows.ravel()])[0])
             total += triplet_loss(y, part.weights, self._settings.margin)[0] * float(part.weights.sum())
         return total / float(held.weights.sum()) if len(held.weights) else None
@@ -90,9 +90,11 @@ class TripletObjective:
         return self._triplets(self._train, self._negatives, epoch)
 
     def _triplets(self, pairs: PairRows, negatives: Negatives, epoch: int) -> Triplets:
-        drawn = negatives.draw(pairs, draws(self._settings.seed, epoch, Purpose.PARTNERS))
-        there = np.flatnonzero(drawn >= 0)
-        return Triplets(np.stack([pairs.anchors, pairs.positives, drawn]), pairs.weights).part(there)
+        negative_rows = negatives.draw(pairs, random_generator(self._settings.seed, epoch, Purpose.PARTNERS))
+        drawable = np.flatnonzero(negative_rows >= 0)
+        return Triplets(np.stack([pairs.anchors, pairs.positives, negative_rows]), pairs.weights).part(
+            drawable
+        )
 
 
 def train(
@@ -100,16 +102,22 @@ def train(
     watch: Watch,
     objective: Callable[[TrainingTask], Objective[Triplets]] = TripletObjective,
 ) -> Trained:
-    """objective: with gradients of its own, where something else than numpy is to compute them.
+    """Train two layers with the triplet loss.
 
-    Raises `TooLittleToLearn` where there are no pairs, or no text that could stand against one.
+    Args:
+        task: the training set and pairs.
+        watch: gets every step and returns a checkpoint.
+        objective: another runtime's objective, with its own gradients.
+
+    Raises:
+        TooLittleToLearn: there are no pairs, or no pair has a possible negative.
     """
     settings = task.settings
     parameters = Parameters(two_layers(task.vectors.shape[1], settings.hidden, settings.out))
-    generator = draws(settings.seed, 0, Purpose.WEIGHTS)
+    generator = random_generator(settings.seed, 0, Purpose.WEIGHTS)
     for name in ("w1.weight", "w2.weight"):
         he_initialise(parameters.tensors[name], generator)
-    training = Training(objective(task), parameters, settings)
+    training = TrainingLoop(objective(task), parameters, settings)
     stopped = training.run(watch)
     weights = training.best
     return Trained(weights, described("mlp-2layer", weights), training.steps, stopped)
@@ -118,7 +126,10 @@ def train(
 def triplet_gradients(
     tensors: Tensors, gradients: Tensors, x: Floats, weights: Floats, margin: float
 ) -> float:
-    """The weighted mean loss of triplets x [3 t, in] (anchors, positives, negatives), and its gradients."""
+    """Compute the weighted mean loss of triplets, and its gradients.
+
+    x: [3 t, in], anchors, positives and negatives.
+    """
     z, hidden = forward(tensors, x)
     y, inverse = normalise(z)
     loss, dy = triplet_loss(y, weights, margin)
@@ -127,7 +138,7 @@ def triplet_gradients(
 
 
 def triplet_loss(y: Floats, weights: Floats, margin: float) -> tuple[float, Floats]:
-    """The weighted mean loss of unit rows y [3 t, out], and its gradient at y."""
+    """Compute the weighted mean loss of unit rows y [3 t, out], and its gradient at y."""
     anchor, positive, negative = y.reshape(3, len(weights), -1)
     away = negative - positive
     losses = np.einsum("td,td->t", anchor, away) + margin

@@ -1,4 +1,4 @@
-"""AdamW (Loshchilov and Hutter 2019), in place, over parameters that lie side by side in one array."""
+"""AdamW (Loshchilov and Hutter 2019), in place, over parameters in one flat array."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import DTypeLike
 from patina_hooks.training.trainers.layers import Floats
 
 _CHUNK = 1 << 14
-"""Parameters that are updated together: a dozen passes over 64 KB stay in the nearest caches."""
+"""Parameters updated together: a dozen passes over 64 KB stay in the L1 and L2 caches."""
 
 
 class Parameters:
@@ -23,21 +23,22 @@ class Parameters:
         self.tensors = self.named(self.flat)
 
     def named(self, flat: Floats) -> dict[str, Floats]:
-        """Views of another flat array of the same make, by name."""
+        """Return views of another flat array of the same shapes, by name."""
         ends = np.cumsum([prod(shape) for shape in self.shapes.values()])
         parts = np.split(flat, ends[:-1])
         return {name: part.reshape(self.shapes[name]) for name, part in zip(self.shapes, parts, strict=True)}
 
     def like(self) -> Parameters:
-        """Zeros of the same names, shapes and precision: gradients."""
+        """Create zeros of the same names, shapes and precision, for gradients."""
         return Parameters(self.shapes, self.flat.dtype)
 
 
 class AdamW:
-    """Moments and count of steps; `decay` is decoupled and holds for every parameter.
+    """The moments and step count of AdamW.
 
-    rate: the step's length; betas: how much of the first and second moment is kept; decay: the part of
-    rate by which weights shrink each step.
+    rate: the learning rate.
+    betas: the decay rates of the first and second moment.
+    decay: the decoupled weight decay, relative to rate, of every parameter.
     """
 
     def __init__(
@@ -55,7 +56,7 @@ class AdamW:
         self.steps = 0
 
     def step(self, gradients: Floats) -> None:
-        """Update the parameters in place by gradients of the same length, whose content is used up."""
+        """Update the parameters in place; `gradients`, of the same length, are overwritten."""
         self.steps += 1
         scratch = np.empty(min(_CHUNK, len(gradients)), gradients.dtype)
         for start in range(0, len(gradients), _CHUNK):

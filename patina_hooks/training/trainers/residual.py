@@ -1,13 +1,13 @@
-"""Whitening, and on top of it a correction that starts at nothing.
+"""Whitening with a trained residual correction that starts at zero.
 
-With u the whitened row: y = (u + MLP(u)) / |u + MLP(u)|. The second layer begins at zero, so that an
-untrained projection is whitening, to the bit. The loss is InfoNCE (van den Oord et al. 2018): among the
-sessions of a batch, which one is the anchor's?
+With u the whitened row: y = (u + MLP(u)) / |u + MLP(u)|. The second layer starts at zero, so that an
+untrained projection equals whitening, bit for bit. The loss is InfoNCE (van den Oord et al. 2018) over the
+sessions of a batch:
 
     loss = -log( exp(s_own / tau) / sum over the batch's sessions of exp(s / tau) ),    s = cos(anchor, text)
 
-With `best_of` above 1 a session stands there with so many of its texts, and s is that of the nearest, as it
-is when sessions are searched. What shares a session or the text with the anchor never stands against it.
+With `best_of` above 1 that many texts represent a session, and s is that of the nearest one, as in a search
+of sessions. Texts that share a session with the anchor, or equal it, are never negatives.
 """
 
 from __future__ import annotations
@@ -32,9 +32,16 @@ from patina_hooks.training.trainers.layers import (
     normalise_backward,
     two_layers,
 )
-from patina_hooks.training.trainers.loop import Objective, Training
+from patina_hooks.training.trainers.loop import Objective, TrainingLoop
 from patina_hooks.training.trainers.optimiser import Parameters
-from patina_hooks.training.trainers.sampling import Membership, Purpose, batches, counted, draws, enough
+from patina_hooks.training.trainers.sampling import (
+    Membership,
+    Purpose,
+    batches,
+    random_generator,
+    require_pairs,
+    usable_pairs,
+)
 
 if TYPE_CHECKING:
     from patina_hooks.specs.training import Rows
@@ -43,9 +50,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Contrast:
-    """A batch. anchors [b] and texts [b, k] as rows, the k texts of one line standing for one session.
+    """A batch. anchors [b] and texts [b, k] are rows; the k texts of one line represent one session.
 
-    allowed: [b, b, k], which texts may be looked at for which anchor; weights [b].
+    allowed: [b, b, k], the texts that are compared with each anchor; weights [b].
     """
 
     anchors: Rows
@@ -54,8 +61,8 @@ class Contrast:
     weights: NDArray[np.float32]
 
 
-class Standing:
-    """Pairs, and the texts that may stand for each one's session: the positives of its scope."""
+class SessionTexts:
+    """Pairs, and the texts that represent the session of each: the positives of its scope."""
 
     def __init__(self, pairs: PairRows) -> None:
         self.pairs = pairs
@@ -68,21 +75,21 @@ class Standing:
         self._starts[order], self._counts[order] = starts[of_pair], counts[of_pair]
 
     def texts(self, chosen: Rows, count: int, generator: np.random.Generator) -> Rows:
-        """[b, count]: each chosen pair's positive first, then others of its scope as they are drawn."""
-        more = generator.integers(self._counts[chosen][:, None], size=(len(chosen), count - 1))
-        others = self._positives[self._starts[chosen][:, None] + more]
-        return np.column_stack([self.pairs.positives[chosen], others])
+        """Draw texts [b, count]: each chosen pair's positive first, then others of its scope."""
+        draws_in_scope = generator.integers(self._counts[chosen][:, None], size=(len(chosen), count - 1))
+        further = self._positives[self._starts[chosen][:, None] + draws_in_scope]
+        return np.column_stack([self.pairs.positives[chosen], further])
 
 
 class ContrastObjective:
-    """Batches of pairs; each pair's positive stands, with more texts of its session, for that session."""
+    """Batches of pairs; a pair's positive and more texts of its session represent the session."""
 
     def __init__(self, task: TrainingTask, whitened: Vectors) -> None:
-        """whitened: [n, out], the task's rows before normalisation."""
+        """Prepare the batches. whitened: [n, out], the task's rows before normalisation."""
         self._whitened, self._settings = whitened, task.settings
         self._membership = Membership(task.groups)
-        self._train = Standing(enough(task.train))
-        self._judged = list(self._contrasts(Standing(counted(task.held)), 0))
+        self._train = SessionTexts(require_pairs(task.train))
+        self._judged = list(self._contrasts(SessionTexts(usable_pairs(task.held)), 0))
 
     def batches(self, epoch: int) -> Iterator[Contrast]:
         return self._contrasts(self._train, epoch)
@@ -105,12 +112,15 @@ class ContrastObjective:
         rows: Floats = self._whitened[np.concatenate([batch.anchors, batch.texts.ravel()])]
         return rows
 
-    def _contrasts(self, standing: Standing, epoch: int) -> Iterator[Contrast]:
-        pairs = standing.pairs
-        order = draws(self._settings.seed, epoch, Purpose.ORDER).permutation(len(pairs))
-        generator = draws(self._settings.seed, epoch, Purpose.PARTNERS)
+    def _contrasts(self, session_texts: SessionTexts, epoch: int) -> Iterator[Contrast]:
+        pairs = session_texts.pairs
+        order = random_generator(self._settings.seed, epoch, Purpose.ORDER).permutation(len(pairs))
+        generator = random_generator(self._settings.seed, epoch, Purpose.PARTNERS)
         for chosen in batches(order, self._settings.batch_size):
-            anchors, texts = pairs.anchors[chosen], standing.texts(chosen, self._settings.best_of, generator)
+            anchors, texts = (
+                pairs.anchors[chosen],
+                session_texts.texts(chosen, self._settings.best_of, generator),
+            )
             yield Contrast(anchors, texts, self._allowed(anchors, texts), pairs.weights[chosen])
 
     def _allowed(self, anchors: Rows, texts: Rows) -> NDArray[np.bool_]:
@@ -125,17 +135,22 @@ def train(
     watch: Watch,
     objective: Callable[[TrainingTask, Vectors], Objective[Contrast]] = ContrastObjective,
 ) -> Trained:
-    """objective: of the task and its whitened rows [n, out], with gradients of its own, where something else
-    than numpy is to compute them.
+    """Train the correction of a whitening.
 
-    Raises `TooLittleToLearn` where there are no pairs, or the texts do not differ.
+    Args:
+        task: the training set and pairs.
+        watch: gets every step and returns a checkpoint.
+        objective: another runtime's objective, of the task and its whitened rows [n, out].
+
+    Raises:
+        TooLittleToLearn: there are no pairs, or all texts are equal.
     """
     settings = task.settings
     mean, components = whitening.fit(task.vectors, settings.out, settings.power)
     whitened = row_products(task.vectors - mean, components)
     parameters = Parameters(two_layers(len(components), settings.hidden, len(components)))
-    he_initialise(parameters.tensors["w1.weight"], draws(settings.seed, 0, Purpose.WEIGHTS))
-    training = Training(objective(task, whitened), parameters, settings)
+    he_initialise(parameters.tensors["w1.weight"], random_generator(settings.seed, 0, Purpose.WEIGHTS))
+    training = TrainingLoop(objective(task, whitened), parameters, settings)
     stopped = training.run(watch)
     weights = {"mean": mean, "components": components, **training.best}
     about = described("residual", weights) | {"power": f"{settings.power:g}"}
@@ -145,7 +160,10 @@ def train(
 def contrast_gradients(
     tensors: Tensors, gradients: Tensors, u: Floats, allowed: NDArray[np.bool_], weights: Floats, tau: float
 ) -> float:
-    """The weighted mean loss of whitened rows u [b + b k, d] (anchors, then texts), and its gradients."""
+    """Compute the weighted mean loss of whitened rows, and its gradients.
+
+    u: [b + b k, d], anchors, then texts.
+    """
     correction, hidden = forward(tensors, u)
     y, inverse = normalise(u + correction)
     loss, dy = contrast_loss(y, allowed, weights, tau)
@@ -154,7 +172,10 @@ def contrast_gradients(
 
 
 def contrast_loss(y: Floats, allowed: NDArray[np.bool_], weights: Floats, tau: float) -> tuple[float, Floats]:
-    """The weighted mean loss of unit rows y [b + b k, d] (anchors, then texts), and its gradient at y."""
+    """Compute the weighted mean loss of unit rows, and its gradient at y.
+
+    y: [b + b k, d], anchors, then texts.
+    """
     count = len(weights)
     anchors, texts = y[:count], y[count:]
     scores = np.where(allowed, (anchors @ texts.T).reshape(allowed.shape) / tau, -np.inf)

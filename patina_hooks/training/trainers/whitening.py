@@ -1,8 +1,8 @@
-"""PCA whitening: the directions in which a repository's texts differ, weighed more evenly.
+"""PCA whitening: scale the principal directions of a repository's texts more evenly.
 
 With the covariance of all rows C = V diag(l) V^T, l descending: u = (x - mean) V diag(l)^(-power / 2), cut
 to the first `out` directions, and y = u / |u|. Power 1 is full whitening (every direction has the same
-variance), power 0 a rotation that only cuts. Nothing is iterated and nothing is drawn.
+variance), power 0 a rotation that only cuts. There are no iterations and no random numbers.
 """
 
 from __future__ import annotations
@@ -20,13 +20,14 @@ if TYPE_CHECKING:
 
 _BLOCK = 1024
 _NOISE = 1e-9
-"""Directions with less than this part of the largest variance are rounding (vectors are kept in float16)."""
+"""Directions below this share of the largest variance are rounding errors (vectors are stored as float16)."""
 
 
 def train(task: TrainingTask, watch: Watch) -> Trained:
-    """Fitted on every row of the task; the pairs are not looked at.
+    """Fit on every row of the task; the pairs are not used.
 
-    Raises `TooLittleToLearn` where the rows do not differ.
+    Raises:
+        TooLittleToLearn: all rows are equal.
     """
     mean, components = fit(task.vectors, task.settings.out, task.settings.power)
     weights = {"mean": mean, "components": components}
@@ -34,18 +35,20 @@ def train(task: TrainingTask, watch: Watch) -> Trained:
 
 
 def fit(vectors: Vectors, out: int, power: float) -> tuple[Vectors, Vectors]:
-    """The mean [d] and the scaled directions [k, d] of rows [n, d], k = out or the rank where that is less.
+    """Compute the mean [d] and the scaled directions [k, d] of rows [n, d]; k = min(out, rank).
 
-    The rows that it was fitted on have a mean square length of 1 after it; `TooLittleToLearn` for rows that
-    do not differ.
+    After it, the fitted rows have a mean square length of 1.
+
+    Raises:
+        TooLittleToLearn: all rows are equal.
     """
     mean, covariance = _moments(vectors)
     values, directions = np.linalg.eigh(covariance)
     values, directions = values[::-1], directions.T[::-1]
     if values[0] < _NOISE:  # the rows are of length 1
-        raise TooLittleToLearn(f"{len(vectors)} texts that do not differ are too little to whiten")
-    kept = min(out, int(np.count_nonzero(values > values[0] * _NOISE)))
-    values, directions = values[:kept], directions[:kept]
+        raise TooLittleToLearn(f"cannot whiten {len(vectors)} texts that are all equal")
+    count = min(out, int(np.count_nonzero(values > values[0] * _NOISE)))
+    values, directions = values[:count], directions[:count]
     # An eigenvector is only known up to its sign: the largest entry is made positive.
     largest = np.take_along_axis(directions, np.abs(directions).argmax(axis=1)[:, None], axis=1)
     length = np.sqrt(np.sum(values ** (1 - power)))
@@ -54,7 +57,7 @@ def fit(vectors: Vectors, out: int, power: float) -> tuple[Vectors, Vectors]:
 
 
 def _moments(vectors: Vectors) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Mean [d] and covariance [d, d] in float64, in blocks: a copy of all would take twice the room."""
+    """Compute mean [d] and covariance [d, d] in float64, in blocks to limit memory."""
     dimensions = vectors.shape[1]
     total, products = np.zeros(dimensions), np.zeros((dimensions, dimensions))
     for start in range(0, len(vectors), _BLOCK):

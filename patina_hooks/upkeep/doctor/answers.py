@@ -86,7 +86,7 @@ def check_projection(repository: Repository, plugins: Plugins) -> Iterator[Findi
     from patina_hooks.search.index.spaces import active_space, requested_space
     from patina_hooks.store.facts import events_hash
     from patina_hooks.training.reports.lock import LOCK_FILE, read_lock
-    from patina_hooks.training.staleness import standing
+    from patina_hooks.training.staleness import read_projection_status
 
     recipe = load_configuration(repository).recipe
     if recipe is None or not repository.state.is_dir():
@@ -96,7 +96,7 @@ def check_projection(repository: Repository, plugins: Plugins) -> Iterator[Findi
     used = space.projection if space else ""
     if active := load_active(repository.state):
         open_weights(repository.state, plugins, active.weights)
-    stands = standing(
+    stands = read_projection_status(
         plugins, recipe, repository.state, events, requested_space(plugins, recipe, repository.state), used
     )
     yield Finding("projection", "ok", f"in use: {stands.name}")

@@ -24,7 +24,13 @@ from patina_hooks.specs.training import PairRows, TrainingSettings
 from patina_hooks.store.embeddings import EmbeddingCache
 from patina_hooks.store.log import Log
 from patina_hooks.training.oxidize import oxidize
-from patina_hooks.training.past import Past, Split, read_past, split, task_of
+from patina_hooks.training.training_set import (
+    Split,
+    TrainingSet,
+    build_task,
+    read_training_set,
+    split_history,
+)
 
 KINDS = (
     "same_session", "goal_observation", "commit_session", "context_session", "co_changed", "commit_files",
@@ -44,10 +50,14 @@ def pairs_of(memory: Memory) -> list[TrainingPair]:
         return training_pairs(connection, KINDS)
 
 
-def seen(memory: Memory) -> tuple[Past, Split, list[TrainingPair]]:
+def seen(memory: Memory) -> tuple[TrainingSet, Split, list[TrainingPair]]:
     history, pairs, space = read_history_of(memory), pairs_of(memory), space_of(memory)
-    moments = split(history)
-    return read_past(history, moments, pairs, memory.state, space, lambda: open_model(space)), moments, pairs
+    moments = split_history(history)
+    return (
+        read_training_set(history, moments, pairs, memory.state, space, lambda: open_model(space)),
+        moments,
+        pairs,
+    )
 
 
 def weights_of(memory: Memory) -> dict[str, str]:
@@ -58,7 +68,7 @@ def weights_of(memory: Memory) -> dict[str, str]:
 
 
 def test_the_past_is_seven_tenths_of_the_sessions_and_its_end_says_when_to_stop(untrained: Memory) -> None:
-    moments = split(read_history_of(untrained))
+    moments = split_history(read_history_of(untrained))
     assert moments == Split(held=moment(39), future=moment(PAST), sessions=PAST)
 
 
@@ -103,7 +113,7 @@ def test_a_commit_belongs_to_every_session_that_holds_it(tmp_path: Path) -> None
     history, space = read_history_of(memory), space_of(memory)
     after_all = Split(held=0, future=2_000_000_000, sessions=3)
     pairs = pairs_of(memory)
-    past = read_past(history, after_all, pairs, memory.state, space, lambda: open_model(space))
+    past = read_training_set(history, after_all, pairs, memory.state, space, lambda: open_model(space))
     told, hemp, tallow = (
         past.groups[past.rows[text_key(text)]]
         for text in ("grease the capstan", "chose hemp", "chose tallow")
@@ -133,7 +143,7 @@ def test_pairs_are_learned_from_before_they_say_when_to_stop_and_never_later(
     repeating: Memory, kind: str
 ) -> None:
     past, moments, pairs = seen(repeating)
-    task = task_of(past, pairs, kind, moments, TrainingSettings(8, 8))
+    task = build_task(past, pairs, kind, moments, TrainingSettings(8, 8))
 
     def rows(chosen: Sequence[TrainingPair]) -> Counter[tuple[int, int]]:
         return Counter((past.rows[pair.anchor], past.rows[pair.positive]) for pair in chosen)

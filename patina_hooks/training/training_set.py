@@ -1,8 +1,8 @@
-"""The past of a repository, as training sees it, and the moment from which on it is the future.
+"""The training set: texts and pairs of the past, and the split between past and future.
 
-Everything is a function of the history alone: the sessions in order of time, the first 70 % of which are the
-past; the texts that they and the commits of that time say; the pairs of that time. The order of arrival
-leaves no trace, since rows are in the order of their keys.
+All of it is a function of the history: the past is the first 70 % of the sessions by time, with the texts of
+these sessions and of the commits of that time, and the pairs of that time. Rows are sorted by key, so that
+the order of arrival has no effect.
 """
 
 from __future__ import annotations
@@ -32,19 +32,22 @@ if TYPE_CHECKING:
     from patina_hooks.search.index.spaces import VectorSpace
 
 PAST: Final = 0.7
-"""The share of the sessions that training sees."""
+"""The share of sessions that belong to the past."""
 
-_LEARNED_FROM: Final = 0.85
-"""The share of the past's sessions whose pairs are learned from; those of the rest say when to stop."""
-
+_TRAINED_SHARE: Final = 0.85
+"""The share of past sessions whose pairs are trained on; the rest decides when to stop."""
 
 _AT_ONCE: Final = 256
 
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """Moments, seconds since 1970: pairs before `held` are learned from, pairs from then to `future` say when
-    to stop, and what is from `future` on is judged on. sessions: how many there are in the past."""
+    """The split of a history by time, in seconds since 1970.
+
+    held: pairs before it are trained on, pairs from it to `future` decide when to stop.
+    future: queries from it on are for evaluation.
+    sessions: the number of past sessions.
+    """
 
     held: int
     future: int
@@ -52,110 +55,137 @@ class Split:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Past:
-    """rows: text key -> row of vectors [n, d]; groups: for each row, who says it, as numbers."""
+class TrainingSet:
+    """The texts of the past with their vectors.
+
+    rows: text key -> row of `vectors`.
+    vectors: [n, d], unit rows.
+    groups: for each row, the sessions and commits that contain the text, as numbers.
+    """
 
     rows: Mapping[bytes, int]
     vectors: np.ndarray[tuple[int, int], np.dtype[np.float32]]
     groups: Sequence[frozenset[int]]
 
 
-def split(history: History) -> Split:
-    """Where the past ends. Raises IndexError for a history without sessions."""
+def split_history(history: History) -> Split:
+    """Split a history into past and future.
+
+    Raises:
+        IndexError: the history has no sessions.
+    """
     starts = sorted(session.started for session in history.sessions)
     past = int(PAST * len(starts))
-    return Split(starts[int(_LEARNED_FROM * past)], starts[past], past)
+    return Split(starts[int(_TRAINED_SHARE * past)], starts[past], past)
 
 
-def read_past(
+def read_training_set(
     history: History,
-    moments: Split,
+    split: Split,
     pairs: Collection[TrainingPair],
     state: Path,
     space: VectorSpace,
     open_encoder: Callable[[], Encoder],
     check: Callable[[], None] = lambda: None,
-) -> Past:
-    """The texts of the past with their vectors, from the cache; only a path is ever encoded here, once.
+) -> TrainingSet:
+    """Read the texts of the past with their vectors from the cache; only paths are encoded here.
 
-    pairs: those of one kind, that will be trained with. check: called between paths that are encoded; it may
-    raise, and those that were are kept. Raises `StateError` where texts are not embedded yet.
+    Args:
+        history: the history of the repository.
+        split: where its past ends.
+        pairs: the pairs of one kind to train with.
+        state: the state folder.
+        space: the vector space of the model.
+        open_encoder: opens the model if a path must be encoded.
+        check: called between batches of paths; it may raise, and finished batches are kept.
+
+    Raises:
+        StateError: a text has no vector yet.
     """
     groups: dict[bytes, set[int]] = {}
-    for number, key in _said(history, moments):
+    for number, key in _iterate_texts(history, split):
         groups.setdefault(key, set()).add(number)
     paths = {key: path for key, path in paths_to_read(pairs) if key not in groups}
-    touched = _touched(history, moments, set(paths.values()))
+    touched = _find_owners_of_paths(history, split, set(paths.values()))
     groups |= {key: touched[path] for key, path in paths.items() if path in touched}
     keys = sorted(groups)
     with closing(EmbeddingCache(state, space.fingerprint)) as cache:
-        read = {key: paths[key] for key in paths.keys() & groups.keys()}
-        _embed_paths(cache, space.dimensions, read, open_encoder, check)
+        paths_to_embed = {key: paths[key] for key in paths.keys() & groups.keys()}
+        _embed_paths(cache, space.dimensions, paths_to_embed, open_encoder, check)
         if missing := cache.missing(keys, space.dimensions):
             raise StateError(
                 f"{len(missing):,} of {len(keys):,} texts have no vector yet", hint="patina sync --full"
             )
         vectors = cache.get(keys, space.dimensions)
-    # Kept in float16, a row is no unit vector any more to the last bit; training expects one.
+    # The cache holds float16, so a row is not exactly a unit vector; training expects one.
     norms = np.linalg.norm(vectors, axis=1, keepdims=True)
     vectors /= np.where(norms > 0, norms, 1)
-    return Past({key: row for row, key in enumerate(keys)}, vectors, [frozenset(groups[key]) for key in keys])
+    return TrainingSet(
+        {key: row for row, key in enumerate(keys)}, vectors, [frozenset(groups[key]) for key in keys]
+    )
 
 
-def task_of(
-    past: Past, pairs: Sequence[TrainingPair], kind: str, moments: Split, settings: TrainingSettings
+def build_task(
+    training_set: TrainingSet,
+    pairs: Sequence[TrainingPair],
+    kind: str,
+    moments: Split,
+    settings: TrainingSettings,
 ) -> TrainingTask:
-    """What a trainer is given to learn from the pairs of one kind. pairs: in canonical order."""
-    own = [p for p in pairs if p.kind == kind and p.anchor in past.rows and p.positive in past.rows]
+    """Build the task of a trainer from the pairs of one kind. pairs: in canonical order."""
+    own = [
+        pair
+        for pair in pairs
+        if pair.kind == kind and pair.anchor in training_set.rows and pair.positive in training_set.rows
+    ]
     numbers = {scope: number for number, scope in enumerate(sorted({pair.scope for pair in own}))}
 
     def rows(chosen: Sequence[TrainingPair]) -> PairRows:
         return PairRows(
-            np.array([past.rows[pair.anchor] for pair in chosen], np.intp),
-            np.array([past.rows[pair.positive] for pair in chosen], np.intp),
+            np.array([training_set.rows[pair.anchor] for pair in chosen], np.intp),
+            np.array([training_set.rows[pair.positive] for pair in chosen], np.intp),
             np.array([pair.weight for pair in chosen], np.float32),
             np.array([numbers[pair.scope] for pair in chosen], np.intp),
         )
 
     learned = rows([pair for pair in own if pair.moment < moments.held])
     held = rows([pair for pair in own if moments.held <= pair.moment < moments.future])
-    return TrainingTask(past.vectors, learned, held, past.groups, settings)
+    return TrainingTask(training_set.vectors, learned, held, training_set.groups, settings)
 
 
-def digest_of(task: TrainingTask, digest: str) -> str:
-    """A name for this very task: a checkpoint of another one is no use. digest: of what trains it."""
-    made = hashlib.sha256(digest.encode())
-    made.update(np.ascontiguousarray(task.vectors).tobytes())
+def digest_task(task: TrainingTask, digest: str) -> str:
+    """Return a digest that identifies the checkpoints of a task. digest: of the trainer."""
+    hasher = hashlib.sha256(digest.encode())
+    hasher.update(np.ascontiguousarray(task.vectors).tobytes())
     for pairs in (task.train, task.held):
         for column in (pairs.anchors, pairs.positives, pairs.weights, pairs.scopes):
-            made.update(np.ascontiguousarray(column).tobytes())
+            hasher.update(np.ascontiguousarray(column).tobytes())
     for group in task.groups:
-        made.update(f"{sorted(group)}".encode())
-    return made.hexdigest()
+        hasher.update(f"{sorted(group)}".encode())
+    return hasher.hexdigest()
 
 
-def _said(history: History, moments: Split) -> Iterator[tuple[int, bytes]]:
-    """(who, text key): sessions by number, commits by those of all sessions that hold them, or one of their
-    own."""
+def _iterate_texts(history: History, split: Split) -> Iterator[tuple[int, bytes]]:
+    """Yield (owner, text key): a session, the sessions of a commit, or a commit without one."""
     numbers = {session.id: number for number, session in enumerate(history.sessions)}
     for session in history.sessions:
-        if session.started < moments.future:
-            yield from ((numbers[session.id], piece.key) for piece in session.pieces)
+        if session.started < split.future:
+            yield from ((numbers[session.id], segment.key) for segment in session.pieces)
     for number, commit in enumerate(history.commits, len(numbers)):
-        if commit.committed < moments.future:
-            for own in _holders(commit, numbers, number):
-                yield from ((own, piece.key) for piece in commit.pieces)
+        if commit.committed < split.future:
+            for owner in _holders(commit, numbers, number):
+                yield from ((owner, segment.key) for segment in commit.pieces)
 
 
-def _touched(history: History, moments: Split, paths: Collection[str]) -> dict[str, set[int]]:
-    """Path -> the sessions and commits of the past that changed it."""
+def _find_owners_of_paths(history: History, split: Split, paths: Collection[str]) -> dict[str, set[int]]:
+    """Map each path to the past sessions and commits that changed it."""
     numbers = {session.id: number for number, session in enumerate(history.sessions)}
-    found: dict[str, set[int]] = {}
+    owners: dict[str, set[int]] = {}
     for number, commit in enumerate(history.commits, len(numbers)):
-        if commit.committed < moments.future:
+        if commit.committed < split.future:
             for path in commit.paths.keys() & paths:
-                found.setdefault(path, set()).update(_holders(commit, numbers, number))
-    return found
+                owners.setdefault(path, set()).update(_holders(commit, numbers, number))
+    return owners
 
 
 def _holders(commit: PastCommit, numbers: Mapping[str, int], own: int) -> list[int]:
@@ -163,7 +193,7 @@ def _holders(commit: PastCommit, numbers: Mapping[str, int], own: int) -> list[i
 
 
 def paths_to_read(pairs: Collection[TrainingPair]) -> Iterator[tuple[bytes, str]]:
-    """Text key -> path of each; not of one whose name holds a secret, which no model is to read."""
+    """Yield (text key, path) of each path without a secret, which no model may read."""
     redact = load_user_redaction().redact
     for pair in pairs:
         for key, path in ((pair.anchor, pair.anchor_path), (pair.positive, pair.positive_path)):

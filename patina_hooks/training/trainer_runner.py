@@ -1,4 +1,4 @@
-"""Trainers called, and what they made opened: plugins' code, whose failures are told and stop nobody else."""
+"""Run trainers and open their projections; a failing plugin does not stop the others."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from patina_hooks.plugins.calls import PluginFunction, failure_of
 from patina_hooks.plugins.kinds import PROJECTIONS
 from patina_hooks.projection.active import PROJECTIONS_FOLDER, keep_weights, open_tried
 from patina_hooks.specs.training import OUT_OF_TIME, TooLittleToLearn, TrainingStep
-from patina_hooks.training.past import digest_of
 from patina_hooks.training.trainers.checkpoint import Checkpoint
+from patina_hooks.training.training_set import digest_task
 
 if TYPE_CHECKING:
     from patina_hooks.plugins.manager import Plugins
     from patina_hooks.search.index.spaces import VectorSpace
     from patina_hooks.specs.reports import Outcome
     from patina_hooks.specs.training import Projection, TrainingTask
-    from patina_hooks.training.plan import Planned
+    from patina_hooks.training.plan import PlannedProjection
 
 CHECKPOINTS: Final = "checkpoints"
 
 OnStep = Callable[[str, TrainingStep], None]
 
 
-class Training:
+class TrainerRunner:
     """One run's trainers and projections, for the model of one space."""
 
     def __init__(self, state: Path, plugins: Plugins, space: VectorSpace, on_step: OnStep) -> None:
@@ -40,24 +40,26 @@ class Training:
         self._on_step = on_step
         self._opened: dict[str, Projection] = {}
 
-    def train(self, one: Planned, task: TrainingTask, outcome: Outcome) -> Outcome:
-        """The outcome with weights, or with why there are none. KeyboardInterrupt passes."""
+    def train(self, planned: PlannedProjection, task: TrainingTask, outcome: Outcome) -> Outcome:
+        """Train a projection and return its outcome with weights, or with the reason without."""
         folder = self._state / PROJECTIONS_FOLDER / CHECKPOINTS
-        watch = Checkpoint(folder, digest_of(task, one.digest), partial(self._on_step, one.name))
+        checkpoint = Checkpoint(
+            folder, digest_task(task, planned.digest), partial(self._on_step, planned.name)
+        )
         outcome = replace(outcome, count=len(task.train))
-        begun = time.monotonic()
+        start = time.monotonic()
         try:
-            trained = open_trainer(self._plugins, one)(task, watch)
+            trained = open_trainer(self._plugins, planned)(task, checkpoint)
             if trained.stopped == OUT_OF_TIME and not trained.steps:
                 return replace(outcome, stopped=OUT_OF_TIME, why="time ran out before its first epoch ended")
-            about = {**self._about, "recipe": one.digest, "events_hash": outcome.events_hash}
-            weights = keep_weights(self._state, trained, one.kind, about)
+            about = {**self._about, "recipe": planned.digest, "events_hash": outcome.events_hash}
+            weights = keep_weights(self._state, trained, planned.kind, about)
             outcome = replace(
                 outcome,
                 epochs=len(trained.steps),
                 curve=tuple(map(_point, trained.steps)),
                 stopped=str(trained.stopped),
-                seconds=round(time.monotonic() - begun, 3),
+                seconds=round(time.monotonic() - start, 3),
                 weights=weights,
                 dimensions=self.open(weights).dimensions,
             )
@@ -69,35 +71,35 @@ class Training:
             return replace(outcome, why=str(error))
         except KeyboardInterrupt:
             raise
-        except BaseException as error:  # a plugin's trainer: the others go on
-            owner = self._plugins.owner(PROJECTIONS, one.kind)
-            failure = failure_of(error, one.train.partition(":")[0])
-            fault = self._plugins.fault(owner, f"trainer of {one.kind}", failure, error)
+        except BaseException as error:  # a plugin's trainer: the remaining trainers run
+            owner = self._plugins.owner(PROJECTIONS, planned.kind)
+            failure = failure_of(error, planned.train.partition(":")[0])
+            fault = self._plugins.fault(owner, f"trainer of {planned.kind}", failure, error)
             return replace(outcome, why=f"its trainer failed: plugin {owner}: {fault.error}")
         return outcome
 
     def open(self, weights: str) -> Projection:
-        """Raises as `open_tried` does."""
+        """Open the projection with weights of this hash; raises as `open_tried` does."""
         if weights not in self._opened:
             self._opened[weights] = open_tried(self._state, self._plugins, weights, self._dimensions)
         return self._opened[weights]
 
     def is_usable(self, weights: str) -> bool:
-        """Whether weights of this hash are there and sound."""
+        """Return whether weights of this hash exist and are sound."""
         with suppress(IndexDamaged, PluginError):
             return bool(self.open(weights))
         return False
 
 
-def open_trainer(plugins: Plugins, planned: Planned) -> PluginFunction:
-    """Import a trainer; no limit ends its guarded call."""
+def open_trainer(plugins: Plugins, planned: PlannedProjection) -> PluginFunction:
+    """Import a trainer; its guarded call has no time limit."""
     opened = plugins.open(PROJECTIONS, planned.kind, planned.train)
     action = f"trainer of {planned.kind}"
     return PluginFunction(opened.plugin, action, planned.train, opened.function, inf)
 
 
 def _point(step: TrainingStep) -> tuple[int, float, float | None]:
-    """A step in plain numbers, whoever told of it. Raises ValueError for a loss that is none."""
+    """Convert a trainer's step to plain numbers. Raises ValueError for a loss that is not finite."""
     loss, held = float(step.loss), None if step.held_loss is None else float(step.held_loss)
     if not isfinite(loss) or not isfinite(held or 0.0):
         raise ValueError(f"the loss of epoch {step.epoch} is not finite")
