@@ -37,7 +37,7 @@ def reconcile_collection(
         result: empty, says what is to be kept in it.
     """
     sources = Sources(extractors.plugins, settings)
-    documents = Documents(repository, log, extractors, sources, progress, result)
+    documents = Documents(repository, log, extractors, sources, progress, result, history)
     live_refs = load_live_refs(history.connection, history.fact("tags"), "")
     trees: dict[Trees, set[str]] = {
         "refs": live_refs.branch_targets() | history.parsed("side", "[]", parse_oids),

@@ -24,9 +24,10 @@ from patina_hooks.corpus.sources import BY_HAND, FileSource, Sources
 from patina_hooks.corpus.tree_files.limits import TOO_MANY_FILES, cap_order, content_reason
 from patina_hooks.corpus.trees import DocumentTrees, TreeFiles
 from patina_hooks.git.repository import Blob, Repository
-from patina_hooks.specs.sources import HISTORY, Trees
+from patina_hooks.specs.sources import HISTORY, DocumentFacts, Trees
 from patina_hooks.specs.values import Commit, Document
 from patina_hooks.store.corpus import documents, left_out, live_refs, observations
+from patina_hooks.store.corpus.commits import read_change_time
 from patina_hooks.store.corpus.documents import DocumentLocation
 from patina_hooks.store.corpus.left_out import LeftOut
 from patina_hooks.store.events import rewrite_details
@@ -48,8 +49,11 @@ class Documents:
         sources: Sources,
         progress: Progress,
         result: Reconciled,
+        history: Log | None = None,
     ) -> None:
+        """history: the log that knows when a file changed, for a collection other than history."""
         self._repository = repository
+        self._history = history
         self._log = log
         self._db = log.connection
         self._extractors = extractors
@@ -296,11 +300,18 @@ class Documents:
             self._extractors,
             replace(location, session=session),
             self._result.changed,
-            self._sources.facts(location.kind, location.path),
+            self._dated_facts(location),
         )
         self._log.record_once("document", [(location.path, location.oid, self._date(location))])
         if session:
             self._result.dirty.add(session)
+
+    def _dated_facts(self, location: DocumentLocation) -> DocumentFacts:
+        """Return what a source states of a document, by default dated by the last commit of its path."""
+        facts = self._sources.facts(location.kind, location.path)
+        if facts.date is not None or self._history is None:
+            return facts
+        return replace(facts, date=read_change_time(self._history.connection, location.path))
 
     @property
     def is_first_read(self) -> bool:

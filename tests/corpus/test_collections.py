@@ -18,6 +18,7 @@ from patina_hooks.plugins.manager import Plugins
 from patina_hooks.search.index.spaces import active_space
 from patina_hooks.store.collections import collection_folder, stored_collections
 from patina_hooks.store.log import LOG_FILE, Log
+from patina_hooks.store.search.indexed_texts import read_texts, read_waiting_keys
 from patina_hooks.upkeep.sync import SyncReport
 
 if TYPE_CHECKING:
@@ -321,3 +322,16 @@ def test_documents_come_back_when_an_absent_tree_is_back(memory: Memory) -> None
     path.write_bytes(data)
     sync(memory)
     assert texts(memory) == before
+
+
+def test_vectors_of_documents_come_newest_first_when_commits_changed_them_in_turn(tmp_path: Path) -> None:
+    memory = Memory.make(tmp_path / "repository")
+    paths = ["docs/b.md", "docs/c.md", "docs/a.md"]
+    for path in paths:
+        memory.commit(f"Write {path}", {path: f"# A page\n\nWhat {path} says.\n"})
+    memory.commit("Correct the first page", {"docs/b.md": "# A page\n\nWhat docs/b.md says now.\n"})
+    memory.sync(most=0)
+    with closing(Log(collection_folder(memory.state, "docs"), create=False)) as log:
+        keys = read_waiting_keys(log.connection, 10)
+        order = [text for text in read_texts(log.connection, keys) if "What" in text]
+    assert [text.split("What ")[1].split()[0] for text in order] == ["docs/b.md", "docs/a.md", "docs/c.md"]

@@ -36,6 +36,16 @@ def read_commit_time(connection: sqlite3.Connection, oid: str | None) -> int | N
     return int(row[0]) if row else None
 
 
+def read_change_time(connection: sqlite3.Connection, path: str) -> int | None:
+    """Return the time of the newest commit that changed a path; None where none did."""
+    row = connection.execute(
+        "SELECT max(c.committed) FROM path p JOIN change h ON h.path_id = p.id"
+        " JOIN commits c ON c.id = h.commit_id WHERE p.path = ?",
+        (path,),
+    ).fetchone()
+    return row[0] if row else None
+
+
 def store_commit(connection: sqlite3.Connection, commit: Commit) -> int:
     """Add a commit without its paths; return its row. The parents of a recorded one stay."""
     connection.execute(
