@@ -156,7 +156,8 @@ def remember(root: Path) -> None:
         space = space_of(patina.plugins)
         record_engine_versions(patina.repository.state, encoder_of(patina.plugins))
         with closing(EmbeddingCache(patina.repository.state, space.fingerprint)) as cache:
-            keys = cache.missing(live_texts(patina), space.dimensions)
+            texts = {key for folder in _collections(patina) for key in _live_texts(folder)}
+            keys = cache.missing(sorted(texts), space.dimensions)
             cache.put(keys, drawn(len(keys), space.dimensions), [0] * len(keys))
         report = patina.sync()
         assert report is not None
@@ -180,11 +181,23 @@ def encoder_of(plugins: Plugins) -> Encoder:
 
 
 def live_texts(patina: Patina) -> list[bytes]:
-    """The keys of all texts that should have a vector, newest first, as a sync takes them."""
+    """The keys of history's texts that should have a vector, newest first, as a sync takes them."""
+    return _live_texts(patina.repository.state)
+
+
+def _collections(patina: Patina) -> list[Path]:
+    """The folders of all collections."""
+    from patina_hooks.store.collections import collection_folder, stored_collections
+
+    state = patina.repository.state
+    return [state, *(collection_folder(state, name) for name in stored_collections(state))]
+
+
+def _live_texts(folder: Path) -> list[bytes]:
     from patina_hooks.store.log import Log
 
     ask = "SELECT key FROM text WHERE live > 0 ORDER BY dated DESC, key"
-    with closing(Log(patina.repository.state)) as log:
+    with closing(Log(folder)) as log:
         return [row[0] for row in log.connection.execute(ask)]
 
 
