@@ -1,10 +1,10 @@
-"""Sessions: stretches of work between two tags, each with one document.
+"""Sessions: periods of work between two tags, each with one document.
 
 started = start(repository, "teach the parser about tabs")
 note(repository, "columns are counted in code points")
 ended = end(repository, commit=True)
 
-Several may be under way in one work tree: `note`, `update` and `end` then take the session's id.
+Several may be active in one work tree: `note`, `update` and `end` then take the session's id.
 """
 
 from patina_hooks.sessions.ending import Ended

@@ -1,4 +1,4 @@
-"""The end of a session, and what a kill in the middle of a change leaves to be done."""
+"""End sessions, and complete changes that a kill interrupted."""
 
 from __future__ import annotations
 
@@ -23,8 +23,9 @@ from patina_hooks.sessions.tags import commit_of, create_tag, delete_tag, keep_t
 class Ended:
     """An ended session.
 
-    path: of its document, relative to the root of `work_tree`. numbers: None where its start commit is not in
-    this repository. commit: the commit that holds the document, None unless it was asked for.
+    path: of its document, relative to the root of `work_tree`.
+    numbers: None if its start commit is not in this repository.
+    commit: the commit that contains the document, None unless the document was committed.
     """
 
     id: str
@@ -47,44 +48,48 @@ def end_record(
     abandoned: bool = False,
     moment: datetime | None = None,
 ) -> Ended:
-    """End a session in its own work tree, or in `workspace` where that is not found.
+    """End a session in its own work tree, or in `workspace` if that is not found.
 
-    abandoned: nobody ended it; its end is the commit that was last seen in its work tree.
-    moment: what the end tag is dated with; None means now.
+    Args:
+        store: the records of the repository.
+        workspace: the work tree of the command.
+        record: of the session.
+        abandoned: the worker ends it; its end is the last recorded commit of its work tree.
+        moment: the date of the end tag; None means now.
     """
     target = workspace_of(store, workspace, record) or workspace
     ending = _plan(store, target, record, abandoned=abandoned)
     write_intent(store, Closing(ending, record.git_dir, str(target.repository.root)))
-    repository, is_made = target.repository, False
+    repository, is_created = target.repository, False
     try:
         if repository.resolve(ending.end_tag.ref) is None:
             create_tag(repository, ending.end_tag, ending.commit, ending.title, moment)
-            is_made = True
+            is_created = True
         else:
             keep_tag(repository, ending.end_tag, ending.commit)
         _write_archive(store, target, record, ending)
     except BaseException:
-        if is_made:
+        if is_created:
             delete_tag(repository, ending.end_tag, ending.commit)
         target.remove(target.archive_path(ending.id))
-        store.forget_ended(ending.id)
-        store.forget_intent()
+        store.remove_ended(ending.id)
+        store.remove_intent()
         raise
-    # From here on the end stands: what fails now is completed by the next command.
+    # From here on the session is ended: the next command completes what fails now.
     return _finish(store, target, ending)
 
 
 def measure_session(repository: Repository, session: Header, end: str) -> Numbers | None:
-    """The numbers of `<start>..end`: by the start tag or hidden ref, else by the starting commit.
+    """Count the changes of `<start>..end`, by the start tag or hidden ref, else the starting commit.
 
-    None where this repository has none of them.
+    None if this repository has none of them.
     """
     first = commit_of(repository, session.start_tag) or repository.resolve(session.starting_commit)
     return measure_range(repository, first, end) if first else None
 
 
 def complete_intent(store: Store, workspace: Workspace) -> Ended | None:
-    """Complete or forget what was killed; the session, where that ended one."""
+    """Complete or discard an interrupted change; return the session if it ended one."""
     store.sweep()
     if store.intent() is None:
         return None
@@ -95,7 +100,7 @@ def complete_intent(store: Store, workspace: Workspace) -> Ended | None:
         _repair_addition(store, workspace, intent)
     elif isinstance(intent, Closing):
         ended = _repair_end(store, workspace, intent)
-    store.forget_intent()
+    store.remove_intent()
     return ended
 
 
@@ -103,7 +108,7 @@ def _repair_start(store: Store, workspace: Workspace, intent: Starting) -> None:
     header = intent.record.header
     is_tagged = commit_of(workspace.repository, header.start_tag) == header.starting_commit
     if is_tagged:
-        record = intent.record  # a copy without a record does not say whose it is
+        record = intent.record  # a copy without a record does not state its work tree
         _sweep(store, workspace, record)
         text = store.copy(header.id) or intent.document
         write_active_document(store, workspace, record, text)
@@ -128,13 +133,13 @@ def _repair_end(store: Store, workspace: Workspace, intent: Closing) -> Ended | 
     if commit_of(target.repository, ending.end_tag) != ending.commit:
         return None
     if record is not None:
-        # Written again where the active document is still there: it may have been edited since the kill.
+        # Written again if the active document still exists: it may have been edited since the kill.
         _write_archive(store, target, record, ending)
     return _finish(store, target, ending)
 
 
 def _target(store: Store, workspace: Workspace, intent: Closing) -> Workspace:
-    """The work tree of an end whose record is removed already."""
+    """Open the work tree of an end whose record is already removed."""
     root = Path(intent.root)
     if root == workspace.repository.root or not root.is_dir() or not store.repository.owns(root):
         return workspace
@@ -142,19 +147,19 @@ def _target(store: Store, workspace: Workspace, intent: Closing) -> Workspace:
 
 
 def _sweep(store: Store, workspace: Workspace, record: Record) -> None:
-    home = workspace_of(store, workspace, record)
-    if home:
-        home.sweep(home.active_path(record.id))
+    session_tree = workspace_of(store, workspace, record)
+    if session_tree:
+        session_tree.sweep(session_tree.active_path(record.id))
 
 
 def _plan(store: Store, target: Workspace, record: Record, *, abandoned: bool) -> Ending:
     archive, session = target.archive_path(record.id), record.header
     if target.exists(archive):
         raise SessionError(
-            f"session {session.id} cannot be archived: {archive} exists already",
-            hint=f"look at both, then move one away: mv {archive} {archive}.old",
+            f"cannot archive session {session.id}: {archive} already exists",
+            hint=f"compare both documents, then move the old one: mv {archive} {archive}.old",
         )
-    # An end tag that is there already was made by hand or by another tool: it says where the session ended.
+    # An existing end tag was created by the user or another tool: it marks where the session ended.
     repository, tag = target.repository, session.start_tag.with_edge("end")
     commit = commit_of(repository, tag) or _last_commit(store, repository, record, abandoned=abandoned)
     title = _title(store, target, record)
@@ -164,15 +169,15 @@ def _plan(store: Store, target: Workspace, record: Record, *, abandoned: bool) -
 
 
 def _last_commit(store: Store, repository: Repository, record: Record, *, abandoned: bool) -> str:
-    """Where a session ends: at its work tree's HEAD, or at the last commit that is known of it."""
-    is_home = store.work_tree(record) is not None and not abandoned
-    names = [*(["HEAD"] if is_home else []), record.head, record.header.starting_commit]
-    known = (repository.resolve(name) for name in names)
-    return next((commit for commit in known if commit), None) or head_of(repository)
+    """Return the commit at which a session ends: its work tree's HEAD, or the last recorded one."""
+    is_found = store.work_tree(record) is not None and not abandoned
+    revisions = [*(["HEAD"] if is_found else []), record.head, record.header.starting_commit]
+    commits = (repository.resolve(revision) for revision in revisions)
+    return next((commit for commit in commits if commit), None) or head_of(repository)
 
 
 def _title(store: Store, target: Workspace, record: Record) -> str:
-    """The title as the document has it now: the user may have changed it."""
+    """Read the title from the document: the user may have changed it."""
     try:
         return document.read_header(read_active_document(store, target, record), record.id).title
     except SessionError:
@@ -182,7 +187,7 @@ def _title(store: Store, target: Workspace, record: Record) -> str:
 def _write_archive(store: Store, target: Workspace, record: Record, ending: Ending) -> None:
     block = document.render_classification(ending)
     text = document.append_block(read_active_document(store, target, record), block)
-    store.keep_ended(ending.id, text)
+    store.save_ended(ending.id, text)
     target.write(target.archive_path(ending.id), text)
 
 
@@ -191,8 +196,8 @@ def _finish(store: Store, target: Workspace, ending: Ending) -> Ended:
     target.prepare()
     target.write(POINTER, document.render_pointer(ending, path))
     target.remove(target.active_path(ending.id))
-    store.forget(ending.id)
-    store.forget_intent()
+    store.remove_record(ending.id)
+    store.remove_intent()
     return Ended(
         id=ending.id,
         title=ending.title,

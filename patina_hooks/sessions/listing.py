@@ -1,4 +1,4 @@
-"""Sessions as this work tree knows them: from records, documents, tags and the tree of HEAD."""
+"""List and find the sessions of a work tree: by records, documents, tags and the tree of HEAD."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ _BLOB_CAP = 64 << 20
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """One session in a list; None where nothing tells.
+    """A session in a list; None for unknown values.
 
-    started: as its document writes it. path: relative to the root of its work tree. state: "active" where it
-    is under way, in any work tree; "unfinished" where only a start tag tells of it. work_tree: where an
-    active one is under way, or was where that was removed.
-    commits, files, patterns, work_type: as its document states them.
+    state: "active" in any work tree, "ended", or "unfinished" if there is only a start tag.
+    started, commits, files, patterns, work_type: as its document states them.
+    path: relative to the root of its work tree.
+    work_tree: of an active one, or its former location if it was removed.
     """
 
     id: str
@@ -49,7 +49,7 @@ class Summary:
 
 @dataclass(frozen=True, slots=True)
 class SessionText:
-    """The document of a session; path: relative to the root of its work tree, there or in HEAD's tree."""
+    """The document of a session. path: relative to the root of its work tree or of HEAD's tree."""
 
     id: str
     path: str
@@ -59,7 +59,7 @@ class SessionText:
 def list_sessions(
     repository: Repository, *, adapter: str | None = None, limit: int | None = None
 ) -> list[Summary]:
-    """Sessions, newest first; only those of an adapter, at most `limit`."""
+    """List sessions, newest first; only those of an adapter, at most `limit`."""
     recover_sessions(repository)
     workspace, store = Workspace.of(repository), Store(repository)
     tags: dict[str, list[SessionTag]] = {}
@@ -67,9 +67,9 @@ def list_sessions(
         tags.setdefault(tag.name.id, []).append(tag)
     records = {record.id: record for record in store.records()}
     paths, copies = _documents(workspace), set(store.ended())
-    found: list[Summary] = []
+    summaries: list[Summary] = []
     for name in sorted(tags.keys() | paths.keys() | records.keys() | copies, reverse=True):
-        if limit is not None and len(found) >= limit:
+        if limit is not None and len(summaries) >= limit:
             break
         if name in records:
             summary = _active_summary(workspace, store, records[name])
@@ -77,51 +77,53 @@ def list_sessions(
             text = _text(workspace, paths[name]) if name in paths else store.ended_text(name)
             summary = _summary(name, paths.get(name), text, tags.get(name, []))
         if adapter is None or summary.adapter == adapter:
-            found.append(summary)
-    return found
+            summaries.append(summary)
+    return summaries
 
 
 def find_session(repository: Repository, prefix: str) -> SessionText:
-    """The document of the session whose id is, or alone begins with, `prefix`.
+    """Find the document of the only session whose id starts with `prefix`.
 
-    Raises `SessionError` where no session or more than one does, or where only tags tell of it.
+    Raises `SessionError` if no session or several match, or if the session has only tags.
     """
     recover_sessions(repository)
     workspace, store = Workspace.of(repository), Store(repository)
     records = {record.id: record for record in store.records()}
-    paths, held, copies = _documents(workspace), _held(workspace), store.ended()
+    paths, committed, copies = _documents(workspace), _committed_documents(workspace), store.ended()
     tagged = {tag.name.id for tag in session_tags(repository)}
-    name = _only(prefix, tagged | paths.keys() | held.keys() | records.keys() | set(copies))
+    name = _only(prefix, tagged | paths.keys() | committed.keys() | records.keys() | set(copies))
     if name in records:
         return SessionText(
-            name, workspace.active_path(name), _shown(read_active_document(store, workspace, records[name]))
+            name,
+            workspace.active_path(name),
+            _printable(read_active_document(store, workspace, records[name])),
         )
     if name in paths:
-        return SessionText(name, paths[name], _shown(workspace.read(paths[name]) or ""))
-    if name in held:
-        (blob,) = repository.blobs([held[name]], _BLOB_CAP)
+        return SessionText(name, paths[name], _printable(workspace.read(paths[name]) or ""))
+    if name in committed:
+        (blob,) = repository.blobs([committed[name]], _BLOB_CAP)
         if blob.data is None:
-            raise SessionError(f"the document of session {name} is not in this clone, or too large to show")
+            raise SessionError(f"the document of session {name} is not in this clone, or is too large")
         return SessionText(name, workspace.archive_path(name), blob.data.decode("utf-8", "replace"))
     if name in copies:
-        return SessionText(name, workspace.archive_path(name), _shown(store.ended_text(name) or ""))
+        return SessionText(name, workspace.archive_path(name), _printable(store.ended_text(name) or ""))
     raise SessionError(
         f"session {name} has tags but no document in this work tree or its HEAD",
         hint=f"git log --all -- '*{name}*'",
     )
 
 
-def _only(prefix: str, known: Iterable[str]) -> str:
-    fitting = sorted(name for name in known if prefix and name.startswith(prefix))
-    if not fitting:
+def _only(prefix: str, sessions: Iterable[str]) -> str:
+    matches = sorted(session for session in sessions if prefix and session.startswith(prefix))
+    if not matches:
         raise SessionError(f"no session {clean_line(prefix)!r}", hint="patina session list")
-    if len(fitting) > 1:
-        some = ", ".join(fitting[:3]) + (", ..." if len(fitting) > 3 else "")
+    if len(matches) > 1:
+        listed = ", ".join(matches[:3]) + (", ..." if len(matches) > 3 else "")
         raise SessionError(
-            f"{len(fitting)} sessions begin with {prefix!r}: {some}",
-            hint=f"patina session show {fitting[-1]}",
+            f"{len(matches)} sessions start with {prefix!r}: {listed}",
+            hint=f"patina session show {matches[-1]}",
         )
-    return fitting[0]
+    return matches[0]
 
 
 def _documents(workspace: Workspace) -> dict[str, str]:
@@ -130,8 +132,8 @@ def _documents(workspace: Workspace) -> dict[str, str]:
     return {name: workspace.archive_path(name) for name in names if is_session_id(name)}
 
 
-def _held(workspace: Workspace) -> dict[str, str]:
-    """Blob ids of the documents in HEAD's tree, by session."""
+def _committed_documents(workspace: Workspace) -> dict[str, str]:
+    """Return the blob ids of the documents in HEAD's tree, by session."""
     (folder,) = workspace.repository.object_ids([f"HEAD:{workspace.settings.sessions_folder}"])
     entries = workspace.repository.tree(folder) if folder else []
     files = {entry.name.removesuffix(".md"): entry for entry in entries if entry.name.endswith(".md")}
@@ -139,7 +141,7 @@ def _held(workspace: Workspace) -> dict[str, str]:
 
 
 def _active_summary(workspace: Workspace, store: Store, record: Record) -> Summary:
-    home = store.work_tree(record)
+    session_tree = store.work_tree(record)
     try:
         title = read_header(read_active_document(store, workspace, record), record.id).title
     except SessionError:
@@ -153,7 +155,7 @@ def _active_summary(workspace: Workspace, store: Store, record: Record) -> Summa
         path=workspace.active_path(record.id),
         start_tag=str(record.header.start_tag),
         end_tag=None,
-        work_tree=str(home.root) if home else record.root,
+        work_tree=str(session_tree.root) if session_tree else record.root,
     )
 
 
@@ -184,10 +186,10 @@ def _text(workspace: Workspace, path: str) -> str:
     try:
         return workspace.read(path) or ""
     except SessionError:
-        return ""  # one document that cannot be read must not hide the others
+        return ""  # an unreadable document must not hide the others
 
 
-def _shown(text: str) -> str:
+def _printable(text: str) -> str:
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 

@@ -1,4 +1,4 @@
-"""The numbers of a session, from its commits: files, commits, patterns, and the work type they make."""
+"""Count the commits, files and patterns of a session, and classify its work type."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _PATTERN = re.compile(rb"layer/|\.md")
 
 @dataclass(frozen=True, slots=True)
 class Numbers:
-    """What a session changed. files: paths; patterns: those of them under layer/ or with .md in them."""
+    """The changes of a session. files: paths; patterns: paths under layer/ or with .md."""
 
     commits: int = 0
     files: int = 0
@@ -28,7 +28,7 @@ class Numbers:
 
 
 def classify(commits: int, files: int, patterns: int) -> WorkType:
-    """The work type, by the ancestor project's rule: the first that fits."""
+    """Return the work type by the ancestor project's rules: the first that matches."""
     if commits == 0:
         return "exploration"
     if patterns > 0:
@@ -39,17 +39,17 @@ def classify(commits: int, files: int, patterns: int) -> WorkType:
 
 
 def measure_range(repository: Repository, start: str, end: str) -> Numbers:
-    """The numbers of `start..end`, two commits that exist. Raises `GitError` where their trees are absent.
+    """Count the changes of `start..end`, two existing commits.
 
-    A moved file counts once, at its new place: existing documents were counted by `git diff --name-only`,
-    whose default is to detect renames.
+    A moved file counts once, at its new path: existing documents were counted by `git diff --name-only`,
+    which detects renames by default. Raises `GitError` if the trees are absent.
     """
     if start == end:
         return Numbers()
     try:
         paths = _changed(repository, start, end, "--find-renames=50%")
     except GitError:
-        # A partial clone lacks the blobs that renames are told by, and nothing is fetched here.
+        # A partial clone lacks the blobs to detect renames, and nothing is fetched here.
         paths = _changed(repository, start, end, "--no-renames")
     return Numbers(
         commits=int(repository.git.text("rev-list", "--count", f"{start}..{end}")),
@@ -59,7 +59,7 @@ def measure_range(repository: Repository, start: str, end: str) -> Numbers:
 
 
 def _changed(repository: Repository, start: str, end: str, renames: str) -> list[bytes]:
-    # Said in full, so that the count depends on the two commits and not on anybody's configuration.
+    # All options are explicit, so that the count does not depend on configuration.
     return repository.git.lines(
         "diff-tree", "-r", "-z", "--name-only", *UNCONFIGURED, renames, "-l1000", "--no-ext-diff",
         "--no-textconv", "--ignore-submodules=none", start, end, end=b"\0",

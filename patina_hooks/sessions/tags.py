@@ -1,7 +1,7 @@
-"""The two annotated tags of a session and their hidden refs: reading and making them; free ids.
+"""Read, create and delete the two annotated tags of a session and their hidden refs; find unused ids.
 
-Other tools delete tags (`fetch.pruneTags`). A hidden ref, `refs/patina/sessions/<id>/start` or `/end`, holds
-the same tag object: it keeps the commits alive, and names and titles readable, until the user deletes it.
+Other tools delete tags (`fetch.pruneTags`). A hidden ref, `refs/patina/sessions/<id>/start` or `/end`, points
+to the same tag object: it keeps the commits, names and titles until the user deletes it.
 """
 
 from __future__ import annotations
@@ -20,26 +20,26 @@ _ADAPTER = re.compile(r"[a-z0-9_-]{1,32}")
 
 @dataclass(frozen=True, slots=True)
 class SessionTag:
-    """A session tag as the repository holds it; title is what its message says, "" where it says none."""
+    """A session tag of a repository. title: from its message, "" if it has none."""
 
     name: TagName
     title: str
 
 
 def check_adapter(adapter: str) -> str:
-    """The adapter; `UsageError` where it cannot be part of a tag's name."""
+    """Return the adapter. Raises `UsageError` if it cannot be part of a tag's name."""
     if not _ADAPTER.fullmatch(adapter):
         raise UsageError(
             f"adapter {adapter!r}: expected 1 to 32 lower-case letters, digits, '-' or '_'",
-            hint='patina session start --adapter claude "what you set out to do"',
+            hint='patina session start --adapter claude "title"',
         )
     return adapter
 
 
 def session_tags(repository: Repository) -> list[SessionTag]:
-    """List every session tag by name, and hidden refs in place of tags that were deleted.
+    """List every session tag by name, and hidden refs in place of deleted tags.
 
-    What is named like one and has an impossible date is left out.
+    A tag with an impossible date is left out.
     """
     form = "--format=%(refname) %(objecttype) %(tag) %(contents:subject)"
     tags, hidden = [], []
@@ -59,31 +59,31 @@ def session_tags(repository: Repository) -> list[SessionTag]:
 
 
 def _read_tag(name: TagName, subject: str) -> SessionTag:
-    written = subject.startswith(f"Session {name.edge}: ")
-    return SessionTag(name, subject.partition(": ")[2] if written else "")
+    has_title = subject.startswith(f"Session {name.edge}: ")
+    return SessionTag(name, subject.partition(": ")[2] if has_title else "")
 
 
 def commit_of(repository: Repository, name: TagName) -> str | None:
-    """The commit of a session's tag, or of the hidden ref where the tag was deleted."""
+    """Return the commit of a session's tag, or of the hidden ref if the tag was deleted."""
     return repository.resolve(name.ref) or repository.resolve(name.hidden_ref)
 
 
 def free_id(
-    repository: Repository, moment: datetime, folder: str, taken: Collection[str] = ()
+    repository: Repository, moment: datetime, folder: str, used_ids: Collection[str] = ()
 ) -> tuple[str, datetime]:
-    """The id of that local moment, or of the next second that no session has, and its moment.
+    """Return the id of a local moment, or of the next second that no session has, and its moment.
 
-    folder: where archived documents lie, relative to the root. taken: ids of sessions in the store.
+    folder: of archived documents, relative to the root. used_ids: of sessions in the store.
     """
-    known = {*taken, *(tag.name.id for tag in session_tags(repository))}
-    while not _is_free(repository, moment.strftime(ID_FORMAT), folder, known):
+    all_ids = {*used_ids, *(tag.name.id for tag in session_tags(repository))}
+    while not _is_free(repository, moment.strftime(ID_FORMAT), folder, all_ids):
         moment += timedelta(seconds=1)
     return moment.strftime(ID_FORMAT), moment
 
 
-def _is_free(repository: Repository, session: str, folder: str, taken: Collection[str]) -> bool:
+def _is_free(repository: Repository, session: str, folder: str, used_ids: Collection[str]) -> bool:
     path = f"{folder}/{session}.md"
-    if session in taken or (repository.root / path).exists():
+    if session in used_ids or (repository.root / path).exists():
         return False
     return repository.object_ids([f"HEAD:{path}"]) == [None]
 
@@ -91,16 +91,16 @@ def _is_free(repository: Repository, session: str, folder: str, taken: Collectio
 def create_tag(
     repository: Repository, name: TagName, commit: str, title: str, moment: datetime | None = None
 ) -> None:
-    """Make the annotated tag and its hidden ref in one step, with the user's identity.
+    """Create the annotated tag and its hidden ref in one step, with the user's identity.
 
-    Neither gpg nor an editor is started. moment: an aware one that the tag is dated with; None means now.
-    Raises `SessionError` with git's own words, or with the two lines that tell git who the user is.
+    Neither gpg nor an editor is started. moment: the aware date of the tag; None means now. Raises
+    `SessionError` with git's message, or with the two commands that configure the user's identity.
     """
     git = repository.writing()
     identity = git.run("var", "GIT_COMMITTER_IDENT")
     if identity.code:
         raise SessionError(
-            f"the tag {name} cannot be made: git does not know who you are",
+            f"cannot create the tag {name}: git user.name and user.email are not set",
             hint='git config user.name "Your Name"\n      git config user.email you@example.com',
         )
     tagger = identity.out.strip()
@@ -114,25 +114,25 @@ def create_tag(
         title.encode("utf-8", "replace"),
     )
     try:
-        made = git.run("hash-object", "-t", "tag", "-w", "--stdin", data=text)
-        oid = made.out.decode().strip()
+        result = git.run("hash-object", "-t", "tag", "-w", "--stdin", data=text)
+        oid = result.out.decode().strip()
         refs = f"create {name.ref} {oid}\nupdate {name.hidden_ref} {oid}\n"
-        done = made if made.code else git.run("update-ref", "--stdin", data=refs.encode())
+        result = result if result.code else git.run("update-ref", "--stdin", data=refs.encode())
     except BaseException:
-        # Interrupted while git was at it: it may have come to its end all the same.
+        # Interrupted while git was running: it may still have created the tag.
         delete_tag(repository, name, commit)
         raise
-    if not done.code:
+    if not result.code:
         return
-    (there,) = repository.object_ids([name.ref])
-    reason = "it already exists" if there else done.err or f"git ended with {done.code}"
+    (existing,) = repository.object_ids([name.ref])
+    reason = "it already exists" if existing else result.err or f"git ended with {result.code}"
     raise SessionError(
-        f"the tag {name} cannot be made: {reason}", hint=f"git tag --delete {name}" if there else ""
+        f"cannot create the tag {name}: {reason}", hint=f"git tag --delete {name}" if existing else ""
     )
 
 
 def keep_tag(repository: Repository, name: TagName, commit: str) -> None:
-    """Make the hidden ref of a tag that is there already, or of the commit where there is no tag."""
+    """Create the hidden ref of an existing tag, or of the commit if there is no tag."""
     tag, hidden = repository.object_ids([name.ref, name.hidden_ref])
     oid = tag if tag and repository.resolve(tag) == commit else commit
     if hidden is None and repository.resolve(commit) == commit:
@@ -140,7 +140,7 @@ def keep_tag(repository: Repository, name: TagName, commit: str) -> None:
 
 
 def delete_tag(repository: Repository, name: TagName, commit: str) -> None:
-    """Take back a tag of that name on that commit, and its hidden ref; one that was moved is kept."""
+    """Delete a tag on a commit and its hidden ref; keep a tag that was moved."""
     refs = (name.ref, name.hidden_ref)
     for ref, oid in zip(refs, repository.object_ids(list(refs)), strict=True):
         if oid and repository.resolve(oid) == commit:

@@ -1,4 +1,4 @@
-"""What the worker and a sync do for sessions: copy their documents, and end those that nobody ends."""
+"""Maintenance of sessions by the worker and a sync: copy documents, end abandoned sessions."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _HOUR = 3_600
 
 
 def copy_documents(repository: Repository) -> None:
-    """Copy the documents that changed and no commit holds; skipped while a session command runs."""
+    """Copy the changed documents that no commit contains, unless a session command runs."""
     workspace, store = Workspace.of(repository), Store(repository)
     if not has_stale_copies(store, workspace):
         return
@@ -37,7 +37,7 @@ def copy_documents(repository: Repository) -> None:
 def keep_sessions(repository: Repository, *, now: float | None = None) -> list[Ended]:
     """Copy documents, and end sessions that are idle or whose work tree was removed, as abandoned.
 
-    A session that cannot be ended is logged and left under way. now: seconds since 1970.
+    A session that cannot be ended is logged and stays active. now: seconds since 1970.
     """
     workspace, store = Workspace.of(repository), Store(repository)
     trees = [tree for tree in repository.work_trees() if repository.owns(tree.path)]
@@ -47,7 +47,7 @@ def keep_sessions(repository: Repository, *, now: float | None = None) -> list[E
         complete_intent(store, workspace)
         for tree in trees:
             if _has_local(tree.path):
-                _take_over(tree.path, workspace)
+                _adopt_work_tree(tree.path, workspace)
         refresh_copies(store, workspace, {tree.path: tree.head for tree in trees})
         forget_committed(store, workspace)
         due = [record for record in store.records() if _is_due(store, workspace, record, now or time.time())]
@@ -58,19 +58,19 @@ def _has_local(root: Path) -> bool:
     return (root / LOCAL).is_dir()
 
 
-def _take_over(root: Path, workspace: Workspace) -> None:
+def _adopt_work_tree(root: Path, workspace: Workspace) -> None:
     try:
-        home = Workspace(Repository.open(root), workspace.settings)
-        home.prepare()
-        adopt_sessions(Store(home.repository), home)
-        refresh_ended_copies(Store(home.repository), home)
+        session_tree = Workspace(Repository.open(root), workspace.settings)
+        session_tree.prepare()
+        adopt_sessions(Store(session_tree.repository), session_tree)
+        refresh_ended_copies(Store(session_tree.repository), session_tree)
     except PatinaError as error:
         logger.warning("cannot read the sessions of %s: %s", root, error)
 
 
 def _is_due(store: Store, workspace: Workspace, record: Record, now: float) -> bool:
     hours = workspace.settings.idle_hours
-    return store.is_gone(record) or (hours > 0 and now - record.used > hours * _HOUR)
+    return store.has_lost_work_tree(record) or (hours > 0 and now - record.used > hours * _HOUR)
 
 
 def _end(store: Store, workspace: Workspace, record: Record) -> Ended | None:
@@ -85,11 +85,11 @@ def _end(store: Store, workspace: Workspace, record: Record) -> Ended | None:
 
 
 def forget_committed(store: Store, workspace: Workspace) -> None:
-    """Drop the documents of ended sessions that the commit checked out here holds."""
+    """Remove the copies of ended sessions whose documents HEAD contains."""
     names = store.ended()
     if not names:
         return
     blobs = workspace.repository.object_ids([f"HEAD:{workspace.archive_path(name)}" for name in names])
     for name, blob in zip(names, blobs, strict=True):
         if blob:
-            store.forget_ended(name)
+            store.remove_ended(name)

@@ -63,14 +63,14 @@ def test_a_command_without_an_id_lists_the_sessions_when_there_are_several(bench
         lambda: sessions.end(bench.repository),
         lambda: sessions.end(bench.repository, session="2025"),
     ):
-        with pytest.raises(SessionError, match="2 sessions are under way") as caught:
+        with pytest.raises(SessionError, match="2 sessions are active") as caught:
             command()
         assert f"{NOON_ID}  claude  one" in str(caught.value)
-        assert caught.value.hint == "name it: --session 20251121-183027"
-    with pytest.raises(SessionError, match="no session under way begins with '1999'"):
+        assert caught.value.hint == "select a session: --session 20251121-183027"
+    with pytest.raises(SessionError, match="no active session has an id that starts with '1999'"):
         sessions.end(bench.repository, session="1999")
     assert [ended.id for ended in sessions.end_all(bench.repository)] == [NOON_ID, "20251121-183027"]
-    with pytest.raises(SessionError, match="no session is under way"):
+    with pytest.raises(SessionError, match="no session is active"):
         sessions.end_all(bench.repository)
 
 
@@ -173,7 +173,7 @@ def test_an_unborn_branch_takes_notes_and_ends_the_session(bench: Workbench) -> 
     head = bench.commit("work", {"a": "x"})
     sessions.note(bench.repository, "before")
     bench.git("checkout", "-q", "--orphan", "fresh")
-    assert sessions.note(bench.repository, "after").place == f"fresh@{head[:7]}"
+    assert sessions.note(bench.repository, "after").location == f"fresh@{head[:7]}"
     assert sessions.update(bench.repository).commits == 1
     ended = sessions.end(bench.repository)
     assert bench.git("rev-parse", f"{END}^{{commit}}") == head

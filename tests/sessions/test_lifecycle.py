@@ -31,7 +31,7 @@ def test_a_session_from_start_to_end(bench: Workbench) -> None:
     updated = sessions.update(bench.repository, moment=NOON + timedelta(minutes=6))
     assert (updated.since, updated.commits, updated.files) == ("18:30", 1, 2)
     noted = sessions.note(bench.repository, "columns are\ncode points", moment=NOON + timedelta(minutes=7))
-    assert noted.place == f"main@{second[:7]}"
+    assert noted.location == f"main@{second[:7]}"
     (progress,) = sessions.active_sessions(bench.repository)
     assert progress.numbers is not None
     assert (progress.numbers.commits, progress.numbers.files, progress.numbers.patterns) == (1, 2, 1)
@@ -169,7 +169,7 @@ def test_a_detached_head_is_named(bench: Workbench) -> None:
     bench.git("checkout", "-q", "--detach")
     started = sessions.start(bench.repository, "x", moment=NOON)
     assert started.session.branch == f"HEAD (detached at {short})"
-    assert sessions.note(bench.repository, "n").place == f"HEAD@{short}"
+    assert sessions.note(bench.repository, "n").location == f"HEAD@{short}"
     assert sessions.end(bench.repository).work_type == "exploration"
 
 
@@ -191,9 +191,9 @@ def test_where_there_is_no_work_tree_there_is_no_session(tmp_path: Path, argumen
 
 def test_without_a_session_update_note_and_end_say_so(bench: Workbench) -> None:
     for command in (sessions.update, sessions.end):
-        with pytest.raises(SessionError, match="no session is under way"):
+        with pytest.raises(SessionError, match="no session is active"):
             command(bench.repository)
-    with pytest.raises(SessionError, match="no session is under way"):
+    with pytest.raises(SessionError, match="no session is active"):
         sessions.note(bench.repository, "x")
     with pytest.raises(UsageError, match="note"):
         sessions.note(bench.repository, " \n")
@@ -343,7 +343,7 @@ def test_a_tag_that_git_refuses_leaves_no_document(bench: Workbench) -> None:
     hook = bench.root / ".git/hooks/reference-transaction"
     hook.write_text("#!/bin/sh\necho 'no tags today' >&2\nexit 1\n")
     hook.chmod(0o755)
-    with pytest.raises(SessionError, match="cannot be made"):
+    with pytest.raises(SessionError, match="cannot create"):
         sessions.start(bench.repository, "x", moment=NOON)
     assert not bench.active.exists()
     assert bench.records() == []
@@ -467,7 +467,7 @@ def test_in_the_midst_of_a_merge_the_hint_is_to_finish_it(bench: Workbench, what
     bench.git("add", "readme")
     with pytest.raises(SessionError, match=f"partial commit during a {what}") as caught:
         sessions.end(bench.repository, commit=True)
-    assert caught.value.hint.startswith("finish what `git status` says is under way, then: git add ")
+    assert caught.value.hint.startswith("finish the merge or cherry-pick, see git status; then: git add ")
     bench.git("commit", "-q", "-m", "done")
     command = caught.value.hint.partition("then: ")[2]
     subprocess.run(["sh", "-c", f"{command} -q -m x"], cwd=bench.root, check=True)

@@ -59,7 +59,7 @@ def test_a_document_is_found_by_the_beginning_of_its_id(bench: Workbench) -> Non
     first, second = _hold(bench, "one", 0), _hold(bench, "two", 1)
     assert sessions.find_session(bench.repository, "20251121").id == first
     assert sessions.find_session(bench.repository, second).text.startswith("# Session: two\n")
-    with pytest.raises(SessionError, match=f"2 sessions begin with '2025': {first}, {second}"):
+    with pytest.raises(SessionError, match=f"2 sessions start with '2025': {first}, {second}"):
         sessions.find_session(bench.repository, "2025")
     for prefix in ("", "1999", "\x1b"):
         with pytest.raises(SessionError, match="no session"):

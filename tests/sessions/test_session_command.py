@@ -86,8 +86,8 @@ def test_what_the_user_should_know_goes_to_stderr(bench: Workbench) -> None:
     [
         (("start", " "), 2, "title"),
         (("start", "x", "--adapter", "No/Way"), 2, "adapter"),
-        (("note", "x"), 1, "no session is under way"),
-        (("end",), 1, "no session is under way"),
+        (("note", "x"), 1, "no session is active"),
+        (("end",), 1, "no session is active"),
         (("show", "1999"), 1, "no session"),
         (("start",), 2, "TITLE"),
     ],

@@ -84,7 +84,7 @@ def test_without_an_identity_the_error_tells_the_two_lines(
     monkeypatch.setenv("HOME", str(bench.root))
     monkeypatch.delenv("XDG_CONFIG_HOME")
     bench.git("config", "user.useConfigOnly", "true")
-    with pytest.raises(SessionError, match="does not know who you are") as caught:
+    with pytest.raises(SessionError, match=r"user\.name and user\.email are not set") as caught:
         create_tag(bench.repository, TagName(NOON_ID, None, "start"), bench.git("rev-parse", "HEAD"), "x")
     assert "user.name" in caught.value.hint
     assert "user.email" in caught.value.hint

@@ -26,6 +26,6 @@ def note_command(text: str, session: str | None, as_json: bool) -> None:
     warn_of_secrets("note", text)
     wake_worker(repository)
     if as_json:
-        print_json({"id": noted.session.id, "place": noted.place, "text": noted.text}, indented=True)
+        print_json({"id": noted.session.id, "place": noted.location, "text": noted.text}, indented=True)
     else:
-        click.echo(f"noted in session {noted.session.id} at {noted.place}")
+        click.echo(f"noted in session {noted.session.id} at {noted.location}")

@@ -1,6 +1,6 @@
-"""The session document as text: its parts are rendered here and read back here, byte for byte.
+"""The text of a session document: render its parts, and read them back.
 
-The form is the ancestor project's; its documents and ours cannot be told apart. All functions are pure.
+The format is the ancestor project's; its documents and ours are identical in form. All functions are pure.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ _Numbers = Annotated[
 class Header:
     """The first lines of a session document.
 
-    started: as written, UTC, YYYY-MM-DDTHH:MM:SSZ. continues: the id of the session before, if it has one.
+    started: UTC, YYYY-MM-DDTHH:MM:SSZ. continues: the id of the previous session, None if there is none.
     """
 
     title: str
@@ -77,10 +77,11 @@ class Header:
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """What the end of a session adds to its document, and where it leads.
+    """The end of a session, which is appended to its document.
 
-    commit: what the end tag is on. numbers: None where the start is not in this repository.
-    abandoned: it was ended by the worker: idle for too long, or its work tree was removed.
+    commit: of the end tag.
+    numbers: None if the start is not in this repository.
+    abandoned: the worker ended it: it was idle for too long, or its work tree was removed.
     """
 
     title: str
@@ -100,30 +101,30 @@ class Ending:
 
 
 def clean_title(text: str) -> tuple[str, bool]:
-    """One line, without escape sequences, control and bidi characters, and whether its end was left out.
+    """Clean a title to one line without control sequences; return it, and whether it was cut.
 
-    What is longer than `TITLE_LIMIT` characters is cut there, with an ellipsis as its last character.
-    Raises `UsageError` where nothing is left of it.
+    A title of more than `TITLE_LIMIT` characters is cut there, with an ellipsis as its last character.
+    Raises `UsageError` if it is empty.
     """
-    # Twice: a control character that goes may leave two spaces beside each other.
+    # Twice: a removed control character may leave two adjacent spaces.
     title = clean_line(clean_line(_ESCAPES.sub("", text)))
     if not title:
-        raise UsageError("a session needs a title", hint='patina session start "what you set out to do"')
+        raise UsageError("a session needs a title", hint='patina session start "title"')
     if len(title) <= TITLE_LIMIT:
         return title, False
     return title[: TITLE_LIMIT - 1].rstrip() + "…", True
 
 
 def clean_note(text: str) -> str:
-    """The text of a note with its line breaks; `UsageError` where nothing is left."""
+    """Clean the text of a note, with its line breaks. Raises `UsageError` if it is empty."""
     note = clean_text(_ESCAPES.sub("", text).replace("\r\n", "\n").replace("\r", "\n")).strip()
     if not note:
-        raise UsageError("a note needs a text", hint='patina session note "what you found"')
+        raise UsageError("a note needs a text", hint='patina session note "text"')
     return note
 
 
 def render_document(header: Header, moment: datetime) -> str:
-    """The document at its start; moment: local time of the start."""
+    """Render a new document. moment: local time of the start."""
     return (
         f"# Session: {header.title}\n"
         f"**ID**: {header.id}\n"
@@ -143,7 +144,10 @@ def render_document(header: Header, moment: datetime) -> str:
 
 
 def render_update(moment: datetime, since: str, commits: int, files: int, last_commit: str) -> str:
-    """What an update appends; since: "HH:MM" or "session start"; last_commit: relative, in git's words."""
+    """Render an update.
+
+    since: "HH:MM" or "session start". last_commit: relative time as git prints it.
+    """
     return (
         f"\n### {format_clock(moment)} - Update (covering since {since})\n"
         "\n**Git Activity:**\n"
@@ -153,13 +157,13 @@ def render_update(moment: datetime, since: str, commits: int, files: int, last_c
     )
 
 
-def render_note(moment: datetime, place: str, text: str) -> str:
-    """What a note appends; place: "<branch>@<short oid>"."""
-    return f"\n### {format_clock(moment)} - Note [{place}]\n{text}\n"
+def render_note(moment: datetime, location: str, text: str) -> str:
+    """Render a note. location: "<branch>@<short oid>"."""
+    return f"\n### {format_clock(moment)} - Note [{location}]\n{text}\n"
 
 
 def render_classification(ending: Ending) -> str:
-    """What the end appends."""
+    """Render the block that ends a document."""
     numbers = ending.numbers or Numbers()
     return (
         "\n## Session Classification\n"
@@ -173,8 +177,8 @@ def render_classification(ending: Ending) -> str:
 
 
 def render_pointer(ending: Ending, path: str) -> str:
-    """`last-session.md`; path: of the archived document, relative to the root."""
-    # The last line is there to be pasted into a shell: in double quotes only these four stay active.
+    """Render `last-session.md`. path: of the archived document, relative to the root."""
+    # The last line can be pasted into a shell: in double quotes only these four characters are special.
     quoted = re.sub(r'(["$`\\])', r"\\\1", ending.title)
     return (
         f"# Last Session: {ending.title}\n"
@@ -186,38 +190,38 @@ def render_pointer(ending: Ending, path: str) -> str:
 
 
 def append_block(text: str, block: str) -> str:
-    """The text with a block after it, on a line of its own."""
+    """Append a block to a text, on a new line."""
     return text + ("" if not text or text.endswith("\n") else "\n") + block
 
 
 def last_update(text: str) -> str:
-    """When a document was last updated, or begun: "HH:MM", or "session start" where it does not say."""
+    """Return when a document was last updated: "HH:MM", or "session start"."""
     headings = _WINDOW.findall(text)
     return headings[-1] if headings else "session start"
 
 
 def format_clock(moment: datetime) -> str:
-    """Local time as the document writes it."""
+    """Format a local time as documents do."""
     return moment.strftime("%H:%M")
 
 
 def format_utc(moment: datetime) -> str:
-    """An aware moment as the document writes it."""
+    """Format an aware moment in UTC as documents do."""
     return moment.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def read_header(text: str, where: str) -> Header:
-    """The header of an active document. `SessionError` says what is wrong with the text at `where`."""
+def read_header(text: str, source: str) -> Header:
+    """Read the header of an active document; `source` names it in a `SessionError`."""
     facts = read_facts(text)
     tag = parse_tag(facts.get("Session Tag", ""))
     if "title" not in facts:
-        raise _unreadable(where, "its first line is not '# Session: <title>'")
+        raise _unreadable(source, "its first line is not '# Session: <title>'")
     if not is_session_id(facts.get("ID", "")):
-        raise _unreadable(where, "**ID** is absent or not YYYYMMDD-HHMMSS")
+        raise _unreadable(source, "**ID** is absent or not YYYYMMDD-HHMMSS")
     if tag is None or tag.id != facts["ID"] or tag.edge != "start":
-        raise _unreadable(where, f"**Session Tag** is absent or not the start tag of {facts['ID']}")
+        raise _unreadable(source, f"**Session Tag** is absent or not the start tag of {facts['ID']}")
     if not _OID.fullmatch(facts.get("Starting Commit", "")):
-        raise _unreadable(where, "**Starting Commit** is absent or not a commit id")
+        raise _unreadable(source, "**Starting Commit** is absent or not a commit id")
     return Header(
         title=clean_line(facts["title"]) or facts["ID"],
         id=facts["ID"],
@@ -231,15 +235,17 @@ def read_header(text: str, where: str) -> Header:
 
 
 def read_facts(text: str) -> dict[str, str]:
-    """What a document states of itself, by the names it uses: "title", the header's fields and the
-    classification's ("Work Type", "Commits", ...). Front matter is given under the same names."""
+    """Read the metadata of a document: "title", the header's fields and the classification's.
+
+    The names are those in the document ("Work Type", "Commits", ...), also for front matter.
+    """
     lines = text.splitlines()
     facts = _front_matter(lines) if lines and lines[0].strip() == "---" else _header(lines)
     starts = [n for n, line in enumerate(lines) if line.startswith("## Session Classification")]
     for line in lines[starts[-1] + 1 :] if starts else ():
-        found = _CLASSIFIED.fullmatch(line.rstrip())
-        if found:
-            facts.setdefault(found[1], found[2].strip())
+        match = _CLASSIFIED.fullmatch(line.rstrip())
+        if match:
+            facts.setdefault(match[1], match[2].strip())
         elif line.startswith("#"):
             break
     return facts
@@ -250,8 +256,8 @@ def _header(lines: list[str]) -> dict[str, str]:
     for line in lines[:_HEADER_LINES]:
         if line.startswith("# ") and "title" not in facts:
             facts["title"] = line[2:].removeprefix("Session:").strip()
-        elif found := _FIELD.fullmatch(line.rstrip()):
-            facts.setdefault(found[1].strip(), found[2].strip())
+        elif match := _FIELD.fullmatch(line.rstrip()):
+            facts.setdefault(match[1].strip(), match[2].strip())
         elif line.startswith("## "):
             break
     return facts
@@ -273,14 +279,14 @@ def _front_matter(lines: list[str]) -> dict[str, str]:
     for line in lines[1:_HEADER_LINES]:
         if line.strip() == "---":
             break
-        found = _FRONT_FIELD.fullmatch(line.rstrip())
-        if found and found[2] in _FRONT_NAMES:
-            facts.setdefault(_FRONT_NAMES[found[2]], found[3].strip("\"'"))
+        match = _FRONT_FIELD.fullmatch(line.rstrip())
+        if match and match[2] in _FRONT_NAMES:
+            facts.setdefault(_FRONT_NAMES[match[2]], match[3].strip("\"'"))
     return facts
 
 
-def _unreadable(where: str, why: str) -> SessionError:
+def _unreadable(source: str, reason: str) -> SessionError:
     return SessionError(
-        f"{where} is not a session document: {why}",
-        hint=f"put its first lines right again, or move it away: mv {where} {where}.broken",
+        f"{source} is not a session document: {reason}",
+        hint=f"correct its first lines, or move it: mv {source} {source}.broken",
     )

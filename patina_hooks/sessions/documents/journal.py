@@ -1,9 +1,9 @@
-"""The intent to change a session, written before the first step, so that no kill leaves half of it.
+"""The intent to change a session, written before the first step, so that a kill leaves no partial change.
 
-A start makes refs, then a document; an addition is written to the copy and to the work tree; an end makes
-refs, then the archive, then removes the active document. If the process dies between, the next session
-command or worker finds the intent and completes it, or forgets it where its refs were not made yet. Every
-step can be done twice. There is one intent per repository, since session commands run one at a time.
+A start creates refs, then a document; an addition is written to the copy and to the work tree; an end creates
+refs, then the archive, then removes the active document. If the process dies in between, the next session
+command or worker finds the intent and completes it, or discards it if its refs were not created. Every step
+is idempotent. There is one intent per repository, since session commands run one at a time.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from patina_hooks.text.session_ids import is_session_id
 
 @dataclass(frozen=True, slots=True)
 class Starting:
-    """A start: the record to keep, with the tag to make on its starting commit, and the document."""
+    """A start: the record, with the tag to create on its starting commit, and the document."""
 
     record: Record
     document: str
@@ -31,7 +31,7 @@ class Starting:
 
 @dataclass(frozen=True, slots=True)
 class Adding:
-    """An addition to a document. times: how often the document holds the block once it is added."""
+    """An addition to a document. times: occurrences of the block after the addition."""
 
     session: str
     block: str
@@ -40,7 +40,7 @@ class Adding:
 
 @dataclass(frozen=True, slots=True)
 class Closing:
-    """An end. git_dir, root: the work tree that gets the archive, as in `Record`."""
+    """An end. git_dir, root: the work tree of the archived document, as in `Record`."""
 
     ending: Ending
     git_dir: str
@@ -51,7 +51,7 @@ Intent = Starting | Adding | Closing
 
 
 def write_intent(store: Store, intent: Intent) -> None:
-    """Write what is about to happen. Raises `SessionError` where it cannot be written."""
+    """Write an intent. Raises `SessionError` if it cannot be written."""
     fields: dict[str, object]
     if isinstance(intent, Starting):
         fields = {"action": "start", "record": record_fields(intent.record), "document": intent.document}
@@ -60,11 +60,11 @@ def write_intent(store: Store, intent: Intent) -> None:
     else:
         ending = _ending_fields(intent.ending)
         fields = {"action": "end", **ending, "git_dir": intent.git_dir, "root": intent.root}
-    store.keep_intent(json.dumps(fields, indent=1) + "\n")
+    store.save_intent(json.dumps(fields, indent=1) + "\n")
 
 
 def read_intent(store: Store) -> Intent | None:
-    """The intent that was left behind, None where there is none or it makes no sense."""
+    """Read the intent that a kill left, None if there is none or it is invalid."""
     text = store.intent()
     if text is None:
         return None
@@ -76,7 +76,7 @@ def read_intent(store: Store) -> Intent | None:
 
 
 def read_ending(fields: object) -> Ending:
-    """The end in an intent. Raises ValueError where it is none."""
+    """Read the end in an intent. Raises ValueError if it is invalid."""
     return read_value(Ending, fields, ignore_unknown=True)
 
 
@@ -93,10 +93,10 @@ def _ending_fields(ending: Ending) -> dict[str, object]:
 
 
 def _starting(fields: Mapping[str, object]) -> Starting:
-    stated = read_value(_Starting, fields, ignore_unknown=True)
-    record = parse_record(stated["record"])
+    starting = read_value(_StartFields, fields, ignore_unknown=True)
+    record = parse_record(starting["record"])
     read_value(_Commit, {"commit": record.header.starting_commit})
-    return Starting(record, stated["document"])
+    return Starting(record, starting["document"])
 
 
 def _adding(fields: Mapping[str, object]) -> Adding:
@@ -107,16 +107,16 @@ def _adding(fields: Mapping[str, object]) -> Adding:
 
 
 def _closing(fields: Mapping[str, object]) -> Closing:
-    place = read_value(_Place, fields, ignore_unknown=True)
-    return Closing(read_ending(fields), place["git_dir"], place["root"])
+    tree = read_value(_WorkTreeFields, fields, ignore_unknown=True)
+    return Closing(read_ending(fields), tree["git_dir"], tree["root"])
 
 
-class _Starting(TypedDict):
+class _StartFields(TypedDict):
     record: object
     document: str
 
 
-class _Place(TypedDict):
+class _WorkTreeFields(TypedDict):
     git_dir: str
     root: str
 

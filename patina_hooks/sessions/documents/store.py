@@ -1,12 +1,12 @@
-"""The records of sessions: what the repository keeps of each, whatever happens to a work tree.
+"""The records of sessions, which the repository keeps whatever happens to a work tree.
 
-<common dir>/patina-sessions/   user data: neither `sync --full`, `gc` nor a rebuild of the log touches it
-    active/<id>.json            header, work tree, last commit and last activity of a session under way
+<common dir>/patina-sessions/   user data: `sync --full`, `gc` and a rebuild of the log do not change it
+    active/<id>.json            header, work tree, last commit and last activity of an active session
     active/<id>.md              a copy of its document
-    ended/<id>.md               the document of an ended session, until a commit holds it
-    intent.json                 a change that has begun (see `journal`)
+    ended/<id>.md               the document of an ended session, until a commit contains it
+    intent.json                 a change that has started (see `journal`)
 
-The folder is private (0700, files 0600) and not followed through links. Every write replaces a file whole.
+The folder is private (0700, files 0600); links are not followed. Every write replaces a whole file.
 """
 
 from __future__ import annotations
@@ -41,13 +41,13 @@ def _check_inside(git_dir: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A session under way.
+    """An active session.
 
     git_dir: of its work tree, relative to the common dir; "" for the main work tree.
-    root: where that work tree was when a command last ran in it.
+    root: the path of that work tree when a command last ran in it.
     head: the commit that was last checked out there.
     used: when it was last worked on, seconds since 1970.
-    stamp: of the document in the work tree when it was last copied, "" where there was none.
+    change_token: of the document in the work tree when it was last copied, "" if there was none.
     """
 
     header: Header
@@ -55,7 +55,7 @@ class Record:
     root: str
     head: str
     used: int
-    stamp: str = ""
+    change_token: str = ""
 
     @property
     def id(self) -> str:
@@ -64,7 +64,7 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """The records of one repository; callers that write hold the session lock."""
+    """The records of one repository; writers hold the session lock."""
 
     repository: Repository
 
@@ -72,15 +72,15 @@ class Store:
     def folder(self) -> Path:
         return self.repository.common / SESSIONS_FOLDER
 
-    # --- sessions under way -------------------------------------------------------------------
+    # --- active sessions ----------------------------------------------------------------------
 
     def records(self) -> list[Record]:
-        """All sessions under way, oldest first."""
+        """Return all active sessions, oldest first."""
         names = self._names(_ACTIVE, ".json") | self._names(_ACTIVE, ".md")
         return [record for name in sorted(names) if (record := self.record(name))]
 
     def record(self, session: str) -> Record | None:
-        """The record of a session; from its copy where the record is damaged, None where there is neither."""
+        """Read the record of a session, or rebuild a damaged one from its copy; None if absent."""
         text = self._read(f"{_ACTIVE}/{session}.json")
         try:
             record = parse_record(parse_json(text or ""))
@@ -88,77 +88,77 @@ class Store:
         except ValueError:
             return self._record_of_copy(session)
 
-    def keep(self, record: Record) -> None:
+    def save_record(self, record: Record) -> None:
         """Write a record."""
         self._write(f"{_ACTIVE}/{record.id}.json", json.dumps(record_fields(record), indent=1) + "\n")
 
     def copy(self, session: str) -> str | None:
-        """The copy of a document, None where there is none."""
+        """Read the copy of a document, None if there is none."""
         return self._read(f"{_ACTIVE}/{session}.md")
 
-    def keep_copy(self, session: str, text: str) -> None:
-        """Write the copy of a document, where it differs."""
+    def save_copy(self, session: str, text: str) -> None:
+        """Write the copy of a document, if it differs."""
         if self.copy(session) != text:
             self._write(f"{_ACTIVE}/{session}.md", text)
 
-    def forget(self, session: str) -> None:
-        """Remove a session from those under way; the copy last, which a killed end is completed from."""
+    def remove_record(self, session: str) -> None:
+        """Remove an active session; the copy last, since completing an end needs it."""
         for suffix in (".json", ".md"):
             self._remove(f"{_ACTIVE}/{session}{suffix}")
 
     # --- ended sessions -----------------------------------------------------------------------
 
     def ended(self) -> list[str]:
-        """The ended sessions whose documents no commit was seen to hold, oldest first."""
+        """List the ended sessions whose documents are in no known commit, oldest first."""
         return sorted(self._names(_ENDED, ".md"))
 
     def ended_text(self, session: str) -> str | None:
         return self._read(f"{_ENDED}/{session}.md")
 
-    def keep_ended(self, session: str, text: str) -> None:
-        """Write the document of a session that ends."""
+    def save_ended(self, session: str, text: str) -> None:
+        """Write the document of an ending session."""
         self._write(f"{_ENDED}/{session}.md", text)
 
     def ended_written(self, session: str) -> int:
-        """Return when the document of an ended session was last kept, in nanoseconds since 1970."""
+        """Return when the document of an ended session was last saved, in nanoseconds since 1970."""
         try:
             return (self.folder / _ENDED / f"{session}.md").lstat().st_mtime_ns
         except OSError:
             return 0
 
-    def forget_ended(self, session: str) -> None:
+    def remove_ended(self, session: str) -> None:
         self._remove(f"{_ENDED}/{session}.md")
 
-    # --- the change that has begun --------------------------------------------------------------
+    # --- the started change ---------------------------------------------------------------------
 
     def intent(self) -> str | None:
         return self._read(_INTENT)
 
-    def keep_intent(self, text: str) -> None:
+    def save_intent(self, text: str) -> None:
         self._write(_INTENT, text)
 
-    def forget_intent(self) -> None:
+    def remove_intent(self) -> None:
         self._remove(_INTENT)
 
     def sweep(self) -> None:
-        """Remove what killed writes left behind."""
+        """Remove temporary files of killed writes."""
         for folder in ("", _ACTIVE, _ENDED):
-            place = self.folder / folder
-            for name in _listed(place) if self._is_folder(place) else ():
+            location = self.folder / folder
+            for name in _listed(location) if self._is_folder(location) else ():
                 if name.startswith("."):
                     self._remove(f"{folder}/{name}" if folder else name)
 
     # --- work trees -----------------------------------------------------------------------------
 
-    def key(self) -> str:
-        """The work tree of this repository object, as records name it."""
+    def work_tree_key(self) -> str:
+        """Return the work tree of this repository object, as in `Record.git_dir`."""
         if self.repository.git_dir == self.repository.common:
             return _MAIN
         return Path(os.path.relpath(self.repository.git_dir, self.repository.common)).as_posix()
 
     def work_tree(self, record: Record) -> Repository | None:
-        """The repository at the session's work tree, None where that is not found now."""
-        if record.git_dir == self.key():
+        """Open the repository at the session's work tree, None if it is not found."""
+        if record.git_dir == self.work_tree_key():
             return self.repository
         git_dir = self.repository.common / record.git_dir if record.git_dir else self.repository.common
         root = _linked_root(git_dir) if record.git_dir else Path(record.root)
@@ -166,53 +166,51 @@ class Store:
             return None
         return Repository(root, git_dir, self.repository.common, self.repository.object_format)
 
-    def is_gone(self, record: Record) -> bool:
-        """Whether git no longer knows the session's work tree."""
+    def has_lost_work_tree(self, record: Record) -> bool:
+        """Whether the session's work tree was removed from git."""
         return record.git_dir != _MAIN and not (self.repository.common / record.git_dir).is_dir()
 
     # --- files ------------------------------------------------------------------------------------
 
     def _names(self, folder: str, suffix: str) -> set[str]:
-        place = self.folder / folder
-        names = _listed(place) if self._is_folder(place) else []
+        location = self.folder / folder
+        names = _listed(location) if self._is_folder(location) else []
         return {stem for name in names if is_session_id(stem := name.removesuffix(suffix)) and stem != name}
 
-    def _is_folder(self, place: Path) -> bool:
-        """Whether the store, and a folder in it, are there. Raises `SessionError` for a link."""
-        for folder in (self.folder, place):
+    def _is_folder(self, location: Path) -> bool:
+        """Whether the store, and a folder in it, exist. Raises `SessionError` for a link."""
+        for folder in (self.folder, location):
             try:
                 mode = folder.lstat().st_mode
             except OSError:
                 return False
             if not stat.S_ISDIR(mode):
-                raise SessionError(
-                    f"{folder} is not a folder", hint=f"look at it, then: rm {shlex.quote(str(folder))}"
-                )
+                raise SessionError(f"{folder} is not a folder", hint=f"rm {shlex.quote(str(folder))}")
         return True
 
     def _read(self, path: str) -> str | None:
-        place = self.folder / path
-        if not self._is_folder(place.parent):
+        location = self.folder / path
+        if not self._is_folder(location.parent):
             return None
         try:
-            return read_regular(place, _SIZE_CAP).decode("utf-8", "surrogateescape")
+            return read_regular(location, _SIZE_CAP).decode("utf-8", "surrogateescape")
         except FileNotFoundError:
             return None
         except OSError as error:
             raise SessionError(
-                f"cannot read {place}: {error.strerror}",
-                hint=f"move it away: mv {shlex.quote(str(place))} {shlex.quote(str(place))}.odd",
+                f"cannot read {location}: {error.strerror}",
+                hint=f"mv {shlex.quote(str(location))} {shlex.quote(str(location))}.odd",
             ) from error
 
     def _write(self, path: str, text: str) -> None:
-        place = self.folder / path
+        location = self.folder / path
         try:
-            self._is_folder(place.parent)
+            self._is_folder(location.parent)
             self.folder.mkdir(mode=0o700, exist_ok=True)
-            place.parent.mkdir(mode=0o700, exist_ok=True)
-            replace_file(place, text.encode("utf-8", "surrogateescape"))
+            location.parent.mkdir(mode=0o700, exist_ok=True)
+            replace_file(location, text.encode("utf-8", "surrogateescape"))
         except OSError as error:
-            raise SessionError(f"cannot write {place}: {error.strerror}") from error
+            raise SessionError(f"cannot write {location}: {error.strerror}") from error
 
     def _remove(self, path: str) -> None:
         try:
@@ -233,7 +231,7 @@ class Store:
 
 
 def _linked_root(git_dir: Path) -> Path | None:
-    """Where a linked work tree is; git keeps that up to date when it is moved."""
+    """Return the root of a linked work tree; git updates it when the tree is moved."""
     try:
         path = os.fsdecode(read_regular(git_dir / "gitdir", 1 << 16)).rstrip("\n")
     except OSError:
@@ -246,13 +244,13 @@ def _listed(folder: Path) -> list[str]:
 
 
 def record_fields(record: Record) -> dict[str, object]:
-    """A record as JSON keeps it."""
+    """Convert a record to JSON."""
     header = {**asdict(record.header), "start_tag": str(record.header.start_tag)}
     return {**asdict(record), "header": header}
 
 
 def parse_record(stored: object) -> Record:
-    """A record from JSON. Raises ValueError where it is none."""
+    """Convert a record from JSON. Raises ValueError if it is invalid."""
     record = read_value(Record, stored, ignore_unknown=True)
     if record.header.start_tag.id != record.id:
         raise ValueError(record.id)

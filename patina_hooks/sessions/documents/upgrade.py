@@ -1,7 +1,7 @@
-"""Sessions that a work tree holds and the store does not know: those of release 0.1.0, and copied work trees.
+"""Adopt sessions of a work tree that have no record: those of release 0.1.0, and of copied work trees.
 
-Release 0.1.0 kept one session per work tree in `.patina/local/active-session.md`, with the mark of its last
-update in `.last-update`, and a start or end that had begun in `intent.json`. They are read once and removed.
+Release 0.1.0 kept one session per work tree in `.patina/local/active-session.md`, the time of its last update
+in `.last-update`, and an interrupted start or end in `intent.json`. They are read once and removed.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _INTENT = f"{LOCAL}/intent.json"
 
 
 def has_old_session(workspace: Workspace) -> bool:
-    """Whether release 0.1.0 left anything in this work tree."""
+    """Whether release 0.1.0 left a session in this work tree."""
     return workspace.exists(_DOCUMENT) or workspace.exists(_INTENT)
 
 
@@ -36,9 +36,9 @@ class _Start(TypedDict):
 
 
 def adopt_sessions(store: Store, workspace: Workspace) -> None:
-    """Take over the sessions of this work tree that have no record.
+    """Adopt the sessions of this work tree that have no record.
 
-    Raises `SessionError` where the document of release 0.1.0 is no session's.
+    Raises `SessionError` if the document of release 0.1.0 is not a session document.
     """
     moved = None
     if has_old_session(workspace):
@@ -47,12 +47,12 @@ def adopt_sessions(store: Store, workspace: Workspace) -> None:
     for name in workspace.names(ACTIVE):
         session = name.removesuffix(".md")
         if is_session_id(session) and name != session and store.record(session) is None:
-            # An end tag made by hand says where a session of 0.1.0 will have ended.
+            # For a session of 0.1.0, an end tag of the user does not mean that it is ended.
             _adopt_document(store, workspace, session, with_tag=session != moved)
 
 
 def _complete_old_intent(workspace: Workspace) -> None:
-    """Do what a killed 0.1.0 would have done at its next command, but for the end, which is done as any."""
+    """Complete an interrupted change as 0.1.0 would have; the end is left to `end`."""
     text = workspace.read(_INTENT)
     try:
         fields = read_mapping(object, parse_json(text or ""))
@@ -66,24 +66,24 @@ def _complete_old_intent(workspace: Workspace) -> None:
             ending = read_ending(fields)
             is_tagged = workspace.repository.resolve(ending.end_tag.ref) == ending.commit
             if is_tagged and workspace.exists(_DOCUMENT):
-                # Written from the document that is still there: it is written again by the end.
+                # Written from the document that still exists: the end writes it again.
                 workspace.remove(workspace.archive_path(ending.id))
     except (ValueError, KeyError, SessionError):
-        pass  # an intent that makes no sense was forgotten by 0.1.0 too
+        pass  # 0.1.0 discarded an invalid intent too
     for path in (_DOCUMENT, _INTENT, _WINDOW):
         workspace.sweep(path)
     workspace.remove(_INTENT)
 
 
 def _move_old_document(store: Store, workspace: Workspace) -> str | None:
-    """The session that was moved to its place."""
+    """Move the document of 0.1.0 to the active documents; return its session."""
     text = workspace.read(_DOCUMENT)
     if text is None:
         return None
     header = read_header(text, _DOCUMENT)
     is_tracked = bool(workspace.repository.git.check("ls-files", "-z", "--", _DOCUMENT))
     if store.record(header.id) or _is_ended(store, workspace, header, with_tag=is_tracked):
-        return None  # what a checkout brought back
+        return None  # a checkout restored it
     workspace.prepare()
     workspace.write(workspace.active_path(header.id), text)
     workspace.remove(_DOCUMENT)
@@ -101,16 +101,16 @@ def _adopt_document(store: Store, workspace: Workspace, session: str, *, with_ta
         return
     repository = workspace.repository
     head = repository.head() or header.starting_commit
-    record = Record(header, store.key(), str(repository.root), head, int(time.time()))
-    store.keep(record)
-    store.keep_copy(session, text)
+    record = Record(header, store.work_tree_key(), str(repository.root), head, int(time.time()))
+    store.save_record(record)
+    store.save_copy(session, text)
     start = repository.resolve(header.start_tag.ref) or repository.resolve(header.starting_commit)
     if start:
         keep_tag(repository, header.start_tag, start)
 
 
 def _is_ended(store: Store, workspace: Workspace, header: Header, *, with_tag: bool) -> bool:
-    """with_tag: whether an end tag is enough; else an archived document tells."""
+    """Whether a session is ended. with_tag: by its end tag too, not only by an archived document."""
     archive = workspace.archive_path(header.id)
     if workspace.exists(archive) or store.ended_text(header.id) is not None:
         return True

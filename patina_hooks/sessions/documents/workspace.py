@@ -1,7 +1,7 @@
-"""The files of one work tree's sessions: where they lie; reading and writing them, never through links.
+"""Read and write the session files of one work tree, never through links.
 
-.patina/local/active/<id>.md      the documents of sessions under way; `.patina/local/` ignores itself
-.patina/local/last-session.md     where the last one went
+.patina/local/active/<id>.md      the documents of active sessions; `.patina/local/` ignores itself
+.patina/local/last-session.md     a pointer to the last archived document
 layer/sessions/<id>.md            archived documents; the folder is a setting
 """
 
@@ -32,27 +32,27 @@ _LOCK_SECONDS = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Workspace:
-    """A work tree in which sessions are held, with the settings that apply there."""
+    """A work tree with sessions, and its settings."""
 
     repository: Repository
     settings: Settings
 
     @classmethod
     def of(cls, repository: Repository) -> Workspace:
-        """Raises `SettingsError` where settings are invalid."""
+        """Open the work tree of a repository. Raises `SettingsError`."""
         return cls(repository, load_repository_settings(repository))
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Alone among all session commands of the repository, whatever their work tree.
+        """Lock out all other session commands of the repository, in any work tree.
 
-        The lock lies beside the refs, since ids must not collide between work trees.
+        The lock is in the common dir, since ids must not collide between work trees.
         """
         lock = SyncLock(self.repository.common / LOCK)
         if not lock.acquire(wait=_LOCK_SECONDS):
             raise SessionError(
-                "another patina session command has been at work for ten seconds",
-                hint="wait for it to end, then try again",
+                "another patina session command has been running for ten seconds",
+                hint="wait until it ends, then retry",
             )
         try:
             yield
@@ -60,15 +60,15 @@ class Workspace:
             lock.release()
 
     def archive_path(self, session: str) -> str:
-        """Where the document of an ended session lies, relative to the root."""
+        """Return the path of an ended session's document, relative to the root."""
         return f"{PurePosixPath(self.settings.sessions_folder)}/{session}.md"
 
     def active_path(self, session: str) -> str:
-        """Where the document of a session under way lies, relative to the root."""
+        """Return the path of an active session's document, relative to the root."""
         return f"{ACTIVE}/{session}.md"
 
-    def stamp(self, path: str) -> str:
-        """Equal to an earlier one where the file is as it was then; "" where there is none."""
+    def change_token(self, path: str) -> str:
+        """Return a token that changes whenever the file does; "" if there is none."""
         try:
             status = self._inside(path).lstat()
         except OSError:
@@ -76,7 +76,7 @@ class Workspace:
         return f"{status.st_mtime_ns} {status.st_size} {status.st_ino}"
 
     def written(self, path: str) -> int:
-        """Return when a file was last written, in nanoseconds since 1970; 0 where there is none."""
+        """Return when a file was last written, in nanoseconds since 1970; 0 if there is none."""
         try:
             return self._inside(path).lstat().st_mtime_ns
         except OSError:
@@ -85,60 +85,62 @@ class Workspace:
     # --- files, by their path relative to the root ----------------------------------------------
 
     def read(self, path: str) -> str | None:
-        """A file's text, None where there is none; bytes that are not UTF-8 survive a rewrite.
+        """Read a file's text, None if there is none; bytes that are not UTF-8 survive a rewrite.
 
-        Raises `SessionError` for a link, or what is no file, or is larger than any document.
+        Raises `SessionError` for a link, another kind of entry, or a file that is too large.
         """
-        place = self._inside(path)
+        location = self._inside(path)
         try:
             # O_NONBLOCK: opening a FIFO must not wait for its writer.
-            handle = os.open(place, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+            handle = os.open(
+                location, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+            )
         except FileNotFoundError:
             return None
         except OSError as error:
-            raise SessionError(f"{path} cannot be read: {error.strerror}") from error
+            raise SessionError(f"cannot read {path}: {error.strerror}") from error
         status = os.fstat(handle)
         if not stat.S_ISREG(status.st_mode) or status.st_size > _SIZE_CAP:
             os.close(handle)
             raise SessionError(
-                f"{path} is no regular file, or larger than {_SIZE_CAP >> 20} MB",
-                hint=f"move it away, then try again: mv {path} {path}.odd",
+                f"{path} is not a regular file, or is larger than {_SIZE_CAP >> 20} MB",
+                hint=f"mv {path} {path}.odd, then retry",
             )
         with os.fdopen(handle, "rb") as file:
             return file.read().decode("utf-8", "surrogateescape")
 
     def write(self, path: str, text: str) -> None:
-        """Write a file whole, or leave it as it was and raise `SessionError`; its folder is made."""
-        place = self._inside(path)
+        """Write a whole file and create its folder, or raise `SessionError` and change nothing."""
+        location = self._inside(path)
         try:
-            place.parent.mkdir(parents=True, exist_ok=True)
-            replace_file(place, text.encode("utf-8", "surrogateescape"))
-            # A temporary file is its owner's alone; a document is as open as the folder it lies in.
-            place.chmod(place.parent.stat().st_mode & 0o666)
+            location.parent.mkdir(parents=True, exist_ok=True)
+            replace_file(location, text.encode("utf-8", "surrogateescape"))
+            # A temporary file is private; a document has the permissions of its folder.
+            location.chmod(location.parent.stat().st_mode & 0o666)
         except OSError as error:
-            raise SessionError(f"{path} cannot be written: {error.strerror}") from error
+            raise SessionError(f"cannot write {path}: {error.strerror}") from error
 
     def remove(self, path: str) -> None:
-        """Take a file away; nothing happens where there is none."""
+        """Remove a file, if it exists."""
         try:
             self._inside(path).unlink(missing_ok=True)
         except NotADirectoryError:
             return
         except OSError as error:
-            raise SessionError(f"{path} cannot be removed: {error.strerror}") from error
+            raise SessionError(f"cannot remove {path}: {error.strerror}") from error
 
     def sweep(self, path: str) -> None:
-        """Take away what a killed `write` of that file left beside it."""
+        """Remove temporary files of a killed `write` of that file."""
         folder, _, name = path.rpartition("/")
-        for left in self.names(folder):
-            if left.startswith(f".{name}."):
-                self.remove(f"{folder}/{left}")
+        for temporary in self.names(folder):
+            if temporary.startswith(f".{name}."):
+                self.remove(f"{folder}/{temporary}")
 
     def exists(self, path: str) -> bool:
         return os.path.lexists(self._inside(path))
 
     def names(self, folder: str) -> list[str]:
-        """The names of the files in a folder, sorted, links left out; empty where there is none."""
+        """List the names of the files in a folder, sorted, without links; empty if there is none."""
         try:
             with os.scandir(self._inside(folder)) as entries:
                 return sorted(entry.name for entry in entries if entry.is_file(follow_symlinks=False))
@@ -146,24 +148,24 @@ class Workspace:
             return []
 
     def prepare(self) -> None:
-        """Make `.patina/local/`, which ignores itself whatever is checked out."""
+        """Create `.patina/local/`, which ignores itself whatever is checked out."""
         self.sweep(f"{LOCAL}/.gitignore")
         if "*" not in (self.read(f"{LOCAL}/.gitignore") or "").split():
             self.write(f"{LOCAL}/.gitignore", "*\n")
 
     def _inside(self, path: str) -> Path:
-        """The place of a path below the root, none of whose existing parts is a link."""
+        """Return the location of a path below the root; refuse links in it."""
         parts = PurePosixPath(path).parts
         outside = path.startswith("/") or ".." in parts or "\0" in path
         if not parts or outside or any(part.lower() == ".git" for part in parts):
-            raise SessionError(f"{path!r} does not lie inside the work tree")
-        place = self.repository.root
+            raise SessionError(f"{path!r} is not inside the work tree")
+        location = self.repository.root
         for part in parts:
-            place = place / part
-            if place.is_symlink():
-                link = place.relative_to(self.repository.root).as_posix()
+            location = location / part
+            if location.is_symlink():
+                link = location.relative_to(self.repository.root).as_posix()
                 raise SessionError(
                     f"{link} is a symbolic link: patina does not write through links",
-                    hint=f"replace the link with a folder of its own: rm {link} && mkdir {link}",
+                    hint=f"replace the link with a folder: rm {link} && mkdir {link}",
                 )
-        return place
+        return location
