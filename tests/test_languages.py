@@ -107,7 +107,7 @@ def test_init_names_a_model_when_much_of_the_history_is_chinese(tmp_path: Path) 
     done = Shell(memory.root).run("init", "--no-hooks")
     assert done.returncode == 0, done.stderr
     (line,) = [line for line in done.stderr.splitlines() if "Chinese" in line]
-    assert "of this history is in Chinese; the model minilm-l6-v2 reads English only" in line
+    assert "of this history is in Chinese; the model minilm-l6-v2 reads only English" in line
     assert "qwen3-embedding-0.6b" in line
 
 

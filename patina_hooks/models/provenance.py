@@ -1,10 +1,10 @@
-"""Remember which release of a plugin made what is derived, and find extractors that changed unannounced.
+"""Record which release of a plugin made the stored results, and find extractors that changed silently.
 
 An extractor or pair generator whose output changes raises its `version`, and everything is read again. Where
-that was forgotten, the release of its distribution differs from the one that made what is stored.
+that was forgotten, the release of its distribution differs from the recorded one.
 
-What an extractor or generator made that is not installed here is kept until `patina gc`: another environment
-may have it.
+Results of an extractor or generator that is not installed here are kept until `patina gc`: another
+environment may have it.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _FACT: Final = "made by"
 class KeptProvider:
     """An extractor or pair generator that is not installed here, and whose results are kept.
 
-    kind: "extractor" or "pair generator"; made_by: the release that made them, "" where that is not known.
+    kind: "extractor" or "pair generator"; made_by: the release that made the results, "" where unknown.
     """
 
     kind: str
@@ -41,7 +41,7 @@ class KeptProvider:
 
 def kept_providers(log: Log, plugins: Plugins) -> tuple[KeptProvider, ...]:
     """Return the providers that are not installed here, and whose results the last sync kept."""
-    made, extractors, generators = (
+    releases, extractors, generators = (
         log.parsed(_FACT, "{}", _read),
         plugins.extractors(),
         plugins.pair_generators(),
@@ -49,20 +49,20 @@ def kept_providers(log: Log, plugins: Plugins) -> tuple[KeptProvider, ...]:
     stored = read_generator_versions(log.connection)
     return (
         *(
-            _kept(EXTRACTORS.noun, name, version, made)
+            _kept_provider(EXTRACTORS.noun, name, version, releases)
             for name, version in map(extractor_of, kept_tags(log))
             if not is_provided(name, extractors)
         ),
         *(
-            _kept(GENERATORS.noun, name, str(version), made)
+            _kept_provider(GENERATORS.noun, name, str(version), releases)
             for name, version in stored
             if not is_provided(name, generators)
         ),
     )
 
 
-def _kept(kind: str, name: str, version: str, made: Mapping[str, str]) -> KeptProvider:
-    return KeptProvider(kind, name, version, made.get(_key(kind, name, version), ""))
+def _kept_provider(kind: str, name: str, version: str, releases: Mapping[str, str]) -> KeptProvider:
+    return KeptProvider(kind, name, version, releases.get(_key(kind, name, version), ""))
 
 
 def _key(kind: str, name: str, version: object) -> str:
@@ -70,28 +70,28 @@ def _key(kind: str, name: str, version: object) -> str:
 
 
 def record_releases(log: Log, plugins: Plugins) -> None:
-    """Remember the installed release for each extractor and generator whose version is new to the log."""
-    known = log.parsed(_FACT, "{}", _read)
+    """Record the installed release for each extractor and generator of a new version."""
+    recorded = log.parsed(_FACT, "{}", _read)
     owners = dict(_owners(plugins))
     kept = {
-        _key(one.kind, one.name, one.version): one.made_by
-        for one in kept_providers(log, plugins)
-        if one.made_by
+        _key(provider.kind, provider.name, provider.version): provider.made_by
+        for provider in kept_providers(log, plugins)
+        if provider.made_by
     }
-    if owners.keys() | kept.keys() == known.keys():
+    if owners.keys() | kept.keys() == recorded.keys():
         return
-    made = kept | {key: known.get(key) or _release(plugins, owner) for key, owner in owners.items()}
+    releases = kept | {key: recorded.get(key) or _release(plugins, owner) for key, owner in owners.items()}
     with log.writing():
-        log.remember(_FACT, json.dumps(made))
+        log.remember(_FACT, json.dumps(releases))
 
 
 def changed_releases(log: Log, plugins: Plugins) -> Iterator[tuple[str, str, str]]:
-    """Yield what was made by another release than the installed one: (name, made by, installed)."""
-    known = log.parsed(_FACT, "{}", _read)
+    """Yield results of another release than the installed one: (name, made by, installed)."""
+    recorded = log.parsed(_FACT, "{}", _read)
     for key, owner in _owners(plugins):
         installed = _release(plugins, owner)
-        if known.get(key, installed) != installed:
-            yield key.rpartition(" ")[0], known[key], installed
+        if recorded.get(key, installed) != installed:
+            yield key.rpartition(" ")[0], recorded[key], installed
 
 
 def _owners(plugins: Plugins) -> Iterator[tuple[str, str]]:
@@ -113,5 +113,5 @@ def _release(plugins: Plugins, plugin: str) -> str:
 
 
 def _read(stored: object) -> dict[str, str]:
-    """Check what `record_releases` wrote; raise ValueError for anything else."""
+    """Read what `record_releases` wrote; raise ValueError for anything else."""
     return read_mapping(str, stored)

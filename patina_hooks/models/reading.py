@@ -1,7 +1,6 @@
-"""A model as a recipe wants it read: its own way, but for what the recipe says otherwise.
+"""Apply the settings of a recipe to a model: instruction, pooling, layer and length.
 
-The result is a spec like any other, so that everything that follows (fingerprint, runtime, encoder) knows
-of no recipe.
+The result is a spec like any other, so that fingerprint, runtime and encoder need no recipe.
 """
 
 from __future__ import annotations
@@ -19,88 +18,94 @@ if TYPE_CHECKING:
     from patina_hooks.config.recipe import Reading
 
 TASK: Final = "{task}"
-_ONE_LAYER: Final = "onnx"
+_SINGLE_LAYER: Final = "onnx"
 
 
 def prefix_of(spec: ModelSpec, role: Role) -> str:
-    """What stands before every text of this role, with the task filled in."""
+    """Return the prefix of texts of this role, with the task filled in."""
     prefix = spec.query_prefix if role == "query" else spec.passage_prefix
     return prefix.replace(TASK, spec.task)
 
 
 def takes_task(spec: ModelSpec) -> bool:
-    """Whether a prefix of the model names the task."""
+    """Return whether a prefix of the model has the task in it."""
     return TASK in spec.query_prefix + spec.passage_prefix
 
 
 def apply_reading(spec: ModelSpec, reading: Reading) -> ModelSpec:
-    """`spec` with what `reading` says; `ModelError` names the key, the value, what was expected, the fix."""
+    """Return the spec with the settings of a recipe.
+
+    Raises:
+        ModelError: names the key, the value, what is expected and what to write.
+    """
     if reading.instruction is not None:
-        spec = _instructed(spec, reading.instruction)
+        spec = _with_instruction(spec, reading.instruction)
     if reading.pooling is not None:
         spec = replace(spec, pooling=reading.pooling)
     if reading.extraction_layer not in (None, spec.layer):
-        spec = _from_layer(spec, int(reading.extraction_layer or 0))
+        spec = _with_layer(spec, int(reading.extraction_layer or 0))
     if reading.truncate is not None:
-        spec = _cut_off(spec, reading.truncate)
+        spec = _with_length(spec, reading.truncate)
     return spec
 
 
 def with_batching(spec: ModelSpec, runtime: str) -> ModelSpec:
-    """`spec` as its files for a runtime, named as a recipe does, want it run."""
+    """Return the spec for a runtime, named as in a recipe: unbatched where its files require that."""
     return (
         replace(spec, batch_invariant=False) if files_for(spec, runtime) in spec.unbatched_runtimes else spec
     )
 
 
 def with_remote_runtime(spec: ModelSpec, runtime: str, reading: Reading | None) -> ModelSpec:
-    """`spec` as a runtime has it that pools where it runs, and opens no files here.
+    """Return the spec for a runtime of text vectors, which opens no files here.
 
-    `ModelError` where `reading` would have it pool or look into layers.
+    Raises:
+        ModelError: the recipe sets pooling or a layer.
     """
-    asked = {"pooling": reading.pooling, "extraction_layer": reading.extraction_layer} if reading else {}
-    for key, value in asked.items():
+    fixed = {"pooling": reading.pooling, "extraction_layer": reading.extraction_layer} if reading else {}
+    for key, value in fixed.items():
         if value is not None:
             raise ModelError(
-                f"{key} is {value!r}, expected none: the runtime {runtime} gives whole vectors, pooled where"
-                " it runs; remove the line, and have that done there"
+                f"{key} is {value!r}, expected none: the runtime {runtime} pools itself; remove the line"
             )
     return replace(spec, runtimes={**spec.runtimes, runtime: {}}, batch_invariant=False)
 
 
-def with_runtimes(spec: ModelSpec, wanted: Callable[[str], bool]) -> ModelSpec:
-    """`spec` with those of its runtimes whose name is wanted."""
-    runtimes = {name: files for name, files in spec.runtimes.items() if wanted(name)}
-    return replace(spec, runtimes=runtimes, unbatched_runtimes=tuple(filter(wanted, spec.unbatched_runtimes)))
+def with_runtimes(spec: ModelSpec, accepts: Callable[[str], bool]) -> ModelSpec:
+    """Return the spec with only those of its runtimes whose names are accepted."""
+    runtimes = {name: files for name, files in spec.runtimes.items() if accepts(name)}
+    return replace(
+        spec, runtimes=runtimes, unbatched_runtimes=tuple(filter(accepts, spec.unbatched_runtimes))
+    )
 
 
-def _instructed(spec: ModelSpec, instruction: str) -> ModelSpec:
+def _with_instruction(spec: ModelSpec, instruction: str) -> ModelSpec:
     if not takes_task(spec):
         raise ModelError(
-            f"instruction is {instruction!r}, expected none: {spec.name} was not trained to be told its task;"
+            f"instruction is {instruction!r}, expected none: {spec.name} was not trained with instructions;"
             " remove the line, or name another model"
         )
     return replace(spec, task=instruction)
 
 
-def _from_layer(spec: ModelSpec, layer: int) -> ModelSpec:
-    """An ONNX file gives the one layer that it was written for."""
-    others = with_runtimes(spec, lambda name: name.partition("/")[0] != _ONE_LAYER)
-    if spec.runtimes and not others.runtimes:
+def _with_layer(spec: ModelSpec, layer: int) -> ModelSpec:
+    """Change the layer; an ONNX file has only the layer that it was exported with."""
+    remaining = with_runtimes(spec, lambda name: name.partition("/")[0] != _SINGLE_LAYER)
+    if spec.runtimes and not remaining.runtimes:
         raise ModelError(
             f"extraction_layer is {layer}, expected {spec.layer}: {spec.name} has only an ONNX file, which"
-            f" gives one layer alone; write: extraction_layer: {spec.layer}"
+            f" has one layer; write: extraction_layer: {spec.layer}"
         )
-    return replace(others, layer=layer)
+    return replace(remaining, layer=layer)
 
 
-def _cut_off(spec: ModelSpec, length: int) -> ModelSpec:
+def _with_length(spec: ModelSpec, length: int) -> ModelSpec:
     if length == spec.dimensions:
         return replace(spec, truncate=0)
     if length in spec.matryoshka:
         return replace(spec, truncate=length)
     lengths = [*spec.matryoshka, spec.dimensions]
-    nearest = min(lengths, key=lambda one: (abs(one - length), one))
+    nearest = min(lengths, key=lambda candidate: (abs(candidate - length), candidate))
     raise ModelError(
         f"truncate is {length}, expected {lengths_in_words(spec)}, which {spec.name} was trained for;"
         f" write: truncate: {nearest}"
@@ -108,9 +113,10 @@ def _cut_off(spec: ModelSpec, length: int) -> ModelSpec:
 
 
 def short_length(spec: ModelSpec, index: IndexBackendSpec) -> int:
-    """How many first dimensions `index` looks at before it looks at all, 0 where it always looks at all.
+    """Return how many first dimensions the index searches before all, 0 where it always searches all.
 
-    Raises `ModelError` where vectors of this model cannot be cut, or are short already.
+    Raises:
+        ModelError: vectors of this model cannot be cut, or are short already.
     """
     if not index.short:
         return 0
@@ -118,13 +124,13 @@ def short_length(spec: ModelSpec, index: IndexBackendSpec) -> int:
     if lengths:
         return min(lengths)
     raise ModelError(
-        f"index is {index.name!r}, expected one that looks at whole vectors: {spec.name} has {spec.width}"
+        f"index is {index.name!r}, expected one that searches whole vectors: {spec.name} has {spec.width}"
         f" dimensions, and was trained for no length from {index.short} to there; write: index: exact"
     )
 
 
 def lengths_in_words(spec: ModelSpec) -> str:
-    """The lengths that vectors of this model may have: "32 to 1024", "768, 512 or 256"."""
+    """Describe the lengths that vectors of this model may have: "32 to 1024", "768, 512 or 256"."""
     whole = spec.dimensions
     if isinstance(spec.matryoshka, range) and spec.matryoshka == range(min(spec.matryoshka), whole):
         return f"{spec.matryoshka[0]} to {whole}"

@@ -24,7 +24,8 @@ class TextTokenizer:
         self._special: int = tokenizer.num_special_tokens_to_add(False)
 
     def tokenize(self, texts: Sequence[str], max_tokens: int) -> list[Tokens]:
-        """One by one: a batch would start threads, and a later fork then prints a warning."""
+        """Tokenize texts, cut to `max_tokens`."""
+        # Not as a batch: that would start threads, and a later fork then prints a warning.
         self._tokenizer.enable_truncation(max_tokens)
         return [self._tokens(self._tokenizer.encode(text)) for text in texts]
 
@@ -34,7 +35,11 @@ class TextTokenizer:
 
 
 def open_tokenizer(path: Path) -> TextTokenizer:
-    """Open a tokenizer.json, or a vocab.txt as BERT's lower-casing WordPiece; `ModelError` otherwise."""
+    """Open a tokenizer.json, or a vocab.txt as BERT's lower-casing WordPiece.
+
+    Raises:
+        ModelError: the file cannot be opened, or is neither.
+    """
     # 20 ms to import: only when a model is opened.
     from tokenizers import BertWordPieceTokenizer, Tokenizer
 

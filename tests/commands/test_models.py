@@ -161,7 +161,7 @@ tokenizer = {repository = "acme/acme", path = "tokenizer.json", size = 2}
     assert told["sizes"] == {"onnx": 256_002, "onnx/int8": 64_002}
 
     asked = anywhere.out("models", "explain", "acme-both", "--runtime", "onnx/int8")
-    assert "* onnx/int8 can run where a recipe says: runtime: onnx/int8 (64.0 kB)" in asked
+    assert "* onnx/int8 can run where a recipe names it: runtime: onnx/int8 (64.0 kB)" in asked
     assert "* onnx " in anywhere.out("models", "explain", "acme-both")
 
     pulled = anywhere.invoke("models", "pull", "acme-both", "--runtime", "onnx/int8", "--json")
@@ -341,7 +341,7 @@ def test_a_file_is_read_anew_however_unchanged_it_looks(anywhere: Shell, tmp_pat
     done = anywhere.run("models", "verify", "twin")
     assert done.returncode == 1
     assert "model.safetensors is not the file that was named" in done.stdout
-    assert "try: put the file back, or add it anew" in done.stderr
+    assert "try: restore the file, or add it again" in done.stderr
 
 
 def test_a_file_of_several_runtimes_counts_once(anywhere: Shell) -> None:

@@ -151,7 +151,7 @@ def test_a_house_without_its_files_says_where_they_should_be(repository: Place) 
     (folder / "model.onnx").unlink()
     shown = repository.run("patina models show house-64")
     assert re.search(r"^  state +absent$", shown, re.M)
-    assert f"a file of yours, {folder / 'model.onnx'}\n{'':18}not here" in shown
+    assert f"a local file, {folder / 'model.onnx'}\n{'':18}not here" in shown
 
 
 def test_a_house_refuses_other_weights(repository: Place) -> None:

@@ -9,11 +9,11 @@ from patina_hooks.errors import ModelError, PluginError, SettingsError
 from patina_hooks.models.choice import (
     choose_runtime,
     files_for,
-    may_be_taken,
+    is_eligible,
+    list_runtime_options,
     missing_modules,
     provider_of,
     runtime_for,
-    weigh,
 )
 from patina_hooks.plugins.hookspecs import hookimpl
 from patina_hooks.plugins.manager import Plugins
@@ -54,8 +54,8 @@ def test_auto_takes_the_first_that_model_machine_and_plugins_allow(
 
 def test_every_runtime_has_its_reason_and_what_would_mend_it() -> None:
     installed = {**here("onnx", "zeta", "other"), "torch": ("torch", "transformers")}
-    weighed = weigh(model("onnx", "mlx", "torch", "zeta", "acme"), installed, "linux")
-    assert [(one.runtime, one.usable, one.remedy) for one in weighed] == [
+    options = list_runtime_options(model("onnx", "mlx", "torch", "zeta", "acme"), installed, "linux")
+    assert [(one.runtime, one.usable, one.remedy) for one in options] == [
         ("onnx", True, ""),
         ("torch", False, "pip install torch transformers"),
         ("acme", False, ""),
@@ -63,7 +63,7 @@ def test_every_runtime_has_its_reason_and_what_would_mend_it() -> None:
         ("zeta", True, ""),
         ("other", False, ""),
     ]
-    reasons = {one.runtime: one.reason for one in weighed}
+    reasons = {one.runtime: one.reason for one in options}
     assert reasons["onnx"] == "the first of onnx, torch, acme, mlx, zeta that can run here (linux)"
     assert reasons["torch"] == "torch, transformers cannot be imported"
     assert reasons["mlx"] == "no installed plugin provides it"
@@ -72,7 +72,7 @@ def test_every_runtime_has_its_reason_and_what_would_mend_it() -> None:
 
 
 def test_on_linux_mlx_says_where_it_would_be_first() -> None:
-    _, mlx = weigh(model("onnx", "mlx"), here("onnx", "mlx"), "linux")
+    _, mlx = list_runtime_options(model("onnx", "mlx"), here("onnx", "mlx"), "linux")
     assert mlx.reason.endswith("; on Apple silicon it would be first")
 
 
@@ -86,18 +86,20 @@ def test_without_any_it_says_why_of_each_and_what_mends_it() -> None:
 
 
 def test_files_of_another_precision_run_by_name_alone() -> None:
-    weighed = weigh(model("onnx", "onnx/int8", "mlx/4bit", "torch"), here("onnx", "mlx"), "linux")
-    assert [(one.runtime, one.usable, one.explicit_only, one.remedy) for one in weighed] == [
+    options = list_runtime_options(
+        model("onnx", "onnx/int8", "mlx/4bit", "torch"), here("onnx", "mlx"), "linux"
+    )
+    assert [(one.runtime, one.usable, one.explicit_only, one.remedy) for one in options] == [
         ("onnx", True, False, ""),
         ("onnx/int8", True, True, ""),
         ("torch", False, False, "pip install patina-torch"),
         ("mlx/4bit", True, True, ""),
     ]
-    assert [may_be_taken(one) for one in weighed] == [True, False, False, False]
-    assert [may_be_taken(one, "mlx/4bit") for one in weighed] == [False, False, False, True]
-    assert weighed[0].reason == "the first of onnx, torch that can run here (linux)"
-    assert weighed[3].reason == "can run where a recipe says: runtime: mlx/4bit"
-    with pytest.raises(ModelError, match="mlx/4bit: can run where a recipe says: runtime: mlx/4bit"):
+    assert [is_eligible(one) for one in options] == [True, False, False, False]
+    assert [is_eligible(one, "mlx/4bit") for one in options] == [False, False, False, True]
+    assert options[0].reason == "the first of onnx, torch that can run here (linux)"
+    assert options[3].reason == "can run where a recipe names it: runtime: mlx/4bit"
+    with pytest.raises(ModelError, match="mlx/4bit: can run where a recipe names it: runtime: mlx/4bit"):
         choose_runtime(model("mlx/4bit"), here("mlx"), "darwin-arm64")
 
 

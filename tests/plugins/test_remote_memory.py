@@ -458,7 +458,7 @@ def test_a_model_of_another_length_is_refused_and_not_remembered(
 def test_pooling_and_layers_are_the_servers(
     server: EmbeddingServer, plugins: Plugins, reading: Reading
 ) -> None:
-    with pytest.raises(ModelError, match="expected none: the runtime remote gives whole vectors"):
+    with pytest.raises(ModelError, match="expected none: the runtime remote pools itself"):
         open_encoder(plugins, "acme-64", "remote", reading=reading)
 
 
@@ -497,7 +497,7 @@ def test_explain_says_why_auto_never_takes_it(server: EmbeddingServer, tmp_path:
     told = json.loads(Shell(tmp_path).out("models", "explain", "acme-64", "--json"))
     (remote,) = (one for one in told["runtimes"] if one["runtime"] == "remote")
     assert (told["runtime"], remote["usable"]) == ("onnx", True)
-    assert remote["reason"].endswith("runs any, where a recipe says: runtime: remote")
+    assert remote["reason"].endswith("runs any, where a recipe names it: runtime: remote")
     assert server.asked == []
     asked = json.loads(Shell(tmp_path).out("models", "explain", "acme-64", "--runtime", "remote", "--json"))
     assert asked["runtime"] == "remote"

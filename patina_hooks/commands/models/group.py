@@ -96,12 +96,12 @@ def show_command(name: str, as_json: bool) -> None:
 @_as_json
 def explain_command(name: str, runtime: str, as_json: bool) -> None:
     """Which runtime runs a model here, and why no other."""
-    from patina_hooks.models.catalog.registry import decision
+    from patina_hooks.models.catalog.registry import explain_choice
     from patina_hooks.models.choice import runtime_for
 
     plugins = _plugins()
     spec = plugins.model(name)
-    told = decision(plugins, spec, runtime)
+    told = explain_choice(plugins, spec, runtime)
     click.echo(json.dumps(told, indent=2) if as_json else "\n".join(_reasons(told)))
     runtime_for(plugins, spec, runtime)  # an error, with what mends it, where it cannot run
 
@@ -152,7 +152,7 @@ def remove_command(name: str, as_json: bool) -> None:
 
     Files that were in the hub cache before the pull stay there.
     """
-    from patina_hooks.models.files.pull import hub_files, remove
+    from patina_hooks.models.files.pull import hub_files, remove_files
 
     plugins = _plugins()
     spec = plugins.model(name)
@@ -164,7 +164,7 @@ def remove_command(name: str, as_json: bool) -> None:
         )
     others = [other for other in plugins.models() if other != spec]
     shared = {file for other in others for runtime in other.runtimes for file in hub_files(other, runtime)}
-    freed = remove(sorted(own - shared, key=lambda file: (file.repository, file.path)))
+    freed = remove_files(sorted(own - shared, key=lambda file: (file.repository, file.path)))
     click.echo(json.dumps({"model": spec.name, "bytes": freed}) if as_json else f"freed {size(freed)}")
 
 
@@ -223,10 +223,10 @@ def _here(file: ModelFile) -> tuple[str, str]:
 
 def _check(spec: ModelSpec, runtime: str, file: ModelFile, path: str, expected: str) -> dict[str, str]:
     from patina_hooks.models.files.hub import PullNeeded
-    from patina_hooks.models.files.weights import pull_command, verified
+    from patina_hooks.models.files.weights import pull_command, verify_file
 
     try:
-        verified(file, anew=True)
+        verify_file(file, reread=True)
     except ModelError as error:
         hint = pull_command(spec, runtime) if isinstance(error, PullNeeded) else error.hint
         state = "altered" if path else "absent"
@@ -272,12 +272,10 @@ def add_command(folder: Path, name: str | None, pooling: Pooling | None, as_json
 @_as_json
 def recommend_command(languages: tuple[str, ...], as_json: bool) -> None:
     """A model for this machine and your languages, with reasons."""
-    from dataclasses import asdict
-
-    from patina_hooks.models.catalog.recommend import recommend, this_machine
+    from patina_hooks.models.catalog.recommend import as_json_object, recommend, this_machine
 
     found = recommend(_plugins(), this_machine(), languages or ("en",))
-    click.echo(json.dumps(asdict(found), indent=2) if as_json else "\n".join(_recommended(found)))
+    click.echo(json.dumps(as_json_object(found), indent=2) if as_json else "\n".join(_recommended(found)))
 
 
 # --- for eyes ---------------------------------------------------------------------------------------
@@ -349,9 +347,9 @@ def _reasons(told: dict[str, Any]) -> Iterator[str]:
 
 
 def _recommended(found: Recommendation) -> Iterator[str]:
-    yield f"{found.model or 'none'}: {found.why}"
+    yield f"{found.model or 'none'}: {found.reason}"
     yield from (f"  {command}" for command in found.commands)
-    yield from (f"  not {one.model}: {one.why}" for one in found.others)
+    yield from (f"  not {rejected.model}: {rejected.reason}" for rejected in found.rejected)
 
 
 # --- finding ----------------------------------------------------------------------------------------
@@ -364,23 +362,23 @@ def _plugins() -> Plugins:
 
 
 def _state(name: str) -> ModelState:
-    from patina_hooks.models.catalog.registry import state_of
+    from patina_hooks.models.catalog.registry import read_state_of
     from patina_hooks.models.choice import installed_runtimes
 
     plugins = _plugins()
-    return state_of(plugins.model(name), installed_runtimes(plugins))
+    return read_state_of(plugins.model(name), installed_runtimes(plugins))
 
 
 def _files_for(name: str, runtime: str) -> tuple[ModelSpec, str]:
     """The model and whose files are meant; a runtime that was named need not be installed."""
     from patina_hooks.models.choice import AUTO, runtime_for
-    from patina_hooks.models.files.weights import listed
+    from patina_hooks.models.files.weights import files_for_runtime
 
     plugins = _plugins()
     spec = plugins.model(name)
     if runtime == AUTO:
         runtime = runtime_for(plugins, spec).runtime
-    listed(spec, runtime)
+    files_for_runtime(spec, runtime)
     return spec, runtime
 
 

@@ -1,4 +1,4 @@
-"""Which languages a history is in, told from scripts and stop words, and whether the model reads them.
+"""Which languages a history is in, by scripts and stop words, and whether the model reads them.
 
 A sample of the stored texts is enough: the question is whether much of a history is in a language that the
 model was not trained for. A text in a script of its own is counted by its letters, one in Latin script by
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 
 SAMPLE: Final = 1_000
 MUCH: Final = 0.3
-"""The share of texts in other languages from which a remark is due."""
+"""The share of texts in other languages from which a remark is shown."""
 _FEWEST: Final = 10
 _MULTILINGUAL: Final = "qwen3-embedding-0.6b"
-"""A model of ours for very many languages."""
+"""A model for very many languages that a plugin of this project provides."""
 
 NAMES: Final[Mapping[str, str]] = {
     "ar": "Arabic", "cs": "Czech", "de": "German", "el": "Greek", "en": "English", "es": "Spanish",
@@ -69,7 +69,7 @@ _STOP_WORDS: Final[Mapping[str, frozenset[str]]] = {
 
 
 def measure_languages(texts: Iterable[str]) -> dict[str, float]:
-    """Estimate the share of texts in each language; what is in none counts as English."""
+    """Estimate the share of texts in each language; texts in none count as English."""
     total, scripts, hits, latin = 0, Counter[str](), Counter[str](), 0
     for text in texts:
         words = _CODE.sub(" ", text)
@@ -81,8 +81,9 @@ def measure_languages(texts: Iterable[str]) -> dict[str, float]:
             scripts[script] += 1
             continue
         latin += 1
-        found = {word.lower() for word in _WORD.findall(words)}
-        hits.update({name: n for name, listed in _STOP_WORDS.items() if (n := len(found & listed))})
+        distinct = {word.lower() for word in _WORD.findall(words)}
+        counts = {name: len(distinct & stop_words) for name, stop_words in _STOP_WORDS.items()}
+        hits.update({name: count for name, count in counts.items() if count})
     if total < _FEWEST:
         return {}
     shares = {language: number / total for language, number in scripts.items()}
@@ -95,29 +96,30 @@ def measure_languages(texts: Iterable[str]) -> dict[str, float]:
 
 
 def _script_of(text: str, letters: int) -> str:
-    """The language whose script much of a text is in, "" for Latin."""
+    """Return the language whose script much of a text is in, "" for Latin."""
     for language, pattern in _SCRIPTS:
-        found = len(pattern.findall(text))
+        count = len(pattern.findall(text))
         if language == "ja":
-            found *= 3  # the rest is Han
-        if 3 * found >= letters:
+            count *= 3  # the rest is Han
+        if 3 * count >= letters:
             return language
     return ""
 
 
-def uncovered_languages(shares: Mapping[str, float], spoken: Sequence[str]) -> dict[str, float]:
-    """The shares of languages that a model was not trained for; none where its languages are not known."""
-    if not spoken or "mul" in spoken:
+def uncovered_languages(shares: Mapping[str, float], trained: Sequence[str]) -> dict[str, float]:
+    """Return the shares of languages that a model was not trained for, if its languages are known."""
+    if not trained or "mul" in trained:
         return {}
-    return {language: share for language, share in shares.items() if language not in spoken and share > 0}
+    return {language: share for language, share in shares.items() if language not in trained and share > 0}
 
 
 def language_remark(
     connection: sqlite3.Connection, model: ModelSpec, plugins: Plugins
 ) -> tuple[str, str] | None:
-    """Say that much of a history is in languages that its model does not read.
+    """Return a remark if much of a history is in languages that its model does not read.
 
-    Returns: the remark and what to try, None where there is nothing to say.
+    Returns:
+        The remark and what to try, None where there is no remark.
     """
     uncovered = uncovered_languages(
         measure_languages(sample_observation_texts(connection, SAMPLE)), model.languages
@@ -127,13 +129,13 @@ def language_remark(
         return None
     main = sorted(uncovered, key=lambda language: (-uncovered[language], language))[:2]
     names = " and ".join(NAMES.get(language, language) for language in main)
-    reads = ", ".join(NAMES.get(language, language) for language in model.languages)
-    remark = f"about {share:.0%} of this history is in {names}; the model {model.name} reads {reads} only"
+    trained = ", ".join(NAMES.get(language, language) for language in model.languages)
+    remark = f"about {share:.0%} of this history is in {names}; the model {model.name} reads only {trained}"
     return remark, _remedy(plugins)
 
 
 def _remedy(plugins: Plugins) -> str:
-    """Name a model for the languages of a history, and the way to it."""
+    """Return the steps to a model for many languages."""
     installed = sorted(spec.name for spec in plugins.models() if "mul" in spec.languages)
     name = installed[0] if installed and _MULTILINGUAL not in installed else _MULTILINGUAL
     steps = [f"patina models pull {name}", f"embedding_model: {name} in {RECIPE_FILE}"]

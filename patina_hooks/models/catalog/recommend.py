@@ -1,8 +1,8 @@
-"""Which installed model suits this machine and these languages: a rule of thumb that says its reasons.
+"""Which installed model suits this machine and these languages: a rule of thumb with its reasons.
 
-What a model is worth on a repository only that repository's own history tells (`patina models compare`): the
-rule keeps to what is known beforehand. Weights have to fit beside everything else, and a text has to be
-embedded in well under a second, or a first sync takes days.
+Only a repository's own history shows how good a model is there (`patina models compare`); the rule uses what
+is known beforehand. Weights have to fit into memory next to other programs, and a text has to be embedded in
+well under a second, or a first sync takes days.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from patina_hooks.config.recipe import DEFAULT_MODEL
-from patina_hooks.models.catalog.registry import ModelState, state_of
+from patina_hooks.models.catalog.registry import ModelState, read_state_of
 from patina_hooks.models.choice import APPLE_SILICON, installed_runtimes, this_platform
 from patina_hooks.specs.models import ModelSpec
 from patina_hooks.text.display import size
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from patina_hooks.plugins.manager import Plugins
 
 MANY: Final = "mul"
-"""The language code of a model that was trained for very many."""
+"""The language code of a model that was trained for very many languages."""
 
 _BYTES_A_WEIGHT: Final = 4
 _SHARE: Final = 4
@@ -35,7 +35,7 @@ _LAST_LAYER: Final = -1
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """memory: in bytes, 0 where it is not known; gpu: whether weights run on one that we know to be there."""
+    """The machine. memory: in bytes, 0 where it is not known; gpu: whether it is known to have one."""
 
     platform: str
     memory: int
@@ -43,46 +43,58 @@ class Machine:
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
-    """A model that was not taken, and why."""
+class Rejection:
+    """A model that was not chosen, and the reason."""
 
     model: str
-    why: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class Recommendation:
-    """model: "" where none suits; commands: what is left to do to use it."""
+    """The recommended model, "" where none suits, and the commands to use it."""
 
     model: str
-    why: str
+    reason: str
     commands: tuple[str, ...]
-    others: tuple[Refused, ...]
+    rejected: tuple[Rejection, ...]
 
 
 def recommend(plugins: Plugins, machine: Machine, languages: Sequence[str]) -> Recommendation:
-    """The largest model that suits, among those installed; of two as large, the first by name.
+    """Recommend the largest installed model that suits; of two as large, the first by name.
 
-    languages: codes as people write them: "en", "EN", "en-US" and "en_US.UTF-8" are one.
+    Args:
+        plugins: the loaded plugins.
+        machine: see `this_machine`.
+        languages: codes: "en", "EN", "en-US" and "en_US.UTF-8" mean the same.
     """
     languages = tuple(dict.fromkeys(map(_language, languages)))
     installed = installed_runtimes(plugins)
-    states = [state_of(spec, installed, machine.platform) for spec in plugins.models()]
-    against = {id(one): _against(one, machine, languages) for one in states}
-    suiting = [one for one in states if not against[id(one)]]
-    best = max(suiting, key=lambda one: one.spec.parameters, default=None)
-    others = tuple(
-        Refused(one.spec.name, against[id(one)] or (f"{best.spec.name} is no smaller" if best else ""))
-        for one in states
-        if one is not best
+    states = [read_state_of(spec, installed, machine.platform) for spec in plugins.models()]
+    objections = {id(state): _objection(state, machine, languages) for state in states}
+    suitable = [state for state in states if not objections[id(state)]]
+    best = max(suitable, key=lambda state: state.spec.parameters, default=None)
+    larger = f"{best.spec.name} is at least as large" if best else ""
+    rejected = tuple(
+        Rejection(state.spec.name, objections[id(state)] or larger) for state in states if state is not best
     )
     if best is None:
-        return Recommendation("", "none that is installed suits", (), others)
-    return Recommendation(best.spec.name, _in_favour(best.spec, machine, languages), _steps(best), others)
+        return Recommendation("", "no installed model suits", (), rejected)
+    return Recommendation(best.spec.name, _reason(best.spec, machine, languages), _steps(best), rejected)
+
+
+def as_json_object(recommendation: Recommendation) -> dict[str, object]:
+    """Return the object that `--json` prints; docs/json.md has the keys."""
+    return {
+        "model": recommendation.model,
+        "why": recommendation.reason,
+        "commands": recommendation.commands,
+        "others": [{"model": entry.model, "why": entry.reason} for entry in recommendation.rejected],
+    }
 
 
 def this_machine() -> Machine:
-    """What can be known of this machine without opening a runtime."""
+    """Describe this machine without opening a runtime."""
     platform = this_platform()
     try:
         memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
@@ -92,14 +104,14 @@ def this_machine() -> Machine:
 
 
 def _language(code: str) -> str:
-    """The language of a code, without script and region: no model says more of itself."""
+    """Return the language of a code, without script and region."""
     return re.split("[-_.]", code.strip().lower())[0]
 
 
-def _against(state: ModelState, machine: Machine, languages: Sequence[str]) -> str:
+def _objection(state: ModelState, machine: Machine, languages: Sequence[str]) -> str:
     spec = state.spec
-    known = {_language(one) for one in spec.languages}
-    missing = [one for one in languages if one not in known and MANY not in known]
+    trained = {_language(code) for code in spec.languages}
+    missing = [code for code in languages if code not in trained and MANY not in trained]
     most = _MOST_WITH_GPU if machine.gpu else _MOST_WITHOUT_GPU
     if not state.runtime:
         return "no installed runtime can run it"
@@ -115,16 +127,16 @@ def _against(state: ModelState, machine: Machine, languages: Sequence[str]) -> s
 
 
 def _is_only_way(spec: ModelSpec, languages: Sequence[str]) -> bool:
-    """A smaller model that does not know the language is no alternative."""
-    beyond = any(one != "en" for one in languages)
-    return beyond and MANY in spec.languages and spec.parameters <= _MOST_WITH_GPU
+    """Return whether smaller models do not know the languages."""
+    has_others = any(code != "en" for code in languages)
+    return has_others and MANY in spec.languages and spec.parameters <= _MOST_WITH_GPU
 
 
-def _in_favour(spec: ModelSpec, machine: Machine, languages: Sequence[str]) -> str:
-    known = "many languages" if MANY in spec.languages else ", ".join(languages)
+def _reason(spec: ModelSpec, machine: Machine, languages: Sequence[str]) -> str:
+    trained = "many languages" if MANY in spec.languages else ", ".join(languages)
     memory = f" of {size(machine.memory)}" if machine.memory else ""
     return (
-        f"the largest of those installed that knows {known} and runs at a usable speed on {machine.platform}:"
+        f"the largest installed model that knows {trained} and runs at a usable speed on {machine.platform}:"
         f" {_millions(spec)}, {size(spec.parameters * _BYTES_A_WEIGHT)}{memory}"
     )
 
@@ -135,12 +147,12 @@ def _millions(spec: ModelSpec) -> str:
 
 def _steps(state: ModelState) -> tuple[str, ...]:
     pull = (state.remedy,) if state.state == "pull" else ()
-    write = f"write to .patina/oxidize.yaml: embedding_model: {state.spec.name}"
-    return (*pull, _compare(state.spec.name), write, "patina sync")
+    edit = f"write to .patina/oxidize.yaml: embedding_model: {state.spec.name}"
+    return (*pull, _comparison(state.spec.name), edit, "patina sync")
 
 
-def _compare(model: str) -> str:
-    """Whether it is worth its cost only the repository's own history tells."""
+def _comparison(model: str) -> str:
+    """Return the command that compares the model on the repository's own history."""
     if model == DEFAULT_MODEL:
         return f"patina models compare {model} OTHER   # would another find more here?"
     return f"patina models compare {DEFAULT_MODEL} {model}   # does it find more here?"

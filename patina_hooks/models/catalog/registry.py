@@ -1,6 +1,6 @@
-"""What is known of each model here: what it is, what runs it, which of its files are here.
+"""The state of each model here: what it is, what runs it, which of its files are present.
 
-Nothing is opened, hashed or imported for it.
+Nothing is opened, hashed or imported for this.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Final, Literal
 from patina_hooks.errors import ModelError, PluginError
 from patina_hooks.models.choice import (
     AUTO,
-    Weighed,
+    RuntimeOption,
     files_for,
     installed_runtimes,
-    may_be_taken,
+    is_eligible,
+    list_runtime_options,
     remote_runtimes,
     runtime_for,
     this_platform,
-    weigh,
 )
 from patina_hooks.models.files.hub import read_record
 from patina_hooks.models.files.weights import expected_hash, locate
@@ -40,9 +40,10 @@ State = Literal["ready", "pull", "absent", "no runtime"]
 
 @dataclass(frozen=True, slots=True)
 class FileState:
-    """One file of a model. source: where it comes from, in words; path: where it lies, "" where it does not.
+    """One file of a model.
 
-    bytes: None where they are not known; sha256: that it must have, "" where nobody said so.
+    source: where it comes from, in words; path: "" where it is absent.
+    bytes: None where they are not known; sha256: the one that it must have, "" for any.
     """
 
     role: str
@@ -55,7 +56,7 @@ class FileState:
 
 @dataclass(frozen=True, slots=True)
 class FilesState:
-    """How a model's files for one of its runtimes stand; bytes: None where those of one are not known."""
+    """The state of a model's files for one runtime. bytes: None where those of one are not known."""
 
     runtime: str
     state: State
@@ -64,53 +65,53 @@ class FilesState:
 
 @dataclass(frozen=True, slots=True)
 class ModelState:
-    """A model and how it stands here.
+    """A model and its state here.
 
-    runtime: what "auto" means here, "" where nothing can run it; weighed: why, for every runtime.
-    state: "ready", or what is in the way: files must be pulled, files that cannot be pulled are absent, or no
+    runtime: what "auto" means here, "" where nothing can run it; options: the reason, for every runtime.
+    state: "ready", or the obstacle: files must be pulled, files that cannot be pulled are absent, or no
         runtime can run it.
     bytes: of the files for that runtime, None where there is none, or those of a file are not known.
-    offers: how the files stand for everything in `spec.runtimes`, by name.
+    files: the state of the files for everything in `spec.runtimes`, by name.
     """
 
     spec: ModelSpec
     runtime: str
-    weighed: tuple[Weighed, ...]
+    options: tuple[RuntimeOption, ...]
     state: State
     bytes: int | None
-    offers: tuple[FilesState, ...]
+    files: tuple[FilesState, ...]
 
     @property
     def explicit_only(self) -> tuple[FilesState, ...]:
-        """What can run here too, once a recipe names it: files of other precisions."""
-        named = {one.runtime for one in self.weighed if one.explicit_only}
-        return tuple(one for one in self.offers if one.runtime in named)
+        """Files of other precisions, which run here once a recipe names them."""
+        named = {option.runtime for option in self.options if option.explicit_only}
+        return tuple(files for files in self.files if files.runtime in named)
 
     @property
     def remedy(self) -> str:
-        """The command that mends what is in the way, "" where none does."""
+        """The command that removes the obstacle, "" where none does."""
         if self.state == "pull":
             return f"patina models pull {self.spec.name}"
         if self.state == "no runtime":
-            return next((one.remedy for one in self.weighed if one.remedy), "")
+            return next((option.remedy for option in self.options if option.remedy), "")
         return ""
 
 
 def model_states(plugins: Plugins) -> list[ModelState]:
-    """Every model, by name."""
+    """Return the state of every model, by name."""
     installed = installed_runtimes(plugins)
-    return [state_of(spec, installed) for spec in plugins.models()]
+    return [read_state_of(spec, installed) for spec in plugins.models()]
 
 
-def state_of(
+def read_state_of(
     spec: ModelSpec, installed: Mapping[str, tuple[str, ...]], platform: str | None = None
 ) -> ModelState:
-    """How one model stands. installed: as `patina_hooks.models.choice.weigh` takes it."""
-    weighed = tuple(weigh(spec, installed, platform or this_platform()))
-    runtime = next((one.runtime for one in weighed if may_be_taken(one)), "")
-    offers = tuple(_files_state(spec, name) for name in sorted(spec.runtimes))
-    taken = next((one for one in offers if one.runtime == runtime), FilesState("", "no runtime", None))
-    return ModelState(spec, runtime, weighed, taken.state, taken.bytes, offers)
+    """Return the state of a model. installed: as `list_runtime_options` takes it."""
+    options = tuple(list_runtime_options(spec, installed, platform or this_platform()))
+    runtime = next((option.runtime for option in options if is_eligible(option)), "")
+    files = tuple(_files_state(spec, name) for name in sorted(spec.runtimes))
+    chosen = next((state for state in files if state.runtime == runtime), FilesState("", "no runtime", None))
+    return ModelState(spec, runtime, options, chosen.state, chosen.bytes, files)
 
 
 def _files_state(spec: ModelSpec, runtime: str) -> FilesState:
@@ -119,43 +120,43 @@ def _files_state(spec: ModelSpec, runtime: str) -> FilesState:
     state: State = "ready"
     if absent:
         state = "pull" if all(file.from_hub for file in absent) else "absent"
-    known = [file.bytes for file in files if file.bytes is not None]
-    return FilesState(runtime, state, sum(known) if len(known) == len(files) else None)
+    sizes = [file.bytes for file in files if file.bytes is not None]
+    return FilesState(runtime, state, sum(sizes) if len(sizes) == len(files) else None)
 
 
 def file_states(spec: ModelSpec, runtime: str) -> list[FileState]:
-    """The files that the model lists for a runtime."""
+    """Return the state of each file that the model lists for a runtime."""
     return [_file_state(role, file) for role, file in spec.runtimes[runtime].items()]
 
 
 def _file_state(role: str, file: ModelFile) -> FileState:
     size: int | None
     try:
-        path = locate(file)
-        where, size = str(path), path.stat().st_size
+        located = locate(file)
+        path, size = str(located), located.stat().st_size
     except (ModelError, OSError):
-        known = read_record(file).files.get(file.path) if isinstance(file, HubFile) else None
-        where, size = "", known.size if known else getattr(file, "size", 0) or None
+        recorded = read_record(file).files.get(file.path) if isinstance(file, HubFile) else None
+        path, size = "", recorded.size if recorded else getattr(file, "size", 0) or None
     try:
         digest = expected_hash(file)
     except ModelError:
         digest = ""
-    return FileState(role, source_of(file), where, size, digest, isinstance(file, HubFile))
+    return FileState(role, describe_source(file), path, size, digest, isinstance(file, HubFile))
 
 
-def source_of(file: ModelFile) -> str:
-    """In words: where the file comes from."""
+def describe_source(file: ModelFile) -> str:
+    """Describe where the file comes from."""
     if isinstance(file, PackageFile):
         return f"{file.path} of the package {file.distribution}"
     if isinstance(file, LocalFile):
-        return f"a file of yours, {file.path}"
+        return f"a local file, {file.path}"
     commit = read_record(file).commit
-    which = f" ({commit[:12]})" if commit and commit != file.revision else ""
-    return f"{file.path} of {file.repository} at {_COMMIT.sub(_SHORT, file.revision)}{which}"
+    pulled = f" ({commit[:12]})" if commit and commit != file.revision else ""
+    return f"{file.path} of {file.repository} at {_COMMIT.sub(_SHORT, file.revision)}{pulled}"
 
 
 def as_object(state: ModelState) -> dict[str, object]:
-    """The object that `--json` prints for a model in a list; docs/json.md has the keys."""
+    """Return the object that `--json` prints for a model in a list; docs/json.md has the keys."""
     spec = state.spec
     return {
         "name": spec.name,
@@ -168,7 +169,7 @@ def as_object(state: ModelState) -> dict[str, object]:
         "parameters": spec.parameters or None,
         "licence": spec.licence,
         "runtimes": sorted(spec.runtimes),
-        "sizes": {one.runtime: one.bytes for one in state.offers},
+        "sizes": {files.runtime: files.bytes for files in state.files},
         "runtime": state.runtime or None,
         "state": state.state,
         "bytes": state.bytes,
@@ -177,7 +178,7 @@ def as_object(state: ModelState) -> dict[str, object]:
 
 
 def as_details(state: ModelState) -> dict[str, object]:
-    """The object that `--json` prints for one model: that of a list, and how its vectors are made."""
+    """Return the object that `--json` prints for one model: that of a list, and how it is read."""
     spec = state.spec
     return {
         **as_object(state),
@@ -198,30 +199,33 @@ def as_details(state: ModelState) -> dict[str, object]:
 
 
 def _without_plugin(plugins: Plugins, spec: ModelSpec, runtime: str) -> str:
-    """As `weigh` names it: the key of the model's files, or else the runtime's own name."""
+    """Return the key of the model's files, or else the runtime's own name, without a plugin's name."""
     files = files_for(spec, runtime)
     return files if files in spec.runtimes else plugins.runtime(runtime).name
 
 
-def decision(plugins: Plugins, spec: ModelSpec, wanted: str = AUTO) -> dict[str, object]:
-    """What `patina models explain` prints: which runtime `wanted` means here, and why no other.
+def explain_choice(plugins: Plugins, spec: ModelSpec, requested: str = AUTO) -> dict[str, object]:
+    """Return what `patina models explain` prints: the runtime chosen here, and the reasons.
 
-    `runtime` is None where none can run, or the wanted one cannot; `variant` is what the user's settings
+    `runtime` is None where none can run, or the requested one cannot; `variant` is what the user's settings
     change of its vectors.
     """
-    weighed = weigh(spec, installed_runtimes(plugins), this_platform(), remote=remote_runtimes(plugins))
+    options = list_runtime_options(
+        spec, installed_runtimes(plugins), this_platform(), remote=remote_runtimes(plugins)
+    )
     choice = None
     with suppress(PluginError):
-        choice = runtime_for(plugins, spec, wanted)
+        choice = runtime_for(plugins, spec, requested)
     return {
         "model": spec.name,
         "platform": this_platform(),
-        "wanted": wanted,
+        "wanted": requested,
         "runtime": _without_plugin(plugins, spec, choice.runtime) if choice else None,
         "variant": choice.variant if choice else "",
         "runtimes": [
-            {"runtime": one.runtime, "usable": one.usable, "reason": one.reason, "remedy": one.remedy or None,
-             "bytes": _files_state(spec, one.runtime).bytes if one.runtime in spec.runtimes else 0}
-            for one in weighed
+            {"runtime": option.runtime, "usable": option.usable, "reason": option.reason,
+             "remedy": option.remedy or None,
+             "bytes": _files_state(spec, option.runtime).bytes if option.runtime in spec.runtimes else 0}
+            for option in options
         ],
     }  # fmt: skip

@@ -61,7 +61,7 @@ def require_hub() -> None:
         ) from None
 
 
-def open_network() -> None:
+def connect_to_hub() -> None:
     """Let huggingface_hub use the network, as far as the user's environment allows it.
 
     Raises:
@@ -177,7 +177,7 @@ def _is_intact(cached: Path, expected: str) -> bool:
 def _blob_hash(path: Path) -> str:
     """Return the sha256 by which the cache names a file's content, "" where it does not.
 
-    The first link says it; a further one leads to the cache's store, where names are other hashes.
+    The first link has it; a further one leads to the cache's store, where names are other hashes.
     """
     return _content_hash(Path(os.readlink(path)).name) if path.is_symlink() else ""  # noqa: PTH115
 
@@ -189,7 +189,7 @@ def _content_hash(etag: str) -> str:
 
 @contextmanager
 def _explained(file: HubFile) -> Iterator[None]:
-    """Raise what the library raises as `ModelError`; errors of the disk remain OSError."""
+    """Turn errors of the library into `ModelError`; errors of the disk remain OSError."""
     try:
         yield
     except PatinaError:
@@ -203,7 +203,7 @@ def _explained(file: HubFile) -> Iterator[None]:
 def _as_model_error(error: Exception, file: HubFile) -> ModelError:
     from huggingface_hub import errors
 
-    what = f"cannot download {file.path} of {file.repository}"
+    problem = f"cannot download {file.path} of {file.repository}"
     reasons = (
         (errors.OfflineModeIsEnabled, "HF_HUB_OFFLINE is set and it is not in the hub cache",
          "unset HF_HUB_OFFLINE"),
@@ -214,13 +214,13 @@ def _as_model_error(error: Exception, file: HubFile) -> ModelError:
         (errors.RevisionNotFoundError, f"the repository has no revision {file.revision!r}", ""),
         (errors.RemoteEntryNotFoundError, "the repository has no such file", ""),
     )  # fmt: skip
-    # The library wraps some errors in its own of a cache without the file.
+    # The library wraps some errors in its own error of a cache without the file.
     for cause in filter(None, (error, error.__cause__)):
         for kind, reason, hint in reasons:
             if isinstance(cause, kind):
-                return ModelError(f"{what}: {reason}", hint=hint)
+                return ModelError(f"{problem}: {reason}", hint=hint)
     reason = str(error.__cause__ or error).strip().partition("\n")[0] or type(error).__name__
     return ModelError(
-        f"{what}: {reason}",
+        f"{problem}: {reason}",
         hint="check the network and retry; complete files are not fetched again",
     )

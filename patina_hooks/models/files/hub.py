@@ -39,11 +39,15 @@ def hub_runtimes(
     revision: str = "main",
     known: Mapping[str, tuple[str, int]] = _NONE_KNOWN,
 ) -> dict[str, dict[str, HubFile]]:
-    """The files of a model's repository as hubs usually have them, for the runtimes that open them.
+    """List the files of a model's repository for each runtime, as hubs usually have them.
 
-    weights: safetensors, in order, for torch and mlx, beside config.json and tokenizer.json. onnx: the ONNX
-    file of token vectors, with all its weights in it, "" where there is none; precisions: further ones, by
-    the name of their precision ("int8"). known: path -> sha256 and bytes, "" and 0 where they are not.
+    Args:
+        repository: "owner/name".
+        weights: safetensors, in order, for torch and mlx; config.json and tokenizer.json are added.
+        onnx: the ONNX file of token vectors, with all its weights in it, "" where there is none.
+        precisions: further ONNX files, by the name of their precision ("int8").
+        revision: a branch, tag or commit.
+        known: path -> sha256 and bytes, "" and 0 where they are not known.
     """
 
     def file(path: str) -> HubFile:
@@ -62,7 +66,7 @@ def hub_runtimes(
 
 
 class PullNeeded(ModelError):
-    """A file of a hub that is absent or altered; to pull it mends that."""
+    """A file of a hub that is absent or altered, and has to be pulled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +91,7 @@ class PulledFile:
 
 @dataclass(frozen=True, slots=True)
 class PullRecord:
-    """What was pulled of one revision. commit: what it was then, "" before the first pull."""
+    """The pulled files of a revision. commit: what it was at the first pull, "" before it."""
 
     commit: str = ""
     files: Mapping[str, PulledFile] = field(default_factory=dict)
@@ -103,22 +107,22 @@ def record_folder(file: HubFile) -> Path:
     return records_folder() / file.repository / file.revision
 
 
-def pulled(file: HubFile) -> Path:
+def locate_pulled(file: HubFile) -> Path:
     """Return the path of the file in the hub cache.
 
     Raises:
         PullNeeded: it is absent.
         ModelError: a link leads out of the cache.
     """
-    known = read_record(file).files.get(file.path)
-    if known is None or not _is_file(known.location):
+    recorded = read_record(file).files.get(file.path)
+    if recorded is None or not _is_file(recorded.location):
         raise _not_pulled(file)
-    if not (target := known.location.resolve()).is_relative_to(known.cache):
+    if not (target := recorded.location.resolve()).is_relative_to(recorded.cache):
         raise ModelError(
-            f"cannot use {known.location}: it leads out of the hub cache, to {target}",
+            f"cannot use {recorded.location}: it leads out of the hub cache, to {target}",
             hint="put the file itself into the cache in place of the link",
         )
-    return known.location
+    return recorded.location
 
 
 def _is_file(path: Path) -> bool:
@@ -132,17 +136,21 @@ def _not_pulled(file: HubFile) -> PullNeeded:
 
 
 def recorded_hash(file: HubFile) -> str:
-    """The sha256 that the file must have: the spec's, or that of the first pull. `PullNeeded` before it."""
+    """Return the sha256 that the file must have: the spec's, or that of the first pull.
+
+    Raises:
+        PullNeeded: neither exists.
+    """
     if file.sha256:
         return file.sha256.lower()
-    known = read_record(file).files.get(file.path)
-    if known is None:
+    recorded = read_record(file).files.get(file.path)
+    if recorded is None:
         raise _not_pulled(file)
-    return known.sha256
+    return recorded.sha256
 
 
 def read_record(file: HubFile) -> PullRecord:
-    """What was pulled of the file's revision; nothing where the record is absent or cannot be read."""
+    """Read the record of the file's revision, empty where it is absent or cannot be read."""
     path = plain_file(records_folder(), f"{file.repository}/{file.revision}/{RECORD}")
     if path is None:
         return PullRecord()

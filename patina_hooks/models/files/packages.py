@@ -1,8 +1,8 @@
-"""Files that installed distributions carry: found where they were installed, never imported.
+"""Locate files of installed distributions without importing them.
 
 A distribution installed in the usual way is found through its record. One installed editable (PEP 660)
-has its files elsewhere: they are looked for beside the package that `importlib` would import, and only
-taken inside the folder that the distribution's own `direct_url.json` (PEP 610) names as editable.
+has its files elsewhere: they are looked for next to the package that `importlib` would import, and only
+accepted inside the folder that the distribution's own `direct_url.json` (PEP 610) names as editable.
 """
 
 from __future__ import annotations
@@ -18,8 +18,12 @@ from patina_hooks.plugins.installation import install_command, reinstall_command
 from patina_hooks.specs.models import PackageFile
 
 
-def packaged(file: PackageFile) -> Path:
-    """Where the file lies; `ModelError` where its distribution or it is absent."""
+def locate_packaged(file: PackageFile) -> Path:
+    """Return the path of the file.
+
+    Raises:
+        ModelError: the file or its distribution is absent.
+    """
     inner = PurePosixPath(file.path)
     if inner.is_absolute() or ".." in inner.parts or "\\" in file.path or not inner.parts:
         raise ModelError(f"{file.distribution}: {file.path!r} is not a path inside a distribution")
@@ -38,24 +42,24 @@ def packaged(file: PackageFile) -> Path:
         return editable
     raise ModelError(
         f"{file.distribution} {owner.version} is installed, but its file {file.path} is absent",
-        hint=reinstall(file),
+        hint=reinstall_hint(file),
     )
 
 
-def reinstall(file: PackageFile) -> str:
-    """The command that brings the file back as it was published."""
+def reinstall_hint(file: PackageFile) -> str:
+    """Return the command that restores the file as it was published."""
     try:
-        wanted = f"{file.distribution}=={distribution(file.distribution).version}"
+        requirement = f"{file.distribution}=={distribution(file.distribution).version}"
     except PackageNotFoundError:
-        wanted = file.distribution
-    return reinstall_command(wanted)
+        requirement = file.distribution
+    return reinstall_command(requirement)
 
 
 def _editable(owner: Distribution, inner: PurePosixPath) -> Path | None:
     root = _editable_root(owner)
     # The path-based finder looks a top-level package up without importing it.
-    found = PathFinder.find_spec(inner.parts[0]) if root and len(inner.parts) > 1 else None
-    for folder in (found.submodule_search_locations if found else None) or ():
+    package = PathFinder.find_spec(inner.parts[0]) if root and len(inner.parts) > 1 else None
+    for folder in (package.submodule_search_locations if package else None) or ():
         path = Path(folder, *inner.parts[1:])
         if root and path.resolve().is_relative_to(root):
             return path
@@ -63,7 +67,7 @@ def _editable(owner: Distribution, inner: PurePosixPath) -> Path | None:
 
 
 def _editable_root(owner: Distribution) -> Path | None:
-    # Only for what is not where its record says.
+    # Only for files that are not where their record states.
     from urllib.parse import unquote, urlsplit
 
     try:
@@ -72,6 +76,6 @@ def _editable_root(owner: Distribution) -> Path | None:
         editable = direct["dir_info"]["editable"] is True and url.scheme == "file"
     except (ValueError, KeyError, TypeError):
         return None
-    # "file:///C:/..." on Windows. What urllib.request has for this brings http and ssl along.
+    # "file:///C:/..." on Windows. urllib.request has a function for this, and imports http and ssl.
     path = unquote(url.path)
     return Path(path.lstrip("/") if os.name == "nt" else path).resolve() if editable else None

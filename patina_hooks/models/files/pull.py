@@ -1,7 +1,7 @@
 """Pull a model: its files from a hub into the user's hub cache, each checked and recorded.
 
-Where the spec gives no hash, that of the first pull holds from then on, and so does the commit that the
-revision was: later files of the same revision come from that commit, whatever the revision is by then.
+Where the spec has no hash, that of the first pull is required from then on, and so is the commit that the
+revision was: later files of the revision come from that commit, even if the revision has moved.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from patina_hooks.errors import ModelError, StateError
 from patina_hooks.git.lock import SyncLock
 from patina_hooks.models.files.download import (
     Source,
+    connect_to_hub,
     delete_cached,
     fetch,
     find_source,
     hub_cache,
-    open_network,
     require_hub,
 )
 from patina_hooks.models.files.hub import (
@@ -32,7 +32,7 @@ from patina_hooks.models.files.hub import (
     records_folder,
     write_record,
 )
-from patina_hooks.models.files.weights import listed, sha256_of, verified
+from patina_hooks.models.files.weights import files_for_runtime, sha256_of, verify_file
 from patina_hooks.specs.models import HubFile, ModelSpec
 from patina_hooks.text.display import size
 
@@ -41,10 +41,10 @@ _SPARE: Final = 64 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class Pulled:
-    """What a pull did.
+class PullResult:
+    """The result of a pull.
 
-    fetched: paths in the repositories of files that came now; present: of those that were in use before.
+    fetched: paths, in their repositories, of pulled files; present: of those that were there before.
     bytes: downloaded; files that were in the hub cache count nothing. folder: the hub cache.
     """
 
@@ -54,13 +54,13 @@ class Pulled:
     folder: str = ""
 
 
-def pull(spec: ModelSpec, runtime: str, say: Callable[[str], None] = lambda _: None) -> Pulled:
+def pull(spec: ModelSpec, runtime: str, report: Callable[[str], None] = lambda _: None) -> PullResult:
     """Fetch the hub's files of `spec` for `runtime` that are absent or altered.
 
     Args:
         spec: the model.
         runtime: a name as a recipe has it.
-        say: called with a line for each file.
+        report: called with a line for each file.
 
     Raises:
         ModelError: a file does not exist or has another hash, the network fails, the disk has no room.
@@ -71,22 +71,22 @@ def pull(spec: ModelSpec, runtime: str, say: Callable[[str], None] = lambda _: N
     missing = [file for file in files if not _is_sound(file)]
     present = tuple(file.path for file in files if file not in missing)
     fetched = tuple(file.path for file in missing)
-    bytes_fetched = _pull_files(missing, say) if missing else 0
+    bytes_fetched = _pull_files(missing, report) if missing else 0
     caches = [read_record(file).files[file.path].cache for file in files]
-    return Pulled(fetched, present, bytes_fetched, next(iter(caches), ""))
+    return PullResult(fetched, present, bytes_fetched, next(iter(caches), ""))
 
 
 def hub_files(spec: ModelSpec, runtime: str) -> list[HubFile]:
     """Return the files of the model for `runtime` that come from a hub, each once."""
-    files = (file for file in listed(spec, runtime).values() if isinstance(file, HubFile))
+    files = (file for file in files_for_runtime(spec, runtime).values() if isinstance(file, HubFile))
     return list(dict.fromkeys(files))
 
 
-def remove(files: Sequence[HubFile]) -> int:
+def remove_files(files: Sequence[HubFile]) -> int:
     """Forget pulled files, delete those that patina downloaded, and return the bytes freed."""
     with _locked():
-        known = (read_record(file).files.get(file.path) for file in files)
-        fetched = [entry for entry in known if entry and entry.fetched and os.path.lexists(entry.location)]
+        entries = (read_record(file).files.get(file.path) for file in files)
+        fetched = [entry for entry in entries if entry and entry.fetched and os.path.lexists(entry.location)]
         if fetched:
             require_hub()
         freed = delete_cached(fetched)
@@ -95,17 +95,17 @@ def remove(files: Sequence[HubFile]) -> int:
     return freed
 
 
-def _pull_files(files: Sequence[HubFile], say: Callable[[str], None]) -> int:
-    open_network()
+def _pull_files(files: Sequence[HubFile], report: Callable[[str], None]) -> int:
+    connect_to_hub()
     with _locked():
         sources = _sources(files)
         _check_room(sources)
-        return sum(_pull_file(source, say) for source in sources)
+        return sum(_pull_file(source, report) for source in sources)
 
 
 def _is_sound(file: HubFile) -> bool:
     try:
-        verified(file, anew=True)
+        verify_file(file, reread=True)
     except ModelError:
         return False
     return True
@@ -128,8 +128,8 @@ def _sources(files: Sequence[HubFile]) -> list[Source]:
 
 def _expected(file: HubFile) -> str:
     """Return the sha256 that the file must have, "" before the first pull."""
-    known = read_record(file).files.get(file.path)
-    return file.sha256.lower() or (known.sha256 if known else "")
+    entry = read_record(file).files.get(file.path)
+    return file.sha256.lower() or (entry.sha256 if entry else "")
 
 
 def _check_room(sources: Sequence[Source]) -> None:
@@ -144,21 +144,21 @@ def _check_room(sources: Sequence[Source]) -> None:
         )
 
 
-def _pull_file(source: Source, say: Callable[[str], None]) -> int:
+def _pull_file(source: Source, report: Callable[[str], None]) -> int:
     """Check and record a file; return the bytes downloaded."""
     file = source.file
     amount = "in the hub cache" if source.cached else size(source.size or None)
-    say(f"{file.repository}/{file.path} ({amount})")
+    report(f"{file.repository}/{file.path} ({amount})")
     path = fetch(source)
     digest, expected = sha256_of(path), _expected(file) or source.sha256
     if expected and digest != expected:
         raise _wrong_hash(file, expected, digest)
     cache, bytes_on_disk = hub_cache(), path.stat().st_size
-    known = PulledFile(
+    entry = PulledFile(
         digest, bytes_on_disk, str(cache), path.relative_to(cache).as_posix(), fetched=not source.cached
     )
     record = read_record(file)
-    write_record(file, replace(record, commit=source.commit, files={**record.files, file.path: known}))
+    write_record(file, replace(record, commit=source.commit, files={**record.files, file.path: entry}))
     return 0 if source.cached else bytes_on_disk
 
 
@@ -166,13 +166,13 @@ def _wrong_hash(file: HubFile, expected: str, digest: str) -> ModelError:
     return ModelError(
         f"{file.path} of {file.repository} is refused: expected sha256 {expected}, the hub has {digest}",
         hint="retry; if it remains so, the file was replaced on the hub: ask the model's authors, or accept"
-        " it with patina models remove and patina models pull",
+        " it with patina models remove_files and patina models pull",
     )
 
 
 def _forget(file: HubFile) -> None:
     record = read_record(file)
-    files = {path: known for path, known in record.files.items() if path != file.path}
+    files = {path: entry for path, entry in record.files.items() if path != file.path}
     if files:
         write_record(file, replace(record, files=files))
         return
@@ -180,7 +180,7 @@ def _forget(file: HubFile) -> None:
     with suppress(OSError):
         (folder / RECORD).unlink()
     while folder != records_folder():
-        with suppress(OSError):  # not empty, or never made
+        with suppress(OSError):  # not empty, or absent
             folder.rmdir()
         folder = folder.parent
 
@@ -192,7 +192,7 @@ def _locked() -> Iterator[None]:
     lock = SyncLock(folder / ".lock")
     if not lock.acquire():
         raise StateError(
-            "another patina process is pulling or removing models", hint="retry when it has ended"
+            "another patina process is pulling or removing models", hint="retry when it has finished"
         )
     try:
         yield

@@ -1,7 +1,7 @@
-"""The files of a model: found, and checked before anything opens them.
+"""Locate the files of a model, and check them before anything opens them.
 
-They lie in an installed distribution, among what was pulled from a hub, or where the user says. Nothing here
-goes to the network.
+They are in an installed distribution, among the files pulled from a hub, or at a path of the user. Nothing
+here uses the network.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from patina_hooks.config.parsing import parse_json
 from patina_hooks.config.schema import read_mapping
 from patina_hooks.errors import ModelError
 from patina_hooks.models.choice import files_for
-from patina_hooks.models.files.hub import PullNeeded, pulled, recorded_hash
-from patina_hooks.models.files.packages import packaged, reinstall
+from patina_hooks.models.files.hub import PullNeeded, locate_pulled, recorded_hash
+from patina_hooks.models.files.packages import locate_packaged, reinstall_hint
 from patina_hooks.specs.models import HubFile, LocalFile, ModelFile, ModelSpec, PackageFile
 from patina_hooks.system.files import replace_file
 from patina_hooks.system.user_folders import cache_folder
@@ -27,28 +27,33 @@ _ORIGIN = {PackageFile: "published", HubFile: "pulled", LocalFile: "named"}
 
 
 def model_files(spec: ModelSpec, runtime: str) -> dict[str, Path]:
-    """Role -> path of every file that `spec` lists for `runtime`, each with the hash that it must have.
+    """Return role -> path of every file of a runtime, each checked against its hash.
 
-    Raises `ModelError` where a file is absent or altered, or the model does not list the runtime.
+    Raises:
+        ModelError: a file is absent or altered, or the model does not list the runtime.
     """
-    with _told_apart(spec, runtime):
-        return {role: verified(file) for role, file in listed(spec, runtime).items()}
+    with _with_pull_hint(spec, runtime):
+        return {role: verify_file(file) for role, file in files_for_runtime(spec, runtime).items()}
 
 
 def file_hashes(spec: ModelSpec, runtime: str) -> dict[str, str]:
-    """Role -> sha256 of every file: as the spec or the pull gives it, read only where neither does.
+    """Return role -> sha256 of every file: from the spec or the pull, or else of its content.
 
-    Such a file is read once and then known by size, time and inode: a sync asks each time.
+    The hash of content is cached by size, time and inode, since every sync asks for it.
     """
-    with _told_apart(spec, runtime):
+    with _with_pull_hint(spec, runtime):
         return {
-            role: expected_hash(file) or remembered_hash(locate(file))
-            for role, file in listed(spec, runtime).items()
+            role: expected_hash(file) or cached_hash(locate(file))
+            for role, file in files_for_runtime(spec, runtime).items()
         }
 
 
-def listed(spec: ModelSpec, runtime: str) -> Mapping[str, ModelFile]:
-    """Role -> file for `runtime`, a name as a recipe has it; `ModelError` where the model has none."""
+def files_for_runtime(spec: ModelSpec, runtime: str) -> Mapping[str, ModelFile]:
+    """Return role -> file for a runtime, named as in a recipe.
+
+    Raises:
+        ModelError: the model has no files for it.
+    """
     files = spec.runtimes.get(files_for(spec, runtime))
     if files is None:
         names = ", ".join(sorted(spec.runtimes)) or "none"
@@ -56,48 +61,61 @@ def listed(spec: ModelSpec, runtime: str) -> Mapping[str, ModelFile]:
     return files
 
 
-def verified(file: ModelFile, *, anew: bool = False) -> Path:
-    """Where the file lies, after its hash was compared; `ModelError` where it is absent or altered.
+def verify_file(file: ModelFile, *, reread: bool = False) -> Path:
+    """Return the path of a file after comparing its hash.
 
-    anew: read it even where it was read before and looks unchanged. A file of a distribution always is.
+    Args:
+        file: the file.
+        reread: read it also where it looks unchanged; files of distributions are always read.
+
+    Raises:
+        ModelError: the file is absent or altered.
     """
     path, expected = locate(file), expected_hash(file)
     if not expected:
         return path
-    found = sha256_of(path) if anew or isinstance(file, PackageFile) else remembered_hash(path)
-    if found != expected:
-        what = f"{path} is not the file that was {_ORIGIN[type(file)]}:"
-        what += f" expected sha256 {expected}, found {found}"
+    actual = sha256_of(path) if reread or isinstance(file, PackageFile) else cached_hash(path)
+    if actual != expected:
+        problem = f"{path} is not the file that was {_ORIGIN[type(file)]}:"
+        problem += f" expected sha256 {expected}, found {actual}"
         if isinstance(file, HubFile):
-            raise PullNeeded(what, hint="patina models list")
-        restores = reinstall(file) if isinstance(file, PackageFile) else "put the file back, or add it anew"
-        raise ModelError(what, hint=restores)
+            raise PullNeeded(problem, hint="patina models list")
+        hint = reinstall_hint(file) if isinstance(file, PackageFile) else "restore the file, or add it again"
+        raise ModelError(problem, hint=hint)
     return path
 
 
 def expected_hash(file: ModelFile) -> str:
-    """The sha256 that the file must have, "" where nobody said so. Raises as `locate` for a `HubFile`."""
+    """Return the sha256 that the file must have, "" for any.
+
+    Raises:
+        ModelError: as `locate`, for a `HubFile`.
+    """
     if isinstance(file, HubFile):
         return recorded_hash(file)
     return (file.sha256 or "").lower()
 
 
 def locate(file: ModelFile) -> Path:
-    """Where the file lies; `ModelError` where it does not, with the command that brings it."""
+    """Return the path of the file.
+
+    Raises:
+        ModelError: the file is absent; the hint is the command that installs it.
+    """
     if isinstance(file, HubFile):
-        return pulled(file)
+        return locate_pulled(file)
     if isinstance(file, LocalFile):
-        if not is_there(file.path):
+        if not is_file(file.path):
             raise ModelError(
                 f"{file.path} is absent",
-                hint="put it there, or correct its path in models.toml, unless a plugin names it",
+                hint="put it there, or correct its path in models.toml",
             )
         return file.path
-    return packaged(file)
+    return locate_packaged(file)
 
 
-def is_there(path: Path) -> bool:
-    """Whether a regular file lies there, or a link leads to one; a path that no file can have is none."""
+def is_file(path: Path) -> bool:
+    """Return whether the path is a regular file or leads to one; False for an invalid path."""
     try:
         return path.is_file()
     except (OSError, ValueError):
@@ -105,8 +123,8 @@ def is_there(path: Path) -> bool:
 
 
 @contextmanager
-def _told_apart(spec: ModelSpec, runtime: str) -> Iterator[None]:
-    """A file does not know whose it is; the command that fetches it names the model."""
+def _with_pull_hint(spec: ModelSpec, runtime: str) -> Iterator[None]:
+    """Add the command that pulls the model's files to `PullNeeded`."""
     try:
         yield
     except PullNeeded as error:
@@ -115,12 +133,16 @@ def _told_apart(spec: ModelSpec, runtime: str) -> Iterator[None]:
 
 
 def pull_command(spec: ModelSpec, runtime: str) -> str:
-    """What fetches the model's files for a runtime."""
+    """Return the command that pulls the model's files for a runtime."""
     return f"patina models pull {spec.name} --runtime {runtime}"
 
 
 def sha256_of(path: Path) -> str:
-    """The hash of the file's bytes; `ModelError` where it cannot be read."""
+    """Return the hash of the file's content.
+
+    Raises:
+        ModelError: it cannot be read.
+    """
     digest = hashlib.sha256()
     try:
         with path.open("rb") as stream:
@@ -131,18 +153,18 @@ def sha256_of(path: Path) -> str:
     return digest.hexdigest()
 
 
-def remembered_hash(path: Path) -> str:
-    """The hash of the file's bytes, from the user's cache where the file is the one that was read."""
+def cached_hash(path: Path) -> str:
+    """Return the hash of the file's content, from the user's cache if the file did not change."""
     status = path.stat()
-    stamp = [status.st_size, status.st_mtime_ns, status.st_ino]
+    change_token = [status.st_size, status.st_mtime_ns, status.st_ino]
     cache = cache_folder() / "hashes.json"
-    known = _hashes_in(cache)
-    entry = known.get(str(path))
-    if isinstance(entry, list) and entry[:-1] == stamp:
+    hashes = _hashes_in(cache)
+    entry = hashes.get(str(path))
+    if isinstance(entry, list) and entry[:-1] == change_token:
         return str(entry[-1])
     digest = sha256_of(path)
     with suppress(OSError):  # then it is read again
-        replace_file(cache, json.dumps({**known, str(path): [*stamp, digest]}).encode())
+        replace_file(cache, json.dumps({**hashes, str(path): [*change_token, digest]}).encode())
     return digest
 
 
