@@ -33,7 +33,7 @@ _COMMANDS = {
     "eval": ("learning.eval:eval_command", "Measure the answers on this repository's own history."),
     "log": ("state.log:log_command", "What was recorded, newest first."),
     "doctor": ("setup.doctor:doctor_command", "Check everything; say what is wrong and what mends it."),
-    "models": ("models.group:models_command", "Which models there are; pull, check, add and choose them."),
+    "models": ("models:models_command", "List, download, verify, add and choose models."),
     "plugins": ("setup.plugins:plugins_command", "What is installed, what it provides, what is at fault."),
     "install": ("setup.install:install_command", "Install the git hooks."),
     "uninstall": ("setup.install:uninstall_command", "Remove the git hooks, exactly."),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
@@ -32,13 +33,32 @@ def print_json(value: object, *, indented: bool = False) -> None:
     click.echo(json.dumps(value, indent=2 if indented else None))
 
 
+def require_writable(path: Path) -> None:
+    """Check that a file can be written, and leave it as it is.
+
+    Raises:
+        UsageError: it cannot.
+    """
+    with _named_in_errors(path):
+        is_new = not path.exists()
+        path.open("a").close()
+        if is_new:
+            path.unlink()
+
+
 def write_picture(path: Path, svg: str) -> None:
     """Write a picture.
 
     Raises:
         UsageError: the file cannot be written.
     """
-    try:
+    with _named_in_errors(path):
         path.write_text(svg, "utf-8")
+
+
+@contextmanager
+def _named_in_errors(path: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise UsageError(f"cannot write {path}: {error.strerror}") from error

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from patina_hooks.commands.fresh import freshen, opened, say
+from patina_hooks.commands.freshness import freshen, open_patina
+from patina_hooks.commands.messages import say
 from patina_hooks.config.configuration import load_user_redaction
 from patina_hooks.errors import UsageError
 from patina_hooks.search.remarks.no_hits import NO_WORDS
@@ -100,7 +101,7 @@ def scry_command(
         )
     pairs = [_field(text) for text in fields]
     first, last = (_parse_date(date) for date in (since, until))
-    with opened(to_ask=not file and mode != "lexical") as patina, show_progress("answer") as show:
+    with open_patina(open_model=not file and mode != "lexical") as patina, show_progress("answer") as show:
         freshen(patina, show, words_only=bool(file) or mode == "lexical")
         if file:
             _print_related(patina.related(Path.cwd() / file, limit=limit), as_json)

@@ -56,7 +56,7 @@ def test_before_init(tmp_path: Path, arguments: tuple[str, ...]) -> None:
     memory = Memory.make(tmp_path / "repository")
     done = Shell(memory.root).run(*arguments)
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == "patina: this repository has no memory yet\n  try: patina init\n"
+    assert done.stderr == "patina: this repository has no index yet\n  try: patina init\n"
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_recorded_commits_answer_when_git_cannot_read_its_configuration(memory: 
     memory.git("config", "diff.algorithm", "nonsense")
     done = shell.run("scry", "--mode", "lexical", "marmots")
     assert (done.returncode, bool(done.stdout)) == (0, True)
-    assert "answering from what was recorded: git log failed" in done.stderr
+    assert "the index was not updated: git log failed" in done.stderr
 
 
 @pytest.mark.parametrize("encoding", ["latin-1", "cp1252", "ascii", "utf-8"])

@@ -222,5 +222,5 @@ def test_before_the_first_sync(tmp_path: Path) -> None:
     memory = make_history(tmp_path / "repository", sessions=1)
     done = Shell(memory.root).run("oxidize")
     assert (done.returncode, done.stderr) == (
-        1, "patina: this repository has no memory yet\n  try: patina init\n",
+        1, "patina: this repository has no index yet\n  try: patina init\n",
     )  # fmt: skip

@@ -146,7 +146,7 @@ def test_a_read_only_state_still_answers(shell: Shell, monkeypatch: pytest.Monke
     monkeypatch.setattr(files, "make_private", refuse)
     done = shell.invoke("scry", "marmots parse by hand")
     assert "marmots parse by hand" in done.stdout
-    assert done.stderr.startswith("patina: answering from what was recorded: ")
+    assert done.stderr.startswith("patina: the index was not updated: ")
 
 
 @pytest.mark.parametrize("columns", ["1", "5", "80"])

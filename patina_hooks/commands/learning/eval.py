@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from patina_hooks.commands.fresh import freshen, opened, say_fault
+from patina_hooks.commands.freshness import freshen, open_patina
+from patina_hooks.commands.messages import say_fault
 from patina_hooks.errors import UsageError
 from patina_hooks.system.progress import show_progress
 from patina_hooks.text.date_format import format_day
@@ -55,7 +56,7 @@ def eval_command(
     if tune and (names or queries or gate or picture):
         raise UsageError("--tune goes with no option but --json", hint="patina eval --tune; patina eval")
     baseline = regression.read_baseline(gate) if gate else None
-    with opened() as patina, show_progress("evaluation") as show:
+    with open_patina() as patina, show_progress("evaluation") as show:
         freshen(patina, show)
         if tune:
             tuned = evaluate.tune(patina, show)

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from patina_hooks.commands.fresh import freshen, opened, say
+from patina_hooks.commands.freshness import freshen, open_patina
+from patina_hooks.commands.messages import say
 from patina_hooks.errors import StateError, UsageError
 from patina_hooks.system.progress import show_progress
 from patina_hooks.text.display import clean_line, count
@@ -54,7 +55,7 @@ def oxidize_command(
         raise UsageError("--report trains nothing", hint="patina oxidize --report")
     if names and not (names := tuple(name for listed in names for name in listed.split(",") if name)):
         raise UsageError("--only names no projection")
-    with opened() as patina:
+    with open_patina() as patina:
         freshen(patina)
         if raw:
             report_of_raw = use_raw(patina)

@@ -7,7 +7,8 @@ from dataclasses import asdict
 
 import click
 
-from patina_hooks.commands.fresh import freshen, opened, say
+from patina_hooks.commands.freshness import freshen, open_patina
+from patina_hooks.commands.messages import say
 from patina_hooks.text.display import clean_line
 
 
@@ -17,7 +18,7 @@ from patina_hooks.text.display import clean_line
 @click.option("--json", "as_json", is_flag=True, help="A list for programs.")
 def pairs_command(limit: int, kind: str | None, as_json: bool) -> None:
     """Show training pairs with their evidence."""
-    with opened() as patina:
+    with open_patina() as patina:
         freshen(patina, words_only=True)
         pairs = patina.pairs(kind=kind, limit=limit)
     if as_json:

@@ -13,7 +13,8 @@ from typing import TextIO
 
 import click
 
-from patina_hooks.commands.fresh import opened, say
+from patina_hooks.commands.freshness import open_patina
+from patina_hooks.commands.messages import say
 from patina_hooks.commands.stdout import take_stdout
 from patina_hooks.plugins.calls import PluginCall, limited_calls
 from patina_hooks.plugins.running_calls import running_calls, text_of
@@ -31,7 +32,7 @@ def doctor_command(context: click.Context, as_json: bool) -> None:
     """Check everything; say what is wrong and what mends it. Exits with 1 where something is at fault."""
     findings: list[Finding] = []
     give_up = partial(_give_up, sys.stdout, findings, as_json)
-    with limited_calls(give_up), opened() as patina, show_progress("checks"):
+    with limited_calls(give_up), open_patina() as patina, show_progress("checks"):
         # First, for a plugin that hangs would hang here too.
         for call in running_calls(patina.repository.state):
             say(f"waiting for {text_of(call)}; try: kill {call.process}")

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from patina_hooks.commands.fresh import opened, say, say_fault
+from patina_hooks.commands.freshness import open_patina
+from patina_hooks.commands.messages import say, say_fault
 from patina_hooks.commands.setup.install import installed
 from patina_hooks.commands.state.sync import summary
 from patina_hooks.config.recipe import DEFAULT_TEXT, load_recipe
@@ -34,7 +35,7 @@ def init_command(no_hooks: bool, no_sync: bool) -> None:
 
     Running it again changes nothing that is already there.
     """
-    with opened() as patina:
+    with open_patina() as patina:
         root = patina.repository.root
         if write_recipe(root):
             click.echo(f"wrote {RECIPE_FILE} (commit it: the team shares one recipe)")

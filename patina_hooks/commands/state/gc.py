@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from patina_hooks.commands.fresh import opened, say
+from patina_hooks.commands.freshness import open_patina
+from patina_hooks.commands.messages import say
 from patina_hooks.system.progress import show_progress
 from patina_hooks.text.display import count, size
 
@@ -12,7 +13,7 @@ from patina_hooks.text.display import count, size
 @click.command("gc")
 def gc_command() -> None:
     """Free what no live ref needs, and what absent plugins and other models made."""
-    with opened() as patina, show_progress("gc") as progress:
+    with open_patina() as patina, show_progress("gc") as progress:
         patina.sync(progress=progress)
         freed = patina.gc()
     if freed.kept:

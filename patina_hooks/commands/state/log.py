@@ -8,7 +8,8 @@ from datetime import datetime
 
 import click
 
-from patina_hooks.commands.fresh import freshen, opened, say
+from patina_hooks.commands.freshness import freshen, open_patina
+from patina_hooks.commands.messages import say
 from patina_hooks.store.events import Event
 from patina_hooks.text.display import clean_line
 
@@ -29,7 +30,7 @@ def log_command(limit: int, kind: str | None, as_json: bool) -> None:
 
     A commit stands at its own date, anything else at the time of its recording.
     """
-    with opened() as patina:
+    with open_patina() as patina:
         freshen(patina, words_only=True)
         events = patina.events(limit=limit, kind=kind)
     if as_json:

@@ -9,7 +9,7 @@ from dataclasses import asdict, replace
 
 import click
 
-from patina_hooks.commands.fresh import freshen, opened
+from patina_hooks.commands.freshness import freshen, open_patina
 from patina_hooks.plugins.running_calls import text_of
 from patina_hooks.specs.plugins import Fault
 from patina_hooks.text.date_format import format_day
@@ -24,7 +24,7 @@ _SHOWN = 5
 @click.option("--json", "as_json", is_flag=True, help="One object for programs.")
 def status_command(as_json: bool) -> None:
     """What is indexed, what is pending, what is wrong."""
-    with opened() as patina:
+    with open_patina() as patina:
         unread = unread_events(patina.repository.state)
         freshen(patina, words_only=True)
         status = patina.status()

@@ -7,7 +7,8 @@ from contextlib import suppress
 
 import click
 
-from patina_hooks.commands.fresh import opened, say_fault
+from patina_hooks.commands.freshness import open_patina
+from patina_hooks.commands.messages import say_fault
 from patina_hooks.errors import StateError
 from patina_hooks.git.hook_script import renew_script
 from patina_hooks.git.hooks import repair_hooks
@@ -21,7 +22,7 @@ from patina_hooks.upkeep.sync import SyncReport
 @click.option("--full", is_flag=True, help="Derive everything anew (cached embeddings stay).")
 def sync_command(full: bool) -> None:
     """Bring the memory in line with the repository now."""
-    with opened() as patina, show_progress("sync") as progress:
+    with open_patina() as patina, show_progress("sync") as progress:
         report = patina.sync(full=full, progress=progress)
         _repair_hooks(patina.repository)
     if report is not None:
