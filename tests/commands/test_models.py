@@ -254,7 +254,9 @@ def test_nothing_heavy_is_imported_to_say_what_there_is(anywhere: Shell, command
 
 def test_pull_show_verify_remove(anywhere: Shell, hub: Hub, tmp_path: Path) -> None:
     done = anywhere.run("models", "pull", "acme-hub")
-    assert (done.returncode, done.stdout) == (0, "downloaded acme-hub for onnx: 2 files, 256 kB\n"), done.stderr
+    assert (done.returncode, done.stdout) == (0, "downloaded acme-hub for onnx: 2 files, 256 kB\n"), (
+        done.stderr
+    )
     assert done.stderr.splitlines()[:1] == ["acme/acme/onnx/model.onnx (256 kB)"]
     assert {one.path for one in hub.asked} == {
         "/api/models/acme/acme/revision/main",
