@@ -14,7 +14,7 @@ from patina_hooks.system.progress import show_progress
 from patina_hooks.text.display import clean_line, count, size
 
 if TYPE_CHECKING:
-    from patina_hooks.models.files.pull import Pulled
+    from patina_hooks.models.files.pull import PullResult
     from patina_hooks.specs.models import ModelSpec
 
 
@@ -46,7 +46,7 @@ def pull_command(name: str, runtime: str, as_json: bool) -> None:
         click.echo(_render(spec.name, runtime, pulled))
 
 
-def _pull(spec: ModelSpec, runtime: str) -> Pulled:
+def _pull(spec: ModelSpec, runtime: str) -> PullResult:
     from patina_hooks.models.files.pull import pull
 
     # On a terminal the hub's library draws a bar of its own.
@@ -60,7 +60,7 @@ def _pull(spec: ModelSpec, runtime: str) -> Pulled:
         return pull(spec, runtime, say_file)
 
 
-def _render(name: str, runtime: str, pulled: Pulled) -> str:
+def _render(name: str, runtime: str, pulled: PullResult) -> str:
     if not pulled.fetched:
         return f"{name} for {runtime} is already downloaded"
     return f"downloaded {name} for {runtime}: {count(len(pulled.fetched), 'file')}, {size(pulled.bytes)}"
