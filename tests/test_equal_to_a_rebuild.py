@@ -280,7 +280,7 @@ class Rebuild(RuleBasedStateMachine):
         self.memory.commit(f"session: archive {words}", {path: document(session, words, extra)})
 
     @rule(session=st.sampled_from(SESSIONS))
-    def remove_document(self, session: str) -> None:
+    def remove_live_document(self, session: str) -> None:
         self.memory.git("rm", "-q", "-f", "--ignore-unmatch", f"layer/sessions/{session}.md")
         self.memory.commit("remove a document")
 

@@ -15,7 +15,7 @@ from support.memory import FAST_RECIPE, Memory, plugins
 
 from patina_hooks import hookimpl
 from patina_hooks.api import Patina
-from patina_hooks.corpus.outcome import Reconciled
+from patina_hooks.corpus.outcome import ReconcileResult
 from patina_hooks.corpus.reconcile import reconcile
 from patina_hooks.errors import ModelError
 from patina_hooks.models.embedding import PieceSize
@@ -173,9 +173,9 @@ def test_what_nobody_listens_to_is_counted_and_not_kept(
     memory: Memory, providers: Plugins, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A first sync reads a history that may be larger than memory."""
-    kept: list[Reconciled] = []
+    kept: list[ReconcileResult] = []
 
-    def spy(*arguments: object, quick: bool) -> Reconciled:
+    def spy(*arguments: object, quick: bool) -> ReconcileResult:
         kept.append(reconcile(*arguments, quick=quick))  # type: ignore[arg-type]
         return kept[-1]
 

@@ -1,4 +1,4 @@
-"""Collections other than history: their documents are those of the trees that history has seen."""
+"""Collections other than history: their documents lie in the trees of the live refs that history recorded."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from patina_hooks.config.settings import Settings
 from patina_hooks.corpus.documents import Documents
 from patina_hooks.corpus.live_refs import load_live_refs
 from patina_hooks.corpus.observations import Extractors, remember_extractors, settle_extractors
-from patina_hooks.corpus.outcome import Progress, Reconciled
+from patina_hooks.corpus.outcome import Progress, ReconcileResult
 from patina_hooks.corpus.reconcile import parse_oids
 from patina_hooks.corpus.sources import Sources
 from patina_hooks.git.repository import Repository
@@ -23,18 +23,18 @@ def reconcile_collection(
     extractors: Extractors,
     settings: Settings,
     progress: Progress,
-    result: Reconciled,
-) -> Reconciled:
-    """Make the documents of a collection those of the live_refs that history has recorded.
+    result: ReconcileResult,
+) -> ReconcileResult:
+    """Update a collection's documents to the live refs that history has recorded.
 
     Args:
         repository: where objects are read.
-        history: the log of history, whose reconcile is done.
+        history: the log of history, whose reconcile is finished.
         log: the collection's own.
         extractors: those in force for the collection.
         settings: those in force.
         progress: called as (stage, done, total).
-        result: empty, says what is to be kept in it.
+        result: an empty one, with the callbacks that it needs.
     """
     sources = Sources(extractors.plugins, settings)
     documents = Documents(repository, log, extractors, sources, progress, result, history)

@@ -1,4 +1,4 @@
-"""Files of work trees that may be drafts, and objects that cannot be read as documents."""
+"""Locations of documents: files of work trees that may be drafts, and objects that are not documents."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ _SNIFF = 8_000
 
 
 @dataclass(frozen=True, slots=True)
-class Listing:
+class DraftListing:
     """Candidate drafts in one work tree.
 
-    files: path from its root -> what changes when the file does; settled: the paths of files that were last
-    changed so long ago that a further change would show.
+    files: path from its root -> stamp of the file; settled: paths of files that were last changed so long ago
+    that a further change would show.
     """
 
     files: Mapping[str, str]
@@ -36,63 +36,68 @@ class Listing:
 
     @property
     def stamps(self) -> str:
-        """What changes when any file does."""
+        """A text that changes with each file."""
         return "\n".join(f"{path} {stamp}" for path, stamp in self.files.items())
 
 
-class Listings:
-    """The listings of work trees, some of them begun at once in a thread: it is mostly the system's time,
-    about 3 us a file, and a reconcile waits for git meanwhile."""
+class DraftListings:
+    """The listings of work trees, some of them read at once in a thread.
 
-    def __init__(self, patterns: Patterns, begin: Sequence[Path]) -> None:
+    A listing is mostly system time, about 3 us a file, and a reconcile waits for git meanwhile.
+    """
+
+    def __init__(self, patterns: Patterns, at_once: Sequence[Path]) -> None:
+        """Start the thread. at_once: roots of the work trees that it lists."""
         self._patterns = patterns
-        self._found: dict[Path, Listing] = {}
-        self._thread = Thread(target=self._list, args=[begin], daemon=True)
+        self._listings: dict[Path, DraftListing] = {}
+        self._thread = Thread(target=self._list, args=[at_once], daemon=True)
         self._thread.start()
 
-    def of(self, root: Path) -> Listing:
+    def get(self, root: Path) -> DraftListing:
+        """Return the listing of a work tree."""
         self._thread.join()
-        if root not in self._found:
+        if root not in self._listings:
             self._list([root])
-        return self._found[root]
+        return self._listings[root]
 
     def _list(self, roots: Iterable[Path]) -> None:
         for root in roots:
-            self._found[root] = listing(root, self._patterns)
+            self._listings[root] = list_drafts(root, self._patterns)
 
 
 def stamp_drafts(root: Path, patterns: Patterns, drafts: Iterable[str]) -> str:
-    """A stamp (see `stamps`) of where drafts may come to be in a work tree, and of those that are known."""
-    return stamp_paths(paths_of_drafts(root, patterns, drafts))
+    """Return the folder stamp of the places where drafts of a work tree are or may appear."""
+    return stamp_paths(list_draft_paths(root, patterns, drafts))
 
 
-def paths_of_drafts(root: Path, patterns: Patterns, drafts: Iterable[str]) -> list[Path]:
-    """List the folders in which drafts may come to be in a work tree, and the known drafts."""
+def list_draft_paths(root: Path, patterns: Patterns, drafts: Iterable[str]) -> list[Path]:
+    """List the folders of a work tree in which drafts may appear, and the known drafts."""
     folders = dict.fromkeys(folder for folder, _ in sorted(patterns, reverse=True))
     return [*(root / folder for folder in folders), *(root / path for path in drafts)]
 
 
-def listing(root: Path, patterns: Patterns) -> Listing:
-    """Regular files that may be drafts; links are not followed."""
+def list_drafts(root: Path, patterns: Patterns) -> DraftListing:
+    """List regular files that may be drafts; links are not followed."""
     files: dict[str, os.stat_result] = {}
     for folder, suffix in patterns:
         if _is_plain_folder(root, folder):
-            with suppress(OSError):  # gone since, or not ours to read
-                files |= _files_in(root / folder, folder, suffix)
+            with suppress(OSError):  # removed since, or not readable
+                files |= _list_files(root / folder, folder, suffix)
     border = time.time_ns() - SETTLED_NS
-    return Listing(
+    return DraftListing(
         {path: f"{s.st_size} {s.st_mtime_ns} {s.st_ino}" for path, s in files.items()},
         frozenset(path for path, s in files.items() if s.st_mtime_ns < border),
     )
 
 
-def _files_in(place: Path, folder: str, suffix: str) -> list[tuple[str, os.stat_result]]:
-    # From an open folder, where the system has it, a status costs two thirds: no path is walked again.
-    handle = os.open(place, os.O_RDONLY) if os.scandir in os.supports_fd else None
+def _list_files(directory: Path, folder: str, suffix: str) -> list[tuple[str, os.stat_result]]:
+    """Return (path, status) of regular files, by path. folder: the directory from the root."""
+    # From an open folder, if the system has it, a status costs two thirds: no path is resolved again.
+    handle = os.open(directory, os.O_RDONLY) if os.scandir in os.supports_fd else None
     try:
-        with os.scandir(place if handle is None else handle) as entries:
-            named = [entry for entry in entries if entry.name.endswith(suffix)]
-            files = [(f"{folder}/{entry.name}", entry.stat(follow_symlinks=False)) for entry in named]
+        with os.scandir(directory if handle is None else handle) as entries:
+            matches = [entry for entry in entries if entry.name.endswith(suffix)]
+            files = [(f"{folder}/{entry.name}", entry.stat(follow_symlinks=False)) for entry in matches]
     finally:
         if handle is not None:
             os.close(handle)
@@ -102,8 +107,17 @@ def _files_in(place: Path, folder: str, suffix: str) -> list[tuple[str, os.stat_
 
 
 def read_draft(root: Path, path: str, object_format: str, largest: int) -> list[Blob]:
-    """What a file would be as a blob: as it stands, and with LF line ends where a checkout made them CRLF;
-    without data where it is too large. Empty where it is no plain file."""
+    """Read a file of a work tree as the blobs that git may make of it.
+
+    Args:
+        root: of the work tree.
+        path: from the root.
+        object_format: of the repository, "sha1" or "sha256".
+        largest: bytes; a larger file is a blob without data.
+
+    Returns:
+        The file as it is, and with LF line ends if it has CRLF; nothing if it is not a regular file.
+    """
     try:
         handle = os.open(
             root / path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
@@ -123,8 +137,8 @@ def read_draft(root: Path, path: str, object_format: str, largest: int) -> list[
     return [Blob(_blob_id([form], len(form), object_format), len(form), form) for form in forms]
 
 
-def reason_to_skip(blob: Blob, largest: int) -> str:
-    """Why an object is no document that can be read, "" where it is one."""
+def find_skip_reason(blob: Blob, largest: int) -> str:
+    """Return the reason why an object cannot be read as a document, else ""."""
     if blob.missing:
         return ABSENT
     if blob.data is None:
@@ -145,12 +159,12 @@ def _blob_id(pieces: Iterable[bytes], size: int, object_format: str) -> str:
 
 
 def _is_plain_folder(root: Path, folder: str) -> bool:
-    """Whether every step from the root is a folder itself: a link could lead out of the repository."""
-    here = root
+    """Whether each step from the root is a folder and not a link, which could lead out of the repository."""
+    path = root
     for part in folder.split("/"):
-        here = here / part
+        path = path / part
         try:
-            if not stat.S_ISDIR(here.lstat().st_mode):
+            if not stat.S_ISDIR(path.lstat().st_mode):
                 return False
         except OSError:
             return False

@@ -1,11 +1,12 @@
-"""Observations: made once by each extractor from each object, live while a document holds that object.
+"""Observations: made once by each extractor from each object, live while a document has that object.
 
-`source` and `observation` rows are a cache keyed by object id, extractor and version: a branch that is left
-and entered again costs nothing. `live` marks what the corpus holds now; the words of live observations are
-in the lexical index, and `text` counts how often each text is said, so that vectors follow by difference.
+`source` and `observation` rows are a cache keyed by object id, extractor and version: to leave a branch and
+return costs nothing. `live` marks the observations of documents that exist now; their words are in the
+lexical index, and `text` counts how many observations have each text, so that vectors are updated by
+difference.
 
-Another environment may have extractors that are not installed here. What they made stays live until
-`patina gc`, if it was redacted by the rules that are in force.
+Another environment may have extractors that are not installed here. Their observations stay live until
+`patina gc`, if they were redacted by the rules that are in force.
 """
 
 from __future__ import annotations
@@ -43,39 +44,39 @@ _KEPT = "kept extractors"
 
 @dataclass(slots=True)
 class Extractors:
-    """The extractors in force, and what is redacted. `signature` changes when any output may.
+    """The extractors in force, with the rules of redaction.
 
-    keeps_absent: whether what extractors made that are not installed here stays. collection: whose documents
-    they read. kept: the tags of absent extractors. failures: how often one failed.
+    keeps_absent: whether the results of extractors that are not installed here stay live. collection: whose
+    documents are read. kept_tags: the tags of absent extractors. failures: number of failed calls.
     """
 
     plugins: Plugins
     redaction: Redaction = field(default_factory=Redaction)
     keeps_absent: bool = True
     collection: str = HISTORY
-    kept: tuple[str, ...] = ()
+    kept_tags: tuple[str, ...] = ()
     failures: int = 0
     _counts: FaultCounts = field(default_factory=FaultCounts)
     _opened: dict[str, PluginFunction] = field(default_factory=dict)
 
     @property
     def faults(self) -> list[Fault]:
-        """What extractors did wrong, one fault for each cause."""
+        """Errors of extractors, one fault for each cause."""
         return self._counts.faults()
 
     def tags(self, kind: str) -> dict[str, ExtractorSpec]:
-        """Extractors that read this kind, by the tag their output is cached under."""
+        """Return the extractors of a kind of document by the tag of their cached results."""
         rules = f"+{signature}" if (signature := self.redaction.signature) else ""
         return {
             f"{e.name}@{e.version}{rules}": e for e in self.plugins.extractors() if e.document_kind == kind
         }
 
     def live_tags(self, kind: str) -> tuple[str, ...]:
-        """Return the tags whose observations are live: those in force, and those that are kept.
+        """Return the tags whose observations are live: those in force and the kept ones.
 
         A kept tag is of any kind: its extractor is not installed here.
         """
-        return (*self.tags(kind), *self.kept)
+        return (*self.tags(kind), *self.kept_tags)
 
     @property
     def all_tags(self) -> tuple[str, ...]:
@@ -90,17 +91,22 @@ class Extractors:
 
     @property
     def signature(self) -> str:
+        """A text that changes with every change of an extractor or a rule of redaction."""
         return " ".join(sorted(self.all_tags))
 
     def can_keep(self, tag: str) -> bool:
-        """Whether a stored tag is of an absent extractor, and of the rules of redaction that are in force."""
-        name, rules = extractor_of(tag)[0], rules_of(tag)
+        """Whether a stored tag is of an absent extractor and the rules of redaction in force."""
+        name, rules = parse_extractor_tag(tag)[0], parse_redaction_rules(tag)
         return rules == self.redaction.signature and not is_provided(name, self.plugins.extractors())
 
     def extract(self, spec: ExtractorSpec, document: Document) -> tuple[Extraction, str]:
-        """What one extractor finds, and "". A plugin that fails finds nothing: a fault, and the reason.
+        """Call one extractor.
 
-        Raises `PluginError` in strict mode.
+        Returns:
+            Its result and "", or an empty result and the reason if it failed, which is recorded as a fault.
+
+        Raises:
+            PluginError: it failed, in strict mode.
         """
         failure: Callable[[BaseException], str] = failure_of
         try:
@@ -108,89 +114,93 @@ class Extractors:
                 self._opened[spec.name] = self.plugins.open(EXTRACTORS, spec.name, spec.extract)
             extract = self._opened[spec.name]
             failure = extract.failure
-            # Before an extractor sees it, too: a private key stands on many lines.
+            # Before an extractor reads it, too: a private key has many lines.
             document = replace(document, text=self.redaction.redact_known(document.text))
-            with extract.guarded():  # what it gave may be lazy
-                found = check_extraction(extract.function(document))
-            return self._redacted(found), ""
+            with extract.guarded():  # its result may be lazy
+                extraction = check_extraction(extract.function(document))
+            return self._redact(extraction), ""
         except KeyboardInterrupt:
             raise
-        except BaseException as error:
+        except BaseException as error:  # a plugin may raise anything
             owner = self.plugins.owner(EXTRACTORS, spec.name)
             fault = self.plugins.fault(owner, f"extractor {spec.name}", failure(error), error)
             self.failures += 1
             self._counts.add(fault, f"{document.kind} {document.oid[:10]}")
             return Extraction(()), _FAILED.replace("%", spec.name)
 
-    def _redacted(self, found: Extraction) -> Extraction:
+    def _redact(self, extraction: Extraction) -> Extraction:
         redact = self.redaction.redact
         redacted = tuple(
             replace(
-                one,
-                text=redact(one.text),
-                section=redact(one.section),
-                name=redact(one.name),
-                fields={name: redact(value) for name, value in one.fields.items()},
+                o,
+                text=redact(o.text),
+                section=redact(o.section),
+                name=redact(o.name),
+                fields={name: redact(value) for name, value in o.fields.items()},
             )
-            for one in found.observations
+            for o in extraction.observations
         )
-        fields = {name: redact(value) for name, value in found.fields.items()}
-        return Extraction(redacted, redact(found.title), fields, found.omissions)
+        fields = {name: redact(value) for name, value in extraction.fields.items()}
+        return Extraction(redacted, redact(extraction.title), fields, extraction.omissions)
 
 
 @dataclass(slots=True)
-class Changed:
-    """How many observations became live and ceased to be.
+class ObservationChanges:
+    """How many observations were added to the live ones and removed from them.
 
-    on_added, on_removed: called with each of them, where a plugin listens.
+    on_added, on_removed: called with each, if a plugin listens.
     """
 
     on_added: Callable[[Recorded], object] | None = None
     on_removed: Callable[[Recorded], object] | None = None
-    came: int = 0
-    went: int = 0
+    added: int = 0
+    removed: int = 0
 
 
-def extractor_of(tag: str) -> tuple[str, str]:
-    """Return the name and the version of the extractor that a tag is of."""
+def parse_extractor_tag(tag: str) -> tuple[str, str]:
+    """Return the name and the version of the extractor in a tag."""
     name, _, version = tag.rpartition("@")
     return name, version.partition("+")[0]
 
 
-def rules_of(tag: str) -> str:
-    """Return the signature of the rules of redaction that a tag is of, "" for none."""
+def parse_redaction_rules(tag: str) -> str:
+    """Return the signature of the rules of redaction in a tag, "" for none."""
     return tag.rpartition("@")[2].partition("+")[2]
 
 
-def kept_tags(log: Log) -> tuple[str, ...]:
-    """Return the tags that the last sync kept. Raises `LogDamaged` for what is no list of them."""
-    return log.parsed(_KEPT, "[]", _read_tags)
+def load_kept_tags(log: Log) -> tuple[str, ...]:
+    """Return the tags that the last sync kept.
+
+    Raises:
+        LogDamaged: the stored value is not a list of tags.
+    """
+    return log.parsed(_KEPT, "[]", _parse_tags)
 
 
 def settle_extractors(log: Log, extractors: Extractors) -> bool:
-    """Decide what absent extractors made is kept; return whether documents must be held against it."""
+    """Decide which tags of absent extractors are kept; return whether documents must be renewed."""
     if log.fact("extractors") != extractors.signature:
-        kept = filter(extractors.can_keep, observations.read_tags(log.connection))
-        extractors.kept = tuple(sorted(kept))
+        tags = filter(extractors.can_keep, observations.read_extractor_tags(log.connection))
+        extractors.kept_tags = tuple(sorted(tags))
         return True
-    extractors.kept = kept_tags(log)
-    return bool(extractors.kept) and not extractors.keeps_absent
+    extractors.kept_tags = load_kept_tags(log)
+    return bool(extractors.kept_tags) and not extractors.keeps_absent
 
 
 def remember_extractors(log: Log, extractors: Extractors) -> None:
-    """Store the extractors in force and the tags that are kept; inside a transaction."""
+    """Store the extractors in force and the kept tags; inside a transaction."""
     log.remember("extractors", extractors.signature)
-    log.remember(_KEPT, json.dumps(list(extractors.kept)))
+    log.remember(_KEPT, json.dumps(list(extractors.kept_tags)))
 
 
-def _read_tags(stored: list[str]) -> tuple[str, ...]:
+def _parse_tags(stored: list[str]) -> tuple[str, ...]:
     if not isinstance(stored, list) or not all(isinstance(tag, str) for tag in stored):
         raise TypeError(stored)
     return tuple(stored)
 
 
 def text_key(text: str) -> bytes:
-    """What an embedding is cached under: 16 bytes of BLAKE2b of the text."""
+    """Return the key under which the embedding of a text is cached: 16 bytes of BLAKE2b."""
     return _digest(text)
 
 
@@ -207,24 +217,26 @@ def store_source(
         connection: of the log, inside a transaction.
         extractors: those in force.
         document: the object with its text.
-        skipped: why it cannot be read at all.
+        skipped: the reason if it cannot be read at all, else "".
         read_as: see `DocumentLocation`, by default its kind.
 
     Returns:
-        Which of its lines were left out by an extractor that reads it now.
+        The lines that an extractor left out now, as a message, else "".
     """
     left_out: list[str] = []
     read_as = read_as or document.kind
     for tag, spec in extractors.tags(document.kind).items():
         if observations.count_extracted(connection, document.oid, read_as, [tag]):
             continue
-        found, reason = (Extraction(()), skipped) if skipped else extractors.extract(spec, document)
-        missed = describe_unread_lines(found)
-        title = _storable(found.title[:TITLE_CAP])
-        extracted = ExtractedObject(document.oid, read_as, tag, title, found.fields, reason, missed)
+        extraction, reason = (Extraction(()), skipped) if skipped else extractors.extract(spec, document)
+        unread_lines = describe_unread_lines(extraction)
+        title = _storable(extraction.title[:TITLE_CAP])
+        extracted = ExtractedObject(
+            document.oid, read_as, tag, title, extraction.fields, reason, unread_lines
+        )
         seed = spec.name if read_as == document.kind else f"{spec.name} {read_as}"
-        observations.add_extracted(connection, extracted, _rows(document.oid, seed, found))
-        left_out += [missed] if missed else []
+        observations.add_extracted(connection, extracted, _rows(document.oid, seed, extraction))
+        left_out += [unread_lines] if unread_lines else []
     return "; ".join(dict.fromkeys(left_out))
 
 
@@ -233,13 +245,13 @@ def forget_failed(connection: sqlite3.Connection, extractors: Extractors, oids: 
     observations.delete_failed(connection, oids, extractors.all_tags, _FAILED)
 
 
-def failed_locations(connection: sqlite3.Connection, extractors: Extractors) -> list[DocumentLocation]:
-    """Return a location on refs of each object that an extractor in force failed on, the last tried last."""
+def find_failed_locations(connection: sqlite3.Connection, extractors: Extractors) -> list[DocumentLocation]:
+    """Find a location on refs of each object on which an extractor in force failed, the last tried last."""
     return documents.read_failed_locations(connection, extractors.all_tags, _FAILED)
 
 
-def outdated_locations(connection: sqlite3.Connection, extractors: Extractors) -> list[DocumentLocation]:
-    """Return documents that an extractor in force has not read, or that one has whose results do not stay."""
+def find_outdated_locations(connection: sqlite3.Connection, extractors: Extractors) -> list[DocumentLocation]:
+    """Find documents with results of an extractor that do not stay, or without those of one in force."""
     return [
         location
         for kind in extractors.kinds
@@ -249,14 +261,14 @@ def outdated_locations(connection: sqlite3.Connection, extractors: Extractors) -
     ]
 
 
-def missing_sources(
+def find_unread_objects(
     connection: sqlite3.Connection,
     extractors: Extractors,
     kind: str,
     oids: Iterable[str],
     read_as: str = "",
 ) -> list[str]:
-    """Return which of these objects some extractor in force has not read."""
+    """Find the objects that some extractor in force has not read."""
     tags = list(extractors.tags(kind))
     return [
         oid
@@ -265,33 +277,33 @@ def missing_sources(
     ]
 
 
-def add_document(
+def add_live_document(
     connection: sqlite3.Connection,
     extractors: Extractors,
     location: DocumentLocation,
-    changed: Changed,
+    changed: ObservationChanges,
     facts: DocumentFacts = NO_FACTS,
 ) -> None:
-    """Put a document into the corpus; its observations become live if it is the first with that object."""
-    first = not documents.has_object(connection, location.oid, location.read_as)
+    """Add a document; its observations become live if it is the first one with that object."""
+    is_first = not documents.has_object(connection, location.oid, location.read_as)
     title = _title(connection, extractors, location, facts)
     document = documents.add_document(connection, location, title)
-    if first:
-        _make_live(connection, extractors, location, changed, facts)
+    if is_first:
+        _activate(connection, extractors, location, changed, facts)
     if location.path:
-        observations.add_document_words(connection, document, location.oid, location.read_as, title)
+        observations.index_document_words(connection, document, location.oid, location.read_as, title)
 
 
-def renew_documents(
+def renew_live_documents(
     connection: sqlite3.Connection,
     extractors: Extractors,
     oid: str,
-    changed: Changed,
-    facts_of: Callable[[str, str], DocumentFacts],
+    changed: ObservationChanges,
+    find_facts: Callable[[str, str], DocumentFacts],
 ) -> None:
-    """Make the documents of an object hold what the extractors in force, and those that are kept, read.
+    """Make the live observations of an object those of the extractors in force and of the kept tags.
 
-    What others read rests, and what is new becomes live. facts_of: gives the facts of a kind and a path.
+    find_facts: (kind, path) -> facts of a document.
     """
     by_reading: dict[str, list[documents.StoredDocument]] = {}
     for stored in documents.read_documents_of_object(connection, oid):
@@ -299,59 +311,61 @@ def renew_documents(
     for read_as, rows in by_reading.items():
         for row in rows:
             if row.location.path:
-                observations.delete_document_words(connection, row.id, oid, read_as, row.title)
+                observations.unindex_document_words(connection, row.id, oid, read_as, row.title)
         first = rows[0].location
-        facts = facts_of(first.kind, first.path)
-        _make_resting(connection, first, changed, keep=extractors.live_tags(first.kind))
-        _make_live(connection, extractors, first, changed, facts)
+        facts = find_facts(first.kind, first.path)
+        _deactivate(connection, first, changed, keep=extractors.live_tags(first.kind))
+        _activate(connection, extractors, first, changed, facts)
         for row in rows:
-            facts = facts_of(row.location.kind, row.location.path)
+            facts = find_facts(row.location.kind, row.location.path)
             title = _title(connection, extractors, row.location, facts)
             documents.set_title(connection, row.id, title)
             if row.location.path:
-                observations.add_document_words(connection, row.id, oid, read_as, title)
+                observations.index_document_words(connection, row.id, oid, read_as, title)
 
 
-def remove_document(connection: sqlite3.Connection, location: DocumentLocation, changed: Changed) -> None:
-    """Take a document out; its observations rest in the cache when no other document holds its object."""
+def remove_live_document(
+    connection: sqlite3.Connection, location: DocumentLocation, changed: ObservationChanges
+) -> None:
+    """Remove a document; its observations stay in the cache, not live, if no other has its object."""
     stored = documents.read_document(connection, location.oid, location.path, location.work_tree)
     if stored is None:
         return
     location = stored.location
     if location.path:
         oid, read_as = location.oid, location.read_as
-        observations.delete_document_words(connection, stored.id, oid, read_as, stored.title)
+        observations.unindex_document_words(connection, stored.id, oid, read_as, stored.title)
     documents.delete_document(connection, stored.id)
     if not documents.has_object(connection, location.oid, location.read_as):
-        _make_resting(connection, location, changed)
+        _deactivate(connection, location, changed)
 
 
-def _make_live(
+def _activate(
     connection: sqlite3.Connection,
     extractors: Extractors,
     location: DocumentLocation,
-    changed: Changed,
+    changed: ObservationChanges,
     facts: DocumentFacts,
 ) -> None:
     tags = extractors.live_tags(location.kind)
-    rows = observations.read_resting(connection, location.oid, location.read_as, tags)
-    observations.make_live(connection, rows, _dated(connection, location, facts))
-    changed.came += len(rows)
+    rows = observations.read_inactive_observations(connection, location.oid, location.read_as, tags)
+    observations.activate_observations(connection, rows, _date(connection, location, facts))
+    changed.added += len(rows)
     if changed.on_added:
         for row in rows:
             changed.on_added(_recorded(row, location))
 
 
-def _make_resting(
+def _deactivate(
     connection: sqlite3.Connection,
     location: DocumentLocation,
-    changed: Changed,
+    changed: ObservationChanges,
     keep: Collection[str] = (),
 ) -> None:
-    """What is live of an object rests, but for what the extractors in `keep` read."""
-    rows = observations.read_live(connection, location.oid, location.read_as, keep)
-    observations.make_resting(connection, rows)
-    changed.went += len(rows)
+    """Deactivate the live observations of an object, except those of the tags in `keep`."""
+    rows = observations.read_live_observations(connection, location.oid, location.read_as, keep)
+    observations.deactivate_observations(connection, rows)
+    changed.removed += len(rows)
     if changed.on_removed:
         for row in rows:
             changed.on_removed(_recorded(row, location))
@@ -365,8 +379,8 @@ def _title(
     return stated or _storable(facts.title[:TITLE_CAP])
 
 
-def _dated(connection: sqlite3.Connection, location: DocumentLocation, facts: DocumentFacts) -> int:
-    """About when a document was written, seconds since 1970: only the order in which texts are embedded."""
+def _date(connection: sqlite3.Connection, location: DocumentLocation, facts: DocumentFacts) -> int:
+    """Return about when a document was written, in seconds since 1970; texts are embedded in this order."""
     if not location.path:
         return read_commit_time(connection, location.oid) or 0
     if location.session:
@@ -374,9 +388,9 @@ def _dated(connection: sqlite3.Connection, location: DocumentLocation, facts: Do
     return facts.date or 0
 
 
-def _rows(oid: str, seed: str, found: Extraction) -> list[NewObservation]:
-    """One row for each; pieces of one line that say the same (a long run of one letter) are one."""
-    rows = (_row(oid, seed, o) for o in found.observations if o.text.strip())
+def _rows(oid: str, seed: str, extraction: Extraction) -> list[NewObservation]:
+    """Build the rows to store; equal parts of one line (a long run of one letter) are one row."""
+    rows = (_row(oid, seed, o) for o in extraction.observations if o.text.strip())
     return list({row.key: row for row in reversed([*rows])}.values())[::-1]
 
 
@@ -404,7 +418,7 @@ def _recorded(row: StoredObservation, location: DocumentLocation) -> Recorded:
 
 
 def _storable(text: str) -> str:
-    """SQLite and UTF-8 take no lone surrogates, and NUL ends a text for many readers."""
+    """Replace what cannot be stored: UTF-8 has no lone surrogates, and NUL ends a text for many readers."""
     return text.encode("utf-8", "replace").decode().replace("\0", "\ufffd")
 
 

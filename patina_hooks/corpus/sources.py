@@ -22,10 +22,10 @@ from patina_hooks.text.gitignore import PathChoice
 from patina_hooks.text.path_patterns import escape_pattern, is_deep, literal_folder
 
 HEAD_BYTES = 8_000
-"""Of a file, which `SourceSpec.accepts` is given."""
+"""The first bytes of a file, the argument of `SourceSpec.accepts`."""
 
 BY_HAND = " written by hand"
-"""Ends `DocumentLocation.read_as` where a tree says that nothing made a file: its text is not asked then."""
+"""Ends `DocumentLocation.read_as` if a tree states that a file is not generated: its text is not tested."""
 
 NO_FACTS = DocumentFacts()
 File = tuple[str, str]
@@ -34,11 +34,11 @@ File = tuple[str, str]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FileSource:
-    """A source of files, its patterns written for one repository.
+    """A source of files, with its patterns for one repository.
 
-    folder: below which all its files lie, "" for the root. is_deep: whether they may lie in folders below it.
-    drafts: (folder, suffix) of files in work trees. declared: files that are its own where a tree says
-    that they are documentation. most: how many of its files are read, None for all.
+    folder: all its files are below it, "" for the root. is_deep: whether files may be in folders below it.
+    drafts: (folder, suffix) of files in work trees. declared: files that belong to it if a tree declares them
+    documentation. most: limit of files that are read, None for all.
     """
 
     spec: SourceSpec
@@ -58,7 +58,7 @@ class FileSource:
 
     @property
     def signature(self) -> str:
-        """What changes when other files are documents of this kind, or are described otherwise."""
+        """A text that changes when other files are documents of this kind, or have other facts."""
         spec = self.spec
         patterns = (self.include, self.exclude, spec.drafts)
         limits = (spec.largest, self.most)
@@ -69,13 +69,13 @@ class FileSource:
         return self.choice.contains(path)
 
     def takes_declared(self, path: str) -> bool:
-        """Whether a path is its own where a tree declares the file to be documentation."""
+        """Whether a path belongs to it if a tree declares the file documentation."""
         return self.declared.contains(path)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TreeScope:
-    """The trees in which sources of one collection look: one folder of them is listed once for all."""
+    """The trees of several sources of one collection: one folder of them is listed once for all."""
 
     trees: Trees
     folder: str
@@ -83,12 +83,12 @@ class TreeScope:
 
     @property
     def name(self) -> str:
-        """What its trees are stored under."""
+        """The key under which its trees are stored."""
         return f"{self.trees} {self.folder}"
 
     @property
     def is_deep(self) -> bool:
-        """Whether documents may lie in folders below its own."""
+        """Whether documents may be in folders below its own."""
         return self.trees == "heads" or any(source.is_deep for source in self.sources)
 
     @property
@@ -105,7 +105,7 @@ class Sources:
     """The sources in force, in the order in which they may take a file."""
 
     def __init__(self, plugins: Plugins, settings: Settings) -> None:
-        """settings: say where session documents are and what is prose."""
+        """Read the specs. settings: state where session documents are and which files are prose."""
         specs = plugins.sources()
         self.message_kind = next(spec.name for spec in specs if spec.objects == "messages")
         self.files = tuple(
@@ -120,12 +120,12 @@ class Sources:
 
     @property
     def signature(self) -> str:
-        """What changes when another source may take a file."""
+        """A text that changes when another source may take a file."""
         return " ".join(source.signature for source in self.files)
 
     @property
     def faults(self) -> list[Fault]:
-        """What sources did wrong, one fault for each cause."""
+        """Errors of sources, one fault for each cause."""
         return self._counts.faults()
 
     def kinds(self, collection: str) -> tuple[str, ...]:
@@ -138,11 +138,11 @@ class Sources:
         return self._of_kind[kind].spec.largest
 
     def scopes(self, collection: str) -> list[TreeScope]:
-        """Return where a collection's files are looked for."""
+        """Return the trees in which files of a collection may be."""
         grouped: dict[tuple[Trees, str], list[FileSource]] = {}
         for source in self.files:
             if source.spec.collection == collection:
-                # The rules of a tree may lie anywhere in it: heads are few, and listed whole.
+                # The rules of a tree may be anywhere in it: heads are few, and listed whole.
                 folder = source.folder if source.spec.trees == "refs" else ""
                 grouped.setdefault((source.spec.trees, folder), []).append(source)
         return [TreeScope(*key, tuple(sources)) for key, sources in grouped.items()]
@@ -156,9 +156,9 @@ class Sources:
         """Return the source of each file that has one.
 
         Args:
-            files: those that one scope lists.
-            read_heads: gives the first bytes of objects, of those that are here.
-            declared: those of them that a tree declares to be documentation.
+            files: those of one scope.
+            read_heads: returns the first bytes of those objects that are present.
+            declared: those of them that a tree declares documentation.
         """
         claims = {file: self._claims(file[0], is_declared=file in declared) for file in files}
         open_claims = {oid for (_, oid), sources in claims.items() if any(s.spec.accepts for s in sources)}
@@ -182,12 +182,12 @@ class Sources:
         """Return the source of a draft."""
         folder, _, name = path.rpartition("/")
         for source in self.files:
-            if any(folder == place and name.endswith(suffix) for place, suffix in source.drafts):
+            if any(folder == parent and name.endswith(suffix) for parent, suffix in source.drafts):
                 return source
         return None
 
     def facts(self, kind: str, path: str) -> DocumentFacts:
-        """Return what the path of a document states, nothing for the message of a commit."""
+        """Return the facts that the path of a document states, none for the message of a commit."""
         source = self._of_kind.get(kind)
         if source is None or not source.spec.describe:
             return NO_FACTS
@@ -197,7 +197,10 @@ class Sources:
     def location(
         self, kind: str, oid: str, path: str, work_tree: str = "", *, by_hand: bool = False
     ) -> DocumentLocation:
-        """Return the location of a document with what its path states, see also `BY_HAND`."""
+        """Return the location of a document with the facts of its path.
+
+        by_hand: see `BY_HAND`.
+        """
         facts = self.facts(kind, path)
         stated = [facts.language, sorted(facts.fields.items())]
         read_as = f"{kind} {json.dumps(stated)}" if any(stated) else kind
@@ -205,7 +208,7 @@ class Sources:
         return DocumentLocation(kind, oid, path, work_tree, facts.session, read_as)
 
     def document(self, location: DocumentLocation, text: str) -> Document:
-        """Return what extractors are given of a document."""
+        """Return a document as extractors read it."""
         facts = self.facts(location.kind, location.path)
         return Document(location.kind, location.oid, text, facts.language, facts.fields)
 
@@ -214,16 +217,16 @@ class Sources:
         return not reference or self._call(source, reference, head, path) is True
 
     def _call(self, source: FileSource, reference: str, *arguments: object) -> Any:  # noqa: ANN401 (a plugin's)
-        """Call code of a source, None where it fails, which is recorded."""
+        """Call code of a source; return None if it fails, which is recorded."""
         try:
             if reference not in self._opened:
                 self._opened[reference] = self._plugins.open(SOURCES, source.kind, reference)
             function = self._opened[reference]
-            # The guard costs ten times what a path's name does, and there may be many thousands of them.
+            # The guard costs ten times the reading of a path, and there may be many thousands of paths.
             return (function.function if function.plugin == BUILTIN else function)(*arguments)
         except KeyboardInterrupt:
             raise
-        except BaseException as error:
+        except BaseException as error:  # a plugin may raise anything
             owner = self._plugins.owner(SOURCES, source.kind)
             failure = failure_of(error, reference.partition(":")[0])
             self._counts.add(self._plugins.fault(owner, f"source {source.kind}", failure, error))
@@ -232,25 +235,25 @@ class Sources:
 
 def _file_source(spec: SourceSpec, settings: Settings) -> FileSource:
     folder = settings.sessions_folder
-    listed = {PROSE: settings.docs_include, NOT_PROSE: (*OTHER_TEXTS, *settings.docs_exclude)}
+    placeholders = {PROSE: settings.docs_include, NOT_PROSE: (*OTHER_TEXTS, *settings.docs_exclude)}
 
-    def filled(patterns: Iterable[str]) -> list[str]:
-        return [each for pattern in patterns for each in listed.get(pattern, (pattern,))]
+    def expand(patterns: Iterable[str]) -> list[str]:
+        return [name for pattern in patterns for name in placeholders.get(pattern, (pattern,))]
 
-    def written(patterns: Iterable[str]) -> tuple[str, ...]:
-        return tuple(pattern.replace(SESSIONS, escape_pattern(folder)) for pattern in filled(patterns))
+    def fill_in(patterns: Iterable[str]) -> tuple[str, ...]:
+        return tuple(pattern.replace(SESSIONS, escape_pattern(folder)) for pattern in expand(patterns))
 
-    include, exclude = written(spec.include), written(spec.exclude)
-    named = [pattern for pattern in filled(spec.include) if not pattern.startswith("!")]
-    folders = [literal_folder(pattern).replace(SESSIONS, folder) for pattern in named]
+    include, exclude = fill_in(spec.include), fill_in(spec.exclude)
+    included = [pattern for pattern in expand(spec.include) if not pattern.startswith("!")]
+    folders = [literal_folder(pattern).replace(SESSIONS, folder) for pattern in included]
     common = commonpath(folders) if folders and all(folders) else ""
     return FileSource(
         spec,
         common,
-        any(place != common for place in folders) or any(map(is_deep, named)),
+        any(name != common for name in folders) or any(map(is_deep, included)),
         tuple(
-            (place.replace(SESSIONS, folder), name.removeprefix("*"))
-            for place, _, name in (pattern.rpartition("/") for pattern in spec.drafts)
+            (parent.replace(SESSIONS, folder), name.removeprefix("*"))
+            for parent, _, name in (pattern.rpartition("/") for pattern in spec.drafts)
         ),
         include,
         exclude,

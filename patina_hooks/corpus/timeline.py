@@ -1,8 +1,8 @@
 """Sessions, derived from their tags and documents, and the commits that belong to them.
 
 A commit belongs to a session by ancestry, `start..end` of the tags. Only a session without a usable pair of
-tags claims commits by time, and only such as no session holds by ancestry; that is asked when it is read
-(`patina_hooks.store.corpus.sessions.SESSION_OF_COMMIT`), since it depends on all sessions at once.
+tags claims commits by time, and only those that no session has by ancestry; that is decided when commits are
+read (`patina_hooks.store.corpus.sessions.SESSION_OF_COMMIT`), since it depends on all sessions at once.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _HOURS = 24 * 60
 def derive_session(
     connection: sqlite3.Connection, repository: Repository, session_id: str
 ) -> tuple[Session | None, Session | None]:
-    """Write what tags and documents now say of one session; gives (before, after), None where absent."""
+    """Derive one session from its tags and documents; return (before, after), None if absent."""
     before = read_session(connection, session_id)
     after = _read(connection, session_id)
     if after == before:
@@ -49,15 +49,15 @@ def _read(connection: sqlite3.Connection, session_id: str) -> Session | None:
         return None
     stated: Mapping[str, str] = document.fields if document else {}
     start, started, adapter = tags.get("start", (None, None, None))
-    end, ended, other = tags.get("end", (None, None, None))
-    begun = started or _moment(stated.get("started", "")) or read_commit_time(connection, start)
+    end, ended, end_adapter = tags.get("end", (None, None, None))
+    started = started or _parse_time(stated.get("started", "")) or read_commit_time(connection, start)
     archived = document is not None and document.work_tree == ""
     return Session(
         id=session_id,
         title=document.title if document else "",
-        adapter=adapter or other or stated.get("adapter"),
-        started=begun,
-        ended=ended or read_commit_time(connection, end) or _last_activity(session_id, begun, stated),
+        adapter=adapter or end_adapter or stated.get("adapter"),
+        started=started,
+        ended=ended or read_commit_time(connection, end) or _last_activity(session_id, started, stated),
         start=start,
         end=end,
         path=document.path if document else None,
@@ -65,7 +65,7 @@ def _read(connection: sqlite3.Connection, session_id: str) -> Session | None:
     )
 
 
-def _moment(stated: str) -> int | None:
+def _parse_time(stated: str) -> int | None:
     try:
         moment = datetime.fromisoformat(stated.strip().replace("Z", "+00:00"))
     except ValueError:
@@ -74,9 +74,9 @@ def _moment(stated: str) -> int | None:
 
 
 def _last_activity(session_id: str, started: int | None, stated: Mapping[str, str]) -> int | None:
-    """When a document's last activity heading (HH:MM, local time) was, counted from its start.
+    """Return the time of a document's last activity heading (HH:MM, local time), counted from its start.
 
-    The id tells the local time of the start, so that no time zone is needed. At most a day later.
+    The id states the local time of the start, so that no time zone is needed. At most a day later.
     """
     try:
         last = datetime.strptime(stated.get("last_activity", ""), "%H:%M")

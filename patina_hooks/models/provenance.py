@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from patina_hooks.config.schema import read_mapping
-from patina_hooks.corpus.observations import extractor_of, kept_tags
+from patina_hooks.corpus.observations import load_kept_tags, parse_extractor_tag
 from patina_hooks.models.engine_versions import installed_version
 from patina_hooks.plugins.calls import BUILTIN
 from patina_hooks.plugins.kinds import EXTRACTORS, GENERATORS, is_provided
@@ -50,7 +50,7 @@ def kept_providers(log: Log, plugins: Plugins) -> tuple[KeptProvider, ...]:
     return (
         *(
             _kept_provider(EXTRACTORS.noun, name, version, releases)
-            for name, version in map(extractor_of, kept_tags(log))
+            for name, version in map(parse_extractor_tag, load_kept_tags(log))
             if not is_provided(name, extractors)
         ),
         *(

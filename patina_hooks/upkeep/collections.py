@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from patina_hooks.config.settings import Settings
 from patina_hooks.corpus.collections import reconcile_collection
-from patina_hooks.corpus.observations import Changed, Extractors
-from patina_hooks.corpus.outcome import Progress, Reconciled
+from patina_hooks.corpus.observations import Extractors, ObservationChanges
+from patina_hooks.corpus.outcome import Progress, ReconcileResult
 from patina_hooks.errors import LogDamaged
 from patina_hooks.git.repository import Repository
 from patina_hooks.plugins.manager import Plugins
@@ -69,7 +69,7 @@ class Collections:
         for log in self._logs.values():
             log.close()
 
-    def reconcile(self, changed: Changed) -> list[Fault]:
+    def reconcile(self, changed: ObservationChanges) -> list[Fault]:
         """Bring the documents in line with the tips of history; return what plugins did wrong.
 
         changed: counts the observations that came and went, those of history included.
@@ -85,9 +85,9 @@ class Collections:
                 faults += self._reconcile(name, changed)
         return faults
 
-    def _reconcile(self, name: str, changed: Changed) -> list[Fault]:
-        extractors = replace(self._extractors, collection=name, kept=(), failures=0)
-        result = Reconciled(changed=changed)
+    def _reconcile(self, name: str, changed: ObservationChanges) -> list[Fault]:
+        extractors = replace(self._extractors, collection=name, kept_tags=(), failures=0)
+        result = ReconcileResult(changed=changed)
         with self._explained(name) as log:
             if self._full:
                 begin_again(log)

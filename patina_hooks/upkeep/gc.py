@@ -6,7 +6,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from patina_hooks.corpus.observations import extractor_of
+from patina_hooks.corpus.observations import parse_extractor_tag
 from patina_hooks.plugins.kinds import is_provided
 from patina_hooks.plugins.manager import Plugins
 from patina_hooks.search.index.spaces import VECTORS_FOLDER, VectorSpace, active_space
@@ -54,7 +54,7 @@ def absent_results(log: Log, plugins: Plugins) -> AbsentResults:
         with Log(collection_folder(log.path.parent, name), create=False) as other:
             observations += count_observations_by_extractor(other.connection)
     pairs = count_pairs_by_generator(log.connection)
-    read = [count for tag, count in observations if not is_provided(extractor_of(tag)[0], extractors)]
+    read = [count for tag, count in observations if not is_provided(parse_extractor_tag(tag)[0], extractors)]
     made = [count for name, count in pairs if not is_provided(name, generators)]
     return AbsentResults(len(read) + len(made), sum(read), sum(made))
 

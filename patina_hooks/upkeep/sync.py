@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from patina_hooks.config.configuration import refresh_configuration
-from patina_hooks.corpus.observations import Changed, Extractors
-from patina_hooks.corpus.outcome import Reconciled
+from patina_hooks.corpus.observations import Extractors, ObservationChanges
+from patina_hooks.corpus.outcome import ReconcileResult
 from patina_hooks.corpus.reconcile import reconcile
 from patina_hooks.errors import LockHeld, LogDamaged, StateError
 from patina_hooks.git.lock import SYNC_LOCK, SyncLock
@@ -246,13 +246,13 @@ def _synchronise(repository: Repository, run: _Run, task: _Task) -> SyncReport:
         leave_no_trace(log, extractors.redaction)
         collections.leave_no_trace()
         run.faults += task.plugins.faults
-        _keep_faults(log, run, reconciled.anything, task.quick)
+        _keep_faults(log, run, reconciled.has_changes, task.quick)
         if task.background:
             for fault in dict.fromkeys((*run.faults, *run.mishaps)):
                 logger.warning("%s: %s: %s", fault.plugin, fault.where, fault.error)
         report = _report(reconciled, run, time.perf_counter() - begun)
-        if report.is_idle and not reconciled.anything and log.fact("verified"):
-            record_token(repository, [*reconciled.watched, *task.plugins.files()])
+        if report.is_idle and not reconciled.has_changes and log.fact("verified"):
+            record_token(repository, [*reconciled.watched_paths, *task.plugins.files()])
         return report
 
 
@@ -301,13 +301,13 @@ def _failures_said(state: Path) -> Iterator[None]:
         raise StateError(f"{what}: {error.strerror or error}", hint="patina doctor") from error
 
 
-def _listened(events: EventQueue) -> Reconciled:
+def _listened(events: EventQueue) -> ReconcileResult:
     """A first sync reads all of history: it is kept only for plugins that listen."""
     commits = events.listens(COMMIT_RECORDED) or events.listens(SESSION_ENDED)
     observations = events.listens(OBSERVATIONS_CHANGED)
-    return Reconciled(
+    return ReconcileResult(
         on_commit=events.add_commit if commits else None,
-        changed=Changed(
+        changed=ObservationChanges(
             on_added=events.add_observation if observations else None,
             on_removed=events.remove_observation if observations else None,
         ),
@@ -323,7 +323,7 @@ def _pairs(log: Log, plugins: Plugins, run: _Run, *, retry: bool) -> None:
     run.mishaps += run.paired.faults
 
 
-def _queue(log: Log, reconciled: Reconciled, run: _Run) -> None:
+def _queue(log: Log, reconciled: ReconcileResult, run: _Run) -> None:
     """Keep which sessions started and ended; commits, observations and pairs are kept as they come."""
     run.is_reconciled = True
     for before, after in reconciled.sessions:
@@ -362,13 +362,13 @@ def _keep_faults(log: Log, run: _Run, reconciled: bool, quick: bool) -> None:
         log.remember("synced", str(int(time.time())))
 
 
-def _report(reconciled: Reconciled, run: _Run, seconds: float) -> SyncReport:
+def _report(reconciled: ReconcileResult, run: _Run, seconds: float) -> SyncReport:
     return SyncReport(
-        commits=reconciled.read,
-        gone=reconciled.gone,
+        commits=reconciled.added,
+        gone=reconciled.removed,
         sessions=len(reconciled.sessions),
-        added=reconciled.changed.came,
-        removed=reconciled.changed.went,
+        added=reconciled.changed.added,
+        removed=reconciled.changed.removed,
         pairs=run.paired.came,
         encoded=run.embedded.encoded,
         indexed=run.embedded.added,

@@ -91,7 +91,7 @@ def test_a_quick_look_sees(memory: Memory, change: str) -> None:
 
 def test_a_quick_look_lists_no_tags_and_no_documents(memory: Memory, monkeypatch: pytest.MonkeyPatch) -> None:
     listed: list[str] = []
-    monkeypatch.setattr("patina_hooks.corpus.locations.listing", lambda root, _: listed.append(str(root)))
+    monkeypatch.setattr("patina_hooks.corpus.locations.list_drafts", lambda root, _: listed.append(str(root)))
     asked = Repository.list_refs
 
     def listing(self: Repository, *patterns: str) -> bytes:

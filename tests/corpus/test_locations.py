@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from support.memory import Memory
 
-from patina_hooks.corpus.locations import read_draft, reason_to_skip
+from patina_hooks.corpus.locations import find_skip_reason, read_draft
 from patina_hooks.extract.session_source import session_of
 from patina_hooks.git.repository import DOCUMENT_CAP, Blob
 
@@ -133,4 +133,4 @@ def test_a_draft_that_is_too_large_is_there_with_its_reason(memory: Memory) -> N
     ],
 )
 def test_what_is_no_document_has_a_reason(blob: Blob, reason: str) -> None:
-    assert reason_to_skip(blob, DOCUMENT_CAP) == reason
+    assert find_skip_reason(blob, DOCUMENT_CAP) == reason

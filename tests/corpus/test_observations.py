@@ -16,11 +16,11 @@ from patina_hooks import ExtractorSpec, hookimpl
 from patina_hooks.config.settings import user_file
 from patina_hooks.corpus import reconcile
 from patina_hooks.corpus.observations import (
-    Changed,
     Extractors,
-    add_document,
-    missing_sources,
-    remove_document,
+    ObservationChanges,
+    add_live_document,
+    find_unread_objects,
+    remove_live_document,
     store_source,
     text_key,
 )
@@ -74,21 +74,21 @@ def test_an_object_at_two_places_is_live_once_and_until_both_are_gone(log: Log) 
     extractors = Extractors(plugins())
     added: list[Recorded] = []
     removed: list[Recorded] = []
-    changed = Changed(on_added=added.append, on_removed=removed.append)
+    changed = ObservationChanges(on_added=added.append, on_removed=removed.append)
     document = Document("session", "a" * 40, "# Session: x\n\n**Key Decisions:**\n- chose sqlite\n")
     first = DocumentLocation("session", document.oid, "layer/sessions/20251101-090000.md", "", SESSION)
     second = DocumentLocation("session", document.oid, "layer/sessions/copy.md")
     with log.writing() as connection:
         store_source(connection, extractors, document)
-        add_document(connection, extractors, first, changed)
-        add_document(connection, extractors, second, changed)
+        add_live_document(connection, extractors, first, changed)
+        add_live_document(connection, extractors, second, changed)
     assert (live(log), len(added)) == (["chose sqlite"], 1)
     with log.writing() as connection:
-        remove_document(connection, first, changed)
+        remove_live_document(connection, first, changed)
     assert (live(log), removed) == (["chose sqlite"], [])
     with log.writing() as connection:
-        remove_document(connection, second, changed)
-        remove_document(connection, second, changed)
+        remove_live_document(connection, second, changed)
+        remove_live_document(connection, second, changed)
     assert live(log) == []
     assert [one.id for one in removed] == [one.id for one in added]
 
@@ -102,11 +102,11 @@ def test_texts_are_counted_by_what_says_them(log: Log) -> None:
                 "INSERT INTO commits VALUES (?, ?, '', 0, ?, 0, 0, x'', NULL, NULL)", (number, oid, number)
             )
             store_source(connection, extractors, Document("commit", oid, "the same words"))
-            add_document(connection, extractors, DocumentLocation("commit", oid), Changed())
+            add_live_document(connection, extractors, DocumentLocation("commit", oid), ObservationChanges())
     ask = "SELECT live, dated FROM text WHERE key = ?"
     assert log.connection.execute(ask, (text_key("the same words"),)).fetchall() == [(2, 2)]
     with log.writing() as connection:
-        remove_document(connection, DocumentLocation("commit", f"{1:040x}"), Changed())
+        remove_live_document(connection, DocumentLocation("commit", f"{1:040x}"), ObservationChanges())
     assert log.connection.execute(ask, (text_key("the same words"),)).fetchall() == [(1, 2)]
 
 
@@ -297,9 +297,9 @@ def test_only_what_some_extractor_has_not_read_is_missing(log: Log) -> None:
     document = Document("session", "a" * 40, "# Session: x\n\n- words\n")
     with log.writing() as connection:
         store_source(connection, first, document)
-        assert missing_sources(connection, first, "session", ["a" * 40, "b" * 40]) == ["b" * 40]
+        assert find_unread_objects(connection, first, "session", ["a" * 40, "b" * 40]) == ["b" * 40]
         more = Extractors(with_counter(1))
-        assert missing_sources(connection, more, "session", ["a" * 40]) == ["a" * 40]
+        assert find_unread_objects(connection, more, "session", ["a" * 40]) == ["a" * 40]
 
 
 # --- what is found of a document, and what is not ---
@@ -470,6 +470,8 @@ def test_text_that_no_database_takes_is_made_storable(log: Log) -> None:
         store_source(
             connection, Extractors(plugins()), Document("commit", "c" * 40, "nul \0 and \ud800 lone")
         )
-        add_document(connection, Extractors(plugins()), DocumentLocation("commit", "c" * 40), Changed())
+        add_live_document(
+            connection, Extractors(plugins()), DocumentLocation("commit", "c" * 40), ObservationChanges()
+        )
     (text,) = live(log)
     assert re.fullmatch(r"nul .* and .* lone", text)

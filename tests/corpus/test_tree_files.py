@@ -14,8 +14,8 @@ from patina_hooks.corpus.tree_files import limits
 from patina_hooks.corpus.tree_files.attributes import Attributes
 from patina_hooks.corpus.tree_files.limits import (
     TreeRules,
-    content_reason,
-    path_reason,
+    find_content_reason,
+    find_path_reason,
     rule_files,
 )
 from patina_hooks.git.repository import Blob
@@ -114,7 +114,7 @@ def test_attributes_are_those_that_git_states(repository: Path, files: dict[str,
     ],
 )
 def test_a_file_is_left_out_for_its_path_or_mode(path: str, mode: str, reason: str) -> None:
-    assert path_reason(path, mode, NO_RULES) == reason
+    assert find_path_reason(path, mode, NO_RULES) == reason
 
 
 def test_a_file_is_left_out_where_the_repository_says_so() -> None:
@@ -137,7 +137,7 @@ def test_a_file_is_left_out_where_the_repository_says_so() -> None:
         "vendor/ours/README.md": "",
         "vendor/theirs/README.md": limits.VENDORED_FOLDER,
     }
-    assert {path: path_reason(path, "100644", rules) for path in reasons} == reasons
+    assert {path: find_path_reason(path, "100644", rules) for path in reasons} == reasons
 
 
 @pytest.mark.parametrize(
@@ -155,14 +155,16 @@ def test_a_file_is_left_out_where_the_repository_says_so() -> None:
     ],
 )
 def test_a_file_is_left_out_for_its_content(text: bytes, reason: str) -> None:
-    assert content_reason(Blob("a", len(text), text), by_hand=False) == reason
+    assert find_content_reason(Blob("a", len(text), text), by_hand=False) == reason
     guesses = {limits.GENERATED_TEXT, limits.MINIFIED}
-    assert content_reason(Blob("a", len(text), text), by_hand=True) == ("" if reason in guesses else reason)
+    assert find_content_reason(Blob("a", len(text), text), by_hand=True) == (
+        "" if reason in guesses else reason
+    )
 
 
 def test_a_file_without_data_is_left_out() -> None:
-    assert content_reason(Blob("a", -1, None), by_hand=True) == ABSENT
-    assert content_reason(Blob("a", 9_000_000, None), by_hand=True) == limits.TOO_LARGE
+    assert find_content_reason(Blob("a", -1, None), by_hand=True) == ABSENT
+    assert find_content_reason(Blob("a", 9_000_000, None), by_hand=True) == limits.TOO_LARGE
 
 
 def test_files_of_rules_are_valid_for_their_folder() -> None:
@@ -187,8 +189,8 @@ def test_files_near_the_root_come_first_when_not_all_are_read() -> None:
 @given(st.binary(max_size=300), st.text(max_size=60), st.text(max_size=60))
 def test_any_bytes_and_rules_have_an_answer(head: bytes, ignore: str, attributes: str) -> None:
     rules = TreeRules.parse({"": ignore}, {"": attributes})
-    assert isinstance(path_reason("docs/a.md", "100644", rules), str)
-    assert isinstance(content_reason(Blob("a", len(head), head), by_hand=False), str)
+    assert isinstance(find_path_reason("docs/a.md", "100644", rules), str)
+    assert isinstance(find_content_reason(Blob("a", len(head), head), by_hand=False), str)
 
 
 def test_a_chain_of_macros_has_any_length() -> None:

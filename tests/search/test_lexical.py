@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.memory import plugins
 
-from patina_hooks.corpus.observations import Changed, Extractors, add_document, store_source
+from patina_hooks.corpus.observations import Extractors, ObservationChanges, add_live_document, store_source
 from patina_hooks.search.retrieval.lexical import Words
 from patina_hooks.specs.values import Document
 from patina_hooks.store.corpus.documents import DocumentLocation
@@ -35,7 +35,7 @@ def fill(log: Log, messages: Sequence[str]) -> None:
                 "INSERT INTO commits VALUES (?, ?, '', 0, 0, 0, 0, x'', NULL, NULL)", (number, oid)
             )
             store_source(connection, extractors, Document("commit", oid, message))
-            add_document(connection, extractors, DocumentLocation("commit", oid), Changed())
+            add_live_document(connection, extractors, DocumentLocation("commit", oid), ObservationChanges())
 
 
 @pytest.fixture
@@ -122,7 +122,7 @@ def test_equals_at_the_border_are_left_out_all_of_them(log: Log) -> None:
                 "INSERT INTO commits VALUES (?, ?, '', 0, 0, 0, 0, x'', NULL, NULL)", (number, oid)
             )
             store_source(connection, extractors, Document("commit", oid, message))
-            add_document(connection, extractors, DocumentLocation("commit", oid), Changed())
+            add_live_document(connection, extractors, DocumentLocation("commit", oid), ObservationChanges())
     hits = Words(log.connection, "marmot").observations(4)
     assert len(hits) == 1
     assert len(Words(log.connection, "marmot").observations(100)) == 7

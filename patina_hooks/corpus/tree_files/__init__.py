@@ -1,1 +1,1 @@
-"""Files of trees: which of them are documents, and the reasons why others are not."""
+"""Files of trees: documents, and the reasons why other files are left out."""

@@ -1,6 +1,6 @@
-"""What `.gitattributes` say of files, read from the blobs of a tree.
+"""Attributes of files, read from the `.gitattributes` blobs of a tree.
 
-`git check-attr --source`, which could be asked instead, came with git 2.40.
+`git check-attr --source`, which could do this, needs git 2.40.
 """
 
 from __future__ import annotations
@@ -35,16 +35,16 @@ class _Rule(NamedTuple):
 
 
 class Attributes:
-    """The attributes of one tree's files that tell prose from what was made or copied."""
+    """The attributes of one tree's files that mark documentation, generated and vendored files."""
 
     def __init__(self, files: Mapping[str, str]) -> None:
-        """files: the text of each `.gitattributes` by its folder, "" for the root."""
+        """Parse the files. files: the text of each `.gitattributes` by its folder, "" for the root."""
         self._macros = dict(_macros(files.get("", "")))
         names = {*_NAMES, *self._macros}
         self._rules = {folder: tuple(_rules(text, names))[::-1] for folder, text in files.items()}
 
     def state(self, path: str, name: str) -> State:
-        """Return whether an attribute is set or unset for a file, None where it is neither."""
+        """Return whether an attribute is set or unset for a file, None if it is neither."""
         steps = split_path(path)
         decided: dict[str, State] = {}
         for depth, folder in zip(range(len(steps) - 1, -1, -1), parent_folders(path), strict=True):
@@ -56,9 +56,9 @@ class Attributes:
         return None
 
     def _decide(self, words: Iterable[_Word], decided: dict[str, State]) -> None:
-        """Apply a line as git does: its last word first, and what is decided stays.
+        """Apply a line as git does: its last word first, and an earlier decision stays.
 
-        A macro may name others, in a chain of any length that a clone brings along.
+        A macro may expand to others, in a chain of any length, since a clone brings its own.
         """
         waiting = list(words)
         while waiting:

@@ -1,4 +1,4 @@
-"""The rules of the trees of one scope: which files of rules each holds, kept from one look to the next."""
+"""The rules of the trees of one scope: the files of rules in each tree, stored from one look to the next."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ RuleFiles = tuple[tuple[str, str], ...]
 
 
 class ScopeRules:
-    """The rules of a scope's trees. A tree whose files of rules are those of another has its rules.
+    """The rules of a scope's trees; trees with equal files of rules share them.
 
-    lacks_any: whether a file of rules that was looked for is not in this clone. too_large: those that are not
-    read for their size, as (path, object).
+    lacks_any: whether a file of rules is not in this clone. too_large: files of rules that are too large to
+    read, as (path, object).
     """
 
     def __init__(self, repository: Repository, log: Log, scope: str) -> None:
         self._repository = repository
         self._log = log
         self._fact = f"rules {scope}"
-        self._files = log.parsed(self._fact, "{}", _read_files)
+        self._files = log.parsed(self._fact, "{}", _parse_files)
         self._parsed: dict[RuleFiles, TreeRules] = {}
         self.lacks_any = False
         self.too_large: set[tuple[str, str]] = set()
@@ -41,18 +41,18 @@ class ScopeRules:
         return all(tree in self._files for tree in trees)
 
     def differ(self, trees: Iterable[str]) -> bool:
-        """Whether some of these trees have other rules than others."""
+        """Whether the rules of these trees differ."""
         return len({self._files[tree] for tree in trees}) > 1
 
     def list_tree(self, tree: str, entries: Iterable[TreeEntry]) -> None:
-        """Note the files of rules among all entries of a tree."""
+        """Record the files of rules among all entries of a tree."""
         self._files[tree] = tuple(
             sorted((entry.name, entry.oid) for entry in entries if are_rules(entry.name))
         )
 
-    def follow(self, tree: str, other: str) -> None:
-        """Note that a tree has the files of rules of another one."""
-        self._files[tree] = self._files[other]
+    def follow(self, tree: str, source: str) -> None:
+        """Record that a tree has the same files of rules as another."""
+        self._files[tree] = self._files[source]
 
     def of(self, tree: str) -> TreeRules:
         """Return the rules of a tree that is known."""
@@ -72,17 +72,17 @@ class ScopeRules:
         return self._parsed[files]
 
     def remember(self, trees: Iterable[str]) -> None:
-        """Keep what is known of these trees for the next look; inside a transaction."""
-        kept = {tree: self._files[tree] for tree in sorted(trees) if tree in self._files}
-        self._log.remember(self._fact, json.dumps(kept))
+        """Store the files of rules of these trees for the next look; inside a transaction."""
+        files = {tree: self._files[tree] for tree in sorted(trees) if tree in self._files}
+        self._log.remember(self._fact, json.dumps(files))
 
 
 def are_rules(name: str) -> bool:
-    """Whether a file holds rules, by its path."""
+    """Whether a path is that of a file of rules."""
     return name.rpartition("/")[2] in _NAMES
 
 
-def _read_files(stored: Mapping[str, list[list[str]]]) -> dict[str, RuleFiles]:
+def _parse_files(stored: Mapping[str, list[list[str]]]) -> dict[str, RuleFiles]:
     files = {tree: tuple((path, oid) for path, oid in rows) for tree, rows in stored.items()}
     if not all(isinstance(text, str) for rows in files.values() for row in rows for text in row):
         raise TypeError(stored)

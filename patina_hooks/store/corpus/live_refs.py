@@ -1,4 +1,8 @@
-"""Queries on tips: live refs and HEADs at the last look, and the trees of documents there."""
+"""Queries on live refs: branches, session tags and HEADs at the last look, and their trees of documents.
+
+The tables keep the names that they have since 0.1.0: `tip`, `tip_tree`, and the column `side` for the edge of
+a tag.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +12,10 @@ from typing import NamedTuple
 
 
 class LiveRef(NamedTuple):
-    """One live tip. kind: "branch", "tag" (of a session) or "head" (of a work tree).
+    """One live ref. kind: "branch", "tag" (of a session) or "head" (of a work tree).
 
-    session, adapter, side ("start" or "end"): what a session tag's name says.
-    skipped: why a session tag counts for nothing, else "".
+    session, adapter, edge ("start" or "end"): the parts of a session tag's name.
+    skipped: why a session tag does not count, else "".
     """
 
     name: str
@@ -21,7 +25,7 @@ class LiveRef(NamedTuple):
     dated: int | None = None
     session: str | None = None
     adapter: str | None = None
-    side: str | None = None
+    edge: str | None = None
     skipped: str = ""
 
 
@@ -30,7 +34,7 @@ def read_branches(connection: sqlite3.Connection) -> dict[str, str]:
     return dict(connection.execute("SELECT name, oid FROM tip WHERE kind != 'tag'"))
 
 
-def read_tags(connection: sqlite3.Connection) -> dict[str, LiveRef]:
+def read_session_tags(connection: sqlite3.Connection) -> dict[str, LiveRef]:
     """Return session tags by name."""
     rows = connection.execute(
         "SELECT name, kind, oid, target, dated, session, adapter, side, skipped FROM tip WHERE kind = 'tag'"
@@ -38,20 +42,24 @@ def read_tags(connection: sqlite3.Connection) -> dict[str, LiveRef]:
     return {row[0]: LiveRef(*row) for row in rows}
 
 
-def write_live_refs(connection: sqlite3.Connection, gone: Iterable[str], came: Iterable[LiveRef]) -> None:
-    """Delete tips by name, and store others."""
-    connection.executemany("DELETE FROM tip WHERE name = ?", [(name,) for name in gone])
-    connection.executemany("INSERT OR REPLACE INTO tip VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", list(came))
+def delete_live_refs(connection: sqlite3.Connection, names: Iterable[str]) -> None:
+    """Delete live refs by name."""
+    connection.executemany("DELETE FROM tip WHERE name = ?", [(name,) for name in names])
+
+
+def write_live_refs(connection: sqlite3.Connection, live_refs: Iterable[LiveRef]) -> None:
+    """Add live refs, or replace those with the same names."""
+    connection.executemany("INSERT OR REPLACE INTO tip VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", list(live_refs))
 
 
 def read_tags_of_session(
     connection: sqlite3.Connection, session: str
 ) -> dict[str, tuple[str | None, int | None, str | None]]:
-    """Return side -> (target, date, adapter) of a session's tags."""
+    """Return edge -> (target, date, adapter) of a session's tags."""
     rows = connection.execute(
         "SELECT side, target, dated, adapter FROM tip WHERE session = ? ORDER BY name DESC", (session,)
     )
-    return {side: (target, dated, adapter) for side, target, dated, adapter in rows}
+    return {edge: (target, dated, adapter) for edge, target, dated, adapter in rows}
 
 
 # --- trees of documents -----------------------------------------------------------------------------
@@ -64,12 +72,12 @@ def read_trees(connection: sqlite3.Connection, scope: str) -> set[str]:
 
 
 def read_tree_targets(connection: sqlite3.Connection, scope: str) -> set[str]:
-    """Return the commits whose trees are known in a scope."""
+    """Return the commits whose trees are stored in a scope."""
     return {row[0] for row in connection.execute("SELECT target FROM tip_tree WHERE scope = ?", (scope,))}
 
 
 def read_tree_scopes(connection: sqlite3.Connection) -> set[str]:
-    """Return the scopes of which trees are known."""
+    """Return the scopes whose trees are stored."""
     return {row[0] for row in connection.execute("SELECT DISTINCT scope FROM tip_tree")}
 
 
@@ -89,8 +97,14 @@ def delete_trees(connection: sqlite3.Connection, scope: str, commits: Iterable[s
     )
 
 
-def cover_targets(connection: sqlite3.Connection, commits: Iterable[str], *, again: bool) -> None:
-    """Mark the targets that other recorded commits stand on. again: forget older marks."""
-    if again:
+def cover_targets(connection: sqlite3.Connection, commits: Iterable[str], *, from_nothing: bool) -> None:
+    """Mark targets that are ancestors of other recorded commits.
+
+    Args:
+        connection: to the log, inside a transaction.
+        commits: parents of recorded commits.
+        from_nothing: remove older marks first.
+    """
+    if from_nothing:
         connection.execute("UPDATE tip_tree SET covered = 0 WHERE covered")
     connection.executemany("UPDATE tip_tree SET covered = 1 WHERE target = ?", [(c,) for c in commits])

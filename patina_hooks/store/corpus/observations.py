@@ -1,8 +1,8 @@
-"""Queries on observations: what extractors made of objects, what of it is live, and its words.
+"""Queries on observations: what extractors made of objects, which of it is live, and its words.
 
-`source` and `observation` are a cache by object, what it is read as, extractor and version. `live` marks
-what the corpus holds now; the words of live observations are in the index of words, and `text` counts how
-many of them say a text.
+`source` and `observation` are a cache by object, what it is read as, extractor and version. `live` marks the
+observations of documents that exist now; their words are in the index of words, and `text` counts how many of
+them have a text.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ class StoredObservation(NamedTuple):
 class ExtractedObject(NamedTuple):
     """A row of `source`: what one extractor made of one object.
 
-    tag: of extractor and version. skipped: why it could not be read; unread: which lines were left out.
+    tag: of extractor and version. skipped: the reason if it could not be read; unread: lines that were left
+    out.
     """
 
     oid: str
@@ -51,15 +52,15 @@ class NewObservation(NamedTuple):
     observation: Observation
 
 
-def observation_of(
+def build_observation(
     kind: str, text: str, line: int, section: str, weight: float, name: str, last: int, fields: str
 ) -> Observation:
-    """Return an observation as its columns have it; fields: JSON, see `FIELDS`."""
+    """Build an observation from its columns. fields: JSON, see `FIELDS`."""
     return Observation(kind, text, line, section, weight, name, last, json.loads(fields))
 
 
 OBSERVATION_COLUMNS: Final = f"o.kind, o.text, o.line, o.section, o.weight, o.name, o.last_line, {FIELDS}"
-"""Of the row `o` of `observation`: the arguments of `observation_of`."""
+"""Of the row `o` of `observation`: the arguments of `build_observation`."""
 _STORED: Final = f"SELECT o.id, o.key, o.text_key, {OBSERVATION_COLUMNS}"
 _OF_OBJECT: Final = "FROM source s JOIN observation o ON o.source_id = s.id WHERE s.oid = ? AND s.read_as = ?"
 
@@ -79,15 +80,15 @@ def add_extracted(
             json.dumps(dict(extracted.fields)), extracted.skipped, extracted.unread,
         ),
     ).lastrowid  # fmt: skip
-    for key, text_key, one in observations:
-        number = connection.execute(
+    for key, text_key, o in observations:
+        row = connection.execute(
             "INSERT INTO observation (source_id, key, kind, text, line, section, weight, text_key, name,"
             " last_line) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (source, key, one.kind, one.text, one.line, one.section, one.weight, text_key, one.name, one.end),
+            (source, key, o.kind, o.text, o.line, o.section, o.weight, text_key, o.name, o.end),
         ).lastrowid
-        if one.fields:
+        if o.fields:
             connection.executemany(
-                "INSERT INTO field VALUES (?, ?, ?)", [(number, *field) for field in one.fields.items()]
+                "INSERT INTO field VALUES (?, ?, ?)", [(row, *field) for field in o.fields.items()]
             )
 
 
@@ -97,25 +98,28 @@ def count_extracted(connection: sqlite3.Connection, oid: str, read_as: str, tags
     return int(connection.execute(statement, (oid, read_as, *tags)).fetchone()[0])
 
 
-def read_tags(connection: sqlite3.Connection) -> set[str]:
-    """Return the tags of all that is stored; reads the index of `source` from end to end."""
+def read_extractor_tags(connection: sqlite3.Connection) -> set[str]:
+    """Return the tags of all stored results; reads the whole index of `source`."""
     return {row[0] for row in connection.execute("SELECT DISTINCT extractor FROM source")}
 
 
-def delete_tags(connection: sqlite3.Connection, tags: Collection[str]) -> None:
-    """Delete what is stored under these tags."""
+def delete_extractor_tags(connection: sqlite3.Connection, tags: Collection[str]) -> None:
+    """Delete the results that are stored under these tags."""
     connection.execute(f"DELETE FROM source WHERE extractor IN ({_marks(tags)})", tuple(tags))
 
 
 def delete_skipped(connection: sqlite3.Connection, oids: Iterable[str]) -> None:
-    """Delete what is stored of objects that could not be read, so that they are read again."""
+    """Delete the results of objects that could not be read, so that they are read again."""
     connection.executemany("DELETE FROM source WHERE oid = ? AND skipped != ''", [(oid,) for oid in oids])
 
 
 def delete_failed(
     connection: sqlite3.Connection, oids: Iterable[str], tags: Sequence[str], failed: str
 ) -> None:
-    """Delete what these extractors failed on. failed: the stored reason, as LIKE reads it."""
+    """Delete the results of objects on which these extractors failed.
+
+    failed: the stored reason, as LIKE reads it.
+    """
     connection.executemany(
         "DELETE FROM source WHERE oid = ? AND skipped != '' AND skipped LIKE ?"
         f" AND extractor IN ({_marks(tags)})",
@@ -132,7 +136,7 @@ def read_skipped(connection: sqlite3.Connection, reason: str) -> list[str]:
 
 
 def read_title(connection: sqlite3.Connection, oid: str, read_as: str, tags: Collection[str]) -> str:
-    """Return the title that one of these extractors states of an object, "" where none does."""
+    """Return the title that one of these extractors found in an object, else ""."""
     row = connection.execute(
         f"SELECT title FROM source WHERE oid = ? AND read_as = ? AND extractor IN ({_marks(tags)})"
         " AND title != '' ORDER BY extractor LIMIT 1",
@@ -142,15 +146,15 @@ def read_title(connection: sqlite3.Connection, oid: str, read_as: str, tags: Col
 
 
 def read_stated_fields(connection: sqlite3.Connection, oid: str) -> list[dict[str, str]]:
-    """Return the fields that each extractor states of an object."""
+    """Return the fields that each extractor found in an object."""
     rows = connection.execute("SELECT fields FROM source WHERE oid = ? ORDER BY extractor", (oid,))
     return [json.loads(row[0]) for row in rows]
 
 
-# --- what is live -----------------------------------------------------------------------------------
+# --- live observations ------------------------------------------------------------------------------
 
 
-def read_resting(
+def read_inactive_observations(
     connection: sqlite3.Connection, oid: str, read_as: str, tags: Collection[str]
 ) -> list[StoredObservation]:
     """Return the observations of an object by these extractors that are not live."""
@@ -161,19 +165,21 @@ def read_resting(
     return _stored(rows)
 
 
-def read_live(
-    connection: sqlite3.Connection, oid: str, read_as: str, but: Collection[str] = ()
+def read_live_observations(
+    connection: sqlite3.Connection, oid: str, read_as: str, excluded_tags: Collection[str] = ()
 ) -> list[StoredObservation]:
-    """Return the live observations of an object, but for those of some extractors."""
+    """Return the live observations of an object, except those of some extractors."""
     rows = connection.execute(
-        f"{_STORED} {_OF_OBJECT} AND o.live AND s.extractor NOT IN ({_marks(but)}) ORDER BY o.id",
-        (oid, read_as, *but),
+        f"{_STORED} {_OF_OBJECT} AND o.live AND s.extractor NOT IN ({_marks(excluded_tags)}) ORDER BY o.id",
+        (oid, read_as, *excluded_tags),
     )
     return _stored(rows)
 
 
-def make_live(connection: sqlite3.Connection, rows: Sequence[StoredObservation], dated: int) -> None:
-    """Mark observations as live, with their words and texts. dated: about when they were written."""
+def activate_observations(
+    connection: sqlite3.Connection, rows: Sequence[StoredObservation], dated: int
+) -> None:
+    """Mark observations as live and add their words and texts. dated: about when they were written."""
     connection.executemany("UPDATE observation SET live = 1 WHERE id = ?", [(row.id,) for row in rows])
     connection.executemany(
         "INSERT INTO observation_words (rowid, words) VALUES (?, ?)",
@@ -186,8 +192,8 @@ def make_live(connection: sqlite3.Connection, rows: Sequence[StoredObservation],
     )
 
 
-def make_resting(connection: sqlite3.Connection, rows: Sequence[StoredObservation]) -> None:
-    """Mark observations as no longer live, and take their words and texts out."""
+def deactivate_observations(connection: sqlite3.Connection, rows: Sequence[StoredObservation]) -> None:
+    """Mark observations as no longer live and remove their words and texts."""
     connection.executemany("UPDATE observation SET live = 0 WHERE id = ?", [(row.id,) for row in rows])
     connection.executemany(
         "INSERT INTO observation_words (observation_words, rowid, words) VALUES ('delete', ?, ?)",
@@ -199,19 +205,19 @@ def make_resting(connection: sqlite3.Connection, rows: Sequence[StoredObservatio
 # --- the words of whole documents -------------------------------------------------------------------
 
 
-def add_document_words(
+def index_document_words(
     connection: sqlite3.Connection, document: int, oid: str, read_as: str, title: str
 ) -> None:
-    """Index the words of a whole document: its title, and what its live observations say."""
+    """Index the words of a whole document: its title and its live observations."""
     words = _document_words(connection, oid, read_as, title)
     connection.execute("INSERT INTO session_words (rowid, title, body) VALUES (?, ?, ?)", (document, *words))
 
 
-def delete_document_words(
+def unindex_document_words(
     connection: sqlite3.Connection, document: int, oid: str, read_as: str, title: str
 ) -> None:
-    """Take the words of a document out; they must be those that were added."""
-    # A contentless index forgets by being told the same words again.
+    """Remove the words of a document; title and observations must be those that were indexed."""
+    # A contentless index deletes a row by the same words.
     connection.execute(
         "INSERT INTO session_words (session_words, rowid, title, body) VALUES ('delete', ?, ?, ?)",
         (document, *_document_words(connection, oid, read_as, title)),
@@ -224,7 +230,7 @@ def _document_words(connection: sqlite3.Connection, oid: str, read_as: str, titl
 
 
 def _stored(rows: Iterable[Any]) -> list[StoredObservation]:
-    return [StoredObservation(row[0], row[1], row[2], observation_of(*row[3:])) for row in rows]
+    return [StoredObservation(row[0], row[1], row[2], build_observation(*row[3:])) for row in rows]
 
 
 def _marks(values: Collection[str]) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from patina_hooks.specs.values import Observation
-from patina_hooks.store.corpus.observations import OBSERVATION_COLUMNS, observation_of
+from patina_hooks.store.corpus.observations import OBSERVATION_COLUMNS, build_observation
 
 
 class LiveObservation(NamedTuple):
@@ -81,4 +81,4 @@ def read_live_observations(connection: sqlite3.Connection, oid: str) -> Iterator
         " JOIN observation o ON o.source_id = s.id WHERE s.oid = ? AND o.live ORDER BY o.line, o.key",
         (oid,),
     )
-    return (LiveObservation(row[0], row[1], observation_of(*row[2:])) for row in rows)
+    return (LiveObservation(row[0], row[1], build_observation(*row[2:])) for row in rows)

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 from patina_hooks.specs.retrieval import Group, VisibleObservation
 from patina_hooks.specs.values import Observation
-from patina_hooks.store.corpus.observations import OBSERVATION_COLUMNS, observation_of
+from patina_hooks.store.corpus.observations import OBSERVATION_COLUMNS, build_observation
 from patina_hooks.store.corpus.sessions import SESSION_OF_COMMIT
 from patina_hooks.store.search.filters import RowFilter
 
@@ -135,7 +135,7 @@ def read_place(connection: sqlite3.Connection, number: int) -> Place:
         " WHERE o.id = ? ORDER BY d.work_tree, d.path LIMIT 1",
         (number,),
     ).fetchone()
-    return Place(observation_of(*row[4:]), *row[:4])
+    return Place(build_observation(*row[4:]), *row[:4])
 
 
 def read_session(connection: sqlite3.Connection, session: str | None) -> tuple[str, int | None]:
