@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from patina_hooks.system.progress import show_progress
     from patina_hooks.system.telemetry import stay_offline
     from patina_hooks.system.user_folders import cache_folder, data_folder
-    from patina_hooks.text.display import clean_line, size
+    from patina_hooks.text.display import clean_line, format_size
     from patina_hooks.training.trainers import mlp, residual
     from patina_hooks.training.trainers.layers import Tensors
     from patina_hooks.training.trainers.mlp import TripletObjective, Triplets
@@ -102,7 +102,7 @@ _HOME = {
     "score": "search.index.exact",
     "sha256_of": "models.files.weights",
     "show_progress": "system.progress",
-    "size": "text.display",
+    "format_size": "text.display",
     "stay_offline": "system.telemetry",
     "texts_hash": "models.probes",
     "user_file": "config.settings",
@@ -144,6 +144,7 @@ __all__ = [
     "data_folder",
     "extract_prose",
     "file_hashes",
+    "format_size",
     "install_command",
     "least_cosine",
     "make_private",
@@ -167,7 +168,6 @@ __all__ = [
     "score",
     "sha256_of",
     "show_progress",
-    "size",
     "stay_offline",
     "texts_hash",
     "user_file",

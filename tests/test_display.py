@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from patina_hooks.text.display import clean_line, clean_text, count, size
+from patina_hooks.text.display import clean_line, format_count, format_size, strip_controls
 
 ANY = st.text(st.characters())
 
 
 @given(ANY)
 def test_what_is_left_has_no_control_and_no_bidi_character(text: str) -> None:
-    cleaned = clean_text(text)
+    cleaned = strip_controls(text)
     assert {one for one in cleaned if unicodedata.category(one) in ("Cc", "Cs")} <= {"\t", "\n"}
     assert not {one for one in cleaned if unicodedata.bidirectional(one) in BIDI}
     cleaned.encode()
@@ -33,7 +33,7 @@ def test_a_line_is_one_line(text: str) -> None:
 
 @given(ANY)
 def test_cleaning_twice_changes_nothing_more(text: str) -> None:
-    assert clean_text(clean_text(text)) == clean_text(text)
+    assert strip_controls(strip_controls(text)) == strip_controls(text)
     assert clean_line(clean_line(text)) == clean_line(text)
 
 
@@ -52,7 +52,7 @@ def test_on_a_line(text: str, shown: str) -> None:
 
 @pytest.mark.parametrize(("number", "shown"), [(0, "0 commits"), (1, "1 commit"), (3_000, "3,000 commits")])
 def test_count(number: int, shown: str) -> None:
-    assert count(number, "commit") == shown
+    assert format_count(number, "commit") == shown
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ def test_count(number: int, shown: str) -> None:
      (5_000_000_000_000, "5000 GB")],
 )  # fmt: skip
 def test_size(number: int, shown: str) -> None:
-    assert size(number) == shown
+    assert format_size(number) == shown
 
 
 HIDDEN = st.text(
@@ -71,7 +71,7 @@ HIDDEN = st.text(
 
 @given(HIDDEN)
 def test_cleaning_twice_changes_nothing_when_joiners_are_mixed(text: str) -> None:
-    assert clean_text(clean_text(text)) == clean_text(text)
+    assert strip_controls(strip_controls(text)) == strip_controls(text)
 
 
 @pytest.mark.parametrize(
@@ -82,8 +82,8 @@ def test_cleaning_twice_changes_nothing_when_joiners_are_mixed(text: str) -> Non
      "\U000e0001\U000e0069\U000e0067\U000e007f"],
 )  # fmt: skip
 def test_a_character_that_shows_nothing_is_removed(hidden: str) -> None:
-    assert clean_text(f"git{hidden}hub") == "github"
-    assert clean_text(f"{hidden}x{hidden}") == "x"
+    assert strip_controls(f"git{hidden}hub") == "github"
+    assert strip_controls(f"{hidden}x{hidden}") == "x"
 
 
 @pytest.mark.parametrize(
@@ -92,4 +92,4 @@ def test_a_character_that_shows_nothing_is_removed(hidden: str) -> None:
              "\u00a9\ufe0f"],
 )  # fmt: skip
 def test_joiners_stay_where_a_script_or_an_emoji_needs_them(text: str) -> None:
-    assert clean_text(text) == text
+    assert strip_controls(text) == text

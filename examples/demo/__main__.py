@@ -28,7 +28,7 @@ from patina_hooks.git import spool
 from patina_hooks.git.lock import SYNC_LOCK, SyncLock
 from patina_hooks.models.files.weights import model_files
 from patina_hooks.plugins.manager import Plugins
-from patina_hooks.text.display import size
+from patina_hooks.text.display import format_size
 
 QUESTIONS = (
     "queries return no results with BGE",
@@ -138,8 +138,14 @@ def _bill(demo: Demo, folder: Path, seconds: float, texts: int) -> None:
     rows = (
         ("first index", f"{seconds:.1f} s for {texts:,} texts ({texts / seconds:,.0f} a second)"),
         ("git commit", f"{bare:.1f} ms without our hook, {hooked:.1f} ms with it (medians of {_ROUNDS})"),
-        ("memory", f"{status['observations']:,} observations in {size(status['bytes'])}, in .git/patina"),
-        ("model", f"{DEFAULT_MODEL}, {size(sum(file.stat().st_size for file in files))}, came with pip"),
+        (
+            "memory",
+            f"{status['observations']:,} observations in {format_size(status['bytes'])}, in .git/patina",
+        ),
+        (
+            "model",
+            f"{DEFAULT_MODEL}, {format_size(sum(file.stat().st_size for file in files))}, came with pip",
+        ),
         ("network", "none, once pip was done"),
     )
     for name, value in rows:

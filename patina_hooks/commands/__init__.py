@@ -274,11 +274,11 @@ def _say_line(message: str) -> None:
 
 
 def _say(error: PatinaError) -> int:
-    from patina_hooks.text.display import clean_text
+    from patina_hooks.text.display import strip_controls
 
-    click.echo(f"patina: {clean_text(str(error))}", err=True)
+    click.echo(f"patina: {strip_controls(str(error))}", err=True)
     if error.hint:
-        click.echo(f"  try: {clean_text(error.hint)}", err=True)
+        click.echo(f"  try: {strip_controls(error.hint)}", err=True)
     return error.exit_code
 
 
@@ -288,19 +288,21 @@ def _report(error: Exception) -> int:
     import traceback
 
     from patina_hooks.config.configuration import load_user_redaction
-    from patina_hooks.text.display import clean_text
+    from patina_hooks.text.display import strip_controls
 
     # An error may quote what stands in the repository, and the file is there to be sent to others.
     redact = load_user_redaction().redact
     text = redact("".join(traceback.format_exception(error)))
-    click.echo(clean_text(f"patina: this is a bug: {redact(f'{type(error).__name__}: {error}')}"), err=True)
+    click.echo(
+        strip_controls(f"patina: this is a bug: {redact(f'{type(error).__name__}: {error}')}"), err=True
+    )
     try:
         with tempfile.NamedTemporaryFile(
             "w", prefix="patina-", suffix=".log", delete=False, encoding="utf-8", errors="backslashreplace"
         ) as log:
             log.write(text)
     except OSError:  # no folder for temporary files
-        click.echo(clean_text(text), err=True)
+        click.echo(strip_controls(text), err=True)
     else:
         click.echo(f"  the traceback is in {log.name}", err=True)
     return 3

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from patina_hooks.text.display import clean_text
+from patina_hooks.text.display import strip_controls
 
 if TYPE_CHECKING:
     from patina_hooks.specs.plugins import Fault
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 def say(message: str, *, hint: str = "") -> None:
     """Print a message, and the command to try, on stderr."""
-    click.echo(f"patina: {clean_text(message)}", err=True)
+    click.echo(f"patina: {strip_controls(message)}", err=True)
     if hint:
-        click.echo(f"  try: {clean_text(hint)}", err=True)
+        click.echo(f"  try: {strip_controls(hint)}", err=True)
 
 
 def say_fault(fault: Fault) -> None:

@@ -20,7 +20,7 @@ from patina_hooks.search.remarks.no_hits import NO_WORDS
 from patina_hooks.specs.sources import COLLECTIONS
 from patina_hooks.system.progress import show_progress
 from patina_hooks.text.date_format import format_day
-from patina_hooks.text.display import clean_line, clean_text, count
+from patina_hooks.text.display import clean_line, format_count, strip_controls
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -171,7 +171,7 @@ def _entry(number: int, hit: Hit) -> str:
     body = "\n".join(f"   {line}" for line in lines)
     where = f"commit {hit.commit[:10]}" if hit.commit else f"{clean_line(hit.path or '')}:{hit.line}"
     why = " ".join(f"{name} {score:.2f}" for name, score in hit.channels.items())
-    also = f" · also in {count(hit.also, 'commit')}" if hit.also else ""
+    also = f" · also in {format_count(hit.also, 'commit')}" if hit.also else ""
     foot = click.style(f"   {hit.kind} · {where}{also} · {hit.score:.2f} ({why})", dim=True)
     return f"{top}\n{body}\n{foot}"
 
@@ -180,12 +180,14 @@ def _print_related(found: Related, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(asdict(found)))
         return
-    click.echo(f"{clean_line(found.path)}: {count(found.commits, 'commit')}")
+    click.echo(f"{clean_line(found.path)}: {format_count(found.commits, 'commit')}")
     if found.companions:
         click.echo("\nchanged together with")
     for one in found.companions:
-        click.echo(f"  {one.weight:6.2f}  {count(one.commits, 'time'):>10}  {clean_line(one.path)}")
+        click.echo(f"  {one.weight:6.2f}  {format_count(one.commits, 'time'):>10}  {clean_line(one.path)}")
     if found.sessions:
         click.echo("\ntouched in sessions")
     for visit in found.sessions:
-        click.echo(f"  {visit.session}  {count(visit.commits, 'commit'):>10}  {clean_text(visit.title)}")
+        click.echo(
+            f"  {visit.session}  {format_count(visit.commits, 'commit'):>10}  {strip_controls(visit.title)}"
+        )

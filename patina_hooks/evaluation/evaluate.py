@@ -32,7 +32,7 @@ from patina_hooks.search.steps import recorded_steps
 from patina_hooks.search.tuned import Tuned, store_tuned, tuned_for, unknown_names
 from patina_hooks.store.log import Log
 from patina_hooks.text.date_format import format_day
-from patina_hooks.text.display import count
+from patina_hooks.text.display import format_count
 
 if TYPE_CHECKING:
     from patina_hooks.config.search_steps import SearchSteps
@@ -207,8 +207,8 @@ def _reason(name: str, history: History, after: int | None) -> str:
 
 def _too_little(history: History, reasons: Mapping[str, str]) -> StateError:
     sessions, commits = (
-        count(len(history.sessions), "session document"),
-        count(len(history.commits), "commit"),
+        format_count(len(history.sessions), "session document"),
+        format_count(len(history.commits), "commit"),
     )
     names: dict[str, list[str]] = {}
     for name, reason in reasons.items():

@@ -21,7 +21,7 @@ from patina_hooks.errors import UsageError
 from patina_hooks.evaluation.methods import READING, Reading
 from patina_hooks.evaluation.results import Answer, Evaluation, SetResult
 from patina_hooks.evaluation.statistics.intervals import ERROR, FEWEST, Interval, paired
-from patina_hooks.text.display import count
+from patina_hooks.text.display import format_count
 
 Outcome = Literal["worse", "not worse", "cannot tell"]
 
@@ -198,7 +198,7 @@ def _trouble(sets: Sequence[SetVerdict], together: Mapping[Reading, Change], aft
 
 
 def _lost(one: SetVerdict) -> str:
-    return f"({one.missing} of {count(one.missing + one.asked - one.new, 'question')})"
+    return f"({one.missing} of {format_count(one.missing + one.asked - one.new, 'question')})"
 
 
 _Share = Annotated[float, Rule("a number from 0 to 1", least=0, most=1)]

@@ -24,7 +24,7 @@ from patina_hooks.store.search.words import (
     remove_observation_words,
     undone,
 )
-from patina_hooks.text.words import prepare_text
+from patina_hooks.text.words import prepare_index_text
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -165,11 +165,11 @@ class SessionView(PastView):
             yield
 
     def _rows(self, numbers: Iterable[int]) -> Iterator[tuple[int, str]]:
-        return ((number + 1, prepare_text(self._set.pieces[number].text)) for number in numbers)
+        return ((number + 1, prepare_index_text(self._set.pieces[number].text)) for number in numbers)
 
     def _document(self, unit: int, title: str, without: frozenset[int] = frozenset()) -> tuple[int, str, str]:
         texts = [self._set.pieces[number].text for number in self._owned[unit] if number not in without]
-        return unit + 1, prepare_text(title), prepare_text("\n".join(texts))
+        return unit + 1, prepare_index_text(title), prepare_index_text("\n".join(texts))
 
 
 class FileView(PastView):
@@ -195,13 +195,13 @@ class FileView(PastView):
     @contextmanager
     def _showing_words(self, query: Query) -> Iterator[None]:
         fresh = range(self._seen, query.seen)
-        texts = ((number + 1, prepare_text(self._set.pieces[number].text)) for number in fresh)
+        texts = ((number + 1, prepare_index_text(self._set.pieces[number].text)) for number in fresh)
         add_observation_words(self._connection, texts)
         self._seen = max(self._seen, query.seen)
         if self._candidates is not None:
             new = np.flatnonzero(self._candidates & ~self._present).tolist()
             first = len(self._units) + 1
-            paths = ((first + unit, prepare_text(self._set.titles[unit])) for unit in new)
+            paths = ((first + unit, prepare_index_text(self._set.titles[unit])) for unit in new)
             add_observation_words(self._connection, paths)
             self._present |= self._candidates
         yield

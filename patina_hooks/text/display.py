@@ -28,14 +28,14 @@ _SPACE = re.compile(r"\s+")
 _ERROR_LENGTH = 2_000
 
 
-def clean_text(text: str) -> str:
+def strip_controls(text: str) -> str:
     """Remove control, bidirectional and invisible characters; tabs and newlines stay."""
     return _STRAY.sub("", _UNSAFE.sub("", text))
 
 
 def clean_line(text: str) -> str:
-    """Apply `clean_text` and join the lines to one."""
-    return clean_text(_SPACE.sub(" ", text)).strip()
+    """Apply `strip_controls` and join the lines to one."""
+    return strip_controls(_SPACE.sub(" ", text)).strip()
 
 
 def error_text(text: str) -> str:
@@ -44,12 +44,12 @@ def error_text(text: str) -> str:
     return short.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
-def count(number: int, noun: str) -> str:
+def format_count(number: int, noun: str) -> str:
     """Format a number with its noun: "1 commit", "2 commits", "3,000 commits"."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
-def size(number: int | None) -> str:
+def format_size(number: int | None) -> str:
     """Format a number of bytes in decimal units; None means unknown."""
     if number is None:
         return "? MB"

@@ -61,7 +61,7 @@ def append_parts(text: str) -> str:
     return f"{text} {' '.join(parts)}" if parts else text
 
 
-def prepare_text(text: str) -> str:
+def prepare_index_text(text: str) -> str:
     """Prepare a text for a table of the lexical index."""
     text = append_parts(_compose(text))
     return (

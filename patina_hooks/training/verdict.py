@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from patina_hooks.specs.reports import Figure, Outcome
-from patina_hooks.text.display import count
+from patina_hooks.text.display import format_count
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ def _gain(outcome: Outcome) -> float:
 
 def _describe_gain(outcome: Outcome) -> str:
     assert outcome.gain is not None  # noqa: S101 (it passed)
-    questions = count(outcome.gain.n, "later question")
+    questions = format_count(outcome.gain.n, "later question")
     return (
         f"over {questions} its MRR@10 is {signed(outcome.gain)} against the raw model, all of it above zero"
     )
@@ -77,7 +77,7 @@ def _describe_gain(outcome: Outcome) -> str:
 def _describe_unproven(outcome: Outcome) -> str:
     if outcome.gain is None or outcome.gain.low is None:
         return "with too few sessions for a verdict"
-    questions = count(outcome.gain.n, "later question")
+    questions = format_count(outcome.gain.n, "later question")
     worse = outcome.gain.high is not None and outcome.gain.high < 0
     conclusion = "which is worse" if worse else "which may be chance"
     return f"over {questions} its MRR@10 is {signed(outcome.gain)} against the raw model, {conclusion}"

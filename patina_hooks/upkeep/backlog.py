@@ -11,7 +11,7 @@ from typing import Final
 
 from patina_hooks.git import spool
 from patina_hooks.system.files import read_regular
-from patina_hooks.text.display import count
+from patina_hooks.text.display import format_count
 
 _WORKER_LOCK: Final = "worker.lock"
 _PATIENCE: Final = 60  # seconds that a worker may take to start
@@ -26,7 +26,7 @@ def unread_events(state: Path) -> str:
     if since is None or time.time() - since < _PATIENCE or _has_worker(state):
         return ""
     minutes = int(time.time() - since) // 60
-    return f"no worker in the background read the events of {count(minutes, 'minute')} ago"
+    return f"no worker in the background read the events of {format_count(minutes, 'minute')} ago"
 
 
 def _has_worker(state: Path) -> bool:

@@ -259,14 +259,14 @@ def logged(state: Path, work: Callable[[], None], job: Job = WORKER) -> bool:
     from logging.handlers import RotatingFileHandler
 
     from patina_hooks.config.configuration import load_user_redaction
-    from patina_hooks.text.display import clean_text
+    from patina_hooks.text.display import strip_controls
 
     redaction = load_user_redaction()
 
     class Readable(logging.Formatter):
         def format(self, record: logging.LogRecord) -> str:
             # An error may quote what stands in the repository; it may look like another entry, too.
-            return clean_text(redaction.redact(super().format(record))).replace("\n", "\n  ")
+            return strip_controls(redaction.redact(super().format(record))).replace("\n", "\n  ")
 
     handler = RotatingFileHandler(
         state / LOG, maxBytes=256 * 1024, backupCount=2, encoding="utf-8", delay=True

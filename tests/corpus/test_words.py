@@ -13,7 +13,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from support.history import Corpus, corpora
 
-from patina_hooks.text.words import append_parts, prepare_text, split_query
+from patina_hooks.text.words import append_parts, prepare_index_text, split_query
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,7 @@ def test_a_megabyte_without_a_space_is_a_matter_of_moments(word: str) -> None:
 def test_english_words_are_unchanged_when_real_documents_are_indexed_and_asked(corpus: Corpus) -> None:
     for path in corpus.all:
         for line in path.read_text(errors="replace").splitlines():
-            assert prepare_text(line) == append_parts(line)
+            assert prepare_index_text(line) == append_parts(line)
             assert list(split_query(line)) == re.findall(r"[^\W_]+", append_parts(line))
 
 
@@ -97,7 +97,7 @@ def tokens(text: str) -> list[str]:
 def test_every_word_of_a_query_is_a_token_when_its_text_is_indexed(
     text: str, form: Literal["NFC", "NFD"]
 ) -> None:
-    indexed = set(tokens(prepare_text(text)))
+    indexed = set(tokens(prepare_index_text(text)))
     for word in split_query(unicodedata.normalize(form, text)):
         assert len(found := tokens(word)) == 1
         assert set(found) <= indexed
@@ -109,10 +109,10 @@ def test_every_word_of_a_query_is_a_token_when_its_text_is_indexed(
 )
 def test_words_of_a_text_are_its_tokens_when_scripts_are_mixed(text: str) -> None:
     asked = {token for word in split_query(text) for token in tokens(word)}
-    assert asked <= set(tokens(prepare_text(text)))
+    assert asked <= set(tokens(prepare_index_text(text)))
 
 
 def test_single_character_is_a_word_when_a_text_holds_it() -> None:
     for character in "替换数据库":
         assert list(split_query(character)) == [character]
-        assert character in tokens(prepare_text("替换数据库"))
+        assert character in tokens(prepare_index_text("替换数据库"))

@@ -13,7 +13,7 @@ from patina_hooks.commands.messages import say_fault
 from patina_hooks.errors import UsageError
 from patina_hooks.system.progress import show_progress
 from patina_hooks.text.date_format import format_day
-from patina_hooks.text.display import clean_line, count
+from patina_hooks.text.display import clean_line, format_count
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -92,7 +92,7 @@ def _page(evaluation: Evaluation) -> Iterator[str]:
         yield f"  {'':<10}  hybrid is better by"
         for other in BASELINES:
             measured_in = [one for one in asked if other in one.methods]
-            where = f"  in {count(len(measured_in), 'set')}" if len(measured_in) < len(asked) else ""
+            where = f"  in {format_count(len(measured_in), 'set')}" if len(measured_in) < len(asked) else ""
             yield f"  {other:<10}  {_signed(against(asked, other))}{where}"
         yield ""
     measured = evaluation.measured
@@ -131,7 +131,7 @@ def _set_lines(one: SetResult) -> Iterator[str]:
     from patina_hooks.evaluation.results import against
 
     reason = f": {one.reason}" if one.reason else ""
-    yield click.style(f"{one.name}  {count(one.n, 'question')}", bold=True) + reason
+    yield click.style(f"{one.name}  {format_count(one.n, 'question')}", bold=True) + reason
     if not one.n:
         return
     yield f"  {'':<10}  MRR@10  95 % interval   nDCG@10  recall@10  hybrid is better by"
@@ -159,7 +159,7 @@ def _draw(evaluation: Evaluation, path: Path) -> None:
     for one in evaluation.asked:
         told = [(method, one.figures(method)) for method in one.methods]
         drawn = tuple(Bar(method, f.mrr, f.low, f.high) for method, f in told)
-        groups.append(Group(f"{one.name} ({count(one.n, 'question')})", drawn))
+        groups.append(Group(f"{one.name} ({format_count(one.n, 'question')})", drawn))
     measured = evaluation.measured
     about = [f"model {measured.model}", f"projection {measured.projection}", "95 % intervals"]
     if few := [one.name for one in evaluation.asked if one.is_small or one.is_rough]:
@@ -176,10 +176,10 @@ def _verdict_lines(verdict: Verdict) -> Iterator[str]:
     yield click.style("since the baseline", bold=True)
     for one in verdict.sets:
         both = one.asked - one.new
-        yield f"{one.name}  {count(both, 'question')} in both, {one.missing} missing, {one.new} new"
+        yield f"{one.name}  {format_count(both, 'question')} in both, {one.missing} missing, {one.new} new"
         yield from map(_change_line, one.changes, one.changes.values())
     if verdict.all:
-        yield f"all  {count(verdict.change.n, 'question')} in both"
+        yield f"all  {format_count(verdict.change.n, 'question')} in both"
         yield from map(_change_line, verdict.all, verdict.all.values())
     if not verdict.same_history:
         yield "the history has changed since, so part of it may be that there is more to choose from"
@@ -227,8 +227,8 @@ def _change_as_json(change: Change) -> dict[str, object]:
 
 def _tuned_page(tuned: Tuned) -> str:
     weights = ", ".join(f"{name} {weight:.2f}" for name, weight in tuned.weights.items())
-    past = f"{count(tuned.past, 'question')} until {format_day(tuned.split)}"
-    gain = f"{_signed(_gain(tuned))} MRR@10 on {count(tuned.n, 'later question')}"
+    past = f"{format_count(tuned.past, 'question')} until {format_day(tuned.split)}"
+    gain = f"{_signed(_gain(tuned))} MRR@10 on {format_count(tuned.n, 'later question')}"
     if tuned.is_borne_out:
         verdict = "search uses them from now on"
     elif tuned.low is None:

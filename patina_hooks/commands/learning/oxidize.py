@@ -14,7 +14,7 @@ from patina_hooks.commands.freshness import freshen, open_patina
 from patina_hooks.commands.messages import say
 from patina_hooks.errors import StateError, UsageError
 from patina_hooks.system.progress import show_progress
-from patina_hooks.text.display import clean_line, count
+from patina_hooks.text.display import clean_line, format_count
 
 if TYPE_CHECKING:
     from patina_hooks.api import Patina
@@ -150,8 +150,8 @@ def _page(report: Report) -> str:
     lines.append("")
     lines.append(clean_line(report.sentence))
     about = (
-        f"trained on {count(report.past, 'session')}, judged on what came after"
-        f" ({count(report.sessions - report.past, 'session')}); model {clean_line(report.model)},"
+        f"trained on {format_count(report.past, 'session')}, judged on what came after"
+        f" ({format_count(report.sessions - report.past, 'session')}); model {clean_line(report.model)},"
         f" events {report.events_hash[:16]}"
     )
     lines.append(click.style(about, dim=True))
@@ -173,22 +173,24 @@ def _trained(one: Outcome) -> Iterator[str]:
     if not one.weights:
         yield f"{clean_line(one.name)}: not trained: {clean_line(one.why)}"
         return
-    learned = f"{count(one.count, 'pair')} ({clean_line(one.pairs)})" if one.epochs else "texts alone"
+    learned = f"{format_count(one.count, 'pair')} ({clean_line(one.pairs)})" if one.epochs else "texts alone"
     curve = ""
     if one.curve:
         (_, first, _), (_, last, held) = one.curve[0], one.curve[-1]
         later = f", {held:.3f} on later pairs" if held is not None else ""
-        curve = f", loss {first:.3f} to {last:.3f}{later} in {count(one.epochs, 'epoch')}"
+        curve = f", loss {first:.3f} to {last:.3f}{later} in {format_count(one.epochs, 'epoch')}"
     stopped = f", stopped: {one.stopped}" if one.stopped else ""
     what = f"{clean_line(one.name)}: {clean_line(one.kind)}"
     yield f"{what} from {learned}{curve}{stopped}, {one.seconds:.1f} s"
 
 
 def _outlook_page(found: RunPlan) -> str:
-    lines = [f"{count(found.texts, 'text')}, {count(found.questions, 'later question')} to judge by"]
+    lines = [
+        f"{format_count(found.texts, 'text')}, {format_count(found.questions, 'later question')} to judge by"
+    ]
     for one in found.stale:
         took = "time not known" if one.seconds is None else f"at most about {one.seconds:.0f} s here"
-        state = f"{one.why}; {count(one.pairs, 'pair')}, {took}" if one.why else "up to date"
+        state = f"{one.why}; {format_count(one.pairs, 'pair')}, {took}" if one.why else "up to date"
         lines.append(f"{clean_line(one.name)} ({clean_line(one.kind)}): {state}")
     if found.lacks:
         lines.append(found.lacks)

@@ -9,7 +9,7 @@ import click
 
 from patina_hooks.commands.models.lookup import load_plugins, runtime_option
 from patina_hooks.commands.options import json_option, print_json
-from patina_hooks.text.display import clean_line, size
+from patina_hooks.text.display import clean_line, format_size
 
 
 @click.command("explain")
@@ -44,7 +44,7 @@ def _lines(choice: Mapping[str, Any]) -> Iterator[str]:
 
 def _runtime_lines(runtime: Mapping[str, Any], width: int, *, is_chosen: bool) -> Iterator[str]:
     mark = "*" if is_chosen else " "
-    bytes_text = "" if runtime["bytes"] == 0 else f" ({size(runtime['bytes'])})"
+    bytes_text = "" if runtime["bytes"] == 0 else f" ({format_size(runtime['bytes'])})"
     yield f"{mark} {clean_line(runtime['runtime']):<{width}}{clean_line(runtime['reason'])}{bytes_text}"
     if runtime["remedy"]:
         yield f"{'':<{width + 2}}{clean_line(runtime['remedy'])}"

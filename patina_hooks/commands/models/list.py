@@ -9,7 +9,7 @@ import click
 
 from patina_hooks.commands.models.lookup import load_plugins, say_faults
 from patina_hooks.commands.options import json_option, print_json
-from patina_hooks.text.display import clean_line, size
+from patina_hooks.text.display import clean_line, format_size
 
 if TYPE_CHECKING:
     from patina_hooks.models.catalog.registry import FilesState, ModelState
@@ -54,11 +54,11 @@ def _rows(state: ModelState) -> Iterator[tuple[str, ...]]:
         ",".join(spec.languages) or "-",
         spec.licence or "-",
         state.runtime or "-",
-        size(state.bytes) if state.runtime else "-",
+        format_size(state.bytes) if state.runtime else "-",
         _render_state(state),
     )
     for files in state.explicit_only:
-        yield "", "", "", "", "", files.runtime, size(files.bytes), _render_files(spec, files)
+        yield "", "", "", "", "", files.runtime, format_size(files.bytes), _render_files(spec, files)
 
 
 def _render_state(state: ModelState) -> str:

@@ -11,7 +11,7 @@ import click
 from patina_hooks.commands.models.lookup import runtime_option, select_files
 from patina_hooks.commands.options import json_option, print_json
 from patina_hooks.system.progress import show_progress
-from patina_hooks.text.display import clean_line, count, size
+from patina_hooks.text.display import clean_line, format_count, format_size
 
 if TYPE_CHECKING:
     from patina_hooks.models.files.pull import PullResult
@@ -63,4 +63,5 @@ def _pull(spec: ModelSpec, runtime: str) -> PullResult:
 def _render(name: str, runtime: str, pulled: PullResult) -> str:
     if not pulled.fetched:
         return f"{name} for {runtime} is already downloaded"
-    return f"downloaded {name} for {runtime}: {count(len(pulled.fetched), 'file')}, {size(pulled.bytes)}"
+    files = format_count(len(pulled.fetched), "file")
+    return f"downloaded {name} for {runtime}: {files}, {format_size(pulled.bytes)}"

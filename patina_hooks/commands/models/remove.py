@@ -9,7 +9,7 @@ import click
 from patina_hooks.commands.models.lookup import load_plugins
 from patina_hooks.commands.options import json_option, print_json
 from patina_hooks.errors import ModelError
-from patina_hooks.text.display import size
+from patina_hooks.text.display import format_size
 
 if TYPE_CHECKING:
     from patina_hooks.specs.models import HubFile, ModelSpec
@@ -38,7 +38,7 @@ def remove_command(name: str, as_json: bool) -> None:
     if as_json:
         print_json({"model": spec.name, "bytes": freed})
     else:
-        click.echo(f"freed {size(freed)}")
+        click.echo(f"freed {format_size(freed)}")
 
 
 def _hub_files(specs: list[ModelSpec]) -> set[HubFile]:

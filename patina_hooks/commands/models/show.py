@@ -10,7 +10,7 @@ import click
 
 from patina_hooks.commands.models.lookup import model_state
 from patina_hooks.commands.options import json_option, print_json
-from patina_hooks.text.display import clean_line, size
+from patina_hooks.text.display import clean_line, format_size
 
 _KEYS: Final = (
     "description",
@@ -52,7 +52,7 @@ def _lines(details: Mapping[str, Any]) -> Iterator[str]:
     for file in details["files"]:
         role = clean_line(f"{file['runtime']} {file['role']}")
         yield f"  {role:<{max(16, len(role) + 1)}}{clean_line(file['source'])}"
-        yield f"  {'':<16}{clean_line(file['path'] or 'not here')}  {size(file['bytes'])}"
+        yield f"  {'':<16}{clean_line(file['path'] or 'not here')}  {format_size(file['bytes'])}"
 
 
 def _render_value(key: str, value: object) -> str:

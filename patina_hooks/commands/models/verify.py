@@ -12,7 +12,7 @@ from patina_hooks.commands.models.lookup import load_plugins
 from patina_hooks.commands.options import json_option, print_json
 from patina_hooks.errors import ModelError
 from patina_hooks.system.progress import show_progress
-from patina_hooks.text.display import clean_line, count
+from patina_hooks.text.display import clean_line, format_count
 
 if TYPE_CHECKING:
     from patina_hooks.models.files.verification import FileCheck
@@ -34,7 +34,7 @@ def verify_command(names: tuple[str, ...], as_json: bool) -> None:
     else:
         click.echo(_render(checks))
     if errors := [check for check in checks if check.error]:
-        message = f"cannot use {count(len(errors), 'file')} of {len(checks)}"
+        message = f"cannot use {format_count(len(errors), 'file')} of {len(checks)}"
         raise ModelError(message, hint=errors[0].hint)
 
 

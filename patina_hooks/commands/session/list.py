@@ -11,7 +11,7 @@ import click
 from patina_hooks.commands.messages import say
 from patina_hooks.commands.options import json_option, print_json
 from patina_hooks.commands.session.shared import open_repository
-from patina_hooks.text.display import clean_line, count
+from patina_hooks.text.display import clean_line, format_count
 
 if TYPE_CHECKING:
     from patina_hooks.sessions import Summary
@@ -46,9 +46,9 @@ def _render(summaries: Iterable[Summary], root: str) -> str:
 def _row(summary: Summary, root: str) -> str:
     facts = [summary.state if summary.state != "ended" else summary.work_type or "ended"]
     if summary.commits is not None:
-        facts.append(count(summary.commits, "commit"))
+        facts.append(format_count(summary.commits, "commit"))
     if summary.files is not None:
-        facts.append(count(summary.files, "file"))
+        facts.append(format_count(summary.files, "file"))
     if summary.state == "active" and summary.work_tree != root:
         facts.append(f"in {clean_line(summary.work_tree or 'an unknown work tree')}")
     title = clean_line(summary.title) or "(no title)"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from patina_hooks.commands.messages import say
-from patina_hooks.text.display import count
+from patina_hooks.text.display import format_count
 
 if TYPE_CHECKING:
     from patina_hooks.git.repository import Repository
@@ -68,4 +68,4 @@ def render_numbers(numbers: Numbers | None) -> str:
     """Render the figures of a session in words."""
     if numbers is None:
         return "figures unknown"
-    return f"{count(numbers.commits, 'commit')}, {count(numbers.files, 'file')}"
+    return f"{format_count(numbers.commits, 'commit')}, {format_count(numbers.files, 'file')}"

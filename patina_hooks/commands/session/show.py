@@ -8,7 +8,7 @@ import click
 
 from patina_hooks.commands.options import json_option, print_json
 from patina_hooks.commands.session.shared import open_repository
-from patina_hooks.text.display import clean_text
+from patina_hooks.text.display import strip_controls
 
 
 @click.command("show")
@@ -22,4 +22,4 @@ def show_command(session: str, as_json: bool) -> None:
     if as_json:
         print_json(asdict(document), indented=True)
     else:
-        click.echo(clean_text(document.text), nl=not document.text.endswith("\n"))
+        click.echo(strip_controls(document.text), nl=not document.text.endswith("\n"))

@@ -14,7 +14,7 @@ from patina_hooks.commands.session.shared import (
     wake_worker,
     warn_of_secrets,
 )
-from patina_hooks.text.display import count
+from patina_hooks.text.display import format_count
 
 if TYPE_CHECKING:
     from patina_hooks.sessions import Started
@@ -44,7 +44,7 @@ def _warn(started: Started) -> None:
     if started.uncommitted is None:
         say("warning: could not check for uncommitted changes; the tag points to HEAD")
     elif started.uncommitted:
-        files = count(started.uncommitted, "tracked file")
+        files = format_count(started.uncommitted, "tracked file")
         say(f"warning: {files} with uncommitted changes; the tag points to HEAD, without them")
     if started.cut:
         length = len(started.session.title)

@@ -8,7 +8,7 @@ import click
 
 from patina_hooks.commands.options import json_option, print_json
 from patina_hooks.commands.session.shared import open_repository, session_option, wake_worker
-from patina_hooks.text.display import count
+from patina_hooks.text.display import format_count
 
 if TYPE_CHECKING:
     from patina_hooks.sessions import Updated
@@ -42,7 +42,7 @@ def _fields(updated: Updated) -> dict[str, object]:
 
 
 def _render(updated: Updated) -> str:
-    figures = f"{count(updated.commits, 'commit')}, {count(updated.files, 'file')}"
+    figures = f"{format_count(updated.commits, 'commit')}, {format_count(updated.files, 'file')}"
     return (
         f"{figures}, last commit {updated.last_commit}\n"
         f"  describe the work below the update in {updated.path}"

@@ -41,26 +41,26 @@ def uninstall_command() -> None:
     """Remove the git hooks and put back what was there. What was remembered stays."""
     from patina_hooks.git.hooks import inspect_hooks, uninstall
     from patina_hooks.git.repository import Repository
-    from patina_hooks.text.display import clean_text
+    from patina_hooks.text.display import strip_controls
     from patina_hooks.text.session_ids import HIDDEN_REFS, SESSIONS_FOLDER
 
     repository = Repository.open(Path.cwd())
     before = inspect_hooks(repository)
     left = list(_left(uninstall(repository)))
     for line in left:
-        click.echo(clean_text(line))
+        click.echo(strip_controls(line))
     if lines := [before.script(hook.event) for hook in before.hooks if hook.method == "line"]:
         click.echo(
             "Commit that the line is removed from these files, or keep it for others: git restore FILE"
         )
-        click.echo("\n".join(clean_text(f"  {path}") for path in lines))
+        click.echo("\n".join(strip_controls(f"  {path}") for path in lines))
     if not left:
         click.echo("The hooks are removed.")
     click.echo(
-        clean_text(f"What was remembered stays in {repository.state}; remove that folder to forget it.")
+        strip_controls(f"What was remembered stays in {repository.state}; remove that folder to forget it.")
     )
     click.echo(
-        clean_text(
+        strip_controls(
             f"Sessions stay: documents, tags, {repository.common / SESSIONS_FOLDER} and {HIDDEN_REFS}/."
         )
     )
@@ -82,20 +82,20 @@ def _left(installation: Installation) -> Iterator[str]:
 def installed(installation: Installation) -> Iterator[str]:
     """What `install` did, line by line."""
     from patina_hooks.git.stub import manual_line
-    from patina_hooks.text.display import clean_text
+    from patina_hooks.text.display import strip_controls
 
     for hook in installation.hooks:
-        yield clean_text(f"{hook.event:16}{_WAYS[hook.method]}{f' ({hook.note})' if hook.note else ''}")
+        yield strip_controls(f"{hook.event:16}{_WAYS[hook.method]}{f' ({hook.note})' if hook.note else ''}")
     lines = [installation.script(hook.event) for hook in installation.hooks if hook.method == "line"]
     if lines:
         yield ""
         yield "Commit these files, which git tracks or would track; their line names nothing of this machine"
         yield "and does nothing where patina is not installed:"
-        yield from (clean_text(f"  {path}") for path in lines)
+        yield from (strip_controls(f"  {path}") for path in lines)
     missing = [hook for hook in installation.hooks if hook.method == "by hand" and not hook.enabled]
     if missing:
         yield ""
         yield "Add the line to each of these hooks, near the top; it names nothing of this machine:"
     for hook in missing:
-        yield clean_text(f"  {installation.script(hook.event)}:")
+        yield strip_controls(f"  {installation.script(hook.event)}:")
         yield f"    {manual_line(hook.event)}"

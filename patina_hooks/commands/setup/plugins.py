@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 
 from patina_hooks.specs.plugins import Fault, PluginInfo
-from patina_hooks.text.display import clean_line, clean_text
+from patina_hooks.text.display import clean_line, strip_controls
 
 
 @click.command("plugins")
@@ -85,7 +85,7 @@ def as_lines(infos: Iterable[PluginInfo]) -> Iterator[str]:
 
 
 def _fault_lines(fault: Fault) -> Iterator[str]:
-    first, *rest = [line.rstrip() for line in clean_text(fault.error).splitlines() if line.strip()] or [
+    first, *rest = [line.rstrip() for line in strip_controls(fault.error).splitlines() if line.strip()] or [
         "unknown"
     ]
     yield f"  fault in {clean_line(fault.where)}: {first}"

@@ -7,7 +7,7 @@ import click
 from patina_hooks.commands.freshness import open_patina
 from patina_hooks.commands.messages import say
 from patina_hooks.system.progress import show_progress
-from patina_hooks.text.display import count, size
+from patina_hooks.text.display import format_count, format_size
 
 
 @click.command("gc")
@@ -18,8 +18,8 @@ def gc_command() -> None:
         freed = patina.gc()
     if freed.kept:
         say(f"what other models made was kept: what the recipe asks for cannot be told now: {freed.kept}")
-    pairs = f" {count(freed.pairs, 'pair')}," if freed.pairs else ""
+    pairs = f" {format_count(freed.pairs, 'pair')}," if freed.pairs else ""
     click.echo(
-        f"freed {count(freed.observations, 'observation')},{pairs} {count(freed.embeddings, 'embedding')},"
-        f" {size(freed.bytes)}"
+        f"freed {format_count(freed.observations, 'observation')},{pairs}"
+        f" {format_count(freed.embeddings, 'embedding')}, {format_size(freed.bytes)}"
     )

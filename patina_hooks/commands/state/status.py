@@ -13,7 +13,7 @@ from patina_hooks.commands.freshness import freshen, open_patina
 from patina_hooks.plugins.running_calls import text_of
 from patina_hooks.specs.plugins import Fault
 from patina_hooks.text.date_format import format_day
-from patina_hooks.text.display import clean_line, count, size
+from patina_hooks.text.display import clean_line, format_count, format_size
 from patina_hooks.upkeep.backlog import unread_events
 from patina_hooks.upkeep.status import Status
 
@@ -34,25 +34,29 @@ def status_command(as_json: bool) -> None:
 
 
 def _page(status: Status) -> str:
-    drafts = f" and {count(status.drafts, 'draft')}" if status.drafts else ""
+    drafts = f" and {format_count(status.drafts, 'draft')}" if status.drafts else ""
     documents = status.documents or status.drafts
     rows = [
-        ("memory", f"{count(status.sessions, 'session')}, {count(status.commits, 'commit')}"),
+        ("memory", f"{format_count(status.sessions, 'session')}, {format_count(status.commits, 'commit')}"),
         *_collections(status),
-        *([("documents", f"{count(status.documents, 'session document')}{drafts}")] if documents else []),
-        ("observations", f"{status.observations:,} ({count(status.pending, 'text')} pending)"),
+        *(
+            [("documents", f"{format_count(status.documents, 'session document')}{drafts}")]
+            if documents
+            else []
+        ),
+        ("observations", f"{status.observations:,} ({format_count(status.pending, 'text')} pending)"),
         ("pairs", _pairs(status)),
         *([("long texts", f"{status.cut:,}; the model reads their beginnings")] if status.cut else []),
         ("model", f"{clean_line(status.model) or 'none yet'} (runtime {_runtime(status)})"),
         ("projection", clean_line(status.projection)),
-        ("on disk", size(status.bytes)),
+        ("on disk", format_size(status.bytes)),
         ("synced", _ago(status.synced)),
     ]
     if status.kept:
         kept = ", ".join(f"{one.kind} {clean_line(one.name)}" for one in status.kept)
         rows.append(("kept", f"{kept}: not installed here (patina gc)"))
     if status.truncated:
-        rows.append(("shallow", f"{count(status.truncated, 'commit')} cut off; git fetch --unshallow"))
+        rows.append(("shallow", f"{format_count(status.truncated, 'commit')} cut off; git fetch --unshallow"))
     lines = [f"{name:<13} {value}" for name, value in rows]
     if status.stale:
         whys = ", ".join(dict.fromkeys(why for _, why in status.stale))
@@ -70,7 +74,11 @@ def _collections(status: Status) -> list[tuple[str, str]]:
     for name, facts in status.collections.items():
         if facts.documents or facts.left_out:
             rows.append(
-                (name, f"{count(facts.documents, 'document')} ({count(facts.pending, 'text')} pending)")
+                (
+                    name,
+                    f"{format_count(facts.documents, 'document')}"
+                    f" ({format_count(facts.pending, 'text')} pending)",
+                )
             )
         if facts.left_out:
             rows.append(("", f"left out: {_reasons(facts.left_out)}"))
@@ -99,7 +107,9 @@ def _pairs(status: Status) -> str:
     since = format_day(min(kind.since for kind in kinds))
     until = format_day(max(kind.until for kind in kinds))
     weight = sum(kind.weight for kind in kinds)
-    return f"{status.pairs:,} of {count(len(kinds), 'kind')}, weighing {weight:,.0f}, {since} to {until}"
+    return (
+        f"{status.pairs:,} of {format_count(len(kinds), 'kind')}, weighing {weight:,.0f}, {since} to {until}"
+    )
 
 
 def _list(title: str, items: list[str]) -> list[str]:
@@ -113,5 +123,5 @@ def _ago(moment: int | None) -> str:
     seconds = max(0, int(time.time()) - moment)
     for unit, length in (("day", 86_400), ("hour", 3_600), ("minute", 60)):
         if seconds >= length:
-            return f"{count(seconds // length, unit)} ago"
+            return f"{format_count(seconds // length, unit)} ago"
     return "just now"

@@ -14,7 +14,7 @@ from patina_hooks.git.hook_script import renew_script
 from patina_hooks.git.hooks import repair_hooks
 from patina_hooks.git.repository import Repository
 from patina_hooks.system.progress import show_progress
-from patina_hooks.text.display import count
+from patina_hooks.text.display import format_count
 from patina_hooks.upkeep.sync import SyncReport
 
 
@@ -45,14 +45,14 @@ def summary(report: SyncReport) -> str:
     parts = [
         text
         for number, text in (
-            (report.commits, count(report.commits, "new commit")),
-            (report.gone, count(report.gone, "commit") + " gone"),
-            (report.sessions, count(report.sessions, "session") + " changed"),
-            (report.added, count(report.added, "observation") + " in"),
-            (report.removed, count(report.removed, "observation") + " out"),
-            (report.encoded, count(report.encoded, "text") + " embedded"),
+            (report.commits, format_count(report.commits, "new commit")),
+            (report.gone, format_count(report.gone, "commit") + " gone"),
+            (report.sessions, format_count(report.sessions, "session") + " changed"),
+            (report.added, format_count(report.added, "observation") + " in"),
+            (report.removed, format_count(report.removed, "observation") + " out"),
+            (report.encoded, format_count(report.encoded, "text") + " embedded"),
             (report.cut, f"{report.cut:,} longer than the model reads"),
-            (report.pending, count(report.pending, "text") + _pending(report)),
+            (report.pending, format_count(report.pending, "text") + _pending(report)),
         )
         if number
     ]

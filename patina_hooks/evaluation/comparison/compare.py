@@ -22,7 +22,7 @@ from patina_hooks.evaluation.evaluate import mine
 from patina_hooks.evaluation.history import read_history
 from patina_hooks.search.opening import open_space
 from patina_hooks.store.log import Log
-from patina_hooks.text.display import count
+from patina_hooks.text.display import format_count
 
 if TYPE_CHECKING:
     from patina_hooks.evaluation.comparison.candidates import Candidate
@@ -156,7 +156,10 @@ def _announce(rows: Iterable[tuple[Row, Mapping[bytes, str]]], say: Say) -> None
     for row, texts in rows:
         if texts and row.speed:
             seconds = sum(map(len, texts.values())) / row.speed.characters_per_second
-            say(f"{row.name}: {count(len(texts), 'text')} to embed, {about(seconds)}; what is done stays")
+            say(
+                f"{row.name}: {format_count(len(texts), 'text')} to embed, {about(seconds)};"
+                " what is done stays"
+            )
 
 
 def about(seconds: float) -> str:

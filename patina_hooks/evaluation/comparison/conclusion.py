@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from patina_hooks.evaluation.statistics.intervals import ERROR
-from patina_hooks.text.display import count
+from patina_hooks.text.display import format_count
 
 if TYPE_CHECKING:
     from patina_hooks.evaluation.comparison.agreement import Agreement
@@ -51,7 +51,7 @@ def _found(comparison: Comparison, reference: Row, row: Row, error: float) -> st
 
 
 def _shared(name: str, found: Agreement) -> str:
-    figures = f"least cosine {found.least:.5f} on {count(found.texts, 'text')}"
+    figures = f"least cosine {found.least:.5f} on {format_count(found.texts, 'text')}"
     if found.holds:
         return f"{name} shares its vectors with {found.to} by fingerprint: {figures}"
     return (

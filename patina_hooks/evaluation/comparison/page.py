@@ -10,7 +10,7 @@ from patina_hooks.evaluation.comparison.conclusion import claim_error, conclude,
 from patina_hooks.evaluation.comparison.results import ALL, METRICS
 from patina_hooks.evaluation.picture import Bar, Group, bars, stacked
 from patina_hooks.evaluation.statistics.metrics import CUTOFF
-from patina_hooks.text.display import clean_line, count, size
+from patina_hooks.text.display import clean_line, format_count, format_size
 
 if TYPE_CHECKING:
     from patina_hooks.evaluation.comparison.results import Comparison, Row
@@ -74,7 +74,7 @@ def _figure(comparison: Comparison, row: Row, method: str, metric: str, name: st
 
 
 def _costs(comparison: Comparison) -> Iterator[str]:
-    texts = count(comparison.sample, "text")
+    texts = format_count(comparison.sample, "text")
     yield f"COSTS on this machine, with {texts} of this repository; medians of processes of their own"
     table: _Table = [("", "runtime", "texts/s", "cold start", "memory", "files", "length", "licence")]
     for row in comparison.measured:
@@ -99,7 +99,7 @@ def _cost(comparison: Comparison, row: Row, name: str) -> str:
     if name == "texts_per_second":
         told = f"{value:,.0f}" if value >= 10 else f"{value:.2g}"
     else:
-        told = f"{value:.2f} s" if name == "cold_start" else size(int(value))
+        told = f"{value:.2f} s" if name == "cold_start" else format_size(int(value))
     return told if ratio is None or row is comparison.reference else f"{told}  x{ratio:.2g}"
 
 
@@ -117,9 +117,8 @@ def _caution(comparison: Comparison) -> str:
     """How many chances to be lucky the page shows, and which of them the sentences allow for."""
     others = len(comparison.answered) - 1
     shown = others * (len(METHODS) * len(METRICS) + len(comparison.sets))
-    told = (
-        f"The tables show {count(shown, 'difference')}, each with a 95 % interval of its own: of twenty, one"
-    )
+    differences = format_count(shown, "difference")
+    told = f"The tables show {differences}, each with a 95 % interval of its own: of twenty, one"
     if others == 1:
         return f"{told} seems sure by chance alone."
     return (

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from patina_hooks.evaluation.comparison.answers import METHODS
 from patina_hooks.evaluation.statistics.intervals import ERROR, FEWEST, Interval, interval, paired
-from patina_hooks.text.display import count
+from patina_hooks.text.display import format_count
 
 if TYPE_CHECKING:
     from patina_hooks.evaluation.comparison.agreement import Agreement
@@ -112,7 +112,7 @@ class Comparison:
     @property
     def asked(self) -> str:
         """In words: "1,335 questions of 5 sets"."""
-        return f"{count(self.questions, 'question')} of {count(len(self.judged), 'set')}"
+        return f"{format_count(self.questions, 'question')} of {format_count(len(self.judged), 'set')}"
 
     def figure(self, row: Row, method: str, metric: str, name: str = ALL) -> Interval:
         """A mean over one set, or over all that are `judged`, each weighing the same."""
@@ -147,12 +147,12 @@ class Comparison:
 def lacking(sessions: int, documents: int, commits: int) -> str:
     """What is missing for answers to be compared. sessions: those that questions are from."""
     if not sessions:
-        told = f"{count(documents, 'session document')} and {count(commits, 'commit')}"
+        told = f"{format_count(documents, 'session document')} and {format_count(commits, 'commit')}"
         return f"no answers are compared: {told} give no question"
     if sessions < FEWEST:
         return (
-            f"no intervals: the questions are from {count(sessions, 'session')} (or days of commits), and it"
-            f" takes {FEWEST}: {FEWEST - sessions} more"
+            f"no intervals: the questions are from {format_count(sessions, 'session')}"
+            f" (or days of commits), and it takes {FEWEST}: {FEWEST - sessions} more"
         )
     return ""
 

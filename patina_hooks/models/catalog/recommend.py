@@ -17,7 +17,7 @@ from patina_hooks.config.recipe import DEFAULT_MODEL
 from patina_hooks.models.catalog.registry import ModelState, read_state_of
 from patina_hooks.models.choice import APPLE_SILICON, installed_runtimes, this_platform
 from patina_hooks.specs.models import ModelSpec
-from patina_hooks.text.display import size
+from patina_hooks.text.display import format_size
 
 if TYPE_CHECKING:
     from patina_hooks.plugins.manager import Plugins
@@ -122,7 +122,7 @@ def _objection(state: ModelState, machine: Machine, languages: Sequence[str]) ->
     if spec.parameters > most and not _is_only_way(spec, languages):
         return f"{_millions(spec)} are slow {'here' if machine.gpu else 'without a GPU'}"
     if machine.memory and spec.parameters * _BYTES_A_WEIGHT * _SHARE > machine.memory:
-        return f"it takes more than a quarter of {size(machine.memory)} of memory"
+        return f"it takes more than a quarter of {format_size(machine.memory)} of memory"
     return f"it was not trained for {', '.join(missing)}" if missing else ""
 
 
@@ -134,10 +134,10 @@ def _is_only_way(spec: ModelSpec, languages: Sequence[str]) -> bool:
 
 def _reason(spec: ModelSpec, machine: Machine, languages: Sequence[str]) -> str:
     trained = "many languages" if MANY in spec.languages else ", ".join(languages)
-    memory = f" of {size(machine.memory)}" if machine.memory else ""
+    memory = f" of {format_size(machine.memory)}" if machine.memory else ""
     return (
         f"the largest installed model that knows {trained} and runs at a usable speed on {machine.platform}:"
-        f" {_millions(spec)}, {size(spec.parameters * _BYTES_A_WEIGHT)}{memory}"
+        f" {_millions(spec)}, {format_size(spec.parameters * _BYTES_A_WEIGHT)}{memory}"
     )
 
 

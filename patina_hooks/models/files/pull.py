@@ -34,7 +34,7 @@ from patina_hooks.models.files.hub import (
 )
 from patina_hooks.models.files.weights import files_for_runtime, sha256_of, verify_file
 from patina_hooks.specs.models import HubFile, ModelSpec
-from patina_hooks.text.display import size
+from patina_hooks.text.display import format_size
 
 _SPARE: Final = 64 << 20
 """Bytes of the disk that must remain free after the download."""
@@ -139,7 +139,7 @@ def _check_room(sources: Sequence[Source]) -> None:
     needed, free = sum(source.size for source in sources), shutil.disk_usage(folder).free
     if needed and needed + _SPARE > free:
         raise ModelError(
-            f"cannot download {size(needed)}: {size(free)} are free in {cache}",
+            f"cannot download {format_size(needed)}: {format_size(free)} are free in {cache}",
             hint="free some space, or set HF_HUB_CACHE to a folder on a larger disk",
         )
 
@@ -147,7 +147,7 @@ def _check_room(sources: Sequence[Source]) -> None:
 def _pull_file(source: Source, report: Callable[[str], None]) -> int:
     """Check and record a file; return the bytes downloaded."""
     file = source.file
-    amount = "in the hub cache" if source.cached else size(source.size or None)
+    amount = "in the hub cache" if source.cached else format_size(source.size or None)
     report(f"{file.repository}/{file.path} ({amount})")
     path = fetch(source)
     digest, expected = sha256_of(path), _expected(file) or source.sha256

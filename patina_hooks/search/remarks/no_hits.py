@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from patina_hooks.search.filters.paths import is_recorded, near_paths
 from patina_hooks.search.retrieval.lexical import LONGEST_QUESTION, is_longer
 from patina_hooks.store.search.answers import count_texts
-from patina_hooks.text.display import count
+from patina_hooks.text.display import format_count
 from patina_hooks.text.words import split_query
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def explain_no_hits(query: Query, texts: IndexedTexts, count_hits: Callable[[Que
     }
     if filters and (excluded := _explain_filters(query, filters, count_hits)):
         return f"the filters exclude all hits: {excluded}"
-    pending = f"{count(texts.pending, 'text')} without a vector" if texts.pending else ""
+    pending = f"{format_count(texts.pending, 'text')} without a vector" if texts.pending else ""
     if query.mode == "vector":
         return pending or "no text has a vector"
     if not has_words(query.text):
@@ -105,4 +105,4 @@ def _explain_filters(query: Query, filters: Mapping[str, Any], count_hits: Calla
 
 
 def _number(hits: int) -> str:
-    return f"{hits} or more hits" if hits >= COUNTED else count(hits, "hit")
+    return f"{hits} or more hits" if hits >= COUNTED else format_count(hits, "hit")

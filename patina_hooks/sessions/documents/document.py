@@ -14,7 +14,7 @@ from typing import Annotated, Final
 from patina_hooks.config.schema import Rule
 from patina_hooks.errors import SessionError, UsageError
 from patina_hooks.sessions.metrics import Numbers
-from patina_hooks.text.display import clean_line, clean_text
+from patina_hooks.text.display import clean_line, strip_controls
 from patina_hooks.text.session_ids import TagEdge, TagName, is_session_id, parse_tag
 
 TITLE_LIMIT = 300
@@ -117,7 +117,7 @@ def clean_title(text: str) -> tuple[str, bool]:
 
 def clean_note(text: str) -> str:
     """Clean the text of a note, with its line breaks. Raises `UsageError` if it is empty."""
-    note = clean_text(_ESCAPES.sub("", text).replace("\r\n", "\n").replace("\r", "\n")).strip()
+    note = strip_controls(_ESCAPES.sub("", text).replace("\r\n", "\n").replace("\r", "\n")).strip()
     if not note:
         raise UsageError("a note needs a text", hint='patina session note "text"')
     return note

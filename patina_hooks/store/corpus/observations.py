@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from patina_hooks.specs.values import Observation
-from patina_hooks.text.words import prepare_text
+from patina_hooks.text.words import prepare_index_text
 
 FIELDS: Final = "(SELECT json_group_object(f.name, f.value) FROM field f WHERE f.observation_id = o.id)"
 """SQL for the fields of the row `o` of `observation`, as JSON."""
@@ -183,7 +183,7 @@ def activate_observations(
     connection.executemany("UPDATE observation SET live = 1 WHERE id = ?", [(row.id,) for row in rows])
     connection.executemany(
         "INSERT INTO observation_words (rowid, words) VALUES (?, ?)",
-        [(row.id, prepare_text(row.observation.text)) for row in rows],
+        [(row.id, prepare_index_text(row.observation.text)) for row in rows],
     )
     connection.executemany(
         "INSERT INTO text (key, live, dated) VALUES (?, 1, ?)"
@@ -197,7 +197,7 @@ def deactivate_observations(connection: sqlite3.Connection, rows: Sequence[Store
     connection.executemany("UPDATE observation SET live = 0 WHERE id = ?", [(row.id,) for row in rows])
     connection.executemany(
         "INSERT INTO observation_words (observation_words, rowid, words) VALUES ('delete', ?, ?)",
-        [(row.id, prepare_text(row.observation.text)) for row in rows],
+        [(row.id, prepare_index_text(row.observation.text)) for row in rows],
     )
     connection.executemany("UPDATE text SET live = live - 1 WHERE key = ?", [(row.text_key,) for row in rows])
 
@@ -226,7 +226,7 @@ def unindex_document_words(
 
 def _document_words(connection: sqlite3.Connection, oid: str, read_as: str, title: str) -> tuple[str, str]:
     texts = connection.execute(f"SELECT o.text {_OF_OBJECT} AND o.live ORDER BY o.id", (oid, read_as))
-    return prepare_text(title), prepare_text("\n".join(row[0] for row in texts))
+    return prepare_index_text(title), prepare_index_text("\n".join(row[0] for row in texts))
 
 
 def _stored(rows: Iterable[Any]) -> list[StoredObservation]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from patina_hooks.evaluation.picture import Bar, Group, Line, bars, curve, stacked
-from patina_hooks.text.display import count
+from patina_hooks.text.display import format_count
 from patina_hooks.training.reports.report import NONE
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ def render_report(report: Report) -> str:
     judged = [outcome for outcome in report.outcomes if outcome.mrr is not None]
     groups = [
         Group(
-            f"{name} ({count(raw.n, 'question')})",
+            f"{name} ({format_count(raw.n, 'question')})",
             (
                 _bar("raw", {name: raw}, name),
                 *(_bar(outcome.name, outcome.mrr or {}, name) for outcome in judged),
@@ -47,7 +47,7 @@ def _losses(outcome: Outcome) -> str:
     learned = tuple((float(epoch), loss) for epoch, loss, _ in outcome.curve)
     later = tuple((float(epoch), held) for epoch, _, held in outcome.curve if held is not None)
     lines = [Line("pairs learned from", learned), *([Line("later pairs", later)] if later else [])]
-    title = f"{outcome.name}: loss by epoch, on {count(outcome.count, 'pair')} ({outcome.pairs})"
+    title = f"{outcome.name}: loss by epoch, on {format_count(outcome.count, 'pair')} ({outcome.pairs})"
     return curve(title, lines, x_name="epoch", y_name="loss")
 
 

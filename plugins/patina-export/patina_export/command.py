@@ -14,9 +14,9 @@ from patina_hooks.authoring import (
     Plugins,
     add_model,
     clean_line,
+    format_size,
     refuse_name,
     show_progress,
-    size,
     stay_offline,
 )
 
@@ -84,7 +84,7 @@ def as_object(export: Export) -> dict[str, object]:
 def _lines(export: Export) -> Sequence[str]:
     exported, proof = export.exported, export.proof
     lines = [
-        f"{clean_line(str(export.folder))}: {exported.precision}, {size(exported.bytes)}, "
+        f"{clean_line(str(export.folder))}: {exported.precision}, {format_size(exported.bytes)}, "
         f"layer {exported.layer} of {exported.layers}",
     ]
     if agreement := proof.agreement:
