@@ -1,4 +1,4 @@
-"""The sides of a pair: an observation by its id, or a path."""
+"""Members of a pair: an observation by its id, or a path."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ _PATH = "path:"
 
 
 def path_member(path: str) -> str:
-    """How a pair names a path.
+    """Return the name of a path in a pair.
 
     >>> path_member("src/main.rs")
     'path:src/main.rs'
@@ -16,17 +16,17 @@ def path_member(path: str) -> str:
     return _PATH + path
 
 
-def member_path(side: str) -> str | None:
-    """The path that a side names, None for an observation (whose id is hexadecimal).
+def member_path(member: str) -> str | None:
+    """Return the path of a member, None for an observation (whose id is hexadecimal).
 
     >>> member_path("path:src/main.rs")
     'src/main.rs'
     """
-    return side[len(_PATH) :] if side.startswith(_PATH) else None
+    return member[len(_PATH) :] if member.startswith(_PATH) else None
 
 
 def path_text(path: str) -> str:
-    """What a model reads for a path: the path, then the parts of its CamelCase words.
+    """Return the text of a path for a model: the path, then the parts of its CamelCase words.
 
     >>> path_text("src/gitHook.rs")
     'src/gitHook.rs git Hook'

@@ -1,4 +1,4 @@
-"""What pair generators are given: one session, commit or module, read from the log up to a bound."""
+"""The inputs of pair generators: one session, commit or module, read from the log up to a limit."""
 
 from __future__ import annotations
 
@@ -28,8 +28,11 @@ GeneratorInput = SessionScope | CommitScope | ModuleScope
 
 @dataclass(frozen=True, slots=True)
 class PairMember:
-    """What may stand on a side of a scope's pairs. row: as `pair` stores it. session: whose document says it,
-    or whose tag range holds the commit that does."""
+    """A possible member of a scope's pairs: an observation or a path.
+
+    row: as the table `pair` stores it.
+    session: whose document contains it, or whose tag range contains its commit.
+    """
 
     row: int
     text: str
@@ -39,21 +42,21 @@ class PairMember:
 
 @dataclass(slots=True)
 class ScopeReader:
-    """One scope as it is now, and its members by the names that a pair gives them."""
+    """Reads one scope, and collects its members by their names in pairs."""
 
     connection: sqlite3.Connection
     members: dict[str, PairMember] = field(default_factory=dict)
 
     def read(self, kind: PairScopeKind, name: str) -> GeneratorInput | None:
-        """The scope, None where the corpus no longer has it. Drafts are left out: a pair rests on refs."""
-        read: dict[PairScopeKind, Callable[[str], GeneratorInput | None]] = {
-            "session": self._session,
-            "commit": self._commit,
-            "module": self._module,
+        """Read a scope without drafts, None if the corpus no longer has it."""
+        readers: dict[PairScopeKind, Callable[[str], GeneratorInput | None]] = {
+            "session": self._read_session,
+            "commit": self._read_commit,
+            "module": self._read_module,
         }
-        return read[kind](name)
+        return readers[kind](name)
 
-    def _session(self, session: str) -> SessionScope | None:
+    def _read_session(self, session: str) -> SessionScope | None:
         documents = read_session_documents(self.connection, session)
         oids = read_session_commits(self.connection, session, COMMITS_CAP + 1)
         oids = oids if len(oids) <= COMMITS_CAP else []
@@ -62,38 +65,42 @@ class ScopeReader:
         previous = read_previous_session(self.connection, session) if documents else None
         return SessionScope(
             id=session,
-            document=self._said(documents, session),
-            commits=tuple((oid, self._said([(oid, oid)], session, oid)) for oid in oids),
-            previous=self._document(previous) if previous else (),
+            document=self._read_observations(documents, session),
+            commits=tuple((oid, self._read_observations([(oid, oid)], session, oid)) for oid in oids),
+            previous=self._read_document(previous) if previous else (),
             previous_id=previous,
         )
 
-    def _commit(self, oid: str) -> CommitScope | None:
+    def _read_commit(self, oid: str) -> CommitScope | None:
         paths = read_commit_paths(self.connection, oid, PATHS_CAP + 1)
         if paths is None:
             return None
-        return CommitScope(oid, self._said([(oid, oid)], None, oid), self._paths(paths, PATHS_CAP))
+        return CommitScope(
+            oid, self._read_observations([(oid, oid)], None, oid), self._add_paths(paths, PATHS_CAP)
+        )
 
-    def _module(self, folder: str) -> ModuleScope | None:
-        paths = self._paths(read_folder_paths(self.connection, folder, MODULE_CAP + 1), MODULE_CAP)
+    def _read_module(self, folder: str) -> ModuleScope | None:
+        paths = self._add_paths(read_folder_paths(self.connection, folder, MODULE_CAP + 1), MODULE_CAP)
         return ModuleScope(folder, paths) if paths else None
 
-    def _paths(self, paths: Sequence[StoredPath], cap: int) -> tuple[str, ...]:
-        """Make these paths members of the scope, or none where there are more than the cap."""
+    def _add_paths(self, paths: Sequence[StoredPath], cap: int) -> tuple[str, ...]:
+        """Add these paths as members, none if there are more than the cap."""
         if len(paths) > cap:
             return ()
         self.members.update((path_member(path), PairMember(-number, path)) for number, path in paths)
         return tuple(sorted(path for _, path in paths))
 
-    def _document(self, session: str) -> tuple[Recorded, ...]:
-        return self._said(read_session_documents(self.connection, session), session)
+    def _read_document(self, session: str) -> tuple[Recorded, ...]:
+        return self._read_observations(read_session_documents(self.connection, session), session)
 
-    def _said(
+    def _read_observations(
         self, documents: list[tuple[str, str]], session: str | None, commit: str | None = None
     ) -> tuple[Recorded, ...]:
-        return tuple(one for oid, path in documents for one in self._live(oid, path, session, commit))
+        return tuple(
+            recorded for oid, path in documents for recorded in self._read_live(oid, path, session, commit)
+        )
 
-    def _live(self, oid: str, path: str, session: str | None, commit: str | None) -> Iterator[Recorded]:
+    def _read_live(self, oid: str, path: str, session: str | None, commit: str | None) -> Iterator[Recorded]:
         for row in read_live_observations(self.connection, oid):
             key = row.key.hex()
             self.members.setdefault(key, PairMember(row.id, row.observation.text, session, commit))

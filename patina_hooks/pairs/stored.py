@@ -1,6 +1,6 @@
-"""Stored pairs, read: for eyes, for status, and for training.
+"""Read stored pairs for display, status and training.
 
-Units that are stale are left out: what their pairs name may have gone, until the next sync has seen to it.
+Stale scopes are skipped: members of their pairs may be deleted until the next sync.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from patina_hooks.store.pairs.totals import read_totals
 
 @dataclass(frozen=True, slots=True)
 class ShownPair:
-    """A pair for eyes: texts, or paths, instead of ids.
+    """A pair to display, with texts or paths instead of ids.
 
     session: the id where its scope is a session, else None.
     commit: the id where its scope is a commit, or whose message is the anchor.
@@ -44,8 +44,11 @@ class ShownPair:
 
 @dataclass(frozen=True, slots=True)
 class PairKind:
-    """The pairs of one kind. weight: their sum. since, until: when the first and the last of the sessions,
-    commits and folders that they are from were begun; seconds since 1970."""
+    """The pairs of one kind.
+
+    weight: the sum of their weights.
+    since, until: start of the first and last session, commit or folder with pairs, seconds since 1970.
+    """
 
     count: int
     weight: float
@@ -55,7 +58,7 @@ class PairKind:
 
 @dataclass(frozen=True, slots=True)
 class TrainingPair:
-    """A pair as training reads it.
+    """A pair for training.
 
     anchor, positive: text keys (16 bytes, see `patina_hooks.corpus.observations.text_key`), under which
         embeddings are cached. That of a path is the key of its `path_text`.
@@ -78,57 +81,65 @@ class TrainingPair:
 
 
 def training_pairs(connection: sqlite3.Connection, kinds: Collection[str]) -> list[TrainingPair]:
-    """All pairs of these kinds in canonical order, which the order of arrival has no part in: by kind, scope
-    and text keys."""
+    """Return all pairs of these kinds, sorted by kind, scope and text keys."""
     scopes = {scope.id: scope for kind in SCOPE_KINDS for scope in read_dated_scopes(connection, kind)}
-    born, key_of = read_first_changes(connection), cache(lambda path: text_key(path_text(path)))
-    found: list[TrainingPair] = []
+    first_changes = read_first_changes(connection)
+    key_of = cache(lambda path: text_key(path_text(path)))
+    pairs: list[TrainingPair] = []
     names = {scope.id: f"{scope.kind} {scope.name}" for scope in scopes.values()}
-    same: dict[bytes, bytes] = {}  # one text is in many pairs: its key is kept once
+    shared_keys: dict[bytes, bytes] = {}  # a text is in many pairs: they share one key
     rows = read_pair_members(connection, kinds)
-    for kind, number, anchor, positive, weight, own, other, path, near in rows:
+    for kind, number, anchor, positive, weight, anchor_key, positive_key, anchor_path, positive_path in rows:
         scope = scopes.get(number)
         if scope is not None:
-            left, right = own or key_of(path), other or key_of(near)
-            moment = max(born[-anchor], born[-positive]) if scope.kind == "module" else scope.until
-            found.append(
+            left, right = anchor_key or key_of(anchor_path), positive_key or key_of(positive_path)
+            moment = (
+                max(first_changes[-anchor], first_changes[-positive])
+                if scope.kind == "module"
+                else scope.until
+            )
+            pairs.append(
                 TrainingPair(
-                    kind, names[number], same.setdefault(left, left), same.setdefault(right, right), weight,
-                    scope.session, moment, path, near,
+                    kind, names[number], shared_keys.setdefault(left, left),
+                    shared_keys.setdefault(right, right), weight, scope.session, moment,
+                    anchor_path, positive_path,
                 )
             )  # fmt: skip
-    found.sort(key=lambda one: (one.kind, one.scope, one.anchor, one.positive, one.weight))
-    return found
+    pairs.sort(key=lambda pair: (pair.kind, pair.scope, pair.anchor, pair.positive, pair.weight))
+    return pairs
 
 
 def shown_pairs(connection: sqlite3.Connection, kind: str | None, limit: int) -> list[ShownPair]:
     """Pairs with their texts, those of the newest units first."""
-    kinds = sorted({t.scope_kind for t in read_totals(connection) if kind in (None, t.name)})
-    shown: list[ShownPair] = []
+    kinds = sorted({total.scope_kind for total in read_totals(connection) if kind in (None, total.name)})
+    pairs: list[ShownPair] = []
     newest_first = merge(
         *(read_dated_scopes(connection, scope_kind) for scope_kind in kinds),
         key=lambda scope: (-scope.until, scope.kind, scope.name),
     )
     for scope in newest_first:
-        shown += _shown(connection, scope, kind or "")
-        if len(shown) >= limit:
+        pairs += _shown(connection, scope, kind or "")
+        if len(pairs) >= limit:
             break
-    return shown[:limit]
+    return pairs[:limit]
 
 
 def pair_kinds(connection: sqlite3.Connection) -> dict[str, PairKind]:
-    """Counts, weights and time range of each kind of pairs, the most frequent first."""
+    """Return counts, weights and time range of each kind of pairs, the most frequent first."""
     kinds: dict[str, PairKind] = {}
     for total in read_totals(connection):
         since, until = read_time_range(connection, total.generator, total.kind, total.scope_kind)
-        before = kinds.get(total.name, PairKind(0, 0.0, since, until))
+        counted = kinds.get(total.name, PairKind(0, 0.0, since, until))
         kinds[total.name] = PairKind(
-            before.count + total.pairs,
-            before.weight + total.weight,
-            min(before.since, since),
-            max(before.until, until),
+            counted.count + total.pairs,
+            counted.weight + total.weight,
+            min(counted.since, since),
+            max(counted.until, until),
         )
-    rounded = {kind: PairKind(k.count, round(k.weight, 3), k.since, k.until) for kind, k in kinds.items()}
+    rounded = {
+        name: PairKind(kind.count, round(kind.weight, 3), kind.since, kind.until)
+        for name, kind in kinds.items()
+    }
     return dict(sorted(rounded.items(), key=lambda item: (-item[1].count, item[0])))
 
 

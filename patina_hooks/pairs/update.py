@@ -1,10 +1,10 @@
-"""Pairs in the log, kept scope by scope: what a sync touched is generated again, the rest stays.
+"""Update the pairs in the log by scope: changed scopes are generated again, the others stay.
 
-Scopes are worked through in transactions of some hundred, so that memory is bounded and a killed sync loses
-only the one that it was in: what is stale stays marked, and a new generator's way through all scopes is kept.
+Each transaction processes 200 scopes, so that memory is bounded and a killed sync repeats only one
+transaction: stale scopes stay marked, and the progress of a new generator is stored.
 
-Another environment may have generators that are not installed here. Their pairs stay until `patina gc`, but
-for those of scopes that changed: the other environment makes these again, from the first such scope on.
+Another environment may have generators that are not installed here. Their pairs stay until `patina gc`,
+except those of changed scopes: the other environment generates these again.
 """
 
 from __future__ import annotations
@@ -62,15 +62,17 @@ SCOPE_KINDS: Final[tuple[PairScopeKind, ...]] = ("commit", "module", "session")
 
 
 @dataclass(slots=True)
-class Extracted:
-    """What an update made.
+class PairUpdate:
+    """The result of an update.
 
-    on_pair: called with each new pair, its evidence in full, where a plugin listens; came: how many are new;
-    failed: scopes, by id, that a generator failed on; faults: of generators.
+    on_pair: called with each new pair and its full evidence if a plugin listens.
+    added: the number of new pairs.
+    failed: the ids of scopes that a generator failed on.
+    faults: of generators.
     """
 
     on_pair: Callable[[Pair], object] | None = None
-    came: int = 0
+    added: int = 0
     failed: set[int] = field(default_factory=set)
     counts: FaultCounts = field(default_factory=FaultCounts)
 
@@ -86,50 +88,55 @@ def update_pairs(
     on_pair: Callable[[Pair], object] | None = None,
     retry: bool = False,
     keep_absent: bool = True,
-) -> Extracted:
-    """Have every generator in force read the scopes that are stale, and each new one all that there are.
+) -> PairUpdate:
+    """Generate the pairs of stale scopes, and those of new generators for every scope.
 
-    The caller holds the sync lock. Nothing is written where nothing is to be done.
-    retry: read scopes again that a generator failed on. keep_absent: whether pairs stay whose generator is
-    not installed here.
+    The caller holds the sync lock. If nothing is stale or new, nothing is written.
+
+    Args:
+        log: the log to update.
+        plugins: the installed plugins.
+        on_pair: called with each new pair.
+        retry: read the scopes again that a generator failed on.
+        keep_absent: keep the pairs of generators that are not installed here.
     """
-    extracted = Extracted(on_pair)
-    before = log.parsed(_FAILED, "[]", _read_scopes)
-    if retry and before:
+    result = PairUpdate(on_pair)
+    failed_before = log.parsed(_FAILED, "[]", _read_scopes)
+    if retry and failed_before:
         with log.writing() as connection:
-            mark_stale(connection, before)
+            mark_stale(connection, failed_before)
             log.remember(_FAILED, "[]")
-        before = set()
-    _update(log, plugins, extracted, keep_absent=keep_absent)
-    if not extracted.failed <= before:
-        failed = sorted(before | extracted.failed)[:_MOST_FAILED]
+        failed_before = set()
+    _update(log, plugins, result, keep_absent=keep_absent)
+    if not result.failed <= failed_before:
+        failed = sorted(failed_before | result.failed)[:_MOST_FAILED]
         with log.writing():
             log.remember(_FAILED, json.dumps(failed))
-    return extracted
+    return result
 
 
 def _read_scopes(stored: object) -> set[int]:
-    """Raises ValueError for what `update_pairs` did not write."""
+    """Read the ids that `update_pairs` wrote; raises ValueError for anything else."""
     return set(read_list(int, stored))
 
 
-def _update(log: Log, plugins: Plugins, extracted: Extracted, *, keep_absent: bool) -> None:
+def _update(log: Log, plugins: Plugins, result: PairUpdate, *, keep_absent: bool) -> None:
     specs = {spec.name: spec for spec in plugins.pair_generators()}
-    known = {row.name: row for row in read_generators(log.connection)}
-    dropped = {name for name in known if name not in specs and not (keep_absent and _can_keep(name, specs))}
-    if not dropped and _is_settled(known, specs) and not read_stale(log.connection, 1):
+    stored = {row.name: row for row in read_generators(log.connection)}
+    dropped = {name for name in stored if name not in specs and not (keep_absent and _can_keep(name, specs))}
+    if not dropped and _is_current(stored, specs) and not read_stale(log.connection, 1):
         return
-    opened = _opened(specs.values(), plugins, extracted.counts)
+    functions = _open_generators(specs.values(), plugins, result.counts)
     with log.writing() as connection:
-        _settle(connection, known, {name: specs[name] for name in opened}, dropped)
+        _store_generators(connection, stored, {name: specs[name] for name in functions}, dropped)
     rows = read_generators(log.connection)
     generators = [
-        _Generator(row.id, specs[row.name], opened[row.name], row.reached)
+        _Generator(row.id, specs[row.name], functions[row.name], row.reached)
         for row in rows
-        if row.name in opened
+        if row.name in functions
     ]
-    absent = [row for row in rows if row.name not in opened]
-    _Update(log, generators, extracted, plugins, absent).run()
+    absent = [row for row in rows if row.name not in functions]
+    _Update(log, generators, result, plugins, absent).run()
 
 
 def fill_evidence(template: str, kind: PairScopeKind, name: str, commit: str | None) -> str:
@@ -150,7 +157,7 @@ def fill_evidence(template: str, kind: PairScopeKind, name: str, commit: str | N
 
 @dataclass(frozen=True, slots=True)
 class _Generator:
-    """reached: see `generator` in the log."""
+    """An installed generator. reached: see the table `generator`."""
 
     number: int
     spec: PairGeneratorSpec
@@ -158,18 +165,18 @@ class _Generator:
     reached: int | None
 
 
-def _is_settled(known: Mapping[str, StoredGenerator], specs: Mapping[str, PairGeneratorSpec]) -> bool:
-    return known.keys() >= specs.keys() and all(
-        (known[name].version, known[name].scope_kind, known[name].evidence, known[name].reached)
+def _is_current(stored: Mapping[str, StoredGenerator], specs: Mapping[str, PairGeneratorSpec]) -> bool:
+    return stored.keys() >= specs.keys() and all(
+        (stored[name].version, stored[name].scope_kind, stored[name].evidence, stored[name].reached)
         == (spec.version, spec.scope, spec.evidence, None)
         for name, spec in specs.items()
     )
 
 
-def _opened(
+def _open_generators(
     specs: Iterable[PairGeneratorSpec], plugins: Plugins, counts: FaultCounts
 ) -> dict[str, PluginFunction]:
-    """One that cannot be opened counts as absent: when it can be, it reads what it has missed."""
+    """Open generators; one that cannot be opened counts as absent, and catches up later."""
     opened = {}
     for spec in specs:
         try:
@@ -184,14 +191,14 @@ def _can_keep(name: str, specs: Mapping[str, PairGeneratorSpec]) -> bool:
     return not is_provided(name, specs.values())
 
 
-def _settle(
+def _store_generators(
     connection: sqlite3.Connection,
-    known: Mapping[str, StoredGenerator],
+    stored: Mapping[str, StoredGenerator],
     specs: Mapping[str, PairGeneratorSpec],
     dropped: Collection[str],
 ) -> None:
-    """Write down what is in force; the pairs of dropped generators go, and new ones begin their way."""
-    for name, row in known.items():
+    """Store the installed generators, and delete dropped ones with their pairs."""
+    for name, row in stored.items():
         spec = specs.get(name)
         if name in dropped or (spec and spec.scope != row.scope_kind):
             delete_generator(connection, row.id)
@@ -208,38 +215,45 @@ def _settle(
 class _Update:
     log: Log
     generators: Sequence[_Generator]
-    extracted: Extracted
+    result: PairUpdate
     plugins: Plugins
     absent: Sequence[StoredGenerator]
     totals: PairTotals = field(default_factory=PairTotals)
 
     def run(self) -> None:
         for kind in SCOPE_KINDS:
-            new = [one for one in self.generators if one.spec.scope == kind and one.reached is not None]
+            new = [
+                generator
+                for generator in self.generators
+                if generator.spec.scope == kind and generator.reached is not None
+            ]
             if new:
-                self._walk(kind, new)
+                self._run_new_generators(kind, new)
         while scopes := read_stale(self.log.connection, _CHUNK):
             with self.log.writing() as connection:
                 for scope in scopes:
-                    self._renew(scope, [g for g in self.generators if g.spec.scope == scope.kind])
+                    self._update_scope(
+                        scope,
+                        [generator for generator in self.generators if generator.spec.scope == scope.kind],
+                    )
                     self._drop_absent(scope)
                     mark_read(connection, scope.id)
                 self.totals.write(connection)
 
-    def _walk(self, kind: PairScopeKind, new: Sequence[_Generator]) -> None:
-        """Have new generators read every scope but those that are stale, which all generators read anyway."""
-        reached: int | None = min(one.reached or 0 for one in new)
+    def _run_new_generators(self, kind: PairScopeKind, new: Sequence[_Generator]) -> None:
+        """Run new generators on every scope that is not stale; all generators read stale ones."""
+        reached: int | None = min(generator.reached or 0 for generator in new)
         while reached is not None:
             with self.log.writing() as connection:
                 scopes = read_fresh(connection, kind, reached, _CHUNK)
                 for scope in scopes:
-                    self._renew(scope, new)
+                    self._update_scope(scope, new)
                 reached = scopes[-1].id if len(scopes) == _CHUNK else None
                 set_reached(connection, [generator.number for generator in new], reached)
                 self.totals.write(connection)
 
     def _drop_absent(self, scope: PairScope) -> None:
-        """Delete a changed scope's pairs by absent generators, and have these read it again."""
+        """Delete a changed scope's pairs by absent generators, which later read it again."""
         connection = self.log.connection
         if not has_scope(connection, scope.id):
             return
@@ -247,8 +261,8 @@ class _Update:
             self.totals.add(delete_generated_pairs(connection, scope.id, generator), -1)
             lower_reached(connection, generator, scope.id - 1)
 
-    def _renew(self, scope: PairScope, generators: Sequence[_Generator]) -> None:
-        """Generate the pairs of one scope again, and write what differs."""
+    def _update_scope(self, scope: PairScope, generators: Sequence[_Generator]) -> None:
+        """Generate the pairs of one scope again, and write the differences."""
         connection = self.log.connection
         reader = ScopeReader(connection)
         contents = reader.read(scope.kind, scope.name)
@@ -256,68 +270,68 @@ class _Update:
             self.totals.add(read_pair_weights(connection, scope.id), -1)
             delete_scope(connection, scope.id)
             return
-        made: dict[PairKey, Pair] = {}
+        generated: dict[PairKey, Pair] = {}
         for generator in generators:
-            pairs = self._made(generator, contents, f"{scope.kind} {scope.name}", reader.members)
-            made |= pairs or {}
+            pairs = self._generate(generator, contents, f"{scope.kind} {scope.name}", reader.members)
+            generated |= pairs or {}
             if pairs is None:
-                self.extracted.failed.add(scope.id)
+                self.result.failed.add(scope.id)
         specs = {generator.number: generator.spec for generator in generators}
         stored = read_pairs(connection, scope.id)
-        old = {key: value for key, value in stored.items() if key.generator in specs}
-        now = {key: PairValue(float(pair.weight), pair.evidence) for key, pair in made.items()}
-        replace_pairs(connection, scope.id, old, now)
-        self.totals.add(((key[:2], value.weight) for key, value in old.items()), -1)
-        self.totals.add((key[:2], value.weight) for key, value in now.items())
-        came = [key for key in made if key not in old]
-        self.extracted.came += len(came)
-        if on_pair := self.extracted.on_pair:
-            for key in came:
-                commit = reader.members[made[key].anchor].commit
-                evidence = made[key].evidence or fill_evidence(
+        previous = {key: value for key, value in stored.items() if key.generator in specs}
+        current = {key: PairValue(float(pair.weight), pair.evidence) for key, pair in generated.items()}
+        replace_pairs(connection, scope.id, previous, current)
+        self.totals.add(((key[:2], value.weight) for key, value in previous.items()), -1)
+        self.totals.add((key[:2], value.weight) for key, value in current.items())
+        added = [key for key in generated if key not in previous]
+        self.result.added += len(added)
+        if on_pair := self.result.on_pair:
+            for key in added:
+                commit = reader.members[generated[key].anchor].commit
+                evidence = generated[key].evidence or fill_evidence(
                     specs[key.generator].evidence, scope.kind, scope.name, commit
                 )
-                on_pair(replace(made[key], evidence=evidence))
+                on_pair(replace(generated[key], evidence=evidence))
 
-    def _made(
-        self, generator: _Generator, contents: GeneratorInput, where: str, members: Mapping[str, PairMember]
+    def _generate(
+        self, generator: _Generator, contents: GeneratorInput, scope: str, members: Mapping[str, PairMember]
     ) -> dict[PairKey, Pair] | None:
-        """What one generator makes of a scope: None where any of it is no pair. Of two equal ones, one."""
+        """Generate the distinct pairs of a scope, None if any result is invalid."""
         name = generator.spec.name
-        made: dict[PairKey, Pair] = {}
+        pairs: dict[PairKey, Pair] = {}
         try:
-            # A plugin's generator may go on for ever, and give what is no pair.
+            # A plugin's generator may never end, and may yield invalid values.
             with generator.generate.guarded():
                 for pair in islice(generator.generate.function(contents), _MOST_PAIRS):
-                    _check(pair, members)
+                    _check_pair(pair, members)
                     negative = members[pair.negative].row if pair.negative is not None else 0
                     kind = "" if pair.kind == name else pair.kind
                     anchor, positive = members[pair.anchor].row, members[pair.positive].row
-                    made.setdefault(PairKey(generator.number, kind, anchor, positive, negative), pair)
+                    pairs.setdefault(PairKey(generator.number, kind, anchor, positive, negative), pair)
         except KeyboardInterrupt:
             raise
         except BaseException as error:
             owner, failure = generator.generate.plugin, generator.generate.failure(error)
             fault = self.plugins.fault(owner, f"pair generator {name}", failure, error)
-            self.extracted.counts.add(fault, where)
+            self.result.counts.add(fault, scope)
             return None
-        return made
+        return pairs
 
 
-def _check(pair: object, members: Mapping[str, PairMember]) -> None:
+def _check_pair(pair: object, members: Mapping[str, PairMember]) -> None:
     if not isinstance(pair, Pair):
-        raise TypeError(f"gave a value of type {type(pair).__name__}; wants Pair")
+        raise TypeError(f"yielded a value of type {type(pair).__name__}; expected Pair")
     if not {pair.anchor, pair.positive} | ({pair.negative} - {None}) <= members.keys():
-        raise ValueError("gave a pair with a member outside of the scope")
+        raise ValueError("yielded a pair with a member outside of the scope")
     if not all(isinstance(text, str) for text in (pair.kind, pair.evidence)):
-        raise TypeError("gave a pair whose kind or evidence is no text")
+        raise TypeError("yielded a pair whose kind or evidence is not a string")
     if not pair.kind.isprintable() or not pair.kind or "\0" in pair.evidence.encode().decode():
-        raise ValueError("gave a pair whose kind or evidence cannot be shown")
+        raise ValueError("yielded a pair whose kind or evidence cannot be shown")
     if not isinstance(pair.weight, (int, float)) or not 0 <= pair.weight <= 1:
-        raise ValueError("gave a pair whose weight is not from 0 to 1")
+        raise ValueError("yielded a pair whose weight is not from 0 to 1")
     if pair.negative is not None:
         anchor, negative = members[pair.anchor], members[pair.negative]
         if negative.text in (anchor.text, members[pair.positive].text):
-            raise ValueError("gave a pair whose negative says the same")
+            raise ValueError("yielded a pair whose negative has the same text")
         if negative.session is not None and negative.session == anchor.session:
-            raise ValueError("gave a pair whose negative is of the anchor's session")
+            raise ValueError("yielded a pair whose negative is of the anchor's session")

@@ -24,7 +24,7 @@ from patina_hooks.errors import LockHeld, LogDamaged, StateError
 from patina_hooks.git.lock import SYNC_LOCK, SyncLock
 from patina_hooks.git.repository import Repository
 from patina_hooks.models.provenance import record_releases
-from patina_hooks.pairs.update import Extracted, update_pairs
+from patina_hooks.pairs.update import PairUpdate, update_pairs
 from patina_hooks.plugins.calls import recorded_in
 from patina_hooks.plugins.manager import Plugins
 from patina_hooks.search.index.embedded import Embedded
@@ -129,7 +129,7 @@ class _Run:
     keeps_absent: bool = True
     faults: list[Fault] = field(default_factory=list)
     mishaps: list[Fault] = field(default_factory=list)
-    paired: Extracted = field(default_factory=Extracted)
+    paired: PairUpdate = field(default_factory=PairUpdate)
     embedded: Embedded = field(default_factory=Embedded)
     postponed: bool = False
     is_reconciled: bool = False
@@ -369,7 +369,7 @@ def _report(reconciled: ReconcileResult, run: _Run, seconds: float) -> SyncRepor
         sessions=len(reconciled.sessions),
         added=reconciled.changed.added,
         removed=reconciled.changed.removed,
-        pairs=run.paired.came,
+        pairs=run.paired.added,
         encoded=run.embedded.encoded,
         indexed=run.embedded.added,
         cut=run.embedded.cut,

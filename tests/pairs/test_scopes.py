@@ -244,7 +244,7 @@ def test_what_a_killed_update_left_stale_is_not_shown_and_done_by_the_next(
 
     monkeypatch.setattr(update, "_CHUNK", 1)
     with monkeypatch.context() as patch:
-        patch.setattr(ScopeReader, "_session", kill)
+        patch.setattr(ScopeReader, "_read_session", kill)
         with pytest.raises(Killed):
             memory.sync()
     assert {pair.session for pair in memory.patina().pairs(limit=1_000)} == {None}
