@@ -46,7 +46,7 @@ def _mined(patina: Patina) -> Iterator[tuple[str, frozenset[bytes]]]:
     """A hundred questions, as many of each set, with the texts that are hidden from each."""
     from patina_hooks.evaluation.evaluate import mine
     from patina_hooks.evaluation.history import read_history
-    from patina_hooks.evaluation.query_sets.mining import Wanted
+    from patina_hooks.evaluation.query_sets.mining import QueryFilter
     from patina_hooks.store.log import Log
 
     with Log(patina.repository.state, create=False) as log, log.reading() as connection:
@@ -55,7 +55,7 @@ def _mined(patina: Patina) -> Iterator[tuple[str, frozenset[bytes]]]:
             key: text.casefold()
             for key, text in connection.execute("SELECT text_key, text FROM observation WHERE live")
         }
-    sets = [query_set for query_set in mine(history, wanted=Wanted(most=_MINED)) if query_set]
+    sets = [query_set for query_set in mine(history, wanted=QueryFilter(most=_MINED)) if query_set]
     for query_set in sets:
         for query in sorted(query_set.queries, key=lambda query: query.id)[: _MINED // len(sets) + 1]:
             asked = query.text.casefold()

@@ -13,9 +13,14 @@ from patina_hooks.evaluation.embeddings import Embeddings, load_embeddings
 from patina_hooks.evaluation.history import History, read_history
 from patina_hooks.evaluation.methods import Pipeline, QuestionEvidence, gather, rankings
 from patina_hooks.evaluation.query_sets.empty_sets import explain_empty_set
-from patina_hooks.evaluation.query_sets.file_sets import commit_files, commit_files_cold
-from patina_hooks.evaluation.query_sets.mining import QuerySet, Wanted
-from patina_hooks.evaluation.query_sets.session_sets import commit_session, context, goal, held_out
+from patina_hooks.evaluation.query_sets.file_sets import mine_commit_files, mine_commit_files_cold
+from patina_hooks.evaluation.query_sets.mining import QueryFilter, QuerySet
+from patina_hooks.evaluation.query_sets.session_sets import (
+    mine_commit_session,
+    mine_context,
+    mine_goal,
+    mine_held_out,
+)
 from patina_hooks.evaluation.results import Answer, Evaluation, Measured, SetResult
 from patina_hooks.evaluation.statistics.metrics import measure_ranking
 from patina_hooks.evaluation.tuning import tune_on
@@ -39,22 +44,24 @@ if TYPE_CHECKING:
     from patina_hooks.specs.plugins import Fault
     from patina_hooks.store.memory import Memory
 
-MINED: Final[Mapping[str, Callable[[History, Wanted], QuerySet]]] = {
-    "context": context,
-    "commit_session": commit_session,
-    "goal": goal,
-    "held_out": held_out,
-    "commit_files": commit_files,
-    "commit_files_cold": commit_files_cold,
+MINED: Final[Mapping[str, Callable[[History, QueryFilter], QuerySet]]] = {
+    "context": mine_context,
+    "commit_session": mine_commit_session,
+    "goal": mine_goal,
+    "held_out": mine_held_out,
+    "commit_files": mine_commit_files,
+    "commit_files_cold": mine_commit_files_cold,
 }
 """Name -> how a history is mined for it."""
 
 Progress = Callable[[str, int, int], None]
 
-_USUAL: Final = Wanted()
+_USUAL: Final = QueryFilter()
 
 
-def mine(history: History, names: Collection[str] = tuple(MINED), wanted: Wanted = _USUAL) -> list[QuerySet]:
+def mine(
+    history: History, names: Collection[str] = tuple(MINED), wanted: QueryFilter = _USUAL
+) -> list[QuerySet]:
     """The query sets of a history, in one order, with the questions that are wanted; the same history gives
     the same questions."""
     return [make(history, wanted) for name, make in MINED.items() if name in names]
@@ -103,11 +110,11 @@ def evaluate(
     )
     results = []
     asked = [name for name in MINED if name in names or not names]
-    sets = mine(history, asked, Wanted(after=measured.after))
+    sets = mine(history, asked, QueryFilter(after=measured.after))
     reasons = {one.name: _reason(one.name, history, measured.after) for one in sets if not one}
     if any(sets):
         project = space.open_projection(memory.plugins, memory.repository.state)
-        embeddings = embed(memory, space, sets, progress).projected(project)
+        embeddings = embed_query_sets(memory, space, sets, progress).projected(project)
         refinement = open_refinement(calls, found.steps)
         pipeline = Pipeline(retrievers, measured.weights, refinement)
         for one, evidence in _gathered(sets, embeddings, pipeline, progress):
@@ -131,7 +138,7 @@ def tune(memory: Memory, progress: Progress = lambda *_: None) -> Tuned:
     if not sets:
         raise _too_little(history, {one.name: _reason(one.name, history, None) for one in mined})
     project = space.open_projection(memory.plugins, memory.repository.state)
-    embeddings = embed(memory, space, sets, progress).projected(project)
+    embeddings = embed_query_sets(memory, space, sets, progress).projected(project)
     retrievers = open_retrievers(StepCalls(memory.plugins))
     gathered = _gathered(sets, embeddings, Pipeline(retrievers), progress)
     usual = weigh([retriever.spec for retriever in retrievers])
@@ -140,7 +147,7 @@ def tune(memory: Memory, progress: Progress = lambda *_: None) -> Tuned:
     return tuned
 
 
-def embed(
+def embed_query_sets(
     memory: Memory, space: VectorSpace, sets: Collection[QuerySet], progress: Progress = lambda *_: None
 ) -> Embeddings:
     """The vectors of these sets. Raises as `load_embeddings` and `open_space` do."""
@@ -200,7 +207,7 @@ def _active(state: Path, space: VectorSpace) -> Active | None:
 
 def _reason(name: str, history: History, after: int | None) -> str:
     """Return why a mined set has no question later than `after`."""
-    if after is not None and len(MINED[name](history, Wanted(most=1))):
+    if after is not None and len(MINED[name](history, QueryFilter(most=1))):
         return f"no question is dated after {format_day(after)}"
     return explain_empty_set(name, history)
 

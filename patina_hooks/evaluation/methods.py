@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, Literal, get_args
 
 import numpy as np
 
-from patina_hooks.evaluation.statistics.metrics import NOT_FOUND, best
+from patina_hooks.evaluation.statistics.metrics import NOT_FOUND, best_units
 from patina_hooks.evaluation.vector_ranking import VectorRanking
 from patina_hooks.evaluation.views import view_of
 from patina_hooks.search.fusion import WEIGHTS, fuse
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from patina_hooks.evaluation.embeddings import Embeddings
-    from patina_hooks.evaluation.query_sets.mining import Query, QuerySet
+    from patina_hooks.evaluation.query_sets.mining import MinedQuery, QuerySet
     from patina_hooks.evaluation.views import PastView
     from patina_hooks.search.retrieval.refinement import Refinement
     from patina_hooks.search.retrieval.retrieve import Retriever
@@ -52,7 +52,7 @@ class QuestionEvidence:
     leave out, None where there are none.
     """
 
-    query: Query
+    query: MinedQuery
     fused: Mapping[str, UnitScores]
     vector: Scores
     refined: tuple[int, ...] | None = None
@@ -144,12 +144,12 @@ def rankings(
 def _reciprocal_rank_fusion(lists: Sequence[Scores]) -> Scores:
     total = np.zeros_like(lists[0])
     for scores in lists:
-        ranked = best(scores, len(scores))
+        ranked = best_units(scores, len(scores))
         total[ranked] += 1 / (_RRF + np.arange(1, len(ranked) + 1, dtype=np.float32))
     return np.where(total > 0, total, np.float32(NOT_FOUND))
 
 
-def _baseline(query: Query, counts: NDArray[np.int64]) -> Scores:
+def _baseline(query: MinedQuery, counts: NDArray[np.int64]) -> Scores:
     allowed = counts > 0
     if query.candidates is not None:
         allowed &= query.candidates.flags

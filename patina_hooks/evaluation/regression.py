@@ -44,7 +44,7 @@ class Baseline:
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class MethodChange:
     """One method, now minus then, on the questions that both have; the interval is the 95 % one.
 
     why: of "cannot tell", else "".
@@ -64,7 +64,7 @@ class SetVerdict:
     asked: int
     missing: int
     new: int
-    changes: Mapping[Reading, Change]
+    changes: Mapping[Reading, MethodChange]
 
     @property
     def is_gone(self) -> bool:
@@ -73,11 +73,11 @@ class SetVerdict:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class RegressionVerdict:
     """all: by method, over the sets that can be compared, each weighing the same. tolerated: how much MRR@10
     may fall. trouble: why the gate cannot speak, "" where it can."""
 
-    all: Mapping[Reading, Change]
+    all: Mapping[Reading, MethodChange]
     sets: tuple[SetVerdict, ...]
     tolerated: float
     same_history: bool
@@ -105,9 +105,9 @@ def read_baseline(path: Path) -> Baseline:
         raise UsageError(f"{path} is no output of patina eval --json: {error}", hint=_HINT) from error
 
 
-def compare(
+def compare_with_baseline(
     evaluation: Evaluation, baseline: Baseline, tolerated: float, *, narrowed: bool = False
-) -> Verdict:
+) -> RegressionVerdict:
     """narrowed: only some sets were asked for, so that what else the baseline has is not missed.
 
     Raises `UsageError` where no question is in both.
@@ -122,7 +122,7 @@ def compare(
     *each, together = [_changes(group, tolerated, error) for group in groups]
     changes = {one.counts.name: change for one, change in zip(told, each, strict=True)}
     sets = tuple(replace(one.counts, changes=changes.get(one.counts.name) or one.gone()) for one in both)
-    return Verdict(
+    return RegressionVerdict(
         all=together,
         sets=sets,
         tolerated=tolerated,
@@ -139,10 +139,10 @@ class _Both:
     counts: SetVerdict
     shared: Sequence[tuple[Answer, Mapping[str, float]]]
 
-    def gone(self) -> Mapping[Reading, Change]:
+    def gone(self) -> Mapping[Reading, MethodChange]:
         """What is said of each method where too few questions are left."""
         methods = READING if self.shared else ()
-        return {one: Change(_difference([self], one, ERROR), "cannot tell", GONE) for one in methods}
+        return {one: MethodChange(_difference([self], one, ERROR), "cannot tell", GONE) for one in methods}
 
 
 def _both(evaluation: Evaluation, baseline: Baseline, *, narrowed: bool) -> list[_Both]:
@@ -157,23 +157,23 @@ def _both(evaluation: Evaluation, baseline: Baseline, *, narrowed: bool) -> list
     return found
 
 
-def _changes(group: Sequence[_Both], tolerated: float, error: float) -> dict[Reading, Change]:
+def _changes(group: Sequence[_Both], tolerated: float, error: float) -> dict[Reading, MethodChange]:
     return {method: _change(group, method, tolerated, error) for method in READING if group}
 
 
-def _change(group: Sequence[_Both], method: Reading, tolerated: float, error: float) -> Change:
+def _change(group: Sequence[_Both], method: Reading, tolerated: float, error: float) -> MethodChange:
     """error: how often the interval may miss by which a fall is claimed."""
     difference = _difference(group, method, ERROR)
     none_fell = all(a.metrics[method].rr >= then[method] for one in group for a, then in one.shared)
     if none_fell:
-        return Change(difference, "not worse")
+        return MethodChange(difference, "not worse")
     if difference.low is None:
-        return Change(difference, "cannot tell", TOO_FEW)
+        return MethodChange(difference, "cannot tell", TOO_FEW)
     if difference.value < -tolerated and _difference(group, method, error).is_below_zero:
-        return Change(difference, "worse")
+        return MethodChange(difference, "worse")
     if difference.low >= -tolerated:
-        return Change(difference, "not worse")
-    return Change(difference, "cannot tell", UNSURE)
+        return MethodChange(difference, "not worse")
+    return MethodChange(difference, "cannot tell", UNSURE)
 
 
 def _difference(group: Sequence[_Both], method: Reading, error: float) -> Interval:
@@ -187,7 +187,7 @@ def _clusters(group: Sequence[_Both]) -> int:
     return len({answer.cluster for one in group for answer, _ in one.shared})
 
 
-def _trouble(sets: Sequence[SetVerdict], together: Mapping[Reading, Change], after: int | None) -> str:
+def _trouble(sets: Sequence[SetVerdict], together: Mapping[Reading, MethodChange], after: int | None) -> str:
     """A gate that could not have failed must not pass in silence."""
     if gone := [f"{one.name} {_lost(one)}" for one in sets if one.is_gone]:
         learned = "; what projection or weights have learned from is not asked" if after is not None else ""

@@ -15,7 +15,7 @@ FEW: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Figures:
+class MethodFigures:
     """Means over a set's questions. low, high: the 95 % interval of mrr, None with too little to tell by."""
 
     mrr: float
@@ -27,7 +27,7 @@ class Figures:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One question and the metrics of each method's answer. cluster: see `query_sets.Query`.
+    """One question and the metrics of each method's answer. cluster: see `query_sets.MinedQuery`.
 
     metrics: all questions of a set have the same methods; one that would be right by the way the questions
     are made is left out.
@@ -77,12 +77,12 @@ class SetResult:
         """One number a question."""
         return [answer.metrics[method].rr for answer in self.answers]
 
-    def figures(self, method: str) -> Figures:
+    def figures(self, method: str) -> MethodFigures:
         """Raises ZeroDivisionError for a set without questions."""
         told = [answer.metrics[method] for answer in self.answers]
         mrr = interval({self.name: [one.rr for one in told]}, {self.name: self.clusters})
         ndcg, recall = sum(one.ndcg for one in told) / self.n, sum(one.recall for one in told) / self.n
-        return Figures(mrr.value, mrr.low, mrr.high, ndcg, recall)
+        return MethodFigures(mrr.value, mrr.low, mrr.high, ndcg, recall)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +131,7 @@ def against(sets: Sequence[SetResult], baseline: str) -> Interval:
     return paired(hybrid, other, {one.name: one.clusters for one in sets})
 
 
-def as_json(evaluation: Evaluation) -> dict[str, object]:
+def evaluation_as_json(evaluation: Evaluation) -> dict[str, object]:
     """The object that `patina eval --json` prints; docs/json.md has the keys."""
     measured = evaluation.measured
     return {

@@ -19,7 +19,7 @@ from patina_hooks.config.schema import Rule, SchemaError, read_value
 from patina_hooks.errors import StateError, UsageError
 from patina_hooks.evaluation.query_sets.mining import query_id
 from patina_hooks.evaluation.results import Answer, SetResult
-from patina_hooks.evaluation.statistics.metrics import QuestionMetrics, measure
+from patina_hooks.evaluation.statistics.metrics import QuestionMetrics, measure_relevance
 from patina_hooks.store.log import Log
 from patina_hooks.store.memory import Memory
 from patina_hooks.store.search.past import is_answer, session_sizes, small_commits_of_path
@@ -49,7 +49,7 @@ class UserQuery:
 
 
 @dataclass(frozen=True, slots=True)
-class _Corpus:
+class _UserCorpus:
     """accepted: what is named -> the names of answers that meet it. recent, popular: sessions so."""
 
     accepted: Mapping[str, Names]
@@ -122,7 +122,7 @@ def _entry(path: Path, number: int, stored: object) -> UserQuery:
     return UserQuery(number, entry["query"], tuple(dict.fromkeys(entry["relevant"])))
 
 
-def _corpus(connection: sqlite3.Connection, queries: Sequence[UserQuery], path: Path) -> _Corpus:
+def _corpus(connection: sqlite3.Connection, queries: Sequence[UserQuery], path: Path) -> _UserCorpus:
     accepted = {name: _meets(connection, name) for query in queries for name in query.relevant}
     for query in queries:
         if absent := [name for name in query.relevant if not accepted[name]]:
@@ -132,7 +132,7 @@ def _corpus(connection: sqlite3.Connection, queries: Sequence[UserQuery], path: 
             )
     rows = session_sizes(connection)
     popular = sorted(rows, key=lambda row: -row[2])
-    return _Corpus(accepted, [_named(*row[:2]) for row in rows], [_named(*row[:2]) for row in popular])
+    return _UserCorpus(accepted, [_named(*row[:2]) for row in rows], [_named(*row[:2]) for row in popular])
 
 
 def _meets(connection: sqlite3.Connection, name: str) -> Names:
@@ -142,7 +142,7 @@ def _meets(connection: sqlite3.Connection, name: str) -> Names:
     return frozenset(small_commits_of_path(connection, name, _MOST_PATHS))
 
 
-def _rankings(hits: Sequence[Hit], corpus: _Corpus) -> Mapping[str, Sequence[Names]]:
+def _rankings(hits: Sequence[Hit], corpus: _UserCorpus) -> Mapping[str, Sequence[Names]]:
     names = [_named(hit.session, hit.commit, hit.path, *hit.also_commits) for hit in hits]
     bm25, vector = _by_retriever(hits, "observation"), _by_retriever(hits, "vector")
     return {
@@ -169,11 +169,11 @@ def _fused(*lists: Sequence[int]) -> list[int]:
     return sorted(scores, key=lambda place: (-scores[place], place))
 
 
-def _measure(ranking: Sequence[Names], query: UserQuery, corpus: _Corpus) -> QuestionMetrics:
-    return measure(list(_right(ranking, query, corpus)), len(query.relevant))
+def _measure(ranking: Sequence[Names], query: UserQuery, corpus: _UserCorpus) -> QuestionMetrics:
+    return measure_relevance(list(_right(ranking, query, corpus)), len(query.relevant))
 
 
-def _right(ranking: Sequence[Names], query: UserQuery, corpus: _Corpus) -> Iterator[bool]:
+def _right(ranking: Sequence[Names], query: UserQuery, corpus: _UserCorpus) -> Iterator[bool]:
     """Whether each answer meets something that none before it has met."""
     open_ = set(query.relevant)
     for names in ranking:

@@ -21,13 +21,13 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from patina_hooks.corpus.observations import text_key
-from patina_hooks.evaluation.statistics.metrics import NOT_FOUND, best, measure_ranking
+from patina_hooks.evaluation.statistics.metrics import NOT_FOUND, best_units, measure_ranking
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from patina_hooks.evaluation.embeddings import Embeddings
-    from patina_hooks.evaluation.query_sets.mining import Query, QuerySet
+    from patina_hooks.evaluation.query_sets.mining import MinedQuery, QuerySet
 
     Scores = NDArray[np.float32]
     Flags = NDArray[np.bool_]
@@ -42,7 +42,7 @@ class QuestionScores:
     scores: [t] of each distinct text; text_of: [pieces] which text each piece says.
     """
 
-    query: Query
+    query: MinedQuery
     scores: Scores
     text_of: NDArray[np.intp]
     ranking: VectorRanking
@@ -57,7 +57,7 @@ class QuestionScores:
         shown = np.unique(self.text_of[~hidden])
         visible[shown] = scores[shown]
         near = np.zeros(len(scores), np.bool_)
-        near[best(visible, limit)] = True
+        near[best_units(visible, limit)] = True
         pieces = np.flatnonzero(near[self.text_of] & ~hidden)
         return dict(zip(pieces.tolist(), scores[self.text_of[pieces]].tolist(), strict=True))
 

@@ -29,7 +29,7 @@ from patina_hooks.text.words import prepare_index_text
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from patina_hooks.evaluation.query_sets.mining import Query, QuerySet
+    from patina_hooks.evaluation.query_sets.mining import MinedQuery, QuerySet
     from patina_hooks.evaluation.vector_ranking import QuestionScores
     from patina_hooks.specs.retrieval import Group
 
@@ -58,7 +58,7 @@ class PastView(ABC):
         self._connection.close()
 
     @contextmanager
-    def showing(self, query: Query) -> Iterator[None]:
+    def showing(self, query: MinedQuery) -> Iterator[None]:
         """Show what one question may see. Rolling questions come in their order."""
         self._hidden = self._set.hidden(query)
         self._candidates = None if query.candidates is None else query.candidates.flags
@@ -128,7 +128,7 @@ class PastView(ABC):
 
     @abstractmethod
     @contextmanager
-    def _showing_words(self, query: Query) -> Iterator[None]:
+    def _showing_words(self, query: MinedQuery) -> Iterator[None]:
         """Have the tables hold what a question may see."""
 
 
@@ -151,7 +151,7 @@ class SessionView(PastView):
         return (self._owner[number],)
 
     @contextmanager
-    def _showing_words(self, query: Query) -> Iterator[None]:
+    def _showing_words(self, query: MinedQuery) -> Iterator[None]:
         if not query.masked and not query.untitled:
             yield
             return
@@ -193,7 +193,7 @@ class FileView(PastView):
         return self._units[number] if number < first else (number - first,)
 
     @contextmanager
-    def _showing_words(self, query: Query) -> Iterator[None]:
+    def _showing_words(self, query: MinedQuery) -> Iterator[None]:
         fresh = range(self._seen, query.seen)
         texts = ((number + 1, prepare_index_text(self._set.pieces[number].text)) for number in fresh)
         add_observation_words(self._connection, texts)

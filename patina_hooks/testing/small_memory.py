@@ -117,10 +117,10 @@ class SmallMemory:
 
     def _past_set(self) -> QuerySet:
         from patina_hooks.evaluation.history import read_history
-        from patina_hooks.evaluation.query_sets.session_sets import commit_session
+        from patina_hooks.evaluation.query_sets.session_sets import mine_commit_session
 
         with self._log.reading() as connection:
-            query_set = commit_session(read_history(connection))
+            query_set = mine_commit_session(read_history(connection))
         return replace(query_set, queries=(_query_of_the_past(query_set),))
 
     def _past_view(self, query_set: QuerySet) -> RankedView:
@@ -155,7 +155,7 @@ def embed_words(text: str) -> Vectors:
     return vector / norm if norm else vector
 
 
-def visible_set(query_set: QuerySet, query: mining.Query) -> QuerySet:
+def visible_set(query_set: QuerySet, query: mining.MinedQuery) -> QuerySet:
     """Return the set that a question sees, with everything that is hidden from it taken out."""
     import numpy as np
 
@@ -174,7 +174,7 @@ def visible_set(query_set: QuerySet, query: mining.Query) -> QuerySet:
     )
 
 
-def _query_of_the_past(query_set: QuerySet) -> mining.Query:
+def _query_of_the_past(query_set: QuerySet) -> mining.MinedQuery:
     """Ask before the last two sessions, without the texts and the title of the first one."""
     import numpy as np
 
@@ -183,7 +183,7 @@ def _query_of_the_past(query_set: QuerySet) -> mining.Query:
     units = len(query_set.units)
     owner = dict(zip(query_set.link_pieces.tolist(), query_set.link_units.tolist(), strict=True))
     masked = frozenset(piece for piece, unit in owner.items() if unit == 0)
-    return mining.Query(
+    return mining.MinedQuery(
         id="contract", text="why do weavers thread the loom", relevant=frozenset({3}), cluster="contract",
         when=_BEGUN, seen=len(query_set.pieces), touched=0, masked=masked, untitled=frozenset({0}),
         candidates=mining.Candidates.of(np.arange(units) < units - 2),

@@ -10,7 +10,7 @@ from patina_hooks.config.configuration import load_configuration
 from patina_hooks.errors import SettingsError, StateError
 from patina_hooks.evaluation.evaluate import MINED, mine
 from patina_hooks.evaluation.history import History, read_history
-from patina_hooks.evaluation.query_sets.mining import QuerySet, Wanted
+from patina_hooks.evaluation.query_sets.mining import QueryFilter, QuerySet
 from patina_hooks.pairs.stored import TrainingPair, training_pairs
 from patina_hooks.search.index.spaces import VectorSpace, active_space, requested_space
 from patina_hooks.store.facts import counts
@@ -69,7 +69,7 @@ def read_inputs(memory: Memory) -> TrainingInputs:
         memory.repository.state, space, {projection.pairs for projection in planned}
     )
     split = split_history(history) if history.sessions else Split(0, 0, 0)
-    later = Wanted(most=_MOST_QUESTIONS, after=split.future - 1)
+    later = QueryFilter(most=_MOST_QUESTIONS, after=split.future - 1)
     sets = [query_set for query_set in mine(history, JUDGED_ON, later) if has_enough_clusters(query_set)]
     missing = describe_missing_history(len(history.sessions), sets)
     return TrainingInputs(recipe, space, planned, history, pairs, total, split, sets, missing)

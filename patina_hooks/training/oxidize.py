@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 from patina_hooks.errors import StateError, UsageError
-from patina_hooks.evaluation.evaluate import embed
+from patina_hooks.evaluation.evaluate import embed_query_sets
 from patina_hooks.git.lock import SyncLock
 from patina_hooks.projection.active import (
     PROJECTIONS_FOLDER,
@@ -326,7 +326,7 @@ class _Run:
             self._progress(label, count, total)
             budget.check()
 
-        return embed(self._memory, self._inputs.space, self._inputs.sets, report_progress)
+        return embed_query_sets(self._memory, self._inputs.space, self._inputs.sets, report_progress)
 
     def _judge(
         self,

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from patina_hooks.evaluation.comparison.agreement import Agreement
 from patina_hooks.evaluation.comparison.candidates import Candidate
-from patina_hooks.evaluation.comparison.results import Comparison, Row, lacking
+from patina_hooks.evaluation.comparison.model_comparison import Comparison, Row, lacking
 from patina_hooks.evaluation.comparison.speed import Speed
 from patina_hooks.evaluation.results import Answer, SetResult
 from patina_hooks.evaluation.statistics.metrics import QuestionMetrics

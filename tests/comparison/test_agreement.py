@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from support.memory import Memory
 
 from patina_hooks.api import Patina
-from patina_hooks.evaluation.comparison.agreement import Agreement, agree
+from patina_hooks.evaluation.comparison.agreement import Agreement, compare_vectors
 from patina_hooks.evaluation.comparison.candidates import candidates
-from patina_hooks.evaluation.comparison.compare import compare
+from patina_hooks.evaluation.comparison.compare import compare_models
 from patina_hooks.evaluation.comparison.conclusion import conclude
+from patina_hooks.evaluation.comparison.model_comparison import Comparison
 from patina_hooks.evaluation.comparison.page import page
-from patina_hooks.evaluation.comparison.results import Comparison
 from patina_hooks.models.encoding import normalise_rows
 from patina_hooks.plugins.manager import Plugins
 
@@ -33,7 +33,7 @@ def drawn(seed: int, rows: int = 40) -> Vectors:
 
 def compared(memory: Memory, *names: str) -> Comparison:
     patina = Patina(memory.repository, Plugins.load())
-    return compare(patina, candidates(patina, names))
+    return compare_models(patina, candidates(patina, names))
 
 
 def test_a_runtime_that_gives_other_vectors_is_told_loudly(past: Past, bag: None) -> None:
@@ -93,7 +93,7 @@ def test_without_questions_runtimes_are_compared_all_the_same(tmp_path: Path, ba
 
 @given(st.integers(1, 60), st.integers(0, 5))
 def test_vectors_agree_with_themselves(rows: int, seed: int) -> None:
-    found = agree("a", drawn(seed, rows), drawn(seed, rows))
+    found = compare_vectors("a", drawn(seed, rows), drawn(seed, rows))
     assert (found.texts, found.overlap, found.holds) == (rows, 1.0, True)
     assert found.least == pytest.approx(1)
 
@@ -101,7 +101,7 @@ def test_vectors_agree_with_themselves(rows: int, seed: int) -> None:
 def test_one_text_that_differs_is_enough() -> None:
     theirs, ours = drawn(1), drawn(1)
     ours[7] = -ours[7]
-    found = agree("a", theirs, ours)
+    found = compare_vectors("a", theirs, ours)
     assert found.least == pytest.approx(-1)
     assert found.mean == pytest.approx(1 - 2 / 40)
     assert not found.holds
@@ -116,6 +116,6 @@ def test_less_than_a_thousandth_is_what_last_digits_make(least: float, holds: bo
 def test_a_text_without_tokens_is_the_same_everywhere() -> None:
     theirs, ours = drawn(1), drawn(1)
     theirs[3] = ours[3] = 0
-    assert agree("a", theirs, ours).holds
+    assert compare_vectors("a", theirs, ours).holds
     ours[3, 0] = 1
-    assert agree("a", theirs, ours).least == 0
+    assert compare_vectors("a", theirs, ours).least == 0

@@ -12,9 +12,9 @@ from support.memory import Memory
 from patina_hooks.api import Patina
 from patina_hooks.errors import StateError
 from patina_hooks.evaluation.comparison.candidates import candidates
-from patina_hooks.evaluation.comparison.compare import about, compare
+from patina_hooks.evaluation.comparison.compare import about, compare_models
 from patina_hooks.evaluation.comparison.conclusion import conclude
-from patina_hooks.evaluation.comparison.results import ALL
+from patina_hooks.evaluation.comparison.model_comparison import ALL
 from patina_hooks.plugins.manager import Plugins
 
 
@@ -22,7 +22,7 @@ def test_a_model_that_fails_late_is_a_row_too(past: Past, bag: None) -> None:
     patina = Patina(past.memory.repository, Plugins.load())
     said: list[str] = []
     stages: dict[str, tuple[int, int]] = {}
-    made = compare(
+    made = compare_models(
         patina,
         candidates(patina, ["bag-late", "bag-32"]),
         progress=lambda stage, done, total: stages.update({stage: (done, total)}),
@@ -49,7 +49,7 @@ def test_a_model_that_runs_elsewhere_is_compared(past: Past, names: list[str], r
     patina = past.memory.patina()
     with serving() as server:
         use(server)
-        made = compare(patina, candidates(patina, ["acme-64@onnx", *names], runtime))
+        made = compare_models(patina, candidates(patina, ["acme-64@onnx", *names], runtime))
         asked = set(server.texts())
     here, there = made.rows
     assert (there.error, there.agreement, there.candidate.bytes) == ("", None, 0)
@@ -69,7 +69,7 @@ def test_the_recipes_model_that_runs_elsewhere_is_compared(tmp_path: Path) -> No
         use(server)
         memory.sync()
         patina = memory.patina()
-        (row,) = compare(patina, candidates(patina, ["acme-64"])).rows
+        (row,) = compare_models(patina, candidates(patina, ["acme-64"])).rows
     assert row.error == ""
     assert row.candidate.space is not None
     assert row.candidate.space.runtime == "remote"
@@ -86,7 +86,7 @@ def test_a_server_that_is_gone_is_a_row(past: Past) -> None:
 
 def test_what_is_asked_once_more_is_no_further_evidence(past: Past) -> None:
     patina = past.memory.patina()
-    made = compare(patina, candidates(patina, ["acme-64"]))
+    made = compare_models(patina, candidates(patina, ["acme-64"]))
     assert "commit_files_cold" in made.sets
     assert made.questions == sum(made.sets.values()) - made.sets["commit_files_cold"]
     (row,) = made.rows
@@ -102,7 +102,7 @@ def test_a_memory_without_texts(tmp_path: Path) -> None:
     memory.sync()
     patina = memory.patina()
     with pytest.raises(StateError, match="there are no texts to measure with"):
-        compare(patina, candidates(patina, ["acme-64"]))
+        compare_models(patina, candidates(patina, ["acme-64"]))
 
 
 @pytest.mark.parametrize(

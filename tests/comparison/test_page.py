@@ -8,7 +8,7 @@ from xml.etree import ElementTree as ET
 import pytest
 from comparison.compared import comparison, failed, row, shared
 
-from patina_hooks.evaluation.comparison.page import page, picture
+from patina_hooks.evaluation.comparison.page import page, render_chart
 
 VALUES = [0.5, 0.2, 1.0, 0.0] * 15
 SVG = "{http://www.w3.org/2000/svg}"
@@ -57,7 +57,7 @@ def test_what_a_plugin_calls_itself_cannot_write_to_the_terminal() -> None:
 def test_a_model_has_one_colour_in_all_pictures() -> None:
     long = ("nomic-embed-text-v1.5@onnx/int8", "nomic-embed-text-v1.5@onnx")
     made = comparison(row("a", VALUES), shared("a@mlx", "a"), *(row(name, VALUES) for name in long))
-    root = ET.fromstring(picture(made))  # noqa: S314 (just made)
+    root = ET.fromstring(render_chart(made))  # noqa: S314 (just made)
     pictures = list(root.iter(f"{SVG}svg"))[1:]
     assert len(pictures) == 5
     colours: dict[str, set[str]] = {}
@@ -82,7 +82,7 @@ def test_a_model_has_one_colour_in_all_pictures() -> None:
     ],
 )
 def test_what_is_drawn_has_a_label_and_a_colour_of_its_own(names: list[str], labels: list[str]) -> None:
-    root = ET.fromstring(picture(comparison(*(row(name, VALUES) for name in names))))  # noqa: S314 (just made)
+    root = ET.fromstring(render_chart(comparison(*(row(name, VALUES) for name in names))))  # noqa: S314 (just made)
     for one in list(root.iter(f"{SVG}svg"))[-3:]:
         drawn = [text.text or "" for text in one.iter(f"{SVG}text") if text.get("text-anchor") == "end"]
         colours = {bar.get("fill") for bar in one.iter(f"{SVG}rect") if bar.get("fill") != "white"}
@@ -90,7 +90,7 @@ def test_what_is_drawn_has_a_label_and_a_colour_of_its_own(names: list[str], lab
 
 
 def test_without_questions_costs_are_drawn_all_the_same() -> None:
-    said = ET.fromstring(picture(comparison(row("a", []))))  # noqa: S314 (just made)
+    said = ET.fromstring(render_chart(comparison(row("a", []))))  # noqa: S314 (just made)
     titles = [title.text for title in said.iter(f"{SVG}title")]
     assert titles == [
         "Milliseconds a text",

@@ -17,7 +17,7 @@ from support.memory import Memory, plugins
 from patina_hooks.config.recipe import Reading, Recipe
 from patina_hooks.errors import ModelError
 from patina_hooks.evaluation.comparison import process
-from patina_hooks.evaluation.comparison.speed import RUNS, Speed, measure, sample, spread
+from patina_hooks.evaluation.comparison.speed import RUNS, Speed, measure_speed, sample, spread
 from patina_hooks.plugins.manager import Plugins
 from patina_hooks.search.index.spaces import VectorSpace, requested_space
 from patina_hooks.store.log import Log
@@ -57,7 +57,7 @@ def test_every_beginning_of_the_sample_has_the_lengths_of_the_whole(texts: list[
 
 
 def test_a_model_is_measured_whole() -> None:
-    found = measure({"acme": space("acme-64")}, TEXTS)["acme"]
+    found = measure_speed({"acme": space("acme-64")}, TEXTS)["acme"]
     assert isinstance(found, Speed)
     assert (found.runs, found.texts) == (RUNS, len(TEXTS))
     assert found.cold_start > 0
@@ -70,7 +70,7 @@ def test_what_fails_is_told_and_takes_nothing_with_it(bag: None) -> None:
     providers = Plugins.load()
     names = ("bag-fails", "bag-dies", "bag-noisy", "bag-32")
     seen: list[tuple[int, int]] = []
-    found = measure(
+    found = measure_speed(
         {name: space(name, providers) for name in names},
         TEXTS,
         lambda _, done, total: seen.append((done, total)),
@@ -87,7 +87,7 @@ def test_what_fails_is_told_and_takes_nothing_with_it(bag: None) -> None:
 
 def test_a_model_is_measured_as_it_is_read() -> None:
     wrong = replace(space("acme-64"), reading=Reading(truncate=7))
-    assert "truncate is 7, expected 64" in str(measure({"acme": wrong}, TEXTS)["acme"])
+    assert "truncate is 7, expected 64" in str(measure_speed({"acme": wrong}, TEXTS)["acme"])
 
 
 def test_a_process_that_ends_without_a_word_is_quoted(
@@ -95,7 +95,7 @@ def test_a_process_that_ends_without_a_word_is_quoted(
 ) -> None:
     (tmp_path / "sitecustomize.py").write_text("import os\nos.write(2, b'no such library\\n')\nos._exit(7)\n")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    found = measure({"acme": space("acme-64")}, TEXTS)["acme"]
+    found = measure_speed({"acme": space("acme-64")}, TEXTS)["acme"]
     assert str(found) == "its process ended with exit code 7: no such library"
 
 
@@ -108,5 +108,5 @@ def test_an_interrupt_leaves_no_process(monkeypatch: pytest.MonkeyPatch) -> None
 
     monkeypatch.setattr(process, "_heard", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        measure({"acme": space("acme-64")}, TEXTS)
+        measure_speed({"acme": space("acme-64")}, TEXTS)
     assert [one.returncode for one in begun] == [-9]

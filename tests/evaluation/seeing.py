@@ -10,7 +10,7 @@ import numpy as np
 from patina_hooks.corpus.observations import text_key
 from patina_hooks.evaluation.embeddings import Embeddings
 from patina_hooks.evaluation.history import History
-from patina_hooks.evaluation.query_sets.mining import Query, QuerySet
+from patina_hooks.evaluation.query_sets.mining import MinedQuery, QuerySet
 from patina_hooks.evaluation.vector_ranking import VectorRanking
 from patina_hooks.evaluation.views import view_of
 from patina_hooks.search.retrieval.builtin import BUILTIN_RETRIEVERS
@@ -19,14 +19,14 @@ from patina_hooks.search.retrieval.retrieve import retrieve
 CANARY = "zyzzyva"
 
 
-def by_words(history: History, query_set: QuerySet, query: Query, words: str = CANARY) -> set[str]:
+def by_words(history: History, query_set: QuerySet, query: MinedQuery, words: str = CANARY) -> set[str]:
     """The units that any retriever of words finds by these words, as that question sees the set."""
     with closing(view_of(query_set)) as view, view.showing(query):
         found = retrieve(words, view, BUILTIN_RETRIEVERS)
     return {name for groups in found.groups.values() for _, name in groups}
 
 
-def by_vectors(query_set: QuerySet, query: Query, word: str = CANARY) -> set[str]:
+def by_vectors(query_set: QuerySet, query: MinedQuery, word: str = CANARY) -> set[str]:
     """The units that vectors find by a piece with this word: such pieces are in one direction, which is the
     question's, and all others in another."""
     said = sorted({piece.key: piece.text for piece in query_set.pieces}.items())
@@ -45,14 +45,14 @@ def by_vectors(query_set: QuerySet, query: Query, word: str = CANARY) -> set[str
     return units
 
 
-def seeing_all(query_set: QuerySet, query: Query) -> Query:
+def seeing_all(query_set: QuerySet, query: MinedQuery) -> MinedQuery:
     """The same question with nothing hidden from it."""
     return replace(
         query, masked=frozenset(), untitled=frozenset(), candidates=None, seen=len(query_set.pieces)
     )
 
 
-def words_in(query_set: QuerySet, query: Query) -> str:
+def words_in(query_set: QuerySet, query: MinedQuery) -> str:
     """All that a question sees: its pieces and titles."""
     hidden = query_set.hidden(query)
     pieces = [piece.text for piece, away in zip(query_set.pieces, hidden, strict=True) if not away]

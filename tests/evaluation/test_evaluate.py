@@ -12,7 +12,7 @@ from support.memory import Memory
 from patina_hooks.errors import StateError, UsageError
 from patina_hooks.evaluation.evaluate import MINED, evaluate, tune
 from patina_hooks.evaluation.methods import METHODS
-from patina_hooks.evaluation.results import against, as_json
+from patina_hooks.evaluation.results import against, evaluation_as_json
 from patina_hooks.projection.active import load_active, store_active
 
 
@@ -34,7 +34,7 @@ def test_every_set_is_measured_in_every_channel(past: Past) -> None:
 
 
 def test_the_same_memory_gives_the_same_figures(past: Past) -> None:
-    first, second = (as_json(evaluate(past.memory.patina())) for _ in range(2))
+    first, second = (evaluation_as_json(evaluate(past.memory.patina())) for _ in range(2))
     assert first == second
 
 

@@ -11,8 +11,8 @@ from evaluation.past import Past, history_of, session_id
 from evaluation.seeing import CANARY, by_vectors, by_words, words_in
 from support.memory import Memory
 
-from patina_hooks.evaluation.query_sets.file_sets import commit_files, commit_files_cold
-from patina_hooks.evaluation.query_sets.mining import MOST_QUERIES, Query, QuerySet, Wanted
+from patina_hooks.evaluation.query_sets.file_sets import mine_commit_files, mine_commit_files_cold
+from patina_hooks.evaluation.query_sets.mining import MOST_QUERIES, MinedQuery, QueryFilter, QuerySet
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def memory(tmp_path: Path) -> Memory:
     return memory
 
 
-def asked(query_set: QuerySet, text: str) -> Query:
+def asked(query_set: QuerySet, text: str) -> MinedQuery:
     (query,) = (query for query in query_set.queries if query.text == text)
     return query
 
@@ -31,7 +31,7 @@ def named(query_set: QuerySet, units: Iterable[int]) -> set[str]:
     return {query_set.units[unit] for unit in units}
 
 
-def present(query_set: QuerySet, query: Query) -> set[str]:
+def present(query_set: QuerySet, query: MinedQuery) -> set[str]:
     """The files that may answer it."""
     assert query.candidates is not None
     return named(query_set, np.flatnonzero(query.candidates.flags).tolist())
@@ -39,7 +39,7 @@ def present(query_set: QuerySet, query: Query) -> set[str]:
 
 def test_a_message_asks_for_the_paths_that_were_there(memory: Memory) -> None:
     memory.commit("make the wheel rounder", {"src/wheel.py": "1", "src/new.py": "1"})
-    found = commit_files(history_of(memory))
+    found = mine_commit_files(history_of(memory))
     (query,) = found.queries
     assert named(found, query.relevant) == {"src/wheel.py"}
     assert present(found, query) == {"src/axle.py", "src/brake.py", "src/wheel.py"}
@@ -51,7 +51,7 @@ def test_neither_the_commit_itself_nor_anything_later_is_seen(memory: Memory) ->
     memory.commit(f"again the {CANARY} and its axle", {"src/axle.py": "3", f"src/{CANARY}.py": "1"})
     memory.commit("and now for the brake", {"src/brake.py": "1"})
     history = history_of(memory)
-    found = commit_files(history)
+    found = mine_commit_files(history)
     own = asked(found, f"let the {CANARY} turn the axle")
     assert by_words(history, found, own) == set()
     assert by_vectors(found, own) == set()
@@ -71,7 +71,7 @@ def test_commits_of_the_same_second_do_not_see_each_other(memory: Memory) -> Non
         memory.clock = 1_800_000_000 - 60
         memory.git("commit", "-q", "-m", f"a {CANARY} at the same time, {number}")
     history = history_of(memory)
-    found = commit_files(history)
+    found = mine_commit_files(history)
     assert len({query.when for query in found.queries}) == 1
     assert [by_words(history, found, query) for query in found.queries] == [set(), set()]
 
@@ -80,7 +80,7 @@ def test_files_that_are_gone_are_no_candidates(memory: Memory) -> None:
     memory.git("rm", "-q", "src/brake.py")
     memory.git("commit", "-q", "-m", "take the brake away")
     memory.commit("turn the wheel the other way", {"src/wheel.py": "2"})
-    found = commit_files(history_of(memory))
+    found = mine_commit_files(history_of(memory))
     query = asked(found, "turn the wheel the other way")
     assert present(found, query) == {"src/axle.py", "src/wheel.py"}
 
@@ -92,7 +92,7 @@ def test_commits_of_many_files_and_bookkeeping_neither_ask_nor_tell(memory: Memo
     memory.commit("archive of the session, mended", {f"layer/sessions/{session_id(1)}.md": "# Session: y\n"})
     memory.commit("mend the library a little", {"lib/7.py": "1"})
     history = history_of(memory)
-    found = commit_files(history)
+    found = mine_commit_files(history)
     assert [query.text for query in found.queries] == ["mend the library a little"]
     (query,) = found.queries
     assert named(found, query.relevant) == {"lib/7.py"}, "it was there, though nothing tells of it"
@@ -104,7 +104,7 @@ def test_baselines_count_what_was_touched_before(memory: Memory) -> None:
     memory.commit("second look at the axle", {"src/axle.py": "2"})
     memory.commit("then look at the brake", {"src/brake.py": "1"})
     memory.commit("and last at the wheel", {"src/wheel.py": "1"})
-    found = commit_files(history_of(memory))
+    found = mine_commit_files(history_of(memory))
     query = asked(found, "and last at the wheel")
     order = [found.units.index(f"src/{name}.py") for name in ("axle", "brake", "wheel")]
     assert found.popularity(query)[order].tolist() == [3, 2, 1]
@@ -118,7 +118,7 @@ def test_cold_leaves_out_the_ten_hottest_files(memory: Memory) -> None:
     for turn in range(3):
         memory.commit(f"touch what is hot, {turn}", dict.fromkeys(hot, f"{turn}"))
     memory.commit("touch one of each kind", {"src/hot3.py": "x", "src/axle.py": "x"})
-    found = commit_files_cold(history_of(memory))
+    found = mine_commit_files_cold(history_of(memory))
     assert not any("hot" in unit for unit in found.units)
     (query,) = found.queries
     assert named(found, query.relevant) == {"src/axle.py"}
@@ -131,14 +131,14 @@ def test_a_rebased_copy_of_a_commit_counts_once(memory: Memory) -> None:
     memory.commit("something else before it", {"src/brake.py": "1"})
     memory.git("cherry-pick", "side")
     history = history_of(memory)
-    found = commit_files(history)
+    found = mine_commit_files(history)
     query = asked(found, f"teach the {CANARY} to roll")
     assert by_words(history, found, query) == set()
 
 
 def test_at_most_so_many_questions_chosen_by_hash(past: Past) -> None:
     history = past.history()
-    every, few = commit_files(history), commit_files(history, Wanted(most=7))
+    every, few = mine_commit_files(history), mine_commit_files(history, QueryFilter(most=7))
     assert len(every) == 2 * len(past.sessions)
     assert [query.when for query in every.queries] == sorted(query.when for query in every.queries)
     ids = [query.id for query in few.queries]
@@ -149,9 +149,9 @@ def test_at_most_so_many_questions_chosen_by_hash(past: Past) -> None:
 
 def test_later_questions_are_as_many_as_are_wanted(past: Past) -> None:
     """Not what is later of those that would be chosen from all."""
-    every = commit_files(past.history())
+    every = mine_commit_files(past.history())
     moment = every.queries[len(every) // 2].when
-    later = commit_files(past.history(), Wanted(most=7, after=moment))
+    later = mine_commit_files(past.history(), QueryFilter(most=7, after=moment))
     assert len(later) == 7
     ids = sorted(query.id for query in every.queries if query.when > moment)
     assert {query.id for query in later.queries} == set(ids[:7])

@@ -10,8 +10,8 @@ from evaluation.seeing import CANARY, by_vectors, by_words
 from support.memory import Memory
 
 from patina_hooks.evaluation.history import PastCommit
-from patina_hooks.evaluation.query_sets.file_sets import commit_files
-from patina_hooks.evaluation.query_sets.session_sets import commit_session
+from patina_hooks.evaluation.query_sets.file_sets import mine_commit_files
+from patina_hooks.evaluation.query_sets.session_sets import mine_commit_session
 
 ASKED = f"teach the {CANARY} to turn the axle"
 FIRST = session_id(1)
@@ -43,10 +43,10 @@ def texts(memory: Memory) -> list[str]:
 def test_an_amended_copy_does_not_lead_a_question_to_its_files(memory: Memory) -> None:
     amend(memory, f"{CANARY}s are to turn it", axle="1")
     history = history_of(memory)
-    (asks,) = (query for query in commit_files(history).queries if CANARY in query.text)
+    (asks,) = (query for query in mine_commit_files(history).queries if CANARY in query.text)
     assert asks.text == ASKED
-    assert by_words(history, commit_files(history), asks) == set()
-    assert by_vectors(commit_files(history), asks) == set()
+    assert by_words(history, mine_commit_files(history), asks) == set()
+    assert by_vectors(mine_commit_files(history), asks) == set()
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ def test_what_a_copy_adds_is_there_for_later_questions(memory: Memory) -> None:
     assert [(commit.message, commit.session, set(commit.paths)) for commit in mute] == [
         ("", None, {"src/axle.py", "src/gear.py"})
     ]
-    found = commit_files(history)
+    found = mine_commit_files(history)
     (query,) = (query for query in found.queries if query.text == "now see to the gear")
     assert {found.units[unit] for unit in query.relevant} == {"src/gear.py"}
 
@@ -126,7 +126,7 @@ def test_a_question_to_sessions_does_not_find_what_repeats_a_copy(memory: Memory
     (commit,) = (commit for commit in history.commits if commit.message == ASKED)
     assert isinstance(commit, PastCommit)
     assert commit.ranges == (FIRST,), "by its copy"
-    found = commit_session(history)
+    found = mine_commit_session(history)
     (query,) = (query for query in found.queries if query.text == ASKED)
     assert by_words(history, found, query, "quodlibet") == set()
     assert by_words(history, found, query, "glaciers") == {FIRST}

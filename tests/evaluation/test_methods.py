@@ -18,10 +18,10 @@ from patina_hooks.evaluation.evaluate import MINED
 from patina_hooks.evaluation.history import History
 from patina_hooks.evaluation.methods import METHODS, gather, rankings
 from patina_hooks.evaluation.query_sets import session_sets
-from patina_hooks.evaluation.query_sets.file_sets import commit_files
-from patina_hooks.evaluation.query_sets.mining import QuerySet, Wanted
-from patina_hooks.evaluation.query_sets.session_sets import context, goal, held_out
-from patina_hooks.evaluation.statistics.metrics import NOT_FOUND, best, measure_ranking
+from patina_hooks.evaluation.query_sets.file_sets import mine_commit_files
+from patina_hooks.evaluation.query_sets.mining import QueryFilter, QuerySet
+from patina_hooks.evaluation.query_sets.session_sets import mine_context, mine_goal, mine_held_out
+from patina_hooks.evaluation.statistics.metrics import NOT_FOUND, best_units, measure_ranking
 from patina_hooks.evaluation.vector_ranking import VectorRanking, reciprocal_ranks
 from patina_hooks.evaluation.views import view_of
 from patina_hooks.models.encoding import Encoder
@@ -35,10 +35,10 @@ if TYPE_CHECKING:
 
 def asking(history: History, *questions: str) -> QuerySet:
     """These questions to all documents, with nothing hidden."""
-    corpus = session_sets._Corpus(history, lambda _: True)
+    corpus = session_sets._SessionCorpus(history, lambda _: True)
     session = history.sessions[0]
     asked = [corpus.query((text,), text, [session.id], session) for text in questions]
-    return corpus.query_set("asked", asked, Wanted(most=len(asked)))
+    return corpus.query_set("asked", asked, QueryFilter(most=len(asked)))
 
 
 def test_hybrid_is_what_scry_fuses(tmp_path: Path) -> None:
@@ -61,12 +61,12 @@ def test_hybrid_is_what_scry_fuses(tmp_path: Path) -> None:
             one = {found.units[unit]: score for unit, score in evidence.fused[method].items()}
             assert one == pytest.approx(theirs, abs=1e-3)
         ranked = rankings(found, evidence, WEIGHTS)["hybrid"]
-        assert [found.units[unit] for unit in best(ranked)] == [hit.session for hit in hits][:10]
+        assert [found.units[unit] for unit in best_units(ranked)] == [hit.session for hit in hits][:10]
 
 
 def test_every_method_ranks_and_hybrid_finds_what_is_there(past: Past) -> None:
     history = past.history()
-    for make in (context, held_out, commit_files):
+    for make in (mine_context, mine_held_out, mine_commit_files):
         found = make(history)
         embeddings = embedded(past.memory, [found])
         total = 0.0
@@ -77,12 +77,14 @@ def test_every_method_ranks_and_hybrid_finds_what_is_there(past: Past) -> None:
             total += measure_ranking(ranked["hybrid"], evidence.query.relevant).rr
             if evidence.query.candidates is not None:
                 for scores in ranked.values():
-                    assert evidence.query.candidates.flags[best(scores)].all(), "somebody who is no candidate"
+                    assert evidence.query.candidates.flags[best_units(scores)].all(), (
+                        "somebody who is no candidate"
+                    )
         assert total / len(found) > 0.5
 
 
 def test_the_vector_method_is_the_best_piece_by_inner_product(past: Past) -> None:
-    found = context(past.history())
+    found = mine_context(past.history())
     embeddings = embedded(past.memory, [found])
     expected = []
     for query in found.queries:
@@ -120,7 +122,7 @@ def test_all_units_are_ranked_as_the_vector_retriever_ranks_them(
 
 def test_a_projection_is_seen_through(past: Past) -> None:
     history = past.history()
-    sets = [context(history), commit_files(history)]
+    sets = [mine_context(history), mine_commit_files(history)]
     raw = embedded(past.memory, sets)
 
     def blind(vectors: Vectors) -> Vectors:
@@ -142,7 +144,7 @@ def test_a_projection_is_seen_through(past: Past) -> None:
 
 
 def test_questions_are_encoded_once(past: Past) -> None:
-    found = goal(past.history())
+    found = mine_goal(past.history())
     first = embedded(past.memory, [found])
 
     def refuse() -> Encoder:
@@ -153,7 +155,7 @@ def test_questions_are_encoded_once(past: Past) -> None:
 
 
 def test_texts_without_vectors_are_an_error_that_says_what_to_type(past: Past, tmp_path: Path) -> None:
-    found = goal(past.history())
+    found = mine_goal(past.history())
     space = space_of(past.memory)
     with pytest.raises(StateError, match="have no vector yet") as raised:
         load_embeddings(tmp_path, space, [found], lambda: open_model(space))
@@ -162,7 +164,7 @@ def test_texts_without_vectors_are_an_error_that_says_what_to_type(past: Past, t
 
 def test_gc_lets_go_of_questions_alone(tmp_path: Path) -> None:
     past = make_past(tmp_path / "repository", 3)
-    found = goal(past.history())
+    found = mine_goal(past.history())
     before = embedded(past.memory, [found])
     assert past.memory.patina().gc().embeddings == len(found)
     after = embedded(past.memory, [found])

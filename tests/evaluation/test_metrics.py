@@ -9,7 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ir_measures import RR, R, nDCG
 
-from patina_hooks.evaluation.statistics.metrics import NOT_FOUND, best, measure, measure_ranking
+from patina_hooks.evaluation.statistics.metrics import (
+    NOT_FOUND,
+    best_units,
+    measure_ranking,
+    measure_relevance,
+)
 
 rankings = st.integers(1, 25).flatmap(
     lambda units: st.tuples(
@@ -39,8 +44,8 @@ def test_the_figures_are_those_of_ir_measures(ranking: tuple[list[int], int, fro
 
 def test_equal_scores_are_ranked_in_the_order_of_the_units() -> None:
     scores = np.array([0.5, 0.9, 0.5, NOT_FOUND, 0.9, 0.5], np.float32)
-    assert best(scores).tolist() == [1, 4, 0, 2, 5]
-    assert best(scores, 3).tolist() == [1, 4, 0]
+    assert best_units(scores).tolist() == [1, 4, 0, 2, 5]
+    assert best_units(scores, 3).tolist() == [1, 4, 0]
 
 
 def test_what_is_not_found_is_worth_nothing() -> None:
@@ -51,6 +56,6 @@ def test_what_is_not_found_is_worth_nothing() -> None:
 
 
 def test_many_right_answers_can_all_be_found_only_among_ten() -> None:
-    full = measure([True] * 10, 20)
+    full = measure_relevance([True] * 10, 20)
     assert (full.rr, full.recall) == (1.0, 0.5)
     assert full.ndcg == pytest.approx(1.0)

@@ -12,8 +12,15 @@ from numpy.typing import NDArray
 
 from patina_hooks.errors import UsageError
 from patina_hooks.evaluation.methods import METHODS, READING
-from patina_hooks.evaluation.regression import GONE, TOO_FEW, UNSURE, Verdict, compare, read_baseline
-from patina_hooks.evaluation.results import Answer, Evaluation, Measured, SetResult, as_json
+from patina_hooks.evaluation.regression import (
+    GONE,
+    TOO_FEW,
+    UNSURE,
+    RegressionVerdict,
+    compare_with_baseline,
+    read_baseline,
+)
+from patina_hooks.evaluation.results import Answer, Evaluation, Measured, SetResult, evaluation_as_json
 from patina_hooks.evaluation.statistics.intervals import FEWEST
 from patina_hooks.evaluation.statistics.metrics import QuestionMetrics
 
@@ -39,13 +46,13 @@ def evaluated(*sets: SetResult, events_hash: str = "e" * 64, after: int | None =
 
 def since(
     folder: Path, then: Evaluation, now: Evaluation, drop: float = 0.02, *, narrowed: bool = False
-) -> Verdict:
+) -> RegressionVerdict:
     path = folder / "baseline.json"
-    path.write_text(json.dumps(as_json(then)), "utf-8")
-    return compare(now, read_baseline(path), drop, narrowed=narrowed)
+    path.write_text(json.dumps(evaluation_as_json(then)), "utf-8")
+    return compare_with_baseline(now, read_baseline(path), drop, narrowed=narrowed)
 
 
-def outcomes(found: Verdict) -> Mapping[str, str]:
+def outcomes(found: RegressionVerdict) -> Mapping[str, str]:
     """Of hybrid, by set."""
     return {one.name: one.changes["hybrid"].outcome for one in found.sets}
 

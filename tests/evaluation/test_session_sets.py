@@ -10,8 +10,13 @@ from evaluation.past import Past, document, history_of, session_id
 from evaluation.seeing import CANARY, by_vectors, by_words, seeing_all, words_in
 from support.memory import Memory
 
-from patina_hooks.evaluation.query_sets.mining import Query, QuerySet, Wanted
-from patina_hooks.evaluation.query_sets.session_sets import commit_session, context, goal, held_out
+from patina_hooks.evaluation.query_sets.mining import MinedQuery, QueryFilter, QuerySet
+from patina_hooks.evaluation.query_sets.session_sets import (
+    mine_commit_session,
+    mine_context,
+    mine_goal,
+    mine_held_out,
+)
 from patina_hooks.evaluation.views import view_of
 
 FIRST, SECOND, THIRD = (session_id(number) for number in range(3))
@@ -33,19 +38,19 @@ def memory(tmp_path: Path) -> Memory:
     return memory
 
 
-def only(query_set: QuerySet, session: str) -> Query:
+def only(query_set: QuerySet, session: str) -> MinedQuery:
     """The one question that this session answers."""
     unit = query_set.units.index(session)
     (query,) = (query for query in query_set.queries if unit in query.relevant)
     return query
 
 
-def answers(query_set: QuerySet, query: Query) -> set[str]:
+def answers(query_set: QuerySet, query: MinedQuery) -> set[str]:
     return {query_set.units[unit] for unit in query.relevant}
 
 
 def test_context_asks_for_the_session_before_by_its_first_sentence(past: Past) -> None:
-    found = context(past.history())
+    found = mine_context(past.history())
     assert len(found) == len(past.sessions) - 1
     query = only(found, FIRST)
     assert query.text == "Last time we saw how marmots whistle at eagles near the burrow."
@@ -56,7 +61,7 @@ def test_context_of_any_session_is_hidden_and_who_asks_is_no_candidate(memory: M
     told = document(2, THIRD).replace("Then it rained", f"Then a {CANARY} came")
     store(memory, THIRD, told)
     history = history_of(memory)
-    found = context(history)
+    found = mine_context(history)
     for query in found.queries:
         assert by_words(history, found, seeing_all(found, query)) == set()
         assert CANARY not in words_in(found, query)
@@ -70,12 +75,12 @@ def test_context_of_any_session_is_hidden_and_who_asks_is_no_candidate(memory: M
 def test_a_context_too_short_to_ask_is_left_out(memory: Memory) -> None:
     text = document(1, SECOND).replace("Last time we saw how marmots whistle at eagles near the burrow. ", "")
     store(memory, SECOND, text)
-    found = context(history_of(memory))
+    found = mine_context(history_of(memory))
     assert [answers(found, query) for query in found.queries] == [{SECOND}]
 
 
 def test_a_commit_asks_for_the_session_whose_tags_hold_it(past: Past) -> None:
-    found = commit_session(past.history())
+    found = mine_commit_session(past.history())
     assert len(found) == 2 * len(past.sessions)
     texts = {query.text: answers(found, query) for query in found.queries}
     assert texts["teach the burrow to obey marmots"] == {FIRST}
@@ -91,7 +96,7 @@ def test_a_commit_does_not_find_its_own_words(memory: Memory) -> None:
     text = document(5, session_id(5), more=repeated).replace("study of miners", f"{subject}, a study")
     store(memory, session_id(5), text)
     history = history_of(memory)
-    found = commit_session(history)
+    found = mine_commit_session(history)
     query = only(found, session_id(5))
     assert query.text == f"{subject}\n{body}"
     assert by_words(history, found, seeing_all(found, query)) == {session_id(5)}
@@ -114,7 +119,7 @@ def test_a_commit_in_several_ranges_has_several_answers(memory: Memory) -> None:
             memory.commit("inner work on the mill", {"src/c.py": "2"})
     for number, session in ((6, inner), (7, outer)):
         store(memory, session, document(number, session))
-    found = commit_session(history_of(memory))
+    found = mine_commit_session(history_of(memory))
     texts = {query.text: answers(found, query) for query in found.queries}
     assert texts["inner work on the mill"] == {inner, outer}
     assert texts["outer work on the mill"] == {outer}
@@ -125,7 +130,7 @@ def test_one_message_of_two_commits_is_one_question(memory: Memory) -> None:
         with memory.session(session_id(number)):
             memory.commit("the same words again", {"src/d.py": str(number)})
         store(memory, session_id(number), document(number, session_id(number)))
-    found = commit_session(history_of(memory))
+    found = mine_commit_session(history_of(memory))
     (query,) = (query for query in found.queries if query.text == "the same words again")
     assert answers(found, query) == {session_id(3), session_id(4)}
 
@@ -138,7 +143,7 @@ def test_merges_and_bookkeeping_do_not_ask(memory: Memory) -> None:
         memory.git("merge", "-q", "--no-ff", "-m", "a merge of the side wheel", "side")
         memory.commit("file the papers of patina", {".patina/x": "1", "layer/sessions/other.md": "text"})
     store(memory, session_id(8), document(8, session_id(8)))
-    asked = {query.text for query in commit_session(history_of(memory)).queries}
+    asked = {query.text for query in mine_commit_session(history_of(memory)).queries}
     assert "work aside on the wheel" in asked
     assert not asked & {"a merge of the side wheel", "file the papers of patina"}
 
@@ -149,7 +154,7 @@ def test_goals_and_titles_ask_and_are_hidden(memory: Memory) -> None:
     text = text.replace("learn why weavers thread the loom by hand", f"{aim}\n- [ ] hum a quodlibet")
     store(memory, session_id(4), text)
     history = history_of(memory)
-    found = goal(history)
+    found = mine_goal(history)
     query = only(found, session_id(4))
     assert query.text == f"study of weavers\n{aim}\nhum a quodlibet"
     assert by_words(history, found, seeing_all(found, query)) == {session_id(4)}, "a piece that repeats it"
@@ -165,7 +170,7 @@ def test_what_is_hidden_from_one_question_is_there_for_the_next(memory: Memory) 
     with memory.session(session_id(5)):
         memory.commit(f"change a {CANARY} of it all", {"src/b.py": "1"})
     history = history_of(memory)
-    found = commit_session(history)
+    found = mine_commit_session(history)
     own, other = only(found, session_id(5)), only(found, FIRST)
     with closing(view_of(found)) as view:
         for query, seen in ((own, 0), (other, 1), (own, 0), (other, 1)):
@@ -179,7 +184,7 @@ def test_what_is_held_out_is_hidden_from_all(memory: Memory) -> None:
         text = f"# Session: x\n\n## Key Decisions\n- {shared}\n"
         store(memory, session_id(number), text + f"- and {number}\n- Indeed, {shared}, they say\n")
     history = history_of(memory)
-    found = held_out(history)
+    found = mine_held_out(history)
     (query,) = (query for query in found.queries if CANARY in query.text)
     if query.text == shared:
         assert answers(found, query) == {session_id(3), session_id(4)}
@@ -189,7 +194,7 @@ def test_what_is_held_out_is_hidden_from_all(memory: Memory) -> None:
 
 
 def test_held_out_takes_one_piece_of_substance_of_each_session(past: Past) -> None:
-    found = held_out(past.history())
+    found = mine_held_out(past.history())
     assert len(found) == len(past.sessions)
     keys = {piece.text for piece in found.pieces}
     for query in found.queries:
@@ -202,12 +207,12 @@ def test_a_question_that_nothing_is_left_to_answer_is_not_asked(memory: Memory) 
     store(
         memory, session_id(9), "# Session: lonely\n\n## Key Decisions\n- all that it says, and nothing else\n"
     )
-    found = held_out(history_of(memory))
+    found = mine_held_out(history_of(memory))
     assert not any("nothing else" in query.text for query in found.queries)
 
 
 def test_questions_are_the_same_in_a_rebuilt_memory(memory: Memory) -> None:
-    makers = (context, commit_session, goal, held_out)
+    makers = (mine_context, mine_commit_session, mine_goal, mine_held_out)
     history = history_of(memory)
     before = [
         (query.id, query.text, sorted(query.relevant)) for make in makers for query in make(history).queries
@@ -223,13 +228,13 @@ def test_drafts_neither_ask_nor_answer(memory: Memory) -> None:
     memory.write(".patina/local/active/20251130-090000.md", document(10, session_id(10)))
     history = history_of(memory)
     assert session_id(10) not in {session.id for session in history.sessions}
-    assert len(held_out(history)) == 3
+    assert len(mine_held_out(history)) == 3
 
 
 def test_later_questions_keep_all_candidates(past: Past) -> None:
-    found = commit_session(past.history())
+    found = mine_commit_session(past.history())
     moment = found.queries[9].when
-    later = commit_session(past.history(), Wanted(after=moment))
+    later = mine_commit_session(past.history(), QueryFilter(after=moment))
     assert [query.id for query in later.queries] == [query.id for query in found.queries[10:]]
     assert later.units == found.units
     assert later.pieces == found.pieces

@@ -12,8 +12,8 @@ from evaluation.past import Past, embedded, make_past, space_of, use_blind
 
 from patina_hooks.evaluation import evaluate
 from patina_hooks.evaluation.methods import QuestionEvidence, gather, rankings
-from patina_hooks.evaluation.query_sets.mining import Query, QuerySet, Wanted
-from patina_hooks.evaluation.query_sets.session_sets import commit_session
+from patina_hooks.evaluation.query_sets.mining import MinedQuery, QueryFilter, QuerySet
+from patina_hooks.evaluation.query_sets.session_sets import mine_commit_session
 from patina_hooks.evaluation.statistics.metrics import measure_ranking
 from patina_hooks.evaluation.tuning import _answers, tune_on
 from patina_hooks.search.fusion import WEIGHTS
@@ -34,7 +34,7 @@ def simulated(good: str, *, until: int, then: str) -> tuple[QuerySet, list[Quest
             relevant = int(rng.integers(UNITS))
             fused = {method: dict(enumerate(rng.random(UNITS).tolist())) for method in WEIGHTS}
             fused[good if when <= until else then][relevant] = 1.5
-            query = Query(str(when), "?", frozenset([relevant]), str(when), when, 0, 0)
+            query = MinedQuery(str(when), "?", frozenset([relevant]), str(when), when, 0, 0)
             yield QuestionEvidence(query, fused, np.zeros(UNITS, np.float32))
 
     evidence = list(each())
@@ -86,7 +86,7 @@ def test_without_questions_nothing_is_tuned() -> None:
 
 def test_it_measures_as_evaluation_does(past: Past) -> None:
     history = past.history()
-    found = commit_session(history)
+    found = mine_commit_session(history)
     evidence = list(gather(found, embedded(past.memory, [found])))
     for weights in (WEIGHTS, {"observation": 0.1, "session": 0.0, "title": 0.4, "vector": 0.5}):
         ours = _answers(found, evidence).reciprocal_ranks(weights)
@@ -107,7 +107,7 @@ def test_tuned_weights_are_reported_on_what_they_were_not_tuned_on(tmp_path: Pat
     evaluation = evaluate.evaluate(patina, names=["commit_session"])
     assert evaluation.measured.weights["title"] == 0.2
     assert evaluation.measured.after == found.split
-    later = commit_session(past.history(), Wanted(after=found.split))
+    later = mine_commit_session(past.history(), QueryFilter(after=found.split))
     assert 0 < evaluation.sets[0].n == len(later) < 12
 
 
@@ -123,7 +123,7 @@ def test_weights_follow_the_projection_through_which_they_were_tuned(tmp_path: P
     patina, state = past.memory.patina(), past.memory.state
     raw = replace(evaluate.tune(patina), low=0.1)
     store_tuned(state, raw)
-    sessions = commit_session(past.history())
+    sessions = mine_commit_session(past.history())
     split = sessions.queries[-2].when
     assert split > raw.split
     use_blind(patina, split)

@@ -10,9 +10,9 @@ from evaluation.past import Past, embedded
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from patina_hooks.evaluation.query_sets.file_sets import commit_files
+from patina_hooks.evaluation.query_sets.file_sets import mine_commit_files
 from patina_hooks.evaluation.query_sets.mining import Candidates
-from patina_hooks.evaluation.query_sets.session_sets import commit_session
+from patina_hooks.evaluation.query_sets.session_sets import mine_commit_session
 from patina_hooks.evaluation.vector_ranking import VectorRanking
 from patina_hooks.evaluation.views import SessionView, view_of
 from patina_hooks.search.retrieval.builtin import BUILTIN_RETRIEVERS
@@ -27,7 +27,7 @@ SLOW = settings(max_examples=25, deadline=None, suppress_health_check=[HealthChe
 @given(data=st.data())
 @SLOW
 def test_a_view_answers_as_if_what_it_hides_never_was(past: Past, data: st.DataObject) -> None:
-    query_set = commit_session(past.history())
+    query_set = mine_commit_session(past.history())
     pieces, units = range(len(query_set.pieces)), range(len(query_set.units))
     flags = np.array(data.draw(st.lists(st.booleans(), min_size=len(units), max_size=len(units))))
     query = replace(
@@ -54,7 +54,7 @@ def test_a_view_answers_as_if_what_it_hides_never_was(past: Past, data: st.DataO
 @given(data=st.data())
 @SLOW
 def test_words_that_are_hidden_do_not_count(past: Past, data: st.DataObject) -> None:
-    query_set = commit_session(past.history())
+    query_set = mine_commit_session(past.history())
     masked = frozenset(data.draw(st.sets(st.sampled_from(range(len(query_set.pieces))))))
     query = replace(query_set.queries[0], masked=masked)
     with closing(SessionView(query_set)) as view, view.showing(query):
@@ -68,7 +68,7 @@ def test_words_that_are_hidden_do_not_count(past: Past, data: st.DataObject) -> 
 
 
 def test_a_rolling_view_shows_what_was_before_the_question(past: Past) -> None:
-    query_set = commit_files(past.history())
+    query_set = mine_commit_files(past.history())
     with closing(view_of(query_set)) as view:
         for query in query_set.queries:
             with view.showing(query):

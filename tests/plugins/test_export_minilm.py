@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import pytest
 from patina_export.export import export_model
 from patina_export.graph import Precision
-from patina_export.prove import agree
+from patina_export.prove import compare_encoders
 from patina_onnx.runtime import open_model
 from support.exporting import encoder
 
@@ -58,7 +58,7 @@ def test_an_export_of_the_published_weights_is_that_model(
     assert agreement.overlap > overlap
     assert export.proof.invariance > 0.9999999
     ours = encoder(export.spec, open_model(export.spec, model_files(export.spec, "onnx")))
-    shipped = agree(ours, open_encoder(there, SHIPPED, "onnx"))
+    shipped = compare_encoders(ours, open_encoder(there, SHIPPED, "onnx"))
     # Of the shipped file's own rounding: on a text without words it is 0.996 from the published weights.
     assert min(least for kind, least in shipped.by_kind.items() if kind != "empty") > 0.998
     assert shipped.least > 0.995

@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from patina_export.command import export_command
 from patina_export.export import Export, export_model, source_runtime
 from patina_export.graph import Precision
-from patina_export.prove import TOP, agree, overlap
+from patina_export.prove import TOP, compare_encoders, overlap
 from patina_export.texts import TEXTS
 from patina_export.write import Exported, export_onnx
 from patina_onnx.runtime import open_model
@@ -68,7 +68,7 @@ def test_agreement_names_the_kind_of_text_that_differs(tmp_path: Path) -> None:
     twin = make_twin("qwen3", tmp_path)
     path = write(twin, tmp_path)
     source, cut = (opened(twin, path, max_tokens=most) for most in (400, 200))
-    same, found = agree(source, source), agree(cut, source)
+    same, found = compare_encoders(source, source), compare_encoders(cut, source)
     assert (same.least > 0.999999, same.overlap) == (True, 1)
     assert found.least == found.by_kind["long"] < 0.99
     assert all(least > 0.999999 for kind, least in found.by_kind.items() if kind != "long")

@@ -10,8 +10,8 @@ from projection.toys import unit
 
 from patina_hooks.corpus.observations import text_key
 from patina_hooks.evaluation.embeddings import Embeddings
-from patina_hooks.evaluation.history import Piece
-from patina_hooks.evaluation.query_sets.mining import Query, QuerySet, linked
+from patina_hooks.evaluation.history import Passage
+from patina_hooks.evaluation.query_sets.mining import MinedQuery, QuerySet, build_links
 from patina_hooks.evaluation.statistics.intervals import ERROR, interval
 from patina_hooks.training.gate import (
     CLUSTERS,
@@ -31,10 +31,12 @@ SIGNAL, NOISE = 8, 24
 
 def query_set(name: str = "goal", count: int = UNITS, clusters: int = UNITS) -> QuerySet:
     """Question n asks for unit n, which piece n speaks for."""
-    pieces = tuple(Piece("decision", f"said {number}", text_key(f"said {number}")) for number in range(UNITS))
-    links = linked([{number} for number in range(UNITS)])
+    pieces = tuple(
+        Passage("decision", f"said {number}", text_key(f"said {number}")) for number in range(UNITS)
+    )
+    links = build_links([{number} for number in range(UNITS)])
     queries = tuple(
-        Query(
+        MinedQuery(
             f"{number:012}", f"asked {number}", frozenset({number}), f"cluster {number % clusters}", number,
             UNITS, UNITS,
         )

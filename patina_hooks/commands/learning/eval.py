@@ -18,7 +18,7 @@ from patina_hooks.text.display import clean_line, format_count
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from patina_hooks.evaluation.regression import Change, Verdict
+    from patina_hooks.evaluation.regression import MethodChange, RegressionVerdict
     from patina_hooks.evaluation.results import Evaluation, SetResult
     from patina_hooks.evaluation.statistics.intervals import Interval
     from patina_hooks.search.tuned import Tuned
@@ -65,11 +65,15 @@ def eval_command(
         evaluation = evaluate.evaluate(
             patina, names=names, queries=queries, progress=show, on_fault=say_fault
         )
-    verdict = regression.compare(evaluation, baseline, drop, narrowed=bool(names)) if baseline else None
+    verdict = (
+        regression.compare_with_baseline(evaluation, baseline, drop, narrowed=bool(names))
+        if baseline
+        else None
+    )
     if picture:
         _draw(evaluation, picture)
     if as_json:
-        told = results.as_json(evaluation)
+        told = results.evaluation_as_json(evaluation)
         click.echo(json.dumps({**told, "gate": _verdict_as_json(verdict)} if verdict else told))
     else:
         click.echo("\n".join([*_page(evaluation), *(_verdict_lines(verdict) if verdict else [])]))
@@ -153,7 +157,7 @@ def _signed(difference: Interval) -> str:
 
 
 def _draw(evaluation: Evaluation, path: Path) -> None:
-    from patina_hooks.evaluation.picture import Bar, Group, bars
+    from patina_hooks.evaluation.charts import Bar, Group, render_bars
 
     groups = []
     for one in evaluation.asked:
@@ -166,12 +170,12 @@ def _draw(evaluation: Evaluation, path: Path) -> None:
         about.append(f"of fewer than twenty sessions in {', '.join(few)}")
     note = ", ".join([*about, f"events {measured.events_hash[:16]}"])
     try:
-        path.write_text(bars("MRR@10 by query set", groups, note=note), "utf-8")
+        path.write_text(render_bars("MRR@10 by query set", groups, note=note), "utf-8")
     except OSError as error:
         raise UsageError(f"{path} cannot be written: {error.strerror}") from error
 
 
-def _verdict_lines(verdict: Verdict) -> Iterator[str]:
+def _verdict_lines(verdict: RegressionVerdict) -> Iterator[str]:
     yield ""
     yield click.style("since the baseline", bold=True)
     for one in verdict.sets:
@@ -191,12 +195,12 @@ def _verdict_lines(verdict: Verdict) -> Iterator[str]:
         yield f"nothing is shown to be worse: no drop of more than {verdict.tolerated:g} beyond chance"
 
 
-def _change_line(method: str, change: Change) -> str:
+def _change_line(method: str, change: MethodChange) -> str:
     why = f"  ({change.why})" if change.why else ""
     return f"  {method:<10}  {change.outcome:<11}  {_signed(change.difference)}{why}"
 
 
-def _verdict_as_json(verdict: Verdict) -> dict[str, object]:
+def _verdict_as_json(verdict: RegressionVerdict) -> dict[str, object]:
     from patina_hooks.evaluation.results import difference_as_json
 
     told = {method: _change_as_json(change) for method, change in verdict.all.items()}
@@ -219,7 +223,7 @@ def _verdict_as_json(verdict: Verdict) -> dict[str, object]:
     }
 
 
-def _change_as_json(change: Change) -> dict[str, object]:
+def _change_as_json(change: MethodChange) -> dict[str, object]:
     from patina_hooks.evaluation.results import difference_as_json
 
     return {**difference_as_json(change.difference), "outcome": change.outcome, "why": change.why}

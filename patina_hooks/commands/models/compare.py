@@ -36,19 +36,19 @@ def compare_command(
     interrupted comparison resumes.
     """
     # Late: these import numpy.
-    from patina_hooks.evaluation.comparison import candidates, compare, conclusion, page, results
+    from patina_hooks.evaluation.comparison import candidates, compare, conclusion, model_comparison, page
 
     if picture:  # before an hour of embedding
         require_writable(picture)
     with open_patina() as patina, show_progress("comparison") as progress:
         freshen(patina, progress)
         models = candidates.candidates(patina, names, runtime)
-        comparison = compare.compare(patina, models, progress=progress, say=say)
+        comparison = compare.compare_models(patina, models, progress=progress, say=say)
     if as_json:
-        print_json(results.as_json(comparison, conclusion.conclude(comparison)))
+        print_json(model_comparison.comparison_as_json(comparison, conclusion.conclude(comparison)))
     else:
         click.echo("\n".join(page.page(comparison)))
     if comparison.reference is None:
         context.exit(_NO_MODEL_RAN)
     if picture:
-        write_picture(picture, page.picture(comparison))
+        write_picture(picture, page.render_chart(comparison))

@@ -55,7 +55,7 @@ def embedded(space: VectorSpace, texts: Sequence[str]) -> Vectors:
     return np.frombuffer(b64decode(told), dtype="<f4").reshape(len(texts), space.dimensions)
 
 
-def agree(to: str, theirs: Vectors, ours: Vectors) -> Agreement:
+def compare_vectors(to: str, theirs: Vectors, ours: Vectors) -> Agreement:
     """theirs, ours: [n, d], of the same texts; at least one."""
     cosines = row_cosines(ours, theirs)
     found = [nearest_passages(vectors[::2], vectors[1::2], _NEIGHBOURS) for vectors in (ours, theirs)]

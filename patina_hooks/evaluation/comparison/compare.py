@@ -13,10 +13,14 @@ from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from patina_hooks.errors import ModelError, PluginError, StateError
-from patina_hooks.evaluation.comparison.agreement import TEXTS, agree, embedded
-from patina_hooks.evaluation.comparison.answers import ask, embed, waiting
-from patina_hooks.evaluation.comparison.results import Comparison, Row, lacking
-from patina_hooks.evaluation.comparison.speed import Speed, measure, sample
+from patina_hooks.evaluation.comparison.agreement import TEXTS, compare_vectors, embedded
+from patina_hooks.evaluation.comparison.model_answers import (
+    answer_query_sets,
+    cache_vectors,
+    find_missing_texts,
+)
+from patina_hooks.evaluation.comparison.model_comparison import Comparison, Row, lacking
+from patina_hooks.evaluation.comparison.speed import Speed, measure_speed, sample
 from patina_hooks.evaluation.embeddings import load_embeddings
 from patina_hooks.evaluation.evaluate import mine
 from patina_hooks.evaluation.history import read_history
@@ -37,7 +41,7 @@ if TYPE_CHECKING:
     Say = Callable[[str], None]
 
 
-def compare(
+def compare_models(
     memory: Memory,
     candidates: Sequence[Candidate],
     *,
@@ -63,7 +67,7 @@ def compare(
 
 
 def _timed(candidates: Sequence[Candidate], texts: Sequence[str], progress: Progress) -> list[Row]:
-    speeds = measure({one.name: one.space for one in candidates if one.space}, texts, progress)
+    speeds = measure_speed({one.name: one.space for one in candidates if one.space}, texts, progress)
     return [_row(one, speeds.get(one.name)) for one in candidates]
 
 
@@ -104,7 +108,7 @@ def _shared(rows: Sequence[Row]) -> dict[str, VectorSpace]:
 def _beside(row: Row, space: VectorSpace, earlier: Sequence[Row], vectors: Mapping[str, Vectors]) -> Row:
     for other, its in _running(earlier):
         if its.fingerprint == space.fingerprint:
-            return replace(row, agreement=agree(other.name, vectors[other.name], vectors[row.name]))
+            return replace(row, agreement=compare_vectors(other.name, vectors[other.name], vectors[row.name]))
     return row
 
 
@@ -118,7 +122,7 @@ def _answered(
 ) -> list[Row]:
     state = memory.repository.state
     own = [(row, space) for row, space in _running(rows) if not row.agreement]
-    _announce([(row, waiting(state, space, sets)) for row, space in own], say)
+    _announce([(row, find_missing_texts(state, space, sets)) for row, space in own], say)
     seen: dict[str, Embeddings] = {}
     done = {row.name: row for row in rows}
     for row, space in _running(rows):
@@ -128,7 +132,7 @@ def _answered(
             done[row.name], seen[row.name] = _embedded(memory, row, space, sets, progress)
         except PluginError as error:
             done[row.name] = _gone_wrong(row, error)
-    found = ask(sets, seen, progress)
+    found = answer_query_sets(sets, seen, progress)
     return [replace(row, sets=tuple(found.get(row.name, ()))) for row in done.values()]
 
 
@@ -145,9 +149,9 @@ def _embedded(
 ) -> tuple[Row, Embeddings]:
     state = memory.repository.state
     encoder = cache(partial(open_space, memory.plugins, space, state))
-    texts = waiting(state, space, sets)
+    texts = find_missing_texts(state, space, sets)
     rate = row.speed.texts_per_second if row.speed else 0
-    embed(state, space, texts, encoder, rate, partial(progress, f"embedding {row.name}"))
+    cache_vectors(state, space, texts, encoder, rate, partial(progress, f"embedding {row.name}"))
     return replace(row, embedded=len(texts)), load_embeddings(state, space, sets, encoder, progress)
 
 

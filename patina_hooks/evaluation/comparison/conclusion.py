@@ -9,7 +9,7 @@ from patina_hooks.text.display import format_count
 
 if TYPE_CHECKING:
     from patina_hooks.evaluation.comparison.agreement import Agreement
-    from patina_hooks.evaluation.comparison.results import Comparison, Row
+    from patina_hooks.evaluation.comparison.model_comparison import Comparison, Row
     from patina_hooks.evaluation.statistics.intervals import Interval
 
 _AS_FAST: Final = 1.25

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
-from patina_hooks.evaluation.comparison.answers import METHODS
+from patina_hooks.evaluation.charts import Bar, Group, render_bars, stack_charts
 from patina_hooks.evaluation.comparison.conclusion import claim_error, conclude, in_words
-from patina_hooks.evaluation.comparison.results import ALL, METRICS
-from patina_hooks.evaluation.picture import Bar, Group, bars, stacked
+from patina_hooks.evaluation.comparison.model_answers import METHODS
+from patina_hooks.evaluation.comparison.model_comparison import ALL, METRICS
 from patina_hooks.evaluation.statistics.metrics import CUTOFF
 from patina_hooks.text.display import clean_line, format_count, format_size
 
 if TYPE_CHECKING:
-    from patina_hooks.evaluation.comparison.results import Comparison, Row
+    from patina_hooks.evaluation.comparison.model_comparison import Comparison, Row
     from patina_hooks.evaluation.statistics.intervals import Interval
 
 _NAMES: Final = {"mrr": f"MRR@{CUTOFF}", "ndcg": f"nDCG@{CUTOFF}", "recall": f"recall@{CUTOFF}"}
@@ -144,10 +144,10 @@ def _aligned(table: _Table) -> Iterator[str]:
 # --- the picture ------------------------------------------------------------------------------------
 
 
-def picture(comparison: Comparison) -> str:
+def render_chart(comparison: Comparison) -> str:
     """An SVG picture: what each model finds, how much more than the first, and what it costs."""
     labels = _labels([row.name for row in comparison.measured])
-    return stacked([*_answers_drawn(comparison, labels), *_costs_drawn(comparison, labels)])
+    return stack_charts([*_answers_drawn(comparison, labels), *_costs_drawn(comparison, labels)])
 
 
 def _answers_drawn(comparison: Comparison, labels: _Labels) -> Iterator[str]:
@@ -159,11 +159,11 @@ def _answers_drawn(comparison: Comparison, labels: _Labels) -> Iterator[str]:
     for method, told in (("hybrid", "hybrid: what search answers"), ("vector", "vectors alone")):
         figures = ((row, comparison.figure(row, method, "mrr")) for row in comparison.answered)
         means.append(Group(told, tuple(_bar(labels, row, figure) for row, figure in figures)))
-    yield bars(f"{_NAMES['mrr']} over all questions", means, note=about)
+    yield render_bars(f"{_NAMES['mrr']} over all questions", means, note=about)
     if len(comparison.answered) > 1:
         title = f"{_NAMES['mrr']} of hybrid, beside {reference.name}"
         gains = [*_gains_drawn(comparison, reference, labels)]
-        yield bars(title, gains, note=f"{about}; above zero: finds more")
+        yield render_bars(title, gains, note=f"{about}; above zero: finds more")
 
 
 def _gains_drawn(comparison: Comparison, reference: Row, labels: _Labels) -> Iterator[Group]:
@@ -190,7 +190,7 @@ def _costs_drawn(comparison: Comparison, labels: _Labels) -> Iterator[str]:
     ):
         if costs:
             drawn = Group("", tuple(Bar(labels[row.name], value) for row, value in costs))
-            yield bars(title, [drawn], note="less is better; medians on this machine")
+            yield render_bars(title, [drawn], note="less is better; medians on this machine")
 
 
 def _labels(names: Sequence[str]) -> _Labels:

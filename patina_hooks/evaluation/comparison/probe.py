@@ -3,7 +3,7 @@
     python -m patina_hooks.evaluation.comparison.probe
 
 The request is a line on stdin, an object with model, runtime, reading, texts and vectors. The process says on
-stdout, a JSON object a line: {} once it has its first vector, then what it measured (`Figures`), or, where
+stdout, a JSON object a line: {} once it has its first vector, then its measurement (`ProbeFigures`), or, if
 vectors were asked for, {"vectors"} (little-endian float32 [n, d] in base64); or {"error", "hint"}. It ends at
 the end of stdin, which is that of the process that asked.
 """
@@ -33,7 +33,7 @@ _FIRST: Final = 8
 _LONG_ENOUGH: Final = 1.0  # seconds
 
 
-class Figures(TypedDict):
+class ProbeFigures(TypedDict):
     """characters, seconds: of a pass over so many texts; memory: peak of the process in bytes, None where
     the system does not say."""
 
@@ -72,7 +72,7 @@ def _vectors(encoder: Encoder, texts: Sequence[str]) -> dict[str, str]:
     return {"vectors": b64encode(vectors.astype("<f4").tobytes()).decode("ascii")}
 
 
-def _measure(encoder: Encoder, texts: Sequence[str]) -> Figures:
+def _measure(encoder: Encoder, texts: Sequence[str]) -> ProbeFigures:
     """Twice as many texts each time, until a pass takes long enough to be timed or has all of them: a slow
     model is not asked for minutes."""
     size = _FIRST
@@ -83,7 +83,9 @@ def _measure(encoder: Encoder, texts: Sequence[str]) -> Figures:
         seconds = time.perf_counter() - begun
         if seconds >= _LONG_ENOUGH or size >= len(texts):
             characters = sum(map(len, chunk))
-            return Figures(texts=len(chunk), characters=characters, seconds=seconds, memory=peak_memory())
+            return ProbeFigures(
+                texts=len(chunk), characters=characters, seconds=seconds, memory=peak_memory()
+            )
         size *= 2
 
 

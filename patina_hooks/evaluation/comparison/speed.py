@@ -17,7 +17,7 @@ from patina_hooks.evaluation.comparison.process import probed
 from patina_hooks.store.corpus.texts import sample_texts
 
 if TYPE_CHECKING:
-    from patina_hooks.evaluation.comparison.probe import Figures
+    from patina_hooks.evaluation.comparison.probe import ProbeFigures
     from patina_hooks.search.index.spaces import VectorSpace
     from patina_hooks.store.log import Log
 
@@ -47,7 +47,7 @@ class Speed:
 @dataclass(frozen=True, slots=True)
 class _Run:
     cold_start: float
-    figures: Figures
+    figures: ProbeFigures
 
 
 def sample(log: Log, most: int = MOST_TEXTS) -> list[str]:
@@ -64,7 +64,7 @@ def spread(texts: Sequence[str]) -> list[str]:
     return [by_length[place] for place in dict.fromkeys(places)] if texts else []
 
 
-def measure(
+def measure_speed(
     spaces: Mapping[str, VectorSpace], texts: Sequence[str], progress: Progress = lambda *_: None
 ) -> dict[str, Speed | ModelError]:
     """Name -> what that model costs, or why it cannot be run. texts: see `sample`; at least one.

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 from patina_hooks.evaluation.history import History, PastCommit, PastSession
-from patina_hooks.evaluation.query_sets.file_sets import HOTTEST, MOST_PATHS, speaks
+from patina_hooks.evaluation.query_sets.file_sets import HOTTEST, MOST_PATHS, has_informative_message
 from patina_hooks.evaluation.query_sets.mining import SHORTEST
 from patina_hooks.evaluation.query_sets.session_sets import SHORTEST_CONTEXT, SUBSTANCE
 
@@ -70,7 +70,7 @@ def _commit_files_cold(history: History) -> str:
 
 
 def _without_files(history: History) -> Iterator[str]:
-    commits = [commit for commit in history.commits if speaks(commit)]
+    commits = [commit for commit in history.commits if has_informative_message(commit)]
     if not history.commits:
         yield "no commits"
     elif not commits:

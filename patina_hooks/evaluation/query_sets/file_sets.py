@@ -15,16 +15,16 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from patina_hooks.evaluation.history import History, PastCommit, Piece
+from patina_hooks.evaluation.history import History, Passage, PastCommit
 from patina_hooks.evaluation.query_sets.mining import (
     SHORTEST,
     Candidates,
-    Query,
+    MinedQuery,
+    QueryFilter,
     QuerySet,
-    Wanted,
-    chosen,
-    linked,
+    build_links,
     query_id,
+    select_queries,
 )
 
 if TYPE_CHECKING:
@@ -32,22 +32,24 @@ if TYPE_CHECKING:
 
 MOST_PATHS: Final = 50
 HOTTEST: Final = 10
-_USUAL: Final = Wanted()
+_USUAL: Final = QueryFilter()
 
 
-def commit_files(history: History, wanted: Wanted = _USUAL) -> QuerySet:
+def mine_commit_files(history: History, wanted: QueryFilter = _USUAL) -> QuerySet:
     """All files."""
     return _Walk(history, "commit_files", wanted).query_set()
 
 
-def commit_files_cold(history: History, wanted: Wanted = _USUAL) -> QuerySet:
+def mine_commit_files_cold(history: History, wanted: QueryFilter = _USUAL) -> QuerySet:
     """Without the ten files that most commits touch: easily guessed, and rarely looked for."""
-    touched = Counter(path for commit in history.commits if speaks(commit) for path in commit.paths)
+    touched = Counter(
+        path for commit in history.commits if has_informative_message(commit) for path in commit.paths
+    )
     hottest = sorted(touched, key=lambda path: (-touched[path], path))[:HOTTEST]
     return _Walk(history, "commit_files_cold", wanted, frozenset(hottest)).query_set()
 
 
-def speaks(commit: PastCommit) -> bool:
+def has_informative_message(commit: PastCommit) -> bool:
     """Whether its message tells something of its paths; of more than fifty it tells little of any."""
     return not commit.bookkeeping and len(commit.paths) <= MOST_PATHS
 
@@ -58,10 +60,10 @@ class _Walk:
 
     history: History
     name: str
-    wanted: Wanted
+    wanted: QueryFilter
     left_out: Collection[str] = ()
     units: dict[str, int] = field(default_factory=dict)
-    pieces: list[Piece] = field(default_factory=list)
+    pieces: list[Passage] = field(default_factory=list)
     links: list[list[int]] = field(default_factory=list)
     touches: list[int] = field(default_factory=list)
     present: Flags = field(init=False)
@@ -70,8 +72,8 @@ class _Walk:
         paths = {path for commit in self.history.commits for path in commit.paths}.difference(self.left_out)
         self.units = {path: unit for unit, path in enumerate(sorted(paths))}
         self.present = np.zeros(len(self.units), np.bool_)
-        queries = chosen(self._queries(), self.wanted)
-        links = linked(self.links)
+        queries = select_queries(self._queries(), self.wanted)
+        links = build_links(self.links)
         return QuerySet(
             name=self.name,
             units=tuple(self.units),
@@ -84,21 +86,25 @@ class _Walk:
             rolling=True,
         )
 
-    def _queries(self) -> Iterator[Query]:
+    def _queries(self) -> Iterator[MinedQuery]:
         for _, second in groupby(self.history.commits, key=lambda commit: commit.committed):
             commits = list(second)
             yield from (query for commit in commits if (query := self._query(commit)))
             for commit in commits:
                 self._learn(commit)
 
-    def _query(self, commit: PastCommit) -> Query | None:
-        if not self.wanted.takes(commit.committed) or not speaks(commit) or len(commit.message) < SHORTEST:
+    def _query(self, commit: PastCommit) -> MinedQuery | None:
+        if (
+            not self.wanted.takes(commit.committed)
+            or not has_informative_message(commit)
+            or len(commit.message) < SHORTEST
+        ):
             return None
         touched = [self.units[path] for path in commit.paths if path in self.units]
         relevant = frozenset(unit for unit in touched if self.present[unit])
         if not relevant:
             return None
-        return Query(
+        return MinedQuery(
             id=query_id(self.name, commit.oid),
             text=commit.message,
             relevant=relevant,
@@ -112,7 +118,7 @@ class _Walk:
     def _learn(self, commit: PastCommit) -> None:
         touched = {self.units[path]: there for path, there in commit.paths.items() if path in self.units}
         self.present[list(touched)] = list(touched.values())
-        if speaks(commit):
+        if has_informative_message(commit):
             self.touches += sorted(touched)
             self.pieces += commit.pieces
             self.links += [sorted(touched) for _ in commit.pieces]

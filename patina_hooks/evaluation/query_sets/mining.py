@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from patina_hooks.evaluation.history import Piece
+from patina_hooks.evaluation.history import Passage
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -31,7 +31,7 @@ SHORTEST: Final = 12
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class QueryFilter:
     """Which questions are wanted of a set: so many at most, asked after a moment (seconds since 1970)."""
 
     most: int = MOST_QUERIES
@@ -60,7 +60,7 @@ class Candidates:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Query:
+class MinedQuery:
     """One question. id: the same wherever and whenever it is mined.
 
     relevant: the units that answer it. cluster: the session that it is from (or, outside of sessions, the
@@ -96,22 +96,22 @@ class QuerySet:
     name: str
     units: tuple[str, ...]
     titles: tuple[str, ...]
-    pieces: tuple[Piece, ...]
+    pieces: tuple[Passage, ...]
     link_pieces: Rows
     link_units: Rows
     touches: Rows
-    queries: tuple[Query, ...]
+    queries: tuple[MinedQuery, ...]
     rolling: bool = False
 
     def __len__(self) -> int:
         return len(self.queries)
 
-    def popularity(self, query: Query) -> Counts:
+    def popularity(self, query: MinedQuery) -> Counts:
         """How often each unit was touched, [units]."""
         counts: Counts = np.bincount(self.touches[: query.touched], minlength=len(self.units))
         return counts
 
-    def recency(self, query: Query) -> Counts:
+    def recency(self, query: MinedQuery) -> Counts:
         """A number for each unit that is higher the later it was touched before a rolling question was asked,
         0 for never, [units]."""
         order = np.zeros(len(self.units), np.int64)
@@ -119,7 +119,7 @@ class QuerySet:
         np.maximum.at(order, seen, np.arange(1, len(seen) + 1))
         return order
 
-    def hidden(self, query: Query) -> Flags:
+    def hidden(self, query: MinedQuery) -> Flags:
         """Which pieces a question does not see, [pieces]."""
         flags = np.zeros(len(self.pieces), np.bool_)
         flags[query.seen :] = True
@@ -127,7 +127,7 @@ class QuerySet:
         return flags
 
 
-def chosen(queries: Iterable[Query], wanted: Wanted) -> tuple[Query, ...]:
+def select_queries(queries: Iterable[MinedQuery], wanted: QueryFilter) -> tuple[MinedQuery, ...]:
     """Those that are wanted, by their ids (hashes: no choice of ours), oldest first."""
     asked = (query for query in queries if wanted.takes(query.when))
     kept = nsmallest(wanted.most, asked, key=lambda query: query.id)  # holds no more than that at a time
@@ -139,7 +139,7 @@ def query_id(*parts: str) -> str:
     return blake2b("\0".join(parts).encode("utf-8", "replace"), digest_size=6).hexdigest()
 
 
-def linked(links: Iterable[Collection[int]]) -> tuple[Rows, Rows]:
+def build_links(links: Iterable[Collection[int]]) -> tuple[Rows, Rows]:
     """(pieces, units), ordered by unit, of the units of each piece."""
     rows = sorted((unit, piece) for piece, units in enumerate(links) for unit in units)
     both = np.array(rows, np.intp).reshape(-1, 2)

@@ -15,28 +15,28 @@ from typing import Final
 
 import numpy as np
 
-from patina_hooks.evaluation.history import History, PastSession, Piece
+from patina_hooks.evaluation.history import History, Passage, PastSession
 from patina_hooks.evaluation.query_sets.mining import (
     SHORTEST,
     Candidates,
-    Query,
+    MinedQuery,
+    QueryFilter,
     QuerySet,
-    Wanted,
-    chosen,
-    linked,
+    build_links,
     query_id,
+    select_queries,
 )
 
 SHORTEST_CONTEXT: Final = 30
 SUBSTANCE: Final = frozenset({"decision", "pattern", "work", "challenge"})
-_USUAL: Final = Wanted()
+_USUAL: Final = QueryFilter()
 _SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[^a-z])")
 
 
-class _Corpus:
+class _SessionCorpus:
     """The sessions' documents: their titles, if `titled`, and the pieces that `shown` says yes to."""
 
-    def __init__(self, history: History, shown: Callable[[Piece], bool], *, titled: bool = True) -> None:
+    def __init__(self, history: History, shown: Callable[[Passage], bool], *, titled: bool = True) -> None:
         self.sessions = history.sessions
         self.units = {session.id: unit for unit, session in enumerate(self.sessions)}
         self._titles = [session.title if titled else "" for session in self.sessions]
@@ -48,14 +48,16 @@ class _Corpus:
         touched = [[unit] * (1 + session.commits) for unit, session in enumerate(self.sessions)]
         self._touches = np.array([unit for one in touched for unit in one], np.intp)
 
-    def query(self, identity: Sequence[str], text: str, answers: Iterable[str], asker: PastSession) -> Query:
+    def query(
+        self, identity: Sequence[str], text: str, answers: Iterable[str], asker: PastSession
+    ) -> MinedQuery:
         """A question of one session, which sees everything. identity: what makes it this one."""
         return self.query_at(identity, text, answers, asker.id, asker.started)
 
     def query_at(
         self, identity: Sequence[str], text: str, answers: Iterable[str], cluster: str, when: int
-    ) -> Query:
-        return Query(
+    ) -> MinedQuery:
+        return MinedQuery(
             id=query_id(*identity),
             text=text,
             relevant=frozenset(self.units[session] for session in answers),
@@ -65,7 +67,7 @@ class _Corpus:
             touched=len(self._touches),
         )
 
-    def without(self, query: Query, texts: Collection[str], keys: Collection[bytes] = ()) -> Query:
+    def without(self, query: MinedQuery, texts: Collection[str], keys: Collection[bytes] = ()) -> MinedQuery:
         """The question, with every piece and title hidden from it that says one of these texts, in whatever
         case, whole or (unless it is a mere word) within more; and every piece that has one of these keys."""
         masked = {number for text in texts for number in self._said.repeats(text)}
@@ -74,9 +76,9 @@ class _Corpus:
         untitled = frozenset(unit for text in texts for unit in self._called.repeats(text))
         return replace(query, masked=frozenset(masked), untitled=untitled)
 
-    def query_set(self, name: str, queries: Iterable[Query], wanted: Wanted) -> QuerySet:
+    def query_set(self, name: str, queries: Iterable[MinedQuery], wanted: QueryFilter) -> QuerySet:
         """Those questions whose answer is left something to be found by."""
-        links = linked((unit,) for unit, owned in enumerate(self._owned) for _ in owned)
+        links = build_links((unit,) for unit, owned in enumerate(self._owned) for _ in owned)
         return QuerySet(
             name=name,
             units=tuple(self.units),
@@ -85,10 +87,10 @@ class _Corpus:
             link_pieces=links[0],
             link_units=links[1],
             touches=self._touches,
-            queries=chosen((query for query in _merged(queries) if self._answerable(query)), wanted),
+            queries=select_queries((query for query in _merged(queries) if self._answerable(query)), wanted),
         )
 
-    def _answerable(self, query: Query) -> bool:
+    def _answerable(self, query: MinedQuery) -> bool:
         return any(
             number not in query.masked
             for unit in query.relevant
@@ -120,14 +122,14 @@ class _Texts:
         return found
 
 
-def context(history: History, wanted: Wanted = _USUAL) -> QuerySet:
+def mine_context(history: History, wanted: QueryFilter = _USUAL) -> QuerySet:
     """What a session first says of the one before it -> the one before it.
 
     All that sessions say of earlier ones is hidden, and the session that asks is no candidate.
     """
-    corpus = _Corpus(history, lambda piece: piece.kind != "context")
+    corpus = _SessionCorpus(history, lambda piece: piece.kind != "context")
 
-    def queries() -> Iterator[Query]:
+    def queries() -> Iterator[MinedQuery]:
         for before, session in pairwise(corpus.sessions):
             told = next((piece.text for piece in session.pieces if piece.kind == "context"), "")
             if len(told) >= SHORTEST_CONTEXT:
@@ -140,14 +142,14 @@ def context(history: History, wanted: Wanted = _USUAL) -> QuerySet:
     return corpus.query_set("context", queries(), wanted)
 
 
-def commit_session(history: History, wanted: Wanted = _USUAL) -> QuerySet:
+def mine_commit_session(history: History, wanted: QueryFilter = _USUAL) -> QuerySet:
     """A commit's message -> the sessions whose tags hold it, among session documents alone.
 
     Hidden: whatever says the commit's subject, or is a line of its message, or of a copy's.
     """
-    corpus = _Corpus(history, lambda _: True)
+    corpus = _SessionCorpus(history, lambda _: True)
 
-    def queries() -> Iterator[Query]:
+    def queries() -> Iterator[MinedQuery]:
         for commit in history.commits:
             answers = [session for session in commit.ranges if session in corpus.units]
             text = commit.message
@@ -161,12 +163,12 @@ def commit_session(history: History, wanted: Wanted = _USUAL) -> QuerySet:
     return corpus.query_set("commit_session", queries(), wanted)
 
 
-def goal(history: History, wanted: Wanted = _USUAL) -> QuerySet:
+def mine_goal(history: History, wanted: QueryFilter = _USUAL) -> QuerySet:
     """A session's title and goals -> the session by its body; titles and goals of all are hidden, and so is
     whatever repeats them."""
-    corpus = _Corpus(history, lambda piece: piece.kind != "goal", titled=False)
+    corpus = _SessionCorpus(history, lambda piece: piece.kind != "goal", titled=False)
 
-    def queries() -> Iterator[Query]:
+    def queries() -> Iterator[MinedQuery]:
         for session in corpus.sessions:
             goals = [piece.text for piece in session.pieces if piece.kind == "goal"]
             aims = list(dict.fromkeys(filter(None, [session.title, *goals])))
@@ -177,16 +179,16 @@ def goal(history: History, wanted: Wanted = _USUAL) -> QuerySet:
     return corpus.query_set("goal", queries(), wanted)
 
 
-def held_out(history: History, wanted: Wanted = _USUAL) -> QuerySet:
+def mine_held_out(history: History, wanted: QueryFilter = _USUAL) -> QuerySet:
     """One observation of substance of each session, by hash -> the session.
 
     Those texts are hidden everywhere, from every question, whoever else says them.
     """
     taken = {session.id: _taken(session) for session in history.sessions}
     keys = {piece.key for piece in taken.values() if piece}
-    corpus = _Corpus(history, lambda piece: piece.key not in keys)
+    corpus = _SessionCorpus(history, lambda piece: piece.key not in keys)
 
-    def queries() -> Iterator[Query]:
+    def queries() -> Iterator[MinedQuery]:
         for session in corpus.sessions:
             if piece := taken[session.id]:
                 query = corpus.query(("held_out", piece.text), piece.text, [session.id], session)
@@ -195,9 +197,9 @@ def held_out(history: History, wanted: Wanted = _USUAL) -> QuerySet:
     return corpus.query_set("held_out", queries(), wanted)
 
 
-def _merged(queries: Iterable[Query]) -> Iterator[Query]:
+def _merged(queries: Iterable[MinedQuery]) -> Iterator[MinedQuery]:
     """Questions of the same words are one, with all their answers; the first tells the rest."""
-    found: dict[str, Query] = {}
+    found: dict[str, MinedQuery] = {}
     for query in queries:
         first = found.get(query.id, query)
         found[query.id] = replace(first, relevant=first.relevant | query.relevant)
@@ -214,7 +216,7 @@ def _first_sentence(text: str) -> str:
     return said
 
 
-def _taken(session: PastSession) -> Piece | None:
+def _taken(session: PastSession) -> Passage | None:
     """The piece whose key, a hash of its text, is the lowest: nobody's choice."""
     told = [piece for piece in session.pieces if piece.kind in SUBSTANCE]
     long = [piece for piece in told if len(piece.text) >= SHORTEST_CONTEXT]

@@ -35,7 +35,7 @@ class QuestionMetrics:
     recall: float
 
 
-def best(scores: Scores, most: int = CUTOFF) -> Rows:
+def best_units(scores: Scores, most: int = CUTOFF) -> Rows:
     """The first places of a ranking [up to most]: units by falling score, equals in the order of the units.
 
     scores: [units], `NOT_FOUND` for those that are not in the ranking.
@@ -45,7 +45,7 @@ def best(scores: Scores, most: int = CUTOFF) -> Rows:
     return found
 
 
-def measure(right: Sequence[bool], relevant: int) -> QuestionMetrics:
+def measure_relevance(right: Sequence[bool], relevant: int) -> QuestionMetrics:
     """right: whether the answer at each rank is a right one; relevant: how many right answers there are."""
     ranks = [rank for rank, is_right in enumerate(right[:CUTOFF], 1) if is_right]
     if not ranks:
@@ -56,7 +56,7 @@ def measure(right: Sequence[bool], relevant: int) -> QuestionMetrics:
 
 def measure_ranking(scores: Scores, relevant: Collection[int]) -> QuestionMetrics:
     """The figures of a ranking by scores; relevant: the units that are right answers, at least one."""
-    return measure([int(unit) in relevant for unit in best(scores)], len(relevant))
+    return measure_relevance([int(unit) in relevant for unit in best_units(scores)], len(relevant))
 
 
 def _gain(ranks: Collection[int] | range) -> float:

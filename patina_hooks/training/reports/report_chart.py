@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from patina_hooks.evaluation.picture import Bar, Group, Line, bars, curve, stacked
+from patina_hooks.evaluation.charts import Bar, Curve, Group, render_bars, render_curves, stack_charts
 from patina_hooks.text.display import format_count
 from patina_hooks.training.reports.report import NONE
 
@@ -34,21 +34,21 @@ def render_report(report: Report) -> str:
     )
     used = "the raw model" if report.active == NONE else report.active
     pictures = [
-        bars("MRR@10 on later history, with 95 % intervals", groups, note=f"used: {used}"),
-        bars("Gain over the raw model", [Group("all sets, equally weighted", gains)]),
+        render_bars("MRR@10 on later history, with 95 % intervals", groups, note=f"used: {used}"),
+        render_bars("Gain over the raw model", [Group("all sets, equally weighted", gains)]),
     ]
     for outcome in report.outcomes:
         if outcome.curve:
             pictures.append(_losses(outcome))
-    return stacked(pictures)
+    return stack_charts(pictures)
 
 
 def _losses(outcome: Outcome) -> str:
     learned = tuple((float(epoch), loss) for epoch, loss, _ in outcome.curve)
     later = tuple((float(epoch), held) for epoch, _, held in outcome.curve if held is not None)
-    lines = [Line("pairs learned from", learned), *([Line("later pairs", later)] if later else [])]
+    lines = [Curve("pairs learned from", learned), *([Curve("later pairs", later)] if later else [])]
     title = f"{outcome.name}: loss by epoch, on {format_count(outcome.count, 'pair')} ({outcome.pairs})"
-    return curve(title, lines, x_name="epoch", y_name="loss")
+    return render_curves(title, lines, x_name="epoch", y_name="loss")
 
 
 def _bar(label: str, figures: Mapping[str, Figure], name: str) -> Bar:

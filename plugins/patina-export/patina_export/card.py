@@ -7,7 +7,7 @@ from dataclasses import replace
 from importlib.metadata import version
 
 from patina_export.graph import OPSET
-from patina_export.prove import TOP, Agreement, Proof
+from patina_export.prove import TOP, ExportAgreement, Proof
 from patina_export.write import Exported
 from patina_hooks import ModelSpec
 from patina_hooks.authoring import as_toml
@@ -61,7 +61,7 @@ def _proof(proof: Proof) -> str:
     return f"{_agreement(proof.agreement, proof.texts)}\n\n{alone}"
 
 
-def _agreement(agreement: Agreement, texts: int) -> str:
+def _agreement(agreement: ExportAgreement, texts: int) -> str:
     kinds = "\n".join(f"| least of {kind} | {least:.6f} |" for kind, least in agreement.by_kind.items())
     return (
         f"The vectors of {texts} texts, as questions and as passages, were compared with those "

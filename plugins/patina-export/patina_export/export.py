@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from patina_export.card import card
 from patina_export.graph import Precision
-from patina_export.prove import ONNX, Agreement, Proof, open_source, prove
+from patina_export.prove import ONNX, ExportAgreement, Proof, open_source, prove
 from patina_export.write import Exported, export_onnx
 from patina_hooks import LocalFile, ModelSpec
 from patina_hooks.authoring import (
@@ -116,7 +116,7 @@ def _shards(files: Mapping[str, Path]) -> list[Path]:
     return [files["model"], *(files[role] for role in sorted(roles, key=lambda role: int(role[6:])))]
 
 
-def _refuse_what_differs(spec: ModelSpec, precision: Precision, agreement: Agreement | None) -> None:
+def _refuse_what_differs(spec: ModelSpec, precision: Precision, agreement: ExportAgreement | None) -> None:
     if agreement is None:
         return
     if agreement.least < (_LEAST_TO_ONNX if agreement.against == ONNX else _LEAST[precision]):

@@ -27,7 +27,7 @@ _ROLES: Final[tuple[Role, ...]] = ("query", "passage")
 
 
 @dataclass(frozen=True, slots=True)
-class Agreement:
+class ExportAgreement:
     """Cosines of the file's vectors to the source's, over all texts as questions and as passages.
 
     against: the runtime that gave the source's vectors.
@@ -56,18 +56,18 @@ class Proof:
 
     texts: int
     invariance: float
-    agreement: Agreement | None
+    agreement: ExportAgreement | None
     unproven: str = ""
 
 
 def prove(exported: Encoder, source: Encoder | None, unproven: str = "") -> Proof:
     """Encode the built-in texts with both and compare."""
     texts = [text for kind in TEXTS.values() for text in kind]
-    agreement = agree(exported, source) if source else None
+    agreement = compare_encoders(exported, source) if source else None
     return Proof(len(texts), invariance(exported, texts), agreement, "" if source else unproven)
 
 
-def agree(exported: Encoder, source: Encoder) -> Agreement:
+def compare_encoders(exported: Encoder, source: Encoder) -> ExportAgreement:
     """What the file and its source say of the same texts."""
     import numpy as np
 
@@ -75,7 +75,7 @@ def agree(exported: Encoder, source: Encoder) -> Agreement:
     ours, theirs = (_vectors(one, texts) for one in (exported, source))
     cosines = np.minimum(*(row_cosines(ours[role], theirs[role]) for role in _ROLES))
     kinds = np.repeat(list(TEXTS), [len(kind) for kind in TEXTS.values()])
-    return Agreement(
+    return ExportAgreement(
         against=source.runtime,
         least=float(cosines.min()),
         mean=float(np.mean([row_cosines(ours[role], theirs[role]) for role in _ROLES])),

@@ -47,14 +47,14 @@ class Group:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class Curve:
     """A curve: (x, y) in order of x."""
 
     label: str
     points: tuple[tuple[float, float], ...]
 
 
-def bars(title: str, groups: Sequence[Group], *, note: str = "") -> str:
+def render_bars(title: str, groups: Sequence[Group], *, note: str = "") -> str:
     """An SVG picture of horizontal bars, group by group, with their intervals; a label has one colour
     throughout. Figures that are no numbers are left out. note: what was measured, below the title."""
     labels = list(dict.fromkeys(bar.label for group in groups for bar in group.bars))
@@ -74,10 +74,10 @@ def bars(title: str, groups: Sequence[Group], *, note: str = "") -> str:
     return _picture(title, note, y + 26, [*grid, *drawn])
 
 
-def curve(title: str, lines: Sequence[Line], *, x_name: str, y_name: str, note: str = "") -> str:
+def render_curves(title: str, lines: Sequence[Curve], *, x_name: str, y_name: str, note: str = "") -> str:
     """An SVG picture of one or more curves over one pair of axes. Points that are no numbers are left out."""
     sound = [
-        Line(one.label, tuple(p for p in one.points if isfinite(p[0]) and isfinite(p[1]))) for one in lines
+        Curve(one.label, tuple(p for p in one.points if isfinite(p[0]) and isfinite(p[1]))) for one in lines
     ]
     points = [point for line in sound for point in line.points]
     bottom = _TOP + _CURVE_HEIGHT
@@ -94,7 +94,7 @@ def curve(title: str, lines: Sequence[Line], *, x_name: str, y_name: str, note: 
     return _picture(title, note, bottom + 52, drawn)
 
 
-def stacked(pictures: Sequence[str]) -> str:
+def stack_charts(pictures: Sequence[str]) -> str:
     """One picture of several that were made here, one below the other."""
     placed, y = [], 0
     for picture in pictures:
@@ -145,7 +145,7 @@ def _bar(bar: Bar, y: float, across: _Scale, colour: str) -> Iterator[str]:
     yield _text(end + 6, y + 12, told, size=11)
 
 
-def _polyline(line: Line, across: _Scale, up: _Scale, colour: str) -> Iterator[str]:
+def _polyline(line: Curve, across: _Scale, up: _Scale, colour: str) -> Iterator[str]:
     places = " ".join(f"{across(x):.1f},{up(y):.1f}" for x, y in line.points)
     if len(line.points) > 1:
         yield f'<polyline points="{places}" stroke="{colour}" stroke-width="2" fill="none"/>'

@@ -31,7 +31,7 @@ _FEWEST: Final = 8
 _MOST: Final = 1_024
 
 
-def waiting(state: Path, space: VectorSpace, sets: Iterable[QuerySet]) -> dict[bytes, str]:
+def find_missing_texts(state: Path, space: VectorSpace, sets: Iterable[QuerySet]) -> dict[bytes, str]:
     """The texts, by key, that must be embedded before this space can answer these sets; in the order of their
     keys, hashes, so that every part of them has about the same mixture of lengths."""
     texts = {piece.key: piece.text for one in sets for piece in one.pieces}
@@ -39,7 +39,7 @@ def waiting(state: Path, space: VectorSpace, sets: Iterable[QuerySet]) -> dict[b
         return {key: texts[key] for key in cache.missing(sorted(texts), space.dimensions)}
 
 
-def embed(
+def cache_vectors(
     state: Path,
     space: VectorSpace,
     texts: Mapping[bytes, str],
@@ -61,7 +61,7 @@ def embed(
             progress(start + len(chunk), len(keys))
 
 
-def ask(
+def answer_query_sets(
     sets: Sequence[QuerySet],
     embeddings: Mapping[str, Embeddings],
     progress: Progress = lambda *_: None,

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Final
 
-from patina_hooks.evaluation.comparison.answers import METHODS
+from patina_hooks.evaluation.comparison.model_answers import METHODS
 from patina_hooks.evaluation.statistics.intervals import ERROR, FEWEST, Interval, interval, paired
 from patina_hooks.text.display import format_count
 
@@ -157,7 +157,7 @@ def lacking(sessions: int, documents: int, commits: int) -> str:
     return ""
 
 
-def as_json(comparison: Comparison, conclusion: Sequence[str]) -> dict[str, object]:
+def comparison_as_json(comparison: Comparison, conclusion: Sequence[str]) -> dict[str, object]:
     """The object that `--json` prints; docs/json.md has the keys."""
     reference = comparison.reference
     return {
