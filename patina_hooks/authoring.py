@@ -13,7 +13,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from patina_hooks.config.settings import runtime_settings, user_file
+    from patina_hooks.config.plugin_settings import plugin_settings, runtime_settings
+    from patina_hooks.config.schema import Rule
+    from patina_hooks.config.settings import user_file
     from patina_hooks.errors import ModelError, SettingsError, StateError, TextsRefused
     from patina_hooks.extract.prose import extract_prose
     from patina_hooks.git.lock import SyncLock
@@ -59,6 +61,7 @@ _HOME = {
     "ProbeVectors": "models.probes",
     "Role": "specs.models",
     "Rows": "specs.vectors",
+    "Rule": "config.schema",
     "SegmentedIndex": "search.index.segments",
     "SettingsError": "errors",
     "StateError": "errors",
@@ -88,6 +91,7 @@ _HOME = {
     "open_files": "models.encoding",
     "open_tokenizer": "models.tokenizer",
     "path_member": "pairs.members",
+    "plugin_settings": "config.plugin_settings",
     "prefix_of": "models.reading",
     "processors": "models.encoding",
     "ranked": "search.index.exact",
@@ -97,7 +101,7 @@ _HOME = {
     "residual": "training.trainers",
     "row_cosines": "models.similarity",
     "runtime_for": "models.choice",
-    "runtime_settings": "config.settings",
+    "runtime_settings": "config.plugin_settings",
     "scan": "search.index.exact",
     "score": "search.index.exact",
     "sha256_of": "models.files.weights",
@@ -124,6 +128,7 @@ __all__ = [
     "ProbeVectors",
     "Role",
     "Rows",
+    "Rule",
     "SegmentedIndex",
     "SettingsError",
     "StateError",
@@ -155,6 +160,7 @@ __all__ = [
     "open_files",
     "open_tokenizer",
     "path_member",
+    "plugin_settings",
     "prefix_of",
     "processors",
     "ranked",

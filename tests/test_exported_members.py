@@ -6,6 +6,7 @@ import ast
 import inspect
 from pathlib import Path
 
+import tomli
 from support.marked import ROOT
 
 import patina_hooks
@@ -55,6 +56,22 @@ def test_each_name_for_authors_opens() -> None:
     assert len(authoring.__all__) == len(set(authoring.__all__))
     assert [name for name in authoring.__all__ if getattr(authoring, name, None) is None] == []
     assert not set(authoring.__all__) & set(patina_hooks.__all__)
+
+
+def test_packages_accept_one_minor_version_of_the_core() -> None:
+    projects = sorted(
+        path for folder in ("plugins", "examples") for path in (ROOT / folder).glob("*/pyproject.toml")
+    )
+    assert len(projects) > 15
+    for path in projects:
+        project = tomli.loads(path.read_text("utf-8"))["project"]
+        extras = project.get("optional-dependencies", {}).values()
+        listed = [*project["dependencies"], *(name for extra in extras for name in extra)]
+        own = {
+            name.partition(">")[0]: name for name in listed if name.startswith("patina-") and "[" not in name
+        }
+        assert "patina-hooks" in own
+        assert list(own.values()) == [f"{name}>=0.1,<0.2" for name in own], path
 
 
 def test_plugins_import_public_modules_only() -> None:

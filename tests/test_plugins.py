@@ -3,6 +3,7 @@ from __future__ import annotations
 import doctest
 import itertools
 import json
+import re
 import subprocess
 import sys
 import threading
@@ -17,7 +18,8 @@ from support.distributions import Site, importable
 
 import patina_hooks
 from patina_hooks.commands.setup.plugins import as_lines, plugins_command
-from patina_hooks.errors import PluginError
+from patina_hooks.config.settings import load_settings, user_file
+from patina_hooks.errors import PluginError, SettingsError
 from patina_hooks.plugins import hookspecs
 from patina_hooks.plugins.hookspecs import hookimpl
 from patina_hooks.plugins.kinds import KINDS
@@ -43,6 +45,11 @@ from patina_hooks import ModelSpec, hookimpl
 def patina_register_models():
     yield ModelSpec({model!r}, dimensions=8, runtimes={{}})
 """
+
+
+def write_user_settings(text: str) -> None:
+    user_file().parent.mkdir(parents=True, exist_ok=True)
+    user_file().write_text(text)
 
 
 def model(name: str) -> ModelSpec:
@@ -130,6 +137,41 @@ def test_disabled_plugins_are_never_imported(
     plugins = Plugins.load()
     assert "bad" not in [info.name for info in plugins.info()]
     assert not plugins.faults_of("bad")
+    (info,) = [info for info in plugins.disabled() if info.name == "bad"]
+    assert (info.version, info.provides, info.disabled_by) == ("1.0", {}, "PATINA_DISABLE_PLUGINS")
+
+
+@pytest.mark.parametrize("listed", ['["bad"]', '["other", "patina-bad"]', '["*"]'])
+def test_plugins_are_disabled_by_user_settings(site: Site, listed: str) -> None:
+    site.add("patina-bad", files={"bad.py": "1 / 0"}, entry_points={"bad": "bad"})
+    write_user_settings(f"[plugins]\ndisable = {listed}\n")
+    shell = CliRunner()
+    (row,) = [
+        row for row in json.loads(shell.invoke(plugins_command, ["--json"]).output) if row["name"] == "bad"
+    ]
+    assert (row["disabled_by"], row["provides"], row["faults"]) == ("config.toml", {}, [])
+    assert re.search(r"(?m)^bad +1\.0 +disabled by config\.toml$", shell.invoke(plugins_command).output)
+    with pytest.raises(PluginError, match=r"no model is named 'x-8' .*\(disabled: .*bad"):
+        Plugins.load().model("x-8")
+
+
+def test_plugins_are_not_disabled_by_repository_settings(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.add("patina-one", files={"one.py": source("one-8")}, entry_points={"patina-one": "one"})
+    (tmp_path / ".patina").mkdir()
+    (tmp_path / ".patina/config.toml").write_text('[plugins]\ndisable = ["patina-one"]\n')
+    monkeypatch.chdir(tmp_path)
+    assert Plugins.load().model("one-8")
+
+
+@pytest.mark.parametrize("text", ["[plugins\n", "[plugins]\ndisable = 'one'\n", "plugins = 1\n"])
+def test_invalid_settings_disable_no_plugin(site: Site, tmp_path: Path, text: str) -> None:
+    site.add("patina-one", files={"one.py": source("one-8")}, entry_points={"patina-one": "one"})
+    write_user_settings(text)
+    assert Plugins.load().model("one-8")
+    with pytest.raises(SettingsError, match=r"config\.toml:\d: "):
+        load_settings(tmp_path)
 
 
 def test_with_all_plugins_disabled_the_built_ins_stay() -> None:
@@ -308,7 +350,7 @@ def test_an_unknown_name_lists_near_and_installed_ones_and_what_to_type() -> Non
 
 
 def test_an_unknown_name_mentions_plugins_with_faults() -> None:
-    with pytest.raises(PluginError, match="with faults: acme"):
+    with pytest.raises(PluginError, match="with errors: acme"):
         registered(acme=models_plugin(lambda: None)).model("a-8")
 
 
@@ -515,6 +557,7 @@ def test_the_command_lists_plugins_as_json_and_ends_well_also_with_faults(site: 
         "version": "1.0",
         "provides": {"models": ["good-8"]},
         "hears": [],
+        "disabled_by": "",
         "faults": [],
     }
     (fault,) = listed["patina-bad"]["faults"]

@@ -13,7 +13,6 @@ from patina_hooks.config.settings import (
     Settings,
     load_settings,
     parse_settings,
-    runtime_settings,
     user_file,
 )
 from patina_hooks.errors import SettingsError
@@ -136,39 +135,9 @@ def test_no_text_does_anything_but_parse_or_be_refused_with_its_place(text: str)
         assert (place, line.isdigit()) == (REPOSITORY_FILE, True)
 
 
-# --- what runtimes ask for ----------------------------------------------------------------------
-
-USUAL: dict[str, str | int] = {"device": "auto", "threads": 0}
-
-
-def test_a_runtimes_table_is_the_users_over_what_is_usual(tmp_path: Path) -> None:
-    assert runtime_settings("acme", USUAL) == USUAL
-    user = '[runtime.acme]\ndevice = "gpu"\n[runtime.other]\nfast = true\n[worker]\ndefer_seconds = 5\n'
-    assert say(tmp_path, user=user).defer_seconds == 5
-    assert runtime_settings("acme", USUAL) == {"device": "gpu", "threads": 0}
-
-
 @pytest.mark.parametrize(
-    ("text", "line", "says"),
-    [
-        (
-            "[runtime.acme]\nthreads = 2\ndevise = 1\n",
-            3,
-            "unknown key 'runtime.acme.devise'; expected one of: device",
-        ),
-        ('[runtime.acme]\nthreads = "2"\n', 2, "runtime.acme.threads: expected a whole number, such as 0"),
-        ("[runtime.acme]\nthreads = true\n", 2, "runtime.acme.threads: expected a whole number, such as 0"),
-        ("[runtime]\nacme = 3\n", 2, r"expected a table \[runtime.acme\]"),
-        ("runtime = 3\n", 1, r"expected a table \[runtime.acme\]"),
-        ("[runtime.acme\n", 1, "Expected"),
-    ],
+    "text", ['[runtime.torch]\ndevice = "cuda"\n', '[plugins.acme]\nurl = "x"\n', "[plugins]\ndisable = []\n"]
 )
-def test_a_slip_in_a_runtimes_table_is_named(text: str, line: int, says: str) -> None:
-    user_file().parent.mkdir(parents=True, exist_ok=True)
-    user_file().write_text(text)
-    with pytest.raises(SettingsError, match=rf"config\.toml:{line}: .*{says}"):
-        runtime_settings("acme", USUAL)
-
-
-def test_a_repository_does_not_say_what_a_runtime_uses() -> None:
-    assert "unknown key 'runtime'" in refused('[runtime.torch]\ndevice = "cuda"\n')
+def test_a_repository_neither_sets_up_nor_disables_runtimes_and_plugins(text: str) -> None:
+    name = text.strip("[").split(".")[0].split("]")[0]
+    assert f"unknown key {name!r}" in refused(text)

@@ -14,6 +14,7 @@ finds its line.
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Callable, Mapping
@@ -53,17 +54,25 @@ _NAMES: Final[Mapping[object, str]] = {
 class SchemaError(ValueError):
     """A value that is not valid.
 
-    path: of the value; example: a valid value, "" if the message is sufficient.
+    path: of the value; example: a valid value, "" if the message is sufficient; redacted: the message
+    without the value, "" if it has none.
     """
 
-    def __init__(self, path: KeyPath, message: str, example: str = "") -> None:
+    def __init__(self, path: KeyPath, message: str, example: str = "", *, redacted: str = "") -> None:
         super().__init__(message)
         self.path = path
         self.example = example
+        self._redacted = redacted
+
+    def without_value(self) -> SchemaError:
+        """Return the error without the value, which may be a secret in the wrong place."""
+        return SchemaError(self.path, self._redacted or str(self), self.example)
 
     def explain(self, file: str, line: int, assignment: str = " = ") -> str:
         """Return the message with file and line, and a valid example."""
-        suggestion = f"; write: {self.path[-1]}{assignment}{self.example}" if self.example else ""
+        key = self.path[-1] if self.path else 0
+        has_suggestion = self.example and isinstance(key, str)  # an item of a list has no key
+        suggestion = f"; write: {key}{assignment}{self.example}" if has_suggestion else ""
         return f"{file}:{line}: {self}{suggestion}"
 
 
@@ -146,8 +155,11 @@ def format_path(path: KeyPath) -> str:
 
 def mismatch_error(path: KeyPath, value: object, expected: str, example: str = "") -> SchemaError:
     """Return the error of a value that does not match the expectation."""
-    prefix = f"{format_path(path)} is {shorten(value)}, " if path else ""
-    return SchemaError(path, f"{prefix}expected {expected}", example)
+    if not path:
+        return SchemaError(path, f"expected {expected}", example)
+    key = format_path(path)
+    message = f"{key} is {shorten(value)}, expected {expected}"
+    return SchemaError(path, message, example, redacted=f"{key}: expected {expected}")
 
 
 def unknown_key_error(path: KeyPath, valid_keys: object) -> SchemaError:
@@ -187,7 +199,9 @@ def _read(form: Any, value: object, path: KeyPath, ignore_unknown: bool) -> Any:
         return {name: _read(item, inner, (*path, name), ignore_unknown) for name, inner in items}
     if is_dataclass(form) or is_typeddict(form):
         return _read_record(form, value, path, ignore_unknown)
-    return value
+    if form in (Any, object):
+        return value
+    raise TypeError(f"{format_path(path)}: the schema has no form {form!r}")
 
 
 def _read_by_rule(form: Any, rule: Rule, value: object, path: KeyPath, ignore_unknown: bool) -> Any:  # noqa: ANN401
@@ -205,9 +219,9 @@ def _read_by_rule(form: Any, rule: Rule, value: object, path: KeyPath, ignore_un
         except ValueError as error:
             if not str(error):
                 raise mismatch_error(path, value, rule.expected, rule.example) from None
-            raise SchemaError(
-                path, f"{format_path(path)} is {shorten(value)}: {error}", rule.example
-            ) from None
+            key = format_path(path)
+            message = f"{key} is {shorten(value)}: {error}"
+            raise SchemaError(path, message, rule.example, redacted=f"{key}: {error}") from None
     return result if rule.convert is None or result is None else _convert(rule, result, path)
 
 
@@ -268,7 +282,7 @@ def _read_choice(choices: tuple[object, ...], value: object, path: KeyPath) -> o
     for choice in choices:
         if type(choice) is type(value) and choice == value:
             return choice
-    raise mismatch_error(path, value, f"one of: {', '.join(map(str, choices))}", str(choices[0]))
+    raise mismatch_error(path, value, f"one of: {', '.join(map(str, choices))}", json.dumps(choices[0]))
 
 
 def _read_union(forms: tuple[Any, ...], value: object, path: KeyPath, ignore_unknown: bool) -> Any:  # noqa: ANN401

@@ -23,8 +23,14 @@ a path outside itself. A key that both may have is taken from the repository.
     builtin = true                # user: redact the secrets that `patina_hooks.text.redaction` recognises
     patterns = ["ACME-[0-9]{12}"] # user: more that is replaced before anything is stored or sent
 
+    [plugins]
+    disable = ["patina-diary"]    # user: plugins that are not loaded, by name or distribution
+
+    [plugins.patina-tickets]
+    project = "ACME"              # user: each plugin has its own keys, see `config.plugin_settings`
+
     [runtime.torch]
-    device = "cuda"               # user: each runtime has its own keys, see `runtime_settings`
+    device = "cuda"               # user: each runtime has its own keys
 """
 
 from __future__ import annotations
@@ -34,20 +40,16 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Any, Final, Literal, TypedDict, TypeVar
+from typing import Annotated, Any, Final, Literal, TypedDict
 
 from patina_hooks.config.docs import MOST_FILES, PROSE_FILES
 from patina_hooks.config.locations import explain, explain_syntax
 from patina_hooks.config.parsing import parse_toml
+from patina_hooks.config.plugin_settings import PLUGINS, RUNTIME, USER_FILE_NAME, check_plugins_table
 from patina_hooks.config.schema import (
-    KeyPath,
     Rule,
     SchemaError,
-    describe_form,
-    format_path,
     read_fields,
-    read_list,
-    read_value,
     unknown_key_error,
 )
 from patina_hooks.errors import SettingsError
@@ -58,9 +60,6 @@ from patina_hooks.text.redaction import Redaction
 
 REPOSITORY_FILE = ".patina/config.toml"
 _SIZE_CAP = 64 * 1024
-_RUNTIME = "runtime"
-
-Value = TypeVar("Value", bound="str | int | float | bool | list[str]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,32 +106,12 @@ def load_redaction() -> Redaction:
 
     Raises `SettingsError` if the user's file cannot be read. `load_settings` reports an invalid key.
     """
-    path = user_file()
-    table = _tables(_read(path), str(path)).get("redact", {}) if path.is_file() else {}
+    table = read_user_tables()[0].get("redact", {})
     valid: dict[str, Any] = {}
     for name in table if isinstance(table, dict) else ():
         with suppress(SchemaError):
             valid |= read_fields(_RedactTable, {name: table[name]})
     return Redaction(**valid)
-
-
-def runtime_settings(runtime: str, defaults: Mapping[str, Value]) -> dict[str, Value]:
-    """Load the user's table `[runtime.<runtime>]`, merged with the defaults of all its keys.
-
-    Raises `SettingsError` for an unknown key, a value of another type, or invalid TOML.
-    """
-    path = user_file()
-    text = _read(path) if path.is_file() else ""
-    tables = _tables(text, str(path)).get(_RUNTIME, {})
-    table = tables.get(runtime, {}) if isinstance(tables, dict) else None
-    location = (_RUNTIME, runtime)
-    try:
-        if not isinstance(table, dict):
-            raise SchemaError(location, f"expected a table [{format_path(location)}]")  # noqa: TRY301
-        stated = {name: _runtime_value((*location, name), value, defaults) for name, value in table.items()}
-    except SchemaError as error:
-        raise SettingsError(explain(error, str(path), text)) from error
-    return {**defaults, **stated}
 
 
 def parse_settings(text: str, source: str) -> Settings:
@@ -142,7 +121,18 @@ def parse_settings(text: str, source: str) -> Settings:
 
 def user_file() -> Path:
     """Return the path of the user's settings, whether or not they exist."""
-    return config_folder() / "config.toml"
+    return config_folder() / USER_FILE_NAME
+
+
+def read_user_tables() -> tuple[dict[str, Any], str]:
+    """Read the tables and the text of the user's settings, empty without a file.
+
+    Raises:
+        SettingsError: the file cannot be read, or is not TOML.
+    """
+    path = user_file()
+    text = _read(path) if path.is_file() else ""
+    return _tables(text, str(path)), text
 
 
 def _read(path: Path) -> str:
@@ -169,6 +159,8 @@ def _merge(settings: Settings, text: str, source: str, tables: Mapping[str, type
             if name in tables:
                 fields = read_fields(tables[name], table, (name,))
                 values |= {_ATTRIBUTES.get((name, key), key): value for key, value in fields.items()}
+            elif name == PLUGINS and tables is _USER_TABLES:
+                check_plugins_table(table)
             elif not _is_ignored(name, tables):
                 raise unknown_key_error((name,), tables)
     except SchemaError as error:
@@ -181,22 +173,8 @@ def _merge(settings: Settings, text: str, source: str, tables: Mapping[str, type
 def _is_ignored(name: str, tables: Mapping[str, type]) -> bool:
     """Return whether a table is ignored: a runtime's, or another tool's in the same file."""
     if tables is _USER_TABLES:
-        return name == _RUNTIME  # validated when the runtime is opened
-    return name not in {_RUNTIME, *_USER_TABLES}
-
-
-def _runtime_value(path: KeyPath, value: object, defaults: Mapping[str, Value]) -> Any:  # noqa: ANN401
-    name = str(path[-1])
-    if name not in defaults:
-        raise unknown_key_error(path, sorted(defaults))
-    try:
-        if isinstance(defaults[name], list):
-            return list(read_list(str, value))
-        return read_value(type(defaults[name]), value, path)
-    except SchemaError:
-        # Without the value: it may be a key in the wrong table.
-        kind = describe_form(type(defaults[name]))
-        raise SchemaError(path, f"{format_path(path)}: expected {kind}, such as {defaults[name]!r}") from None
+        return name == RUNTIME  # validated when the runtime is opened
+    return name not in {RUNTIME, PLUGINS, *_USER_TABLES}
 
 
 # --- forms --- ----------------------------------------------------------------------

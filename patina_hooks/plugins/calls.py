@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
+from patina_hooks.errors import SettingsError
 from patina_hooks.system.process_state import ProcessState
 from patina_hooks.text.display import error_text
 
@@ -263,7 +264,10 @@ def failure_of(error: BaseException, module: str = "") -> str:
         error: what a call raised; also one whose own `__str__` raises.
         module: a module of the plugin, "" where that is not known.
     """
-    words = error_text("".join(traceback.format_exception_only(error)).strip())
+    if isinstance(error, SettingsError):  # its message is complete: file, line and key
+        words = error_text(str(error))
+    else:
+        words = error_text("".join(traceback.format_exception_only(error)).strip())
     if isinstance(error, SyntaxError):
         return words
     place = _place_of(error, module.partition(".")[0])

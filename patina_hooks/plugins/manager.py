@@ -27,6 +27,7 @@ from typing import Any, Final, Generic, cast
 
 import pluggy
 
+from patina_hooks.config.plugin_settings import USER_FILE_NAME, disabled_plugins
 from patina_hooks.errors import PatinaError, PluginError
 from patina_hooks.plugins import hookspecs
 from patina_hooks.plugins.calls import (
@@ -73,6 +74,7 @@ from patina_hooks.specs.retrieval import RetrieverSpec
 from patina_hooks.specs.sources import SourceSpec
 
 GROUP: Final = "patina"
+_DISABLED_VARIABLE: Final = "PATINA_DISABLE_PLUGINS"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +96,7 @@ class Plugins:
         self._manager.add_hookspecs(hookspecs)
         self._known = frozenset(vars(self._manager.hook)) & frozenset(dir(hookspecs))
         self._distributions: dict[str, str | None] = {}
+        self._disabled: dict[str, tuple[str, str]] = {}
         self._faults: list[Fault] = []
         self.failures = FailureLog()
         self._registries: dict[str, tuple[_Provided[Any], ...]] = {}
@@ -105,16 +108,18 @@ class Plugins:
         """The built-ins, then every entry point of group "patina".
 
         disabled: names of plugins (or their distributions) to leave out, "*" for all but the built-ins;
-            by default what `PATINA_DISABLE_PLUGINS` lists.
+            by default what `PATINA_DISABLE_PLUGINS` and `plugins.disable` of the user's settings list.
         strict: raise `PluginError` at the first fault; by default when `PATINA_STRICT=1`.
         """
-        off = _disabled_by_environment() if disabled is None else frozenset(disabled)
+        off = _disabled_by_default() if disabled is None else dict.fromkeys(disabled, "arguments")
         plugins = cls(strict=os.environ.get("PATINA_STRICT") == "1" if strict is None else strict)
         plugins._load(BUILTIN, BUILTIN, "patina_hooks.plugins.builtin", _import_builtin)
-        if "*" not in off:
-            for name, entry in _named(read_entry_points(GROUP)):
-                if not off & {name, entry.name, entry.distribution}:
-                    plugins._load(name, entry.distribution or None, entry.value, entry.load)
+        for name, entry in _named(read_entry_points(GROUP)):
+            origin = next((off[key] for key in (name, entry.name, entry.distribution, "*") if key in off), "")
+            if origin:
+                plugins._disabled[name] = (entry.distribution, origin)
+            else:
+                plugins._load(name, entry.distribution or None, entry.value, entry.load)
         return plugins
 
     # --- what there is ---
@@ -233,6 +238,13 @@ class Plugins:
             for name in self.names()
         ]
 
+    def disabled(self) -> tuple[PluginInfo, ...]:
+        """Return the plugins that are installed and not loaded, by name."""
+        return tuple(
+            PluginInfo(name, _version_of(distribution), {}, (), disabled_by=origin)
+            for name, (distribution, origin) in sorted(self._disabled.items())
+        )
+
     def names(self) -> tuple[str, ...]:
         """The names of all plugins. Calls no hook."""
         return tuple(sorted(self._distributions))
@@ -244,14 +256,7 @@ class Plugins:
 
     def version(self, name: str) -> str:
         """The version of the plugin's distribution, "" where it belongs to none."""
-        # Reading a version parses e-mail headers: only when a listing asks.
-        from importlib.metadata import PackageNotFoundError, version
-
-        distribution = self._distributions.get(name)
-        try:
-            return version(distribution) if distribution else ""
-        except PackageNotFoundError:
-            return ""
+        return _version_of(self._distributions.get(name) or "")
 
     @property
     def faults(self) -> tuple[Fault, ...]:
@@ -349,7 +354,7 @@ class Plugins:
             raise PluginError(
                 f"several plugins provide the {kind.noun} {name!r}", hint=f"name one of: {clear}"
             )
-        packages = providers_of(kind.noun, name)
+        packages = [package for package in providers_of(kind.noun, name) if package not in self._disabled]
         hint = install_command(*packages) if packages else "patina plugins"
         raise PluginError(_unknown(kind.noun, name, self._names(registry)) + self._faults_aside(), hint=hint)
 
@@ -370,7 +375,8 @@ class Plugins:
 
     def _faults_aside(self) -> str:
         broken = sorted({fault.plugin for fault in self._faults})
-        return f" (with faults: {', '.join(broken)})" if broken else ""
+        states = {"with errors": broken, "disabled": sorted(self._disabled)}
+        return "".join(f" ({state}: {', '.join(names)})" for state, names in states.items() if names)
 
     def _provided_by(self, name: str) -> Mapping[str, tuple[str, ...]]:
         provided = {
@@ -547,9 +553,21 @@ def _named(entries: Collection[EntryPoint]) -> Iterator[tuple[str, EntryPoint]]:
         yield entry.name if times[entry.name] == 1 else f"{entry.name}@{entry.distribution}", entry
 
 
-def _disabled_by_environment() -> frozenset[str]:
-    listed = os.environ.get("PATINA_DISABLE_PLUGINS", "").split(",")
-    return frozenset(name.strip() for name in listed if name.strip())
+def _version_of(distribution: str) -> str:
+    # Reading a version parses e-mail headers: only when a listing asks.
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version(distribution) if distribution else ""
+    except PackageNotFoundError:
+        return ""
+
+
+def _disabled_by_default() -> dict[str, str]:
+    """Return the names that settings and environment list, each with which of them does."""
+    listed = os.environ.get(_DISABLED_VARIABLE, "").split(",")
+    names = [name.strip() for name in listed if name.strip()]
+    return {**dict.fromkeys(disabled_plugins(), USER_FILE_NAME), **dict.fromkeys(names, _DISABLED_VARIABLE)}
 
 
 def _unknown(noun: str, name: str, known: Collection[str]) -> str:

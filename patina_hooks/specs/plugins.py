@@ -152,6 +152,8 @@ class PluginInfo:
     """One row of `patina plugins`.
 
     provides: kind ("models", "runtimes", ...) -> names; event_hooks: those that it implements.
+    disabled_by: "" for a plugin that is loaded, else "PATINA_DISABLE_PLUGINS", "config.toml" (the user's
+        settings) or "arguments" (of `Plugins.load`).
     """
 
     name: str
@@ -159,3 +161,4 @@ class PluginInfo:
     provides: Mapping[str, tuple[str, ...]]
     faults: tuple[Fault, ...]
     event_hooks: tuple[str, ...] = ()
+    disabled_by: str = ""

@@ -36,6 +36,7 @@ from patina_hooks.plugins.manager import Plugins
 from patina_hooks.projection.active import PROJECTIONS_FOLDER, load_active, store_active
 from patina_hooks.specs.reports import Outcome, Report
 from patina_hooks.specs.training import TrainingStep
+from patina_hooks.specs.values import RepositoryPaths
 from patina_hooks.training.reports.report import last_report
 from patina_hooks.training.trainers.time_budget import OutOfTime, TimeBudget
 
@@ -222,8 +223,11 @@ def test_who_listens_hears_of_each_that_was_trained(memory: Memory) -> None:
 
     class Listener:
         @hookimpl
-        def patina_projection_trained(self, projection: Outcome, report: Report) -> None:
+        def patina_projection_trained(
+            self, projection: Outcome, report: Report, repository: RepositoryPaths
+        ) -> None:
             heard.append((projection, report))
+            assert repository.root == memory.repository.root
             raise ValueError("the odd hook")
 
     providers = Plugins.load(disabled=())

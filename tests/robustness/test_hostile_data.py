@@ -13,9 +13,9 @@ import pytest
 from support.memory import FAST_RECIPE, Memory
 from support.shell import Shell
 
-from patina_hooks.config import settings
+from patina_hooks.config.plugin_settings import disabled_plugins, plugin_settings
 from patina_hooks.config.recipe import load_recipe
-from patina_hooks.config.settings import load_settings, runtime_settings
+from patina_hooks.config.settings import Settings, load_settings, user_file
 from patina_hooks.errors import PatinaError, SettingsError
 from patina_hooks.models.catalog.user import parse_models
 from patina_hooks.upkeep.check import check_recipe, check_settings
@@ -70,14 +70,14 @@ def test_commands_end_without_a_bug_when_a_clone_holds_extreme_text(
 
 
 @pytest.mark.parametrize("extreme", EXTREMES)
-def test_the_users_own_files_are_refused_when_they_hold_extreme_text(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, extreme: str
-) -> None:
-    monkeypatch.setattr(settings, "user_file", lambda: tmp_path / "config.toml")
-    (tmp_path / "config.toml").write_text(EXTREMES[extreme])
-    for read in (lambda: load_settings(tmp_path), lambda: runtime_settings("torch", {"device": "cpu"})):
-        with suppress(SettingsError):
-            read()
+def test_the_users_own_files_are_refused_when_they_hold_extreme_text(tmp_path: Path, extreme: str) -> None:
+    user_file().parent.mkdir(parents=True, exist_ok=True)
+    user_file().write_text(EXTREMES[extreme])
+    with suppress(SettingsError):
+        load_settings(tmp_path)
+    with suppress(SettingsError):
+        plugin_settings("acme", Settings)
+    assert disabled_plugins() == frozenset()
     with suppress(SettingsError):
         list(parse_models(EXTREMES[extreme], "models.toml"))
 

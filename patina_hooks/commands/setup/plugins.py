@@ -21,8 +21,9 @@ def plugins_command(as_json: bool) -> None:
     """What is installed, what it provides, what is at fault."""
     from patina_hooks.plugins.manager import Plugins
 
-    recorded = _recorded_faults()
-    infos = [_with_recorded(info, recorded) for info in Plugins.load().info()]
+    plugins, recorded = Plugins.load(), _recorded_faults()
+    loaded = (_with_recorded(info, recorded) for info in plugins.info())
+    infos = sorted([*loaded, *plugins.disabled()], key=lambda info: info.name)
     click.echo(as_document(infos) if as_json else "\n".join(as_lines(infos)))
 
 
@@ -51,13 +52,14 @@ def _with_recorded(info: PluginInfo, recorded: Iterable[Fault]) -> PluginInfo:
 
 
 def as_document(infos: Iterable[PluginInfo]) -> str:
-    """A JSON list of objects with `name`, `version`, `provides`, `hears` and `faults`."""
+    """A JSON list of objects with `name`, `version`, `provides`, `hears`, `disabled_by` and `faults`."""
     listed = [
         {
             "name": info.name,
             "version": info.version,
             "provides": {kind: list(names) for kind, names in info.provides.items()},
             "hears": list(info.event_hooks),
+            "disabled_by": info.disabled_by,
             "faults": [{"where": fault.where, "error": fault.error} for fault in info.faults],
         }
         for info in infos
@@ -78,6 +80,8 @@ def as_lines(infos: Iterable[PluginInfo]) -> Iterator[str]:
         ]
         if info.event_hooks:
             rows.append(f"hears: {', '.join(event.removeprefix('patina_') for event in info.event_hooks)}")
+        if info.disabled_by:
+            rows.append(f"disabled by {info.disabled_by}")
         yield f"{head}  {rows[0] if rows else 'provides nothing'}".rstrip()
         yield from (f"{'':{len(head)}}  {row}" for row in rows[1:])
         for fault in info.faults:

@@ -6,23 +6,25 @@ dtype = "bfloat16"      # the usual: "float32", in which every runtime gives the
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal
 
-from patina_hooks.authoring import SettingsError, runtime_settings
+from patina_hooks.authoring import runtime_settings
 
 if TYPE_CHECKING:
     from patina_hooks import ModelSpec
 
 _USUAL: Final = "float32"
-_DTYPES: Final = (_USUAL, "bfloat16", "float16")
+
+
+@dataclass(frozen=True, slots=True)
+class _Settings:
+    dtype: Literal["float32", "bfloat16", "float16"] = _USUAL
 
 
 def wanted_dtype() -> str:
     """mlx's name of what is computed in; packed weights stay packed. Raises `SettingsError`."""
-    dtype = runtime_settings("mlx", {"dtype": _USUAL})["dtype"]
-    if dtype not in _DTYPES:
-        raise SettingsError(f"runtime.mlx.dtype is {dtype!r}: expected one of {', '.join(_DTYPES)}")
-    return dtype
+    return runtime_settings("mlx", _Settings).dtype
 
 
 def variant(model: ModelSpec) -> str:

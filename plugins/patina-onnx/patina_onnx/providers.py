@@ -9,9 +9,10 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Collection, Sequence
-from typing import TYPE_CHECKING, Final
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal
 
-from patina_hooks.authoring import SettingsError, install_command, runtime_settings
+from patina_hooks.authoring import install_command, runtime_settings
 
 if TYPE_CHECKING:
     from patina_hooks import ModelSpec
@@ -25,13 +26,17 @@ _PROVIDERS: Final = {
     "cuda": "CUDAExecutionProvider",
     "directml": DIRECTML,
 }
-_USUAL: Final = ["cpu"]
 OPTIONS: Final = {"CUDAExecutionProvider": {"use_tf32": "0"}}
 """Float32 as everywhere: TF32, which CUDA would take, has three digits."""
 _PACKAGES: Final = {"cuda": "onnxruntime-gpu", "directml": "onnxruntime-directml"}
 
 # Under the core's name, so that the worker's log has it; a terminal has it on stderr.
 _log = logging.getLogger("patina_hooks.runtime.onnx")
+
+
+@dataclass(frozen=True, slots=True)
+class _Settings:
+    providers: tuple[Literal["cpu", "coreml", "cuda", "directml"], ...] = ("cpu",)
 
 
 def chosen_providers(available: Collection[str]) -> list[str]:
@@ -65,11 +70,6 @@ def tell_of_fallback(wanted: Sequence[str], used: Sequence[str]) -> None:
         _log.warning("the provider %s of the onnx runtime could not start: the cpu does its work", name)
 
 
-def wanted_providers() -> list[str]:
-    """Names in the table `[runtime.onnx]`, in the user's order."""
-    names = runtime_settings("onnx", {"providers": _USUAL})["providers"]
-    for name in names:
-        if name not in list(_PROVIDERS):  # it may be of any type, even one without a hash
-            known = ", ".join(_PROVIDERS)
-            raise SettingsError(f"runtime.onnx.providers has {name!r}: expected some of {known}")
-    return names
+def wanted_providers() -> tuple[str, ...]:
+    """Return the names in the table `[runtime.onnx]`, in the user's order."""
+    return runtime_settings("onnx", _Settings).providers

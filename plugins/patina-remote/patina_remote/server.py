@@ -15,27 +15,43 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field
 from ipaddress import ip_address
-from typing import Final
-from urllib.parse import SplitResult, urlsplit
+from typing import Annotated, Final
+from urllib.parse import urlsplit
 
-from patina_hooks.authoring import PROBE_TEXTS, ModelError, SettingsError, runtime_settings, user_file
+from patina_hooks.authoring import PROBE_TEXTS, ModelError, Rule, SettingsError, runtime_settings, user_file
 
 NAME: Final = "remote"
-_USUAL: Final[dict[str, str | int]] = {
-    "url": "",
-    "model": "",
-    "key_variable": "",
-    "batch": 32,
-    "timeout": 60,
-    "retries": 3,
-    "max_characters": 0,
-}
-_BOUNDS: Final = {
-    "batch": (len(PROBE_TEXTS), 2048),  # all probe texts go together
-    "timeout": (1, 3600),
-    "retries": (0, 10),
-    "max_characters": (0, 10_000_000),
-}
+_ADDRESS: Final = "an address such as http://127.0.0.1:8080/v1"
+
+
+def _check_url(url: str) -> None:
+    """Refuse an address that may not be shown: it holds no secret and no control character."""
+    try:
+        split = urlsplit(url)
+        fits = split.scheme in ("http", "https") and split.hostname and split.port != 0
+        (split.hostname or "").encode("idna")  # as the resolver does: no label is empty or too long
+    except ValueError:  # UnicodeError is one
+        fits = False
+    if not fits or not url.isascii() or not url.isprintable() or " " in url:
+        raise ValueError
+    if split.username is not None or split.query or split.fragment:
+        raise ValueError("expected an address without user, query or fragment; a key goes into key_variable")
+
+
+def _check_printable(text: str) -> None:
+    if not text.isprintable():
+        raise ValueError
+
+
+@dataclass(frozen=True, slots=True)
+class _Settings:
+    url: Annotated[str, Rule(_ADDRESS, check=_check_url)] = ""
+    model: Annotated[str, Rule("a name without control characters", check=_check_printable)] = ""
+    key_variable: str = ""
+    batch: Annotated[int, Rule(least=len(PROBE_TEXTS), most=2048)] = 32  # all probe texts go together
+    timeout: Annotated[int, Rule(least=1, most=3600)] = 60
+    retries: Annotated[int, Rule(least=0, most=10)] = 3
+    max_characters: Annotated[int, Rule(least=0, most=10_000_000)] = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,48 +85,33 @@ def configured() -> Server:
     Raises `ModelError` where there is none, or its key is not in the environment, `SettingsError` for what
     cannot be meant.
     """
-    told = runtime_settings(NAME, _USUAL)
-    absent = [name for name in ("url", "model") if not told[name]]
+    settings = runtime_settings(NAME, _Settings)
+    absent = [name for name in ("url", "model") if not getattr(settings, name)]
     if absent:
         raise ModelError(
             f"no server is named for the runtime {NAME}: {user_file()} gives no {' and no '.join(absent)}",
             hint=f'write there: [runtime.{NAME}] url = "http://127.0.0.1:8080/v1" model = "its name there"',
         )
-    numbers = {name: _bounded(name, told[name]) for name in _BOUNDS}
-    split = _split(str(told["url"]))
+    split = urlsplit(settings.url)
     tls, host = split.scheme == "https", split.hostname or ""
-    key = _key(str(told["key_variable"]))
+    key = _key(settings.key_variable)
     if key and not tls and not is_loopback(host):
-        raise _wrong(
-            "url", "https:// where a key is sent to another machine: http would show it to all between"
+        raise SettingsError(
+            f"{user_file()}: runtime.{NAME}.url: expected https:// where a key is sent to another machine:"
+            " http would show it to all between"
         )
-    path = split.path.rstrip("/").removesuffix("/embeddings") + "/embeddings"
-    model = str(told["model"])
-    if not model.isprintable():
-        raise _wrong("model", "a name without control characters")
-    return Server(host, split.port or (443 if tls else 80), path, model, tls, key, **numbers)
-
-
-def _split(url: str) -> SplitResult:
-    """The parts of an address that may be shown: it holds no secret and no control character."""
-    try:
-        split = urlsplit(url)
-        fits = split.scheme in ("http", "https") and split.hostname and split.port != 0
-        (split.hostname or "").encode("idna")  # as the resolver does: no label is empty or too long
-    except ValueError:  # UnicodeError is one
-        fits = False
-    if not fits or not url.isascii() or not url.isprintable() or " " in url:
-        raise _wrong("url", "an address such as http://127.0.0.1:8080/v1")
-    if split.username is not None or split.query or split.fragment:
-        raise _wrong("url", "an address without user, query or fragment; a key goes into key_variable")
-    return split
-
-
-def _bounded(name: str, value: str | int) -> int:
-    least, most = _BOUNDS[name]
-    if not least <= int(value) <= most:
-        raise _wrong(name, f"a whole number from {least} to {most}")
-    return int(value)
+    return Server(
+        host,
+        split.port or (443 if tls else 80),
+        split.path.rstrip("/").removesuffix("/embeddings") + "/embeddings",
+        settings.model,
+        tls,
+        key,
+        settings.batch,
+        settings.timeout,
+        settings.retries,
+        settings.max_characters,
+    )
 
 
 def _key(variable: str) -> str:
@@ -139,8 +140,3 @@ def is_loopback(host: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
-
-
-def _wrong(name: str, expected: str) -> SettingsError:
-    """Without the value: who puts a key in the wrong place does not want to read it in a log."""
-    return SettingsError(f"{user_file()}: runtime.{NAME}.{name}: expected {expected}")

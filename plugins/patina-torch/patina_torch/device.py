@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
-from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 from patina_hooks.authoring import (
     ModelError,
-    SettingsError,
+    Rule,
     StateError,
     cache_folder,
     make_private,
@@ -25,9 +23,16 @@ if TYPE_CHECKING:
 
     from patina_hooks import ModelSpec
 
-_USUAL: Final[dict[str, str | int]] = {"device": "auto", "dtype": "float32", "threads": 0}
-_DTYPES: Final = ("float32", "bfloat16", "float16")
-_DEVICE: Final = re.compile(r"auto|cpu|mps|cuda(:\d{1,3})?")
+_USUAL_DTYPE: Final = "float32"
+
+
+@dataclass(frozen=True, slots=True)
+class _Settings:
+    device: Annotated[
+        str, Rule("auto, cpu, cuda, cuda:1 or mps", pattern=r"auto|cpu|mps|cuda(:[0-9]{1,3})?")
+    ] = "auto"
+    dtype: Literal["float32", "bfloat16", "float16"] = _USUAL_DTYPE
+    threads: Annotated[int, Rule("0 (choose) or more", least=0)] = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,14 +53,10 @@ def chosen_place() -> Place:
     # 1 s to import: only when something is computed.
     from patina_torch.library import torch
 
-    said = runtime_settings("torch", _USUAL)
-    device, dtype, threads = str(said["device"]), _dtype(said), int(said["threads"])
-    if not _DEVICE.fullmatch(device):
-        raise SettingsError(f"runtime.torch.device is {device!r}: expected auto, cpu, cuda, cuda:1 or mps")
-    if threads < 0:
-        raise SettingsError(f"runtime.torch.threads is {threads}: expected 0 (choose) or more")
-    there = _device(device)
-    return Place(there, getattr(torch, dtype), threads or processors() if there.type == "cpu" else 1)
+    settings = runtime_settings("torch", _Settings)
+    device = _device(settings.device)
+    threads = settings.threads or processors() if device.type == "cpu" else 1
+    return Place(device, getattr(torch, settings.dtype), threads)
 
 
 def _keep_caches_private() -> None:
@@ -75,15 +76,8 @@ def variant(model: ModelSpec) -> str:
 
     Raises `SettingsError`. A device is not in it: all of them compute in that precision.
     """
-    dtype = _dtype(runtime_settings("torch", _USUAL))
-    return "" if dtype == _USUAL["dtype"] else dtype
-
-
-def _dtype(said: Mapping[str, str | int]) -> str:
-    dtype = str(said["dtype"])
-    if dtype not in _DTYPES:
-        raise SettingsError(f"runtime.torch.dtype is {dtype!r}: expected one of {', '.join(_DTYPES)}")
-    return dtype
+    dtype = runtime_settings("torch", _Settings).dtype
+    return "" if dtype == _USUAL_DTYPE else dtype
 
 
 def _device(name: str) -> torch.device:
