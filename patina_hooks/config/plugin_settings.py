@@ -14,17 +14,12 @@ A repository's settings have no such tables.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from patina_hooks.system.user_folders import config_folder
+from patina_hooks.system.user_folders import SETTINGS_FILE, config_folder
 
 if TYPE_CHECKING:
     from patina_hooks.config.schema import KeyPath
-
-USER_FILE_NAME: Final = "config.toml"
-PLUGINS: Final = "plugins"
-RUNTIME: Final = "runtime"
-DISABLE: Final = "disable"
 
 Form = TypeVar("Form")
 
@@ -57,12 +52,12 @@ def plugin_settings(name: str, form: type[Form]) -> Form:
         SettingsError: a key is unknown or missing, a value is invalid, or the file is not TOML. The message
             has the file, the line, the key and what is expected. It never has the value, which may be secret.
     """
-    return _read_table(PLUGINS, name, form)
+    return _read_table("plugins", name, form)
 
 
 def runtime_settings(name: str, form: type[Form]) -> Form:
     """Read the user's table `[runtime.<name>]`; see `plugin_settings`."""
-    return _read_table(RUNTIME, name, form)
+    return _read_table("runtime", name, form)
 
 
 def disabled_plugins() -> frozenset[str]:
@@ -70,41 +65,17 @@ def disabled_plugins() -> frozenset[str]:
 
     A file that is invalid there disables none; `load_settings` reports it.
     """
-    if not (config_folder() / USER_FILE_NAME).is_file():
+    if not (config_folder() / SETTINGS_FILE).is_file():
         return frozenset()  # without the cost of importing the schema
     from patina_hooks.config.schema import SchemaError
-    from patina_hooks.config.settings import read_user_tables
+    from patina_hooks.config.settings import PLUGINS, read_disabled, read_user_tables
     from patina_hooks.errors import SettingsError
 
     try:
         table = read_user_tables()[0].get(PLUGINS)
-        return frozenset(_read_disabled(table)) if isinstance(table, dict) else frozenset()
+        return frozenset(read_disabled(table)) if isinstance(table, dict) else frozenset()
     except (SchemaError, SettingsError):
         return frozenset()
-
-
-def check_plugins_table(table: object) -> None:
-    """Check the form of the user's table `[plugins]`; each plugin checks its own table.
-
-    Raises:
-        SchemaError: it is not a table of tables, but for a list of texts named `disable`.
-    """
-    from patina_hooks.config.schema import SchemaError
-
-    if not isinstance(table, dict):
-        raise SchemaError((PLUGINS,), f"expected a table [{PLUGINS}]")
-    for name, value in table.items():
-        if name != DISABLE and not isinstance(value, dict):
-            known = f"{DISABLE!r}, or a table [{PLUGINS}.NAME] of a plugin"
-            raise SchemaError((PLUGINS, name), f"unknown key {PLUGINS}.{name}; expected {known}")
-    _read_disabled(table)
-
-
-def _read_disabled(table: dict[str, Any]) -> tuple[str, ...]:
-    from patina_hooks.config.schema import read_value
-
-    form = tuple[str, ...]
-    return read_value(form, table.get(DISABLE, []), (PLUGINS, DISABLE))
 
 
 def _read_table(kind: str, name: str, form: type[Form]) -> Form:

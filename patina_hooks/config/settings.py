@@ -45,20 +45,23 @@ from typing import Annotated, Any, Final, Literal, TypedDict
 from patina_hooks.config.docs import MOST_FILES, PROSE_FILES
 from patina_hooks.config.locations import explain, explain_syntax
 from patina_hooks.config.parsing import parse_toml
-from patina_hooks.config.plugin_settings import PLUGINS, RUNTIME, USER_FILE_NAME, check_plugins_table
 from patina_hooks.config.schema import (
     Rule,
     SchemaError,
     read_fields,
+    read_value,
     unknown_key_error,
 )
 from patina_hooks.errors import SettingsError
 from patina_hooks.system.files import plain_file, read_regular
-from patina_hooks.system.user_folders import config_folder
+from patina_hooks.system.user_folders import SETTINGS_FILE, config_folder
 from patina_hooks.text.gitignore import parse_pattern
 from patina_hooks.text.redaction import Redaction
 
 REPOSITORY_FILE = ".patina/config.toml"
+PLUGINS: Final = "plugins"
+RUNTIME: Final = "runtime"
+_DISABLE: Final = "disable"
 _SIZE_CAP = 64 * 1024
 
 
@@ -121,7 +124,7 @@ def parse_settings(text: str, source: str) -> Settings:
 
 def user_file() -> Path:
     """Return the path of the user's settings, whether or not they exist."""
-    return config_folder() / USER_FILE_NAME
+    return config_folder() / SETTINGS_FILE
 
 
 def read_user_tables() -> tuple[dict[str, Any], str]:
@@ -133,6 +136,23 @@ def read_user_tables() -> tuple[dict[str, Any], str]:
     path = user_file()
     text = _read(path) if path.is_file() else ""
     return _tables(text, str(path)), text
+
+
+def read_disabled(table: Mapping[str, Any]) -> tuple[str, ...]:
+    """Read the plugins that the user's table `[plugins]` disables. Raises `SchemaError`."""
+    form = tuple[str, ...]
+    return read_value(form, table.get(_DISABLE, []), (PLUGINS, _DISABLE))
+
+
+def _check_plugins(table: object) -> None:
+    """Check the form of the user's table `[plugins]`; each plugin checks its own table."""
+    if not isinstance(table, dict):
+        raise SchemaError((PLUGINS,), f"expected a table [{PLUGINS}]")
+    for name, value in table.items():
+        if name != _DISABLE and not isinstance(value, dict):
+            expected = f"{_DISABLE!r}, or a table [{PLUGINS}.NAME] of a plugin"
+            raise SchemaError((PLUGINS, name), f"unknown key {PLUGINS}.{name}; expected {expected}")
+    read_disabled(table)
 
 
 def _read(path: Path) -> str:
@@ -160,7 +180,7 @@ def _merge(settings: Settings, text: str, source: str, tables: Mapping[str, type
                 fields = read_fields(tables[name], table, (name,))
                 values |= {_ATTRIBUTES.get((name, key), key): value for key, value in fields.items()}
             elif name == PLUGINS and tables is _USER_TABLES:
-                check_plugins_table(table)
+                _check_plugins(table)
             elif not _is_ignored(name, tables):
                 raise unknown_key_error((name,), tables)
     except SchemaError as error:

@@ -27,7 +27,7 @@ from typing import Any, Final, Generic, cast
 
 import pluggy
 
-from patina_hooks.config.plugin_settings import USER_FILE_NAME, disabled_plugins
+from patina_hooks.config.plugin_settings import disabled_plugins
 from patina_hooks.errors import PatinaError, PluginError
 from patina_hooks.plugins import hookspecs
 from patina_hooks.plugins.calls import (
@@ -72,6 +72,7 @@ from patina_hooks.specs.plugins import (
 )
 from patina_hooks.specs.retrieval import RetrieverSpec
 from patina_hooks.specs.sources import SourceSpec
+from patina_hooks.system.user_folders import SETTINGS_FILE
 
 GROUP: Final = "patina"
 _DISABLED_VARIABLE: Final = "PATINA_DISABLE_PLUGINS"
@@ -567,7 +568,7 @@ def _disabled_by_default() -> dict[str, str]:
     """Return the names that settings and environment list, each with which of them does."""
     listed = os.environ.get(_DISABLED_VARIABLE, "").split(",")
     names = [name.strip() for name in listed if name.strip()]
-    return {**dict.fromkeys(disabled_plugins(), USER_FILE_NAME), **dict.fromkeys(names, _DISABLED_VARIABLE)}
+    return {**dict.fromkeys(disabled_plugins(), SETTINGS_FILE), **dict.fromkeys(names, _DISABLED_VARIABLE)}
 
 
 def _unknown(noun: str, name: str, known: Collection[str]) -> str:

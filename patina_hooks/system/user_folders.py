@@ -12,6 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+SETTINGS_FILE: Final = "config.toml"
+"""The user's settings, in `config_folder`."""
 NO_FOLDER: Final = Path(os.devnull) / "patina"
 
 

@@ -61,7 +61,7 @@ def test_what_means_nothing_is_said_before_a_model_is_opened(twin: Twin) -> None
     say('[runtime.mlx]\ndtype = "int8"\n')
     with pytest.raises(SettingsError, match=r"runtime\.mlx\.dtype: expected one of: float32, bfloat16"):
         of_mlx(spec)
-    with pytest.raises(ModelError, match=r"the runtime mlx cannot be used: runtime\.mlx\.dtype is 'int8'"):
+    with pytest.raises(ModelError, match=r"the runtime mlx cannot be used: .*runtime\.mlx\.dtype: expected"):
         resolve_model(provided(spec), spec.name)
 
 
