@@ -20,7 +20,9 @@ from __future__ import annotations
 
 
 class PatinaError(Exception):
-    """An expected failure: what happened and why; `hint` is the next command to type.
+    """An expected failure: what happened and why.
+
+    `hint` is the next command to type.
 
     exit_code: the exit code of `patina` when the error reaches `commands.main`.
     """
@@ -74,7 +76,10 @@ class ModelError(PluginError):
 
 
 class TextsRefused(ModelError):
-    """The model failed on these texts; a single text may be the cause."""
+    """The model failed on these texts.
+
+    A single text may be the cause.
+    """
 
 
 class StateError(PatinaError):

@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Configuration:
-    """Settings and recipe. Invalid settings are replaced by the defaults, and are a fault.
+    """Settings and recipe.
+
+    Invalid settings are replaced by the defaults, and are a fault.
 
     recipe_text: None if it is invalid; then only the lexical search answers.
     remarks: files that are not read from the work tree, each with the reason.
@@ -40,7 +42,10 @@ class Configuration:
 
     @cached_property
     def recipe(self) -> Recipe | None:
-        """The recipe, None if it is invalid. Parsed on first use: a YAML parser takes 17 ms to import."""
+        """The recipe, None if it is invalid.
+
+        Parsed on first use: a YAML parser takes 17 ms to import.
+        """
         from patina_hooks.config.recipe import parse_recipe
 
         if self.recipe_text is None:

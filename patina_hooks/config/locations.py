@@ -17,7 +17,7 @@ _LINE: Final = re.compile(r"line (\d+)")
 
 
 def find_key_line(text: str, path: KeyPath) -> int:
-    """Return the line of a key, or else of the innermost table around it; else 1."""
+    """Return the line of a key, else of the innermost table around it, else 1."""
     lines: dict[KeyPath, int] = {}
     for keys, line in _keys(text):
         for length in range(1, len(keys) + 1):

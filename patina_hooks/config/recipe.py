@@ -87,7 +87,9 @@ _Train = Literal["never", "session_end", "growth"]
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """How a model is run, if not by its defaults; None where the recipe states nothing.
+    """How a model is run, if not by its defaults.
+
+    None where the recipe states nothing.
 
     extraction_layer: the hidden layer to take vectors from, negative from the end; truncate: dimensions.
     """
@@ -100,7 +102,9 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class ProjectionRecipe:
-    """One entry of `projections`; "", () and None where the recipe states nothing.
+    """One entry of `projections`.
+
+    "", () and None where the recipe states nothing.
 
     layers: widths, [hidden, out] or [in, hidden, out].
     lines: of its keys in the recipe, and "" for itself.
@@ -159,7 +163,10 @@ class Recipe:
 
 
 def load_recipe(root: Path) -> Recipe:
-    """Load the recipe of the work tree at `root`, or the default. Raises `SettingsError`."""
+    """Load the recipe of the work tree at `root`, or the default.
+
+    Raises `SettingsError`.
+    """
     path = plain_file(root, RECIPE_FILE)
     if path is None:
         return Recipe()
@@ -334,7 +341,9 @@ def _refuse_indirection(text: str, source: str) -> None:
 
 
 def _plain(node: yaml.Node, lines: _Lines, path: KeyPath = ()) -> object:
-    """Convert numbers to int or float, lists to tuples, anything else to text; fill `lines`.
+    """Convert numbers to int or float, lists to tuples, anything else to text.
+
+    Fill `lines`.
 
     Raises `SchemaError` for a repeated key.
     """

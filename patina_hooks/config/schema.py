@@ -120,7 +120,9 @@ def read_value(form: object, value: object, path: KeyPath = (), *, ignore_unknow
 
 
 def read_fields(form: type[object], value: object, path: KeyPath = ()) -> dict[str, Any]:
-    """Return the valid fields of a mapping, without defaults; a required one may be absent.
+    """Return the valid fields of a mapping, without defaults.
+
+    A required one may be absent.
 
     Raises:
         SchemaError: a field is not valid, or unknown.
@@ -129,7 +131,10 @@ def read_fields(form: type[object], value: object, path: KeyPath = ()) -> dict[s
 
 
 def read_mapping(form: type[Form], value: object, *, ignore_unknown: bool = False) -> dict[str, Form]:
-    """Read a mapping by text whose values are of a form. Raises `SchemaError`."""
+    """Read a mapping by text whose values are of a form.
+
+    Raises `SchemaError`.
+    """
     return {
         name: read_value(form, item, (name,), ignore_unknown=ignore_unknown)
         for name, item in _mapping(value, ()).items()
@@ -137,7 +142,10 @@ def read_mapping(form: type[Form], value: object, *, ignore_unknown: bool = Fals
 
 
 def read_list(form: type[Form], value: object, *, ignore_unknown: bool = False) -> tuple[Form, ...]:
-    """Read a list whose items are of a form, as a tuple. Raises `SchemaError`."""
+    """Read a list whose items are of a form, as a tuple.
+
+    Raises `SchemaError`.
+    """
     items = _list(value, ())
     return tuple(
         read_value(form, item, (index,), ignore_unknown=ignore_unknown) for index, item in enumerate(items)

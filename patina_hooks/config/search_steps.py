@@ -19,7 +19,10 @@ _Steps = Annotated[
 
 @dataclass(frozen=True, slots=True)
 class SearchSteps:
-    """The steps of plugins in a search, by name and in order; none by default."""
+    """The steps of plugins in a search, by name and in order.
+
+    None by default.
+    """
 
     rewriters: _Steps = ()
     rerankers: _Steps = ()

@@ -92,7 +92,10 @@ def load_settings(root: Path) -> Settings:
 
 
 def merge_settings(text: str) -> Settings:
-    """Merge the user's settings and the text of a repository's. Raises as `load_settings`."""
+    """Merge the user's settings and the text of a repository's.
+
+    Raises as `load_settings`.
+    """
     settings = Settings()
     user = user_file()
     if user.is_file():

@@ -14,7 +14,10 @@ The name of a section, which is stored with each of its observations, has the sa
 
 
 class LimitReached(Exception):
-    """Not an error: ends the reading. line: of the first observation that is left out."""
+    """Not an error: ends the reading.
+
+    line: of the first observation that is left out.
+    """
 
     def __init__(self, line: int) -> None:
         super().__init__(line)
@@ -31,7 +34,10 @@ def describe_unread_lines(extraction: Extraction) -> str:
 
 
 def check_extraction(result: object) -> Extraction:
-    """Check the result of an extractor, which may be a third party's. Raises TypeError."""
+    """Check the result of an extractor, which may be a third party's.
+
+    Raises TypeError.
+    """
     if not isinstance(result, Extraction):
         raise TypeError(f"returned a value of type {type(result).__name__}; expected Extraction")
     observations = tuple(map(_convert_fields, result.observations))

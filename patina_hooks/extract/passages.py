@@ -82,7 +82,10 @@ def _spaced(group: Sequence[Part]) -> Iterator[TextLine]:
 
 
 def _margin_length(text: str, margin: int) -> int:
-    """Count the characters of the margin; a tab that exceeds the margin stays."""
+    """Count the characters of the margin.
+
+    A tab that exceeds the margin stays.
+    """
     columns = length = 0
     while length < len(text) and text[length] in " \t":
         columns += 4 if text[length] == "\t" else 1

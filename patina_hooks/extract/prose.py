@@ -44,7 +44,9 @@ _EMPHASIS = re.compile(r"\*([^*\s][^*]*)\*")
 
 
 def extract_prose(document: Document) -> Extraction:
-    """Read the passages of a prose document; its title is the first heading.
+    """Read the passages of a prose document.
+
+    Its title is the first heading.
 
     Args:
         document: its language is "markdown", "rst", "asciidoc" or "text"; another is read as plain text.

@@ -56,7 +56,10 @@ _START_LINES = {
 
 
 class Field(NamedTuple):
-    """A field and its value. name: "title" for the goal that `session start` writes into the log."""
+    """A field and its value.
+
+    name: "title" for the goal that `session start` writes into the log.
+    """
 
     name: str
     value: str
@@ -188,7 +191,10 @@ def _scalars(text: str) -> list[_Scalar] | None:
 
 
 def _walk(events: Iterator[object]) -> Iterator[_Scalar]:
-    """Yield scalars by their dotted path. Events, not objects: no alias is expanded, depth needs no stack."""
+    """Yield scalars by their dotted path.
+
+    Events, not objects: no alias is expanded, depth needs no stack.
+    """
     import yaml
 
     path: list[str | None] = []  # None: a mapping before its next key; "": a sequence

@@ -60,7 +60,10 @@ def extract_session(document: Document) -> Extraction:
 
 
 class _KindSection(NamedTuple):
-    """An open heading. kind: None if its words name none. The root has level 0."""
+    """An open heading.
+
+    kind: None if its words name none. The root has level 0.
+    """
 
     level: int
     title: str
@@ -272,7 +275,10 @@ class _SessionReader:
     # --- metadata of the document ---------------------------------------------------------------------
 
     def _front_matter(self, lines: Sequence[TextLine]) -> int:
-        """Read YAML at the start; return the index of the first line after it."""
+        """Read YAML at the start.
+
+        Return the index of the first line after it.
+        """
         matter = parse_front_matter(lines)
         if matter is None:
             return 0
@@ -295,7 +301,10 @@ class _SessionReader:
         return True
 
     def _take_start_line(self, line: TextLine) -> bool:
-        """Take a line of `session start`, which repeats the head; a goal that is not the title stays."""
+        """Take a line of `session start`, which repeats the head.
+
+        A goal that is not the title stays.
+        """
         field = parse_start_line(line.text)
         if field is None:
             return False

@@ -67,7 +67,10 @@ class Finished:
 
 
 class ChildGit:
-    """Git in one folder. Commands are argument lists, output is bytes, stdin is `data` or empty."""
+    """Git in one folder.
+
+    Commands are argument lists, output is bytes, stdin is `data` or empty.
+    """
 
     def __init__(self, folder: Path, *, writing: bool = False) -> None:
         self.folder = folder
@@ -105,7 +108,10 @@ class ChildGit:
 
     @contextmanager
     def stream(self, *arguments: str, data: bytes | None = None) -> Iterator[IO[bytes]]:
-        """Open the output as a file, for what may exceed memory. Raises `GitError`."""
+        """Open the output as a file, for what may exceed memory.
+
+        Raises `GitError`.
+        """
         ended = False
         with self._spawned(arguments, data, None) as process:
             out, err = cast("IO[bytes]", process.stdout), cast("IO[bytes]", process.stderr)
@@ -123,7 +129,10 @@ class ChildGit:
     def _spawned(
         self, arguments: Sequence[str], data: bytes | None, extra: Mapping[str, str] | None
     ) -> Iterator[subprocess.Popen[bytes]]:
-        """Run git during a `with` block; an exception in the block ends it."""
+        """Run git during a `with` block.
+
+        An exception in the block ends it.
+        """
         with _as_file(data) as stdin, self._spawn(arguments, stdin, extra) as process:
             try:
                 yield process

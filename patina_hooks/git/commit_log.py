@@ -16,7 +16,9 @@ _LAST_SECOND = 253_402_300_799  # of the year 9999
 
 
 def parse_commits(out: IO[bytes], cut: frozenset[str]) -> Iterator[Commit]:
-    """Parse `log --raw -z`: NUL-ended fields; a field that starts with \\1 begins a commit.
+    """Parse `log --raw -z`: NUL-ended fields.
+
+    A field that starts with \\1 begins a commit.
 
     Args:
         out: the output of git.
@@ -69,6 +71,9 @@ def _commit(header: list[bytes], changes: list[Change], cut: frozenset[str]) -> 
 
 
 def parse_seconds(text: bytes) -> int | None:
-    """Parse the seconds since 1970 of an object; None unless before the year 10000."""
+    """Parse the seconds since 1970 of an object.
+
+    None unless before the year 10000.
+    """
     seconds = int(text) if text.isdigit() and len(text) <= len(str(_LAST_SECOND)) else None
     return seconds if seconds is not None and seconds <= _LAST_SECOND else None

@@ -54,7 +54,10 @@ def missing_line(path: Path, event: str, reason: str) -> Hook:
 
 
 def install_hook(folder: Path, event: str) -> Hook:
-    """Install an event's hook in a folder; keep one that git already runs."""
+    """Install an event's hook in a folder.
+
+    Keep one that git already runs.
+    """
     path = folder / event
     hook = find_hook(folder, event)
     if hook.enabled or hook.method == "by hand":
@@ -196,7 +199,10 @@ def _is_free(path: Path, old: Path) -> bool:
 
 
 def _set_aside(path: Path, old: Path) -> None:
-    """Copy the hook to its second path; the first is replaced afterwards, so no event is missed."""
+    """Copy the hook to its second path.
+
+    The first is replaced afterwards, so no event is missed.
+    """
     old.parent.mkdir(exist_ok=True)
     if os.path.lexists(old):
         return

@@ -197,7 +197,10 @@ def _configured(repository: Repository, event: str, config_hooks: bool) -> Hook 
 
 @dataclass(frozen=True, slots=True)
 class _Location:
-    """A folder for hooks. owner: who owns its files; tree: the work tree around it."""
+    """A folder for hooks.
+
+    owner: who owns its files; tree: the work tree around it.
+    """
 
     folder: Path
     owner: Literal["git", "work tree", "unowned"]

@@ -28,7 +28,9 @@ _BATCH_SIZE = 1_000  # commits per git process
 
 @dataclass(frozen=True, slots=True)
 class Ref:
-    """A ref, peeled. commit: what it peels to, None if that is not a commit.
+    """A ref, peeled.
+
+    commit: what it peels to, None if that is not a commit.
 
     dated: the tagger's time of an annotated tag, seconds since 1970; None for anything else.
     """
@@ -41,7 +43,10 @@ class Ref:
 
 @dataclass(frozen=True, slots=True)
 class WorkTree:
-    """A work tree of the repository. head: None while its branch is unborn."""
+    """A work tree of the repository.
+
+    head: None while its branch is unborn.
+    """
 
     path: Path
     head: str | None
@@ -50,7 +55,10 @@ class WorkTree:
 
 @dataclass(frozen=True, slots=True)
 class Blob:
-    """An object. data: None if it is absent or larger than the requested cap."""
+    """An object.
+
+    data: None if it is absent or larger than the requested cap.
+    """
 
     oid: str
     size: int
@@ -127,7 +135,10 @@ class Repository:
         return self.resolve("HEAD")
 
     def branch(self) -> str | None:
-        """Return the short name of the checked-out branch, born or not; None when detached."""
+        """Return the short name of the checked-out branch, born or not.
+
+        None when detached.
+        """
         # Not --short: it prints "heads/main" if a tag has the name of the branch.
         result = self.git.run("symbolic-ref", "-q", "HEAD")
         return result.out.decode("utf-8", "replace").strip().removeprefix("refs/heads/") or None
@@ -138,7 +149,10 @@ class Repository:
         return result.out.decode().strip() if result.code == 0 else None
 
     def list_refs(self, *patterns: str) -> bytes:
-        """Print a line "<object id> <full name>" per ref under patterns; open no object."""
+        """Print a line "<object id> <full name>" per ref under patterns.
+
+        Open no object.
+        """
         return self.git.check("for-each-ref", "--format=%(objectname) %(refname)", *patterns)
 
     def peel(self, names: Iterable[tuple[str, str]]) -> list[Ref]:
@@ -156,7 +170,10 @@ class Repository:
         return self.peel(parse_refs(self.list_refs(*patterns)))
 
     def work_trees(self) -> list[WorkTree]:
-        """Return all work trees, the main one first; a bare main repository is left out."""
+        """Return all work trees, the main one first.
+
+        A bare main repository is left out.
+        """
         trees = []
         for facts in self._work_tree_facts():
             if b"worktree" not in facts or b"bare" in facts:
@@ -200,7 +217,10 @@ class Repository:
         return text.removeprefix(prefix).strip() if text.startswith(prefix) else None
 
     def main_root(self) -> Path:
-        """Return the main work tree, whose recipe and settings apply to all; this one if it is bare."""
+        """Return the main work tree, whose recipe and settings apply to all.
+
+        This one if it is bare.
+        """
         if self.git_dir == self.common:
             return self.root
         trees = self.work_trees()
@@ -357,7 +377,10 @@ class Repository:
         return result.out.decode().strip() if result.code == 0 else None
 
     def blobs(self, oids: Iterable[str], cap: int) -> Iterator[Blob]:
-        """Read objects in this order; those larger than `cap` bytes, or absent, without data."""
+        """Read objects in this order.
+
+        Those larger than `cap` bytes, or absent, without data.
+        """
         requested = list(oids)
         if not requested:
             return
@@ -393,7 +416,9 @@ class Repository:
         return {oid: -1 if size == b"missing" else int(size) for oid, size in zip(oids, sizes, strict=True)}
 
     def tree(self, oid: str) -> list[TreeEntry]:
-        """Read the entries of a tree, not recursive; empty if there is none.
+        """Read the entries of a tree, not recursive.
+
+        Empty if there is none.
 
         oid: its id or "<commit>:<path>".
         """
@@ -401,7 +426,10 @@ class Repository:
         return self._entries(result.out if result.code == 0 else b"")
 
     def trees(self, oids: Iterable[str]) -> dict[str, list[TreeEntry]]:
-        """Read the entries of each tree that is in this clone, not recursive; in three git processes."""
+        """Read the entries of each tree that is in this clone, not recursive.
+
+        In three git processes.
+        """
         requested = list(oids)
         peeled = self.object_ids([f"{oid}^{{tree}}" for oid in requested])
         trees = (oid for oid, tree in zip(requested, peeled, strict=True) if oid == tree)

@@ -25,7 +25,10 @@ _LINE = re.compile(rb"(post-[a-z]{5,12})((?: [0-9a-z]{1,64}){0,4})\n")
 
 @dataclass(frozen=True, slots=True)
 class SpoolEvent:
-    """A hook that ran. arguments: from git, at most four words of digits and lower-case letters."""
+    """A hook that ran.
+
+    arguments: from git, at most four words of digits and lower-case letters.
+    """
 
     hook: str
     arguments: tuple[str, ...] = ()
@@ -61,7 +64,10 @@ def pending_bytes(state: Path) -> int:
 
 
 def last_event_time(state: Path) -> float | None:
-    """Return when the last event was appended, in seconds since 1970; None if none is pending."""
+    """Return when the last event was appended, in seconds since 1970.
+
+    None if none is pending.
+    """
     try:
         return _spool(state).lstat().st_mtime if pending_bytes(state) else None
     except OSError:
@@ -69,7 +75,10 @@ def last_event_time(state: Path) -> float | None:
 
 
 def read_spool(state: Path) -> SpoolContents:
-    """Read the pending events. Raises OSError if the spool exists and cannot be read."""
+    """Read the pending events.
+
+    Raises OSError if the spool exists and cannot be read.
+    """
     size = _size(state)
     start = _offset(state, size)
     if start == size:
@@ -89,7 +98,9 @@ def set_offset(state: Path, end: int) -> None:
 
 
 def truncate_spool(state: Path) -> bool:
-    """Truncate a long spool that is processed; if True, the caller compares the refs again.
+    """Truncate a long spool that is processed.
+
+    If True, the caller compares the refs again.
 
     Only the worker that holds the lock may call this. A hook may append a line between reading the size and
     truncating; that line is lost, and its own worker has ended because the lock was held. But a hook runs

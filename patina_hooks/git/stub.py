@@ -102,7 +102,10 @@ def block(event: str) -> bytes:
 
 
 def whole(event: str) -> bytes:
-    """Return a whole hook; it differs from a user's empty script with a block."""
+    """Return a whole hook.
+
+    It differs from a user's empty script with a block.
+    """
     return _SHEBANG + _marked(" (whole file)", event)
 
 
@@ -125,7 +128,9 @@ def config_command(event: str) -> str:
 
 
 def manual_line(event: str) -> str:
-    """Return the line for a hook that patina does not own; it names no path of this machine.
+    """Return the line for a hook that patina does not own.
+
+    It names no path of this machine.
 
     It does nothing if patina is not installed, and a named pipe in place of `hook.sh` does not block it.
     """
@@ -139,12 +144,18 @@ def line(event: str) -> bytes:
 
 
 def line_file(event: str) -> bytes:
-    """Return a whole hook with that line; it differs from a user's empty script."""
+    """Return a whole hook with that line.
+
+    It differs from a user's empty script.
+    """
     return _SHEBANG + f"{manual_line(event)}{_ADDED} (whole file)\n".encode()
 
 
 def has_line(content: bytes, event: str) -> bool:
-    """Whether a hook has the line, also in the form of 0.1.0; not as a comment."""
+    """Whether a hook has the line, also in the form of 0.1.0.
+
+    Not as a comment.
+    """
     call = f"patina_event={event} sh ".encode()
     return any(call in line and not line.lstrip().startswith(b"#") for line in content.splitlines())
 

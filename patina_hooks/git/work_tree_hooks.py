@@ -23,7 +23,10 @@ _HUSKY_8 = re.compile(rb"^[ \t]*\.[ \t][^\n]*/_/husky\.sh[^\n]*\n", re.MULTILINE
 
 
 def script_of(folder: Path, event: str) -> Path:
-    """Return the file of an event that the team commits. folder: where git searches for hooks."""
+    """Return the file of an event that the team commits.
+
+    folder: where git searches for hooks.
+    """
     return folder.parent / event if _is_generated(folder) else folder / event
 
 

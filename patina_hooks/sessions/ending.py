@@ -89,7 +89,10 @@ def measure_session(repository: Repository, session: Header, end: str) -> Number
 
 
 def complete_intent(store: Store, workspace: Workspace) -> Ended | None:
-    """Complete or discard an interrupted change; return the session if it ended one."""
+    """Complete or discard an interrupted change.
+
+    Return the session if it ended one.
+    """
     store.sweep()
     if store.intent() is None:
         return None

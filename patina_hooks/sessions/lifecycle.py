@@ -81,7 +81,10 @@ class Noted:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """An active session; numbers of `<start>..HEAD`, None if either is not in this repository."""
+    """An active session.
+
+    Numbers of `<start>..HEAD`, None if either is not in this repository.
+    """
 
     session: Header
     numbers: Numbers | None
@@ -104,7 +107,9 @@ class OpenSessions:
         return [record for record in self.store.records() if record.git_dir == self.store.work_tree_key()]
 
     def select(self, prefix: str | None) -> Record:
-        """Return the session whose id starts with `prefix`; None means the one of this work tree.
+        """Return the session whose id starts with `prefix`.
+
+        None means the one of this work tree.
 
         Raises `SessionError` if there is none, or more than one.
         """
@@ -196,7 +201,9 @@ def update(repository: Repository, *, session: str | None = None, moment: dateti
 def note(
     repository: Repository, text: str, *, session: str | None = None, moment: datetime | None = None
 ) -> Noted:
-    """Append a note with its branch and commit. Raises `UsageError` for an empty text.
+    """Append a note with its branch and commit.
+
+    Raises `UsageError` for an empty text.
 
     session: as in `update`.
     """
@@ -216,7 +223,9 @@ def end(
     commit: bool = False,
     moment: datetime | None = None,
 ) -> Ended:
-    """End a session: tag HEAD, classify, archive the document. An interrupted end is completed.
+    """End a session: tag HEAD, classify, archive the document.
+
+    An interrupted end is completed.
 
     It ends in its own work tree; if that was removed, its document is archived in this one.
 

@@ -49,7 +49,10 @@ class Summary:
 
 @dataclass(frozen=True, slots=True)
 class SessionText:
-    """The document of a session. path: relative to the root of its work tree or of HEAD's tree."""
+    """The document of a session.
+
+    path: relative to the root of its work tree or of HEAD's tree.
+    """
 
     id: str
     path: str

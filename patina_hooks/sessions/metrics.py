@@ -16,7 +16,10 @@ _PATTERN = re.compile(rb"layer/|\.md")
 
 @dataclass(frozen=True, slots=True)
 class Numbers:
-    """The changes of a session. files: paths; patterns: paths under layer/ or with .md."""
+    """The changes of a session.
+
+    files: paths; patterns: paths under layer/ or with .md.
+    """
 
     commits: int = 0
     files: int = 0

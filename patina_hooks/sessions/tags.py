@@ -20,14 +20,20 @@ _ADAPTER = re.compile(r"[a-z0-9_-]{1,32}")
 
 @dataclass(frozen=True, slots=True)
 class SessionTag:
-    """A session tag of a repository. title: from its message, "" if it has none."""
+    """A session tag of a repository.
+
+    title: from its message, "" if it has none.
+    """
 
     name: TagName
     title: str
 
 
 def check_adapter(adapter: str) -> str:
-    """Return the adapter. Raises `UsageError` if it cannot be part of a tag's name."""
+    """Return the adapter.
+
+    Raises `UsageError` if it cannot be part of a tag's name.
+    """
     if not _ADAPTER.fullmatch(adapter):
         raise UsageError(
             f"adapter {adapter!r}: expected 1 to 32 lower-case letters, digits, '-' or '_'",
@@ -140,7 +146,10 @@ def keep_tag(repository: Repository, name: TagName, commit: str) -> None:
 
 
 def delete_tag(repository: Repository, name: TagName, commit: str) -> None:
-    """Delete a tag on a commit and its hidden ref; keep a tag that was moved."""
+    """Delete a tag on a commit and its hidden ref.
+
+    Keep a tag that was moved.
+    """
     refs = (name.ref, name.hidden_ref)
     for ref, oid in zip(refs, repository.object_ids(list(refs)), strict=True):
         if oid and repository.resolve(oid) == commit:

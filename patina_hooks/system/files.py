@@ -54,7 +54,9 @@ def plain_file(root: Path, path: str) -> Path | None:
 
 
 def read_regular(path: Path, limit: int = -1) -> bytes:
-    """Read at most `limit` bytes of a regular file; never wait for a named pipe.
+    """Read at most `limit` bytes of a regular file.
+
+    Never wait for a named pipe.
 
     Raises OSError for anything else, links included.
     """
@@ -122,7 +124,10 @@ def removal_command(path: Path) -> str:
 
 
 def _is_state_folder(path: Path) -> bool:
-    """Whether a folder is allowed; a sync removes one in place of vectors or embeddings."""
+    """Whether a folder is allowed.
+
+    A sync removes one in place of vectors or embeddings.
+    """
     if path.parent.name == _PROJECTIONS:
         return path.name in {"reports", "checkpoints"}
     return path.parent.parent.name != _PROJECTIONS and path.name not in _FILES
@@ -150,7 +155,9 @@ def _problem(mode: int) -> str:
 
 
 def remove_path(path: Path) -> None:
-    """Remove the file, link or folder tree at `path`, if there is one. Raises OSError.
+    """Remove the file, link or folder tree at `path`, if there is one.
+
+    Raises OSError.
 
     If a file is in place of its parent folder, that file is removed.
     """
@@ -172,7 +179,9 @@ def folder_size(folder: Path) -> int:
 
 
 def replace_file(path: Path, data: bytes | bytearray) -> os.stat_result:
-    """Replace a file by a temporary one next to it, with fsync; return the new file's status.
+    """Replace a file by a temporary one next to it, with fsync.
+
+    Return the new file's status.
 
     The folder is created if it is absent. Raises OSError, with nothing changed.
     """

@@ -152,7 +152,10 @@ def _our_variables(environment: Mapping[Any, Any]) -> dict[str, str]:
 
 @lru_cache(maxsize=1)
 def _own_loggers(count: int) -> tuple[str, ...]:
-    """Return the names of this package's loggers. count: of all loggers, which are never removed."""
+    """Return the names of this package's loggers.
+
+    count: of all loggers, which are never removed.
+    """
     names = list(sys.modules["logging"].root.manager.loggerDict)
     return tuple(name for name in names if name.partition(".")[0] == _LOGGER)
 

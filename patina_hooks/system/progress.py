@@ -30,14 +30,20 @@ Wait = Callable[[float], bool]
 
 
 class ProgressCallback(Protocol):
-    """A callback that records how much of a stage is completed. detail: an addition to the line."""
+    """A callback that records how much of a stage is completed.
+
+    detail: an addition to the line.
+    """
 
     def __call__(self, stage: str, completed: int, total: int, detail: str = "") -> None: ...
 
 
 @dataclass(slots=True)
 class ProgressLines:
-    """The progress of a task as a line of text. clock: seconds, from any start."""
+    """The progress of a task as a line of text.
+
+    clock: seconds, from any start.
+    """
 
     task: str
     clock: Clock = time.monotonic
@@ -108,7 +114,10 @@ def show_progress(task: str, *, wait: Wait | None = None) -> Iterator[ProgressCa
 
 
 class _Bars:
-    """The bar of the current stage; small stages, and outputs other than a terminal, have none."""
+    """The bar of the current stage.
+
+    Small stages, and outputs other than a terminal, have none.
+    """
 
     def __init__(self) -> None:
         self._bar: ProgressBar[str] | None = None

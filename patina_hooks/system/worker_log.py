@@ -45,7 +45,10 @@ def unresolved_errors(state: Path, job: Job) -> list[str]:
 
 
 def resolve_errors(state: Path, job: Job) -> None:
-    """Log that a command succeeded where the job failed; without errors do nothing."""
+    """Log that a command succeeded where the job failed.
+
+    Without errors do nothing.
+    """
     if not unresolved_errors(state, job):
         return
     moment = time.strftime("%Y-%m-%d %H:%M:%S")

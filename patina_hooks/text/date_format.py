@@ -6,7 +6,10 @@ from datetime import datetime, timezone
 
 
 def format_day(seconds: int | None) -> str:
-    """Format the day of a moment in the user's time zone; "" for None or an impossible date."""
+    """Format the day of a moment in the user's time zone.
+
+    "" for None or an impossible date.
+    """
     try:
         return "" if seconds is None else datetime.fromtimestamp(seconds).strftime("%Y-%m-%d")
     except (ValueError, OverflowError, OSError):

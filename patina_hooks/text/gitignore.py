@@ -146,7 +146,10 @@ def parse_patterns(text: str) -> tuple[PathPattern, ...]:
 
 
 def _split_pattern(text: str) -> list[str]:
-    """Split a pattern into its steps; a slash between brackets is not a separator."""
+    """Split a pattern into its steps.
+
+    A slash between brackets is not a separator.
+    """
     steps: list[str] = []
     start = index = 0
     while index < len(text):
@@ -165,7 +168,9 @@ def _split_pattern(text: str) -> list[str]:
 
 
 class IgnoreRules:
-    """The ignore files of one tree; of several matching patterns, the one in the deepest folder decides.
+    """The ignore files of one tree.
+
+    Of several matching patterns, the one in the deepest folder decides.
 
     As in git, a file in an ignored folder cannot be included again.
     """

@@ -58,7 +58,9 @@ def number_lines(text: str) -> list[TextLine]:
 
 
 def parse_blocks(lines: Sequence[TextLine], *, comments_end_at_headings: bool = True) -> Iterator[Block]:
-    """Yield the blocks in order; every line is in exactly one of them.
+    """Yield the blocks in order.
+
+    Every line is in exactly one of them.
 
     Args:
         lines: the lines of a text.
@@ -327,7 +329,9 @@ class _MarkdownScanner:
         return index
 
     def _code_end(self, start: int) -> int:
-        """Return the end of a code block; an unclosed fence ends at the next heading of level 2 or 3.
+        """Return the end of a code block.
+
+        An unclosed fence ends at the next heading of level 2 or 3.
 
         A fence is unclosed if the text ends first, or another fence with a language follows such a heading.
         (A single `#` is more often a comment in a shell script than a heading.)

@@ -187,7 +187,10 @@ _NUMBER = r"[\d.,_-]+$"
 
 
 def find_secrets(text: str) -> list[Secret]:
-    """Find the secrets in a text, in order; overlapping matches are one secret of the first form."""
+    """Find the secrets in a text, in order.
+
+    Overlapping matches are one secret of the first form.
+    """
     spans = sorted(_spans(text))
     merged: list[tuple[int, int, int]] = []
     for start, end, rank in spans:

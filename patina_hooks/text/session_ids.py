@@ -25,7 +25,10 @@ _TAG = re.compile(r"session-(\d{8}-\d{6})(?:-([a-z0-9_-]+?))?-(start|end)", re.A
 
 @dataclass(frozen=True, slots=True)
 class TagName:
-    """The parts of a session tag's name. adapter: None if the name has none."""
+    """The parts of a session tag's name.
+
+    adapter: None if the name has none.
+    """
 
     id: str
     adapter: str | None
@@ -80,12 +83,18 @@ def is_session_id(text: str) -> bool:
 
 
 def start_time(session_id: str) -> int:
-    """Return when a session began, in seconds since 1970; its id is in local time."""
+    """Return when a session began, in seconds since 1970.
+
+    Its id is in local time.
+    """
     return int(datetime.strptime(session_id, ID_FORMAT).timestamp())
 
 
 def split_tag(name: str) -> TagName | None:
-    """Split a short tag name, whether or not its date exists; None if it has another form."""
+    """Split a short tag name, whether or not its date exists.
+
+    None if it has another form.
+    """
     match = _TAG.fullmatch(name)
     return TagName(match[1], match[2], "start" if match[3] == "start" else "end") if match else None
 

@@ -269,7 +269,7 @@ def test_an_end_tag_that_marks_no_commit_says_how_to_go_on(bench: Workbench) -> 
 def test_a_start_whose_document_cannot_be_written_leaves_no_tag(bench: Workbench) -> None:
     bench.local.mkdir(parents=True)
     (bench.local / "active").write_text("in the way")
-    with pytest.raises(SessionError, match=r"cannot be written"):
+    with pytest.raises(SessionError, match=r"cannot write"):
         sessions.start(bench.repository, "x", moment=NOON)
     assert (bench.tags(), bench.git("for-each-ref", "refs/patina"), bench.records()) == ([], "", [])
     (bench.local / "active").unlink()
@@ -354,7 +354,7 @@ def test_a_document_that_exists_is_never_written_over(bench: Workbench) -> None:
     archive = bench.root / f"layer/sessions/{NOON_ID}.md"
     archive.parent.mkdir(parents=True)
     archive.write_text("precious")
-    with pytest.raises(SessionError, match="exists already"):
+    with pytest.raises(SessionError, match="already exists"):
         sessions.end(bench.repository)
     assert (archive.read_text(), bench.tags()) == ("precious", [START])
 

@@ -93,7 +93,10 @@ def _items(items: Sequence[Block], *, is_contents: bool) -> Iterator[Part]:
 
 
 def _front_matter_end(lines: Sequence[TextLine]) -> int:
-    """Return the index after YAML between `---`, or TOML between `+++`; 0 if there is none."""
+    """Return the index after YAML between `---`, or TOML between `+++`.
+
+    0 if there is none.
+    """
     opening = lines[0].text.rstrip() if lines else ""
     if opening not in ("---", "+++"):
         return 0

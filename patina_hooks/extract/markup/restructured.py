@@ -162,13 +162,19 @@ class _RestructuredScanner:
         return self._admonition(argument)
 
     def _object(self, argument: str) -> Part:
-        """Take the first lines of an object's documentation; its content follows as parts."""
+        """Take the first lines of an object's documentation.
+
+        Its content follows as parts.
+        """
         level = _OBJECT_LEVEL + len(self._objects)
         self._objects.append(indentation(self._lines[self._index].text))
         return Part("heading", self._take(self._options_end()), argument.strip(), level)
 
     def _admonition(self, argument: str) -> Part:
-        """Take the first lines of a directive whose content is prose; the content follows as parts."""
+        """Take the first lines of a directive whose content is prose.
+
+        The content follows as parts.
+        """
         has_text = bool(argument.strip())
         lines = self._take(self._options_end())
         return Part("paragraph", lines, leads=True) if has_text else omitted(lines, DIRECTIVE)
@@ -180,7 +186,10 @@ class _RestructuredScanner:
         return end
 
     def _table_end(self) -> int:
-        """Find the end of a table; in a simple table blank lines may separate rows."""
+        """Find the end of a table.
+
+        In a simple table blank lines may separate rows.
+        """
         end = run_end(self._lines, self._index)
         if _GRID.match(self._lines[self._index].text):
             return end
@@ -223,7 +232,10 @@ class _RestructuredScanner:
 
 
 def _is_underline(under: str, title: str) -> bool:
-    """Return whether a line underlines a title; in docutils four signs are enough."""
+    """Return whether a line underlines a title.
+
+    In docutils four signs are enough.
+    """
     plain = title.strip()
     if not plain or under[:1] in ("", " ", "\t") or under.strip() == "::" or is_adornment(title, _SIGNS):
         return False

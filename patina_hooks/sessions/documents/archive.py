@@ -11,7 +11,9 @@ _UNFINISHED = ("MERGE_HEAD", "CHERRY_PICK_HEAD")
 
 
 def commit_document(repository: Repository, path: str, session: str, title: str) -> str:
-    """Commit only the file at `path`, with the user's identity and hooks; return the commit's id.
+    """Commit only the file at `path`, with the user's identity and hooks.
+
+    Return the commit's id.
 
     Other staged changes stay staged. Raises `SessionError` with git's message, and an unchanged index.
     """

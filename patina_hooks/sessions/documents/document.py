@@ -101,7 +101,9 @@ class Ending:
 
 
 def clean_title(text: str) -> tuple[str, bool]:
-    """Clean a title to one line without control sequences; return it, and whether it was cut.
+    """Clean a title to one line without control sequences.
+
+    Return it, and whether it was cut.
 
     A title of more than `TITLE_LIMIT` characters is cut there, with an ellipsis as its last character.
     Raises `UsageError` if it is empty.
@@ -116,7 +118,10 @@ def clean_title(text: str) -> tuple[str, bool]:
 
 
 def clean_note(text: str) -> str:
-    """Clean the text of a note, with its line breaks. Raises `UsageError` if it is empty."""
+    """Clean the text of a note, with its line breaks.
+
+    Raises `UsageError` if it is empty.
+    """
     note = strip_controls(_ESCAPES.sub("", text).replace("\r\n", "\n").replace("\r", "\n")).strip()
     if not note:
         raise UsageError("a note needs a text", hint='patina session note "text"')
@@ -211,7 +216,10 @@ def format_utc(moment: datetime) -> str:
 
 
 def read_header(text: str, source: str) -> Header:
-    """Read the header of an active document; `source` names it in a `SessionError`."""
+    """Read the header of an active document.
+
+    `source` names it in a `SessionError`.
+    """
     facts = read_facts(text)
     tag = parse_tag(facts.get("Session Tag", ""))
     if "title" not in facts:

@@ -31,7 +31,10 @@ class Starting:
 
 @dataclass(frozen=True, slots=True)
 class Adding:
-    """An addition to a document. times: occurrences of the block after the addition."""
+    """An addition to a document.
+
+    times: occurrences of the block after the addition.
+    """
 
     session: str
     block: str
@@ -40,7 +43,10 @@ class Adding:
 
 @dataclass(frozen=True, slots=True)
 class Closing:
-    """An end. git_dir, root: the work tree of the archived document, as in `Record`."""
+    """An end.
+
+    git_dir, root: the work tree of the archived document, as in `Record`.
+    """
 
     ending: Ending
     git_dir: str

@@ -80,7 +80,10 @@ class Store:
         return [record for name in sorted(names) if (record := self.record(name))]
 
     def record(self, session: str) -> Record | None:
-        """Read the record of a session, or rebuild a damaged one from its copy; None if absent."""
+        """Read the record of a session, or rebuild a damaged one from its copy.
+
+        None if absent.
+        """
         text = self._read(f"{_ACTIVE}/{session}.json")
         try:
             record = parse_record(parse_json(text or ""))
@@ -102,7 +105,10 @@ class Store:
             self._write(f"{_ACTIVE}/{session}.md", text)
 
     def remove_record(self, session: str) -> None:
-        """Remove an active session; the copy last, since completing an end needs it."""
+        """Remove an active session.
+
+        The copy last, since completing an end needs it.
+        """
         for suffix in (".json", ".md"):
             self._remove(f"{_ACTIVE}/{session}{suffix}")
 
@@ -178,7 +184,10 @@ class Store:
         return {stem for name in names if is_session_id(stem := name.removesuffix(suffix)) and stem != name}
 
     def _is_folder(self, location: Path) -> bool:
-        """Whether the store, and a folder in it, exist. Raises `SessionError` for a link."""
+        """Whether the store, and a folder in it, exist.
+
+        Raises `SessionError` for a link.
+        """
         for folder in (self.folder, location):
             try:
                 mode = folder.lstat().st_mode
@@ -231,7 +240,10 @@ class Store:
 
 
 def _linked_root(git_dir: Path) -> Path | None:
-    """Return the root of a linked work tree; git updates it when the tree is moved."""
+    """Return the root of a linked work tree.
+
+    Git updates it when the tree is moved.
+    """
     try:
         path = os.fsdecode(read_regular(git_dir / "gitdir", 1 << 16)).rstrip("\n")
     except OSError:

@@ -27,7 +27,10 @@ def workspace_of(store: Store, workspace: Workspace, record: Record) -> Workspac
 
 
 def read_active_document(store: Store, workspace: Workspace, record: Record) -> str:
-    """Read the document of a session. Raises `SessionError` if its file cannot be read."""
+    """Read the document of a session.
+
+    Raises `SessionError` if its file cannot be read.
+    """
     session_tree = workspace_of(store, workspace, record)
     text = session_tree.read(session_tree.active_path(record.id)) if session_tree else None
     if text and text.strip():
@@ -62,7 +65,9 @@ def restore_documents(store: Store, workspace: Workspace) -> None:
 def refresh_copies(
     store: Store, workspace: Workspace, heads: Mapping[Path, str | None] | None = None
 ) -> None:
-    """Copy the documents that changed since their last copy; files in work trees are only read.
+    """Copy the documents that changed since their last copy.
+
+    Files in work trees are only read.
 
     heads: the commit of each work tree; None if commits are not recorded.
     """

@@ -52,7 +52,10 @@ def adopt_sessions(store: Store, workspace: Workspace) -> None:
 
 
 def _complete_old_intent(workspace: Workspace) -> None:
-    """Complete an interrupted change as 0.1.0 would have; the end is left to `end`."""
+    """Complete an interrupted change as 0.1.0 would have.
+
+    The end is left to `end`.
+    """
     text = workspace.read(_INTENT)
     try:
         fields = read_mapping(object, parse_json(text or ""))
@@ -110,7 +113,10 @@ def _adopt_document(store: Store, workspace: Workspace, session: str, *, with_ta
 
 
 def _is_ended(store: Store, workspace: Workspace, header: Header, *, with_tag: bool) -> bool:
-    """Whether a session is ended. with_tag: by its end tag too, not only by an archived document."""
+    """Whether a session is ended.
+
+    with_tag: by its end tag too, not only by an archived document.
+    """
     archive = workspace.archive_path(header.id)
     if workspace.exists(archive) or store.ended_text(header.id) is not None:
         return True

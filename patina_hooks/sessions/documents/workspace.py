@@ -68,7 +68,10 @@ class Workspace:
         return f"{ACTIVE}/{session}.md"
 
     def change_token(self, path: str) -> str:
-        """Return a token that changes whenever the file does; "" if there is none."""
+        """Return a token that changes whenever the file does.
+
+        "" if there is none.
+        """
         try:
             status = self._inside(path).lstat()
         except OSError:
@@ -76,7 +79,10 @@ class Workspace:
         return f"{status.st_mtime_ns} {status.st_size} {status.st_ino}"
 
     def written(self, path: str) -> int:
-        """Return when a file was last written, in nanoseconds since 1970; 0 if there is none."""
+        """Return when a file was last written, in nanoseconds since 1970.
+
+        0 if there is none.
+        """
         try:
             return self._inside(path).lstat().st_mtime_ns
         except OSError:
@@ -85,7 +91,9 @@ class Workspace:
     # --- files, by their path relative to the root ----------------------------------------------
 
     def read(self, path: str) -> str | None:
-        """Read a file's text, None if there is none; bytes that are not UTF-8 survive a rewrite.
+        """Read a file's text, None if there is none.
+
+        Bytes that are not UTF-8 survive a rewrite.
 
         Raises `SessionError` for a link, another kind of entry, or a file that is too large.
         """
@@ -140,7 +148,10 @@ class Workspace:
         return os.path.lexists(self._inside(path))
 
     def names(self, folder: str) -> list[str]:
-        """List the names of the files in a folder, sorted, without links; empty if there is none."""
+        """List the names of the files in a folder, sorted, without links.
+
+        Empty if there is none.
+        """
         try:
             with os.scandir(self._inside(folder)) as entries:
                 return sorted(entry.name for entry in entries if entry.is_file(follow_symlinks=False))
@@ -154,7 +165,10 @@ class Workspace:
             self.write(f"{LOCAL}/.gitignore", "*\n")
 
     def _inside(self, path: str) -> Path:
-        """Return the location of a path below the root; refuse links in it."""
+        """Return the location of a path below the root.
+
+        Refuse links in it.
+        """
         parts = PurePosixPath(path).parts
         outside = path.startswith("/") or ".." in parts or "\0" in path
         if not parts or outside or any(part.lower() == ".git" for part in parts):
