@@ -396,7 +396,7 @@ def test_pull_fails_with_a_remedy_when_the_disk_is_full(anywhere: Shell, hub: Hu
         check=False, preexec_fn=no_file_larger_than_100_kb,
     )  # fmt: skip
     assert done.returncode == 1
-    assert "cannot be written: File too large" in done.stderr
+    assert ": File too large" in done.stderr
     assert "try: df -h" in done.stderr
     assert cached_files(tmp_path) == []
     assert anywhere.run("models", "pull", "acme-hub").returncode == 0

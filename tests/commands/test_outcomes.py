@@ -147,7 +147,7 @@ def test_a_folder_that_is_shut_is_no_bug_where_it_is_named(
     )  # fmt: skip
     assert (done.returncode, done.stdout) == (1 if place else 3, "")
     if place:
-        assert done.stderr == f"patina: {place} cannot be used: shut\n  try: ls -ld /\n"
+        assert done.stderr == f"patina: cannot use {place}: shut\n  try: ls -ld /\n"
 
 
 def test_ctrl_c_ends_with_130(memory: Memory, tmp_path: Path) -> None:
@@ -290,7 +290,7 @@ def test_output_that_finds_no_room(shell: Shell, arguments: tuple[str, ...]) -> 
             check=False,
         )
     assert done.returncode == 1
-    assert done.stderr == "patina: the output cannot be written: No space left on device\n  try: df -h\n"
+    assert done.stderr == "patina: cannot write the output: No space left on device\n  try: df -h\n"
 
 
 @pytest.mark.parametrize(
@@ -427,5 +427,5 @@ def test_what_a_plugin_prints_to_a_full_disk_is_told(tmp_path: Path, entry: str)
             cwd=tmp_path, stdout=full, stderr=subprocess.PIPE, text=True, check=False,
             env={**os.environ, "PYTHONPATH": path, "PYTHONUNBUFFERED": ""},
         )  # fmt: skip
-    assert done.stderr == "patina: the output cannot be written: No space left on device\n  try: df -h\n"
+    assert done.stderr == "patina: cannot write the output: No space left on device\n  try: df -h\n"
     assert done.returncode == 1
