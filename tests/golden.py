@@ -4,8 +4,8 @@
 
 needs torch and transformers, and writes tests/data/golden/<architecture>.npz: for each pooling ("mean",
 "cls", "last") float32 [layers + 1, texts, dimensions], the hidden states of each text run alone and unpadded,
-pooled. The texts are `support.twins.TEXTS`, then the same with `PREFIX` before them. One without tokens is
-zeros. "weights" is the sha256 of the twin's weights: where a twin changes, its vectors must be made anew.
+pooled. The texts are `support.tiny_models.TEXTS`, then the same with `PREFIX` before them. One without tokens
+is zeros. "weights" is the sha256 of the tiny model's weights: where it changes, its vectors must be made again.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-from support.twins import ARCHITECTURES, MAX_TOKENS, TEXTS, Twin, make_twin
+from support.tiny_models import ARCHITECTURES, MAX_TOKENS, TEXTS, Twin, make_twin
 
 from patina_hooks.models.files.weights import sha256_of
 from patina_hooks.models.tokenizer import open_tokenizer

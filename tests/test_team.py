@@ -23,7 +23,7 @@ from support.exporting import export
 from support.history import excerpt_folder
 from support.memory import Memory
 from support.team import Member, least_cosine, overlap
-from support.twins import make_twin
+from support.tiny_models import make_twin
 
 from patina_hooks import hookimpl
 from patina_hooks.config.shared_files import RECIPE_FILE

@@ -17,7 +17,7 @@ from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
-from comparison.bag import bag_installed
+from comparison.word_models import bag_installed
 from evaluation.past import Past, make_past, space_of
 from support.marked import ROOT
 from support.memory import Memory

@@ -20,7 +20,7 @@ from support.hub import COMMIT, Hub, served, set_hub_cache
 from support.marked import ROOT
 from support.memory import Memory
 from support.shell import PATINA, Shell
-from support.twins import make_twin
+from support.tiny_models import make_twin
 
 from patina_hooks.config.settings import user_file
 from patina_hooks.errors import ModelError

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from comparison.bag import bag_installed
+from comparison.word_models import bag_installed
 from evaluation.past import Past, make_past
 
 
@@ -15,6 +15,6 @@ def past(tmp_path_factory: pytest.TempPathFactory) -> Past:
 
 @pytest.fixture
 def bag(tmp_path: Path) -> Iterator[None]:
-    """The plugin of `comparison.bag` is installed."""
+    """The plugin of `comparison.word_models` is installed."""
     with bag_installed(tmp_path / "site"):
         yield

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from evaluation.past import Past, history_of, session_id
-from evaluation.seeing import CANARY, by_vectors, by_words, words_in
+from evaluation.visible_sets import CANARY, by_vectors, by_words, words_in
 from support.memory import Memory
 
 from patina_hooks.evaluation.query_sets.file_sets import mine_commit_files, mine_commit_files_cold

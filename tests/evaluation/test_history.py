@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from evaluation.past import document, history_of, session_id
-from evaluation.seeing import CANARY, by_vectors, by_words
+from evaluation.visible_sets import CANARY, by_vectors, by_words
 from support.memory import Memory
 
 from patina_hooks.evaluation.history import PastCommit

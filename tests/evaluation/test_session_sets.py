@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from evaluation.past import Past, document, history_of, session_id
-from evaluation.seeing import CANARY, by_vectors, by_words, seeing_all, words_in
+from evaluation.visible_sets import CANARY, by_vectors, by_words, seeing_all, words_in
 from support.memory import Memory
 
 from patina_hooks.evaluation.query_sets.mining import MinedQuery, QueryFilter, QuerySet

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from patina_export.write import export_onnx
-from support.twins import ARCHITECTURES, Architecture, make_twin
+from support.tiny_models import ARCHITECTURES, Architecture, make_twin
 
 from patina_hooks.errors import ModelError, SettingsError
 from patina_hooks.models.catalog.entry import add_model

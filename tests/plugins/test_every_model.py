@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from support.parity import likeness
 from support.stand_ins import SPECS, provided, stand_in
-from support.twins import TEXTS
+from support.tiny_models import TEXTS
 
 from patina_hooks.config.recipe import Reading
 from patina_hooks.models.encoding import Encoder, open_encoder

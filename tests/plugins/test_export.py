@@ -21,7 +21,7 @@ from patina_export.write import export_onnx
 from patina_onnx.external import external_names
 from safetensors.numpy import load_file, save_file
 from support.exporting import LEAST, Change, encoder, expected, export, likeness, opened, twin_with
-from support.twins import ARCHITECTURES, TEXTS, Architecture, make_twin
+from support.tiny_models import ARCHITECTURES, TEXTS, Architecture, make_twin
 
 from patina_hooks.errors import ModelError
 from patina_hooks.models.encoding import pad_batch

@@ -20,7 +20,7 @@ from patina_export.write import Exported, export_onnx
 from patina_onnx.runtime import open_model
 from support.exporting import LEAST, encoder, expected, likeness, opened
 from support.exporting import export as write
-from support.twins import ARCHITECTURES, Architecture, Twin, make_twin
+from support.tiny_models import ARCHITECTURES, Architecture, Twin, make_twin
 
 from patina_hooks import hookimpl
 from patina_hooks.errors import ModelError, PatinaError

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from patina_mlx.runtime import MlxModel, open_model
 from support.distributions import Site, importable
 from support.parity import encoder_of, likeness, spec_of, vectors_of
-from support.twins import ARCHITECTURES, TEXTS, Architecture, Twin, make_twin
+from support.tiny_models import ARCHITECTURES, TEXTS, Architecture, Twin, make_twin
 
 from patina_hooks.models.encoding import Encoder
 from patina_hooks.plugins.manager import Plugins

@@ -15,7 +15,7 @@ from patina_mlx.config import read_config
 from patina_mlx.core import mx
 from patina_mlx.encoder import Encoder
 from patina_mlx.tensors import Tensors, read_tensors
-from support.twins import make_twin
+from support.tiny_models import make_twin
 
 LENGTHS = st.lists(st.integers(0, 70), max_size=12)
 

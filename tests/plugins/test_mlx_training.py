@@ -10,7 +10,16 @@ import numpy as np
 import pytest
 from patina_mlx.core import mx
 from patina_mlx.training import contrast_loss, differentiate, triplet_loss
-from projection.toys import SETTINGS, TRAINERS, PlugPulled, Watcher, found, pairs, task, with_settings
+from projection.small_trainings import (
+    SETTINGS,
+    TRAINERS,
+    PlugPulled,
+    Watcher,
+    found,
+    pairs,
+    task,
+    with_settings,
+)
 
 from patina_hooks.plugins.manager import Plugins, open_callable
 from patina_hooks.projection.weights import open_projection, weights_hash

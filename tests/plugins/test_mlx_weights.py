@@ -21,7 +21,7 @@ from patina_mlx.runtime import MlxModel, open_model
 from patina_mlx.tensors import Tensors, read_tensors
 from support.parity import encoder_of, likeness, spec_of, vectors_of
 from support.stand_ins import PARTS, packed
-from support.twins import ARCHITECTURES, Architecture, Twin, make_twin
+from support.tiny_models import ARCHITECTURES, Architecture, Twin, make_twin
 
 from patina_hooks.errors import ModelError
 from patina_hooks.models.encoding import Encoder

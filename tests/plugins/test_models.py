@@ -12,7 +12,7 @@ import pytest
 from support.hub import Hub, served, set_hub_cache
 from support.marked import ROOT
 from support.stand_ins import SPECS, provided
-from support.twins import make_twin
+from support.tiny_models import make_twin
 
 from patina_hooks.config.recipe import parse_recipe
 from patina_hooks.models.encoding import open_encoder

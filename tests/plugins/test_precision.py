@@ -15,7 +15,7 @@ import pytest
 from patina_mlx.precision import variant as of_mlx
 from patina_onnx.providers import variant as of_onnx
 from support.parity import likeness, vectors_of
-from support.twins import Twin, make_twin
+from support.tiny_models import Twin, make_twin
 
 from patina_hooks import hookimpl
 from patina_hooks.config.settings import user_file

@@ -23,7 +23,7 @@ from safetensors.numpy import load_file, save_file
 from support.distributions import Site, importable
 from support.marked import ROOT
 from support.parity import encoder_of, likeness, spec_of, vectors_of
-from support.twins import ARCHITECTURES, TEXTS, Architecture, Twin, make_twin
+from support.tiny_models import ARCHITECTURES, TEXTS, Architecture, Twin, make_twin
 
 from patina_hooks.config.settings import user_file
 from patina_hooks.errors import ModelError, SettingsError

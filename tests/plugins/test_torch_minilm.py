@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from patina_export.write import export_onnx
 from support.parity import encoder_of, likeness
-from support.twins import TEXTS
+from support.tiny_models import TEXTS
 
 from patina_hooks.models.encoding import Encoder
 from patina_hooks.models.files.weights import model_files

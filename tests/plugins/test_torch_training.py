@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from projection.toys import TRAINERS, PlugPulled, Watcher, found, pairs, task, with_settings
+from projection.small_trainings import TRAINERS, PlugPulled, Watcher, found, pairs, task, with_settings
 
 from patina_hooks.plugins.manager import Plugins, open_callable
 from patina_hooks.projection.weights import open_projection, weights_hash

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from projection.toys import task, with_settings
+from projection.small_trainings import task, with_settings
 
 from patina_hooks.specs.training import TrainingStep, TrainingTask
 from patina_hooks.training.trainers.checkpoint import Checkpoint

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from projection.toys import unit
+from projection.small_trainings import unit
 
 from patina_hooks.corpus.observations import text_key
 from patina_hooks.evaluation.embeddings import Embeddings

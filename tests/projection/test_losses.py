@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from projection.toys import SETTINGS, pairs, task, unit
+from projection.small_trainings import SETTINGS, pairs, task, unit
 
 from patina_hooks.specs.training import TrainingTask
 from patina_hooks.training.trainers.mlp import TripletObjective, triplet_loss

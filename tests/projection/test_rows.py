@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from projection.toys import unit
+from projection.small_trainings import unit
 
 from patina_hooks.projection.weights import open_projection
 from patina_hooks.training.trainers.layers import two_layers

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from projection.toys import pairs
+from projection.small_trainings import pairs
 
 from patina_hooks.specs.training import PairRows, TooLittleToLearn
 from patina_hooks.training.trainers.sampling import (

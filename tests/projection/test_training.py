@@ -13,7 +13,16 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from projection.toys import SETTINGS, TRAINERS, PlugPulled, Watcher, found, pairs, task, with_settings
+from projection.small_trainings import (
+    SETTINGS,
+    TRAINERS,
+    PlugPulled,
+    Watcher,
+    found,
+    pairs,
+    task,
+    with_settings,
+)
 
 from patina_hooks.projection.weights import open_projection, weights_hash
 from patina_hooks.specs.training import TooLittleToLearn, Trained
@@ -62,7 +71,7 @@ def test_going_on_from_a_checkpoint_ends_in_the_same_weights(name: str, after: i
 @_EITHER
 def test_the_same_task_trains_the_same_weights_here_and_in_another_process(name: str) -> None:
     code = (
-        "from projection.toys import TRAINERS, Watcher, task\n"
+        "from projection.small_trainings import TRAINERS, Watcher, task\n"
         "from patina_hooks.projection.weights import weights_hash\n"
         f"print(weights_hash(TRAINERS[{name!r}](task(), Watcher()).weights))"
     )

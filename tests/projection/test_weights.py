@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from projection.toys import TRAINERS, Watcher, task, unit
+from projection.small_trainings import TRAINERS, Watcher, task, unit
 
 from patina_hooks.errors import PatinaError
 from patina_hooks.projection.weights import (

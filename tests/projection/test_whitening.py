@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from projection.toys import SETTINGS, Watcher, task, unit, with_settings
+from projection.small_trainings import SETTINGS, Watcher, task, unit, with_settings
 
 from patina_hooks.projection.weights import open_projection, weights_hash
 from patina_hooks.specs.training import TooLittleToLearn

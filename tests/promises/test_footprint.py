@@ -12,7 +12,7 @@ import pytest
 from support.distributions import Site
 from support.embedding_server import serving
 from support.footprint import SIGSYS, Footprint, can_deny_sockets
-from support.twins import make_twin
+from support.tiny_models import make_twin
 from support.workers import WORKER_KEEPS, all_ended
 
 from patina_hooks.commands import patina

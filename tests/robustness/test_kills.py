@@ -24,7 +24,7 @@ _TESTS = Path(__file__).parents[1]
 )
 def test_a_killed_sync_is_made_good_by_the_next(scenario: str, least: int, tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "support.killing", scenario, str(tmp_path), str(examples(12))],
+        [sys.executable, "-m", "support.crash_points", scenario, str(tmp_path), str(examples(12))],
         env={**os.environ, "PYTHONPATH": str(_TESTS)}, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

@@ -41,7 +41,7 @@ def memory(tmp_path: Path) -> Memory:
 
 def test_a_run_killed_at_any_step_is_made_good_by_the_next(tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "support.killing_training", str(tmp_path), str(examples(12))],
+        [sys.executable, "-m", "support.training_crash_points", str(tmp_path), str(examples(12))],
         env={**os.environ, "PYTHONPATH": str(_TESTS)}, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import pytest
 from support.exporting import export
 from support.memory import Memory, are_probes
-from support.twins import make_twin
+from support.tiny_models import make_twin
 
 from patina_hooks import hookimpl
 from patina_hooks.api import Patina

@@ -16,7 +16,7 @@ from patina_export.graph import Precision
 from patina_export.write import export_onnx
 from patina_onnx.runtime import open_model
 from safetensors.numpy import load_file, save_file
-from support.twins import TEXTS, Architecture, Twin, make_twin
+from support.tiny_models import TEXTS, Architecture, Twin, make_twin
 
 from patina_hooks.models.choice import RuntimeChoice
 from patina_hooks.models.encoding import Encoder

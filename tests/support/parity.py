@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from golden import PREFIX
-from support.twins import TEXTS, Twin
+from support.tiny_models import TEXTS, Twin
 
 from patina_hooks.models.choice import RuntimeChoice
 from patina_hooks.models.encoding import Encoder

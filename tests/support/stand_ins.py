@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Final
 from patina_export.graph import Precision
 from patina_export.write import export_onnx
 from safetensors.numpy import load_file, save_file
-from support.twins import DIMENSIONS, LAYERS, Architecture, Twin, make_twin
+from support.tiny_models import DIMENSIONS, LAYERS, Architecture, Twin, make_twin
 
 from patina_hooks.plugins.hookspecs import hookimpl
 from patina_hooks.plugins.manager import Plugins

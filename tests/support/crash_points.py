@@ -1,7 +1,7 @@
 """Kill a sync before its write steps in turn, and see what the next one makes of it.
 
-`python -m support.killing SCENARIO FOLDER COUNT` prints one JSON object a step (see `Step`). COUNT is the
-number of steps tested (see `sample_steps`). The sync runs in a fork of its own and ends by SIGKILL, which
+`python -m support.crash_points SCENARIO FOLDER COUNT` prints one JSON object a step (see `Step`). COUNT is
+the number of steps tested (see `sample_steps`). The sync runs in a fork of its own and ends by SIGKILL, which
 nothing can catch; the next sync runs in another. This process opens no model: the threads of a runtime do not
 outlive a fork.
 

@@ -1,7 +1,8 @@
 """Kill a run of oxidize before its write steps in turn, and see what is left and what the next makes.
 
-`python -m support.killing_training FOLDER COUNT` prints one JSON object a step (see `Step`), as
-`support.killing` does for syncs. The run trains a projection that helps, so that the index is swapped to it.
+`python -m support.training_crash_points FOLDER COUNT` prints one JSON object a step (see `Step`), as
+`support.crash_points` does for syncs. The run trains a projection that helps, so that the index is swapped to
+it.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from projection.learning import MODEL, make_history, saying, words
-from support.killing import copy_to, import_modules_of, in_fork, kill_at, list_steps
+from support.crash_points import copy_to, import_modules_of, in_fork, kill_at, list_steps
 from support.memory import Memory, memory_of, plugins
 from support.sampling import sample_steps
 
