@@ -5,7 +5,7 @@
 needs torch and transformers, and writes tests/data/golden/<architecture>.npz: for each pooling ("mean",
 "cls", "last") float32 [layers + 1, texts, dimensions], the hidden states of each text run alone and unpadded,
 pooled. The texts are `support.tiny_models.TEXTS`, then the same with `PREFIX` before them. One without tokens
-is zeros. "weights" is the sha256 of the tiny model's weights: where it changes, its vectors must be made again.
+is zeros. "weights" is the sha256 of the tiny model's weights: where it changes, make its vectors again.
 """
 
 from __future__ import annotations
