@@ -78,7 +78,7 @@ def test_a_session_has_its_document_and_its_commits(memory: Memory) -> None:
 @pytest.mark.parametrize(
     ("session", "why"),
     [("20200101-000000", "no session '20200101-000000' is recorded"), ("%", "no session '%' is recorded"),
-     ("202511", f"2 sessions start with '202511': {OLD}, {NEW}")],
+     ("202511", f"2 sessions begin with '202511': {OLD}, {NEW}")],
 )  # fmt: skip
 def test_a_session_that_is_not_one_is_refused(memory: Memory, session: str, why: str) -> None:
     with pytest.raises(UsageError, match=why):

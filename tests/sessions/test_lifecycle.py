@@ -203,7 +203,7 @@ def test_without_a_session_update_note_and_end_say_so(bench: Workbench) -> None:
 def test_the_branch_policy_is_off_unless_it_is_set(bench: Workbench) -> None:
     sessions.start(bench.repository, "on main")
     (bench.root / ".patina/config.toml").write_text('[session]\nbranch_policy = "require"\n')
-    with pytest.raises(SessionError, match="not started on main") as caught:
+    with pytest.raises(SessionError, match="cannot start a session on main") as caught:
         sessions.start(bench.repository, "on main again")
     assert "git switch -c" in caught.value.hint
     bench.git("switch", "-q", "-c", "work")
@@ -219,7 +219,7 @@ def test_the_default_branch_is_what_origin_says(bench: Workbench, tmp_path: Path
     (clone.root / ".patina/config.toml").write_text('[session]\nbranch_policy = "require"\n')
     assert sessions.start(clone.repository, "x").session.branch == "main"
     clone.git("switch", "-q", "trunk")
-    with pytest.raises(SessionError, match="not started on trunk"):
+    with pytest.raises(SessionError, match="cannot start a session on trunk"):
         sessions.start(clone.repository, "x")
 
 
@@ -395,7 +395,7 @@ def test_an_active_document_that_is_no_file_is_refused_at_once(
     sessions.start(bench.repository, "x", moment=NOON)
     bench.active.unlink()
     make(bench.active)
-    with pytest.raises(SessionError, match="no regular file"):
+    with pytest.raises(SessionError, match="not a regular file"):
         sessions.note(bench.repository, "y")
 
 
