@@ -277,13 +277,13 @@ def _measure_graphs(folder: Path) -> dict[str, float]:
     from patina_usearch.index import GraphIndex
 
     built: list[int] = []
-    make = GraphIndex._make_companion
+    make = GraphIndex._make_sidecar
 
     def count_rows(self: GraphIndex, keys: Keys, vectors: Vectors) -> bytes | bytearray:
         built.append(len(keys))
         return make(self, keys, vectors)
 
-    GraphIndex._make_companion = count_rows  # type: ignore[method-assign]
+    GraphIndex._make_sidecar = count_rows  # type: ignore[method-assign]
     rows = 3 * 50_000
     _fill(GraphIndex(folder, 64, "growth"), rows, 64)
     while GraphIndex(folder, 64, "growth").tend():

@@ -83,7 +83,7 @@ def _neighbours(index: SegmentedIndex[object], vectors: Vectors, row: int) -> se
 
 
 def _open(kind: str, folder: Path, dimensions: int) -> SegmentedIndex[object]:
-    """The same segments, opened as each kind of index: a companion is passed over by those that have none."""
+    """The same segments, opened as each kind of index: a sidecar is skipped by those that have none."""
     from patina_usearch.index import GraphIndex
 
     from patina_hooks.search.index.exact import ExactIndex

@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     from patina_hooks.pairs.members import path_member
     from patina_hooks.plugins.installation import install_command
     from patina_hooks.plugins.manager import Plugins
-    from patina_hooks.search.index.exact import Found, ranked, scan, score
-    from patina_hooks.search.index.manifest import Companion
-    from patina_hooks.search.index.segments import Piece, SegmentedIndex
+    from patina_hooks.search.index.exact import ScoredKeys, rank_keys, scan, score
+    from patina_hooks.search.index.manifest import SidecarFile
+    from patina_hooks.search.index.segments import SegmentedIndex, SegmentView
     from patina_hooks.specs.models import ModelFiles, Role
     from patina_hooks.specs.training import Trained, TrainingTask, Watch
     from patina_hooks.specs.vectors import Keys, Rows, Vectors
@@ -47,16 +47,16 @@ if TYPE_CHECKING:
     from patina_hooks.training.trainers.residual import Contrast, ContrastObjective
 
 _HOME = {
-    "Companion": "search.index.manifest",
+    "SidecarFile": "search.index.manifest",
     "Contrast": "training.trainers.residual",
     "ContrastObjective": "training.trainers.residual",
     "Encoder": "models.encoding",
-    "Found": "search.index.exact",
+    "ScoredKeys": "search.index.exact",
     "Keys": "specs.vectors",
     "ModelError": "errors",
     "ModelFiles": "specs.models",
     "PROBE_TEXTS": "models.probes",
-    "Piece": "search.index.segments",
+    "SegmentView": "search.index.segments",
     "Plugins": "plugins.manager",
     "ProbeVectors": "models.probes",
     "Role": "specs.models",
@@ -94,7 +94,7 @@ _HOME = {
     "plugin_settings": "config.plugin_settings",
     "prefix_of": "models.reading",
     "processors": "models.encoding",
-    "ranked": "search.index.exact",
+    "rank_keys": "search.index.exact",
     "extract_prose": "extract.prose",
     "refuse_name": "models.catalog.entry",
     "replace_file": "system.files",
@@ -115,22 +115,22 @@ _HOME = {
 
 __all__ = [
     "PROBE_TEXTS",
-    "Companion",
     "Contrast",
     "ContrastObjective",
     "Encoder",
-    "Found",
     "Keys",
     "ModelError",
     "ModelFiles",
-    "Piece",
     "Plugins",
     "ProbeVectors",
     "Role",
     "Rows",
     "Rule",
+    "ScoredKeys",
+    "SegmentView",
     "SegmentedIndex",
     "SettingsError",
+    "SidecarFile",
     "StateError",
     "SyncLock",
     "Tensors",
@@ -163,7 +163,7 @@ __all__ = [
     "plugin_settings",
     "prefix_of",
     "processors",
-    "ranked",
+    "rank_keys",
     "refuse_name",
     "replace_file",
     "residual",

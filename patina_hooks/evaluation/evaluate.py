@@ -27,14 +27,19 @@ from patina_hooks.evaluation.tuning import tune_on
 from patina_hooks.evaluation.user_set import USER_SET, SearchableMemory, ask_user_set
 from patina_hooks.plugins.fault_counts import FaultCounts
 from patina_hooks.projection.active import Active, load_active
-from patina_hooks.search.fusion import weigh
+from patina_hooks.search.fusion import assign_weights
 from patina_hooks.search.index.spaces import VectorSpace, active_space
-from patina_hooks.search.opening import open_space
+from patina_hooks.search.opening import open_checked_encoder
 from patina_hooks.search.retrieval.refinement import open_refinement
 from patina_hooks.search.retrieval.retrieve import open_retrievers
 from patina_hooks.search.retrieval.step_calls import StepCalls
 from patina_hooks.search.steps import recorded_steps
-from patina_hooks.search.tuned import Tuned, store_tuned, tuned_for, unknown_names
+from patina_hooks.search.stored_weights import (
+    TunedWeights,
+    find_unknown_retrievers,
+    find_usable_weights,
+    store_tuned_weights,
+)
 from patina_hooks.store.log import Log
 from patina_hooks.text.date_format import format_day
 from patina_hooks.text.display import format_count
@@ -88,13 +93,13 @@ def evaluate(
     """
     calls = StepCalls(memory.plugins, _once(on_fault))
     retrievers = open_retrievers(calls)
-    usual = weigh([retriever.spec for retriever in retrievers])
+    usual = assign_weights([retriever.spec for retriever in retrievers])
     unknown = sorted(set(names).difference(MINED, [USER_SET] if queries else []))
     if unknown:
         raise UsageError(f"there is no query set {', '.join(unknown)}", hint=f"one of {', '.join(MINED)}")
     found = _read(memory)
     history, space = found.history, found.space
-    tuned, ignored = tuned_for(memory.repository.state, space)
+    tuned, ignored = find_usable_weights(memory.repository.state, space)
     later = [moment for moment in (after, found.until, tuned.split if tuned else None) if moment is not None]
     measured = Measured(
         events_hash=history.events_hash,
@@ -102,11 +107,13 @@ def evaluate(
         runtime=space.runtime,
         fingerprint=space.fingerprint,
         projection=found.active.name if found.active else "none",
-        weights=weigh([retriever.spec for retriever in retrievers], tuned.weights) if tuned else usual,
+        weights=assign_weights([retriever.spec for retriever in retrievers], tuned.weights)
+        if tuned
+        else usual,
         after=max(later, default=None),
         tuned=tuned is not None,
         ignored=ignored,
-        unknown_weights=unknown_names(tuned.weights, usual) if tuned else (),
+        unknown_weights=find_unknown_retrievers(tuned.weights, usual) if tuned else (),
     )
     results = []
     asked = [name for name in MINED if name in names or not names]
@@ -128,7 +135,7 @@ def evaluate(
     return Evaluation(tuple(results), measured)
 
 
-def tune(memory: Memory, progress: Progress = lambda *_: None) -> Tuned:
+def tune(memory: Memory, progress: Progress = lambda *_: None) -> TunedWeights:
     """Tune the weights of fusion on the first 70 % of the questions about sessions, judge them on the later
     ones, and keep both; see `tune_on`. Raises as `evaluate` does."""
     found = _read(memory)
@@ -141,17 +148,17 @@ def tune(memory: Memory, progress: Progress = lambda *_: None) -> Tuned:
     embeddings = embed_query_sets(memory, space, sets, progress).projected(project)
     retrievers = open_retrievers(StepCalls(memory.plugins))
     gathered = _gathered(sets, embeddings, Pipeline(retrievers), progress)
-    usual = weigh([retriever.spec for retriever in retrievers])
+    usual = assign_weights([retriever.spec for retriever in retrievers])
     tuned = tune_on(gathered, space, history.events_hash, until=found.until, usual=usual)
-    store_tuned(memory.repository.state, tuned)
+    store_tuned_weights(memory.repository.state, tuned)
     return tuned
 
 
 def embed_query_sets(
     memory: Memory, space: VectorSpace, sets: Collection[QuerySet], progress: Progress = lambda *_: None
 ) -> Embeddings:
-    """The vectors of these sets. Raises as `load_embeddings` and `open_space` do."""
-    opener = partial(open_space, memory.plugins, space, memory.repository.state)
+    """The vectors of these sets. Raises as `load_embeddings` and `open_checked_encoder` do."""
+    opener = partial(open_checked_encoder, memory.plugins, space, memory.repository.state)
     return load_embeddings(memory.repository.state, space, sets, opener, progress)
 
 

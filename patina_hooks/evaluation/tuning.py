@@ -12,7 +12,7 @@ from patina_hooks.evaluation.methods import QuestionEvidence
 from patina_hooks.evaluation.statistics.intervals import paired
 from patina_hooks.evaluation.statistics.metrics import CUTOFF
 from patina_hooks.search.fusion import WEIGHTS, scale
-from patina_hooks.search.tuned import Tuned
+from patina_hooks.search.stored_weights import TunedWeights
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -34,7 +34,7 @@ def tune_on(
     *,
     until: int | None,
     usual: Mapping[str, float] = WEIGHTS,
-) -> Tuned:
+) -> TunedWeights:
     """Tune on the first 70 % of the questions, judge on the rest.
 
     sets: those that `scry` answers, with the evidence of each of their questions, in `space`. until: what the
@@ -54,7 +54,7 @@ def tune_on(
         {one.name: one.reciprocal_ranks(usual).tolist() for one in future},
         {one.name: one.clusters.tolist() for one in future},
     )
-    return Tuned(
+    return TunedWeights(
         weights=weights,
         fingerprint=space.fingerprint,
         projection=space.projection,

@@ -7,13 +7,17 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from patina_hooks.errors import IndexDamaged, PatinaError
-from patina_hooks.search.fusion import weigh
+from patina_hooks.search.fusion import assign_weights
 from patina_hooks.search.hits import closeness, make_hits
 from patina_hooks.search.query import Hit, Hits, Mode, Query
 from patina_hooks.search.retrieval.ranking import rank
 from patina_hooks.search.retrieval.retrieve import Evidence, Retriever, retrieve
 from patina_hooks.search.retrieval.store_view import SourceGroups, StoreView
-from patina_hooks.search.tuned import remark_on_unknown, stored_weights, unknown_names
+from patina_hooks.search.stored_weights import (
+    describe_unknown_retrievers,
+    find_unknown_retrievers,
+    load_stored_weights,
+)
 from patina_hooks.specs.retrieval import FILE_WEIGHTS
 from patina_hooks.specs.sources import HISTORY
 from patina_hooks.store.collections import collection_folder
@@ -142,8 +146,8 @@ class CollectionSearch:
 
         view = StoreView(log.connection, only, nearest, self._groups, self.name)
         stored = self._stored_weights(space)
-        if unknown := unknown_names(stored, (retriever.name for retriever in retrievers)):
-            remark(remark_on_unknown(unknown))
+        if unknown := find_unknown_retrievers(stored, (retriever.name for retriever in retrievers)):
+            remark(describe_unknown_retrievers(unknown))
         hits, evidence = self._ranked(view, query, stored, retrievers, refinement)
         close = closeness(view, query.text, evidence)
         return Hits(hits, close.is_close(self._random_similarity(log, space)) if hits else None)
@@ -152,7 +156,7 @@ class CollectionSearch:
         """Return what was tuned on history; other collections have weights of their own."""
         if self.name != HISTORY:
             return FILE_WEIGHTS
-        return stored_weights(self._memory.repository.state, space)
+        return load_stored_weights(self._memory.repository.state, space)
 
     def _ranked(
         self,
@@ -162,8 +166,8 @@ class CollectionSearch:
         retrievers: list[Retriever],
         refinement: Refinement | None,
     ) -> tuple[list[Hit], Evidence]:
-        """Ask the retrievers of a mode, rank what they find, and make hits of it. stored: see `weigh`."""
-        weights = weigh([retriever.spec for retriever in retrievers], stored)
+        """Run the retrievers of a mode, rank the results, and make hits. stored: see `assign_weights`."""
+        weights = assign_weights([retriever.spec for retriever in retrievers], stored)
         question = refinement.rewrite(query.text, view) if refinement else query.text
         evidence = retrieve(question, view, [one for one in retrievers if _takes_part(one, query.mode)])
         ranking = rank(query.text, view, evidence, weights, refinement)

@@ -81,7 +81,7 @@ class OpenModels:
 
         A model that cannot be opened may take long to say so (a server that stalls): once is enough.
         """
-        from patina_hooks.search.opening import open_model
+        from patina_hooks.search.opening import open_space_encoder
 
         key = space.opened_by
         if key in self._failed:
@@ -89,7 +89,7 @@ class OpenModels:
         if key not in self._encoders:
             try:
                 early = self._opening.encoder(space) if self._opening else None
-                self._encoders[key] = early or open_model(self._memory.plugins, space)
+                self._encoders[key] = early or open_space_encoder(self._memory.plugins, space)
             except PluginError as error:
                 self._failed[key] = error
                 raise

@@ -73,14 +73,16 @@ class Opening:
 
     def _open(self, space: VectorSpace, imported: Event) -> None:
         try:
-            self._encoder = open_model(self.plugins, space, ready=imported.wait)
+            self._encoder = open_space_encoder(self.plugins, space, ready=imported.wait)
         except PluginError as error:
             self._failed = error
         except PatinaError:
             pass
 
 
-def open_model(plugins: Plugins, space: VectorSpace, *, ready: Callable[[], object] | None = None) -> Encoder:
+def open_space_encoder(
+    plugins: Plugins, space: VectorSpace, *, ready: Callable[[], object] | None = None
+) -> Encoder:
     """Open the model of a space, which may hold vectors of another one by now. Raises `PluginError`.
 
     ready: see `patina_hooks.models.encoding.open_encoder`.
@@ -88,9 +90,9 @@ def open_model(plugins: Plugins, space: VectorSpace, *, ready: Callable[[], obje
     return open_encoder(plugins, space.model, space.runtime, reading=space.reading, ready=ready)
 
 
-def open_space(plugins: Plugins, space: VectorSpace, state: Path) -> Encoder:
+def open_checked_encoder(plugins: Plugins, space: VectorSpace, state: Path) -> Encoder:
     """Open the model of a space. Raises `PluginError`, or `IndexDamaged` where it gives other vectors."""
-    encoder = open_model(plugins, space)
+    encoder = open_space_encoder(plugins, space)
     check_encoder(state, space, encoder)
     return encoder
 

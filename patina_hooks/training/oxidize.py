@@ -29,7 +29,7 @@ from patina_hooks.projection.active import (
     want_raw,
 )
 from patina_hooks.search.index.spaces import active_space
-from patina_hooks.search.opening import open_space
+from patina_hooks.search.opening import open_checked_encoder
 from patina_hooks.specs.reports import Figure, Outcome, Report
 from patina_hooks.specs.training import OUT_OF_TIME
 from patina_hooks.specs.values import RepositoryPaths
@@ -315,7 +315,7 @@ class _Run:
         return outcome
 
     def _encoder(self) -> Encoder:
-        return open_space(self._plugins, self._inputs.space, self._state)
+        return open_checked_encoder(self._plugins, self._inputs.space, self._state)
 
     # --- the gate ---------------------------------------------------------------------------------
 

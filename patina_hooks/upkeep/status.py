@@ -18,7 +18,12 @@ from patina_hooks.plugins.manager import Plugins
 from patina_hooks.plugins.running_calls import RunningCall, running_calls
 from patina_hooks.search.index.spaces import VectorSpace, active_space, requested_space
 from patina_hooks.search.remarks.refused import refused_texts
-from patina_hooks.search.tuned import remark, remark_on_unknown, tuned_for, unknown_names
+from patina_hooks.search.stored_weights import (
+    describe_unknown_retrievers,
+    describe_unused_weights,
+    find_unknown_retrievers,
+    find_usable_weights,
+)
 from patina_hooks.specs.plugins import Fault
 from patina_hooks.store.collections import collection_folder, stored_collections
 from patina_hooks.store.corpus.texts import count_live_texts
@@ -169,12 +174,12 @@ def _of_weights(
     repository: Repository, plugins: Plugins, space: VectorSpace | None
 ) -> Iterator[tuple[str, str]]:
     """Return remarks on tuned weights of search, each with the command that changes it."""
-    tuned, why = tuned_for(repository.state, space) if space else (None, "")
+    tuned, why = find_usable_weights(repository.state, space) if space else (None, "")
     if why:
-        yield remark(why), "patina eval --tune"
+        yield describe_unused_weights(why), "patina eval --tune"
     names = [spec.name for spec in plugins.retrievers()] if tuned else []
-    if tuned and (unknown := unknown_names(tuned.weights, names)):
-        yield remark_on_unknown(unknown), "patina eval --tune"
+    if tuned and (unknown := find_unknown_retrievers(tuned.weights, names)):
+        yield describe_unknown_retrievers(unknown), "patina eval --tune"
 
 
 def _refused(log: Log, repository: Repository, space: VectorSpace | None) -> Iterator[tuple[str, str]]:

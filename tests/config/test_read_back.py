@@ -20,8 +20,8 @@ from patina_hooks.models.probes import PROBES_FILE, ProbeRecord, ProbeVectors
 from patina_hooks.plugins.running_calls import FOLDER, running_calls
 from patina_hooks.projection.active import Active, load_active, store_active
 from patina_hooks.search.fusion import WEIGHTS
-from patina_hooks.search.index.manifest import Companion, Manifest, Segment
-from patina_hooks.search.tuned import Tuned, load_tuned, store_tuned
+from patina_hooks.search.index.manifest import Manifest, Segment, SidecarFile
+from patina_hooks.search.stored_weights import TunedWeights, load_tuned_weights, store_tuned_weights
 from patina_hooks.sessions.documents.document import Header
 from patina_hooks.sessions.documents.store import Record, parse_record, record_fields
 from patina_hooks.specs.reports import Figure, Outcome, Report
@@ -36,7 +36,7 @@ _VALUES = st.recursive(
 )
 _READERS: dict[str, Callable[[Path], object]] = {
     "projections/active.json": load_active,
-    "projections/fusion.json": load_tuned,
+    "projections/fusion.json": load_tuned_weights,
     "projections/reports/1.json": last_report,
     "manifest.json": Manifest.read,
     PROBES_FILE: ProbeRecord,
@@ -47,7 +47,7 @@ _READERS: dict[str, Callable[[Path], object]] = {
 }
 _KEYS: dict[str, Any] = {
     "active.json": Active,
-    "fusion.json": Tuned,
+    "fusion.json": TunedWeights,
     "1.json": Report,
     "manifest.json": Manifest,
 }
@@ -71,7 +71,7 @@ _SEGMENTS = st.builds(
     inode=_COUNTS,
     rows=st.integers(4, 99),
     dead=st.sets(st.integers(0, 3)).map(lambda rows: tuple(sorted(rows))),
-    companion=st.none() | st.builds(Companion, **_FILES, inode=_COUNTS, sha256=st.text("0123456789ab")),
+    sidecar=st.none() | st.builds(SidecarFile, **_FILES, inode=_COUNTS, sha256=st.text("0123456789ab")),
 )
 
 
@@ -101,9 +101,9 @@ def test_the_projection_in_use_is_read_back(active: Active) -> None:
     _round_trip(active, store_active, load_active)
 
 
-@given(st.builds(Tuned, **_GAINS, weights=st.just(WEIGHTS)))
-def test_tuned_weights_are_read_back(tuned: Tuned) -> None:
-    _round_trip(tuned, store_tuned, load_tuned)
+@given(st.builds(TunedWeights, **_GAINS, weights=st.just(WEIGHTS)))
+def test_tuned_weights_are_read_back(tuned: TunedWeights) -> None:
+    _round_trip(tuned, store_tuned_weights, load_tuned_weights)
 
 
 @given(

@@ -18,7 +18,7 @@ from patina_hooks.evaluation.statistics.metrics import measure_ranking
 from patina_hooks.evaluation.tuning import _answers, tune_on
 from patina_hooks.search.fusion import WEIGHTS
 from patina_hooks.search.index.spaces import VectorSpace
-from patina_hooks.search.tuned import Tuned, load_tuned, store_tuned
+from patina_hooks.search.stored_weights import TunedWeights, load_tuned_weights, store_tuned_weights
 
 UNITS = 12
 SPACE = VectorSpace("fingerprint", "acme-64", "onnx", 64, "exact")
@@ -44,7 +44,7 @@ def simulated(good: str, *, until: int, then: str) -> tuple[QuerySet, list[Quest
     return QuerySet("simulated", names, names, (), none, none, none, told), evidence
 
 
-def tuned(*sets: tuple[QuerySet, list[QuestionEvidence]], until: int | None = None) -> Tuned:
+def tuned(*sets: tuple[QuerySet, list[QuestionEvidence]], until: int | None = None) -> TunedWeights:
     return tune_on(sets, SPACE, "hash", until=until)
 
 
@@ -101,9 +101,9 @@ def test_tuned_weights_are_reported_on_what_they_were_not_tuned_on(tmp_path: Pat
     past = make_past(tmp_path / "repository", 6)
     patina, state = past.memory.patina(), past.memory.state
     found = evaluate.tune(patina)
-    assert load_tuned(state) == found
+    assert load_tuned_weights(state) == found
     assert (found.fingerprint, found.projection) == (space_of(past.memory).fingerprint, "")
-    store_tuned(state, replace(found, low=0.1, weights={**WEIGHTS, "title": 0.2}))
+    store_tuned_weights(state, replace(found, low=0.1, weights={**WEIGHTS, "title": 0.2}))
     evaluation = evaluate.evaluate(patina, names=["commit_session"])
     assert evaluation.measured.weights["title"] == 0.2
     assert evaluation.measured.after == found.split
@@ -115,14 +115,14 @@ def test_a_rebuild_forgets_no_tuned_weights(tmp_path: Path) -> None:
     past = make_past(tmp_path / "repository", 4)
     found = evaluate.tune(past.memory.patina())
     past.memory.sync(full=True)
-    assert load_tuned(past.memory.state) == found
+    assert load_tuned_weights(past.memory.state) == found
 
 
 def test_weights_follow_the_projection_through_which_they_were_tuned(tmp_path: Path) -> None:
     past = make_past(tmp_path / "repository", 6)
     patina, state = past.memory.patina(), past.memory.state
     raw = replace(evaluate.tune(patina), low=0.1)
-    store_tuned(state, raw)
+    store_tuned_weights(state, raw)
     sessions = mine_commit_session(past.history())
     split = sessions.queries[-2].when
     assert split > raw.split
@@ -140,7 +140,7 @@ def test_weights_follow_the_projection_through_which_they_were_tuned(tmp_path: P
 def test_weights_of_another_space_are_ignored_and_that_is_said(tmp_path: Path) -> None:
     past = make_past(tmp_path / "repository", 6)
     found = evaluate.tune(past.memory.patina())
-    store_tuned(past.memory.state, replace(found, low=0.1, fingerprint="other"))
+    store_tuned_weights(past.memory.state, replace(found, low=0.1, fingerprint="other"))
     measured = evaluate.evaluate(past.memory.patina(), names=["goal"]).measured
     assert (measured.weights, measured.after) == (WEIGHTS, None)
     assert measured.ignored == "they were tuned for another model"

@@ -38,11 +38,11 @@ LENGTH, MANY = 32, 3_000
 
 
 def open_graphs(folder: Path) -> GraphIndex:
-    return GraphIndex(folder, LENGTH, "f", least=1_000, piece=400, proposals=60)
+    return GraphIndex(folder, LENGTH, "f", least=1_000, segment_rows=400, proposals=60)
 
 
 def open_tiny(folder: Path) -> GraphIndex:
-    return GraphIndex(folder, DIMENSIONS, "f", least=8, piece=4, proposals=1)
+    return GraphIndex(folder, DIMENSIONS, "f", least=8, segment_rows=4, proposals=1)
 
 
 class GraphsAreLikeADictionary(LikeADictionary):
@@ -174,7 +174,7 @@ def test_a_graph_follows_from_its_rows_alone(rows: Rows, index: GraphIndex, tmp_
     code = (
         "from pathlib import Path; from patina_usearch.index import GraphIndex;"
         "from patina_hooks.testing.drawn import arrays, drawn;"
-        f"index = GraphIndex(Path({str(folder)!r}), {LENGTH}, 'f', least=1_000, piece=400);"
+        f"index = GraphIndex(Path({str(folder)!r}), {LENGTH}, 'f', least=1_000, segment_rows=400);"
         f"index.rebuild(*arrays(drawn(range({MANY}), {LENGTH})))"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
@@ -220,7 +220,7 @@ import sys
 from pathlib import Path
 from patina_usearch.index import GraphIndex
 from patina_hooks.testing.drawn import drawn, questions
-index = GraphIndex(Path(sys.argv[1]), 32, "f", least=1_000, piece=400, proposals=60)
+index = GraphIndex(Path(sys.argv[1]), 32, "f", least=1_000, segment_rows=400, proposals=60)
 for question in questions(drawn(range(3_000), 32)):
     index.search(question, 10)
 """
@@ -240,7 +240,7 @@ def made_to_fit(folder: Path) -> None:
     said = json.loads((folder / "manifest.json").read_bytes())
     del said["crc"]
     for segment in said["segments"]:
-        beside = segment["companion"]
+        beside = segment["sidecar"]
         beside["sha256"] = hashlib.sha256((folder / beside["file"]).read_bytes()).hexdigest()
         for file, time in ((segment, "st_mtime_ns"), (beside, "st_ctime_ns")):
             stat = (folder / file["file"]).stat()
@@ -303,7 +303,7 @@ def test_a_graph_of_another_make_is_left_aside_until_the_next_write(
     whole, exact = graphs(index), ExactIndex(tmp_path / "exact", LENGTH, "f")
     exact.rebuild(*arrays(rows))
     with monkeypatch.context() as patch:
-        patch.setattr(GraphIndex, "_make_companion", lambda *_: b"a graph of another day" * 100)
+        patch.setattr(GraphIndex, "_make_sidecar", lambda *_: b"a graph of another day" * 100)
         index.rebuild(*arrays(rows))
     theirs = open_graphs(index._folder)
     theirs.verify()
@@ -354,20 +354,20 @@ def test_zero_vectors_and_questions_score_zero(index: GraphIndex, rows: Rows) ->
 
 
 def open_small_segments(folder: Path) -> GraphIndex:
-    return GraphIndex(folder, LENGTH, "f", least=1_000, piece=200, most=400, proposals=60)
+    return GraphIndex(folder, LENGTH, "f", least=1_000, segment_rows=200, most=400, proposals=60)
 
 
 def test_rows_enter_a_graph_about_once_when_an_index_is_filled_in_chunks(
     rows: Rows, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     built: list[int] = []
-    make = GraphIndex._make_companion
+    make = GraphIndex._make_sidecar
 
     def count_rows(self: GraphIndex, keys: Keys, vectors: Vectors) -> bytes | bytearray:
         built.append(len(keys))
         return make(self, keys, vectors)
 
-    monkeypatch.setattr(GraphIndex, "_make_companion", count_rows)
+    monkeypatch.setattr(GraphIndex, "_make_sidecar", count_rows)
     index = open_small_segments(tmp_path / "graphs")
     keys, vectors = arrays(rows)
     for start in range(0, MANY, 50):

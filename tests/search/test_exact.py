@@ -201,7 +201,7 @@ def test_damage_is_seen_when_the_index_is_opened(folder: Path, harm: Callable[[P
     "said",
     [{"rows": 0}, {"rows": "12"}, {"rows": 1.5}, {"dead": [12]}, {"dead": [-1]}, {"dead": [0.5]}, {"dead": 3},
      {"rows": 1 << 70}, {"file": "/dev/zero"}, {"file": "../index"}, {"file": 1}, {"file": "a\0"},
-     {"file": "\ud800"}, {"more": 1}, {"companion": {"file": "x"}},
+     {"file": "\ud800"}, {"more": 1}, {"sidecar": {"file": "x"}},
      {"generation": float("inf")}],
 )  # fmt: skip
 def test_a_manifest_that_fits_itself_but_no_index_is_damage(folder: Path, said: dict[str, object]) -> None:

@@ -16,7 +16,7 @@ from patina_hooks.errors import PluginError
 from patina_hooks.evaluation.evaluate import evaluate, tune
 from patina_hooks.plugins.manager import Plugins
 from patina_hooks.search.fusion import WEIGHTS
-from patina_hooks.search.tuned import load_tuned, store_tuned
+from patina_hooks.search.stored_weights import load_tuned_weights, store_tuned_weights
 
 PLUGIN = """
 from patina_hooks import RetrieverSpec, hookimpl
@@ -196,10 +196,10 @@ def test_weights_of_a_plugin_that_is_gone_are_ignored_with_a_remark(tmp_path: Pa
     space = space_of(past.memory)
     patina = past.memory.patina()
     tuned = replace(tune(patina), low=0.1, fingerprint=space.fingerprint)
-    store_tuned(past.memory.state, replace(tuned, weights=dict(WEIGHTS)))
+    store_tuned_weights(past.memory.state, replace(tuned, weights=dict(WEIGHTS)))
     before = patina.search("marmots")
-    store_tuned(past.memory.state, replace(tuned, weights={**WEIGHTS, "signal": 0.5}))
-    assert load_tuned(past.memory.state) is not None
+    store_tuned_weights(past.memory.state, replace(tuned, weights={**WEIGHTS, "signal": 0.5}))
+    assert load_tuned_weights(past.memory.state) is not None
     told: list[str] = []
     assert patina.search("marmots", on_fault=told.append) == before
     remark = "stored weights of retrievers that are not installed are ignored: signal"
@@ -215,7 +215,7 @@ def test_a_new_plugin_has_its_own_weight_when_stored_weights_do_not_name_it(
 ) -> None:
     past = make_past(tmp_path / "repository", 4)
     with opened(past) as patina:
-        store_tuned(past.memory.state, replace(tune(patina), low=0.1, weights=dict(WEIGHTS)))
+        store_tuned_weights(past.memory.state, replace(tune(patina), low=0.1, weights=dict(WEIGHTS)))
     add_retriever(site, "later_sessions", weight=1)
     with opened(past) as patina:
         weights = evaluate(patina, names=["commit_session"]).measured.weights

@@ -31,7 +31,7 @@ from patina_hooks.projection.weights import described
 from patina_hooks.search.index.exact import ExactIndex
 from patina_hooks.search.index.short import ShortIndex
 from patina_hooks.search.index.spaces import VectorSpace, active_space, projected_space, requested_space
-from patina_hooks.search.opening import open_model
+from patina_hooks.search.opening import open_space_encoder
 from patina_hooks.specs.training import Trained
 from patina_hooks.store.log import Log
 from patina_hooks.testing.drawn import arrays, drawn, questions
@@ -194,7 +194,9 @@ def test_a_switch_to_it_encodes_nothing_and_equals_a_rebuild(tmp_path: Path, dol
 
     def sync(recipe: str) -> int:
         memory.write(".patina/oxidize.yaml", FAST_RECIPE.replace("acme", "doll") + recipe)
-        return synchronise(memory.repository, plugins=doll, open_model=partial(open_model, doll)).encoded
+        return synchronise(
+            memory.repository, plugins=doll, open_model=partial(open_space_encoder, doll)
+        ).encoded
 
     def stored() -> tuple[VectorSpace | None, frozenset[bytes]]:
         with closing(Log(memory.state, create=False)) as log:

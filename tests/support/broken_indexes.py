@@ -73,14 +73,14 @@ class TrustsEveryFile(ExactIndex):
 
 
 class WritesInPlace(ExactIndex):
-    def _replace(self, segments: list[Any]) -> None:
+    def _replace_segments(self, segments: list[Any]) -> None:
         (self._folder / "manifest.json").unlink(missing_ok=True)
-        super()._replace(segments)
+        super()._replace_segments(segments)
 
 
 class Forgets(ExactIndex):
     """What a process wrote is there for that process alone."""
 
-    def _replace(self, segments: list[Any]) -> None:
-        super()._replace(segments)
+    def _replace_segments(self, segments: list[Any]) -> None:
+        super()._replace_segments(segments)
         (self._folder / "manifest.json").unlink()

@@ -15,7 +15,7 @@ NAME = "small-graphs"
 
 
 def open_index(folder: Path, dimensions: int, fingerprint: str) -> GraphIndex:
-    return GraphIndex(folder, dimensions, fingerprint, least=100, piece=100)
+    return GraphIndex(folder, dimensions, fingerprint, least=100, segment_rows=100)
 
 
 class SmallGraphs:

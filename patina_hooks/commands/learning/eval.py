@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from patina_hooks.evaluation.regression import MethodChange, RegressionVerdict
     from patina_hooks.evaluation.results import Evaluation, SetResult
     from patina_hooks.evaluation.statistics.intervals import Interval
-    from patina_hooks.search.tuned import Tuned
+    from patina_hooks.search.stored_weights import TunedWeights
 
 
 @click.command("eval")
@@ -115,7 +115,7 @@ def _page(evaluation: Evaluation) -> Iterator[str]:
 
 def _notes(evaluation: Evaluation) -> Iterator[str]:
     """What a reader of the figures has to bear in mind."""
-    from patina_hooks.search.tuned import remark, remark_on_unknown
+    from patina_hooks.search.stored_weights import describe_unknown_retrievers, describe_unused_weights
 
     asked = evaluation.asked
     if small := [one.name for one in asked if one.is_small]:
@@ -125,9 +125,9 @@ def _notes(evaluation: Evaluation) -> Iterator[str]:
     if any("recent" not in one.methods for one in asked):
         yield "recent -: the latest session would be the right one by the way these questions are made"
     if evaluation.measured.ignored:
-        yield f"{remark(evaluation.measured.ignored)}; patina eval --tune"
+        yield f"{describe_unused_weights(evaluation.measured.ignored)}; patina eval --tune"
     if evaluation.measured.unknown_weights:
-        yield f"{remark_on_unknown(evaluation.measured.unknown_weights)}; patina eval --tune"
+        yield f"{describe_unknown_retrievers(evaluation.measured.unknown_weights)}; patina eval --tune"
 
 
 def _set_lines(one: SetResult) -> Iterator[str]:
@@ -229,7 +229,7 @@ def _change_as_json(change: MethodChange) -> dict[str, object]:
     return {**difference_as_json(change.difference), "outcome": change.outcome, "why": change.why}
 
 
-def _tuned_page(tuned: Tuned) -> str:
+def _tuned_page(tuned: TunedWeights) -> str:
     weights = ", ".join(f"{name} {weight:.2f}" for name, weight in tuned.weights.items())
     past = f"{format_count(tuned.past, 'question')} until {format_day(tuned.split)}"
     gain = f"{_signed(_gain(tuned))} MRR@10 on {format_count(tuned.n, 'later question')}"
@@ -242,7 +242,7 @@ def _tuned_page(tuned: Tuned) -> str:
     return f"tuned on {past}: {weights}\n{gain}\n{verdict}"
 
 
-def _tuned_as_json(tuned: Tuned) -> dict[str, object]:
+def _tuned_as_json(tuned: TunedWeights) -> dict[str, object]:
     from patina_hooks.evaluation.results import difference_as_json
 
     told = {"weights": dict(tuned.weights), "split": tuned.split, "past": tuned.past}
@@ -250,7 +250,7 @@ def _tuned_as_json(tuned: Tuned) -> dict[str, object]:
     return {**told, **space, **difference_as_json(_gain(tuned)), "in_use": tuned.is_borne_out}
 
 
-def _gain(tuned: Tuned) -> Interval:
+def _gain(tuned: TunedWeights) -> Interval:
     from patina_hooks.evaluation.statistics.intervals import Interval
 
     return Interval(tuned.delta, tuned.low, tuned.high, tuned.n)

@@ -24,7 +24,7 @@ from patina_hooks.evaluation.comparison.speed import Speed, measure_speed, sampl
 from patina_hooks.evaluation.embeddings import load_embeddings
 from patina_hooks.evaluation.evaluate import mine
 from patina_hooks.evaluation.history import read_history
-from patina_hooks.search.opening import open_space
+from patina_hooks.search.opening import open_checked_encoder
 from patina_hooks.store.log import Log
 from patina_hooks.text.display import format_count
 
@@ -148,7 +148,7 @@ def _embedded(
     memory: Memory, row: Row, space: VectorSpace, sets: Sequence[QuerySet], progress: Progress
 ) -> tuple[Row, Embeddings]:
     state = memory.repository.state
-    encoder = cache(partial(open_space, memory.plugins, space, state))
+    encoder = cache(partial(open_checked_encoder, memory.plugins, space, state))
     texts = find_missing_texts(state, space, sets)
     rate = row.speed.texts_per_second if row.speed else 0
     cache_vectors(state, space, texts, encoder, rate, partial(progress, f"embedding {row.name}"))

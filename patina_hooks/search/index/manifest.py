@@ -1,4 +1,4 @@
-"""What holds of an index in segments: its files as they were written.
+"""The manifest of an index in segments: its files as they were written.
 
 `manifest.json`, with a CRC-32 of itself, keeps each file's size, time of change and inode.
 """
@@ -36,50 +36,50 @@ def _check_name(name: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A file as it was written; changed: as `time` gives it."""
+    """A file as it was written. changed: as `time` returns it."""
 
-    file: Annotated[str, Rule("the name of a file beside the manifest", check=_check_name)]
+    file: Annotated[str, Rule("the name of a file in the folder of the manifest", check=_check_name)]
     size: int
     changed: int
     inode: int
 
     @staticmethod
     def time(stat: os.stat_result) -> int:
-        """When it was changed, in ns."""
+        """Return the time of the last change, in ns."""
         return stat.st_mtime_ns
 
 
 @dataclass(frozen=True, slots=True)
-class Companion(File):
-    """The file beside a segment; seal: what its kind of index adds, "" where it adds nothing."""
+class SidecarFile(File):
+    """The sidecar file of a segment. seal: what its kind of index adds, "" without."""
 
     sha256: str
     seal: str = ""
 
     @staticmethod
     def time(stat: os.stat_result) -> int:
-        """When it was changed, in ns: the time that nobody can set back, except on Windows."""
+        """Return the time of the last change, in ns, which cannot be set back except on Windows."""
         return stat.st_mtime_ns if sys.platform == "win32" else stat.st_ctime_ns
 
 
 @dataclass(frozen=True, slots=True)
 class Segment(File):
-    """One segment; dead: rows that were replaced or removed since."""
+    """One segment. dead: rows that were replaced or removed since."""
 
     rows: Annotated[int, Rule("a number of rows", least=1, most=_MOST_ROWS)]
     dead: tuple[int, ...] = ()
-    companion: Companion | None = None
+    sidecar: SidecarFile | None = None
 
     @property
     def alive(self) -> int:
         return self.rows - len(self.dead)
 
     @property
-    def files(self) -> tuple[Segment | Companion, ...]:
-        return (self, self.companion) if self.companion else (self,)
+    def files(self) -> tuple[Segment | SidecarFile, ...]:
+        return (self, self.sidecar) if self.sidecar else (self,)
 
     def usable(self) -> Mask:
-        """Which rows answer, [rows]."""
+        """Return which rows are live, [rows]."""
         mask = np.ones(self.rows, np.bool_)
         mask[list(self.dead)] = False
         return mask
@@ -92,7 +92,7 @@ class Manifest:
 
     @classmethod
     def read(cls, folder: Path) -> Manifest:
-        """The folder's, an empty one where there is none. Raises `IndexDamaged`."""
+        """Read the manifest of a folder, an empty one if there is none. Raises `IndexDamaged`."""
         try:
             return _manifest(parse_json(read_state(folder / MANIFEST)))
         except FileNotFoundError:
@@ -101,19 +101,19 @@ class Manifest:
             raise IndexDamaged(f"{folder / MANIFEST}: {error}", hint="patina sync") from error
 
     def write(self, folder: Path) -> None:
-        """In the place of the folder's. Raises OSError with nothing changed."""
+        """Replace the manifest of a folder. Raises OSError with nothing changed."""
         content = asdict(self)
         replace_file(folder / MANIFEST, json.dumps({**content, "crc": _crc(content)}).encode())
 
 
 def _manifest(stored: object) -> Manifest:
-    """From JSON. Raises ValueError where it is something else."""
+    """Parse a manifest. Raises ValueError for anything else."""
     content = read_mapping(object, stored)
     if content.pop("crc", None) != _crc(content):
         raise ValueError("altered since it was written")
     manifest = read_value(Manifest, content)
     if any(not 0 <= row < segment.rows for segment in manifest.segments for row in segment.dead):
-        raise ValueError("rows are dead that are not there")
+        raise ValueError("dead rows are outside of their segment")
     return manifest
 
 

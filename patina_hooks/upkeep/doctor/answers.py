@@ -115,16 +115,22 @@ def check_projection(repository: Repository, plugins: Plugins) -> Iterator[Findi
 def check_fusion(repository: Repository, plugins: Plugins) -> Iterator[Finding]:
     """Check the tuned weights of search."""
     from patina_hooks.search.index.spaces import active_space
-    from patina_hooks.search.tuned import load_tuned, remark, tuned_for
+    from patina_hooks.search.stored_weights import (
+        describe_unused_weights,
+        find_usable_weights,
+        load_tuned_weights,
+    )
 
     if not repository.state.is_dir():
         return
     with Log(repository.state, create=False) as log:
         space = active_space(log)
-    tuned = load_tuned(repository.state)
-    used, why = tuned_for(repository.state, space) if space else (None, "")
+    tuned = load_tuned_weights(repository.state)
+    used, why = find_usable_weights(repository.state, space) if space else (None, "")
     if why:
-        yield Finding("fusion", "warning", remark(why), "the usual ones are", "patina eval --tune")
+        yield Finding(
+            "fusion", "warning", describe_unused_weights(why), "the usual ones are", "patina eval --tune"
+        )
     elif used:
         yield Finding("fusion", "ok", "search uses the weights of patina eval --tune")
     else:
@@ -170,7 +176,7 @@ def check_makers(repository: Repository, plugins: Plugins) -> Iterator[Finding]:
     from patina_hooks.models.probes import ProbeRecord, variant_of
     from patina_hooks.search.index.probing import probe
     from patina_hooks.search.index.spaces import requested_space
-    from patina_hooks.search.opening import open_model
+    from patina_hooks.search.opening import open_space_encoder
 
     recipe = load_configuration(repository).recipe
     if recipe is None or not repository.state.is_dir():
@@ -179,7 +185,7 @@ def check_makers(repository: Repository, plugins: Plugins) -> Iterator[Finding]:
     record = ProbeRecord(repository.state)
     if not record.has_probes(space.base):
         return
-    encoder = open_model(plugins, space)
+    encoder = open_space_encoder(plugins, space)
     variant = record.match(space.base, probe(encoder))
     releases = ", ".join(encoder.engine_versions.releases)
     if variant is None or variant_of(space.base, variant) != space.fingerprint:

@@ -30,14 +30,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from patina_hooks.authoring import Found, Piece, SegmentedIndex, ranked, scan, score
+from patina_hooks.authoring import ScoredKeys, SegmentedIndex, SegmentView, rank_keys, scan, score
 from patina_usearch.library import Index
 from patina_usearch.seal import is_sealed, load_key, seal
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from patina_hooks.authoring import Companion, Keys, Rows, Vectors
+    from patina_hooks.authoring import Keys, Rows, SidecarFile, Vectors
 
     Codes = NDArray[np.int8]
 
@@ -52,7 +52,7 @@ _TIMES = 2
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """What a companion is opened as. index: of the rows that differ, by row; others [m]: the rows that are
+    """What a sidecar is opened as. index: of the rows that differ, by row; others [m]: the rows that are
     not in it; first [m]: for each of them the one in it that has the same values."""
 
     index: Index
@@ -71,8 +71,8 @@ class Graph:
 class GraphIndex(SegmentedIndex[Graph]):
     """A `VectorIndex` over unit vectors.
 
-    least: vectors from which on graphs are asked; piece: rows from which on a segment has one; most: rows
-    that a segment has at most; proposals: how many rows all graphs together propose, at least.
+    least: vectors from which on graphs are used; segment_rows: rows from which on a segment has one; most:
+    rows that a segment has at most; proposals: how many rows all graphs together propose, at least.
     """
 
     suffix = ".usearch"
@@ -84,12 +84,12 @@ class GraphIndex(SegmentedIndex[Graph]):
         fingerprint: str,
         *,
         least: int = 50_000,
-        piece: int = 10_000,
+        segment_rows: int = 10_000,
         most: int = 20_000,
         proposals: int = 200,
     ) -> None:
         """Raises `IndexDamaged` where manifest or files are not what was written."""
-        self._least, self._piece_rows, self._proposals = least, piece, proposals
+        self._least, self._segment_rows, self._proposals = least, segment_rows, proposals
         self.most_rows = most
         self._left_to_build = _MOST_BUILT
         super().__init__(folder, dimensions, fingerprint)
@@ -105,57 +105,59 @@ class GraphIndex(SegmentedIndex[Graph]):
         """
         if not self._lacks_graphs():
             return False
-        self._replace(list(self._manifest.segments))
+        self._replace_segments(list(self._manifest.segments))
         return self._lacks_graphs() and load_key() is not None
 
     def search(
         self, query: Vectors, limit: int, allowed: frozenset[bytes] | None = None
     ) -> list[tuple[bytes, float]]:
         look = self._near if self._alive >= self._least else scan
-        return ranked([pair for piece in self._pieces(allowed) for pair in look(piece, query, limit)], limit)
+        return rank_keys(
+            [pair for view in self._segment_views(allowed) for pair in look(view, query, limit)], limit
+        )
 
-    def _near(self, piece: Piece[Graph], query: Vectors, limit: int) -> Found:
+    def _near(self, view: SegmentView[Graph], query: Vectors, limit: int) -> ScoredKeys:
         """The best of what the graph proposes; of all rows, where it would have to propose many of them."""
-        rows, usable = len(piece.usable), int(piece.usable.sum())
+        rows, usable = len(view.usable), int(view.usable.sum())
         # Which rows share a segment is chance, nearly: each has about its share of the nearest.
         share = rows / sum(segment.rows for segment in self._manifest.segments)
         wanted = max(self._proposals, _TIMES * limit)
         expected = min(wanted, int(_SLACK * wanted * share) + _LEAST_PROPOSALS)
         # usearch knows no filter: it is asked for more, by as much as will be dropped.
         most = expected * rows // max(usable, 1)
-        if piece.companion is None or most > rows // 8:
-            return scan(piece, query, limit)
-        proposed = piece.companion.nearest(query, most)
-        proposed = proposed[piece.usable[proposed]]
+        if view.sidecar is None or most > rows // 8:
+            return scan(view, query, limit)
+        proposed = view.sidecar.nearest(query, most)
+        proposed = proposed[view.usable[proposed]]
         if len(proposed) < min(limit, int(limit * share) + 1, usable):
-            return scan(piece, query, limit)
-        return score(piece, proposed, query, limit)
+            return scan(view, query, limit)
+        return score(view, proposed, query, limit)
 
     def _lacks_graphs(self) -> bool:
         return any(
-            segment.companion is None and self._is_large(segment.rows, self._alive)
+            segment.sidecar is None and self._is_large(segment.rows, self._alive)
             for segment in self._manifest.segments
         )
 
     def _is_large(self, rows: int, alive: int) -> bool:
-        return alive >= self._least and rows >= self._piece_rows
+        return alive >= self._least and rows >= self._segment_rows
 
     def _is_due(self, rows: int, alive: int) -> bool:
         # Without a key nothing would open the graph.
         return self._is_large(rows, alive) and rows <= self._left_to_build and load_key() is not None
 
-    def _trust_companion(self, companion: Companion) -> Companion | None:
+    def _trust_sidecar(self, sidecar: SidecarFile) -> SidecarFile | None:
         key = load_key()
-        if key is None or not is_sealed(companion, key):
+        if key is None or not is_sealed(sidecar, key):
             return None
-        trusted = super()._trust_companion(companion)
+        trusted = super()._trust_sidecar(sidecar)
         return trusted and seal(trusted, key)
 
-    def _seal(self, companion: Companion) -> Companion:
+    def _seal(self, sidecar: SidecarFile) -> SidecarFile:
         key = load_key()
-        return seal(companion, key) if key else companion
+        return seal(sidecar, key) if key else sidecar
 
-    def _make_companion(self, keys: Keys, vectors: Vectors) -> bytes | bytearray:
+    def _make_sidecar(self, keys: Keys, vectors: Vectors) -> bytes | bytearray:
         self._left_to_build -= len(keys)
         codes = _codes(vectors)
         first = _first_of_equals(codes)
@@ -168,7 +170,7 @@ class GraphIndex(SegmentedIndex[Graph]):
         data += others.tobytes()
         return data
 
-    def _map_companion(self, path: Path, rows: int) -> Graph | None:
+    def _map_sidecar(self, path: Path, rows: int) -> Graph | None:
         """None for a graph in the format of another usearch."""
         try:
             return self._view(path, rows)

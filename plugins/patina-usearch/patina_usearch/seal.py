@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 from patina_hooks.authoring import cache_folder, replace_file
 
 if TYPE_CHECKING:
-    from patina_hooks.authoring import Companion
+    from patina_hooks.authoring import SidecarFile
 
 _KEY_BYTES: Final = 32
 
@@ -35,12 +35,12 @@ def load_key() -> bytes | None:
         return None
 
 
-def seal(companion: Companion, key: bytes) -> Companion:
+def seal(sidecar: SidecarFile, key: bytes) -> SidecarFile:
     """Seal what the manifest says of a file: name, size, time of change, inode and hash."""
-    content = json.dumps(asdict(replace(companion, seal=""))).encode()
-    return replace(companion, seal=blake2b(content, key=key, digest_size=16).hexdigest())
+    content = json.dumps(asdict(replace(sidecar, seal=""))).encode()
+    return replace(sidecar, seal=blake2b(content, key=key, digest_size=16).hexdigest())
 
 
-def is_sealed(companion: Companion, key: bytes) -> bool:
-    """Tell whether a companion has the seal of this key."""
-    return companion == seal(companion, key)
+def is_sealed(sidecar: SidecarFile, key: bytes) -> bool:
+    """Tell whether a sidecar has the seal of this key."""
+    return sidecar == seal(sidecar, key)

@@ -1,4 +1,4 @@
-"""Tuned weights are followed only in the space that they were tuned in, and only if they were borne out."""
+"""Tuned weights: stored, loaded, and used only for the space that they were tuned for."""
 
 from __future__ import annotations
 
@@ -13,28 +13,34 @@ from support.shell import Shell
 from patina_hooks.errors import StateError
 from patina_hooks.search.fusion import WEIGHTS
 from patina_hooks.search.index.spaces import VectorSpace, active_space
-from patina_hooks.search.tuned import Tuned, load_tuned, store_tuned, stored_weights, tuned_for
+from patina_hooks.search.stored_weights import (
+    TunedWeights,
+    find_usable_weights,
+    load_stored_weights,
+    load_tuned_weights,
+    store_tuned_weights,
+)
 from patina_hooks.store.log import Log
 from patina_hooks.upkeep.doctor import examine
 
 SPACE = VectorSpace("fingerprint", "acme-64", "onnx", 64, "exact")
 TITLES_ALONE = {"observation": 0.0, "session": 0.0, "title": 1.0, "vector": 0.0}
-GOOD = Tuned(TITLES_ALONE, "fingerprint", "", "hash", 5, 70, 0.1, 0.05, 0.2, 30)
+GOOD = TunedWeights(TITLES_ALONE, "fingerprint", "", "hash", 5, 70, 0.1, 0.05, 0.2, 30)
 
 
 def test_what_is_stored_is_loaded_and_followed(tmp_path: Path) -> None:
-    assert load_tuned(tmp_path) is None
-    assert stored_weights(tmp_path, SPACE) == {}
-    store_tuned(tmp_path, GOOD)
-    assert load_tuned(tmp_path) == GOOD
-    assert stored_weights(tmp_path, SPACE) == TITLES_ALONE
+    assert load_tuned_weights(tmp_path) is None
+    assert load_stored_weights(tmp_path, SPACE) == {}
+    store_tuned_weights(tmp_path, GOOD)
+    assert load_tuned_weights(tmp_path) == GOOD
+    assert load_stored_weights(tmp_path, SPACE) == TITLES_ALONE
 
 
 @pytest.mark.parametrize("low", [-0.01, 0.0, None])
 def test_weights_that_were_not_borne_out_are_not_used(tmp_path: Path, low: float | None) -> None:
-    store_tuned(tmp_path, replace(GOOD, low=low))
-    assert tuned_for(tmp_path, SPACE) == (None, "")
-    assert stored_weights(tmp_path, SPACE) == {}
+    store_tuned_weights(tmp_path, replace(GOOD, low=low))
+    assert find_usable_weights(tmp_path, SPACE) == (None, "")
+    assert load_stored_weights(tmp_path, SPACE) == {}
 
 
 @pytest.mark.parametrize(
@@ -46,9 +52,9 @@ def test_weights_that_were_not_borne_out_are_not_used(tmp_path: Path, low: float
     ],
 )
 def test_weights_of_another_space_are_not_used(tmp_path: Path, space: VectorSpace, why: str) -> None:
-    store_tuned(tmp_path, GOOD)
-    assert tuned_for(tmp_path, space) == (None, f"they were tuned for {why}")
-    assert stored_weights(tmp_path, space) == {}
+    store_tuned_weights(tmp_path, GOOD)
+    assert find_usable_weights(tmp_path, space) == (None, f"they were tuned for {why}")
+    assert load_stored_weights(tmp_path, space) == {}
 
 
 @pytest.mark.parametrize(
@@ -65,16 +71,16 @@ def test_weights_of_another_space_are_not_used(tmp_path: Path, space: VectorSpac
     ],
 )
 def test_a_damaged_file_is_named_and_search_goes_on(tmp_path: Path, changed: dict[str, object]) -> None:
-    store_tuned(tmp_path, GOOD)
+    store_tuned_weights(tmp_path, GOOD)
     path = tmp_path / "projections/fusion.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), **changed}))
     with pytest.raises(StateError, match=r"fusion\.json is damaged") as raised:
-        load_tuned(tmp_path)
+        load_tuned_weights(tmp_path)
     assert raised.value.hint == "patina eval --tune"
-    used, why = tuned_for(tmp_path, SPACE)
+    used, why = find_usable_weights(tmp_path, SPACE)
     assert used is None
     assert "is damaged" in why
-    assert stored_weights(tmp_path, SPACE) == {}
+    assert load_stored_weights(tmp_path, SPACE) == {}
 
 
 @pytest.fixture
@@ -90,7 +96,7 @@ def memory(tmp_path: Path) -> Memory:
     return memory
 
 
-def in_its_space(memory: Memory) -> Tuned:
+def in_its_space(memory: Memory) -> TunedWeights:
     with Log(memory.state, create=False) as log:
         space = active_space(log)
     assert space is not None
@@ -100,11 +106,11 @@ def in_its_space(memory: Memory) -> Tuned:
 def test_search_follows_them_where_vectors_answer_too(memory: Memory) -> None:
     patina = memory.patina()
     assert next(hit.session for hit in patina.search("marmots")) == "20251101-090000"
-    store_tuned(memory.state, in_its_space(memory))
+    store_tuned_weights(memory.state, in_its_space(memory))
     assert next(hit.session for hit in patina.search("marmots")) == "20251102-090000"
     # Words alone were never judged with them.
     assert next(hit.session for hit in patina.search("marmots", mode="lexical")) == "20251101-090000"
-    store_tuned(memory.state, GOOD)
+    store_tuned_weights(memory.state, GOOD)
     assert next(hit.session for hit in patina.search("marmots")) == "20251101-090000"
 
 
@@ -115,14 +121,14 @@ def test_status_doctor_and_eval_say_what_becomes_of_them(memory: Memory) -> None
         ]
 
     assert doctor() == [("ok", "search uses the usual weights: none were tuned")]
-    store_tuned(memory.state, in_its_space(memory))
+    store_tuned_weights(memory.state, in_its_space(memory))
     assert memory.patina().status().warnings == ()
     assert doctor() == [("ok", "search uses the weights of patina eval --tune")]
-    store_tuned(memory.state, replace(GOOD, low=-0.1))
+    store_tuned_weights(memory.state, replace(GOOD, low=-0.1))
     assert doctor() == [
         ("ok", "search uses the usual weights: later questions did not bear out those that were tuned")
     ]
-    store_tuned(memory.state, GOOD)
+    store_tuned_weights(memory.state, GOOD)
     said = "the tuned weights of search are not used: they were tuned for another model"
     assert memory.patina().status().warnings == (f"{said}; patina eval --tune",)
     assert doctor() == [("warning", said)]

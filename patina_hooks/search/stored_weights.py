@@ -1,7 +1,7 @@
-"""Weights of fusion that `patina eval --tune` found for this repository, and the space that they are for.
+"""Fusion weights from `patina eval --tune`, and the vector space that they are for.
 
-They lie beside the projection in use and not in the log, which may be derived anew at any time. Vectors of
-another model, or seen through another projection, are worth another weight: there the usual ones are used.
+They are stored with the projection in use and not in the log, which may be rebuilt at any time. In the space
+of another model or projection the default weights are used.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _AGAIN: Final = "patina eval --tune"
 
 
 def _check_weights(weights: Mapping[str, float]) -> None:
-    # Weights are of any retrievers: a plugin's may be installed no more, or not yet.
+    # Weights may be of retrievers whose plugin is not installed.
     if not weights.keys() & WEIGHTS.keys():
         raise ValueError("of no built-in retriever")
 
@@ -36,13 +36,14 @@ _Weight = Annotated[float, Rule("a number from 0 to 1", least=0, most=1)]
 
 
 @dataclass(frozen=True, slots=True)
-class Tuned:
-    """Weights and the verdict on them.
+class TunedWeights:
+    """Tuned weights and their evaluation.
 
-    fingerprint, projection, query: of the space that they were tuned in (see `VectorSpace`). split: questions
-    up to this moment (seconds since 1970) were tuned on, later ones judged; past: how many were tuned on.
-    delta, low, high, n: hybrid's MRR@10 with these weights minus that with the usual ones, on the later
-    questions, with its 95 % interval (None with too little to tell by), and how many those are.
+    fingerprint, projection, query: of the space that they were tuned in (see `VectorSpace`).
+    split: queries up to this moment (seconds since 1970) were tuned on, later ones evaluated.
+    past: the number of queries that were tuned on.
+    delta, low, high, n: hybrid's MRR@10 with these weights minus that with the default weights, on the later
+        queries, its 95 % interval (None with too few clusters), and their number.
     """
 
     weights: Annotated[Mapping[str, _Weight], Rule(check=_check_weights)]
@@ -59,11 +60,11 @@ class Tuned:
 
     @property
     def is_borne_out(self) -> bool:
-        """Only where the whole interval of the gain is above zero."""
+        """Whether the whole interval of the gain is above zero."""
         return self.low is not None and self.low > 0
 
-    def why_not(self, space: VectorSpace) -> str:
-        """Why weights that were borne out are not used in a space, "" where they are."""
+    def explain_mismatch(self, space: VectorSpace) -> str:
+        """Return why proven weights are not used in a space, "" if they are."""
         if self.fingerprint != space.fingerprint:
             return "they were tuned for another model"
         if self.projection != space.projection:
@@ -71,50 +72,54 @@ class Tuned:
         return "" if self.query == space.query else "they were tuned for another prefix of questions"
 
 
-def load_tuned(state: Path) -> Tuned | None:
-    """What the last tuning found, None before the first. Raises `StateError` where the file is damaged."""
+def load_tuned_weights(state: Path) -> TunedWeights | None:
+    """Load the result of the last tuning, None before the first.
+
+    Raises:
+        StateError: the file is damaged.
+    """
     path = state / PROJECTIONS_FOLDER / TUNED_FILE
     try:
-        return read_value(Tuned, parse_json(read_state(path)))
+        return read_value(TunedWeights, parse_json(read_state(path)))
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
         raise StateError(f"{path} is damaged: {error}", hint=_AGAIN) from error
 
 
-def store_tuned(state: Path, tuned: Tuned) -> None:
-    """Keep weights and verdict; from now on search follows them."""
+def store_tuned_weights(state: Path, tuned: TunedWeights) -> None:
+    """Store weights and their evaluation; searches use them from now on."""
     replace_file(state / PROJECTIONS_FOLDER / TUNED_FILE, json.dumps(asdict(tuned)).encode())
 
 
-def tuned_for(state: Path, space: VectorSpace) -> tuple[Tuned | None, str]:
-    """(weights to use in a space, None for the usual ones; why those that were borne out are not used)."""
+def find_usable_weights(state: Path, space: VectorSpace) -> tuple[TunedWeights | None, str]:
+    """Return the weights to use in a space, None for the defaults, and why proven ones are not used."""
     try:
-        tuned = load_tuned(state)
+        tuned = load_tuned_weights(state)
     except StateError as error:
         return None, str(error)
     if tuned is None or not tuned.is_borne_out:
         return None, ""
-    why = tuned.why_not(space)
-    return (None, why) if why else (tuned, "")
+    reason = tuned.explain_mismatch(space)
+    return (None, reason) if reason else (tuned, "")
 
 
-def stored_weights(state: Path, space: VectorSpace) -> Mapping[str, float]:
+def load_stored_weights(state: Path, space: VectorSpace) -> Mapping[str, float]:
     """Return the weights that replace the usual ones in a space, by retriever."""
-    tuned, _ = tuned_for(state, space)
+    tuned, _ = find_usable_weights(state, space)
     return tuned.weights if tuned else {}
 
 
-def unknown_names(weights: Iterable[str], retrievers: Iterable[str]) -> tuple[str, ...]:
+def find_unknown_retrievers(weights: Iterable[str], retrievers: Iterable[str]) -> tuple[str, ...]:
     """Return the names in stored weights that no installed retriever has."""
     return tuple(sorted(set(weights).difference(retrievers)))
 
 
-def remark_on_unknown(names: Iterable[str]) -> str:
-    """Return what users are told of weights of retrievers that are not installed."""
+def describe_unknown_retrievers(names: Iterable[str]) -> str:
+    """Describe for users stored weights of retrievers that are not installed."""
     return f"stored weights of retrievers that are not installed are ignored: {', '.join(names)}"
 
 
-def remark(why: str) -> str:
-    """What users are told of weights that are not used."""
-    return f"the tuned weights of search are not used: {why}"
+def describe_unused_weights(reason: str) -> str:
+    """Describe for users why tuned weights are not used."""
+    return f"the tuned weights of search are not used: {reason}"
