@@ -117,8 +117,8 @@ def _whole_index() -> Iterator[Row]:
 
 def _swap(workshop: Workshop) -> Row:
     """From one sync to the next: every vector projected, the new index written, and swapped to."""
-    from patina_hooks.projection.active import Active, keep_weights, store_active
-    from patina_hooks.projection.weights import described
+    from patina_hooks.projection.active import Active, store_active, store_weights
+    from patina_hooks.projection.weights import describe_weights
     from patina_hooks.search.index.spaces import active_space
     from patina_hooks.specs.training import Trained
     from patina_hooks.store.log import Log
@@ -129,7 +129,7 @@ def _swap(workshop: Workshop) -> Row:
     weights = {"mean": mean, "components": components}
     with opened(workshop.settled_copy(workshop.longer, "swap")) as patina:
         state, space = patina.repository.state, space_of(patina.plugins)
-        name = keep_weights(state, Trained(weights, described("whitening", weights)), "whitening")
+        name = store_weights(state, Trained(weights, describe_weights("whitening", weights)), "whitening")
         store_active(
             state,
             Active(

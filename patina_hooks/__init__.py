@@ -7,7 +7,7 @@
         for hit in patina.search("why sqlite"):
             print(hit.score, hit.text)
 
-Names are opened on first use: the hook path imports this package and must stay as light as it is.
+Names are opened on first use: hooks import this package, which must stay light.
 """
 
 from __future__ import annotations

@@ -41,15 +41,21 @@ if TYPE_CHECKING:
 class Patina:
     """One repository's memory, for any thread, but not for several at once.
 
-    What a question does not need is imported by the method that does: a cold one waits for every import.
+    Methods import what only they need: the first search of a process waits for every import.
     """
 
     def __init__(
         self, repository: Repository, plugins: Plugins | None = None, opening: Opening | None = None
     ) -> None:
-        """opening: the answering model, which somebody has begun to open, and the plugins it is from."""
+        """Wrap a repository.
+
+        Args:
+            repository: the repository.
+            plugins: the loaded plugins; by default they are loaded when needed.
+            opening: the model of the active space, already being opened, and its plugins.
+        """
         self.repository = repository
-        self._given = plugins or (opening.plugins if opening else None)
+        self._loaded_plugins = plugins or (opening.plugins if opening else None)
         self._opening = opening
         self._facts: tuple[Log, int, CorpusFacts] | None = None  # of one connection
         self._undelivered: list[EventQueue] = []
@@ -61,7 +67,7 @@ class Patina:
         self.close()
 
     def close(self) -> None:
-        """Let go of model, index and log; the object may be used again."""
+        """Close model, index and log; the object may be used again."""
         self._engine.close()
         self._facts = None
 
@@ -70,7 +76,7 @@ class Patina:
         """The plugins that are loaded."""
         from patina_hooks.plugins.manager import Plugins
 
-        return self._given or Plugins.load()
+        return self._loaded_plugins or Plugins.load()
 
     @cached_property
     def _engine(self) -> SearchEngine:
@@ -89,16 +95,25 @@ class Patina:
         progress: Progress | None = None,
         deliver: bool = True,
     ) -> SyncReport | None:
-        """Bring the memory in line with the repository; None where another process does so right now.
+        """Update the index from the repository.
 
-        wait: seconds to wait for that other process; None waits for as long as it takes.
-        full: derive everything anew but for the cached embeddings.
-        quick, words_only: see `patina_hooks.upkeep.sync.synchronise`; the commands that answer do so.
-        most: embed nothing now where more texts than this wait (`SyncReport.pending` says how many).
-        deliver: call the event hooks of plugins before this returns; False keeps the events for
-            `deliver_events`, for a caller that holds a lock or has to answer first.
         A model that could not be opened is tried again.
-        Raises `StateError` where the state folder cannot be written.
+
+        Args:
+            full: rebuild everything except the cached embeddings.
+            quick: see `patina_hooks.upkeep.sync.synchronise`; commands that answer use it.
+            words_only: see `synchronise`.
+            most: embed nothing now if more texts than this are pending (`SyncReport.pending`).
+            wait: seconds to wait for another process that is syncing; None waits until it ends.
+            progress: called with stage, done and total.
+            deliver: call the event hooks of plugins before this returns; False keeps the events for
+                `deliver_events`, for a caller that holds a lock or has to answer first.
+
+        Returns:
+            The report, None where another process is still syncing.
+
+        Raises:
+            StateError: the state folder cannot be written.
         """
         from patina_hooks.system.files import make_private
 
@@ -107,10 +122,10 @@ class Patina:
         self._engine.models.forget_failures()
         make_private(self.repository.state)
         self._copy_sessions()
-        report = self._turn(full, quick, words_only, most, wait, progress, deliver)
+        report = self._sync_slice(full, quick, words_only, most, wait, progress, deliver)
         while report and report.postponed and most is None:
-            show = _going_on(progress, report.indexed)
-            later = self._turn(False, True, False, None, wait, show, deliver)
+            counted = _continue_counts(progress, report.indexed)
+            later = self._sync_slice(False, True, False, None, wait, counted, deliver)
             if later is None:
                 return report
             report = report.then(later)
@@ -133,7 +148,7 @@ class Patina:
         )
 
     def _copy_sessions(self) -> None:
-        """Copy what was typed into documents of sessions under way; a sync goes on where that fails."""
+        """Copy documents of active sessions; a sync continues if that fails."""
         from patina_hooks.text.session_ids import SESSIONS_FOLDER
 
         if (self.repository.common / SESSIONS_FOLDER).is_dir():
@@ -142,7 +157,7 @@ class Patina:
             with suppress(PatinaError):
                 copy_documents(self.repository)
 
-    def _turn(
+    def _sync_slice(
         self,
         full: bool,
         quick: bool,
@@ -166,7 +181,7 @@ class Patina:
             )  # fmt: skip
         except LockHeld:
             return None
-        with suppress(OSError):  # what stays unmarked is looked at once more
+        with suppress(OSError):  # unmarked events are read again
             spool.set_offset(self.repository.state, noted.end)
         return report
 
@@ -176,7 +191,7 @@ class Patina:
         return ()
 
     def deliver_events(self) -> tuple[Fault, ...]:
-        """Call the event hooks for what `sync(deliver=False)` kept; return what they did wrong."""
+        """Call the event hooks for events that `sync(deliver=False)` kept; return their errors."""
         if not self._undelivered:
             return ()
         from patina_hooks.upkeep.hook_delivery import deliver_events
@@ -208,25 +223,35 @@ class Patina:
         """Return the best observation of each session, commit or file; [] where nothing matches.
 
         The hits of each collection are a block, best first: history (sessions and commits), then docs.
-
-        `Hits` is a list; its `close_match` tells whether the best ones come close to the question, and its
+        `Hits` is a list; its `close_match` states whether the best hits come close to the question, and its
         `reason` why there is none.
 
-        limit: of each collection, 1 or more. collections: those to ask, by default all.
-        mode: "hybrid" (words and vectors), "vector" or "lexical".
-        Filters, which hold together: kinds: observations of these kinds, or of the one ("decision").
-        session: its document and its commits; the id, or how that one alone begins. since, until: seconds
-        since 1970, `until` excluded; a document that tells no time is in neither. ref: what a branch, tag or
-        commit reaches. path: commits that touched a file or folder, and their sessions; relative to the
-        root of the work tree, or absolute. fields: observations with all of these fields and values.
-        rewriters, rerankers, filters: names of what plugins provide to change the question, the order of the
-        hits and which ones there are; None for those that the recipe names. A reranker leaves `Hit.score` as
-        it is.
+        The answer comes from the last sync; where vectors are not available, only words are searched and
+        `on_fault` gets the reason (mode "vector" raises instead).
 
-        Answers from what the last sync left; where vectors cannot be had, words alone answer and `on_fault`
-        is told why (mode "vector" raises instead). Raises `UsageError` for an argument that can mean nothing
-        here (an unknown kind, field, session, ref or mode, a path outside), `PluginError` for a name that no
-        plugin provides, `StateError` before the first sync.
+        Args:
+            text: the question.
+            limit: hits of each collection, 1 or more.
+            mode: "hybrid" (words and vectors), "vector" or "lexical".
+            collections: those to search, by default all.
+            kinds: kinds of observations, or one kind ("decision"). All filters have to hold together.
+            session: the id of a session, or its unique beginning: its document and its commits.
+            since: seconds since 1970; a document without a time is excluded.
+            until: seconds since 1970, excluded; a document without a time is excluded.
+            ref: a branch, tag or commit: what it reaches.
+            path: a file or folder, relative to the root of the work tree or absolute: commits that touched
+                it, and their sessions.
+            fields: observations with all of these fields and values.
+            rewriters: names of plugins' query rewriters; None for those of the recipe.
+            rerankers: names of plugins' rerankers; None for those of the recipe. They do not change
+                `Hit.score`.
+            filters: names of plugins' filters of results; None for those of the recipe.
+            on_fault: called with the reason where vectors are not available.
+
+        Raises:
+            UsageError: an argument is invalid (an unknown kind, field, session, ref or mode, a path outside).
+            PluginError: a name that no plugin provides.
+            StateError: before the first sync.
         """
         from patina_hooks.search.filters.arguments import checked_query
 
@@ -238,10 +263,15 @@ class Patina:
         return self._engine.search(query, on_fault)
 
     def related(self, path: str | PathLike[str], *, limit: int = 10) -> Related:
-        """What changed together with a file, and which sessions touched it; at most `limit` of each.
+        """List files that changed together with a file, and sessions that touched it.
 
-        path: relative to the root of the work tree, or absolute; the file need not be there any more.
-        Raises `UsageError` for a path that no recorded commit touched, `StateError` before the first sync.
+        Args:
+            path: relative to the root of the work tree, or absolute; the file may have been deleted.
+            limit: the most of each.
+
+        Raises:
+            UsageError: no recorded commit touched the path.
+            StateError: before the first sync.
         """
         from patina_hooks.search.filters.arguments import checked_limit, from_root
         from patina_hooks.search.related import related
@@ -251,15 +281,19 @@ class Patina:
             return related(log.connection, root, from_root(root, path), checked_limit(limit))
 
     def status(self) -> Status:
-        """Counts, staleness and faults. Raises `StateError` before the first sync."""
-        # What plans and reports need is no question's business.
+        """Return counts, staleness and errors.
+
+        Raises:
+            StateError: before the first sync.
+        """
+        # Imported here: a search does not need it.
         from patina_hooks.upkeep.status import status_of
 
         with self._engine.reading() as log:
             return status_of(log, self.repository, self.plugins, self._facts_of(log))
 
     def has_head(self) -> bool:
-        """Whether the commit that is checked out here is recorded; True while there is none."""
+        """Return whether the checked-out commit is recorded; True while there is none."""
         from patina_hooks.store.corpus.commits import has_commit
 
         head = self.repository.head()
@@ -267,19 +301,25 @@ class Patina:
             return head is None or has_commit(log.connection, head)
 
     def is_current(self) -> bool:
-        """Return whether all that is known to have happened is recorded.
+        """Return whether all known events are recorded.
 
-        That is the commit that is checked out here, and what hooks and session commands noted. False while
-        another process has yet to come to it: `sync` returns None then, and an answer may miss the newest.
+        These are the checked-out commit, and events of hooks and session commands. False while another
+        process has not reached them: `sync` returns None then, and an answer may miss the newest.
         """
         from patina_hooks.git import spool
 
         return self.has_head() and spool.pending_bytes(self.repository.state) == 0
 
     def events(self, *, limit: int = 20, kind: str | None = None) -> list[Event]:
-        """What was recorded, newest first; of one kind, if it is named (docs/json.md lists them).
+        """List recorded events, newest first.
 
-        Raises `UsageError` for a limit below 1, `StateError` before the first sync.
+        Args:
+            limit: the most to return, 1 or more.
+            kind: only events of this kind (docs/json.md lists them).
+
+        Raises:
+            UsageError: the limit is below 1.
+            StateError: before the first sync.
         """
         from patina_hooks.search.filters.arguments import checked_limit, checked_text
         from patina_hooks.store.events import read_events
@@ -290,27 +330,34 @@ class Patina:
             )
 
     def pairs(self, *, kind: str | None = None, limit: int = 10) -> list[ShownPair]:
-        """Training pairs with their texts and evidence, of the newest session, commit or folder first.
+        """List training pairs with their texts and evidence, newest session, commit or folder first.
 
-        Raises `UsageError` for a kind that no generator makes or a limit below 1, `StateError` before the
-        first sync.
+        Args:
+            kind: only pairs of this kind.
+            limit: the most to return, 1 or more.
+
+        Raises:
+            UsageError: no generator makes this kind, or the limit is below 1.
+            StateError: before the first sync.
         """
         from patina_hooks.pairs.stored import pair_kinds, shown_pairs
         from patina_hooks.search.filters.arguments import checked_limit
 
         with self._engine.reading() as log:
-            known = {spec.name for spec in self.plugins.pair_generators()} | pair_kinds(log.connection).keys()
-            if kind is not None and kind not in known:
-                hint = f"one of {', '.join(sorted(known))}"
+            kinds = {spec.name for spec in self.plugins.pair_generators()} | pair_kinds(log.connection).keys()
+            if kind is not None and kind not in kinds:
+                hint = f"one of {', '.join(sorted(kinds))}"
                 raise UsageError(f"no generator makes pairs of the kind {kind}", hint=hint)
             return shown_pairs(log.connection, kind, checked_limit(limit))
 
     def gc(self) -> Freed:
-        """Free what no live ref needs, and what plugins made that are not installed here.
+        """Remove data that no branch or tag references, and results of plugins that are not installed.
 
-        Raises `StateError` while another process writes for a minute.
-        Where nobody can tell what the recipe asks for (a plugin is away, a name is wrong), what other models
-        made stays: a change of models may be half done. `Freed.kept` says why.
+        Where the model of the recipe cannot be determined (a plugin is not installed, a name is wrong),
+        vectors of other models stay: a change of models may be in progress. `Freed.kept` has the reason.
+
+        Raises:
+            StateError: another process has been writing for a minute.
         """
         from dataclasses import replace
 
@@ -319,7 +366,7 @@ class Patina:
         return replace(freed, observations=freed.observations + absent.observations, pairs=absent.pairs)
 
     def _drop_absent(self) -> AbsentResults:
-        """Remove what extractors and pair generators made that are not installed here."""
+        """Remove results of extractors and pair generators that are not installed."""
         from patina_hooks.store.log import Log
         from patina_hooks.upkeep.gc import absent_results
         from patina_hooks.upkeep.sync import synchronise
@@ -334,7 +381,7 @@ class Patina:
         return absent
 
     def _collect(self) -> Freed:
-        """Free what no live ref needs. Raises as `gc`."""
+        """Remove data that no branch or tag references; raises as `gc`."""
         from dataclasses import replace
 
         from patina_hooks.errors import StateError
@@ -348,23 +395,23 @@ class Patina:
         try:
             with Log(self.repository.state) as log:
                 try:
-                    wanted = self._wanted()
+                    space = self._requested_space()
                 except PatinaError as error:
                     return replace(collect(log, self.repository.state, None), kept=str(error))
-                return collect(log, self.repository.state, wanted)
+                return collect(log, self.repository.state, space)
         finally:
             lock.release()
 
-    def _wanted(self) -> VectorSpace:
-        """The space that the recipe asks for. Raises `PatinaError` where that cannot be told now."""
+    def _requested_space(self) -> VectorSpace:
+        """Return the vector space of the recipe; raise `PatinaError` where it cannot be determined."""
         from patina_hooks.config.configuration import load_configuration
         from patina_hooks.search.index.spaces import projected_space, requested_space
 
-        said = load_configuration(self.repository)
-        if said.recipe is None:
-            raise SettingsError("; ".join(fault.error for fault in said.faults))
-        wanted = requested_space(self.plugins, said.recipe, self.repository.state)
-        return projected_space(wanted, self.plugins, said.recipe, self.repository.state)[0]
+        loaded = load_configuration(self.repository)
+        if loaded.recipe is None:
+            raise SettingsError("; ".join(fault.error for fault in loaded.faults))
+        space = requested_space(self.plugins, loaded.recipe, self.repository.state)
+        return projected_space(space, self.plugins, loaded.recipe, self.repository.state)[0]
 
     def _facts_of(self, log: Log) -> CorpusFacts:
         """Return the facts about all that is recorded, read once until the log changes."""
@@ -377,8 +424,8 @@ class Patina:
         return self._facts[2]
 
 
-def _going_on(progress: Progress | None, before: int) -> Progress | None:
-    """Counts on from what earlier turns have embedded."""
+def _continue_counts(progress: Progress | None, before: int) -> Progress | None:
+    """Add the texts that earlier slices embedded to the counts of progress."""
     if progress is None:
         return None
     return lambda stage, done, total: progress(
@@ -387,7 +434,11 @@ def _going_on(progress: Progress | None, before: int) -> Progress | None:
 
 
 def open(path: str | Path = ".") -> Patina:
-    """The memory of the repository that encloses `path`. Raises `NotARepository`."""
+    """Open the memory of the repository that encloses `path`.
+
+    Raises:
+        NotARepository: there is none, or git refuses it.
+    """
     from patina_hooks.git.repository import Repository
 
     return Patina(Repository.open(Path(path)))

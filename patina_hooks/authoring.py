@@ -1,4 +1,4 @@
-"""What plugins import beyond the specs and values of `patina_hooks`.
+"""Names that plugins import beyond the specs and values of `patina_hooks`.
 
     from patina_hooks import ModelSpec, hookimpl
     from patina_hooks.authoring import ModelError, Vectors
@@ -185,5 +185,5 @@ def __getattr__(name: str) -> object:
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     home = import_module(f"{__package__}.{_HOME[name]}")
-    # The trainers are modules: their losses are written again for other runtimes.
+    # The trainers are modules: other runtimes reimplement their losses.
     return getattr(home, name, None) or import_module(f"{__package__}.{_HOME[name]}.{name}")

@@ -3,7 +3,7 @@
 PatinaError                 expected: exit code 1; message, and the next command to type
 +-- UsageError              the arguments are invalid or contradict each other: exit code 2
 +-- NotARepository          no git repository encloses the path, or git refuses it
-+-- GitError                a git command that had to succeed failed
++-- GitError                a required git command failed
 +-- SettingsError           settings or recipe: names file, line, key, value and fix
 +-- SessionError            a session cannot be started, changed or ended now
 +-- PluginError             a plugin failed, or a name that no plugin, or more than one, provides

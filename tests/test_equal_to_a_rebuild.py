@@ -42,8 +42,8 @@ from patina_hooks.pairs import update
 from patina_hooks.pairs.members import path_member
 from patina_hooks.pairs.scopes import ScopeReader
 from patina_hooks.plugins.manager import Plugins
-from patina_hooks.projection.active import Active, keep_weights, store_active
-from patina_hooks.projection.weights import described
+from patina_hooks.projection.active import Active, store_active, store_weights
+from patina_hooks.projection.weights import describe_weights
 from patina_hooks.search.index.exact import ExactIndex
 from patina_hooks.search.index.spaces import active_space
 from patina_hooks.specs.plugins import PairScopeKind
@@ -217,7 +217,7 @@ def forced(memory: Memory, out: int) -> Active:
     draw = np.random.default_rng(out)
     components = draw.standard_normal((out, 64)).astype(np.float32)
     weights = {"mean": np.full(64, 0.01, np.float32), "components": components}
-    kept = keep_weights(memory.state, Trained(weights, described("whitening", weights)), "whitening")
+    kept = store_weights(memory.state, Trained(weights, describe_weights("whitening", weights)), "whitening")
     with Log(memory.state) as log:
         space = active_space(log)
     assert space is not None

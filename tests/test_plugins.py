@@ -192,7 +192,7 @@ def test_a_second_plugin_of_one_name_is_a_fault_and_the_first_counts() -> None:
     plugins = registered(acme=giving("a-8"))
     plugins.register(giving("b-8"), "acme")
     assert [one.name for one in plugins.models()] == ["a-8"]
-    assert "already there" in plugins.faults[0].error
+    assert "already registered" in plugins.faults[0].error
 
 
 def test_one_module_under_two_names_counts_once() -> None:
@@ -262,8 +262,8 @@ def invalid() -> Iterator[ModelSpec]:
         (lambda: model("a-8"), "returned a value of type ModelSpec; return a list, or yield"),
         (lambda: "a-8", "returned a value of type str"),
         (lambda: {"a": model("a-8")}, "returned a value of type dict"),
-        (lambda: [42], "gave a value of type int; wants ModelSpec"),
-        (lambda: [RuntimeSpec("a", "b:c")], "gave a value of type RuntimeSpec; wants ModelSpec"),
+        (lambda: [42], "gave a value of type int; expected ModelSpec"),
+        (lambda: [RuntimeSpec("a", "b:c")], "gave a value of type RuntimeSpec; expected ModelSpec"),
         (lambda: [model("a-8"), model("a-8")], "gave the model 'a-8' twice"),
         (raising, "RuntimeError: no licence"),
         (invalid, "ValueError: model name 'a/b'"),
@@ -291,7 +291,7 @@ def test_a_reference_that_names_no_code_is_a_fault(opener: str) -> None:
 
     plugins = registered(acme=SimpleNamespace(patina_register_runtimes=patina_register_runtimes))
     assert plugins.runtimes() == ()
-    assert "wants 'package.module:callable'" in plugins.faults[0].error
+    assert "expected 'package.module:callable'" in plugins.faults[0].error
 
 
 def test_register_hooks_are_called_once_and_only_when_asked() -> None:
@@ -397,7 +397,7 @@ def test_sources_of_plugins_come_before_the_built_in_ones_then_by_name() -> None
     [
         (SourceSpec("session", 1, include=("*.md",)), "source 'session' is provided by patina-hooks"),
         (SourceSpec("mail", 1, objects="messages"), "only the built-in source 'commit' reads messages"),
-        (SourceSpec("adr", 1, include=("*",), describe="os.system"), "describe is 'os.system'; wants"),
+        (SourceSpec("adr", 1, include=("*",), describe="os.system"), "describe is 'os.system'; expected"),
     ],
 )
 def test_a_source_that_cannot_be_used_is_a_fault_of_its_plugin(spec: SourceSpec, problem: str) -> None:
@@ -532,7 +532,7 @@ def test_code_is_opened_by_name() -> None:
 @pytest.mark.parametrize(
     ("reference", "said"),
     [
-        ("json", "wants the form 'package.module:callable'"),
+        ("json", "expected 'package.module:callable'"),
         ("no_such_module_here:run", "No module named 'no_such_module_here'"),
         ("json:no_such_function", "has no attribute 'no_such_function'"),
         ("json:__name__", "is not callable"),

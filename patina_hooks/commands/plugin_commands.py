@@ -12,7 +12,7 @@ from patina_hooks.commands.stdout import lent_stdout
 from patina_hooks.errors import PatinaError, PluginError
 from patina_hooks.plugins.calls import failure_of
 from patina_hooks.plugins.installation import install_command, providers_of
-from patina_hooks.plugins.kinds import COMMANDS, shown
+from patina_hooks.plugins.kinds import COMMANDS, describe_type
 from patina_hooks.plugins.manager import Plugins, open_function
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -57,7 +57,7 @@ def _open(plugin: str, name: str, reference: str) -> click.Command:
     except PluginError as error:
         raise PluginError(f"{failed}: {error}", hint="patina plugins", plugin=plugin) from error
     if not isinstance(command, click.Command):
-        problem = f"{reference} is {shown(command)}, not a click.Command"
+        problem = f"{reference} is {describe_type(command)}, not a click.Command"
         raise PluginError(f"{failed}: {problem}", hint="patina plugins", plugin=plugin)
     return _Guarded(command, plugin, name, reference.partition(":")[0])
 

@@ -21,7 +21,7 @@ from patina_hooks.models.files.weights import file_hashes, model_files
 from patina_hooks.models.fingerprint import fingerprint_of
 from patina_hooks.models.reading import apply_reading, prefix_of, with_batching, with_remote_runtime
 from patina_hooks.plugins.calls import BUILTIN, ENGINE_PATIENCE, failure_of, plugin_call
-from patina_hooks.plugins.kinds import RUNTIMES, shown
+from patina_hooks.plugins.kinds import RUNTIMES, describe_type
 from patina_hooks.specs.models import ModelSpec, Pooling, Role, RuntimeOutput, TextModel, TokenModel, Tokens
 
 if TYPE_CHECKING:
@@ -270,7 +270,7 @@ def open_files(
         reason = str(error) if isinstance(error, PatinaError) else factory.failure(error)
         raise ModelError(f"{failed}: {reason}", hint=_hint_of(error), plugin=factory.plugin) from error
     if not isinstance(opened, TextModel) and not _is_token_model(opened):
-        raise ModelError(f"{failed}: it gave {shown(opened)}", plugin=factory.plugin)
+        raise ModelError(f"{failed}: it gave {describe_type(opened)}", plugin=factory.plugin)
     fingerprint = compute_fingerprint(spec, choice)
     workers = processors() if runtime.concurrent else 1
     encoder = Encoder(
@@ -291,7 +291,7 @@ def _check_array(function: str, value: object) -> Vectors:
     import numpy as np
 
     if not isinstance(value, np.ndarray) or value.dtype.kind not in "fiu":
-        raise TypeError(f"{function} gave {shown(value)} that is not an array of numbers")
+        raise TypeError(f"{function} gave {describe_type(value)} that is not an array of numbers")
     return value
 
 

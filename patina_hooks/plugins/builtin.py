@@ -1,4 +1,4 @@
-"""What patina itself provides, as a plugin like any other."""
+"""What patina itself provides, registered like a plugin."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ _GENERATORS: tuple[tuple[str, PairScopeKind, str], ...] = (
 
 @hookimpl
 def patina_register_models() -> Iterator[ModelSpec]:
-    """Those that the user lists in models.toml; what is wrong with it is a fault like a plugin's."""
-    # Named like all code here: opened only when models are asked for, and above this module.
+    """Yield the models of models.toml; an error in it is recorded like a plugin's."""
+    # By name: imported only when models are needed, and the package is above this one.
     yield from resolve_name("patina_hooks.models.catalog.user:user_models")()
 
 

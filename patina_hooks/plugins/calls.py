@@ -1,10 +1,11 @@
-"""Calls into plugins: each has a clock, and is followed by a check of what it may have changed.
+"""Calls into plugins: each is timed, and followed by a check of the process state that it may have changed.
 
     with plugin_call("patina-acme", "import of patina_acme"):
         ...
 
-A thread looks at the clocks: after three seconds the plugin is named, after one a file in the state folder
-says so to `patina status` and `patina doctor`. A call that holds Python's global lock stops that thread too.
+A thread watches the calls: after one second a file in the state folder shows the call to `patina status` and
+`patina doctor`, after three seconds the plugin is named. A call that holds Python's global lock stops that
+thread too.
 """
 
 from __future__ import annotations
@@ -32,12 +33,12 @@ BUILTIN: Final = "patina-hooks"
 RECORD_SECONDS: Final = 1.0
 NAME_SECONDS: Final = 3.0
 CALL_SECONDS: Final = 600.0
-"""After so long in one call a worker ends: a large model may take minutes to open."""
+"""The time after which a worker ends in one call: a large model may take minutes to open."""
 SHORT_CALL_SECONDS: Final = 60.0
 """The same for imports, register hooks, extractors and pair generators."""
 
 ENGINE_PATIENCE: Final = 30.0
-"""A large model reads a batch for many seconds: such calls are named and recorded so much later."""
+"""Added before such calls are named and recorded: a large model reads a batch for many seconds."""
 
 _POLL_SECONDS: Final = 0.25
 _NOT_A_PLUGIN: Final = frozenset({"patina_hooks", "importlib", "contextlib", "threading"})
@@ -53,7 +54,7 @@ class PluginCall:
     patience: float
     state: Path | None
     since: float = field(default_factory=time.time)
-    begun: float = field(default_factory=time.monotonic)
+    started: float = field(default_factory=time.monotonic)
     is_named: bool = False
 
 
@@ -73,7 +74,7 @@ class _Watch:
 
 
 class _ToStderr(io.TextIOBase):
-    """What a plugin has as stdout; to close it leaves stderr open."""
+    """The stdout of plugins, which writes to stderr; closing it leaves stderr open."""
 
     encoding = "utf-8"
 
@@ -113,7 +114,7 @@ _folder = threading.local()
 
 
 def waiting_for(call: PluginCall) -> str:
-    """Return what a message says of a call that takes long."""
+    """Describe a call that takes long, for a message."""
     return f"waiting for plugin {call.plugin} ({call.action})"
 
 
@@ -230,19 +231,19 @@ def _look() -> None:
                 _watch.thread = None
                 return
         now = time.monotonic()
-        calls = sorted(_watch.calls.copy().values(), key=lambda call: call.begun)
-        slow = [call for call in calls if now - call.begun > RECORD_SECONDS + call.patience]
+        calls = sorted(_watch.calls.copy().values(), key=lambda call: call.started)
+        slow = [call for call in calls if now - call.started > RECORD_SECONDS + call.patience]
         _record(slow[-1] if slow else None)
         for call in slow:
-            if now - call.begun > NAME_SECONDS + call.patience and not call.is_named:
+            if now - call.started > NAME_SECONDS + call.patience and not call.is_named:
                 call.is_named = True
                 _watch.on_slow(call)
-            if _watch.on_limit and now - call.begun > call.limit:
+            if _watch.on_limit and now - call.started > call.limit:
                 _watch.on_limit(call)
 
 
 def _record(call: PluginCall | None) -> None:
-    """Keep the file of this process in step; what cannot be written is only not shown."""
+    """Update the file of this process; errors of writing are ignored."""
     if call is not None and call.state is not None:
         from patina_hooks.plugins.running_calls import CallRecord
 
@@ -254,7 +255,7 @@ def _record(call: PluginCall | None) -> None:
         _watch.record = None
 
 
-# --- what failed ----------------------------------------------------------------------------------
+# --- failures ------------------------------------------------------------------------------------
 
 
 def failure_of(error: BaseException, module: str = "") -> str:
@@ -270,25 +271,25 @@ def failure_of(error: BaseException, module: str = "") -> str:
         words = error_text("".join(traceback.format_exception_only(error)).strip())
     if isinstance(error, SyntaxError):
         return words
-    place = _place_of(error, module.partition(".")[0])
-    return f"{words} ({place})" if place else words
+    location = _location_of(error, module.partition(".")[0])
+    return f"{words} ({location})" if location else words
 
 
-def _place_of(error: BaseException, package: str) -> str:
-    """The innermost line of the package, or else of anything that is not ours."""
+def _location_of(error: BaseException, package: str) -> str:
+    """Return the innermost line of the package, or else of any code that is not patina's."""
     frames = [
         (frame.f_globals.get("__name__", ""), frame.f_code.co_filename, line)
         for frame, line in traceback.walk_tb(error.__traceback__)
     ]
     own = [entry for entry in frames if package and str(entry[0]).partition(".")[0] == package]
-    others = [entry for entry in frames if str(entry[0]).partition(".")[0] not in _NOT_A_PLUGIN]
-    for name, file, line in reversed(own or others):
+    foreign = [entry for entry in frames if str(entry[0]).partition(".")[0] not in _NOT_A_PLUGIN]
+    for name, file, line in reversed(own or foreign):
         return f"{_short(str(name), file)}:{line}"
     return ""
 
 
 def _short(module: str, file: str) -> str:
-    """The file from its package's folder on."""
+    """Return the file's path from its package's folder on."""
     parts = Path(file).parts
     depth = len(module.split(".")) + (1 if parts and parts[-1] == "__init__.py" else 0)
     return str(Path(*parts[-depth:])) if parts else os.fspath(file)

@@ -1,4 +1,4 @@
-"""Tracebacks of plugins' failures, for the worker's log: a fault has one line of each."""
+"""Tracebacks of plugins' failures, for the worker's log; a recorded error has one line only."""
 
 from __future__ import annotations
 

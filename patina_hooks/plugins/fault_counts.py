@@ -1,4 +1,4 @@
-"""Faults by cause: what fails in the same way many times is one fault with a count."""
+"""Errors by cause: repeated failures of one cause are one error with a count."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ _MOST_CAUSES = 100
 
 @dataclass(slots=True)
 class FaultCounts:
-    """Counts equal faults. The first hundred causes are kept."""
+    """Counts equal errors. The first hundred causes are kept."""
 
     _counts: dict[Fault, int] = field(default_factory=dict)
     _subjects: dict[Fault, dict[str, None]] = field(default_factory=dict)
 
     def add(self, fault: Fault, subject: str = "") -> bool:
-        """Count a fault, and return whether its cause is new.
+        """Count an error, and return whether its cause is new.
 
         Args:
             fault: the same for each time that it happens.
@@ -31,7 +31,7 @@ class FaultCounts:
         return is_new
 
     def faults(self) -> list[Fault]:
-        """Return one fault for each cause, with its count."""
+        """Return one error for each cause, with its count."""
         return [
             replace(fault, error=fault.error + _times(count, list(self._subjects[fault])))
             for fault, count in self._counts.items()
@@ -39,7 +39,7 @@ class FaultCounts:
 
 
 def _times(count: int, subjects: list[str]) -> str:
-    """How often, or in how many different subjects: one may be read twice."""
+    """Describe how often it failed, or in how many subjects: one may be read twice."""
     first, number = subjects[0], len(subjects)
     if not first:
         return f" ({count:,} times)" if count > 1 else ""

@@ -1,6 +1,6 @@
 """Event hooks with a time limit: those of one plugin run in one daemon thread, never in the caller's.
 
-Python cannot stop a thread. A hook that exceeds its limit is left to itself, its plugin gets no more events
+Python cannot stop a thread. A hook that exceeds its limit is abandoned, its plugin gets no more events
 from this process, and the process does not wait for it when it ends.
 """
 
@@ -37,7 +37,7 @@ class HookThread:
         self.is_abandoned = False
 
     def call(self, function: Callable[[], object], seconds: float) -> object:
-        """Call the function in the thread and give what it returns.
+        """Call the function in the thread and return its result.
 
         Raises:
             HookTimeout: it did not return within `seconds`.

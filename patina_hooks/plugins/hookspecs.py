@@ -1,16 +1,16 @@
 """The hooks of the pluggy project "patina": what a plugin may implement.
 
 Register hooks return an iterable of frozen specs (a list, a tuple, or a generator). They are called at
-most once, when something first asks for what they provide. A spec names its code as
+most once, when their specs are first needed. A spec names its code as
 "package.module:callable", opened on first use, so that a plugin module imports nothing heavy.
 
-Event hooks return None. They are called after the transaction that they speak of, with no lock held, one
-plugin after the other, those of one plugin in one thread that is not the main one. A call that takes longer
-than ten seconds is left to itself: it is recorded as a fault, and its plugin gets no more events from that
-process. What a hook raises is recorded as a fault too and stops neither the others nor patina. Each event is
-delivered at most once: a process that is killed before the call does not deliver it later. What must not be
-missed is read from the log (`patina_hooks.Patina`). An implementation takes only the arguments that it
-wants, by name; `repository` says which repository the event is about.
+Event hooks return None. They are called after the transaction of the event, with no lock held, one plugin
+after the other, those of one plugin in one thread that is not the main one. A call that takes longer than
+ten seconds is abandoned: it is recorded as an error, and its plugin gets no more events from that process.
+An exception of a hook is recorded as an error too and stops neither other hooks nor patina. Each event is
+delivered at most once: a process that is killed before the call does not deliver it later. Plugins that must
+not miss events read the log (`patina_hooks.Patina`). An implementation takes only the arguments that it
+needs, by name; `repository` is the repository of the event.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 
 @hookspec
 def patina_register_models() -> Iterable[ModelSpec]:
-    """Models: weights in an installed package, and how to use them.
+    """Register models: weights in an installed package, and how to use them.
 
     Called when a recipe or command first names a model.
 
@@ -63,7 +63,7 @@ def patina_register_models() -> Iterable[ModelSpec]:
 
 @hookspec
 def patina_register_runtimes() -> Iterable[RuntimeSpec]:
-    """Runtimes: what opens a model's files and runs them.
+    """Register runtimes, which open a model's files and run them.
 
     Called when a model is first opened, and by `patina plugins`.
 
@@ -79,7 +79,7 @@ def patina_register_runtimes() -> Iterable[RuntimeSpec]:
 
 @hookspec
 def patina_register_sources() -> Iterable[SourceSpec]:
-    """Sources: kinds of documents, and where in the repository they are.
+    """Register sources: kinds of documents, and where in the repository they are.
 
     Called when a sync first looks for documents, and before extractors are registered. A kind has one source;
     a file that several sources include belongs to the first that accepts it, those of plugins first.
@@ -96,9 +96,9 @@ def patina_register_sources() -> Iterable[SourceSpec]:
 
 @hookspec
 def patina_register_extractors() -> Iterable[ExtractorSpec]:
-    """Extractors: from a document to observations, a pure function of the document.
+    """Register extractors, pure functions from a document to observations.
 
-    Called when a sync first reads a document. Every extractor that reads a document's kind is run.
+    Called when a sync first reads a document. Every extractor of the document's kind runs.
 
     >>> from patina_hooks import ExtractorSpec, hookimpl
     >>> @hookimpl
@@ -112,7 +112,7 @@ def patina_register_extractors() -> Iterable[ExtractorSpec]:
 
 @hookspec
 def patina_register_pair_generators() -> Iterable[PairGeneratorSpec]:
-    """Pair generators: from one session, commit or folder to pairs of observations and paths in it.
+    """Register pair generators, from a session, commit or folder to pairs of its observations and paths.
 
     Called when a sync first makes pairs. Every generator runs on each scope that is new or has changed; a new
     generator or version runs on all scopes. A generator is a pure function of its scope: its pairs of a scope
@@ -133,10 +133,10 @@ def patina_register_pair_generators() -> Iterable[PairGeneratorSpec]:
 
 @hookspec
 def patina_register_projections() -> Iterable[ProjectionSpec]:
-    """Kinds of projection: what a recipe's `type` names, each with its trainer.
+    """Register kinds of projection, which a recipe's `type` names, each with its trainer.
 
-    Called when `patina oxidize` first looks for a trainer, or an index of projected vectors is opened. What
-    a trainer is given and gives back is `patina_hooks.specs.training`.
+    Called when `patina oxidize` first looks for a trainer, or an index of projected vectors is opened. The
+    interface of trainers is `patina_hooks.specs.training`.
 
     >>> from patina_hooks import ProjectionSpec, hookimpl
     >>> @hookimpl
@@ -150,7 +150,7 @@ def patina_register_projections() -> Iterable[ProjectionSpec]:
 
 @hookspec
 def patina_register_index_backends() -> Iterable[IndexBackendSpec]:
-    """Index backends: where vectors are kept and searched (`patina_hooks.VectorIndex`).
+    """Register index backends, which store and search vectors (`patina_hooks.VectorIndex`).
 
     Called when an index is first opened.
 
@@ -166,10 +166,10 @@ def patina_register_index_backends() -> Iterable[IndexBackendSpec]:
 
 @hookspec
 def patina_register_retrievers() -> Iterable[RetrieverSpec]:
-    """Retrievers: search signals, each a share of the fused answer.
+    """Register retrievers: search signals, each a share of the fused answer.
 
     Called when a question is first asked. Every retriever is asked; `patina eval` measures each by itself and
-    in the fused answer. What a view offers is `patina_hooks.specs.retrieval.View`.
+    in the fused answer. The interface of a view is `patina_hooks.specs.retrieval.View`.
 
     >>> from patina_hooks import RetrieverSpec, hookimpl
     >>> @hookimpl
@@ -183,7 +183,7 @@ def patina_register_retrievers() -> Iterable[RetrieverSpec]:
 
 @hookspec
 def patina_register_query_rewriters() -> Iterable[QueryRewriterSpec]:
-    """Query rewriters: from a question to the one that is looked up.
+    """Register query rewriters, from a question to the one to search for.
 
     Used only where a recipe or `patina scry --rewriter` names them.
 
@@ -199,7 +199,7 @@ def patina_register_query_rewriters() -> Iterable[QueryRewriterSpec]:
 
 @hookspec
 def patina_register_rerankers() -> Iterable[RerankerSpec]:
-    """Rerankers: a new order of the best candidates.
+    """Register rerankers, which reorder the best candidates.
 
     Used only where a recipe or `patina scry --reranker` names them.
 
@@ -215,7 +215,7 @@ def patina_register_rerankers() -> Iterable[RerankerSpec]:
 
 @hookspec
 def patina_register_filters() -> Iterable[FilterSpec]:
-    """Filters of results: which candidates may be answers.
+    """Register filters of results, which choose the candidates that may be answers.
 
     Used only where a recipe or `patina scry --filter` names them.
 
@@ -231,7 +231,7 @@ def patina_register_filters() -> Iterable[FilterSpec]:
 
 @hookspec
 def patina_register_commands() -> Iterable[CommandSpec]:
-    """Commands under `patina`: click commands, opened when they are called.
+    """Register commands under `patina`: click commands, imported when they are called.
 
     Called when the command line names no built-in command, and by `patina --help`.
 
@@ -251,7 +251,7 @@ def patina_register_commands() -> Iterable[CommandSpec]:
 
 @hookspec
 def patina_session_started(session: Session, repository: RepositoryPaths) -> None:
-    """A session is new to the log: just started here, or found at a sync.
+    """Handle a session that is new to the log: started here, or read by a sync.
 
     >>> from patina_hooks import hookimpl
     >>> @hookimpl
@@ -262,7 +262,7 @@ def patina_session_started(session: Session, repository: RepositoryPaths) -> Non
 
 @hookspec
 def patina_session_ended(session: Session, commits: Sequence[Commit], repository: RepositoryPaths) -> None:
-    """The end of a session is new to the log; `commits` lie between its tags, oldest first.
+    """Handle the end of a session that is new to the log; `commits` are those of its tag range.
 
     >>> from patina_hooks import hookimpl
     >>> @hookimpl
@@ -275,13 +275,13 @@ def patina_session_ended(session: Session, commits: Sequence[Commit], repository
 def patina_commit_recorded(
     commit: Commit, documents: Sequence[Document], repository: RepositoryPaths
 ) -> None:
-    """A commit is new to the log, with the documents that it brought (its message is the first).
+    """Handle a commit that is new to the log, with its documents (its message is the first).
 
-    Commits are told of oldest first; of sessions before them that they began, after them that they ended.
+    Commits come oldest first, after the start of their session and before its end.
 
     >>> from patina_hooks import hookimpl
     >>> @hookimpl
-    ... def patina_commit_recorded(commit):  # takes only what it wants
+    ... def patina_commit_recorded(commit):  # takes only what it needs
     ...     print(commit.oid[:10], commit.subject)
     """
 
@@ -290,8 +290,9 @@ def patina_commit_recorded(
 def patina_observations_changed(
     added: Sequence[Recorded], removed: Sequence[Recorded], repository: RepositoryPaths
 ) -> None:
-    """Observations joined or left the corpus. Called once a sync that changed any, or
-    for each thousand.
+    """Handle observations that were added to or removed from the corpus.
+
+    Called once for each sync that changed any, or for each thousand.
 
     >>> from patina_hooks import hookimpl
     >>> @hookimpl
@@ -302,7 +303,9 @@ def patina_observations_changed(
 
 @hookspec
 def patina_pairs_extracted(pairs: Sequence[Pair], repository: RepositoryPaths) -> None:
-    """Pairs joined the corpus. Called once a sync that made any, or for each thousand.
+    """Handle pairs that were added to the corpus.
+
+    Called once for each sync that made any, or for each thousand.
 
     >>> from patina_hooks import hookimpl
     >>> @hookimpl
@@ -313,9 +316,11 @@ def patina_pairs_extracted(pairs: Sequence[Pair], repository: RepositoryPaths) -
 
 @hookspec
 def patina_projection_trained(projection: Outcome, report: Report, repository: RepositoryPaths) -> None:
-    """A projection was trained and judged. Called for each one, once a run of `patina oxidize` is over.
+    """Handle a projection that was trained and judged.
 
-    projection: what became of it (`patina_hooks.specs.reports`); report: the whole run.
+    Called for each one, after a run of `patina oxidize`.
+
+    projection: its result (`patina_hooks.specs.reports`); report: the whole run.
 
     >>> from patina_hooks import hookimpl
     >>> @hookimpl
@@ -326,7 +331,9 @@ def patina_projection_trained(projection: Outcome, report: Report, repository: R
 
 @hookspec
 def patina_embeddings_updated(model: str, added: int, removed: int, repository: RepositoryPaths) -> None:
-    """The index of `model` gained and lost so many texts. Called once a sync that changed it.
+    """Handle texts that were added to or removed from the index of a model.
+
+    Called once for each sync that changed it.
 
     >>> from patina_hooks import hookimpl
     >>> @hookimpl

@@ -68,8 +68,8 @@ def providers_of(noun: str, name: str) -> tuple[str, ...]:
 def _uv_tool(receipt: Path, requirements: tuple[str, ...]) -> str:
     """Write all requirements: `uv tool install` drops what an earlier call added and this one does not."""
     tool, *extras = [name for name in requirements if name.startswith(f"{_TOOL}[")] or [_TOOL]
-    known = [name for name in _receipt_names(receipt) if name != _TOOL]
-    added = dict.fromkeys([*known, *(name for name in requirements if name not in (tool, *extras))])
+    earlier = [name for name in _receipt_names(receipt) if name != _TOOL]
+    added = dict.fromkeys([*earlier, *(name for name in requirements if name not in (tool, *extras))])
     words = [word for name in added for word in ("--with", name)]
     return shlex.join(["uv", "tool", "install", tool, *words])
 
@@ -78,8 +78,8 @@ def _receipt_names(receipt: Path) -> list[str]:
     import tomli
 
     with suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
-        told = tomli.loads(receipt.read_text("utf-8"))
-        return [str(requirement["name"]) for requirement in told["tool"]["requirements"]]
+        content = tomli.loads(receipt.read_text("utf-8"))
+        return [str(requirement["name"]) for requirement in content["tool"]["requirements"]]
     return []
 
 

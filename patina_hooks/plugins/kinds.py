@@ -1,4 +1,4 @@
-"""The kinds of thing that plugins provide, and what makes one valid."""
+"""The kinds of specs that plugins provide, and their validation."""
 
 from __future__ import annotations
 
@@ -51,12 +51,12 @@ BUILTIN_COMMANDS: Final = frozenset(
         *("models", "plugins", "install", "uninstall", "gc", "check", "hook"),
     )
 )
-"""What the command line provides itself; no plugin takes these names."""
+"""The built-in commands; no plugin can use these names."""
 
 
 @dataclass(frozen=True, slots=True)
 class Kind(Generic[S]):
-    """One kind of thing that plugins provide.
+    """One kind of spec that plugins provide.
 
     references: the spec's fields that name code; an empty one names none.
     """
@@ -105,26 +105,26 @@ KINDS: Final[tuple[Kind[Any], ...]] = (
 
 
 def is_provided(name: str, specs: Iterable[ExtractorSpec | PairGeneratorSpec]) -> bool:
-    """Whether one of these specs is the one of this name, be either written with its plugin or not."""
+    """Return whether a spec has this name; both may be written with or without their plugin."""
     plain = name.rpartition("/")[2]
     return any(spec.name.rpartition("/")[2] == plain for spec in specs)
 
 
-def wrong_with(kind: Kind[S], spec: object, seen: Collection[str], *, is_builtin: bool = False) -> str:
-    """Why `spec` cannot be taken in, "" where it can."""
+def find_problem(kind: Kind[S], spec: object, names: Collection[str], *, is_builtin: bool = False) -> str:
+    """Return why a spec cannot be registered, "" where it can."""
     if not isinstance(spec, kind.spec):
-        return f"gave {shown(spec)}; wants {kind.spec.__name__}"
+        return f"gave {describe_type(spec)}; expected {kind.spec.__name__}"
     name: object = spec.name
     if not isinstance(name, str) or not name or "/" in name or name != name.strip():
-        return f"{kind.noun} name {name!r}: wants a non-empty name without '/' or outer spaces"
-    if not is_builtin and (problem := _wrong_with_name(kind, name)):
+        return f"{kind.noun} name {name!r}: expected a non-empty name without '/' or outer spaces"
+    if not is_builtin and (problem := _find_name_problem(kind, name)):
         return problem
-    if name in seen:
-        return f"gave the {kind.noun} {name!r} twice; the first counts"
+    if name in names:
+        return f"gave the {kind.noun} {name!r} twice; the first is used"
     for field in kind.references:
         code = getattr(spec, field)
         if not REFERENCE.fullmatch(str(code)) and (code or kind.spec is not SourceSpec):
-            return f"{kind.noun} {name!r}: {field} is {code!r}; wants 'package.module:callable'"
+            return f"{kind.noun} {name!r}: {field} is {code!r}; expected 'package.module:callable'"
     return ""
 
 
@@ -146,16 +146,16 @@ def renamed_field(error: BaseException) -> str:
     return _RENAMED_FIELDS.get((match[1], match[2]), "") if match else ""
 
 
-def _wrong_with_name(kind: Kind[S], name: str) -> str:
+def _find_name_problem(kind: Kind[S], name: str) -> str:
     """Return why a plugin cannot have a name, "" where it can."""
     builtin = {CommandSpec: BUILTIN_COMMANDS, RetrieverSpec: USUAL_WEIGHTS}.get(kind.spec, ())
     if name in builtin:
         return f"{kind.noun} name {name!r} is that of a built-in {kind.noun}; it is left out"
     if kind.spec is CommandSpec and not _COMMAND_NAME.fullmatch(name):
-        return f"command name {name!r}: wants lower-case letters, digits, '-', '_' and '.'"
+        return f"command name {name!r}: expected lower-case letters, digits, '-', '_' and '.'"
     return ""
 
 
-def shown(value: object) -> str:
-    """How a message speaks of a value that a plugin gave: by its type, for its repr may be anything."""
+def describe_type(value: object) -> str:
+    """Describe a value of a plugin by its type, since its repr may be anything."""
     return f"a value of type {type(value).__name__}"

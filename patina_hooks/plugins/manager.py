@@ -1,14 +1,14 @@
-"""Loading plugins and finding what they provide, one by one, so that none stops another.
+"""Load plugins and find what they provide, one by one, so that no plugin stops another.
 
 pluggy's own entry-point loading and calling end at the first failure; here each plugin is loaded, each
-register hook called and each event delivered apart. What goes wrong becomes a `Fault` of that plugin
-(`PATINA_STRICT=1` raises it), and the others go on.
+register hook called and each event delivered separately. An error is recorded as a `Fault` of that plugin
+(`PATINA_STRICT=1` raises it), and the other plugins continue.
 
-Names. A plugin bears the name of its entry point in group "patina". Two distributions that use one name
+Names. A plugin has the name of its entry point in group "patina". Two distributions that use one name
 both get `<name>@<distribution>`. What plugins provide is found by name; a name that several plugins
-provide is an error only when it is used, and `<plugin>/<name>` is always clear. Listings are sorted by
-name and never depend on the order of loading. Of extractors, pair generators and commands all are used,
-so there a name that is not clear becomes `<plugin>/<name>`.
+provide is an error only when it is used, and `<plugin>/<name>` is always unique. Listings are sorted by
+name and never depend on the order of loading. All extractors, pair generators and commands are used, so
+there an ambiguous name becomes `<plugin>/<name>`.
 """
 
 from __future__ import annotations
@@ -56,9 +56,9 @@ from patina_hooks.plugins.kinds import (
     SOURCES,
     Kind,
     S,
+    describe_type,
+    find_problem,
     renamed_field,
-    shown,
-    wrong_with,
 )
 from patina_hooks.specs.models import ModelSpec, RuntimeSpec
 from patina_hooks.specs.plugins import (
@@ -102,20 +102,21 @@ class Plugins:
         self.failures = FailureLog()
         self._registries: dict[str, tuple[_Provided[Any], ...]] = {}
         self._hook_threads: dict[str, HookThread] = {}
-        self._filling = threading.RLock()  # a model is opened in a thread beside the one that reconciles
+        self._filling = threading.RLock()  # one thread opens a model while another reconciles
 
     @classmethod
     def load(cls, *, disabled: Collection[str] | None = None, strict: bool | None = None) -> Plugins:
-        """The built-ins, then every entry point of group "patina".
+        """Load the built-ins, then every entry point of group "patina".
 
-        disabled: names of plugins (or their distributions) to leave out, "*" for all but the built-ins;
-            by default what `PATINA_DISABLE_PLUGINS` and `plugins.disable` of the user's settings list.
-        strict: raise `PluginError` at the first fault; by default when `PATINA_STRICT=1`.
+        Args:
+            disabled: names of plugins (or their distributions) to leave out, "*" for all but the built-ins;
+                by default those in `PATINA_DISABLE_PLUGINS` and `plugins.disable` of the user's settings.
+            strict: raise `PluginError` at the first error; by default when `PATINA_STRICT=1`.
         """
         off = _disabled_by_default() if disabled is None else dict.fromkeys(disabled, "arguments")
         plugins = cls(strict=os.environ.get("PATINA_STRICT") == "1" if strict is None else strict)
         plugins._load(BUILTIN, BUILTIN, "patina_hooks.plugins.builtin", _import_builtin)
-        for name, entry in _named(read_entry_points(GROUP)):
+        for name, entry in _name_entries(read_entry_points(GROUP)):
             origin = next((off[key] for key in (name, entry.name, entry.distribution, "*") if key in off), "")
             if origin:
                 plugins._disabled[name] = (entry.distribution, origin)
@@ -123,10 +124,10 @@ class Plugins:
                 plugins._load(name, entry.distribution or None, entry.value, entry.load)
         return plugins
 
-    # --- what there is ---
+    # --- lookup ---
 
     def model(self, name: str) -> ModelSpec:
-        """The model of that name; `PluginError` where none or several plugins provide it."""
+        """Return the model of that name; `PluginError` where none or several plugins provide it."""
         return self._find(MODELS, name).spec
 
     def module_of(self, kind: Kind[S], name: str) -> str:
@@ -137,16 +138,16 @@ class Plugins:
         return self._all(MODELS)
 
     def runtime(self, name: str) -> RuntimeSpec:
-        """The runtime of that name; `PluginError` where none or several plugins provide it."""
+        """Return the runtime of that name; `PluginError` where none or several plugins provide it."""
         return self._find(RUNTIMES, name).spec
 
     def distributions_of(self, model: str, runtime: str) -> tuple[str, ...]:
-        """The distributions whose plugins provide a model and a runtime; `PluginError` as `model`."""
+        """Return the distributions whose plugins provide a model and a runtime; `PluginError` as `model`."""
         plugins = (self._find(RUNTIMES, runtime).plugin, self._find(MODELS, model).plugin)
         return tuple(name for plugin in plugins if (name := self._distributions.get(plugin)))
 
     def distribution_of(self, plugin: str) -> str | None:
-        """The distribution that installs a plugin, None where it belongs to none."""
+        """Return the distribution that installs a plugin, None where it belongs to none."""
         return self._distributions.get(plugin)
 
     def runtimes(self) -> tuple[RuntimeSpec, ...]:
@@ -154,8 +155,8 @@ class Plugins:
 
     def sources(self) -> tuple[SourceSpec, ...]:
         """Return the kinds of documents, each once, in the order in which they may take a file."""
-        order = sorted(self._registry(SOURCES), key=lambda one: (one.plugin == BUILTIN, one.spec.name))
-        return tuple(one.spec for one in order)
+        order = sorted(self._registry(SOURCES), key=lambda entry: (entry.plugin == BUILTIN, entry.spec.name))
+        return tuple(entry.spec for entry in order)
 
     def extractors(self) -> tuple[ExtractorSpec, ...]:
         return self._distinct(EXTRACTORS)
@@ -164,14 +165,14 @@ class Plugins:
         return self._distinct(GENERATORS)
 
     def projection(self, name: str) -> ProjectionSpec:
-        """The kind of projection of that name; `PluginError` where none or several plugins provide it."""
+        """Return the kind of projection of that name; `PluginError` as `model`."""
         return self._find(PROJECTIONS, name).spec
 
     def projections(self) -> tuple[ProjectionSpec, ...]:
         return self._all(PROJECTIONS)
 
     def index_backend(self, name: str) -> IndexBackendSpec:
-        """The index backend of that name; `PluginError` where none or several plugins provide it."""
+        """Return the index backend of that name; `PluginError` where none or several plugins provide it."""
         return self._find(BACKENDS, name).spec
 
     def index_backends(self) -> tuple[IndexBackendSpec, ...]:
@@ -179,7 +180,7 @@ class Plugins:
 
     def retrievers(self) -> tuple[RetrieverSpec, ...]:
         """Return all retrievers: the built-in ones in the order of their weights, then those of plugins."""
-        builtin = [one.spec for one in self._registry(RETRIEVERS) if one.plugin == BUILTIN]
+        builtin = [entry.spec for entry in self._registry(RETRIEVERS) if entry.plugin == BUILTIN]
         names = {spec.name for spec in builtin}
         return (*builtin, *(spec for spec in self._distinct(RETRIEVERS) if spec.name not in names))
 
@@ -188,25 +189,33 @@ class Plugins:
         return self._find(kind, name).spec
 
     def added_names(self, kind: Kind[S]) -> tuple[str, ...]:
-        """Return the names of what plugins add to the built-in ones of a kind, each clear."""
+        """Return the unique names of what plugins add to the built-in ones of a kind."""
         registry = self._registry(kind)
         named = zip(self._names(registry), registry, strict=True)
-        return tuple(sorted(name for name, one in named if one.plugin != BUILTIN))
+        return tuple(sorted(name for name, entry in named if entry.plugin != BUILTIN))
 
     def commands(self) -> tuple[CommandSpec, ...]:
         return self._distinct(COMMANDS)
 
     def owner(self, kind: Kind[S], name: str) -> str:
-        """The plugin that provides this; `PluginError` where none or several do."""
+        """Return the plugin that provides this; `PluginError` where none or several do."""
         return self._find(kind, name).plugin
 
     def open(self, kind: Kind[S], name: str, reference: str) -> PluginFunction:
-        """The code that a spec names, imported now. Raises `PluginError` where that fails."""
+        """Import the code that a spec names.
+
+        Raises:
+            PluginError: it cannot be imported.
+        """
         limit = SHORT_CALL_SECONDS if kind in (EXTRACTORS, GENERATORS) else CALL_SECONDS
         return open_function(self.owner(kind, name), f"{kind.noun} {name}", reference, limit)
 
     def open_spec(self, kind: Kind[S], name: str) -> PluginFunction:
-        """Open the code that the spec of a name refers to first. Raises `PluginError` where that fails."""
+        """Import the first code that the spec of a name refers to.
+
+        Raises:
+            PluginError: it cannot be imported.
+        """
         return self.open(kind, name, getattr(self._find(kind, name).spec, kind.references[0]))
 
     def import_runtime(self, name: str) -> None:
@@ -225,16 +234,20 @@ class Plugins:
 
     @property
     def is_strict(self) -> bool:
-        """Whether what a plugin does wrong is raised (`PATINA_STRICT=1`)."""
+        """Whether errors of plugins are raised (`PATINA_STRICT=1`)."""
         return self._strict
 
     def info(self) -> list[PluginInfo]:
-        """Every plugin, by name: version, what it provides, its faults. Calls every register hook."""
+        """Return version, contents and errors of every plugin, by name. Calls every register hook."""
         for kind in KINDS:
             self._registry(kind)
         return [
             PluginInfo(
-                name, self.version(name), self._provided_by(name), self.faults_of(name), self._heard_by(name)
+                name,
+                self.version(name),
+                self._provided_by(name),
+                self.faults_of(name),
+                self._event_hooks_of(name),
             )
             for name in self.names()
         ]
@@ -247,7 +260,7 @@ class Plugins:
         )
 
     def names(self) -> tuple[str, ...]:
-        """The names of all plugins. Calls no hook."""
+        """Return the names of all plugins. Calls no hook."""
         return tuple(sorted(self._distributions))
 
     def files(self) -> list[Path]:
@@ -256,29 +269,35 @@ class Plugins:
         return [Path(file) for module in modules if (file := getattr(module, "__file__", None))]
 
     def version(self, name: str) -> str:
-        """The version of the plugin's distribution, "" where it belongs to none."""
+        """Return the version of the plugin's distribution, "" where it belongs to none."""
         return _version_of(self._distributions.get(name) or "")
 
     @property
     def faults(self) -> tuple[Fault, ...]:
-        """What went wrong so far in loading and registering, in order."""
+        """The errors of loading and registering so far, in order."""
         return tuple(self._faults)
 
     def faults_of(self, name: str) -> tuple[Fault, ...]:
         return tuple(fault for fault in self._faults if fault.plugin == name)
 
-    # --- telling them ---
+    # --- events ---
 
     def listens(self, event: str) -> bool:
-        """Whether any plugin implements this event hook."""
+        """Return whether any plugin implements this event hook."""
         return bool(self._implementations(event))
 
     def notify(self, event: str, **arguments: object) -> tuple[Fault, ...]:
         """Call the event hook of every plugin that implements it, each with the arguments it takes.
 
         Each runs in its plugin's thread (see `hook_threads`), for ten seconds at most. Call this with no
-        lock held. Returns the faults of this call, which are not among `faults`. KeyboardInterrupt
-        passes; in strict mode `PluginError` does.
+        lock held.
+
+        Returns:
+            The errors of this call, which are not among `faults`.
+
+        Raises:
+            KeyboardInterrupt: a hook raised it.
+            PluginError: a hook failed, in strict mode.
         """
         faults: list[Fault] = []
         for plugin, implementation in self._implementations(event):
@@ -301,23 +320,23 @@ class Plugins:
                 faults.append(self.fault(plugin, event, self._failure(plugin, error), error))
                 continue
             if answer is not None:
-                what = f"returned {shown(answer)}; an event hook returns None"
-                faults.append(self.fault(plugin, event, what))
+                problem = f"returned {describe_type(answer)}; an event hook returns None"
+                faults.append(self.fault(plugin, event, problem))
         return tuple(faults)
 
     # --- loading ---
 
     def register(self, plugin: object, name: str, *, distribution: str | None = None) -> None:
-        """Take in a plugin that is already imported (a module, or an object with hook implementations).
+        """Register a plugin that is already imported (a module, or an object with hook implementations).
 
-        A signature that its hook does not have is a fault and the plugin is left out; a hook that
-        patina does not know is a fault and the plugin's other hooks count.
+        An invalid signature is recorded as an error and the plugin is left out; an unknown hook is recorded
+        as an error and the plugin's other hooks are used.
         """
         self._load(name, distribution, "register", lambda: plugin)
 
     def _load(self, name: str, distribution: str | None, where: str, load: Callable[[], object]) -> None:
         if name in self._distributions:
-            self._fault(name, where, f"a plugin named {name!r} is already there; the first counts")
+            self._fault(name, where, f"a plugin named {name!r} is already registered; the first is used")
             return
         self._distributions[name] = distribution
         try:
@@ -328,16 +347,16 @@ class Plugins:
         except BaseException as error:
             self._fault(name, where, failure_of(error, where), error)
         else:
-            self._take_in(name, plugin)
+            self._register(name, plugin)
 
-    def _take_in(self, name: str, plugin: object) -> None:
+    def _register(self, name: str, plugin: object) -> None:
         try:
             self._manager.register(plugin, name)
         except (pluggy.PluginValidationError, ValueError) as error:
-            if self._manager.has_plugin(name):  # pluggy before 1.7 leaves what came before the bad hook
+            if self._manager.has_plugin(name):  # pluggy before 1.7 keeps the hooks before the bad one
                 self._manager.unregister(name=name)
-            known = ", ".join(sorted(self._known))
-            self._fault(name, "register", f"{_said(error)}\nknown hooks: {known}", error)
+            hooks = ", ".join(sorted(self._known))
+            self._fault(name, "register", f"{_describe_error(error)}\nknown hooks: {hooks}", error)
             return
         for caller in self._manager.get_hookcallers(plugin) or ():
             if caller.name not in self._known:
@@ -347,46 +366,48 @@ class Plugins:
 
     def _find(self, kind: Kind[S], name: str) -> _Provided[S]:
         registry = self._registry(kind)
-        found = [one for one in registry if name in (one.spec.name, one.qualified)]
-        if len(found) == 1:
-            return found[0]
-        if found:
-            clear = ", ".join(one.qualified for one in found)
+        matches = [entry for entry in registry if name in (entry.spec.name, entry.qualified)]
+        if len(matches) == 1:
+            return matches[0]
+        if matches:
+            unique = ", ".join(entry.qualified for entry in matches)
             raise PluginError(
-                f"several plugins provide the {kind.noun} {name!r}", hint=f"name one of: {clear}"
+                f"several plugins provide the {kind.noun} {name!r}", hint=f"name one of: {unique}"
             )
         packages = [package for package in providers_of(kind.noun, name) if package not in self._disabled]
         hint = install_command(*packages) if packages else "patina plugins"
-        raise PluginError(_unknown(kind.noun, name, self._names(registry)) + self._faults_aside(), hint=hint)
+        raise PluginError(_unknown(kind.noun, name, self._names(registry)) + self._list_broken(), hint=hint)
 
     def _all(self, kind: Kind[S]) -> tuple[S, ...]:
-        ordered = sorted(self._registry(kind), key=lambda one: (one.spec.name, one.plugin))
-        return tuple(one.spec for one in ordered)
+        ordered = sorted(self._registry(kind), key=lambda entry: (entry.spec.name, entry.plugin))
+        return tuple(entry.spec for entry in ordered)
 
     def _distinct(self, kind: Kind[S]) -> tuple[S, ...]:
         registry = self._registry(kind)
         named = sorted(zip(self._names(registry), registry, strict=True), key=lambda pair: pair[0])
-        return tuple(dataclasses.replace(one.spec, name=name) for name, one in named)
+        return tuple(dataclasses.replace(entry.spec, name=name) for name, entry in named)
 
     @staticmethod
     def _names(registry: Iterable[_Provided[S]]) -> list[str]:
         registry = tuple(registry)
-        times = Counter(one.spec.name for one in registry)
-        return [one.spec.name if times[one.spec.name] == 1 else one.qualified for one in registry]
+        times = Counter(entry.spec.name for entry in registry)
+        return [entry.spec.name if times[entry.spec.name] == 1 else entry.qualified for entry in registry]
 
-    def _faults_aside(self) -> str:
+    def _list_broken(self) -> str:
         broken = sorted({fault.plugin for fault in self._faults})
         states = {"with errors": broken, "disabled": sorted(self._disabled)}
         return "".join(f" ({state}: {', '.join(names)})" for state, names in states.items() if names)
 
     def _provided_by(self, name: str) -> Mapping[str, tuple[str, ...]]:
         provided = {
-            kind.plural: tuple(sorted(one.spec.name for one in self._registry(kind) if one.plugin == name))
+            kind.plural: tuple(
+                sorted(entry.spec.name for entry in self._registry(kind) if entry.plugin == name)
+            )
             for kind in KINDS
         }
         return {plural: names for plural, names in provided.items() if names}
 
-    def _heard_by(self, name: str) -> tuple[str, ...]:
+    def _event_hooks_of(self, name: str) -> tuple[str, ...]:
         events = sorted(self._known - {kind.hook for kind in KINDS})
         return tuple(event for event in events if name in dict(self._implementations(event)))
 
@@ -405,55 +426,55 @@ class Plugins:
                 yield _Provided(plugin, spec)
 
     def _checked(self, kind: Kind[S], provided: Iterable[_Provided[S]]) -> Iterator[_Provided[S]]:
-        """Yield what can be used together with what other plugins provide; the rest becomes faults."""
+        """Yield what can be used together with other plugins; record errors for the rest."""
         if kind.spec is SourceSpec:
-            return self._distinct_kinds(sorted(provided, key=lambda one: one.plugin != BUILTIN))
+            return self._distinct_kinds(sorted(provided, key=lambda entry: entry.plugin != BUILTIN))
         return self._of_known_kinds(provided) if kind.spec is ExtractorSpec else iter(provided)
 
     def _distinct_kinds(self, provided: Iterable[_Provided[Any]]) -> Iterator[_Provided[Any]]:
         owners: dict[str, str] = {}
-        for one in provided:
-            spec: SourceSpec = one.spec
-            owner = owners.setdefault(spec.name, one.plugin)
-            if owner != one.plugin:
+        for entry in provided:
+            spec: SourceSpec = entry.spec
+            owner = owners.setdefault(spec.name, entry.plugin)
+            if owner != entry.plugin:
                 problem = f"source {spec.name!r} is provided by {owner}; it is left out"
-                self._fault(one.plugin, SOURCES.hook, problem)
-            elif spec.objects == "messages" and one.plugin != BUILTIN:
+                self._fault(entry.plugin, SOURCES.hook, problem)
+            elif spec.objects == "messages" and entry.plugin != BUILTIN:
                 problem = f"source {spec.name!r}: only the built-in source 'commit' reads messages"
-                self._fault(one.plugin, SOURCES.hook, f"{problem}; it is left out")
+                self._fault(entry.plugin, SOURCES.hook, f"{problem}; it is left out")
             else:
-                yield one
+                yield entry
 
     def _of_known_kinds(self, provided: Iterable[_Provided[Any]]) -> Iterator[_Provided[Any]]:
-        known = sorted(spec.name for spec in self.sources())
-        for one in provided:
-            spec: ExtractorSpec = one.spec
-            if spec.document_kind in known:
-                yield one
+        kinds = sorted(spec.name for spec in self.sources())
+        for entry in provided:
+            spec: ExtractorSpec = entry.spec
+            if spec.document_kind in kinds:
+                yield entry
             else:
-                problem = f"unknown kind of document {spec.document_kind!r}; choose from {', '.join(known)}"
-                self._fault(one.plugin, EXTRACTORS.hook, f"extractor {spec.name!r}: {problem}")
+                problem = f"unknown kind of document {spec.document_kind!r}; choose from {', '.join(kinds)}"
+                self._fault(entry.plugin, EXTRACTORS.hook, f"extractor {spec.name!r}: {problem}")
 
     def _specs(self, plugin: str, kind: Kind[S], hook: Callable[[], object]) -> Iterator[S]:
-        seen: set[str] = set()
-        for spec in self._given(plugin, kind.hook, hook):
-            wrong = wrong_with(kind, spec, seen, is_builtin=plugin == BUILTIN)
-            if wrong:
-                self._fault(plugin, kind.hook, wrong)
+        names: set[str] = set()
+        for collected in self._collect_specs(plugin, kind.hook, hook):
+            problem = find_problem(kind, collected, names, is_builtin=plugin == BUILTIN)
+            if problem:
+                self._fault(plugin, kind.hook, problem)
             else:
-                found = cast("S", spec)
-                seen.add(found.name)
-                yield found
+                spec = cast("S", collected)
+                names.add(spec.name)
+                yield spec
 
-    def _given(self, plugin: str, where: str, hook: Callable[[], object]) -> list[object]:
-        given: list[object] = []
+    def _collect_specs(self, plugin: str, where: str, hook: Callable[[], object]) -> list[object]:
+        specs: list[object] = []
         try:
             with plugin_call(plugin, where, SHORT_CALL_SECONDS):
                 answer = hook()
                 if isinstance(answer, Iterable) and not isinstance(answer, (str, bytes, Mapping)):
-                    for one in answer:  # not extend(): what came before a failure counts
-                        given.append(one)
-                    return given
+                    for spec in answer:  # not extend(): specs before a failure are used
+                        specs.append(spec)
+                    return specs
         except KeyboardInterrupt:
             raise
         except BaseException as error:
@@ -461,29 +482,30 @@ class Plugins:
             problem = self._failure(plugin, error) + (f"; the field is now {field!r}" if field else "")
             self._fault(plugin, where, problem, error)
         else:
-            self._fault(plugin, where, f"returned {shown(answer)}; return a list, or yield")
-        return given
+            self._fault(plugin, where, f"returned {describe_type(answer)}; return a list, or yield")
+        return specs
 
     def _implementations(self, hook: str) -> list[tuple[str, pluggy.HookImpl]]:
         if hook not in self._known:
             raise ValueError(_unknown("hook", hook, self._known))
         implementations = getattr(self._manager.hook, hook).get_hookimpls()
-        return sorted(((one.plugin_name, one) for one in implementations), key=lambda pair: pair[0])
+        named = [(hookimpl.plugin_name, hookimpl) for hookimpl in implementations]
+        return sorted(named, key=lambda pair: pair[0])
 
     def _failure(self, plugin: str, error: BaseException) -> str:
         return failure_of(error, self._module_of(plugin))
 
     def _module_of(self, plugin: str) -> str:
-        """A module of the plugin, as `import` names it."""
+        """Return a module of the plugin, as `import` names it."""
         loaded = self._manager.get_plugin(plugin)
         return str(getattr(loaded, "__name__", type(loaded).__module__))
 
     def record_failure(self, function: PluginFunction, error: BaseException) -> Fault:
-        """Return the fault of a failed call, which is recorded once; raises `PluginError` in strict mode."""
+        """Record the error of a failed call once; raise `PluginError` in strict mode."""
         return self._recorded(function.plugin, function.action, function.failure(error), error)
 
     def record_fault(self, plugin: str, where: str, error: PluginError) -> Fault:
-        """Return the fault of code that cannot be opened; raises `PluginError` in strict mode."""
+        """Record the error of code that cannot be opened; raise `PluginError` in strict mode."""
         return self._recorded(plugin, where, str(error), error)
 
     def _recorded(self, plugin: str, where: str, error: str, cause: BaseException) -> Fault:
@@ -496,7 +518,7 @@ class Plugins:
         self._faults.append(self.fault(plugin, where, error, cause))
 
     def fault(self, plugin: str, where: str, error: str, cause: BaseException | None = None) -> Fault:
-        """A fault of a call into a plugin; raises it as `PluginError` in strict mode."""
+        """Create the error record of a call into a plugin; raise `PluginError` in strict mode."""
         if self._strict:
             raise PluginError(f"plugin {plugin}, {where}: {error}") from cause
         fault = Fault(plugin, where, error, cause.hint if isinstance(cause, PatinaError) else "")
@@ -506,7 +528,7 @@ class Plugins:
 
 
 def open_function(plugin: str, action: str, reference: str, limit: float = CALL_SECONDS) -> PluginFunction:
-    """Import what "package.module:callable" of a plugin names; each call of it is guarded.
+    """Import the code of a plugin; each call of it is guarded.
 
     Args:
         plugin: the plugin's name, as messages have it.
@@ -523,23 +545,27 @@ def open_function(plugin: str, action: str, reference: str, limit: float = CALL_
 
 
 def open_callable(reference: str) -> Callable[..., Any]:
-    """What "package.module:callable" names, imported now; `PluginError` where it does not exist."""
+    """Import "package.module:callable".
+
+    Raises:
+        PluginError: it cannot be imported, or is not callable.
+    """
     from importlib import import_module
 
     if not REFERENCE.fullmatch(reference):
-        raise PluginError(f"{reference!r} does not name code: it wants the form 'package.module:callable'")
+        raise PluginError(f"{reference!r} does not name code: expected 'package.module:callable'")
     module, _, path = reference.partition(":")
     try:
-        found: object = import_module(module)
+        target: object = import_module(module)
         for attribute in path.split("."):
-            found = getattr(found, attribute)
+            target = getattr(target, attribute)
     except KeyboardInterrupt:
         raise
     except BaseException as error:
         raise PluginError(f"cannot open {reference}: {failure_of(error, module)}") from error
-    if not callable(found):
-        raise PluginError(f"cannot open {reference}: {shown(found)} is not callable")
-    return cast("Callable[..., Any]", found)
+    if not callable(target):
+        raise PluginError(f"cannot open {reference}: {describe_type(target)} is not callable")
+    return cast("Callable[..., Any]", target)
 
 
 def _import_builtin() -> object:
@@ -548,7 +574,7 @@ def _import_builtin() -> object:
     return builtin
 
 
-def _named(entries: Collection[EntryPoint]) -> Iterator[tuple[str, EntryPoint]]:
+def _name_entries(entries: Collection[EntryPoint]) -> Iterator[tuple[str, EntryPoint]]:
     times = Counter([BUILTIN, *(entry.name for entry in entries)])
     for entry in entries:
         yield entry.name if times[entry.name] == 1 else f"{entry.name}@{entry.distribution}", entry
@@ -571,14 +597,14 @@ def _disabled_by_default() -> dict[str, str]:
     return {**dict.fromkeys(disabled_plugins(), SETTINGS_FILE), **dict.fromkeys(names, _DISABLED_VARIABLE)}
 
 
-def _unknown(noun: str, name: str, known: Collection[str]) -> str:
+def _unknown(noun: str, name: str, names: Collection[str]) -> str:
     from difflib import get_close_matches
 
-    near = get_close_matches(name, known, n=3)
+    near = get_close_matches(name, names, n=3)
     guess = f"; did you mean {' or '.join(near)}?" if near else ""
-    return f"no {noun} is named {name!r} (there are: {', '.join(sorted(known)) or 'none'}){guess}"
+    return f"no {noun} is named {name!r} (there are: {', '.join(sorted(names)) or 'none'}){guess}"
 
 
-def _said(error: BaseException) -> str:
+def _describe_error(error: BaseException) -> str:
     # Also safe for an exception whose own __str__ raises.
     return "".join(traceback.format_exception_only(error)).strip()

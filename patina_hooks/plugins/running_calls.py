@@ -3,7 +3,7 @@
     <state>/calls/<process id>.json     plugin, action, since
     <state>/calls/<process id>.lock     locked for as long as that process lives
 
-A process id proves nothing: where the lock is free, its process is dead and the files are removed.
+Process ids are reused: where the lock is free, the process is dead and the files are removed.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class CallRecord:
         self._written: tuple[str, str, float] | None = None
 
     def write(self, plugin: str, action: str, since: float) -> None:
-        """Name the call that takes long; nothing happens where that cannot be written."""
+        """Record the call that takes long; errors of writing are ignored."""
         if self._written == (plugin, action, since):
             return
         with suppress(OSError, StateError):
@@ -63,7 +63,7 @@ class CallRecord:
             self._written = (plugin, action, since)
 
     def remove(self) -> None:
-        """Take the file away: the call returned."""
+        """Remove the file: the call returned."""
         with suppress(OSError):
             self._file.unlink(missing_ok=True)
             self._lock.path.unlink(missing_ok=True)
@@ -86,7 +86,7 @@ def running_calls(state: Path) -> tuple[RunningCall, ...]:
     return tuple(sorted(calls, key=lambda call: (call.since, call.process)))
 
 
-def text_of(call: RunningCall) -> str:
+def describe_call(call: RunningCall) -> str:
     """Return a call in words."""
     seconds = max(0, int(time.time()) - call.since)
     return f"plugin {call.plugin} ({call.action}) for {seconds:,} s in process {call.process}"

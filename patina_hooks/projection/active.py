@@ -1,7 +1,6 @@
-"""The projection that is in use: one file says which, and its weights lie beside, named by their hash.
+"""The projection in use: one file names it, and its weights are next to that file, named by their hash.
 
-It is no part of the log, which may be derived anew at any time: what was learned stays until something else
-earns its place.
+It is not part of the log, which may be rebuilt at any time: learned weights stay until others replace them.
 """
 
 from __future__ import annotations
@@ -26,17 +25,19 @@ if TYPE_CHECKING:
 PROJECTIONS_FOLDER = "projections"
 _ACTIVE = "active.json"
 _RAW = "raw"
-_TRIED = 4
+_TEST_ROWS = 4
 _NEAR_ONE = 1e-3
 
 
 @dataclass(frozen=True, slots=True)
 class Active:
-    """weights: their hash; dimensions: of the projected vectors; fingerprint: of the model they are for.
+    """The projection in use.
+
+    weights: their hash; dimensions: of the projected vectors; fingerprint: of the model that they are for.
 
     delta, low, high, n: by how much it beat the raw model on later history (`patina_hooks.training.gate`).
-    split: what is from this moment on (seconds since 1970) it never saw. forced: the gate refused it, and the
-    user had it all the same.
+    split: the moment (seconds since 1970) from which on it saw nothing. forced: the gate refused it, but the
+    user chose it.
     """
 
     name: str
@@ -53,7 +54,11 @@ class Active:
 
 
 def load_active(state: Path) -> Active | None:
-    """The projection in use, None for the raw model. Raises `StateError` where the file is damaged."""
+    """Load the projection in use, None for the raw model.
+
+    Raises:
+        StateError: the file is damaged.
+    """
     path = state / PROJECTIONS_FOLDER / _ACTIVE
     try:
         active = read_value(Active, parse_json(read_state(path)))
@@ -65,7 +70,7 @@ def load_active(state: Path) -> Active | None:
 
 
 def store_active(state: Path, active: Active | None) -> None:
-    """Have this projection used from the next sync on, None for the raw model."""
+    """Use this projection from the next sync on, None for the raw model."""
     path = state / PROJECTIONS_FOLDER / _ACTIVE
     if active is None:
         path.unlink(missing_ok=True)
@@ -73,25 +78,31 @@ def store_active(state: Path, active: Active | None) -> None:
         replace_file(path, json.dumps(asdict(active)).encode())
 
 
-def is_raw_wanted(state: Path) -> bool:
-    """Whether the user wants the raw model to answer, until they let the gate decide again."""
+def is_raw_requested(state: Path) -> bool:
+    """Return whether the user requested the raw model, until they let the gate decide again."""
     return (state / PROJECTIONS_FOLDER / _RAW).exists()
 
 
-def want_raw(state: Path, wanted: bool) -> None:
-    """Keep that wish, or drop it."""
+def request_raw(state: Path, requested: bool) -> None:
+    """Store that request, or delete it."""
     path = state / PROJECTIONS_FOLDER / _RAW
-    if wanted:
+    if requested:
         replace_file(path, b"")
     else:
         path.unlink(missing_ok=True)
 
 
-def keep_weights(
+def store_weights(
     state: Path, trained: Trained, kind: str, about: Mapping[str, str] = MappingProxyType({})
 ) -> str:
-    """Write weights, with the kind that opens them; gives their hash. about: more to say of them, which is no
-    part of the hash."""
+    """Write weights and return their hash.
+
+    Args:
+        state: the state folder.
+        trained: the weights.
+        kind: the kind of projection that opens them.
+        about: further metadata, which is not part of the hash.
+    """
     from patina_hooks.projection.weights import weights_hash, write_tensors
 
     name = weights_hash(trained.weights)
@@ -101,13 +112,17 @@ def keep_weights(
 
 
 def weights_file(state: Path, name: str) -> Path:
-    """Where weights of this hash lie."""
+    """Return the path of weights of this hash."""
     return state / PROJECTIONS_FOLDER / f"{name}.safetensors"
 
 
 def open_weights(state: Path, plugins: Plugins, name: str) -> Projection:
-    """Weights by their hash, checked and opened. Raises `IndexDamaged` where they cannot be used, and
-    `PluginError` where the plugin of their kind is gone."""
+    """Check weights and open them as a projection.
+
+    Raises:
+        IndexDamaged: they cannot be used.
+        PluginError: the plugin of their kind is not installed.
+    """
     # numpy, only when vectors are projected.
     from patina_hooks.plugins.calls import BUILTIN
     from patina_hooks.plugins.kinds import PROJECTIONS
@@ -118,26 +133,28 @@ def open_weights(state: Path, plugins: Plugins, name: str) -> Projection:
     if weights_hash(weights) != name:
         raise IndexDamaged(f"{weights_file(state, name)} is not as it was trained", hint="patina oxidize")
     kind = metadata.get("kind", "")
-    opener = plugins.open(PROJECTIONS, kind, plugins.projection(kind).open)
-    if opener.plugin == BUILTIN:
-        projection: Projection = opener.function(weights, _own(metadata))
+    function = plugins.open(PROJECTIONS, kind, plugins.projection(kind).open)
+    if function.plugin == BUILTIN:
+        projection: Projection = function.function(weights, _without_kind(metadata))
         return projection
-    return GuardedProjection(opener, weights, _own(metadata))
+    return GuardedProjection(function, weights, _without_kind(metadata))
 
 
-def open_tried(state: Path, plugins: Plugins, name: str, dimensions: int) -> Projection:
-    """As `open_weights`, and seen to give unit vectors, or none, for a few vectors of these dimensions.
+def open_tested(state: Path, plugins: Plugins, name: str, dimensions: int) -> Projection:
+    """Open a projection and test that it maps a few vectors to unit or zero vectors.
 
-    Raises `IndexDamaged` also where it does not.
+    Raises:
+        IndexDamaged: it does not, or as `open_weights`.
+        PluginError: as `open_weights`.
     """
     import numpy as np
 
     try:
         projection = open_weights(state, plugins, name)
-        rows = np.eye(dimensions, dtype=np.float32)[:_TRIED]
-        seen = np.asarray(projection(rows))
-        lengths = np.linalg.norm(seen, axis=1)
-        is_sound = seen.dtype == np.float32 and seen.shape == (len(rows), projection.dimensions)
+        rows = np.eye(dimensions, dtype=np.float32)[:_TEST_ROWS]
+        projected = np.asarray(projection(rows))
+        lengths = np.linalg.norm(projected, axis=1)
+        is_sound = projected.dtype == np.float32 and projected.shape == (len(rows), projection.dimensions)
         is_sound = is_sound and bool(np.all((lengths == 0) | (np.abs(lengths - 1) < _NEAR_ONE)))
     except IndexDamaged:
         raise
@@ -151,17 +168,17 @@ def open_tried(state: Path, plugins: Plugins, name: str, dimensions: int) -> Pro
         raise IndexDamaged(f"it cannot be used: {failure_of(error)}", hint="patina oxidize") from error
     if not is_sound:
         raise IndexDamaged(
-            "it does not give unit vectors of the dimensions that it names", hint="patina oxidize"
+            "it does not return unit vectors of the dimensions that it states", hint="patina oxidize"
         )
     return projection
 
 
-def free_weights(state: Path, kept: Collection[str]) -> None:
-    """Drop the weights that are not named, and what a killed write left."""
+def delete_unused_weights(state: Path, names: Collection[str]) -> None:
+    """Delete weights that are not named, and files of killed writes."""
     for path in (state / PROJECTIONS_FOLDER).glob("*.safetensors*"):
-        if path.name.partition(".")[0] not in kept:
+        if path.name.partition(".")[0] not in names:
             path.unlink(missing_ok=True)
 
 
-def _own(metadata: Mapping[str, str]) -> dict[str, str]:
+def _without_kind(metadata: Mapping[str, str]) -> dict[str, str]:
     return {key: value for key, value in metadata.items() if key != "kind"}

@@ -1,4 +1,4 @@
-"""The projection of a plugin, whose failures are told apart from ours: the raw model answers."""
+"""The projection of a plugin, whose failures are named: the raw model answers then."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
 class GuardedProjection:
     """A `Projection` around one that a plugin opened; raises `PluginError` for what it raises."""
 
-    def __init__(self, opener: PluginFunction, weights: Weights, metadata: Mapping[str, str]) -> None:
-        self._opener = opener
-        with self._named("open"), opener.guarded():
-            self._projection: Projection = opener.function(weights, metadata)
+    def __init__(self, factory: PluginFunction, weights: Weights, metadata: Mapping[str, str]) -> None:
+        self._factory = factory
+        with self._named("open"), factory.guarded():
+            self._projection: Projection = factory.function(weights, metadata)
             self.dimensions = int(self._projection.dimensions)
 
     def __call__(self, vectors: Vectors) -> Vectors:
         import numpy as np
 
-        with self._named("call"), self._opener.guarded(ENGINE_PATIENCE):
+        with self._named("call"), self._factory.guarded(ENGINE_PATIENCE):
             projected = np.asarray(self._projection(vectors))
             if projected.shape != (len(vectors), self.dimensions) or projected.dtype != np.float32:
                 raise TypeError(f"gave {projected.dtype} vectors {projected.shape}")
@@ -44,5 +44,5 @@ class GuardedProjection:
         except KeyboardInterrupt:
             raise
         except BaseException as error:
-            problem = f"the {self._opener.action} cannot be used: {action}: {self._opener.failure(error)}"
-            raise PluginError(problem, hint="patina oxidize --raw", plugin=self._opener.plugin) from error
+            problem = f"the {self._factory.action} cannot be used: {action}: {self._factory.failure(error)}"
+            raise PluginError(problem, hint="patina oxidize --raw", plugin=self._factory.plugin) from error

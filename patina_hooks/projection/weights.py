@@ -1,13 +1,13 @@
 """The weights of a projection: in a file, checked, hashed, and opened for use.
 
-Files are safetensors in the ancestor project's layout, with what the other two projections add to it:
+Files are safetensors in the layout of the ancestor project, extended for two more projections:
 
     mlp-2layer    w1.weight [hidden, in], w1.bias [hidden], w2.weight [out, hidden], w2.bias [out]
     whitening     mean [in], components [out, in]
     residual      mean, components, and the two layers with in = out = the whitened dimensions
 
 float32, or float16, which is widened. The metadata say architecture, input_dim, hidden_dim, output_dim and
-created_by; other keys are kept. Where they say none of that, the names and shapes of the tensors do.
+created_by; other keys are kept. Where they are absent, the names and shapes of the tensors decide.
 """
 
 from __future__ import annotations
@@ -52,41 +52,50 @@ class WeightsDamaged(IndexDamaged):
 
 
 def write_weights(path: Path, trained: Trained) -> None:
-    """Write weights and metadata; a reader sees the old file or the new one. Same content, same bytes.
+    """Write weights and metadata atomically; the same content gives the same bytes.
 
-    Raises OSError with nothing changed.
+    Raises:
+        OSError: nothing was changed.
     """
     write_tensors(path, trained.weights, trained.metadata)
 
 
 def read_weights(path: Path) -> Trained:
-    """Weights and metadata of a file, its curve empty. Raises `WeightsDamaged` where they are unsound."""
+    """Read weights and metadata of a file; the curve is empty.
+
+    Raises:
+        WeightsDamaged: they are invalid.
+    """
     weights, metadata = read_tensors(path)
     try:
-        known = _checked(weights, metadata)
+        facts = _check(weights, metadata)
     except WeightsDamaged as error:
         raise _damaged(path, str(error)) from None
-    return Trained(weights, {**metadata, **known})
+    return Trained(weights, {**metadata, **facts})
 
 
 def write_tensors(path: Path, tensors: Weights, metadata: Mapping[str, str]) -> None:
-    """Any float32 tensors by name (a checkpoint's), with metadata, as `write_weights` does."""
-    # safetensors costs a command that trains nothing its import.
+    """Write any float32 tensors by name (a checkpoint's), with metadata, as `write_weights` does."""
+    # Imported here: most commands train nothing.
     from safetensors.numpy import save
 
     plain = save({name: np.ascontiguousarray(tensor, np.float32) for name, tensor in tensors.items()})
     # safetensors writes metadata in another order each time; a header of our own keeps the bytes the same.
     size = int.from_bytes(plain[:8], "little")
-    listed = json.loads(plain[8 : 8 + size])
+    tensors_header = json.loads(plain[8 : 8 + size])
     header = json.dumps(
-        {"__metadata__": dict(sorted(metadata.items())), **listed}, separators=(",", ":")
+        {"__metadata__": dict(sorted(metadata.items())), **tensors_header}, separators=(",", ":")
     ).encode()
     header += b" " * (-len(header) % 8)
     replace_file(path, len(header).to_bytes(8, "little") + header + plain[8 + size :])
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Vectors], dict[str, str]]:
-    """Tensors as float32 and metadata. Raises `WeightsDamaged` for what is no such file of a sane size."""
+    """Read tensors as float32, and metadata.
+
+    Raises:
+        WeightsDamaged: it is not such a file, or too large.
+    """
     from safetensors import SafetensorError
     from safetensors.numpy import load
 
@@ -102,7 +111,7 @@ def read_tensors(path: Path) -> tuple[dict[str, Vectors], dict[str, str]]:
         loaded = load(data)
         metadata = json.loads(data[8 : 8 + size]).get("__metadata__", {})
     except (SafetensorError, ValueError, KeyError, AttributeError, RecursionError, MemoryError) as error:
-        raise _damaged(path, f"it is no safetensors file of numbers ({error})") from error
+        raise _damaged(path, f"it is not a safetensors file of numbers ({error})") from error
     for name, tensor in loaded.items():
         if tensor.dtype not in (np.float32, np.float16):
             raise _damaged(path, f"{name!r} is {tensor.dtype}, not float32 or float16")
@@ -110,9 +119,9 @@ def read_tensors(path: Path) -> tuple[dict[str, Vectors], dict[str, str]]:
 
 
 def weights_hash(weights: Weights) -> str:
-    """sha256 of names, shapes and float32 values, in the order of names; metadata do not count.
+    """Hash names, shapes and float32 values, in the order of names, with sha256.
 
-    Metadata say who made the weights and when; two clones that train the same have the same hash.
+    Metadata are left out, so that two clones that train the same have the same hash.
     """
     digest = hashlib.sha256()
     for name, tensor in sorted(weights.items()):
@@ -121,15 +130,19 @@ def weights_hash(weights: Weights) -> str:
     return digest.hexdigest()
 
 
-def described(architecture: str, weights: Weights) -> dict[str, str]:
-    """The metadata of weights made here."""
+def describe_weights(architecture: str, weights: Weights) -> dict[str, str]:
+    """Return the metadata of weights that this version trained."""
     return {**_dimensions(architecture, weights), "created_by": f"patina-hooks {version('patina-hooks')}"}
 
 
 def open_projection(weights: Weights, metadata: Mapping[str, str]) -> OpenProjection:
-    """Weights opened for use. Raises `WeightsDamaged` where they are no known layout or contradict it."""
-    known = _checked(weights, metadata)
-    return OpenProjection(weights, known["architecture"], int(known["input_dim"]), int(known["output_dim"]))
+    """Open weights for use.
+
+    Raises:
+        WeightsDamaged: they have an unknown layout, or contradict their metadata.
+    """
+    facts = _check(weights, metadata)
+    return OpenProjection(weights, facts["architecture"], int(facts["input_dim"]), int(facts["output_dim"]))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -142,18 +155,19 @@ class OpenProjection:
     dimensions: int
 
     def __call__(self, vectors: Vectors) -> Vectors:
-        """Unit vectors [n, inputs] -> unit vectors [n, dimensions], each row as if it came alone.
+        """Map unit vectors [n, inputs] to unit vectors [n, dimensions]; rows do not affect each other.
 
-        Raises `WeightsDamaged` where the vectors are of other dimensions.
+        Raises:
+            WeightsDamaged: the vectors have other dimensions.
         """
         if vectors.ndim != 2 or vectors.shape[1] != self.inputs:
             shape = "x".join(map(str, vectors.shape))
-            why = f"the projection takes vectors of {self.inputs} dimensions, and was given {shape}"
-            raise WeightsDamaged(why, hint="patina oxidize")
+            problem = f"the projection takes vectors of {self.inputs} dimensions, not {shape}"
+            raise WeightsDamaged(problem, hint="patina oxidize")
         result = np.zeros((len(vectors), self.dimensions), np.float32)
         for start in range(0, len(vectors), _BLOCK):
             rows = np.ascontiguousarray(vectors[start : start + _BLOCK], np.float32)
-            # What weights of somebody else's overflow to is no vector, and left at zero.
+            # Foreign weights may overflow; such rows stay zero.
             with np.errstate(over="ignore", invalid="ignore"):
                 result[start : start + _BLOCK] = self._unit(rows)
         return result
@@ -161,8 +175,8 @@ class OpenProjection:
     def _unit(self, rows: Vectors) -> Vectors:
         z = self._mapped(rows)
         square = np.matmul(z[:, None, :], z[:, :, None])[:, :, 0]
-        there = (square > 0) & np.isfinite(square) & rows.any(axis=1, keepdims=True)
-        unit: Vectors = np.divide(z, np.sqrt(square), out=np.zeros_like(z), where=there)
+        is_valid = (square > 0) & np.isfinite(square) & rows.any(axis=1, keepdims=True)
+        unit: Vectors = np.divide(z, np.sqrt(square), out=np.zeros_like(z), where=is_valid)
         return unit
 
     def _mapped(self, rows: Vectors) -> Vectors:
@@ -177,22 +191,22 @@ class OpenProjection:
 
 
 def row_products(rows: Vectors, matrix: Vectors) -> Vectors:
-    """rows [n, d] times matrix [k, d] transposed: [n, k], one matrix-vector product a row.
+    """Multiply rows [n, d] by a transposed matrix [k, d] to [n, k], one matrix-vector product for each row.
 
-    One product for all rows is up to six times faster, but there a row's last bits depend on its place: the
-    kernels that OpenBLAS has for AVX2 add in another order where they come to an edge.
+    One product for all rows is up to six times faster, but a row's last bits then depend on its position: the
+    AVX2 kernels of OpenBLAS add in another order at an edge.
     """
     products: Vectors = np.matmul(rows[:, None, :], matrix.T)[:, 0, :]
     return products
 
 
-def _checked(weights: Weights, metadata: Mapping[str, str]) -> dict[str, str]:
-    """Architecture and dimensions; raises `WeightsDamaged` where anything contradicts them."""
+def _check(weights: Weights, metadata: Mapping[str, str]) -> dict[str, str]:
+    """Return architecture and dimensions; raise `WeightsDamaged` for a contradiction."""
     if not all(isinstance(text, str) for text in metadata.values()):
         raise WeightsDamaged("the metadata are not texts", hint="patina oxidize")
-    architecture = metadata.get("architecture") or _named_by(weights)
-    known = _dimensions(architecture, weights)
-    for key, value in known.items():
+    architecture = metadata.get("architecture") or _architecture_of(weights)
+    facts = _dimensions(architecture, weights)
+    for key, value in facts.items():
         if metadata.get(key, value) != value:
             raise WeightsDamaged(
                 f"{key} is {metadata[key]!r}, but by the tensors {value}", hint="patina oxidize"
@@ -200,33 +214,33 @@ def _checked(weights: Weights, metadata: Mapping[str, str]) -> dict[str, str]:
     for name, tensor in weights.items():
         if not np.isfinite(tensor).all():
             raise WeightsDamaged(f"{name} holds values that are not finite", hint="patina oxidize")
-    return known
+    return facts
 
 
-def _named_by(weights: Weights) -> str:
-    """The architecture that has these tensors, "" where none has."""
+def _architecture_of(weights: Weights) -> str:
+    """Return the architecture that has these tensors, "" where none has."""
     return next((name for name, layout in LAYOUTS.items() if layout.keys() == weights.keys()), "")
 
 
 def _dimensions(architecture: str, weights: Weights) -> dict[str, str]:
-    """The architecture and its dimensions, as metadata say them, by the tensors' shapes."""
+    """Return the architecture and its dimensions, read from the tensors' shapes, as metadata."""
     layout = LAYOUTS.get(architecture)
     if layout is None:
-        known = ", ".join(sorted(LAYOUTS))
-        raise WeightsDamaged(f"the architecture {architecture!r} is none of {known}", hint="patina oxidize")
+        names = ", ".join(sorted(LAYOUTS))
+        raise WeightsDamaged(f"the architecture {architecture!r} is none of {names}", hint="patina oxidize")
     if layout.keys() != weights.keys():
-        wants, has = ", ".join(sorted(layout)), ", ".join(sorted(map(repr, weights)))
+        names, actual = ", ".join(sorted(layout)), ", ".join(sorted(map(repr, weights)))
         raise WeightsDamaged(
-            f"{architecture} wants the tensors {wants}; there are {has}", hint="patina oxidize"
+            f"{architecture} needs the tensors {names}; there are {actual}", hint="patina oxidize"
         )
-    found: dict[str, int] = {}
+    sizes: dict[str, int] = {}
     for name, symbols in layout.items():
         shape = weights[name].shape
-        wanted = tuple(found.setdefault(symbol, size) for symbol, size in zip(symbols, shape, strict=False))
-        if len(shape) != len(symbols) or wanted != shape or 0 in shape:
+        expected = tuple(sizes.setdefault(symbol, size) for symbol, size in zip(symbols, shape, strict=False))
+        if len(shape) != len(symbols) or expected != shape or 0 in shape:
             raise WeightsDamaged(f"the shape {list(shape)} of {name} does not fit", hint="patina oxidize")
-    return {"architecture": architecture} | {key: str(size) for key, size in sorted(found.items())}
+    return {"architecture": architecture} | {key: str(size) for key, size in sorted(sizes.items())}
 
 
-def _damaged(path: Path, why: str) -> WeightsDamaged:
-    return WeightsDamaged(f"{path} holds no usable weights: {why}", hint="patina oxidize")
+def _damaged(path: Path, reason: str) -> WeightsDamaged:
+    return WeightsDamaged(f"{path} holds no usable weights: {reason}", hint="patina oxidize")

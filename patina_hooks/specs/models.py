@@ -1,4 +1,4 @@
-"""Models and runtimes as plugins describe them, and what a runtime gives when it is opened.
+"""Specs of models and runtimes, and the protocols of what a runtime opens.
 
 Specs are data and import nothing. Where one names code, it does so as "package.module:callable", which is
 opened on first use.
@@ -26,9 +26,9 @@ RuntimeOutput = Literal["token_vectors", "text_vectors"]
 
 @dataclass(frozen=True, slots=True)
 class PackageFile:
-    """A file that an installed distribution carries.
+    """A file of an installed distribution.
 
-    It is found through the distribution's record, without importing it. `path` is relative to the
+    It is located through the distribution's record, without importing it. `path` is relative to the
     distribution's root ("acme_model/model.onnx"). With `sha256` the file must have that hash.
     """
 
@@ -45,7 +45,7 @@ _INNER_PATH: Final = re.compile(rf"{_STEP}(?:/{_STEP}){{0,7}}")
 
 @dataclass(frozen=True, slots=True)
 class HubFile:
-    """A file of a model hub. `patina models pull` fetches it; nothing else ever does.
+    """A file of a model hub. Only `patina models pull` downloads it.
 
     repository: "owner/name"; path: in the repository, of letters, digits and "_.+-", no step beginning with
         a dot; revision: a branch, tag or commit without "/".
@@ -64,14 +64,14 @@ class HubFile:
         fields = ((self.repository, _REPOSITORY), (self.path, _INNER_PATH), (self.revision, _REVISION))
         for value, form in fields:
             if not form.fullmatch(value):
-                raise ValueError(f"{value!r} is no repository, path or revision of a hub")
+                raise ValueError(f"{value!r} is not a repository, path or revision of a hub")
         if self.size < 0:
             raise ValueError(f"size must be in bytes, or 0, not {self.size}")
 
 
 @dataclass(frozen=True, slots=True)
 class LocalFile:
-    """A file of the user's own, by its absolute path. With `sha256` it must have that hash."""
+    """A local file of the user, by its absolute path. With `sha256` it must have that hash."""
 
     path: Path
     sha256: str = ""
@@ -84,7 +84,7 @@ class LocalFile:
 ModelFile = PackageFile | HubFile | LocalFile
 
 MOST_DIMENSIONS: Final = 65_536
-"""Of a vector; no model comes near."""
+"""The upper limit of a vector's length."""
 _RUNTIME_FILES: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}(/[A-Za-z0-9][A-Za-z0-9._-]{0,31})?")
 
 
@@ -92,15 +92,15 @@ _RUNTIME_FILES: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}(/[A-Za-z0-9
 class ModelSpec:
     """A model: its weights and how to use them.
 
-    runtimes: runtime name -> role -> file. Files of another precision stand under "runtime/precision"
-        ("onnx/int8", "mlx/4bit"): "auto" never takes them, a recipe names them. The onnx runtime wants the
-        roles "model" (what is opened; external data lies beside it, under roles of its own) and "tokenizer"
-        (a tokenizer.json, or a WordPiece vocab.txt); torch and mlx want "model" (safetensors; further parts
+    runtimes: runtime name -> role -> file. Files of another precision are under "runtime/precision"
+        ("onnx/int8", "mlx/4bit"): "auto" never takes them, a recipe names them. The onnx runtime needs the
+        roles "model" (the file to open; external data is next to it, under further roles) and "tokenizer"
+        (a tokenizer.json, or a WordPiece vocab.txt); torch and mlx need "model" (safetensors; further parts
         are "model.2", "model.3", ...), "config" (config.json) and "tokenizer".
-    dimensions: width of the model's token vectors, and length of a vector unless `truncate` says less.
-    max_tokens: longest input including special tokens; what is longer is cut and recorded.
+    dimensions: width of the model's token vectors, and length of a vector unless `truncate` is less.
+    max_tokens: longest input including special tokens; longer texts are cut, and counted.
     pooling: how token vectors become one: mean over real tokens, first token, or last real token.
-    layer: whose token vectors those are: -1 the last hidden layer as the model gives it (after its last
+    layer: whose token vectors those are: -1 the last hidden layer as the model returns it (after its last
         norm), another number that of the hidden states, 0 the embeddings, negative from the end.
     query_prefix, passage_prefix: put before every text of that role; "{task}" in them stands for `task`.
     task: what questions are for, as the model's authors put it; a recipe's `instruction` goes before it.
@@ -110,7 +110,7 @@ class ModelSpec:
     truncate: the length to cut vectors to, 0 for none; one of `matryoshka`.
     batch_invariant: False where a text's vector depends on its batch (dynamically quantised weights, graphs
         that compute in float16); such a model runs one text at a time.
-    unbatched_runtimes: those of `runtimes` for whose files alone that is so.
+    unbatched_runtimes: those of `runtimes` where only their files are not batch invariant.
     parameters: how many weights there are, 0 where that is not known.
     languages: codes of those that it was trained for, "mul" for very many, () where that is not known.
     """
@@ -137,7 +137,9 @@ class ModelSpec:
 
     def __post_init__(self) -> None:
         if not self.name or "/" in self.name or self.name != self.name.strip():
-            raise ValueError(f"model name {self.name!r}: wants a non-empty name without '/' or outer spaces")
+            raise ValueError(
+                f"model name {self.name!r}: expected a non-empty name without '/' or outer spaces"
+            )
         ends = (*self.matryoshka[:1], *self.matryoshka[-1:])
         rules = (
             (
@@ -187,8 +189,11 @@ class Tokens:
 
 
 class TokenModel(Protocol):
-    """What a runtime opens: tokens in, token vectors out. Prefixes, batching, pooling and
-    normalisation are the core's, the same for every runtime (`patina_hooks.models.encoding`)."""
+    """A model that a runtime opened: tokens in, token vectors out.
+
+    Prefixes, batching, pooling and normalisation are the same for every runtime
+    (`patina_hooks.models.encoding`).
+    """
 
     def tokenize(self, texts: Sequence[str], max_tokens: int) -> list[Tokens]:
         """Ids of each text with special tokens, cut to `max_tokens`, unpadded."""
@@ -201,11 +206,12 @@ class TokenModel(Protocol):
 
 @runtime_checkable
 class TextModel(Protocol):
-    """What a runtime opens that pools where it runs (a server): texts in, one vector each out. Prefixes,
-    what is cut off a vector, and its norm remain the core's.
+    """A model of a runtime that pools itself (a server): texts in, one vector for each out.
 
+    Prefixes, truncation and normalisation remain those of `patina_hooks.models.encoding`.
     It may have an attribute `texts_at_once`: how many it sends in one request. It raises `TextsRefused` where
-    one of the texts may be why it fails: they are asked for in smaller parts then."""
+    one of the texts may be the cause of a failure: they are then sent in smaller parts.
+    """
 
     def embed_texts(self, texts: Sequence[str]) -> Vectors:
         """Vectors [n, d], float32, in the order of the texts, none of which is empty."""
@@ -214,13 +220,14 @@ class TextModel(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class RuntimeSpec:
-    """What runs a model. `factory(model: ModelSpec, files: Mapping[str, Path]) -> TokenModel`, or a
-    `TextModel` where its `output` is "text_vectors".
+    """A runtime. `factory(model: ModelSpec, files: Mapping[str, Path]) -> TokenModel`.
+
+    The factory returns a `TextModel` where `output` is "text_vectors".
 
     output: "token_vectors" or "text_vectors". A runtime of text vectors opens no files, since it runs where
         the weights are: it may run any model, but only where a recipe names it; "auto" never takes it.
         Pooling, layer and the longest text are its own, and its vectors are not the same to the last bit.
-    modules: what must be importable for it to run here; looked up, not imported, to say why not.
+    modules: must be importable for it to run here; they are looked up, not imported.
     variant: `variant(model: ModelSpec) -> str`, for a runtime whose vectors may differ by more than about
         1e-6 in a value from those that others make of the same files: because the user's settings say so
         (another precision), or because it reads the files in another way. A short word for how they do, ""

@@ -1,5 +1,6 @@
-"""What plugins provide. Specs are data and import nothing; where one names code, it does so as
-"package.module:callable", which is opened on first use.
+"""Specs of what plugins provide.
+
+Specs are data and import nothing; code is named as "package.module:callable" and imported on first use.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ class SessionScope:
 class CommitScope:
     """One commit, with the observations of its message.
 
-    paths: those that it changed, sorted; none where they are more than fifty, which say little of each other.
+    paths: those that it changed, sorted; none where they are more than fifty, which are hardly related.
     """
 
     oid: str
@@ -59,9 +60,9 @@ class CommitScope:
 
 @dataclass(frozen=True, slots=True)
 class ModuleScope:
-    """One folder ("" is the top of the work tree), with the paths right in it that live commits changed.
+    """One folder ("" is the top of the work tree), with the paths directly in it that live commits changed.
 
-    paths: sorted, two hundred at most: a folder of more is no module, and no generator is given it.
+    paths: sorted, two hundred at most: a larger folder is not a module.
     """
 
     folder: str
@@ -72,10 +73,10 @@ class ModuleScope:
 class PairGeneratorSpec:
     """`generate(scope) -> Iterable[Pair]`, a pure function of one scope.
 
-    version: raise it whenever the output changes; every scope is read again then.
+    version: raise it whenever the output changes; every scope is then read again.
     scope: what it is given: "session" (`SessionScope`), "commit" (`CommitScope`) or "module" (`ModuleScope`).
-    evidence: what is shown of a pair that has no evidence of its own, so that it is stored once: `{scope}` is
-        the session's id, the commit's or the folder, `{commit}` the one whose message is the anchor.
+    evidence: shown with pairs that have none of their own, stored once: `{scope}` is the id of the session or
+        commit, or the folder; `{commit}` the commit whose message is the anchor.
     """
 
     name: str
@@ -93,12 +94,12 @@ class PairGeneratorSpec:
 
 @dataclass(frozen=True, slots=True)
 class ProjectionSpec:
-    """A kind of projection, named by a recipe's `type`, and what trains it.
+    """A kind of projection, named by a recipe's `type`, and its trainer.
 
     train: `(task: TrainingTask, watch: Watch) -> Trained`; open: `(weights, metadata) -> Projection`, by
     default for the built-in layouts (see `patina_hooks.specs.training`).
     version: raise it whenever the same task would train other weights.
-    hidden: how wide its hidden layer is where a recipe does not say; 0 where it has none.
+    hidden: the default width of its hidden layer; 0 where it has none.
     """
 
     name: str
@@ -113,9 +114,9 @@ class IndexBackendSpec:
     """`factory(folder: Path, dimensions: int, fingerprint: str) -> VectorIndex`.
 
     approximate: whether a search may miss some of the best; `patina doctor` then samples how many it finds.
-    short: for an index that looks at the first dimensions before it looks at all, how many those are at
-        least: it takes only models whose vectors may be cut, and its factory is given `short=LENGTH` as well,
-        the smallest Matryoshka length from there on.
+    short: for an index that searches the first dimensions before all, their least number: it takes only
+        models whose vectors may be cut, and its factory also gets `short=LENGTH`, the smallest Matryoshka
+        length of at least that number.
     """
 
     name: str
@@ -126,7 +127,7 @@ class IndexBackendSpec:
 
 @dataclass(frozen=True, slots=True)
 class CommandSpec:
-    """A click command under `patina`; `command` names a `click.Command`, opened when it is called."""
+    """A click command under `patina`; `command` names a `click.Command`, imported when it is called."""
 
     name: str
     help: str
@@ -135,7 +136,7 @@ class CommandSpec:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """A plugin, or a part of one, that does not work; the others go on. hint: the next command to type."""
+    """An error of a plugin, or of a part of one. hint: the next command to type."""
 
     plugin: str
     where: str

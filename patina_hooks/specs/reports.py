@@ -1,4 +1,4 @@
-"""What a training run reports."""
+"""The report of a training run."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one projection of the recipe.
+    """The result for one projection of the recipe.
 
     pairs: the kind of pairs it learned from, and count: how many; curve: (epoch, loss, loss on later pairs)
     of each epoch; stopped: why it ended before its last epoch. weights: their hash, "" where it was not
     trained, and then why says so. gain: over the raw model, None where it was not judged; mrr, gains: by set.
-    lacks: whether there was too little history for it: nothing helps but more of that.
-    digest: of everything that decides the weights beside the history; events_hash: that history.
+    lacks: whether there was too little history for it.
+    digest: of everything that decides the weights apart from the history; events_hash: that history.
     """
 
     name: str
@@ -47,7 +47,7 @@ class Outcome:
 
     @property
     def passes(self) -> bool:
-        """Whether it earned its place: the lower end of its gain is above zero."""
+        """Whether it is used: the lower end of its gain is above zero."""
         return self.gain is not None and self.gain.low is not None and self.gain.low > 0
 
 
@@ -59,7 +59,7 @@ class Report:
     sessions, past: how many there are, and how many training saw; pairs: how many there are of all kinds.
     raw: the raw model's MRR@10 by query set; former: what was in use before, judged on the same questions.
     active: what is in use now, "none" for the raw model; weights: their hash, "" for none; forced: against
-    the gate. sentence: all that in one.
+    the gate. sentence: a summary.
     """
 
     made: int
@@ -83,8 +83,8 @@ class Report:
     sentence: str
 
     def outcome(self, name: str) -> Outcome | None:
-        return next((one for one in self.outcomes if one.name == name), None)
+        return next((outcome for outcome in self.outcomes if outcome.name == name), None)
 
-    def uses(self, one: Outcome) -> bool:
-        """Whether this is what answers: one of its name may have been trained anew and not be better."""
-        return (self.active, self.weights) == (one.name, one.weights)
+    def uses(self, outcome: Outcome) -> bool:
+        """Return whether this outcome is active; an earlier one of its name may be instead."""
+        return (self.active, self.weights) == (outcome.name, outcome.weights)

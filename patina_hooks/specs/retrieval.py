@@ -1,7 +1,7 @@
-"""What answers questions: retrievers, and what plugins do to a question and to its answers.
+"""Specs of retrievers, and of what plugins do to a question and its answers.
 
-A retriever is a function of a question and a *view*, which is what that question may see of the store:
-everything in a search, less in an evaluation, where what would tell the answer is hidden.
+A retriever is a function of a question and a *view*, the part of the store that the question may see:
+everything in a search, less in an evaluation, where texts that contain the answer are hidden.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ FILE_WEIGHTS: Final[Mapping[str, float]] = {
     "title": 0.10,
     "vector": 0.30,
 }
-"""The same where a passage answers for its file: all words of a file say little of one passage.
+"""The same for passages of files: the words of a whole file say little about one passage.
 
 On 270 queries over the documentation of simonw/llm (names of passages, and words drawn from them) 0.953
 MRR@10 against 0.929 with the weights of sessions.
@@ -39,7 +39,7 @@ MRR@10 against 0.929 with the weights of sessions.
 
 
 class VisibleObservation(NamedTuple):
-    """One observation that a question may see. number: what a view calls it."""
+    """One observation that a question may see. number: its number in the view."""
 
     number: int
     kind: str
@@ -47,22 +47,22 @@ class VisibleObservation(NamedTuple):
 
 
 class View(Protocol):
-    """What one question may see of the store. Numbers of observations mean something in one view alone."""
+    """What one question may see of the store. Numbers of observations are valid in one view only."""
 
     def match_observations(self, question: str, limit: int) -> Mapping[int, float]:
-        """Return the best visible observations by BM25; how common a word is counts visible ones alone."""
+        """Return the best visible observations by BM25; document frequencies count visible ones only."""
         ...
 
     def match_documents(
         self, column: Literal["title", "body"], question: str, limit: int
     ) -> Mapping[Group, float]:
-        """Return the groups of the best session documents by BM25 of their titles, or of all they say."""
+        """Return the groups of the best session documents by BM25 of their titles, or of their whole text."""
         ...
 
     def nearest(self, question: str, limit: int) -> Mapping[int, float]:
         """Return the visible observations of the `limit` texts nearest to the question.
 
-        The scores are inner products of unit vectors. Nothing is near where no model answers.
+        The scores are inner products of unit vectors. The result is empty where no model answers.
         """
         ...
 
@@ -79,7 +79,7 @@ class View(Protocol):
         ...
 
     def groups(self, numbers: Collection[int]) -> Mapping[int, Sequence[Group]]:
-        """Return the groups that visible observations speak for."""
+        """Return the result groups of visible observations."""
         ...
 
 
@@ -90,10 +90,9 @@ class RetrieverSpec:
     A group has the score of its best observation. The scores of a question are scaled to 0..1 before they are
     added up by weight.
 
-    weight: its share of the answer; those of all retrievers together count as 1, and the built-in ones have
-        1 in all. 0 has it measured by `patina eval` alone.
-    vectors: whether it asks the model; it is left out of an answer by words alone, and alone takes part in an
-        answer by vectors.
+    weight: its share of the answer, relative to all retrievers; the built-in ones sum to 1. With 0 only
+        `patina eval` measures it.
+    vectors: whether it uses the model: it takes part in lexical answers if False, in vector answers if True.
     """
 
     name: str

@@ -1,7 +1,7 @@
-"""Sources of documents as plugins describe them.
+"""Specs of sources of documents.
 
-A source is a kind of document: where its objects are, and what a document's path says of it. Extractors name
-the kind that they read. Specs are data; code is named as "package.module:callable".
+A source is a kind of document: where its objects are, and what a document's path states. Extractors name the
+kind that they read. Specs are data; code is named as "package.module:callable".
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ COLLECTIONS: Final = (HISTORY, DOCS, CODE)
 """Each has word statistics, candidates, vectors and a projection of its own, in the order of its answers."""
 
 SESSIONS: Final = "{sessions}"
-"""Stands in a pattern for the folder of session documents, which the settings name."""
+"""Placeholder in a pattern for the folder of session documents, which the settings name."""
 
 _KIND: Final = re.compile(r"[a-z][a-z0-9_-]{0,31}", re.ASCII)
 _DRAFTS: Final = re.compile(r"[^*?\[\]]+/\*[^*?\[\]/]*")
@@ -35,7 +35,7 @@ where `docs.enabled` is false."""
 
 @dataclass(frozen=True, slots=True)
 class DocumentFacts:
-    """What the path of a document says of it.
+    """Facts that the path of a document states.
 
     session: the id of the session that it documents. It competes with that session's commits for one place
         among the answers; a document without a session competes as a file.
@@ -56,7 +56,7 @@ class SourceSpec:
     """A kind of document.
 
     name: the kind, which an extractor names in `document_kind`.
-    version: raise it whenever `accepts` or `describe` would answer otherwise.
+    version: raise it whenever results of `accepts` or `describe` change.
     collection: "history", "docs" or "code".
     objects: "files" of trees, or the "messages" of commits; those have one source, which is built in.
     include, exclude: patterns of paths as in .gitignore, from the root of a tree; an excluded path wins.
@@ -65,7 +65,7 @@ class SourceSpec:
     trees: which trees are read: those of every live ref ("refs"), or those of checked-out HEADs and of the
         default branch ("heads"). Of the latter, what `.patinaignore` and `.gitattributes` of a tree leave out
         is not read, nor files of secrets, generated, minified and vendored ones; in "docs", at most as many
-        files as the setting `docs.max_files` says.
+        files as the setting `docs.max_files` allows.
     drafts: patterns "folder/*.suffix" of files in work trees that are read as well while no ref holds them.
     accepts: `(head: bytes, path: str) -> bool`, of the first 8,000 bytes; by default every included file is
         accepted. A file has one source: those of plugins are asked before the built-in ones, then by name.

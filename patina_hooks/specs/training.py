@@ -1,6 +1,6 @@
-"""What a trainer is given and gives back: the interface of `patina_register_projections`.
+"""Input and output of trainers: the interface of `patina_register_projections`.
 
-A trainer sees numbers alone: unit vectors, and which rows of them belong together. It is a pure function of
+A trainer sees numbers only: unit vectors, and which rows of them belong together. It is a pure function of
 its task (the seed included), so that two clones of one history train the same weights on one machine.
 """
 
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
 
 OUT_OF_TIME = "out of time"
-"""Why training stopped that its settings' `seconds` ended: it is gone on with in the next run."""
+"""The reason where `seconds` of the settings ended training; the next run resumes it."""
 
 
 class TooLittleToLearn(PatinaError):
-    """A trainer is given too few texts, or pairs that leave it nothing to tell apart."""
+    """A trainer got too few texts, or pairs that give it nothing to learn."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -97,20 +97,20 @@ class TrainingStep:
 
 
 class Watch(Protocol):
-    """How a trainer tells of its progress, and goes on after it was interrupted."""
+    """Reports progress of a trainer, and resumes one that was interrupted."""
 
     def step(self, step: TrainingStep, state: Weights) -> None:
-        """An epoch is done; state: everything that is needed to go on from here, kept as a checkpoint."""
+        """Record the end of an epoch. state: everything needed to resume, stored as a checkpoint."""
         ...
 
     def resume(self) -> Weights | None:
-        """The state of the last checkpoint of this very task, None where there is none."""
+        """Return the state of the last checkpoint of this task, None where there is none."""
         ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Trained:
-    """What a trainer made. weights: tensors by name, float32; metadata: what is needed to read them.
+    """The result of a trainer. weights: tensors by name, float32; metadata: what is needed to read them.
 
     steps: the curve, one an epoch, those before an interruption included. Empty where nothing is iterated.
     """
@@ -129,6 +129,8 @@ class Projection(Protocol):
     dimensions: int
 
     def __call__(self, vectors: Vectors) -> Vectors:
-        """Unit vectors [n, d] -> unit vectors [n, dimensions], float32; a row's result is the same to the
-        bit whatever rows it comes with. A zero row stays zero."""
+        """Map unit vectors [n, d] to unit vectors [n, dimensions], float32.
+
+        A row's result is the same to the bit in any batch. A zero row stays zero.
+        """
         ...

@@ -1,4 +1,4 @@
-"""What is recorded: commits, documents, observations, sessions, pairs."""
+"""Recorded values: commits, documents, observations, sessions, pairs."""
 
 from __future__ import annotations
 
@@ -55,14 +55,14 @@ class Commit:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One text of the corpus: what an extractor is given.
+    """One text of the corpus, the input of an extractor.
 
     kind: the name of its source (`SourceSpec`): "commit", "session", "prose", ...
     oid: the blob's id, or the commit's id for its message.
     text: decoded as UTF-8 with errors replaced; a document above its source's limit is not read.
     language, fields: what its source derives from the path (`DocumentFacts`).
 
-    It has no path: observations are cached by object, and one object may lie at several paths.
+    It has no path: observations are cached by object, and one object may have several paths.
     """
 
     kind: str
@@ -81,7 +81,7 @@ class Observation:
     line: 1-based line of its first character in the document.
     section: the heading or label it stands under, as written.
     weight: how strong it is as evidence, 0 to 1.
-    name: what it is called where it has a name of its own: the heading right above a passage, a function.
+    name: its own name, if it has one: the heading directly above a passage, a function.
     end: its last line, 0 where that is its first.
     fields: facts by name, which a search can filter by (`scry --field status=accepted`).
     """
@@ -98,9 +98,9 @@ class Observation:
 
 @dataclass(frozen=True, slots=True)
 class Omission:
-    """Lines first..last (1-based, inclusive) that end in no observation, and the named reason.
+    """Lines first..last (1-based, inclusive) that are in no observation, and the named reason.
 
-    reason: in words; only `TOO_MANY` means that something is missing, and the user is told of those lines.
+    reason: in words; only `TOO_MANY` means that something is missing, and those lines are reported.
     """
 
     first: int
@@ -109,12 +109,12 @@ class Omission:
 
 
 TOO_MANY = "too many observations"
-"""The reason to omit the rest of a document that holds more than an extractor gives."""
+"""The reason where a document holds more observations than an extractor returns."""
 
 
 @dataclass(frozen=True, slots=True)
 class Extraction:
-    """What an extractor found in one document.
+    """The result of an extractor for one document.
 
     title: the document's title, "" where it has none.
     fields: facts that the document states of itself (id, started, adapter, branch, start_tag, ...).
@@ -128,7 +128,7 @@ class Extraction:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A stretch of work. Times are seconds since 1970, UTC; None where nothing tells.
+    """A stretch of work. Times are seconds since 1970, UTC; None where unknown.
 
     start, end: the commits that its tags peel to; None where a tag is absent or tags no commit.
     state: "ended" once it has an end tag or its document is on a ref, else "open".
@@ -147,7 +147,7 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """An observation with its id and its place in the corpus."""
+    """An observation with its id and its location in the corpus."""
 
     id: str
     observation: Observation
@@ -161,11 +161,11 @@ class Pair:
     """Two texts that belong together, with the evidence.
 
     anchor, positive, negative: each the id of an observation, or a path as "path:<path>"
-        (`patina_hooks.pairs.members.path_member`), of the unit that the generator was given. The negative is
+        (`patina_hooks.pairs.members.path_member`), of the scope that the generator got. The negative is
         mostly None (one is drawn when a projection is trained) and shares neither text nor session with
         the anchor.
     weight: how strong it is, 0 to 1.
-    evidence: "" where the unit alone is (see `PairGeneratorSpec.evidence`).
+    evidence: "" for that of the generator (see `PairGeneratorSpec.evidence`).
     """
 
     kind: str

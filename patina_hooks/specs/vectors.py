@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class IndexStats:
-    """rows: vectors that answer; files and bytes: what they take on disk; generation: rises by write."""
+    """Counts of an index.
+
+    rows: vectors that a search may return; files, bytes: on disk; generation: rises with each write.
+    """
 
     rows: int
     files: int
@@ -26,11 +29,12 @@ class IndexStats:
 
 
 class VectorIndex(Protocol):
-    """Unit (or zero) vectors by 16-byte key, searched by inner product. Writes are atomic: all of a call, or
-    none. `patina_hooks.testing.index_contract` checks what is said here.
+    """Unit (or zero) vectors by 16-byte key, searched by inner product.
 
-    An index may have a method `tend() -> bool` too: do a part of the work that writes put off, and tell
-    whether more is left. A sync calls it, in turns, when all vectors are written.
+    Writes are atomic: all of a call, or none. `patina_hooks.testing.index_contract` checks this interface.
+
+    An index may also have a method `tend() -> bool`: do a part of the work that writes put off, and return
+    whether more remains. A sync calls it repeatedly, after all vectors are written.
     """
 
     def upsert(self, keys: Sequence[bytes], vectors: Vectors) -> None:
@@ -38,13 +42,13 @@ class VectorIndex(Protocol):
         ...
 
     def remove(self, keys: Sequence[bytes]) -> None:
-        """Take out; unknown keys are ignored."""
+        """Remove keys; unknown keys are ignored."""
         ...
 
     def search(
         self, query: Vectors, limit: int, allowed: frozenset[bytes] | None = None
     ) -> list[tuple[bytes, float]]:
-        """The `limit` best (key, inner product) for query [d], ties by key; of `allowed` alone, if given."""
+        """Return the `limit` best (key, inner product) for query [d], ties by key, of `allowed` if given."""
         ...
 
     def rebuild(self, keys: Sequence[bytes], vectors: Vectors) -> None:
@@ -52,15 +56,23 @@ class VectorIndex(Protocol):
         ...
 
     def keys(self) -> frozenset[bytes]:
-        """Every key that answers."""
+        """Return every key that a search may return."""
         ...
 
     def stats(self) -> IndexStats:
-        """What there is; raises `IndexDamaged` where a file is not there, or not as it was written."""
+        """Return counts.
+
+        Raises:
+            IndexDamaged: a file is absent, or not as it was written.
+        """
         ...
 
     def verify(self) -> None:
-        """Read every byte; raise `IndexDamaged` where it is not what was written."""
+        """Read every byte.
+
+        Raises:
+            IndexDamaged: a byte is not what was written.
+        """
         ...
 
 

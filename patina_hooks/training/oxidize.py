@@ -22,11 +22,11 @@ from patina_hooks.git.lock import SyncLock
 from patina_hooks.projection.active import (
     PROJECTIONS_FOLDER,
     Active,
-    free_weights,
-    is_raw_wanted,
+    delete_unused_weights,
+    is_raw_requested,
     load_active,
+    request_raw,
     store_active,
-    want_raw,
 )
 from patina_hooks.search.index.spaces import active_space
 from patina_hooks.search.opening import open_checked_encoder
@@ -156,7 +156,7 @@ def use_raw(memory: LearningMemory) -> Report | None:
     """
     state = memory.repository.state
     with _training_lock(state):
-        want_raw(state, True)
+        request_raw(state, True)
         store_active(state, None)
         memory.sync(quick=True, deliver=False)
         report = _load_sound(last_report, state)
@@ -262,7 +262,7 @@ class _Run:
         """Return whether the last run reached a verdict that is in use."""
         is_judged = all(outcome.gain is not None for outcome in report.outcomes if outcome.weights)
         answers = self._active.weights if self._active else ""
-        return is_judged and not is_raw_wanted(self._state) and answers == report.weights
+        return is_judged and not is_raw_requested(self._state) and answers == report.weights
 
     def _previous_outcome(self, planned: PlannedProjection) -> Outcome:
         """Return the last run's outcome of a projection that this run does not train."""
@@ -418,7 +418,7 @@ class _Run:
 
     def _use(self, used: Outcome | None, *, forced: bool) -> None:
         """Name the projection to use, then sync; the previous index answers until the swap."""
-        want_raw(self._state, False)
+        request_raw(self._state, False)
         if used is None:
             store_active(self._state, None)
         else:
@@ -456,7 +456,7 @@ class _Run:
 
     def _free(self, report: Report) -> None:
         """Delete weights and checkpoints that no later run needs."""
-        free_weights(
+        delete_unused_weights(
             self._state,
             {report.weights, *(outcome.weights for outcome in report.outcomes), self._index_weights()},
         )

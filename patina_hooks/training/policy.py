@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from patina_hooks.config.configuration import load_configuration
 from patina_hooks.errors import StateError
-from patina_hooks.projection.active import PROJECTIONS_FOLDER, is_raw_wanted
+from patina_hooks.projection.active import PROJECTIONS_FOLDER, is_raw_requested
 from patina_hooks.specs.reports import Report
 from patina_hooks.store.corpus.texts import count_sessions_with_text
 from patina_hooks.store.facts import counts
@@ -34,7 +34,7 @@ def is_training_due(repository: Repository) -> bool:
         return False
     documents, pairs, pending = _current_counts(repository)
     last = _load_report(repository.state)
-    if pending or documents < FEWEST_SESSIONS or is_raw_wanted(repository.state):
+    if pending or documents < FEWEST_SESSIONS or is_raw_requested(repository.state):
         return False
     trained = _counts_at_training(last, _last_start(repository.state))
     if trained is None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from patina_hooks.projection.active import is_raw_wanted, load_active, weights_file
+from patina_hooks.projection.active import is_raw_requested, load_active, weights_file
 from patina_hooks.specs.reports import Report
 from patina_hooks.specs.training import OUT_OF_TIME
 from patina_hooks.training.plan import plan_projections
@@ -76,7 +76,7 @@ def _warnings(
 ) -> Iterator[tuple[str, str]]:
     active = load_active(state)
     if active is None:
-        if is_raw_wanted(state):
+        if is_raw_requested(state):
             yield "the raw model answers: patina oxidize --raw selected it", "patina oxidize"
         return
     if active.forced:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from patina_hooks.errors import IndexDamaged, PluginError
 from patina_hooks.plugins.calls import PluginFunction, failure_of
 from patina_hooks.plugins.kinds import PROJECTIONS
-from patina_hooks.projection.active import PROJECTIONS_FOLDER, keep_weights, open_tried
+from patina_hooks.projection.active import PROJECTIONS_FOLDER, open_tested, store_weights
 from patina_hooks.specs.training import OUT_OF_TIME, TooLittleToLearn, TrainingStep
 from patina_hooks.training.trainers.checkpoint import Checkpoint
 from patina_hooks.training.training_set import digest_task
@@ -53,7 +53,7 @@ class TrainerRunner:
             if trained.stopped == OUT_OF_TIME and not trained.steps:
                 return replace(outcome, stopped=OUT_OF_TIME, why="time ran out before its first epoch ended")
             about = {**self._about, "recipe": planned.digest, "events_hash": outcome.events_hash}
-            weights = keep_weights(self._state, trained, planned.kind, about)
+            weights = store_weights(self._state, trained, planned.kind, about)
             outcome = replace(
                 outcome,
                 epochs=len(trained.steps),
@@ -79,9 +79,9 @@ class TrainerRunner:
         return outcome
 
     def open(self, weights: str) -> Projection:
-        """Open the projection with weights of this hash; raises as `open_tried` does."""
+        """Open the projection with weights of this hash; raises as `open_tested` does."""
         if weights not in self._opened:
-            self._opened[weights] = open_tried(self._state, self._plugins, weights, self._dimensions)
+            self._opened[weights] = open_tested(self._state, self._plugins, weights, self._dimensions)
         return self._opened[weights]
 
     def is_usable(self, weights: str) -> bool:

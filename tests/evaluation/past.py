@@ -13,8 +13,8 @@ from patina_hooks.api import Patina
 from patina_hooks.evaluation.embeddings import Embeddings, load_embeddings
 from patina_hooks.evaluation.history import History, read_history
 from patina_hooks.evaluation.query_sets.mining import QuerySet
-from patina_hooks.projection.active import Active, keep_weights, store_active
-from patina_hooks.projection.weights import described
+from patina_hooks.projection.active import Active, store_active, store_weights
+from patina_hooks.projection.weights import describe_weights
 from patina_hooks.search.index.spaces import VectorSpace, active_space
 from patina_hooks.specs.training import Trained
 from patina_hooks.store.log import Log
@@ -114,7 +114,7 @@ def use_blind(patina: Patina, split: int) -> None:
         "w2.weight": np.ones((2, 2), np.float32),
         "w2.bias": np.zeros(2, np.float32),
     }
-    name = keep_weights(state, Trained(weights, described("mlp-2layer", weights)), "mlp")
+    name = store_weights(state, Trained(weights, describe_weights("mlp-2layer", weights)), "mlp")
     with Log(state, create=False) as log:
         space = active_space(log)
     assert space is not None

@@ -402,7 +402,7 @@ def test_removal_forgets_files_when_the_cache_is_gone(hub: Hub, records: Path, c
     ],
 )
 def test_a_hub_file_names_no_place_outside_its_folder(fields: tuple[str, str, str]) -> None:
-    with pytest.raises(ValueError, match="is no repository, path or revision"):
+    with pytest.raises(ValueError, match="is not a repository, path or revision"):
         HubFile(*fields)
 
 

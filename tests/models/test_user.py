@@ -106,15 +106,15 @@ def test_a_path_may_begin_at_home(monkeypatch: pytest.MonkeyPatch) -> None:
         ),
         (f"x = {'[' * 100_000}\n", 1, ""),
         (f"x = {'9' * 5_000}\n", 1, ""),
-        ("x = 1\n", 1, "[x] is no table of a model"),
-        ('["a/b"]\ndimensions = 8\n', 1, "[a/b] is no table of a model"),
+        ("x = 1\n", 1, "[x] is not a table of a model"),
+        ('["a/b"]\ndimensions = 8\n', 1, "[a/b] is not a table of a model"),
         ('[x]\ndimensions = 8\n[x.files.onnx]\nmodel = "model.onnx"\n', 4, "is not an absolute path"),
         ("[x]\ndimensions = 8\n[x.files.onnx]\nmodel = 7\n", 4, "x.files.onnx.model is 7, expected an abs"),
         ('[x]\ndimensions = 8\nfiles.onnx.model = {path = "/x", sha256 = "1"}\n', 3, "expected an absolute"),
         (
             '[x]\ndimensions = 8\n[x.files.onnx]\nmodel = {repository = "a/b", path = "../c"}\n',
             4,
-            "'../c' is no repository, path or revision of a hub",
+            "'../c' is not a repository, path or revision of a hub",
         ),
         (
             '[x]\ndimensions = 8\n[x.files.onnx]\nmodel = {repository = "a/b", path = "c", size = -5}\n',

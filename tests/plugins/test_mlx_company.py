@@ -14,7 +14,7 @@ from patina_mlx.company import block_of, runs
 from patina_mlx.config import read_config
 from patina_mlx.core import mx
 from patina_mlx.encoder import Encoder
-from patina_mlx.tensors import Tensors, read_tensors
+from patina_mlx.tensors import Tensors, load_weight_files
 from support.tiny_models import make_twin
 
 LENGTHS = st.lists(st.integers(0, 70), max_size=12)
@@ -73,7 +73,7 @@ def test_what_fills_a_text_up_beyond_the_last_position_has_the_last_one(tmp_path
     """mlx does not check: it would read whatever lies behind the table."""
     twin = make_twin("bert", tmp_path)
     config = read_config(twin.config)
-    encoder = Encoder(config, Tensors(read_tensors([twin.weights], "bert"), config, None), layer=0)
+    encoder = Encoder(config, Tensors(load_weight_files([twin.weights], "bert"), config, None), layer=0)
     found = np.asarray(encoder(mx.full((1, 96), 7)))[0]
     assert np.array_equal(found[64:], np.repeat(found[[63]], 32, axis=0))
     assert not np.array_equal(found[62], found[63])

@@ -18,7 +18,7 @@ from patina_mlx.core import mx
 from patina_mlx.encoder import Encoder as Layers
 from patina_mlx.rope import read_rope
 from patina_mlx.runtime import MlxModel, open_model
-from patina_mlx.tensors import Tensors, read_tensors
+from patina_mlx.tensors import Tensors, load_weight_files
 from support.parity import encoder_of, likeness, spec_of, vectors_of
 from support.stand_ins import PARTS, packed
 from support.tiny_models import ARCHITECTURES, Architecture, Twin, make_twin
@@ -80,7 +80,7 @@ def test_weights_of_half_the_size(
     )
     assert np.array_equal(widened, vectors_of(opened(wide, pooling="mean")))
     config = read_config(twin.config)
-    layers = Layers(config, Tensors(read_tensors([twin.weights], architecture), config, None), -1)
+    layers = Layers(config, Tensors(load_weight_files([twin.weights], architecture), config, None), -1)
     assert layers(mx.array([[1, 2]])).dtype == dtype
     halved = MlxModel("halved", layers, open_tokenizer(twin.tokenizer))
     assert likeness(vectors_of(encoder_of(spec_of(twin, "mlx", pooling="mean"), halved)), widened) > 0.98
@@ -103,7 +103,7 @@ def test_packed_weights(
     twin = rewritten(twins[architecture], tmp_path, lambda all_: packed(all_, 32, bits))
     twin = configured(twin, tmp_path, quantization={"group_size": 32, "bits": bits})
     whole = rewritten(twin, tmp_path / "whole", lambda all_: unpacked(all_, bits))
-    assert sum(name.endswith(".scales") for name in read_tensors([twin.weights], architecture)) > 9
+    assert sum(name.endswith(".scales") for name in load_weight_files([twin.weights], architecture)) > 9
     found = vectors_of(opened(twin, pooling="mean"))
     assert likeness(found, vectors_of(opened(whole, pooling="mean"))) > 0.99999
     near = likeness(found, golden(twins[architecture])["mean"][-1])
@@ -128,7 +128,7 @@ def test_a_matrix_may_be_packed_in_its_own_way_or_not_at_all(
 
 
 def test_weights_in_several_files(twins: Mapping[str, Twin], tmp_path: Path) -> None:
-    tensors = read_tensors([twins["olmo3"].weights], "olmo3")
+    tensors = load_weight_files([twins["olmo3"].weights], "olmo3")
     names = sorted(tensors)
     files = {**twins["olmo3"].files}
     for part, role in enumerate(("model", "model.2", "model.3")):

@@ -18,15 +18,15 @@ from patina_hooks.errors import IndexDamaged, PluginError, StateError
 from patina_hooks.projection.active import (
     PROJECTIONS_FOLDER,
     Active,
-    free_weights,
-    keep_weights,
+    delete_unused_weights,
     load_active,
-    open_tried,
+    open_tested,
     open_weights,
     store_active,
+    store_weights,
     weights_file,
 )
-from patina_hooks.projection.weights import WeightsDamaged, described, write_tensors
+from patina_hooks.projection.weights import WeightsDamaged, describe_weights, write_tensors
 from patina_hooks.specs.training import Trained
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 USED = Active("mine", "whitening", "ab" * 32, 2, "f", 0.1, 0.05, 0.15, 90, 7, False)
 WEIGHTS = {"mean": np.zeros(4, np.float32), "components": np.eye(2, 4, dtype=np.float32)}
-WHITENING = Trained(WEIGHTS, described("whitening", WEIGHTS))
+WHITENING = Trained(WEIGHTS, describe_weights("whitening", WEIGHTS))
 
 
 def active_file(state: Path) -> Path:
@@ -71,7 +71,7 @@ def test_a_damaged_file_is_said_to_be_damaged(tmp_path: Path, text: str) -> None
 
 
 def test_weights_are_opened_by_their_hash(tmp_path: Path) -> None:
-    name = keep_weights(tmp_path, WHITENING, "whitening")
+    name = store_weights(tmp_path, WHITENING, "whitening")
     projection = open_weights(tmp_path, plugins(), name)
     assert projection.dimensions == 2
     row = np.array([[0.6, 0.8, 0, 0]], np.float32)
@@ -90,7 +90,7 @@ def cut_off(path: Path) -> None:
 def test_weights_that_are_not_what_they_were_are_refused(
     tmp_path: Path, harm: Callable[[Path], object]
 ) -> None:
-    name = keep_weights(tmp_path, WHITENING, "whitening")
+    name = store_weights(tmp_path, WHITENING, "whitening")
     harm(weights_file(tmp_path, name))
     with pytest.raises(IndexDamaged) as caught:
         open_weights(tmp_path, plugins(), name)
@@ -98,7 +98,7 @@ def test_weights_that_are_not_what_they_were_are_refused(
 
 
 def test_weights_of_a_plugin_that_is_gone_say_so(tmp_path: Path) -> None:
-    name = keep_weights(tmp_path, WHITENING, "odd")
+    name = store_weights(tmp_path, WHITENING, "odd")
     with pytest.raises(PluginError, match="odd"):
         open_weights(tmp_path, plugins(), name)
 
@@ -140,24 +140,24 @@ def test_a_projection_of_others_that_gives_no_vectors_is_refused(
     tmp_path: Path, open_: Callable[..., object]
 ) -> None:
     providers = projected_by(lambda task, watch: None, open_)
-    name = keep_weights(tmp_path, WHITENING, "odd")
+    name = store_weights(tmp_path, WHITENING, "odd")
     with pytest.raises((IndexDamaged, WeightsDamaged)):
-        open_tried(tmp_path, providers, name, 4)
+        open_tested(tmp_path, providers, name, 4)
 
 
 def test_a_projection_of_others_that_gives_vectors_is_used(tmp_path: Path) -> None:
     providers = projected_by(lambda task, watch: None, opening(lambda vectors: vectors[:, :2]))
-    name = keep_weights(tmp_path, WHITENING, "odd")
-    assert open_tried(tmp_path, providers, name, 4).dimensions == 2
+    name = store_weights(tmp_path, WHITENING, "odd")
+    assert open_tested(tmp_path, providers, name, 4).dimensions == 2
 
 
 def test_weights_that_nobody_needs_go_and_so_does_what_a_kill_left(tmp_path: Path) -> None:
-    name = keep_weights(tmp_path, WHITENING, "whitening")
+    name = store_weights(tmp_path, WHITENING, "whitening")
     store_active(tmp_path, USED)
     folder = tmp_path / PROJECTIONS_FOLDER
     (folder / f"{'cd' * 32}.safetensors").write_bytes(b"x")
     (folder / f".{name}.safetensors.k1ll3d").write_bytes(b"x")
-    free_weights(tmp_path, {name})
+    delete_unused_weights(tmp_path, {name})
     assert {path.name for path in folder.iterdir()} == {f"{name}.safetensors", "active.json"}
-    free_weights(tmp_path, set())
+    delete_unused_weights(tmp_path, set())
     assert [path.name for path in folder.iterdir()] == ["active.json"]

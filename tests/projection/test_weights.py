@@ -148,22 +148,22 @@ def _infinite() -> dict[str, NDArray[Any]]:
 
 _WHOLE = _by_hand(_tensors(), _ABOUT)
 _HOSTILE = {
-    "empty": (b"", "no safetensors"),
-    "cut in the header": (_WHOLE[:40], "no safetensors"),
-    "cut in the values": (_WHOLE[:-1], "no safetensors"),
-    "more after the values": (_WHOLE + b"more", "no safetensors"),
-    "header longer than the file": (struct.pack("<Q", 1 << 19) + b"{}", "no safetensors"),
+    "empty": (b"", "not a safetensors"),
+    "cut in the header": (_WHOLE[:40], "not a safetensors"),
+    "cut in the values": (_WHOLE[:-1], "not a safetensors"),
+    "more after the values": (_WHOLE + b"more", "not a safetensors"),
+    "header longer than the file": (struct.pack("<Q", 1 << 19) + b"{}", "not a safetensors"),
     "header too long": (struct.pack("<Q", 1 << 62) + b"{}", "too large"),
-    "header full of brackets": (struct.pack("<Q", 1 << 18) + b"[" * (1 << 18), "no safetensors"),
-    "header that is no object": (struct.pack("<Q", 8) + b"[1, 2]  ", "no safetensors"),
-    "pickle": (b"\x80\x04\x95" + bytes(64), "too large|no safetensors"),
-    "metadata that are no text": (_by_hand(_tensors(), {"architecture": 1}), "no safetensors"),
+    "header full of brackets": (struct.pack("<Q", 1 << 18) + b"[" * (1 << 18), "not a safetensors"),
+    "header that is no object": (struct.pack("<Q", 8) + b"[1, 2]  ", "not a safetensors"),
+    "pickle": (b"\x80\x04\x95" + bytes(64), "too large|not a safetensors"),
+    "metadata that are no text": (_by_hand(_tensors(), {"architecture": 1}), "not a safetensors"),
     "whole numbers": (_by_hand(_tensors("<i4"), _ABOUT, "I32"), "int32"),
     "double precision": (_by_hand(_tensors("<f8"), _ABOUT, "F64"), "float64"),
     "brain floats": (_by_hand(_tensors("<f2"), _ABOUT, "BF16"), "no safetensors|BF16"),
-    "a tensor is absent": (_by_hand(_without("w2.bias"), _ABOUT), "wants the tensors"),
-    "a tensor too many": (_by_hand({**_tensors(), "w3": np.ones(1, "<f4")}, _ABOUT), "wants the tensors"),
-    "no tensors": (_by_hand({}, _ABOUT), "wants the tensors|no safetensors"),
+    "a tensor is absent": (_by_hand(_without("w2.bias"), _ABOUT), "needs the tensors"),
+    "a tensor too many": (_by_hand({**_tensors(), "w3": np.ones(1, "<f4")}, _ABOUT), "needs the tensors"),
+    "no tensors": (_by_hand({}, _ABOUT), "needs the tensors|not a safetensors"),
     "unknown architecture": (_by_hand(_tensors(), {**_ABOUT, "architecture": "vae"}), "'vae' is none of"),
     "unknown names": (_by_hand({"x": np.ones(1, "<f4")}, None), "'' is none of"),
     "other dimensions": (_by_hand(_tensors(), {**_ABOUT, "input_dim": "9"}), "input_dim is '9'"),
@@ -213,7 +213,7 @@ def test_a_checkpoint_is_kept_to_the_bit(tmp_path: Path) -> None:
 
 def test_vectors_of_another_model_are_refused() -> None:
     projection = open_projection(_tensors(), _ABOUT)
-    with pytest.raises(WeightsDamaged, match="takes vectors of 3 dimensions, and was given 2x4"):
+    with pytest.raises(WeightsDamaged, match="takes vectors of 3 dimensions, not 2x4"):
         projection(unit(np.ones((2, 4))))
     with pytest.raises(WeightsDamaged, match="input_dim is"):
         open_projection(_tensors(), {**_ABOUT, "input_dim": "4"})

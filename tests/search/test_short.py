@@ -26,8 +26,8 @@ from patina_hooks import IndexBackendSpec, ModelSpec, PackageFile, hookimpl
 from patina_hooks.config.recipe import Recipe
 from patina_hooks.errors import IndexDamaged, ModelError
 from patina_hooks.plugins.manager import Plugins
-from patina_hooks.projection.active import Active, keep_weights, store_active
-from patina_hooks.projection.weights import described
+from patina_hooks.projection.active import Active, store_active, store_weights
+from patina_hooks.projection.weights import describe_weights
 from patina_hooks.search.index.exact import ExactIndex
 from patina_hooks.search.index.short import ShortIndex
 from patina_hooks.search.index.spaces import VectorSpace, active_space, projected_space, requested_space
@@ -220,7 +220,7 @@ def test_a_projection_makes_room_for_the_exact_index(tmp_path: Path, doll: Plugi
     recipe = Recipe(model="doll-64", index="short-16")
     space = requested_space(doll, recipe)
     weights = {"mean": np.zeros(64, np.float32), "components": np.eye(2, 64, dtype=np.float32)}
-    name = keep_weights(tmp_path, Trained(weights, described("whitening", weights)), "whitening")
+    name = store_weights(tmp_path, Trained(weights, describe_weights("whitening", weights)), "whitening")
     used = Active("whitening", "whitening", name, 2, space.fingerprint, 0.1, 0.05, 0.15, 90, 7, forced=False)
     store_active(tmp_path, used)
     seen, project = projected_space(space, doll, recipe, tmp_path)

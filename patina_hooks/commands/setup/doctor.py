@@ -17,7 +17,7 @@ from patina_hooks.commands.freshness import open_patina
 from patina_hooks.commands.messages import say
 from patina_hooks.commands.stdout import take_stdout
 from patina_hooks.plugins.calls import PluginCall, limited_calls
-from patina_hooks.plugins.running_calls import running_calls, text_of
+from patina_hooks.plugins.running_calls import describe_call, running_calls
 from patina_hooks.system.progress import show_progress
 from patina_hooks.text.display import clean_line
 from patina_hooks.upkeep.doctor import Finding, run_checks
@@ -35,7 +35,7 @@ def doctor_command(context: click.Context, as_json: bool) -> None:
     with limited_calls(give_up), open_patina() as patina, show_progress("checks"):
         # First, for a plugin that hangs would hang here too.
         for call in running_calls(patina.repository.state):
-            say(f"waiting for {text_of(call)}; try: kill {call.process}")
+            say(f"waiting for {describe_call(call)}; try: kill {call.process}")
         findings.extend(run_checks(patina.repository, patina.plugins))
     _print(findings, as_json)
     if any(finding.level == "fault" for finding in findings):

@@ -10,7 +10,7 @@ from dataclasses import asdict, replace
 import click
 
 from patina_hooks.commands.freshness import freshen, open_patina
-from patina_hooks.plugins.running_calls import text_of
+from patina_hooks.plugins.running_calls import describe_call
 from patina_hooks.specs.plugins import Fault
 from patina_hooks.text.date_format import format_day
 from patina_hooks.text.display import clean_line, format_count, format_size
@@ -64,7 +64,7 @@ def _page(status: Status) -> str:
             f"{'stale':<13} {', '.join(clean_line(n) for n, _ in status.stale)}: {whys} (patina oxidize)"
         )
     lines += _list("warning", [clean_line(warning) for warning in status.warnings])
-    lines += _list("waiting", [clean_line(text_of(call)) for call in status.calls])
+    lines += _list("waiting", [clean_line(describe_call(call)) for call in status.calls])
     lines += _list("not read", [f"{clean_line(what)}: {clean_line(why)}" for what, why in status.skipped])
     return "\n".join(lines + _list("at fault", [_fault(one) for one in status.faults]))
 

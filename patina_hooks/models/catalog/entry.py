@@ -1,4 +1,4 @@
-"""The entry of a model in `models.toml`, written; `patina_hooks.models.catalog.user` reads it."""
+"""Write the entry of a model in `models.toml`; `patina_hooks.models.catalog.user` reads it."""
 
 from __future__ import annotations
 
@@ -39,48 +39,59 @@ _KEYS: Final = {"unbatched_runtimes": "one_by_one"}
 
 
 def refuse_name(plugins: Plugins, name: str, option: str) -> None:
-    """Raises where no entry can have that name: `UsageError` where it is no name, `ModelError` where a plugin
-    has a model of it, `SettingsError` where models.toml has. option: of the command line, for the hint.
+    """Raise an error if an entry cannot have this name.
+
+    Args:
+        plugins: the loaded plugins.
+        name: the name.
+        option: that of the command line, for the hint.
+
+    Raises:
+        UsageError: the name is invalid.
+        ModelError: a plugin has a model of this name.
+        SettingsError: models.toml has one.
     """
     if not NAME.fullmatch(name):
         raise UsageError(
-            f"{name!r} cannot be the name of a model: wants a letter or digit, then at most 63 letters,"
+            f"{name!r} cannot be the name of a model: expected a letter or digit, then at most 63 letters,"
             " digits, '.', '_' or '-'",
             hint=f"{option} {_nearest(name)}",
         )
     for info in plugins.info():
         if info.name != BUILTIN and name in info.provides.get("models", ()):
             raise ModelError(
-                f"the plugin {info.name} has a model {name} already; with two of one name, a recipe that says"
-                " it could mean either",
+                f"the plugin {info.name} has a model {name} already; a recipe could mean either",
                 hint=f"choose another name: {option} OTHER",
             )
-    if any(known.name == name for known in user_models()):
+    if any(model.name == name for model in user_models()):
         raise _taken(name, hint=f"choose another name: {option} OTHER")
 
 
 def add_model(spec: ModelSpec) -> Path:
-    """Write the model to the end of models.toml; where that is. A file that is a link stays one.
+    """Append a model to models.toml and return the file's path; a link stays a link.
 
-    One process at a time, so that none takes out what another wrote. Raises `SettingsError` where the file
-    has the name or cannot be read, OSError where it cannot be written.
+    A lock keeps processes from overwriting each other's entries.
+
+    Raises:
+        SettingsError: the file has the name, or cannot be read.
+        OSError: it cannot be written.
     """
     path = user_models_file()
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with SyncLock(path.with_name(f".{path.name}.lock")):
         before = _read(path)
-        if any(known.name == spec.name for known in parse_models(before, str(path))):
+        if any(model.name == spec.name for model in parse_models(before, str(path))):
             raise _taken(spec.name, hint="choose another name")
         after = f"{before.rstrip()}\n\n{as_toml(spec)}".lstrip()
-        written = next(one for one in parse_models(after, str(path)) if one.name == spec.name)
-        if written != spec:
-            raise SettingsError(f"the model {spec.name} cannot be written to {path} as it is")
+        parsed = next(model for model in parse_models(after, str(path)) if model.name == spec.name)
+        if parsed != spec:
+            raise SettingsError(f"the model {spec.name} cannot be written to {path} unchanged")
         replace_file(path.resolve(), after.encode())
     return path
 
 
 def as_toml(spec: ModelSpec) -> str:
-    """The entry of a model whose files are the user's own."""
+    """Return the entry of a model of local files."""
     lines = [f"[{_key(spec.name)}]", f"dimensions = {spec.dimensions}", f"max_tokens = {spec.max_tokens}"]
     lines.append(f"pooling = {_text(spec.pooling)}")
     lines += [
@@ -98,7 +109,7 @@ def as_toml(spec: ModelSpec) -> str:
 
 
 def _nearest(name: str) -> str:
-    """A name that can be, as like it as may be."""
+    """Return a valid name that is similar."""
     return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("._-")[:64] or "OTHER"
 
 
@@ -119,9 +130,9 @@ def _read(path: Path) -> str:
 
 
 def _differs(spec: ModelSpec, key: str) -> bool:
-    """Whether the model says other than what holds where it says nothing."""
-    usual = next(field.default for field in fields(ModelSpec) if field.name == key)
-    return bool(getattr(spec, key) != usual)
+    """Return whether a field of the model differs from its default."""
+    default = next(field.default for field in fields(ModelSpec) if field.name == key)
+    return bool(getattr(spec, key) != default)
 
 
 def _value(value: object) -> str:
@@ -135,7 +146,7 @@ def _value(value: object) -> str:
 
 
 def _text(value: str) -> str:
-    """A basic string: JSON's escapes are TOML's, but for DEL, which JSON leaves as it is."""
+    """Return a basic string: JSON's escapes are TOML's, except that JSON does not escape DEL."""
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007F")
 
 

@@ -1,4 +1,4 @@
-"""Models of the user's own, without any code: `models.toml` at the platform's config place.
+"""The user's models, without any code: `models.toml` in the platform's config folder.
 
     [acme-768]
     dimensions = 768
@@ -15,15 +15,15 @@
     [acme-768.files.torch]                    # or files of a hub, for `patina models pull`
     model = {repository = "me/acme", path = "model.safetensors", revision = "main"}
 
-    [acme-768.files."onnx/int8"]              # of another precision: a recipe says `runtime: onnx/int8`
+    [acme-768.files."onnx/int8"]              # of another precision: `runtime: onnx/int8` in a recipe
     model = "/home/me/acme/model_int8.onnx"
     tokenizer = "/home/me/acme/tokenizer.json"
 
-With one_by_one = ["onnx/int8"] above its files, texts are run one by one there, as weights that are quantised
-dynamically ask for.
+With one_by_one = ["onnx/int8"] above its files, texts run one by one there, which dynamically quantised
+weights need.
 
 The keys are the fields of `ModelSpec`; one_by_one is `unbatched_runtimes`. It is the user's file: nothing in
-a repository is ever read like this.
+a repository is read like this.
 """
 
 from __future__ import annotations
@@ -51,18 +51,22 @@ from patina_hooks.system.files import read_regular
 from patina_hooks.system.user_folders import config_folder
 
 NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-"""That of an entry."""
+"""The name of an entry."""
 _SIZE_CAP: Final = 256 * 1024
 _ROLE: Final = re.compile(r"[a-z][a-z0-9._-]{0,63}")
 
 
 def user_models_file() -> Path:
-    """Where the user's models are listed, whether or not there are any."""
+    """Return the path of models.toml, whether or not it exists."""
     return config_folder() / "models.toml"
 
 
 def user_models() -> Iterator[ModelSpec]:
-    """The user's models, those that are valid first; then `SettingsError` for what is not."""
+    """Yield the user's valid models.
+
+    Raises:
+        SettingsError: an entry is invalid, after all valid ones.
+    """
     path = user_models_file()
     try:
         data = read_regular(path.resolve(), _SIZE_CAP + 1)
@@ -77,20 +81,28 @@ def user_models() -> Iterator[ModelSpec]:
     yield from parse_models(data.decode("utf-8", "replace"), str(path))
 
 
-def parse_models(text: str, where: str) -> Iterator[ModelSpec]:
-    """Models from text; `where` names it in errors, which say line, key, value, expectation and fix."""
+def parse_models(text: str, source: str) -> Iterator[ModelSpec]:
+    """Parse models from text.
+
+    Args:
+        text: TOML.
+        source: the name of the text in errors.
+
+    Raises:
+        SettingsError: with line, key, value, expectation and fix, after all valid models.
+    """
     try:
         tables = parse_toml(text)
     except ValueError as error:
-        raise SettingsError(explain_syntax(error, where), hint=f"edit {where}") from error
-    wrong: list[str] = []
+        raise SettingsError(explain_syntax(error, source), hint=f"edit {source}") from error
+    problems: list[str] = []
     for name, table in tables.items():
         try:
             yield _spec(name, table)
         except SchemaError as error:
-            wrong.append(explain(error, where, text))
-    if wrong:
-        raise SettingsError("\n".join(wrong), hint=f"edit {where}")
+            problems.append(explain(error, source, text))
+    if problems:
+        raise SettingsError("\n".join(problems), hint=f"edit {source}")
 
 
 _Text = Annotated[str, Rule("a text", '"..."')]
@@ -141,7 +153,7 @@ class _File(_Path, total=False):
 def _spec(name: str, table: object) -> ModelSpec:
     """Make a model of one table of the file."""
     if not NAME.fullmatch(name) or not isinstance(table, dict):
-        raise SchemaError((name,), f"[{name}] is no table of a model; write: [acme-768]")
+        raise SchemaError((name,), f"[{name}] is not a table of a model; write: [acme-768]")
     values: dict[str, Any] = {**read_value(_Model, table, (name,))}
     values["unbatched_runtimes"] = values.pop("one_by_one", ())
     files = {

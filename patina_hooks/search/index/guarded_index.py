@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from patina_hooks.errors import IndexDamaged, IndexUnavailable
 from patina_hooks.plugins.calls import ENGINE_PATIENCE
-from patina_hooks.plugins.kinds import shown
+from patina_hooks.plugins.kinds import describe_type
 from patina_hooks.search.index.segments import SegmentedIndex
 from patina_hooks.specs.vectors import IndexStats
 
@@ -93,7 +93,7 @@ class GuardedIndex:
 
     def _check(self, method: str, value: object, is_sound: bool) -> None:
         if not is_sound:
-            raise self._failure(method, f"gave {shown(value)} that is not what was promised")
+            raise self._failure(method, f"gave {describe_type(value)} that is not what was promised")
 
     def _failure(self, method: str, problem: str) -> IndexUnavailable:
         return IndexUnavailable(

@@ -11,7 +11,7 @@ from itertools import islice
 from numbers import Real
 from typing import TYPE_CHECKING, Final, TypeGuard
 
-from patina_hooks.plugins.kinds import shown
+from patina_hooks.plugins.kinds import describe_type
 
 if TYPE_CHECKING:
     from patina_hooks.specs.retrieval import Group, RankedGroup, View
@@ -32,11 +32,11 @@ def read_scores(answer: object, view: View, limit: int) -> dict[int | Group, flo
         ValueError: a score is not finite, or there are more than a million.
     """
     if not isinstance(answer, Mapping):
-        raise TypeError(f"gave {shown(answer)}; wants a mapping of observations or groups to scores")
+        raise TypeError(f"gave {describe_type(answer)}; wants a mapping of observations or groups to scores")
     scores: dict[int | Group, float] = {}
     for key, score in islice(answer.items(), _MOST_SCORES + 1):
         if not _is_number(key) and not is_group(key):
-            raise TypeError(f"gave {shown(key)}; wants the number of an observation, or a group")
+            raise TypeError(f"gave {describe_type(key)}; wants the number of an observation, or a group")
         scores[key] = _finite(score)
     if len(scores) > _MOST_SCORES:
         raise ValueError(f"gave more than {_MOST_SCORES:,} scores; wants the best {limit}")
@@ -55,7 +55,7 @@ def read_question(answer: object) -> str:
         ValueError: it has no UTF-8.
     """
     if not isinstance(answer, str) or not answer.strip():
-        raise TypeError(f"gave {shown(answer)}; wants a question that is not empty")
+        raise TypeError(f"gave {describe_type(answer)}; wants a question that is not empty")
     answer.encode()  # raises for a lone surrogate
     return answer[:_LONGEST]
 
@@ -68,7 +68,7 @@ def read_order(answer: object, candidates: Sequence[RankedGroup]) -> tuple[Ranke
         ValueError: it has not one finite score for each candidate.
     """
     if isinstance(answer, (str, bytes, Mapping, Set)) or not isinstance(answer, Iterable):
-        raise TypeError(f"gave {shown(answer)}; wants a score for each candidate")
+        raise TypeError(f"gave {describe_type(answer)}; wants a score for each candidate")
     scores = [_finite(score) for score in islice(answer, len(candidates) + 1)]
     if len(scores) != len(candidates):
         many = f"{len(scores)} scores" if len(scores) < len(candidates) else "more scores"
@@ -80,11 +80,11 @@ def read_order(answer: object, candidates: Sequence[RankedGroup]) -> tuple[Ranke
 def read_groups(answer: object) -> frozenset[Group]:
     """Return the groups that a filter keeps. Raises `TypeError` where it is no collection of groups."""
     if isinstance(answer, (str, bytes)) or not isinstance(answer, Collection):
-        raise TypeError(f"gave {shown(answer)}; wants a collection of groups")
+        raise TypeError(f"gave {describe_type(answer)}; wants a collection of groups")
     groups = []
     for group in answer:
         if not is_group(group):
-            raise TypeError(f"gave {shown(group)} in a collection; wants groups")
+            raise TypeError(f"gave {describe_type(group)} in a collection; wants groups")
         groups.append(group)
     return frozenset(groups)
 
@@ -105,7 +105,7 @@ def _is_number(key: object) -> TypeGuard[int]:
 
 def _finite(score: object) -> float:
     if not isinstance(score, Real):
-        raise TypeError(f"a score is {shown(score)}; wants a number")
+        raise TypeError(f"a score is {describe_type(score)}; wants a number")
     value = float(score)
     if not math.isfinite(value) or abs(value) > _LARGEST:
         raise ValueError(f"a score is {value}, which is not finite")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from patina_hooks.projection.weights import described
+from patina_hooks.projection.weights import describe_weights
 from patina_hooks.specs.training import PairRows, TooLittleToLearn, Trained, TrainingTask, Watch
 from patina_hooks.training.trainers.layers import (
     Floats,
@@ -120,7 +120,7 @@ def train(
     training = TrainingLoop(objective(task), parameters, settings)
     stopped = training.run(watch)
     weights = training.best
-    return Trained(weights, described("mlp-2layer", weights), training.steps, stopped)
+    return Trained(weights, describe_weights("mlp-2layer", weights), training.steps, stopped)
 
 
 def triplet_gradients(

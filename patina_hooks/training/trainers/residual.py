@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from patina_hooks.projection.weights import described, row_products
+from patina_hooks.projection.weights import describe_weights, row_products
 from patina_hooks.specs.training import PairRows, Trained, TrainingTask, Watch
 from patina_hooks.training.trainers import whitening
 from patina_hooks.training.trainers.layers import (
@@ -153,7 +153,7 @@ def train(
     training = TrainingLoop(objective(task, whitened), parameters, settings)
     stopped = training.run(watch)
     weights = {"mean": mean, "components": components, **training.best}
-    about = described("residual", weights) | {"power": f"{settings.power:g}"}
+    about = describe_weights("residual", weights) | {"power": f"{settings.power:g}"}
     return Trained(weights, about, training.steps, stopped)
 
 

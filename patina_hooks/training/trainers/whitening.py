@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from patina_hooks.projection.weights import described
+from patina_hooks.projection.weights import describe_weights
 from patina_hooks.specs.training import TooLittleToLearn, Trained, TrainingTask, Watch
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def train(task: TrainingTask, watch: Watch) -> Trained:
     """
     mean, components = fit(task.vectors, task.settings.out, task.settings.power)
     weights = {"mean": mean, "components": components}
-    return Trained(weights, described("whitening", weights) | {"power": f"{task.settings.power:g}"})
+    return Trained(weights, describe_weights("whitening", weights) | {"power": f"{task.settings.power:g}"})
 
 
 def fit(vectors: Vectors, out: int, power: float) -> tuple[Vectors, Vectors]:

@@ -124,7 +124,7 @@ def check_refused(repository: Repository, plugins: Plugins) -> Iterator[Finding]
 def check_worker(repository: Repository, plugins: Plugins) -> Iterator[Finding]:
     """Check for pending events and for errors of the worker."""
     from patina_hooks.git import spool
-    from patina_hooks.plugins.running_calls import running_calls, text_of
+    from patina_hooks.plugins.running_calls import describe_call, running_calls
     from patina_hooks.system.worker_log import JOBS, LOG, unresolved_errors
 
     if not repository.state.is_dir():
@@ -132,7 +132,7 @@ def check_worker(repository: Repository, plugins: Plugins) -> Iterator[Finding]:
     calls = running_calls(repository.state)
     for call in calls:
         why = f"PATINA_DISABLE_PLUGINS={call.plugin} turns the plugin off"
-        yield Finding("worker", "fault", f"waiting for {text_of(call)}", why, f"kill {call.process}")
+        yield Finding("worker", "fault", f"waiting for {describe_call(call)}", why, f"kill {call.process}")
     waiting = 0 if calls else spool.pending_bytes(repository.state)
     if waiting:
         yield Finding("worker", "warning", "events wait for the worker", f"{waiting} bytes", "patina sync")

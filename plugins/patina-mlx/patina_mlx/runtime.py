@@ -15,7 +15,7 @@ from patina_mlx.config import read_config
 from patina_mlx.core import mx
 from patina_mlx.encoder import Encoder
 from patina_mlx.precision import wanted_dtype
-from patina_mlx.tensors import Tensors, read_tensors
+from patina_mlx.tensors import Tensors, load_weight_files
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -38,7 +38,7 @@ def open_model(model: ModelSpec, files: ModelFiles) -> MlxModel:
             f"model {model.name} is to take {model.max_tokens} tokens, but has {config.positions} positions"
         )
     shards = [path for role, path in sorted(files.items()) if role.split(".")[0] == "model"]
-    tensors = read_tensors(shards, config.architecture)
+    tensors = load_weight_files(shards, config.architecture)
     encoder = Encoder(config, Tensors(tensors, config, _dtype()), model.layer)
     return MlxModel(model.name, encoder, open_tokenizer(files["tokenizer"]))
 

@@ -142,7 +142,7 @@ class Tensors:
             raise ModelError(f"the weights hold tensors that have no place: {', '.join(left[:3])}{more}")
 
 
-def read_tensors(paths: Iterable[Path], architecture: str) -> dict[str, mx.array]:
+def load_weight_files(paths: Iterable[Path], architecture: str) -> dict[str, mx.array]:
     """Every tensor of the files by its name in transformers' base model.
 
     They are read when they are first computed with. Raises `ModelError` where a file is no safetensors file.
