@@ -101,7 +101,7 @@ class Workshop:
         return place
 
     def settled_copy(self, root: Path, name: str) -> Path:
-        """A copy whose index is made anew: a file that was copied is read against its checksum each time."""
+        """A copy whose index is rebuilt: a file that was copied is read against its checksum each time."""
         place = self.copy(root, name)
         shutil.rmtree(place / ".git" / "patina" / "vectors")
         settle(place)

@@ -2,7 +2,7 @@
 
     python -m examples.demo FOLDER        (`make demo`)
 
-FOLDER is made anew each time. Nothing of the user's git configuration is read or changed.
+FOLDER is recreated each time. Nothing of the user's git configuration is read or changed.
 """
 
 from __future__ import annotations

@@ -80,7 +80,7 @@ def _change(change: dict[str, str], documents: Path) -> bytes:
         return f"D {path}\n".encode()
     if "b" in change:
         line = f"placeholder for the upstream blob {change['b']}"
-        # In Markdown a comment: a page that says nothing is no answer.
+        # In Markdown a comment: a page without content must not be an answer.
         content = f"<!-- {line} -->\n".encode() if path.endswith(".md") else f"# {line}\n".encode()
     else:
         content = (documents / Path(path).name).read_bytes()

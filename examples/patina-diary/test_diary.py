@@ -36,7 +36,7 @@ def git(root: Path, *words: str) -> None:
 def test_commits_and_sessions_are_in_the_diary_once(repository: Path) -> None:
     with patina_hooks.open(repository) as patina:
         patina.sync()
-        patina.sync(full=True)  # builds the memory anew, and tells everything again
+        patina.sync(full=True)  # rebuilds the memory, and calls hooks for everything again
     lines = (repository.parent / "diary" / "2026-01-02.md").read_text().splitlines()
     assert [re.sub(r" \([0-9a-f]{10}\)$", "", line) for line in lines] == [
         "- Begin[2J",
