@@ -20,7 +20,7 @@ from patina_hooks.system.telemetry import stay_offline
 _COMMANDS: Final = {
     "init": ("setup.init:init_command", "Set up this repository: recipe, git hooks and first sync."),
     "session": ("session:session_command", "Start, note, update and end work sessions."),
-    "scry": ("scry:scry_command", "Search the repository's history and documentation."),
+    "scry": ("search.scry:scry_command", "Search the repository's history and documentation."),
     "status": ("state.status:status_command", "Show what is indexed, what is pending, and errors."),
     "sync": ("state.sync:sync_command", "Update the index from the repository."),
     "pairs": ("learning.pairs:pairs_command", "List training pairs with their evidence."),

@@ -102,10 +102,10 @@ def test_the_page_says_who_was_judged_by_what_and_the_verdict(shell: Shell) -> N
     assert [name for name, line in rows.items() if line.endswith("<- used")] == ["residual"]
     assert rows["questions"].split()[1:] == ["21", "42", "21", "21", "21"]
     text = "\n".join(lines)
-    assert "whitening: whitening from texts alone, " in text
+    assert "whitening: whitening from texts only, " in text
     assert "residual: residual from 936 pairs (same_session), loss " in text
     assert "residual is used: over 126 later questions its MRR@10 is +0." in text
-    assert "trained on 47 sessions, judged on what came after (21 sessions); model acme-64" in text
+    assert "trained on 47 sessions, tested on later history (21 sessions); model acme-64" in text
 
 
 def test_the_last_run_is_shown_again(shell: Shell, memory: Memory) -> None:
@@ -158,7 +158,7 @@ def test_a_lock_that_cannot_be_written_is_said_and_the_rest_holds(shell: Shell, 
     (memory.root / LOCK_FILE).mkdir()
     result = shell.invoke("oxidize", "--only", "whitening")
     assert (result.exit_code, result.stderr) == (
-        0, f"patina: {LOCK_FILE} could not be written: Is a directory\n",
+        0, f"patina: cannot write {LOCK_FILE}: Is a directory\n",
     )  # fmt: skip
     assert result.stdout.splitlines()[-2].startswith("whitening is used")
 
@@ -172,7 +172,7 @@ def test_the_picture_is_drawn_after_the_page(shell: Shell, memory: Memory) -> No
     assert path.exists()
     result = shell.run("oxidize", "--report", "--picture", str(memory.root))
     assert (result.returncode, result.stdout) == (2, page)
-    assert "cannot be written: Is a directory" in result.stderr
+    assert ": Is a directory" in result.stderr
 
 
 @pytest.mark.parametrize(
@@ -180,11 +180,11 @@ def test_the_picture_is_drawn_after_the_page(shell: Shell, memory: Memory) -> No
     [
         (("--only", "semantic"), 2, "the recipe has no projection semantic\n  try: patina oxidize --only"),
         (("--only", ","), 2, "--only names no projection"),
-        (("--dry-run", "--report"), 2, "--dry-run goes with --full, --only and --json alone"),
-        (("--dry-run", "--force"), 2, "--dry-run goes with"),
+        (("--dry-run", "--report"), 2, "--dry-run can be combined only with --full, --only and --json"),
+        (("--dry-run", "--force"), 2, "--dry-run can be combined only"),
         (("--report", "--full"), 2, "--report trains nothing"),
         (("--report", "--force"), 2, "--report trains nothing"),
-        (("--report",), 1, "nothing was trained here yet\n  try: patina oxidize"),
+        (("--report",), 1, "no training run yet\n  try: patina oxidize"),
         (("--fulll",), 2, "No such option"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else None,
@@ -201,7 +201,7 @@ def test_a_recipe_that_contradicts_the_model(shell: Shell, memory: Memory) -> No
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == (
         "patina: .patina/oxidize.yaml:5: projections.mine.layers is [768, 1024, 256], but the model acme-64"
-        " gives 64 dimensions; write: layers: [64, 1024, 256]\n"
+        " has 64 dimensions; write: layers: [64, 1024, 256]\n"
     )
 
 

@@ -66,9 +66,7 @@ def test_filters_reach_the_search(shell: Shell) -> None:
 def test_nothing_found(shell: Shell) -> None:
     done = shell.invoke("scry", "zzyzx\x1b[2J", "--mode", "lexical")
     assert (done.exit_code, done.stdout) == (0, "")
-    assert done.stderr == (
-        "patina: nothing was found for 'zzyzx[2J': no indexed text has a word of the question\n"
-    )
+    assert done.stderr == ("patina: no hits for 'zzyzx[2J': no indexed text has a word of the question\n")
     assert json.loads(shell.out("scry", "zzyzx", "--mode", "lexical", "--json"))["hits"] == []
 
 

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from support.memory import Memory, memory_of
 
 from patina_hooks import Document, Extraction, ExtractorSpec, Hit, Observation, Patina, hookimpl
-from patina_hooks.commands.scry import scry_command
+from patina_hooks.commands.search.scry import scry_command
 from patina_hooks.errors import UsageError
 from patina_hooks.plugins.manager import Plugins
 from patina_hooks.search.query import Mode
