@@ -287,10 +287,10 @@ class Patina:
             StateError: before the first sync.
         """
         # Imported here: a search does not need it.
-        from patina_hooks.upkeep.status import status_of
+        from patina_hooks.upkeep.status import build_status
 
         with self._engine.reading() as log:
-            return status_of(log, self.repository, self.plugins, self._facts_of(log))
+            return build_status(log, self.repository, self.plugins, self._facts_of(log))
 
     def has_head(self) -> bool:
         """Return whether the checked-out commit is recorded; True while there is none."""
@@ -368,11 +368,11 @@ class Patina:
     def _drop_absent(self) -> AbsentResults:
         """Remove results of extractors and pair generators that are not installed."""
         from patina_hooks.store.log import Log
-        from patina_hooks.upkeep.gc import absent_results
+        from patina_hooks.upkeep.gc import count_absent_results
         from patina_hooks.upkeep.sync import synchronise
 
         with Log(self.repository.state) as log:
-            absent = absent_results(log, self.plugins)
+            absent = count_absent_results(log, self.plugins)
         if absent.providers:
             synchronise(
                 self.repository, quick=True, keep_absent=False, most=0, wait=60, plugins=self.plugins,
@@ -387,7 +387,7 @@ class Patina:
         from patina_hooks.errors import StateError
         from patina_hooks.git.lock import SYNC_LOCK, SyncLock
         from patina_hooks.store.log import Log
-        from patina_hooks.upkeep.gc import collect
+        from patina_hooks.upkeep.gc import collect_garbage
 
         lock = SyncLock(self.repository.state / SYNC_LOCK)
         if not lock.acquire(60):
@@ -397,8 +397,8 @@ class Patina:
                 try:
                     space = self._requested_space()
                 except PatinaError as error:
-                    return replace(collect(log, self.repository.state, None), kept=str(error))
-                return collect(log, self.repository.state, space)
+                    return replace(collect_garbage(log, self.repository.state, None), kept=str(error))
+                return collect_garbage(log, self.repository.state, space)
         finally:
             lock.release()
 

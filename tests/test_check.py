@@ -16,7 +16,14 @@ from support.sandbox import Sandbox, make_sandbox
 from patina_hooks.commands.setup.check import check_command
 from patina_hooks.config.settings import user_file
 from patina_hooks.git.repository import DOCUMENT_CAP, Repository
-from patina_hooks.upkeep.check import Finding, Staged, check_entry, check_session, check_staged, staged
+from patina_hooks.upkeep.check import (
+    StagedFile,
+    StagedFinding,
+    check_entry,
+    check_session,
+    check_staged,
+    list_staged,
+)
 
 ID = "20251101-093000"
 PATH = f"layer/sessions/{ID}.md"
@@ -126,11 +133,11 @@ def test_the_index_that_git_hands_over_is_the_one(sandbox: Sandbox) -> None:
 def test_staged_entries_before_the_first_commit_and_after(sandbox: Sandbox) -> None:
     repository = Repository.open(sandbox.root)
     stage(sandbox, "a b\n\u00fc", "x")
-    assert [entry.path for entry in staged(repository)] == ["a b\n\u00fc"]
+    assert [entry.path for entry in list_staged(repository)] == ["a b\n\u00fc"]
     sandbox.commit()
-    assert staged(repository) == []
+    assert list_staged(repository) == []
     sandbox.out("mv", "a b\n\u00fc", "moved")
-    assert [entry.path for entry in staged(repository)] == ["moved"]
+    assert [entry.path for entry in list_staged(repository)] == ["moved"]
 
 
 def test_the_folder_of_the_sessions_is_a_setting(sandbox: Sandbox) -> None:
@@ -193,7 +200,7 @@ def test_it_loads_nothing_heavy(sandbox: Sandbox) -> None:
     ],
 )
 def test_local_state_does_not_belong_into_a_commit(path: str) -> None:
-    (finding,) = check_entry(Staged(path, "100644", ""))
+    (finding,) = check_entry(StagedFile(path, "100644", ""))
     assert finding.path == path
     assert f"git rm --cached '{path}'" in finding.message
 
@@ -211,7 +218,7 @@ def test_local_state_does_not_belong_into_a_commit(path: str) -> None:
     ],
 )
 def test_what_belongs_there_is_let_through(path: str) -> None:
-    assert list(check_entry(Staged(path, "100644", ""))) == []
+    assert list(check_entry(StagedFile(path, "100644", ""))) == []
 
 
 @pytest.mark.parametrize("path", [PATH, ".patina/oxidize.yaml", ".patina/config.toml"])
@@ -286,7 +293,7 @@ def test_what_is_no_text_is_named_with_its_line() -> None:
 def test_a_huge_document_is_not_read(sandbox: Sandbox) -> None:
     stage(sandbox, PATH, b"x" * (DOCUMENT_CAP + 1))
     (finding,) = check_staged(Repository.open(sandbox.root))
-    assert finding == Finding(PATH, 1, "8,388,609 bytes; patina reads 8,388,608 at most")
+    assert finding == StagedFinding(PATH, 1, "8,388,609 bytes; patina reads 8,388,608 at most")
 
 
 @given(st.binary())

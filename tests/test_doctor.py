@@ -216,9 +216,9 @@ FAULTS: list[tuple[Callable[[Memory], None], str, str, str, str]] = [
     (line_that_is_not_executable, "hooks", "warning", "git does not run it", "chmod +x "),
     (rebase_under_way, "git", "warning", "rebase, am or cherry-pick", "git rebase --abort"),
     (shallow_clone, "git", "warning", "shallow", "git fetch --unshallow"),
-    (state_that_others_read, "state", "warning", "can be read by others", "chmod 700 "),
+    (state_that_others_read, "state", "warning", "can be read by other users", "chmod 700 "),
     (link_in_the_state, "state", "fault", "is a link", "rm "),
-    (state_that_is_gone, "state", "warning", "is not there", "patina init"),
+    (state_that_is_gone, "state", "warning", "does not exist", "patina init"),
     (log_that_is_gone, "log", "fault", "nothing is recorded yet", "patina init"),
     (log_that_is_no_database, "log", "fault", "log.db is damaged", "patina sync"),
     (vectors_cut_off, "vectors", "fault", "not what was written", "patina sync"),
@@ -232,7 +232,7 @@ FAULTS: list[tuple[Callable[[Memory], None], str, str, str, str]] = [
     (document_vectors_with_a_flipped_bit, "docs", "fault", "not what was written", "patina sync --full"),
     (document_texts_that_wait, "docs", "warning", "1 texts are not embedded yet", "patina sync"),
     (texts_that_wait, "log", "warning", "1 texts are not embedded yet", "patina sync"),
-    (events_that_wait, "worker", "warning", "events wait for the worker", "patina sync"),
+    (events_that_wait, "worker", "warning", "events are pending", "patina sync"),
     (worker_that_failed, "worker", "warning", "ERROR no luck", "patina sync"),
     (training_that_failed, "worker", "warning", "ERROR training failed", "patina oxidize"),
 ]
@@ -309,7 +309,7 @@ def test_the_command_prints_and_ends_by_the_worst(memory: Memory) -> None:
     shell = Shell(memory.root)
     done = shell.run("doctor")
     assert (done.returncode, done.stderr) == (0, "")
-    assert "ok    vectors    1 vectors in 1 files, every byte as written\n" in done.stdout
+    assert "ok    vectors    1 vectors in 1 files, checksums match\n" in done.stdout
     events_that_wait(memory)
     assert shell.run("doctor").returncode == 0
     recipe_with_a_slip(memory)
@@ -383,7 +383,7 @@ def test_an_index_that_may_miss_some_says_how_many_it_finds(graphs: Memory) -> N
     assert list((graphs.state / "vectors").glob("*/*.usearch"))
     (finding,) = findings(graphs, providers())["recall"]
     assert (finding.level, finding.why) == ("ok", "")
-    assert "% of the 10 nearest that an exact scan finds (32 stored texts asked, 13" in finding.what
+    assert "% of the 10 nearest that an exact scan finds (32 stored texts as queries, 13" in finding.what
     assert finding.figures["recall@10"] == pytest.approx(1, abs=0.1)
     assert (finding.figures["questions"], finding.figures["vectors"] > 130) == (32, True)
 

@@ -523,7 +523,7 @@ class Rebuild(RuleBasedStateMachine):
         self.memory.sync()
         log = Log(self.memory.state)
         try:
-            gc.collect(log, self.memory.state, active_space(log))
+            gc.collect_garbage(log, self.memory.state, active_space(log))
         finally:
             log.close()
 

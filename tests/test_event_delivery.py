@@ -118,7 +118,7 @@ def test_events_are_delivered_though_embedding_fails(memory: Memory, monkeypatch
     def fail(*_: object) -> None:
         raise OSError(28, "no space left")
 
-    monkeypatch.setattr("patina_hooks.upkeep.sync._vectors", fail)
+    monkeypatch.setattr("patina_hooks.upkeep.sync._update_vectors", fail)
     with pytest.raises(Exception, match="no space left"):
         sync(memory, with_plugin(listener=Listener()))
     assert subjects == ["parse the tree"]

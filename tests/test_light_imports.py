@@ -24,8 +24,8 @@ main()
 """
 _WORKER = """
 import sys
-from patina_hooks.upkeep.worker import main
-main(sys.argv[1:])
+from patina_hooks.upkeep.worker import run_worker
+run_worker(sys.argv[1:])
 """
 _TELL = f"""
 import atexit, sys

@@ -414,7 +414,7 @@ from patina_hooks.upkeep import worker
 calls.RECORD_SECONDS = calls.NAME_SECONDS = 0.0
 {setup}
 import sys
-worker.main(sys.argv[1:])
+worker.run_worker(sys.argv[1:])
 import os
 os._exit(0)
 """
@@ -485,7 +485,7 @@ def test_others_go_on_while_an_event_hook_hangs(memory: Memory, site: Site, gate
         )  # fmt: skip
         doctor = patina(memory, site, "doctor", environment=without).stdout
         assert f"kill {process.pid}" in doctor
-        assert "events wait for the worker" not in doctor
+        assert "events are pending" not in doctor
     finally:
         process.terminate()
         process.wait()

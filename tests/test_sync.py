@@ -258,7 +258,7 @@ class Killed(BaseException):
     pass
 
 
-@pytest.mark.parametrize("step", ["update_pairs", "_queue", "_vectors", "_keep_faults"])
+@pytest.mark.parametrize("step", ["update_pairs", "_queue_sessions", "_update_vectors", "_store_faults"])
 def test_what_a_killed_sync_left_is_done_by_the_next(
     memory: Memory, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:

@@ -48,7 +48,7 @@ def state(sandbox: Sandbox) -> Path:
 
 
 def run(sandbox: Sandbox, synchronise: worker.Synchronise) -> int:
-    return worker.main([str(sandbox.root / ".git"), str(sandbox.root)], synchronise)
+    return worker.run_worker([str(sandbox.root / ".git"), str(sandbox.root)], synchronise)
 
 
 def test_one_pass_deals_with_all_that_is_noted(sandbox: Sandbox, state: Path) -> None:
@@ -113,7 +113,7 @@ def test_its_turns_have_one_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     for number in range(5):
         memory.commit(f"text number {number}")
     make_private(memory.state)
-    assert worker.main([str(memory.root / ".git"), str(memory.root)]) == 0
+    assert worker.run_worker([str(memory.root / ".git"), str(memory.root)]) == 0
     said = (memory.state / "patina.log").read_text()
     assert said.count("more to embed after") == 1, "three turns, and the second is no news"
     assert said.count("in step after") == 1
@@ -161,7 +161,7 @@ def test_an_event_at_the_last_moment_is_not_left_lying(
 
 def test_a_second_worker_goes_at_once_without_loading_anything(sandbox: Sandbox, state: Path) -> None:
     code = (
-        "import sys; from patina_hooks.upkeep.worker import main; main(sys.argv[1:]);"
+        "import sys; from patina_hooks.upkeep.worker import run_worker; run_worker(sys.argv[1:]);"
         "print(*sorted({name.partition('.')[0] for name in sys.modules}))"
     )
     spool.append_event(state, SpoolEvent("post-commit"))
@@ -217,7 +217,9 @@ def test_a_work_tree_that_is_gone_is_no_obstacle(sandbox: Sandbox, state: Path) 
     sandbox.out("worktree", "add", "-q", str(tree))
     sandbox.out("worktree", "remove", str(tree))
     seen: list[Path] = []
-    worker.main([str(sandbox.root / ".git"), str(tree)], lambda repository: seen.append(repository.root))
+    worker.run_worker(
+        [str(sandbox.root / ".git"), str(tree)], lambda repository: seen.append(repository.root)
+    )
     assert seen == [sandbox.root]
 
 
@@ -225,7 +227,9 @@ def test_another_repository_in_its_place_is_not_taken_for_it(sandbox: Sandbox, s
     other = sandbox.folder / "other"
     sandbox.out("init", "-q", str(other))
     seen: list[Path] = []
-    worker.main([str(sandbox.root / ".git"), str(other)], lambda repository: seen.append(repository.root))
+    worker.run_worker(
+        [str(sandbox.root / ".git"), str(other)], lambda repository: seen.append(repository.root)
+    )
     assert seen == [sandbox.root]
 
 
@@ -233,7 +237,7 @@ def test_another_repository_in_its_place_is_not_taken_for_it(sandbox: Sandbox, s
     "arguments", [[], ["/nowhere"], ["/nowhere", "/nowhere"], ["a", "b", "c"], ["\0", "x"]]
 )
 def test_nonsense_is_no_error(arguments: list[str], capfd: pytest.CaptureFixture[str]) -> None:
-    assert worker.main(arguments) == 0
+    assert worker.run_worker(arguments) == 0
     assert capfd.readouterr() == ("", "")
 
 
@@ -280,7 +284,7 @@ def test_a_rebase_that_takes_too_long_is_not_waited_for(
     seen: list[str] = []
     run(sandbox, lambda _: seen.append("pass"))
     assert seen == ["pass"]
-    assert "still under way" in (state / "patina.log").read_text()
+    assert "still in progress" in (state / "patina.log").read_text()
 
 
 # --- as it is started -------------------------------------------------------------------------------

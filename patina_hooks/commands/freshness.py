@@ -83,9 +83,9 @@ def freshen(patina: Patina, show: Progress | None = None, *, words_only: bool = 
     if report is None and not patina.is_current():
         say("another patina process is running; the latest commits are not indexed yet")
     if report is None or report.postponed:
-        from patina_hooks.upkeep.worker import wake
+        from patina_hooks.upkeep.worker import wake_worker
 
-        wake(patina.repository.common, patina.repository.root)
+        wake_worker(patina.repository.common, patina.repository.root)
 
 
 def _sync_quickly(patina: Patina, progress: Progress, words_only: bool) -> SyncReport | None:

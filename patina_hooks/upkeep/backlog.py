@@ -1,4 +1,4 @@
-"""Events that hooks noted and no process in the background has read."""
+"""Events that hooks wrote and that no process in the background has read."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _WORKER_LOCK: Final = "worker.lock"
 _PATIENCE: Final = 60  # seconds that a worker may take to start
 
 
-def unread_events(state: Path) -> str:
-    """Say that events wait and no worker is there to read them, "" where all is well.
+def describe_unread_events(state: Path) -> str:
+    """Return a message if events are pending and no worker runs, else "".
 
-    To be called before a command reads them itself.
+    To be called before a command reads the events itself.
     """
     since = spool.last_event_time(state)
     if since is None or time.time() - since < _PATIENCE or _has_worker(state):
@@ -30,7 +30,7 @@ def unread_events(state: Path) -> str:
 
 
 def _has_worker(state: Path) -> bool:
-    """Whether the process that last held the worker's lock lives; another one with its id may."""
+    """Whether the process that last held the worker's lock is alive; its id may belong to another by now."""
     with suppress(OSError, ValueError):
         number = int(read_regular(state / _WORKER_LOCK, 20))
         return number > 0 and _lives(number)

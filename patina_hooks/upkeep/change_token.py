@@ -1,9 +1,9 @@
-"""A change token: whether all that a quick sync looks at is as a sync left it that had nothing to do.
+"""The change token: shows that nothing changed since a sync that had nothing to do.
 
-The token names the files and folders that such a sync depends on, with a digest of their stamps (see
-`patina_hooks.corpus.folder_stamps`, which also says what a stamp cannot see, and why it holds for an hour). A
-command that finds the token unchanged answers without a sync: it saves the import of all that reads git, and
-four git processes.
+The token names the files and folders on which such a sync depends, with a digest of their stamps. The module
+`patina_hooks.corpus.folder_stamps` describes which changes a stamp does not show, and why it is valid for an
+hour. A command whose token is unchanged answers without a sync: it saves the import of all modules that read
+git, and four git processes.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _MOST_PATHS = 5_000
 
 
 def is_unchanged(repository: Repository) -> bool:
-    """Tell whether nothing has changed since a sync that had nothing to do."""
+    """Return whether nothing has changed since a sync that had nothing to do."""
     state = repository.state
     try:
         stored, *paths = os.fsdecode(read_regular(state / _FILE, _SIZE_CAP)).split("\0")
@@ -40,28 +40,28 @@ def is_unchanged(repository: Repository) -> bool:
     return stored == _token(repository, paths)
 
 
-def record_token(repository: Repository, watched: Iterable[Path]) -> None:
-    """Keep the token of a sync that just ended and found nothing to do.
+def record_token(repository: Repository, watched_paths: Iterable[Path]) -> None:
+    """Store the token of a sync that just ended and had nothing to do.
 
-    What changed while it ran makes no token: a file that was changed within two seconds has no stamp.
+    A change during the sync prevents the token: a file that was changed within two seconds has no stamp.
 
     Args:
-        repository: what was synced.
-        watched: further files and folders: those in which documents may change, and modules of plugins.
+        repository: the repository that was synced.
+        watched_paths: files and folders in which documents may change, and modules of plugins.
     """
-    found = [*_git_paths(repository), *_state_paths(repository), *_installed_paths(), *watched]
-    paths = list(map(str, dict.fromkeys(found)))
+    all_paths = [*_git_paths(repository), *_state_paths(repository), *_installed_paths(), *watched_paths]
+    paths = list(map(str, dict.fromkeys(all_paths)))
     token = _token(repository, paths) if len(paths) <= _MOST_PATHS else ""
-    place = repository.state / _FILE
+    file = repository.state / _FILE
     with suppress(OSError):
         if token:
-            replace_file(place, os.fsencode("\0".join([token, *paths])))
+            replace_file(file, os.fsencode("\0".join([token, *paths])))
         else:
-            remove_path(place)
+            remove_path(file)
 
 
 def _token(repository: Repository, paths: list[str]) -> str:
-    """Digest the stamps of these paths, settings and the environment; "" where a path has no stamp."""
+    """Return the digest of stamps, settings and the environment, "" if a path has no stamp."""
     stamps = stamp_paths([*map(Path, paths), *_settings_paths(repository)])
     settings = sorted(f"{name}={value}" for name, value in os.environ.items() if name.startswith("PATINA_"))
     return hash_text("\0".join([stamps, sys.executable, *sys.path, *settings, *paths])) if stamps else ""
@@ -94,7 +94,7 @@ def _settings_paths(repository: Repository) -> Iterator[Path]:
 
 
 def _installed_paths() -> Iterator[Path]:
-    """Yield the folders in which distributions are installed: installing or removing changes them."""
+    """Yield the folders of installed distributions: installing or removing one changes them."""
     for folder in map(Path, filter(None, sys.path)):
         if any(path.suffix in (".dist-info", ".egg-info") for path in _entries(folder)):
             yield folder

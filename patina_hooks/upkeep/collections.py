@@ -32,9 +32,9 @@ if TYPE_CHECKING:
 
 
 class Collections:
-    """The collections other than history that some source names, or that were stored by an earlier sync.
+    """The collections other than history that a source names or an earlier sync stored.
 
-    Their logs are open until `close`: to open and close one takes as long as to bring it in line.
+    Their logs stay open until the end: to open and close one takes as long as to update it.
     """
 
     def __init__(
@@ -48,7 +48,17 @@ class Collections:
         full: bool,
         quick: bool,
     ) -> None:
-        """full: derive everything again; quick: leave vectors alone where no text came or left."""
+        """Find the collections.
+
+        Args:
+            repository: the repository.
+            history: the log of history.
+            extractors: those in force.
+            settings: those in force.
+            progress: called as (stage, done, total).
+            full: derive everything again.
+            quick: leave vectors as they are if no text was added or removed.
+        """
         self.repository = repository
         self.plugins: Plugins = extractors.plugins
         self._history = history
@@ -70,9 +80,9 @@ class Collections:
             log.close()
 
     def reconcile(self, changed: ObservationChanges) -> list[Fault]:
-        """Bring the documents in line with the tips of history; return what plugins did wrong.
+        """Update the documents to the live refs of history; return the errors of plugins.
 
-        changed: counts the observations that came and went, those of history included.
+        changed: counts the added and removed observations, including those of history.
         """
         faults: list[Fault] = []
         for name in self._names:
@@ -90,7 +100,7 @@ class Collections:
         result = ReconcileResult(changed=changed)
         with self._explained(name) as log:
             if self._full:
-                begin_again(log)
+                reset_derived(log)
             reconcile_collection(
                 self.repository, self._history, log, extractors, self._settings, self._progress, result
             )
@@ -103,9 +113,13 @@ class Collections:
         progress: Progress,
         seconds: float | None,
     ) -> Iterator[Embedded]:
-        """Bring the vectors in line, and yield what was done. Raises as `VectorUpdate.run` does.
+        """Update the vectors and yield the counts of each collection.
 
-        What is trained on history projects history only: a collection has its model's own vectors.
+        A projection is trained on history and used for history only: a collection has its model's own
+        vectors.
+
+        Raises:
+            PluginError: as `VectorUpdate.run`.
         """
         from patina_hooks.search.index.spaces import requested_space
         from patina_hooks.search.index.vector_update import VectorUpdate
@@ -123,20 +137,20 @@ class Collections:
         """Whether all texts of a collection have vectors of the model that answers for history."""
         from patina_hooks.search.index.spaces import active_space
 
-        space, other = active_space(log), active_space(self._history)
-        if space is None or other is None or has_changed_texts(log.connection):
+        space, of_history = active_space(log), active_space(self._history)
+        if space is None or of_history is None or has_changed_texts(log.connection):
             return False
-        is_same_index = bool(other.projection) or space.index == other.index
-        return is_same_index and space.judged_by == other.judged_by
+        is_same_index = bool(of_history.projection) or space.index == of_history.index
+        return is_same_index and space.judged_by == of_history.judged_by
 
     def pending(self) -> int:
-        """Return how many texts have no vector."""
+        """Return the number of texts without a vector."""
         return sum(count_waiting(self._log(name).connection) for name in self._names)
 
-    def leave_no_trace(self) -> None:
-        """Remove what new rules of redaction took out."""
+    def purge_redacted(self) -> None:
+        """Remove texts that new rules of redaction took out."""
         for name in self._names:
-            leave_no_trace(self._log(name), self._extractors.redaction)
+            purge_redacted(self._log(name), self._extractors.redaction)
 
     def _folder(self, name: str) -> Path:
         return collection_folder(self.repository.state, name)
@@ -148,7 +162,7 @@ class Collections:
 
     @contextmanager
     def _explained(self, name: str) -> Iterator[Log]:
-        """Give the log of a collection; what SQLite raises within is told as a `StateError`."""
+        """Yield the log of a collection; an error of SQLite within is raised as a `StateError`."""
         log = self._log(name)
         try:
             yield log
@@ -157,19 +171,19 @@ class Collections:
             raise
 
 
-def begin_again(log: Log) -> None:
-    """Forget what is derived, so that it is derived again."""
+def reset_derived(log: Log) -> None:
+    """Delete derived data, so that it is derived again."""
     log.check()
     drop_malformed(log.path.parent)
     with log.writing():
-        kept = {name: log.fact(name) for name in ("space", "redaction")}
+        facts = {name: log.fact(name) for name in ("space", "redaction")}
         recreate_derived(log.connection)
-        for name, value in kept.items():
-            log.remember(name, value)  # the space answers until the recipe's own is whole
+        for name, value in facts.items():
+            log.remember(name, value)  # the space answers until that of the recipe is complete
 
 
-def leave_no_trace(log: Log, redaction: Redaction) -> None:
-    """Remove from free pages and journals what new rules of redaction took out."""
+def purge_redacted(log: Log, redaction: Redaction) -> None:
+    """Remove texts that new rules of redaction took out from free pages and journals."""
     if log.fact("redaction") == redaction.signature:
         return
     if not log.is_new:

@@ -29,38 +29,38 @@ class Environment:
     versions: Mapping[str, str]
 
 
-def own_environment(plugins: Plugins) -> Environment:
-    """Return the environment of this process. Calls no hook of a plugin."""
-    names = {name: plugins.distribution_of(name) for name in plugins.names()} | {_OWN: _OWN}
-    versions = {name: installed_version(found) if found else "" for name, found in names.items()}
+def read_own_environment(plugins: Plugins) -> Environment:
+    """Return the environment of this process, without a call of a plugin's hook."""
+    distributions = {name: plugins.distribution_of(name) for name in plugins.names()} | {_OWN: _OWN}
+    versions = {name: installed_version(dist) if dist else "" for name, dist in distributions.items()}
     return Environment(sys.executable, versions)
 
 
-def version_differences(own: Mapping[str, str], other: Mapping[str, str]) -> list[str]:
-    """Write each plugin of which another environment has another version than this one, or none."""
+def list_version_differences(own: Mapping[str, str], hooks: Mapping[str, str]) -> list[str]:
+    """List the plugins whose version in this environment and in that of the hooks differs."""
     return [
-        f"{name} {other.get(name, 'absent')} (here {own.get(name, 'absent')})"
-        for name in sorted(own.keys() | other.keys())
-        if own.get(name) != other.get(name)
+        f"{name} {hooks.get(name, 'absent')} (here {own.get(name, 'absent')})"
+        for name in sorted(own.keys() | hooks.keys())
+        if own.get(name) != hooks.get(name)
     ]
 
 
 def record_background(log: Log, plugins: Plugins) -> None:
-    """Remember the environment of this process as that of the last sync in the background."""
-    own = own_environment(plugins)
+    """Store the environment of this process as that of the last sync in the background."""
+    own = read_own_environment(plugins)
     stored = json.dumps([own.interpreter, dict(own.versions)], sort_keys=True)
     if log.fact(_FACT) != stored:
         with log.writing():
             log.remember(_FACT, stored)
 
 
-def background_environment(log: Log) -> Environment | None:
+def load_background_environment(log: Log) -> Environment | None:
     """Return the environment of the last sync in the background, None before the first."""
-    return log.parsed(_FACT, "null", _read)
+    return log.parsed(_FACT, "null", _parse)
 
 
-def _read(stored: object) -> Environment | None:
-    """Check what `record_background` wrote; raise ValueError for anything else."""
+def _parse(stored: object) -> Environment | None:
+    """Check the value that `record_background` stored; raise ValueError for any other."""
     return None if stored is None else Environment(*read_value(_Stored, stored))
 
 

@@ -1,6 +1,6 @@
-"""Events of one sync, kept for the plugins that listen until no lock is held.
+"""Events of one sync, queued for the plugins that listen until no lock is held.
 
-The queue is a temporary database (`patina_hooks.store.event_queue`). Without listeners nothing is kept.
+The queue is a temporary database (`patina_hooks.store.event_queue`). Without listeners nothing is queued.
 """
 
 from __future__ import annotations
@@ -44,12 +44,12 @@ _SYNC_EVENTS: Final = (
 BATCH: Final = 1_000
 """The most observations or pairs of one call."""
 
-Event = tuple[str, Mapping[str, object]]
+HookCall = tuple[str, Mapping[str, object]]
 """The name of an event hook and its arguments."""
 
 
 class EventQueue:
-    """What one sync has to tell; filled under the sync lock, read after it."""
+    """The events of one sync; filled under the sync lock, read after its release."""
 
     def __init__(self, plugins: Plugins) -> None:
         self._listened = frozenset(event for event in _SYNC_EVENTS if plugins.listens(event))
@@ -60,7 +60,7 @@ class EventQueue:
         return event in self._listened
 
     def is_empty(self) -> bool:
-        """Whether no event is kept."""
+        """Whether no event is queued."""
         return self._connection is None
 
     def close(self) -> None:
@@ -72,36 +72,36 @@ class EventQueue:
     # --- filling --------------------------------------------------------------------------------
 
     def add_commit(self, commit: Commit) -> None:
-        """Keep a commit that is new to the log."""
+        """Queue a commit that is new to the log."""
         if not {COMMIT_RECORDED, SESSION_ENDED} & self._listened:
             return
         add_commit(self._db, commit.oid, commit.committed, commit.parents, _pack(commit))
 
     def add_started(self, session: Session) -> None:
-        """Keep the start of a session."""
+        """Queue the start of a session."""
         self._add(SESSION_STARTED, "session", session)
 
     def add_ended(self, session: Session, oids: Iterable[str]) -> None:
-        """Keep the end of a session. oids: its commits, oldest first."""
+        """Queue the end of a session. oids: its commits, oldest first."""
         if not self.listens(SESSION_ENDED):
             return
         self._add(SESSION_ENDED, "session", session)
         add_ended_commits(self._db, session.id, oids)
 
     def add_observation(self, recorded: Recorded) -> None:
-        """Keep an observation that joined the corpus."""
+        """Queue an observation that became live."""
         self._add(OBSERVATIONS_CHANGED, "added", recorded)
 
     def remove_observation(self, recorded: Recorded) -> None:
-        """Keep an observation that left the corpus."""
+        """Queue an observation that is no longer live."""
         self._add(OBSERVATIONS_CHANGED, "removed", recorded)
 
     def add_pair(self, pair: Pair) -> None:
-        """Keep a new pair."""
+        """Queue a new pair."""
         self._add(PAIRS_EXTRACTED, "pairs", pair)
 
     def add_embeddings(self, model: str, added: int, removed: int) -> None:
-        """Keep the change of the vector index."""
+        """Queue the change of the vector index."""
         self._add(EMBEDDINGS_UPDATED, "", {"model": model, "added": added, "removed": removed})
 
     def _add(self, event: str, part: str, value: object) -> None:
@@ -116,8 +116,8 @@ class EventQueue:
 
     # --- reading --------------------------------------------------------------------------------
 
-    def events(self, repository: Repository) -> Iterator[Event]:
-        """Every event in order: starts, commits oldest first, ends, observations, pairs, vectors.
+    def events(self, repository: Repository) -> Iterator[HookCall]:
+        """Yield every event in order: starts, commits oldest first, ends, observations, pairs, vectors.
 
         One git process reads the commits of ended sessions that were recorded earlier.
         """

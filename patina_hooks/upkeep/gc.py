@@ -1,4 +1,4 @@
-"""Garbage: what the caches keep for a branch's return, once nobody will return."""
+"""Garbage collection: remove cached data that no branch or tag references."""
 
 from __future__ import annotations
 
@@ -25,9 +25,10 @@ from patina_hooks.system.files import folder_size, remove_path
 
 @dataclass(frozen=True, slots=True)
 class Freed:
-    """How much went; bytes on disk.
+    """What a garbage collection removed; bytes are those on disk.
 
-    kept: why what other models made stays, "" where it went. pairs: of generators that are not installed.
+    kept: the reason why results of other models stay, "" if they were removed. pairs: of generators that are
+    not installed.
     """
 
     observations: int
@@ -39,64 +40,72 @@ class Freed:
 
 @dataclass(frozen=True, slots=True)
 class AbsentResults:
-    """How much is stored of extractors and pair generators that are not installed here."""
+    """Numbers of stored results of extractors and pair generators that are not installed here."""
 
     providers: int
     observations: int
     pairs: int
 
 
-def absent_results(log: Log, plugins: Plugins) -> AbsentResults:
-    """Count what is stored of absent extractors and pair generators; reads all sources."""
+def count_absent_results(log: Log, plugins: Plugins) -> AbsentResults:
+    """Count stored results of absent extractors and pair generators; reads all sources."""
     extractors, generators = plugins.extractors(), plugins.pair_generators()
     observations = count_observations_by_extractor(log.connection)
     for name in stored_collections(log.path.parent):
-        with Log(collection_folder(log.path.parent, name), create=False) as other:
-            observations += count_observations_by_extractor(other.connection)
+        with Log(collection_folder(log.path.parent, name), create=False) as collection:
+            observations += count_observations_by_extractor(collection.connection)
     pairs = count_pairs_by_generator(log.connection)
-    read = [count for tag, count in observations if not is_provided(parse_extractor_tag(tag)[0], extractors)]
-    made = [count for name, count in pairs if not is_provided(name, generators)]
-    return AbsentResults(len(read) + len(made), sum(read), sum(made))
+    of_extractors = [
+        count for tag, count in observations if not is_provided(parse_extractor_tag(tag)[0], extractors)
+    ]
+    of_generators = [count for name, count in pairs if not is_provided(name, generators)]
+    return AbsentResults(len(of_extractors) + len(of_generators), sum(of_extractors), sum(of_generators))
 
 
-def collect(log: Log, state: Path, wanted: VectorSpace | None) -> Freed:
-    """Drop observations of objects that no document holds, embeddings of texts that nobody says, and the
-    vectors and embeddings that no recipe needs. The caller holds the sync lock.
+def collect_garbage(log: Log, state: Path, requested: VectorSpace | None) -> Freed:
+    """Remove data that no branch or tag references; the caller holds the sync lock.
 
-    wanted: what the recipe asks for: where that does not answer yet, it may be half made. None where nobody
-        can tell what that is: then the vectors and embeddings of every model stay.
+    These are observations of objects that no document has, embeddings of texts that no observation has, and
+    vectors and embeddings that the recipe does not need.
+
+    Args:
+        log: the log of history.
+        state: the state folder.
+        requested: the space of the recipe, which may be incomplete and not in use yet. None if it is not
+            known: then vectors and embeddings of every model stay.
     """
     before = folder_size(state)
     observations, live_texts = _release(log)
     for name in stored_collections(state):
-        with Log(collection_folder(state, name)) as other:
-            freed, texts = _release(other)
-            compact(other.connection)
-            _drop_unneeded(other, replace(wanted, projection="", projected=0) if wanted else None)
-        observations += freed
+        with Log(collection_folder(state, name)) as collection:
+            released, texts = _release(collection)
+            compact(collection.connection)
+            unprojected = replace(requested, projection="", projected=0) if requested else None
+            _remove_unused_vectors(collection, unprojected)
+        observations += released
         live_texts += texts
     embeddings = 0
     space = active_space(log)
     if space is not None:
         with closing(EmbeddingCache(state, space.fingerprint)) as cache:
-            embeddings = cache.keep_only(live_texts, [wanted.fingerprint] if wanted else None)
-    _drop_unneeded(log, wanted)
+            embeddings = cache.keep_only(live_texts, [requested.fingerprint] if requested else None)
+    _remove_unused_vectors(log, requested)
     compact(log.connection)
     return Freed(observations, embeddings, max(0, before - folder_size(state)))
 
 
 def _release(log: Log) -> tuple[int, list[bytes]]:
-    """Drop observations of objects that no document holds; return their number and the live texts."""
+    """Delete observations of objects that no document has; return their number and the live texts."""
     with log.writing() as connection:
         return delete_unreferenced(connection), release_dead_texts(connection)
 
 
-def _drop_unneeded(log: Log, wanted: VectorSpace | None) -> None:
-    """Remove the vectors next to a log that neither answer nor are asked for."""
+def _remove_unused_vectors(log: Log, requested: VectorSpace | None) -> None:
+    """Remove the vectors next to a log that are neither in use nor requested."""
     folder, space = log.path.parent, active_space(log)
-    if space is None or wanted is None:
+    if space is None or requested is None:
         return
-    needed = {space.folder(folder), wanted.folder(folder)}
+    used = {space.folder(folder), requested.folder(folder)}
     for path in (folder / VECTORS_FOLDER).glob("*"):
-        if path not in needed:
+        if path not in used:
             remove_path(path)

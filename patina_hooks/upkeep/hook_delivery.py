@@ -14,13 +14,14 @@ if TYPE_CHECKING:
     from patina_hooks.upkeep.events import EventQueue
 
 Deliver = Callable[["EventQueue"], "tuple[Fault, ...]"]
-"""Takes the events of one sync once its lock is released, and gives the faults of hooks, as far as known."""
+"""Takes the events of one sync after its lock is released; returns the faults of hooks known by then."""
 
 
 def deliver_events(repository: Repository, plugins: Plugins, queue: EventQueue) -> tuple[Fault, ...]:
-    """Call the event hooks of every plugin, and record in the log what they did wrong.
+    """Call the event hooks of every plugin and record their errors in the log.
 
-    Raises `PluginError` in strict mode.
+    Raises:
+        PluginError: a hook failed, in strict mode.
     """
     if queue.is_empty():
         return ()
@@ -47,15 +48,15 @@ def deliver_events(repository: Repository, plugins: Plugins, queue: EventQueue) 
 
 
 class BackgroundDelivery:
-    """Delivers in a thread of its own, for a worker that has more to do meanwhile."""
+    """Delivers events in a thread of its own, while the worker continues."""
 
     def __init__(self) -> None:
         self._tasks: SimpleQueue[Callable[[], object] | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
 
     @property
-    def is_begun(self) -> bool:
-        """Whether anything was put in that `finish` has to wait for."""
+    def has_started(self) -> bool:
+        """Whether `finish` has a delivery to wait for."""
         return self._thread is not None
 
     def put(self, task: Callable[[], object]) -> None:

@@ -1,4 +1,4 @@
-"""Status: what is indexed, how stale it is, and what is to be said of what answers."""
+"""Status: what is indexed, how stale it is, and warnings about the model and the projection in use."""
 
 from __future__ import annotations
 
@@ -33,24 +33,30 @@ from patina_hooks.store.log import Log
 from patina_hooks.store.recorded_faults import kept_faults
 from patina_hooks.system.files import folder_size
 from patina_hooks.training.staleness import ProjectionStatus, read_projection_status
-from patina_hooks.upkeep.environments import background_environment, own_environment, version_differences
+from patina_hooks.upkeep.environments import (
+    list_version_differences,
+    load_background_environment,
+    read_own_environment,
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Status:
     """What is indexed and how stale it is.
 
-    events_hash: see `patina_hooks.store.facts`. pending: texts that the vector index does not hold yet.
+    events_hash: see `patina_hooks.store.facts`.
+    pair_kinds: kind -> count, weight and time range of its pairs.
+    pending: texts that the vector index does not have yet.
     cut: texts that are longer than the model reads; their beginnings have a vector.
-    model, runtime: what answers now, "" before the first vectors. variant: what the user's settings changed
-    of the runtime's vectors, see `RuntimeSpec`. projection: "none" where the raw model answers. stale:
-    (projection, why) of what `patina oxidize` would train again; warnings: of a projection that is in use
-    against the gate, or cannot be used, and of tuned weights that are not used. synced: seconds since 1970 of
-    the last sync, None before the first. bytes: the state on disk. skipped: (what, why) of what was not
-    read, or not to its end.
-    pair_kinds: kind -> its pairs' count, weight and time range. calls: into plugins, that have not returned
-    for a second or more. kept: absent extractors and pair generators whose results stay. collections: those
-    other than history, by name.
+    model, runtime: those in use, "" before the first vectors.
+    variant: the effect of the user's settings on the runtime's vectors, see `RuntimeSpec`.
+    projection: the one in use, "none" for the raw model.
+    stale: (projection, reason) of those that `patina oxidize` would train again.
+    warnings: a projection that is in use against the gate or cannot be used, tuned weights that are not used,
+    ... synced: seconds since 1970 of the last sync, None before the first. bytes: the state on disk. skipped:
+    (location, reason) of texts that were not read, or not to their ends. calls: calls of plugins that have
+    not returned for a second or more. kept: absent extractors and pair generators whose results stay.
+    collections: those other than history, by name.
     """
 
     events_hash: str
@@ -79,14 +85,14 @@ class Status:
     collections: Mapping[str, CollectionFacts]
 
 
-def status_of(log: Log, repository: Repository, plugins: Plugins, facts: CorpusFacts) -> Status:
-    """Return the status of one view of the log. facts: what is known of it."""
+def build_status(log: Log, repository: Repository, plugins: Plugins, facts: CorpusFacts) -> Status:
+    """Build the status of one view of the log. facts: the counts of that view."""
     space = active_space(log)
-    stands = _standing(repository, plugins, space, facts.events_hash)
-    read = [(remark, "git status") for remark in load_configuration(repository).remarks]
+    projection = _read_projection(repository, plugins, space, facts.events_hash)
+    of_configuration = [(remark, "git status") for remark in load_configuration(repository).remarks]
     warnings = [
-        *stands.warnings, *_of_weights(repository, plugins, space), *read, *_of_hooks(repository),
-        *_of_background(log, repository, plugins),
+        *projection.warnings, *_warn_of_weights(repository, plugins, space), *of_configuration,
+        *_warn_of_hooks(repository), *_warn_of_background(log, repository, plugins),
     ]  # fmt: skip
     stored = list(_collections(repository))
     return Status(
@@ -94,18 +100,18 @@ def status_of(log: Log, repository: Repository, plugins: Plugins, facts: CorpusF
         model=space.model if space else "",
         runtime=space.runtime if space else "",
         variant=space.variant if space else "",
-        projection=stands.name,
-        stale=stands.stale,
-        warnings=tuple(f"{what}; {command}" for what, command in warnings),
+        projection=projection.name,
+        stale=projection.stale,
+        warnings=tuple(f"{message}; {command}" for message, command in warnings),
         pair_kinds=pair_kinds(log.connection),
-        cut=_cut(log, repository, space) if space else 0,
+        cut=_count_cut(log, repository, space) if space else 0,
         synced=log.number("synced"),
         bytes=folder_size(repository.state),
         skipped=(
             *skipped(log.connection),
             *(row for _, _, rows in stored for row in rows),
-            *_refused(log, repository, space),
-            *_submodules(repository),
+            *_list_refused(log, repository, space),
+            *_list_submodules(repository),
         ),
         faults=tuple(dict.fromkeys([*kept_faults(log), *plugins.faults])),
         calls=running_calls(repository.state),
@@ -118,38 +124,40 @@ def status_of(log: Log, repository: Repository, plugins: Plugins, facts: CorpusF
 def _collections(
     repository: Repository,
 ) -> Iterator[tuple[str, CollectionFacts, list[tuple[str, str]]]]:
-    """Yield each collection other than history with its facts, and what of it was not read."""
+    """Yield each collection other than history with its facts and the files that were not read."""
     for name in stored_collections(repository.state):
         folder = collection_folder(repository.state, name)
         with Log(folder, create=False) as log, log.reading() as connection:
             yield name, CollectionFacts.read(connection), partly_read(connection)
 
 
-def _standing(
+def _read_projection(
     repository: Repository, plugins: Plugins, space: VectorSpace | None, events: str
 ) -> ProjectionStatus:
-    """How projections, and a switch of models, stand; what hinders telling is among the faults of a sync."""
+    """Return the status of projections, with a warning about a pending switch of models."""
     recipe, used = load_configuration(repository).recipe, space.projection if space else ""
     try:
-        wanted = requested_space(plugins, recipe, repository.state) if recipe else None
-        stands = read_projection_status(plugins, recipe, repository.state, events, wanted, used)
+        requested = requested_space(plugins, recipe, repository.state) if recipe else None
+        status = read_projection_status(plugins, recipe, repository.state, events, requested, used)
     except PatinaError as error:
         return ProjectionStatus(used[:16] or "none", (), ((str(error), error.hint or "patina doctor"),))
-    if space and wanted and wanted.fingerprint != space.fingerprint:
-        asked = f"the recipe asks for {wanted.model} in {wanted.runtime}"
-        told = f"{asked}: {space.model} in {space.runtime} answers until its vectors are whole"
-        return replace(stands, warnings=(*stands.warnings, (told, "patina sync")))
-    return stands
+    if space and requested and requested.fingerprint != space.fingerprint:
+        message = (
+            f"the recipe requests {requested.model} in {requested.runtime}:"
+            f" {space.model} in {space.runtime} answers until its vectors are complete"
+        )
+        return replace(status, warnings=(*status.warnings, (message, "patina sync")))
+    return status
 
 
-def _submodules(repository: Repository) -> Iterator[tuple[str, str]]:
+def _list_submodules(repository: Repository) -> Iterator[tuple[str, str]]:
     """Yield the submodules of HEAD: their commits belong to repositories of their own."""
     for path in repository.submodules():
         yield path, "a submodule has an index of its own; try: patina init there"
 
 
-def _of_hooks(repository: Repository) -> Iterator[tuple[str, str]]:
-    """Yield what is wrong with installed hooks, with the command or the edit that changes it."""
+def _warn_of_hooks(repository: Repository) -> Iterator[tuple[str, str]]:
+    """Yield errors of installed hooks, each with the command or the edit that corrects it."""
     by_remedy: dict[tuple[str, str], list[str]] = {}
     for hook in unsound_hooks(repository):
         repairable = hook.remedy == INSTALL and not hook.enabled and can_repair(repository)
@@ -160,35 +168,35 @@ def _of_hooks(repository: Repository) -> Iterator[tuple[str, str]]:
         yield f"hooks {', '.join(events)}: {reason}", command
 
 
-def _of_background(log: Log, repository: Repository, plugins: Plugins) -> Iterator[tuple[str, str]]:
-    """Yield that the hooks run an interpreter with other plugins, as its last sync recorded them."""
-    other, hooks = background_environment(log), recorded_interpreter(repository.state)
-    if other is None or hooks in (None, sys.executable) or other.interpreter == sys.executable:
+def _warn_of_background(log: Log, repository: Repository, plugins: Plugins) -> Iterator[tuple[str, str]]:
+    """Yield a warning if the hooks run an interpreter with other plugins, by its last sync."""
+    background, hooks = load_background_environment(log), recorded_interpreter(repository.state)
+    if background is None or hooks in (None, sys.executable) or background.interpreter == sys.executable:
         return
-    if differences := version_differences(own_environment(plugins).versions, other.versions):
-        what = f"the last sync in the background ran {other.interpreter} with other plugins"
-        yield f"{what}: {', '.join(differences)}", INSTALL
+    if differences := list_version_differences(read_own_environment(plugins).versions, background.versions):
+        message = f"the last sync in the background ran {background.interpreter} with other plugins"
+        yield f"{message}: {', '.join(differences)}", INSTALL
 
 
-def _of_weights(
+def _warn_of_weights(
     repository: Repository, plugins: Plugins, space: VectorSpace | None
 ) -> Iterator[tuple[str, str]]:
-    """Return remarks on tuned weights of search, each with the command that changes it."""
-    tuned, why = find_usable_weights(repository.state, space) if space else (None, "")
-    if why:
-        yield describe_unused_weights(why), "patina eval --tune"
+    """Yield remarks on tuned weights of search, each with the command that corrects it."""
+    tuned, reason = find_usable_weights(repository.state, space) if space else (None, "")
+    if reason:
+        yield describe_unused_weights(reason), "patina eval --tune"
     names = [spec.name for spec in plugins.retrievers()] if tuned else []
     if tuned and (unknown := find_unknown_retrievers(tuned.weights, names)):
         yield describe_unknown_retrievers(unknown), "patina eval --tune"
 
 
-def _refused(log: Log, repository: Repository, space: VectorSpace | None) -> Iterator[tuple[str, str]]:
-    """(place, why) of the texts that the answering model refused."""
+def _list_refused(log: Log, repository: Repository, space: VectorSpace | None) -> Iterator[tuple[str, str]]:
+    """Yield (location, reason) of the texts that the model in use refused."""
     keys = refused_keys(repository.state, space.fingerprint) if space else {}
-    for place, reason in refused_texts(log.connection, keys):
-        yield place, f"it has no vector: {reason}; patina sync --full tries it again"
+    for location, reason in refused_texts(log.connection, keys):
+        yield location, f"it has no vector: {reason}; patina sync --full tries it again"
 
 
-def _cut(log: Log, repository: Repository, space: VectorSpace) -> int:
-    """How many live texts the model did not read to their ends."""
+def _count_cut(log: Log, repository: Repository, space: VectorSpace) -> int:
+    """Return the number of live texts that the model did not read to their ends."""
     return count_live_texts(log.connection, cut_keys(repository.state, space.fingerprint))

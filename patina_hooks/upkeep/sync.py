@@ -1,8 +1,8 @@
-"""Sync: one way from git to answers. Reconcile, pairs, vectors; then, without a lock, the event hooks.
+"""Sync: reconcile, pairs and vectors; then, without a lock, the event hooks.
 
 `synchronise` takes the sync lock, releases it, and delivers the events: no caller can do so with a lock held.
-Every stage commits what it did, so that a killed sync loses only the step it was in, and the next one goes
-on from there.
+Every stage commits its work, so that a killed sync loses only its current step, and the next one continues
+from there.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from patina_hooks.store.search.indexed_texts import has_changed_texts
 from patina_hooks.system.files import make_private
 from patina_hooks.system.worker_log import WORKER, resolve_errors
 from patina_hooks.upkeep.change_token import record_token
-from patina_hooks.upkeep.collections import Collections, begin_again, leave_no_trace
+from patina_hooks.upkeep.collections import Collections, purge_redacted, reset_derived
 from patina_hooks.upkeep.environments import record_background
 from patina_hooks.upkeep.events import (
     COMMIT_RECORDED,
@@ -58,19 +58,20 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 Progress = Callable[[str, int, int], None]
-_SHORT_SECONDS = 1.5  # less than the age from which on files have stamps
+_SHORT_SECONDS = 1.5  # less than the age at which a file has a stamp
 SLICE_SECONDS = 5.0
-"""Of embedding, after which who has more to embed lets go of the lock and begins the next sync: what was
-committed meanwhile is found by its words, while a large model reads for hours."""
+"""Seconds of embedding, after which a process with more to embed releases the lock and starts the next sync.
+
+New commits are found by their words meanwhile, though a large model embeds for hours."""
 
 
 @dataclass(frozen=True, slots=True)
 class SyncReport:
-    """What a sync did. cut: texts embedded that are longer than the model reads; seconds: wall time;
-    faults: what did not work while the rest went on.
+    """The result of a sync.
 
-    pending: texts without a vector; postponed: whether they only wait because there were more than asked for,
-    or the time was up.
+    cut: embedded texts that are longer than the model reads. pending: texts without a vector. postponed:
+    whether they are pending only because there were more than requested, or the time was up. seconds: wall
+    time. faults: errors of parts, which did not stop the sync.
     """
 
     commits: int
@@ -89,22 +90,22 @@ class SyncReport:
 
     @property
     def is_idle(self) -> bool:
-        """Whether there was nothing to do, nothing waits, and the sync took too short to miss a change."""
+        """Whether nothing was done or is pending, and the sync was too short to miss a change."""
         changes = self.commits, self.gone, self.sessions, self.added, self.removed, self.pairs
         vectors = self.encoded, self.indexed, self.pending
         return not any((*changes, *vectors, self.postponed)) and self.seconds < _SHORT_SECONDS
 
     def then(self, later: SyncReport) -> SyncReport:
-        """What this sync and the one that went on from it did together."""
+        """Return the report of this sync and of the one that continued it."""
         state = {"pending", "postponed", "faults"}
-        counted = [one.name for one in fields(self) if one.name not in state]
-        both = {name: getattr(self, name) + getattr(later, name) for name in counted}
-        return replace(later, faults=tuple(dict.fromkeys((*self.faults, *later.faults))), **both)
+        counted = [column.name for column in fields(self) if column.name not in state]
+        totals = {name: getattr(self, name) + getattr(later, name) for name in counted}
+        return replace(later, faults=tuple(dict.fromkeys((*self.faults, *later.faults))), **totals)
 
 
 @dataclass(frozen=True, slots=True)
-class _Task:
-    """What a caller asks for: see `synchronise`."""
+class _SyncTask:
+    """The options of a sync: see `synchronise`."""
 
     plugins: Plugins
     progress: Progress
@@ -118,11 +119,11 @@ class _Task:
 
 
 @dataclass(slots=True)
-class _Run:
-    """faults: what holds until it is fixed; mishaps: what plugins did wrong when they were called.
+class _SyncRun:
+    """The state of a sync while it runs.
 
-    is_reconciled: whether the log is in line with git, so that the events are true. keeps_absent: see
-    `synchronise`.
+    faults: errors that last until they are fixed; mishaps: errors of single calls of plugins. is_reconciled:
+    whether the log is updated from git, so that the events are true. keeps_absent: see `synchronise`.
     """
 
     events: EventQueue
@@ -134,8 +135,8 @@ class _Run:
     postponed: bool = False
     is_reconciled: bool = False
 
-    def begin_again(self, plugins: Plugins, damage: LogDamaged) -> None:
-        """Forget what was done with a log that was damaged."""
+    def discard(self, plugins: Plugins, damage: LogDamaged) -> None:
+        """Discard the work on a damaged log."""
         self.events, self.mishaps, self.is_reconciled = EventQueue(plugins), [], False
         self.faults = [Fault("patina-hooks", "log", f"{damage}; it was set aside and begun again")]
 
@@ -159,18 +160,20 @@ def synchronise(
     """Update the log from the repository under the sync lock, then deliver the events.
 
     Args:
+        repository: the repository.
         background: log faults; a foreground caller reads them in the report.
-        full: forget all that is derived (embeddings stay cached) and derive it again.
-        quick: what git and its hooks bring, and new documents; not what was written in place into an
-            archived document within the hour (see `patina_hooks.corpus.folder_stamps`).
-        words_only: leave vectors as they are where no text came or left, for a caller that needs none.
-        keep_absent: whether what extractors and pair generators made stays that are not installed here.
-        most: embed nothing now where more texts than this wait; the report says how many are pending.
+        full: delete all derived data (embeddings stay cached) and derive it again.
+        quick: read what changed in git and new documents, but not changes within the last hour that were
+            written in place into an archived document (see `patina_hooks.corpus.folder_stamps`).
+        words_only: leave vectors as they are if no text was added or removed, for a caller that needs none.
+        keep_absent: whether results of extractors and pair generators that are not installed here stay.
+        most: embed nothing now if more texts than this are pending; the report has their number.
         seconds: embed for about so long, and leave the rest to the next sync, see `SLICE_SECONDS`.
-        wait: seconds to wait for another process that syncs; None waits for as long as it takes.
-        open_model: gives the encoder of a space, for a caller that has one open already.
+        wait: seconds to wait for another process that syncs; None waits without a limit.
+        plugins: the installed ones by default.
+        open_model: returns the encoder of a space, for a caller that has one open already.
         progress: called as (stage, done, total).
-        deliver: takes the events once the lock is released; by default event hooks are called here.
+        deliver: takes the events after the lock is released; by default event hooks are called here.
 
     Raises:
         LockHeld: another process still held the sync lock after `wait` seconds.
@@ -179,8 +182,8 @@ def synchronise(
     plugins = plugins or Plugins.load()
     deliver = deliver or partial(deliver_events, repository, plugins)
     make_private(repository.state)
-    run = _Run(EventQueue(plugins), keep_absent)
-    task = _Task(
+    run = _SyncRun(EventQueue(plugins), keep_absent)
+    task = _SyncTask(
         plugins, progress or (lambda *_: None), open_model,
         background=background, full=full, quick=quick, words_only=words_only, most=most, seconds=seconds,
     )  # fmt: skip
@@ -196,34 +199,36 @@ def synchronise(
     return replace(report, faults=tuple(dict.fromkeys((*report.faults, *deliver(run.events)))))
 
 
-def _synchronise_locked(repository: Repository, run: _Run, task: _Task, wait: float | None) -> SyncReport:
-    lock, left = SyncLock(repository.state / SYNC_LOCK), False
+def _synchronise_locked(
+    repository: Repository, run: _SyncRun, task: _SyncTask, wait: float | None
+) -> SyncReport:
+    lock, is_postponed = SyncLock(repository.state / SYNC_LOCK), False
     if not lock.acquire(wait):
         raise LockHeld("another patina process is syncing this repository", hint="patina doctor")
     try:
         try:
             report = _synchronise(repository, run, task)
         except LogDamaged as damage:
-            # All but the times at which things were recorded can be derived again.
+            # Everything except the times of recording can be derived again.
             set_aside(repository.state)
-            run.begin_again(task.plugins, damage)
+            run.discard(task.plugins, damage)
             report = _synchronise(repository, run, task)
-        left = report.postponed and task.most is None
+        is_postponed = report.postponed and task.most is None
         return report
     finally:
-        lock.release(yield_to_waiters=left)
+        lock.release(yield_to_waiters=is_postponed)
 
 
-def _synchronise(repository: Repository, run: _Run, task: _Task) -> SyncReport:
-    begun = time.perf_counter()
-    with _failures_said(repository.state), Log(repository.state) as log, ExitStack() as stack:
+def _synchronise(repository: Repository, run: _SyncRun, task: _SyncTask) -> SyncReport:
+    started = time.perf_counter()
+    with _explain_os_errors(repository.state), Log(repository.state) as log, ExitStack() as stack:
         if task.full:
-            begin_again(log)
+            reset_derived(log)
         configuration = refresh_configuration(repository, quick=task.quick, trusting=task.words_only)
         run.faults += configuration.faults
         extractors = Extractors(task.plugins, configuration.redaction, run.keeps_absent)
         reconciled = reconcile(
-            repository, log, extractors, configuration.settings, task.progress, _listened(run.events),
+            repository, log, extractors, configuration.settings, task.progress, _build_result(run.events),
             quick=task.quick,
         )  # fmt: skip
         run.mishaps += [*extractors.faults, *reconciled.faults]
@@ -234,30 +239,30 @@ def _synchronise(repository: Repository, run: _Run, task: _Task) -> SyncReport:
             )
         )  # fmt: skip
         run.mishaps += collections.reconcile(reconciled.changed)
-        _pairs(log, task.plugins, run, retry=not task.quick)
+        _update_pairs(log, task.plugins, run, retry=not task.quick)
         record_releases(log, task.plugins)
         if task.background:
             record_background(log, task.plugins)
-        _queue(log, reconciled, run)
+        _queue_sessions(log, reconciled, run)
         if task.words_only and configuration.is_recipe_known and _has_all_vectors(log, collections):
             run.faults += [fault for fault in stored_faults(log, "faults") if _concerns_vectors(fault)]
         else:
-            _vectors(repository, log, configuration, run, task, collections, begun)
-        leave_no_trace(log, extractors.redaction)
-        collections.leave_no_trace()
+            _update_vectors(repository, log, configuration, run, task, collections, started)
+        purge_redacted(log, extractors.redaction)
+        collections.purge_redacted()
         run.faults += task.plugins.faults
-        _keep_faults(log, run, reconciled.has_changes, task.quick)
+        _store_faults(log, run, reconciled.has_changes, task.quick)
         if task.background:
             for fault in dict.fromkeys((*run.faults, *run.mishaps)):
                 logger.warning("%s: %s: %s", fault.plugin, fault.where, fault.error)
-        report = _report(reconciled, run, time.perf_counter() - begun)
+        report = _build_report(reconciled, run, time.perf_counter() - started)
         if report.is_idle and not reconciled.has_changes and log.fact("verified"):
             record_token(repository, [*reconciled.watched_paths, *task.plugins.files()])
         return report
 
 
 def _has_all_vectors(log: Log, collections: Collections) -> bool:
-    """Whether vectors answer, and every live text has one."""
+    """Whether vectors are in use, and every live text has one."""
     return bool(log.fact("space")) and not (has_changed_texts(log.connection) or collections.pending())
 
 
@@ -265,16 +270,16 @@ def _concerns_vectors(fault: Fault) -> bool:
     return fault.where.startswith(("model ", "index ")) or fault.where == "projection"
 
 
-def _vectors(
+def _update_vectors(
     repository: Repository,
     log: Log,
     configuration: Configuration,
-    run: _Run,
-    task: _Task,
+    run: _SyncRun,
+    task: _SyncTask,
     collections: Collections,
-    begun: float,
+    started: float,
 ) -> None:
-    """Bring vectors in line, where the recipe can be read."""
+    """Update the vectors if the recipe can be read."""
     if configuration.recipe is None:
         return
     from patina_hooks.upkeep.vectors import VectorStage, open_once
@@ -285,24 +290,24 @@ def _vectors(
         task.open_model or open_once(task.plugins), task.progress,
         most=task.most, seconds=task.seconds, full=task.full,
     )  # fmt: skip
-    report = stage.run(collections, begun)
+    report = stage.run(collections, started)
     run.embedded, run.postponed = report.embedded, report.postponed
     run.faults += report.faults
     run.mishaps += report.mishaps
 
 
 @contextmanager
-def _failures_said(state: Path) -> Iterator[None]:
-    """A disk that is full, or may not be written, is no mistake of ours."""
+def _explain_os_errors(state: Path) -> Iterator[None]:
+    """Raise a full disk, or a folder that cannot be written, as a `StateError`."""
     try:
         yield
     except OSError as error:
-        what = error.filename or state
-        raise StateError(f"{what}: {error.strerror or error}", hint="patina doctor") from error
+        path = error.filename or state
+        raise StateError(f"{path}: {error.strerror or error}", hint="patina doctor") from error
 
 
-def _listened(events: EventQueue) -> ReconcileResult:
-    """A first sync reads all of history: it is kept only for plugins that listen."""
+def _build_result(events: EventQueue) -> ReconcileResult:
+    """Build an empty result; a first sync reads all of history, so only listening plugins get callbacks."""
     commits = events.listens(COMMIT_RECORDED) or events.listens(SESSION_ENDED)
     observations = events.listens(OBSERVATIONS_CHANGED)
     return ReconcileResult(
@@ -314,7 +319,7 @@ def _listened(events: EventQueue) -> ReconcileResult:
     )
 
 
-def _pairs(log: Log, plugins: Plugins, run: _Run, *, retry: bool) -> None:
+def _update_pairs(log: Log, plugins: Plugins, run: _SyncRun, *, retry: bool) -> None:
     listened = run.events.listens(PAIRS_EXTRACTED)
     run.paired = update_pairs(
         log, plugins, on_pair=run.events.add_pair if listened else None, retry=retry,
@@ -323,8 +328,8 @@ def _pairs(log: Log, plugins: Plugins, run: _Run, *, retry: bool) -> None:
     run.mishaps += run.paired.faults
 
 
-def _queue(log: Log, reconciled: ReconcileResult, run: _Run) -> None:
-    """Keep which sessions started and ended; commits, observations and pairs are kept as they come."""
+def _queue_sessions(log: Log, reconciled: ReconcileResult, run: _SyncRun) -> None:
+    """Queue the starts and ends of sessions; commits, observations and pairs are queued already."""
     run.is_reconciled = True
     for before, after in reconciled.sessions:
         if after and before is None:
@@ -333,27 +338,28 @@ def _queue(log: Log, reconciled: ReconcileResult, run: _Run) -> None:
             run.events.add_ended(after, read_commits_of_session(log.connection, after.id))
 
 
-def _keep_faults(log: Log, run: _Run, reconciled: bool, quick: bool) -> None:
+def _store_faults(log: Log, run: _SyncRun, reconciled: bool, quick: bool) -> None:
     """Store the faults of this sync.
 
-    Mishaps stay that come from plugins which this sync had no reason to call, and those of the sync that
-    this one completes: a user sees both as one.
+    Earlier mishaps stay if this sync had no reason to call their plugins, or if it continues the sync that
+    recorded them: for a user both are one sync.
 
     Args:
         log: where faults are stored.
-        run: what the sync did.
-        reconciled: whether plugins had anything of git's to read.
-        quick: whether this is not the sync that a user types, which clears what is said of a model whose
-            texts were embedded again.
+        run: the state of the sync.
+        reconciled: whether plugins had changes of git to read.
+        quick: whether this is not a sync that a user types, which removes the mishaps of a model whose texts
+            were embedded again.
     """
     if log.fact("postponed"):
         before = stored_faults(log, "mishaps")
     else:
-        done = {True: run.embedded.added + run.embedded.removed > 0, False: reconciled}
+        has_embedded = run.embedded.added + run.embedded.removed > 0
         before = [
             fault
             for fault in stored_faults(log, "mishaps")
-            if not done[fault.where == EMBEDDINGS_UPDATED] and (quick or not fault.where.startswith("model "))
+            if not (has_embedded if fault.where == EMBEDDINGS_UPDATED else reconciled)
+            and (quick or not fault.where.startswith("model "))
         ]
     with log.writing():
         log.remember("postponed", "1" if run.postponed and not run.embedded.untried else "")
@@ -362,7 +368,7 @@ def _keep_faults(log: Log, run: _Run, reconciled: bool, quick: bool) -> None:
         log.remember("synced", str(int(time.time())))
 
 
-def _report(reconciled: ReconcileResult, run: _Run, seconds: float) -> SyncReport:
+def _build_report(reconciled: ReconcileResult, run: _SyncRun, seconds: float) -> SyncReport:
     return SyncReport(
         commits=reconciled.added,
         gone=reconciled.removed,

@@ -1,6 +1,6 @@
 """The vectors of one sync: those of history, then those of the other collections.
 
-What vectors need is imported with this module: a sync that leaves them as they are does without.
+Vectors need the imports of this module; a sync that leaves them as they are does not import it.
 """
 
 from __future__ import annotations
@@ -40,9 +40,10 @@ logger = logging.getLogger("patina_hooks.upkeep.sync")
 
 @dataclass(slots=True)
 class VectorReport:
-    """What was done. faults: what holds until it is fixed; mishaps: what plugins did wrong when called.
+    """The result of an update of vectors.
 
-    postponed: whether texts wait, or an index has more to do, because there was no time.
+    faults: errors that last until they are fixed; mishaps: errors of single calls of plugins. postponed:
+    whether texts are pending, or an index has more to do, because the time was up.
     """
 
     embedded: Embedded = field(default_factory=Embedded)
@@ -52,7 +53,7 @@ class VectorReport:
 
 
 class VectorStage:
-    """Bring the vectors of one repository in line with its texts, as its recipe says."""
+    """Updates the vectors of one repository to its texts, as its recipe requests."""
 
     def __init__(
         self,
@@ -68,7 +69,7 @@ class VectorStage:
         seconds: float | None,
         full: bool,
     ) -> None:
-        """most, seconds, full: as `patina_hooks.upkeep.sync.synchronise` takes them."""
+        """Store the arguments; most, seconds, full: see `patina_hooks.upkeep.sync.synchronise`."""
         self._repository = repository
         self._log = log
         self._plugins = plugins
@@ -82,16 +83,16 @@ class VectorStage:
         self._full = full
         self._report = VectorReport()
 
-    def run(self, collections: Collections, begun: float) -> VectorReport:
-        """Update history, then what other collections have. begun: when the sync began, monotonic."""
+    def run(self, collections: Collections, started: float) -> VectorReport:
+        """Update history, then the other collections. started: start time of the sync, monotonic."""
         self._update_history()
-        self._update_collections(collections, begun)
+        self._update_collections(collections, started)
         return self._report
 
     def _update_history(self) -> None:
-        report, where = self._report, f"model {self._recipe.model}"
+        report, location = self._report, f"model {self._recipe.model}"
         try:
-            update = self._history_update(where)
+            update = self._history_update(location)
             report.embedded = update.run(most=self._most, seconds=self._seconds, retry=self._full)
             report.mishaps += _refusals(self._log, report.embedded.refused)
         except PluginError as error:
@@ -99,19 +100,19 @@ class VectorStage:
             report.embedded.pending = counts(self._log.connection)["pending"]
             return
         report.postponed = report.embedded.pending > 0 or report.embedded.unfinished
-        if report.embedded.untried:  # whether the model can be had by now, nobody knows
-            report.faults += [fault for fault in kept_faults(self._log) if fault.where == where]
+        if report.embedded.untried:  # it is not known whether the model is available by now
+            report.faults += [fault for fault in kept_faults(self._log) if fault.where == location]
         if report.embedded.rebuilt:
             logger.warning("the vector index was rebuilt: %s", report.embedded.rebuilt)
         self._announce(report.embedded)
 
-    def _history_update(self, where: str) -> VectorUpdate:
-        """Find the space that the recipe asks for. Raises `PluginError`."""
+    def _history_update(self, location: str) -> VectorUpdate:
+        """Prepare the update of the space that the recipe requests; raise `PluginError`."""
         log, plugins, recipe, state = self._log, self._plugins, self._recipe, self._repository.state
-        wanted = requested_space(plugins, recipe, state)
-        compared = compared_space(plugins, log, state, wanted, self._unrecorded, always=self._full)
+        requested = requested_space(plugins, recipe, state)
+        compared = compared_space(plugins, log, state, requested, self._unrecorded, always=self._full)
         if compared.message:
-            self._report.mishaps.append(Fault("patina-hooks", where, compared.message, "patina sync"))
+            self._report.mishaps.append(Fault("patina-hooks", location, compared.message, "patina sync"))
         space, project = compared.space, None
         try:
             space, project = projected_space(space, plugins, recipe, state)
@@ -124,18 +125,19 @@ class VectorStage:
                 plugins.failures.add(fault, error)
         return VectorUpdate(log, state, plugins, space, self._open_model, self._progress, project)
 
-    def _update_collections(self, collections: Collections, begun: float) -> None:
+    def _update_collections(self, collections: Collections, started: float) -> None:
         """Embed the texts of the other collections, once those of history have their vectors."""
         report = self._report
-        waiting = collections.pending()
-        ready = not report.postponed and not report.embedded.pending
-        if not ready or (self._most is not None and waiting > self._most):
-            report.embedded.pending += waiting
-            report.postponed = report.postponed or waiting > 0
+        pending = collections.pending()
+        is_ready = not report.postponed and not report.embedded.pending
+        if not is_ready or (self._most is not None and pending > self._most):
+            report.embedded.pending += pending
+            report.postponed = report.postponed or pending > 0
             return
-        left = None if self._seconds is None else max(0.0, self._seconds - (time.perf_counter() - begun))
+        elapsed = time.perf_counter() - started
+        remaining = None if self._seconds is None else max(0.0, self._seconds - elapsed)
         try:
-            for embedded in collections.embed(self._recipe, self._open_model, self._progress, left):
+            for embedded in collections.embed(self._recipe, self._open_model, self._progress, remaining):
                 self._add(embedded)
         except PluginError as error:
             self._record(error)
@@ -156,40 +158,40 @@ class VectorStage:
             self._events.add_embeddings(self._recipe.model, embedded.added, embedded.removed)
 
     def _record(self, error: PluginError) -> None:
-        """Keep what a plugin did wrong. Raises it in strict mode."""
+        """Record an error of a plugin; raise it in strict mode."""
         if self._plugins.is_strict:
             raise error
         recipe = self._recipe
-        where = f"index {recipe.index}" if isinstance(error, IndexUnavailable) else f"model {recipe.model}"
-        fault = Fault(error.plugin or "patina-hooks", where, str(error), error.hint)
+        location = f"index {recipe.index}" if isinstance(error, IndexUnavailable) else f"model {recipe.model}"
+        fault = Fault(error.plugin or "patina-hooks", location, str(error), error.hint)
         self._report.faults.append(fault)
         if error.plugin:
             self._plugins.failures.add(fault, error)
 
 
 def open_once(plugins: Plugins) -> OpenModel:
-    """Open the model of a space, and return the same one for as long as its spaces are asked for."""
+    """Return a function that opens the model of a space, and reuses it until another model is requested."""
 
     @lru_cache(maxsize=1)
-    def opened(model: str, runtime: str, reading: Reading) -> Encoder:
+    def open_model(model: str, runtime: str, reading: Reading) -> Encoder:
         from patina_hooks.models.encoding import open_encoder
 
         return open_encoder(plugins, model, runtime, reading=reading)
 
-    return lambda space: opened(*space.opened_by)
+    return lambda space: open_model(*space.opened_by)
 
 
 def _refusals(log: Log, refused: Mapping[bytes, str]) -> Iterator[Fault]:
-    for place, reason in refused_texts(log.connection, refused):
-        yield Fault("patina-hooks", place, f"this text has no vector: {reason}", "patina sync --full")
+    for location, reason in refused_texts(log.connection, refused):
+        yield Fault("patina-hooks", location, f"this text has no vector: {reason}", "patina sync --full")
 
 
 def _recording(state: Path, open_model: OpenModel) -> OpenModel:
     """Record the engine versions of a model that is opened to embed."""
 
-    def opened(space: VectorSpace) -> Encoder:
+    def open_and_record(space: VectorSpace) -> Encoder:
         encoder = open_model(space)
         record_engine_versions(state, encoder)
         return encoder
 
-    return opened
+    return open_and_record

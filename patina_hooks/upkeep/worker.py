@@ -1,10 +1,10 @@
-"""The worker: started by a hook, it brings the memory up to date behind the user's back.
+"""The worker: started by a hook, it updates the index in the background.
 
     python -m patina_hooks.upkeep.worker <common dir> <work tree>
 
-One works at a time, the others end at once: whoever notes an event does so before it looks for a worker,
-and a worker looks at the spool again after it let go of its lock, so no event is left lying. Nobody waits
-for it and nobody reads what it prints: what goes wrong is in `<state>/patina.log`.
+One worker runs at a time, further ones exit at once: a hook writes its event before it looks for a worker,
+and a worker reads the spool again after it released its lock, so no event is lost. Nothing waits for a worker
+and its output goes nowhere: errors are in `<state>/patina.log`.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ if TYPE_CHECKING:
     from patina_hooks.specs.plugins import Fault
     from patina_hooks.upkeep.events import EventQueue
 
-# worker.lock is held while there is work, a wait for a rebase included, and released before the worker waits
-# for event hooks; the sync lock only while the log is written, so that a command which the user types need
-# not wait for the rebase.
+# worker.lock is held while there is work, including a wait for a rebase, and released before the worker waits
+# for event hooks; the sync lock is held only while the log is written, so that a command that the user types
+# need not wait for the rebase.
 WORKER_LOCK = "worker.lock"
 _STATE_FOLDER = "patina"
 _SYNC_WAIT_SECONDS = 3600.0
@@ -45,18 +45,24 @@ _NICENESS = 10
 _TRAINING_MODULE = "patina_hooks.commands.learning.background"
 
 Synchronise = Callable[["Repository"], "bool | None"]
-"""Brings the memory in line; True where something is left for another time slice."""
+"""Updates the index; returns True if something remains for another time slice."""
 
 
 def start_worker(common: Path, work_tree: Path) -> None:
-    """Start a worker that outlives us; see `start_process`."""
+    """Start a worker that outlives this process; see `start_process`."""
     start_process("patina_hooks.upkeep.worker", common, work_tree)
 
 
 def start_process(module: str, common: Path, work_tree: Path) -> None:
-    """Start a module as a process that outlives us. Raises OSError where the interpreter cannot be run.
+    """Start a module as a process that outlives this one.
 
-    common: the repository's common dir; work_tree: any of its work trees; both absolute.
+    Args:
+        module: run with `-m`, with the other two arguments.
+        common: the repository's common dir, absolute.
+        work_tree: any of its work trees, absolute.
+
+    Raises:
+        OSError: the interpreter cannot be run.
     """
     command = [sys.executable, "-m", module, str(common), str(work_tree)]
     flags = 0
@@ -71,25 +77,30 @@ def start_process(module: str, common: Path, work_tree: Path) -> None:
         start_new_session=True,
         creationflags=flags,
     )
-    # A notebook lives longer than its workers: somebody has to take note of their ends.
+    # A notebook lives longer than its workers: a thread must reap them.
     threading.Thread(target=process.wait, daemon=True).start()
 
 
-def wake(common: Path, work_tree: Path) -> None:
-    """Start a worker, where that is wanted and can be: what is left undone, the next sync finds."""
-    if not switched_off(os.environ):
+def wake_worker(common: Path, work_tree: Path) -> None:
+    """Start a worker if that is enabled and possible; otherwise the next sync does the work."""
+    if not is_switched_off(os.environ):
         with suppress(OSError):
             start_worker(common, work_tree)
 
 
-def switched_off(environment: Mapping[str, str]) -> bool:
-    """Whether nothing is to be started in the background; the same switches as in the hooks' shell."""
+def is_switched_off(environment: Mapping[str, str]) -> bool:
+    """Whether work in the background is disabled; the same variables as in the hooks' shell."""
     ci = bool(environment.get("CI")) and environment.get("PATINA_CI") != "1"
     return ci or environment.get("PATINA_SKIP") == "1"
 
 
-def main(arguments: list[str], synchronise: Synchronise | None = None) -> int:
-    """Work until the spool is empty or another worker is there. Always 0: nobody reads it."""
+def run_worker(arguments: list[str], synchronise: Synchronise | None = None) -> int:
+    """Work until the spool is empty or another worker runs; the exit code is always 0.
+
+    Args:
+        arguments: the common dir and a work tree.
+        synchronise: one time slice of a sync, by default that of `patina_hooks.upkeep.sync`.
+    """
     with suppress(ValueError, OSError, StateError):
         common, work_tree = (Path(argument).resolve() for argument in arguments)
         state = common / _STATE_FOLDER
@@ -101,22 +112,22 @@ def main(arguments: list[str], synchronise: Synchronise | None = None) -> int:
             if not lock.acquire():
                 break
             try:
-                done = logged(state, lambda: _work(common, work_tree, delivery, synchronise))
+                is_finished = run_logged(state, lambda: _work(common, work_tree, delivery, synchronise))
             finally:
                 lock.release()
-            # A hook that fired while we were busy found the lock taken, and its own worker went away.
-            again = done and spool.pending_bytes(state) > 0
-        if delivery.is_begun:
-            logged(state, delivery.finish)
+            # The worker of a hook that fired meanwhile did not get the lock, and exited.
+            again = is_finished and spool.pending_bytes(state) > 0
+        if delivery.has_started:
+            run_logged(state, delivery.finish)
     return 0
 
 
 def wait_until_quiet(
     busy: Callable[[], bool], limit: float, sleep: Callable[[float], None] = time.sleep
 ) -> bool:
-    """Wait while a rebase, am or cherry-pick is under way; False when `limit` seconds were not enough.
+    """Wait until no rebase, am or cherry-pick is in progress; return False after `limit` seconds.
 
-    Each pick fires a hook, and what lies between the first and the last is gone a moment later.
+    Each pick fires a hook, and the commits between the first and the last are temporary.
     """
     waited = 0.0
     while busy():
@@ -130,7 +141,7 @@ def wait_until_quiet(
 def _work(
     common: Path, work_tree: Path, delivery: BackgroundDelivery, synchronise: Synchronise | None
 ) -> None:
-    # From here on it may cost: most workers of a burst never get here.
+    # Imports may cost from here on: most workers of a burst never get here.
     import logging
 
     from patina_hooks.config.configuration import load_configuration
@@ -139,25 +150,25 @@ def _work(
     state = common / _STATE_FOLDER
     repository = open_repository(common, work_tree)
     seconds = load_configuration(repository).settings.defer_seconds
-    again, left, patient, synchronise = True, False, True, synchronise or _slices(state, delivery)
+    again, is_postponed, is_patient, synchronise = True, False, True, synchronise or _slices(state, delivery)
     while again:
-        if patient or not repository.in_progress():
-            patient = wait_until_quiet(repository.in_progress, seconds)
-            if not patient:
-                log.warning("a rebase, am or cherry-pick is still under way: not waiting for its end")
-        if patient:
+        if is_patient or not repository.in_progress():
+            is_patient = wait_until_quiet(repository.in_progress, seconds)
+            if not is_patient:
+                log.warning("a rebase, am or cherry-pick is still in progress: not waiting for its end")
+        if is_patient:
             _keep_sessions(repository)
-        reading, before = spool.read_spool(state), left
-        left = bool(synchronise(repository))
+        reading, was_postponed = spool.read_spool(state), is_postponed
+        is_postponed = bool(synchronise(repository))
         spool.set_offset(state, reading.end)
-        again = spool.truncate_spool(state) or left
-        if reading.events or not (left and before):  # hours of turns are no news
-            log.info("%s after %s", "more to embed" if left else "in step", _events(reading.events))
+        again = spool.truncate_spool(state) or is_postponed
+        if reading.events or not (is_postponed and was_postponed):  # hours of time slices are one line
+            log.info("%s after %s", "more to embed" if is_postponed else "in step", _events(reading.events))
     start_training_if_due(repository, work_tree)
 
 
 def start_training_if_due(repository: Repository, work_tree: Path) -> None:
-    """Start training where the policy asks for it now. Never raises `PatinaError`: nothing waits for it."""
+    """Start training if the policy asks for it now; ignore a `PatinaError`."""
     from patina_hooks.errors import PatinaError
     from patina_hooks.training.policy import is_training_due
 
@@ -167,7 +178,7 @@ def start_training_if_due(repository: Repository, work_tree: Path) -> None:
 
 
 def _keep_sessions(repository: Repository) -> None:
-    """Copy the documents of sessions under way, and end those that nobody ends."""
+    """Copy the documents of active sessions, and end abandoned sessions."""
     import logging
 
     from patina_hooks.errors import PatinaError
@@ -175,12 +186,16 @@ def _keep_sessions(repository: Repository) -> None:
 
     try:
         keep_sessions(repository)
-    except PatinaError as error:  # the sync goes on without
-        logging.getLogger("patina_hooks.upkeep.worker").warning("cannot look after sessions: %s", error)
+    except PatinaError as error:  # the sync does not depend on it
+        logging.getLogger("patina_hooks.upkeep.worker").warning("cannot update sessions: %s", error)
 
 
 def open_repository(common: Path, work_tree: Path) -> Repository:
-    """The repository, through the work tree of the event, or the main one where that is gone."""
+    """Open the repository through the work tree of the event, or the main one if that was removed.
+
+    Raises:
+        NotARepository: neither belongs to the common dir.
+    """
     from patina_hooks.git.repository import Repository
 
     reasons = []
@@ -197,7 +212,10 @@ def open_repository(common: Path, work_tree: Path) -> Repository:
 
 
 def _slices(state: Path, delivery: BackgroundDelivery) -> Synchronise:
-    """Time slices of a sync that embed with one model, opened once, while earlier events are delivered."""
+    """Return a function that runs one time slice of a sync.
+
+    The slices share one open model; events of earlier slices are delivered meanwhile.
+    """
     from patina_hooks.plugins.calls import recorded_in, watch_calls
     from patina_hooks.plugins.manager import Plugins
     from patina_hooks.upkeep.hook_delivery import deliver_events
@@ -237,12 +255,12 @@ def _log_slow(call: PluginCall) -> None:
 
 
 def _give_up(call: PluginCall) -> None:
-    """End the process, which frees its locks: a plugin has not returned for minutes."""
+    """End the process, which releases its locks: a plugin has not returned for minutes."""
     import logging
 
     log = logging.getLogger("patina_hooks.upkeep.worker")
     log.error(
-        "plugin %s (%s) did not return within %g s: the worker ended; PATINA_DISABLE_PLUGINS=%s turns it off",
+        "plugin %s (%s) did not return within %g s: the worker ended; PATINA_DISABLE_PLUGINS=%s disables it",
         call.plugin, call.action, call.limit, call.plugin,
     )  # fmt: skip
     os._exit(1)
@@ -253,8 +271,8 @@ def _events(events: tuple[spool.SpoolEvent, ...]) -> str:
     return ", ".join(f"{names.count(name)} {name}" for name in dict.fromkeys(names)) or "no noted event"
 
 
-def logged(state: Path, work: Callable[[], None], job: Job = WORKER) -> bool:
-    """Whether the work was done; what went wrong is in the log."""
+def run_logged(state: Path, work: Callable[[], None], job: Job = WORKER) -> bool:
+    """Run work, with its errors and messages in `patina.log`; return whether it succeeded."""
     import logging
     from logging.handlers import RotatingFileHandler
 
@@ -265,7 +283,7 @@ def logged(state: Path, work: Callable[[], None], job: Job = WORKER) -> bool:
 
     class Readable(logging.Formatter):
         def format(self, record: logging.LogRecord) -> str:
-            # An error may quote what stands in the repository; it may look like another entry, too.
+            # An error may quote text of the repository, which may look like another entry, too.
             return strip_controls(redaction.redact(super().format(record))).replace("\n", "\n  ")
 
     handler = RotatingFileHandler(
@@ -287,7 +305,7 @@ def logged(state: Path, work: Callable[[], None], job: Job = WORKER) -> bool:
 
 
 def detach() -> None:
-    """Leave the terminal, the caller's files, the caller's git and the network behind."""
+    """Detach from the terminal, the caller's files, the caller's git variables and the network."""
     stay_offline()
     trust = trust_variables(os.environ)
     for name in filter(is_dropped, list(os.environ)):
@@ -305,5 +323,5 @@ def detach() -> None:
 
 if __name__ == "__main__":
     detach()
-    # An event hook that was given up still runs in its thread.
-    os._exit(main(sys.argv[1:]))
+    # An abandoned event hook still runs in its thread.
+    os._exit(run_worker(sys.argv[1:]))

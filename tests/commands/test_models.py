@@ -533,6 +533,6 @@ def test_no_worker_is_woken_for_texts_that_it_could_not_embed_either(
     memory.commit("one")
     memory.sync()
     woken: list[object] = []
-    monkeypatch.setattr("patina_hooks.upkeep.worker.wake", lambda *what: woken.append(what))
+    monkeypatch.setattr("patina_hooks.upkeep.worker.wake_worker", lambda *what: woken.append(what))
     Shell(memory.root).invoke("status")
     assert woken == []

@@ -14,7 +14,7 @@ from support.shell import Shell
 
 from patina_hooks.git import spool
 from patina_hooks.git.hooks import install
-from patina_hooks.upkeep.backlog import unread_events
+from patina_hooks.upkeep.backlog import describe_unread_events
 
 STATUS = {
     "events_hash", "sessions", "commits", "observations", "pairs", "pending", "model", "runtime",
@@ -56,7 +56,7 @@ def test_status_says_that_events_wait_when_no_worker_read_them(memory: Memory, s
     hours_ago = path.stat().st_mtime - 7_200
     (memory.state / "worker.lock").write_text(str(os.getpid()))
     os.utime(path, (hours_ago, hours_ago))
-    assert unread_events(memory.state) == "", "a worker is running"
+    assert describe_unread_events(memory.state) == "", "a worker is running"
     (memory.state / "worker.lock").write_text("0")
     page = shell.out("status")
     assert "no worker in the background read the events of 120 minutes ago; patina doctor" in page

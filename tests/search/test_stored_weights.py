@@ -120,13 +120,13 @@ def test_status_doctor_and_eval_say_what_becomes_of_them(memory: Memory) -> None
             (one.level, one.what) for one in examine(memory.repository, plugins()) if one.check == "fusion"
         ]
 
-    assert doctor() == [("ok", "search uses the usual weights: none were tuned")]
+    assert doctor() == [("ok", "search uses the default weights: none were tuned")]
     store_tuned_weights(memory.state, in_its_space(memory))
     assert memory.patina().status().warnings == ()
     assert doctor() == [("ok", "search uses the weights of patina eval --tune")]
     store_tuned_weights(memory.state, replace(GOOD, low=-0.1))
     assert doctor() == [
-        ("ok", "search uses the usual weights: later questions did not bear out those that were tuned")
+        ("ok", "search uses the default weights: the tuned ones are not better on later questions")
     ]
     store_tuned_weights(memory.state, GOOD)
     said = "the tuned weights of search are not used: they were tuned for another model"

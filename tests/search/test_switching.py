@@ -171,7 +171,7 @@ def test_what_is_committed_while_a_large_model_reads_is_found_by_its_words(
             assert patina.search("text number 3", mode="vector")[0].text == "text number 3"
             (warning,) = patina.status().warnings
             assert warning == (
-                "the recipe asks for several in mlx: several in onnx answers until its vectors are whole;"
+                "the recipe requests several in mlx: several in onnx answers until its vectors are complete;"
                 " patina sync"
             )
     assert turns == 3, "four texts a turn, of eleven and those that came"

@@ -18,7 +18,7 @@ from patina_hooks.config.configuration import load_configuration
 from patina_hooks.errors import PatinaError
 from patina_hooks.system.worker_log import TRAINING
 from patina_hooks.training.policy import is_training_due, record_start
-from patina_hooks.upkeep.worker import detach, logged, open_repository
+from patina_hooks.upkeep.worker import detach, open_repository, run_logged
 
 if TYPE_CHECKING:
     from patina_hooks.git.repository import Repository
@@ -31,7 +31,7 @@ def main(arguments: list[str]) -> int:
     with suppress(ValueError, OSError, PatinaError):
         common, work_tree = (Path(argument).resolve() for argument in arguments)
         repository = open_repository(common, work_tree)
-        logged(repository.state, lambda: _train(repository), TRAINING)
+        run_logged(repository.state, lambda: _train(repository), TRAINING)
     return 0
 
 

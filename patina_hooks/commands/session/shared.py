@@ -38,11 +38,11 @@ def wake_worker(repository: Repository) -> None:
     """
     if repository.state.is_dir():
         from patina_hooks.git import spool
-        from patina_hooks.upkeep.worker import wake
+        from patina_hooks.upkeep.worker import wake_worker
 
         with suppress(OSError):
             spool.append_event(repository.state, spool.SpoolEvent("post-session"))
-        wake(repository.common, repository.root)
+        wake_worker(repository.common, repository.root)
 
 
 def warn_of_secrets(field: str, text: str) -> None:

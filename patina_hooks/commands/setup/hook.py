@@ -18,9 +18,9 @@ def hook_command(event: str, arguments: tuple[str, ...]) -> None:
     Never fails and never prints: git must not notice. `patina install` puts hooks in place that cost a
     tenth of this; here is what the pre-commit framework can run.
     """
-    from patina_hooks.upkeep.worker import switched_off
+    from patina_hooks.upkeep.worker import is_switched_off
 
-    if not switched_off(os.environ):
+    if not is_switched_off(os.environ):
         _notify(event, arguments)
 
 

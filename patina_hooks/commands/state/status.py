@@ -14,7 +14,7 @@ from patina_hooks.plugins.running_calls import describe_call
 from patina_hooks.specs.plugins import Fault
 from patina_hooks.text.date_format import format_day
 from patina_hooks.text.display import clean_line, format_count, format_size
-from patina_hooks.upkeep.backlog import unread_events
+from patina_hooks.upkeep.backlog import describe_unread_events
 from patina_hooks.upkeep.status import Status
 
 _SHOWN = 5
@@ -25,7 +25,7 @@ _SHOWN = 5
 def status_command(as_json: bool) -> None:
     """What is indexed, what is pending, what is wrong."""
     with open_patina() as patina:
-        unread = unread_events(patina.repository.state)
+        unread = describe_unread_events(patina.repository.state)
         freshen(patina, words_only=True)
         status = patina.status()
     if unread:

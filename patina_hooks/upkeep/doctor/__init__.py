@@ -1,4 +1,4 @@
-"""The doctor: checks of the installation, each with a reason and a remedy."""
+"""The doctor: checks of the installation, each with a reason and a fix."""
 
 from patina_hooks.upkeep.doctor.examine import examine, run_checks
 from patina_hooks.upkeep.doctor.finding import Finding

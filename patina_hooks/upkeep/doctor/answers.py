@@ -1,4 +1,4 @@
-"""Check what answers: vectors, projection, fusion weights and the model."""
+"""Check vectors, projection, fusion weights, the model and plugins of search."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 OTHER_MODEL = f"edit {RECIPE_FILE}: another model or runtime, or restore its files and run patina sync"
 _LEAST_RECALL = 0.9
 _LOOKS = ("", "patina plugins", "patina doctor")
-"""Hints that show more and change nothing."""
+"""Hints of commands that only show more."""
 
 
 def check_vectors(repository: Repository, plugins: Plugins) -> Iterator[Finding]:
-    """Check the vector files and what an approximate index finds."""
+    """Check the vector files and the recall of an approximate index."""
     from patina_hooks.search.index.recall import sample_recall
     from patina_hooks.search.index.spaces import active_space
 
@@ -35,53 +35,52 @@ def check_vectors(repository: Repository, plugins: Plugins) -> Iterator[Finding]
     with Log(repository.state, create=False) as log:
         space = active_space(log)
         if space is None:
-            yield Finding("vectors", "warning", "no vectors yet", "words alone answer", "patina sync")
+            yield Finding("vectors", "warning", "no vectors yet", "search uses words only", "patina sync")
             return
         try:
             index = space.open(plugins, repository.state)
             index.verify()
         except IndexDamaged as damage:
-            # Not the damage's own hint: a sync trusts a file that nobody touched since it was written.
-            yield Finding("vectors", "fault", str(damage), "they are made anew", "patina sync --full")
+            # Not the damage's own hint: a sync trusts a file with the time and size of its last write.
+            yield Finding("vectors", "fault", str(damage), "they must be rebuilt", "patina sync --full")
             return
         stats = index.stats()
         if log.number("generation") != stats.generation:
-            yield Finding("vectors", "warning", "the index is not the one the log knows", fix="patina sync")
+            message = "the vectors are not those that the log names"
+            yield Finding("vectors", "warning", message, fix="patina sync")
         else:
-            yield Finding(
-                "vectors", "ok", f"{stats.rows:,} vectors in {stats.files} files, every byte as written"
-            )
+            message = f"{stats.rows:,} vectors in {stats.files} files, checksums match"
+            yield Finding("vectors", "ok", message)
         if plugins.index_backend(space.index).approximate:
-            yield from _recall(lambda: sample_recall(plugins, repository.state, space, index))
+            yield from _check_recall(lambda: sample_recall(plugins, repository.state, space, index))
 
 
-def _recall(sample: Callable[[], Recall | None]) -> Iterator[Finding]:
+def _check_recall(sample: Callable[[], Recall | None]) -> Iterator[Finding]:
     from patina_hooks.search.index.recall import LIMIT
 
     try:
         recall = sample()
     except StateError as error:
         level: Level = "fault" if isinstance(error, IndexDamaged) else "warning"
-        what = "how much the index finds cannot be sampled"
-        yield Finding("recall", level, what, str(error), error.hint)
+        yield Finding("recall", level, "cannot sample the recall of the index", str(error), error.hint)
         return
     if recall is None:
         return
-    what = (
+    message = (
         f"the index finds {recall.found:.1%} of the {LIMIT} nearest that an exact scan finds"
-        f" ({recall.questions} stored texts asked, {recall.rows:,} vectors)"
+        f" ({recall.questions} stored texts as queries, {recall.rows:,} vectors)"
     )
     figures = {f"recall@{LIMIT}": recall.found, "questions": recall.questions, "vectors": recall.rows}
     if recall.found >= _LEAST_RECALL:
-        yield Finding("recall", "ok", what, figures=figures)
+        yield Finding("recall", "ok", message, figures=figures)
     else:
         fix = f"write in {RECIPE_FILE}: index: {DEFAULT_INDEX}"
-        yield Finding("recall", "warning", what, "answers by meaning are missed", fix, figures)
+        yield Finding("recall", "warning", message, "answers by meaning are missed", fix, figures)
 
 
 def check_projection(repository: Repository, plugins: Plugins) -> Iterator[Finding]:
     """Check the projection in use."""
-    # What it takes to plan: only here.
+    # The imports of planning: only here.
     from patina_hooks.projection.active import load_active, open_weights
     from patina_hooks.search.index.spaces import active_space, requested_space
     from patina_hooks.store.facts import events_hash
@@ -96,20 +95,19 @@ def check_projection(repository: Repository, plugins: Plugins) -> Iterator[Findi
     used = space.projection if space else ""
     if active := load_active(repository.state):
         open_weights(repository.state, plugins, active.weights)
-    stands = read_projection_status(
-        plugins, recipe, repository.state, events, requested_space(plugins, recipe, repository.state), used
-    )
-    yield Finding("projection", "ok", f"in use: {stands.name}")
-    for warning, command in stands.warnings:
+    requested = requested_space(plugins, recipe, repository.state)
+    status = read_projection_status(plugins, recipe, repository.state, events, requested, used)
+    yield Finding("projection", "ok", f"in use: {status.name}")
+    for warning, command in status.warnings:
         yield Finding("projection", "warning", warning, fix=command)
-    for name, why in stands.stale:
-        # A history goes on: that is no mistake, and a projection that helped goes on helping.
-        level: Level = "ok" if "history" in why else "warning"
-        yield Finding("projection", level, f"{name} is stale", why, "patina oxidize")
+    for name, reason in status.stale:
+        # New history is not an error, and a projection that helped still helps.
+        level: Level = "ok" if "history" in reason else "warning"
+        yield Finding("projection", level, f"{name} is stale", reason, "patina oxidize")
     lock = read_lock(repository.main_root())
     if lock is not None and lock.get("events_hash") != events:
-        why = "it was built from another history"
-        yield Finding("projection", "ok", f"{LOCK_FILE} is stale", why, "patina oxidize")
+        reason = "it was built from another history"
+        yield Finding("projection", "ok", f"{LOCK_FILE} is stale", reason, "patina oxidize")
 
 
 def check_fusion(repository: Repository, plugins: Plugins) -> Iterator[Finding]:
@@ -126,16 +124,20 @@ def check_fusion(repository: Repository, plugins: Plugins) -> Iterator[Finding]:
     with Log(repository.state, create=False) as log:
         space = active_space(log)
     tuned = load_tuned_weights(repository.state)
-    used, why = find_usable_weights(repository.state, space) if space else (None, "")
-    if why:
+    used, reason = find_usable_weights(repository.state, space) if space else (None, "")
+    if reason:
         yield Finding(
-            "fusion", "warning", describe_unused_weights(why), "the usual ones are", "patina eval --tune"
+            "fusion",
+            "warning",
+            describe_unused_weights(reason),
+            "using default weights",
+            "patina eval --tune",
         )
     elif used:
         yield Finding("fusion", "ok", "search uses the weights of patina eval --tune")
     else:
-        told = "later questions did not bear out those that were tuned" if tuned else "none were tuned"
-        yield Finding("fusion", "ok", f"search uses the usual weights: {told}")
+        reason = "the tuned ones are not better on later questions" if tuned else "none were tuned"
+        yield Finding("fusion", "ok", f"search uses the default weights: {reason}")
 
 
 def check_model(repository: Repository, plugins: Plugins) -> Iterator[Finding]:
@@ -157,22 +159,22 @@ def check_model(repository: Repository, plugins: Plugins) -> Iterator[Finding]:
 
 
 def check_search_plugins(repository: Repository, plugins: Plugins) -> Iterator[Finding]:
-    """Run the contract checks of what plugins add to a search, on a small repository."""
+    """Run the contract checks of search functions of plugins, on a small repository."""
     # Opens every function: only here.
     from patina_hooks.testing.search import run_search_contract
 
     for report in run_search_contract(plugins):
         failed = [result for result in report.results if not result.passed]
-        what = f"{report.plugin}: {report.function}"
+        name = f"{report.plugin}: {report.function}"
         if not failed:
-            yield Finding("search", "ok", f"{what}: {len(report.results)} contract checks pass")
+            yield Finding("search", "ok", f"{name}: {len(report.results)} contract checks pass")
         for result in failed:
             fix = f"PATINA_DISABLE_PLUGINS={report.plugin} turns it off"
-            yield Finding("search", "fault", f"{what}: {result.name}", result.detail, fix)
+            yield Finding("search", "fault", f"{name}: {result.name}", result.detail, fix)
 
 
-def check_makers(repository: Repository, plugins: Plugins) -> Iterator[Finding]:
-    """Compare the vectors that the recipe's model gives now with the recorded ones."""
+def check_engine_versions(repository: Repository, plugins: Plugins) -> Iterator[Finding]:
+    """Compare the probe vectors of the recipe's model now with the stored ones."""
     from patina_hooks.models.probes import ProbeRecord, variant_of
     from patina_hooks.search.index.probing import probe
     from patina_hooks.search.index.spaces import requested_space
@@ -189,13 +191,13 @@ def check_makers(repository: Repository, plugins: Plugins) -> Iterator[Finding]:
     variant = record.match(space.base, probe(encoder))
     releases = ", ".join(encoder.engine_versions.releases)
     if variant is None or variant_of(space.base, variant) != space.fingerprint:
-        what = f"the runtime {space.runtime} gives other vectors for {space.model} than the indexed ones"
-        yield Finding("probes", "fault", what, f"installed: {releases}", "patina sync --full")
+        message = f"the runtime {space.runtime} gives other vectors for {space.model} than the indexed ones"
+        yield Finding("probes", "fault", message, f"installed: {releases}", "patina sync --full")
     else:
-        yield Finding("probes", "ok", f"{releases} give the vectors that are indexed")
+        yield Finding("probes", "ok", f"the vectors of {releases} match the indexed ones")
 
 
 def _read_with(reading: Reading) -> str:
-    """What a recipe says of how its model is read: " (truncate: 256)", "" where that is nothing."""
-    said = [f"{key}: {value}" for key, value in asdict(reading).items() if value is not None]
-    return f" ({', '.join(said)})" if said else ""
+    """Describe how the recipe's model is read, as in " (truncate: 256)", "" by default."""
+    options = [f"{key}: {value}" for key, value in asdict(reading).items() if value is not None]
+    return f" ({', '.join(options)})" if options else ""

@@ -37,8 +37,8 @@ def _check_collection(repository: Repository, plugins: Plugins, name: str) -> It
         log.check()
         yield Finding(name, "ok", "the database is sound")
         if pending := counts(log.connection)["pending"]:
-            why = "they are found by their words, not yet by their meaning"
-            yield Finding(name, "warning", f"{pending:,} texts are not embedded yet", why, "patina sync")
+            reason = "they are found by their words, not yet by their meaning"
+            yield Finding(name, "warning", f"{pending:,} texts are not embedded yet", reason, "patina sync")
         space = active_space(log)
         if space is None:
             return

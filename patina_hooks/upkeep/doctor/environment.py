@@ -25,16 +25,16 @@ def check_git(repository: Repository, plugins: Plugins) -> Iterator[Finding]:
     else:
         yield Finding("git", "ok", version)
     if repository.shallow():
-        why = "what lies beyond the border is not recorded"
-        yield Finding("git", "warning", "this clone is shallow", why, "git fetch --unshallow")
+        reason = "older commits are not recorded"
+        yield Finding("git", "warning", "this clone is shallow", reason, "git fetch --unshallow")
     for folder in repository.operations():
-        why, command = "the worker waits for its end", operation_command(folder)
+        reason, command = "the worker waits for its end", find_operation_command(folder)
         fix = f"{command} --continue, or: {command} --abort"
-        yield Finding("git", "warning", "a rebase, am or cherry-pick is under way", why, fix)
+        yield Finding("git", "warning", "a rebase, am or cherry-pick is in progress", reason, fix)
 
 
-def operation_command(folder: Path) -> str:
-    """Write the git command whose unfinished work this folder of a git directory keeps."""
+def find_operation_command(folder: Path) -> str:
+    """Return the git command whose unfinished work is in this folder of a git directory."""
     name = "rebase"
     if folder.name == "sequencer":
         name = "revert" if (folder.parent / "REVERT_HEAD").exists() else "cherry-pick"
@@ -64,16 +64,16 @@ def check_sqlite(repository: Repository, plugins: Plugins) -> Iterator[Finding]:
 
 def check_configuration(repository: Repository, plugins: Plugins) -> Iterator[Finding]:
     """Check settings and recipe."""
-    said = load_configuration(repository)
-    for fault in said.faults:
-        place = fault.error.partition(": ")[0]
-        yield Finding(fault.where, "fault", fault.error, fix=f"edit {place}")
-    if all(fault.where != "settings" for fault in said.faults):
-        yield Finding("settings", "ok", f"session documents in {said.settings.sessions_folder}")
-    for remark in said.remarks:
+    configuration = load_configuration(repository)
+    for fault in configuration.faults:
+        location = fault.error.partition(": ")[0]
+        yield Finding(fault.where, "fault", fault.error, fix=f"edit {location}")
+    if all(fault.where != "settings" for fault in configuration.faults):
+        yield Finding("settings", "ok", f"session documents in {configuration.settings.sessions_folder}")
+    for remark in configuration.remarks:
         yield Finding("configuration", "ok", remark)
-    if said.recipe is not None:
-        recipe = said.recipe
+    if configuration.recipe is not None:
+        recipe = configuration.recipe
         yield Finding("recipe", "ok", f"model {recipe.model}, runtime {recipe.runtime}, index {recipe.index}")
 
 
@@ -90,29 +90,29 @@ def check_hooks(repository: Repository, plugins: Plugins) -> Iterator[Finding]:
         yield Finding("hooks", "warning", f"{hook.event}: {hook.method}", reason, hook.remedy)
     interpreter = installation.interpreter
     if interpreter and not os.access(interpreter, os.X_OK):
-        yield Finding("hooks", "fault", f"the hooks run {interpreter}", "it is not there", "patina install")
+        reason = "this interpreter cannot be executed"
+        yield Finding("hooks", "fault", f"the hooks run {interpreter}", reason, "patina install")
     elif interpreter:
         yield from compare_environments(interpreter, plugins, load_configuration(repository).recipe)
 
 
 def check_plugins(repository: Repository, plugins: Plugins) -> Iterator[Finding]:
-    """List loaded plugins, those that changed without a new version of what they provide or that are absent,
-    and errors."""
+    """List loaded plugins, changed and absent ones, and errors."""
     from patina_hooks.models.provenance import changed_releases, kept_providers
     from patina_hooks.store.log import LOG_FILE, Log
 
     infos = plugins.info()
-    names = ", ".join(f"{one.name} {one.version}".strip() for one in infos)
+    names = ", ".join(f"{info.name} {info.version}".strip() for info in infos)
     yield Finding("plugins", "ok", f"loaded: {names}")
     if (repository.state / LOG_FILE).is_file():
         with Log(repository.state, create=False) as log:
-            for what, made, installed in changed_releases(log, plugins):
-                message = f"{what}: made by {made}, installed is {installed}"
-                reason = "its version did not change: what it makes may have"
+            for provider, maker, installed in changed_releases(log, plugins):
+                message = f"{provider}: made by {maker}, installed is {installed}"
+                reason = "its version did not change, but its results may have"
                 yield Finding("plugins", "warning", message, reason, "patina sync --full")
-            for one in kept_providers(log, plugins):
-                made = f", made by {one.made_by}," if one.made_by else ""
-                message = f"results of {one.kind} {one.name}{made} are kept: it is not installed here"
+            for absent in kept_providers(log, plugins):
+                maker = f", made by {absent.made_by}," if absent.made_by else ""
+                message = f"results of {absent.kind} {absent.name}{maker} are kept: it is not installed here"
                 reason = "another environment may make them; here they are not updated"
                 yield Finding("plugins", "warning", message, reason, "patina gc")
     for fault in plugins.faults:

@@ -29,7 +29,7 @@ CHECKS: Mapping[str, Check] = {
     "fusion": answers.check_fusion,
     "model": answers.check_model,
     "search": answers.check_search_plugins,
-    "probes": answers.check_makers,
+    "probes": answers.check_engine_versions,
     "plugins": environment.check_plugins,
     "worker": state.check_worker,
 }
@@ -39,13 +39,13 @@ _READERS_OF_THE_STATE = frozenset(
 
 
 def examine(repository: Repository, plugins: Plugins) -> list[Finding]:
-    """Run every check; one that fails itself is a finding and does not stop the others."""
+    """Run every check; a check that raises an error is a finding and does not stop the others."""
     return list(run_checks(repository, plugins))
 
 
 def run_checks(repository: Repository, plugins: Plugins) -> Iterator[Finding]:
-    """Give the findings of `examine` as they come."""
-    # Opening a named pipe would wait for ever: `check_state` names what is irregular.
+    """Yield the findings of `examine` while the checks run."""
+    # Opening a named pipe would wait forever: `check_state` reports irregular files.
     unreadable = any(irregular_entries(repository.state))
     for name, check in CHECKS.items():
         if unreadable and name in _READERS_OF_THE_STATE:

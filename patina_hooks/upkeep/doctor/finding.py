@@ -11,9 +11,9 @@ Level = Literal["ok", "warning", "fault"]
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """State the result of one check.
+    """The result of one check; its fields are the keys of `patina doctor --json`.
 
-    why: the reason, "" where all is well; fix: the next command to type; figures: what was measured, by name.
+    why: the reason, "" if nothing is wrong. fix: the command to type. figures: measured values by name.
     """
 
     check: str

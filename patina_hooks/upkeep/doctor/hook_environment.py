@@ -1,4 +1,4 @@
-"""Whether the interpreter that the hooks run can do what this one does."""
+"""Compare the interpreter that the hooks run with this one."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from patina_hooks.config.recipe import Recipe
 from patina_hooks.config.schema import SchemaError, read_value
 from patina_hooks.plugins.manager import Plugins
 from patina_hooks.upkeep.doctor.finding import Finding
-from patina_hooks.upkeep.environments import own_environment, version_differences
+from patina_hooks.upkeep.environments import list_version_differences, read_own_environment
 
 _SECONDS = 60
 # The model is looked up and not opened: that its plugin, its runtime and the runtime's modules are there.
@@ -37,47 +37,47 @@ print(json.dumps({"versions": {**known, "patina-hooks": version("patina-hooks")}
 
 
 @dataclass(frozen=True, slots=True)
-class _Environment:
-    """What an interpreter has. problem: why it cannot run the recipe's model, "" where it can."""
+class _HookEnvironment:
+    """The plugins of an interpreter. problem: why it cannot run the recipe's model, "" if it can."""
 
     versions: Mapping[str, str]
     problem: str
 
 
 def compare_environments(interpreter: str, plugins: Plugins, recipe: Recipe | None) -> Iterator[Finding]:
-    """Start the hooks' interpreter once; compare its plugins with these, and look up the recipe's model.
+    """Start the hooks' interpreter once, compare its plugins with these, and look up the recipe's model.
 
-    Nothing is started where it is this very interpreter.
+    Nothing is started if it is this interpreter.
     """
     if interpreter == sys.executable:
         return
     try:
-        other = _environment_of(interpreter, recipe)
+        environment = _read_environment(interpreter, recipe)
     except (OSError, ValueError, subprocess.SubprocessError) as error:
-        what = f"the hooks run {interpreter}, which cannot start patina: {error}"
-        yield Finding("hooks", "fault", what, "nothing is recorded in the background", "patina install")
+        message = f"the hooks run {interpreter}, which cannot start patina: {error}"
+        yield Finding("hooks", "fault", message, "nothing is recorded in the background", "patina install")
         return
-    if other.problem:
-        what = f"the hooks run {interpreter}, which cannot run the recipe's model: {other.problem}"
-        yield Finding("hooks", "warning", what, "nothing is embedded in the background", "patina install")
-    if differences := version_differences(own_environment(plugins).versions, other.versions):
-        what = f"the hooks run {interpreter}, where other plugins are installed: {', '.join(differences)}"
+    if environment.problem:
+        message = f"the hooks run {interpreter}, which cannot run the recipe's model: {environment.problem}"
+        yield Finding("hooks", "warning", message, "nothing is embedded in the background", "patina install")
+    if differences := list_version_differences(read_own_environment(plugins).versions, environment.versions):
+        message = f"the hooks run {interpreter}, where other plugins are installed: {', '.join(differences)}"
         yield Finding(
-            "hooks", "warning", what, "each environment indexes with its own plugins", "patina install"
+            "hooks", "warning", message, "each environment indexes with its own plugins", "patina install"
         )
 
 
-def _environment_of(interpreter: str, recipe: Recipe | None) -> _Environment:
+def _read_environment(interpreter: str, recipe: Recipe | None) -> _HookEnvironment:
     # As a hook starts it: outside the repository, where -c and -m find nothing to import.
     model = [recipe.model, recipe.runtime] if recipe else []
-    done = subprocess.run(
+    result = subprocess.run(
         [interpreter, "-c", _QUERY, *model], cwd=Path(interpreter).anchor or "/", stdin=subprocess.DEVNULL,
         capture_output=True, text=True, encoding="utf-8", errors="replace", timeout=_SECONDS, check=False,
     )  # fmt: skip
-    if done.returncode:
-        raise ValueError(done.stderr.strip().rpartition("\n")[2] or f"exit {done.returncode}")
-    answer = parse_json(done.stdout.strip().rpartition("\n")[2])
+    if result.returncode:
+        raise ValueError(result.stderr.strip().rpartition("\n")[2] or f"exit {result.returncode}")
+    answer = parse_json(result.stdout.strip().rpartition("\n")[2])
     try:
-        return read_value(_Environment, answer, ignore_unknown=True)
+        return read_value(_HookEnvironment, answer, ignore_unknown=True)
     except SchemaError as error:
         raise ValueError("it is another program") from error

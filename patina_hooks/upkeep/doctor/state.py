@@ -18,14 +18,14 @@ from patina_hooks.upkeep.doctor.answers import OTHER_MODEL
 from patina_hooks.upkeep.doctor.finding import Finding
 
 _SHARED: Final = {
-    "spool": "the hooks cannot note what happens",
+    "spool": "the hooks cannot record events",
     "lock": "nothing new is recorded",
     "worker.lock": "nothing is recorded in the background",
     "patina.log": "errors in the background are not recorded",
     "log.db": "nothing new is recorded",
     "embeddings.db": "nothing new is embedded",
 }
-"""Files that are written in place -> what does not work without."""
+"""Files that are written in place -> what does not work without them."""
 
 
 def check_state(repository: Repository, plugins: Plugins) -> Iterator[Finding]:
@@ -33,21 +33,20 @@ def check_state(repository: Repository, plugins: Plugins) -> Iterator[Finding]:
     state = repository.state
     if entries := list(irregular_entries(state)):
         for path, problem in entries:
-            why = "nothing is read or recorded"
-            yield Finding("state", "fault", f"{path} {problem}", why, removal_command(path))
+            reason = "nothing is read or recorded"
+            yield Finding("state", "fault", f"{path} {problem}", reason, removal_command(path))
     elif not state.is_dir():
-        yield Finding("state", "warning", f"{state} is not there", "nothing is recorded yet", "patina init")
+        yield Finding("state", "warning", f"{state} does not exist", "nothing is recorded yet", "patina init")
     elif not os.access(state, os.W_OK):
-        yield Finding(
-            "state", "fault", f"{state} cannot be written", "nothing new is recorded", _owning(state)
-        )
+        message = f"{state} cannot be written"
+        yield Finding("state", "fault", message, "nothing new is recorded", _permission_command(state))
     elif state.stat().st_mode & 0o077:
-        yield Finding(
-            "state", "warning", f"{state} can be read by others", fix=f"chmod 700 {shlex.quote(str(state))}"
-        )
+        message = f"{state} can be read by other users"
+        yield Finding("state", "warning", message, fix=f"chmod 700 {shlex.quote(str(state))}")
     elif unusable := [path for name in _SHARED if not _is_usable(path := state / name)]:
         for path in unusable:
-            yield Finding("state", "fault", f"{path} cannot be written", _SHARED[path.name], _owning(path))
+            message, reason = f"{path} cannot be written", _SHARED[path.name]
+            yield Finding("state", "fault", message, reason, _permission_command(path))
     else:
         yield Finding("state", "ok", str(state))
 
@@ -56,18 +55,18 @@ def _is_usable(path: Path) -> bool:
     return not path.exists() or os.access(path, os.R_OK | os.W_OK)
 
 
-def _clearing(fault: Fault) -> str:
-    """Write the command after which a recorded fault is recorded no more.
+def _clear_command(fault: Fault) -> str:
+    """Return the command that removes a recorded fault.
 
-    Each sync judges patina's own faults again; those of a plugin are gone where it is not called.
+    Each sync checks patina's own faults again; those of a plugin are removed if it is not called.
     """
     if fault.plugin == BUILTIN:
         return OTHER_MODEL if fault.where.startswith("model ") else "patina sync"
     return f"PATINA_DISABLE_PLUGINS={shlex.quote(fault.plugin)} patina sync --full"
 
 
-def _owning(path: Path) -> str:
-    """Write the command that makes a folder or file writable for who runs this process."""
+def _permission_command(path: Path) -> str:
+    """Return the command that makes a folder or file writable for the user of this process."""
     name = shlex.quote(str(path))
     if hasattr(os, "getuid") and path.stat().st_uid != os.getuid():
         return f'sudo chown -R "$(id -u)" {name}'
@@ -85,12 +84,12 @@ def check_log(repository: Repository, plugins: Plugins) -> Iterator[Finding]:
         from patina_hooks.store.recorded_faults import kept_faults
 
         for fault in kept_faults(log):
-            fix = fault.hint or _clearing(fault)
+            fix = fault.hint or _clear_command(fault)
             yield Finding("log", "fault", f"{fault.plugin}: {fault.where}", fault.error, fix)
         pending = counts(log.connection)["pending"]
         if pending:
-            why = "they are found by their words, not yet by their meaning"
-            yield Finding("log", "warning", f"{pending:,} texts are not embedded yet", why, "patina sync")
+            reason = "they are found by their words, not yet by their meaning"
+            yield Finding("log", "warning", f"{pending:,} texts are not embedded yet", reason, "patina sync")
 
 
 def check_cache(repository: Repository, plugins: Plugins) -> Iterator[Finding]:
@@ -99,10 +98,9 @@ def check_cache(repository: Repository, plugins: Plugins) -> Iterator[Finding]:
 
     if not repository.state.is_dir():
         return
-    many = check_embeddings(repository.state)
-    yield Finding(
-        "embeddings", "ok", f"{many:,} are kept, the database is sound" if many else "none are kept"
-    )
+    count = check_embeddings(repository.state)
+    message = f"{count:,} cached embeddings, the database is sound" if count else "no cached embeddings"
+    yield Finding("embeddings", "ok", message)
 
 
 def check_refused(repository: Repository, plugins: Plugins) -> Iterator[Finding]:
@@ -116,9 +114,9 @@ def check_refused(repository: Repository, plugins: Plugins) -> Iterator[Finding]
     with Log(repository.state, create=False) as log:
         space = active_space(log)
         keys = refused_keys(repository.state, space.fingerprint) if space else {}
-        for place, reason in refused_texts(log.connection, keys):
-            what = f"{place} is found by its words only: the model refused this text"
-            yield Finding("refused", "warning", what, reason, "patina sync --full")
+        for location, reason in refused_texts(log.connection, keys):
+            message = f"{location} is found by its words only: the model refused this text"
+            yield Finding("refused", "warning", message, reason, "patina sync --full")
 
 
 def check_worker(repository: Repository, plugins: Plugins) -> Iterator[Finding]:
@@ -131,14 +129,14 @@ def check_worker(repository: Repository, plugins: Plugins) -> Iterator[Finding]:
         return
     calls = running_calls(repository.state)
     for call in calls:
-        why = f"PATINA_DISABLE_PLUGINS={call.plugin} turns the plugin off"
-        yield Finding("worker", "fault", f"waiting for {describe_call(call)}", why, f"kill {call.process}")
-    waiting = 0 if calls else spool.pending_bytes(repository.state)
-    if waiting:
-        yield Finding("worker", "warning", "events wait for the worker", f"{waiting} bytes", "patina sync")
+        reason = f"PATINA_DISABLE_PLUGINS={call.plugin} disables the plugin"
+        yield Finding("worker", "fault", f"waiting for {describe_call(call)}", reason, f"kill {call.process}")
+    pending = 0 if calls else spool.pending_bytes(repository.state)
+    if pending:
+        yield Finding("worker", "warning", "events are pending", f"{pending} bytes", "patina sync")
     errors = [(job, lines) for job in JOBS if (lines := unresolved_errors(repository.state, job))]
     for job, lines in errors:
-        why = f"see {repository.state / LOG}"
-        yield Finding("worker", "warning", f"its log ends with: {lines[-1]}", why, job.command)
-    if not errors and not waiting and not calls:
-        yield Finding("worker", "ok", "nothing waits")
+        reason = f"see {repository.state / LOG}"
+        yield Finding("worker", "warning", f"its log ends with: {lines[-1]}", reason, job.command)
+    if not errors and not pending and not calls:
+        yield Finding("worker", "ok", "no pending events")
