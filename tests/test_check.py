@@ -281,7 +281,7 @@ def test_documents_of_other_forms_are_not_held_to_ours(text: str) -> None:
 def test_a_file_name_is_refused_when_its_moment_does_not_exist() -> None:
     """No reader takes such a document for a session's."""
     (finding,) = check_session("layer/sessions/20251399-999999.md", b"Just notes.\n")
-    assert "no moment that exists" in finding.message
+    assert "not an existing time" in finding.message
 
 
 def test_what_is_no_text_is_named_with_its_line() -> None:

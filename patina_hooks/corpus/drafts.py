@@ -13,7 +13,7 @@ from patina_hooks.corpus.sources import FileSource, Sources
 from patina_hooks.git.repository import Blob, Repository
 from patina_hooks.store.corpus import documents as stored
 from patina_hooks.store.corpus.documents import DocumentLocation
-from patina_hooks.store.log import Log, name_text
+from patina_hooks.store.log import Log, escape_name
 
 Draft = tuple[str, str, str]
 """Object, path and work tree."""
@@ -57,7 +57,7 @@ class Drafts:
         after: dict[Draft, Blob | None] = {}
         listed: set[str] = set()
         for root, stamp in stamps.items():
-            tree = name_text(str(root))
+            tree = escape_name(str(root))
             of_root = [draft for draft in before if draft[2] == tree]
             if self._is_unchanged(root, stamp):
                 after |= dict.fromkeys(of_root)
@@ -80,11 +80,11 @@ class Drafts:
                 self._documents.add(location)
 
     def _known_paths(self, root: Path) -> list[str]:
-        return stored.read_draft_paths(self._db, name_text(str(root)))
+        return stored.read_draft_paths(self._db, escape_name(str(root)))
 
     def _is_unchanged(self, root: Path, stamp: str) -> bool:
         """Whether a quick look shows a work tree and the trees of documents as at the last look."""
-        _, _, stored_hash = self._log.fact(f"files {name_text(str(root))}").partition(" ")
+        _, _, stored_hash = self._log.fact(f"files {escape_name(str(root))}").partition(" ")
         return self._quick and stamp != "" and stored_hash == self._hash_stamp(stamp)
 
     def _hash_stamp(self, stamp: str) -> str:
@@ -97,7 +97,7 @@ class Drafts:
 
         Nothing is opened if no file and no tree of documents has changed since the last time.
         """
-        tree = name_text(str(root))
+        tree = escape_name(str(root))
         name, state = f"files {tree}", hash_text(listing.stamps + self._documents.token)
         state_before, _, _ = self._log.fact(name).partition(" ")
         self._log.remember(name, f"{state} {self._hash_stamp(stamp)}")
@@ -106,7 +106,7 @@ class Drafts:
         drafts: dict[Draft, Blob | None] = {}
         stamps_on_refs = stored.read_files_held(self._db, tree)
         for path, file_stamp in listing.files.items():
-            file = name_text(path)
+            file = escape_name(path)
             source = self._sources.draft_source(file)
             if source is None or stamps_on_refs.get(file) == file_stamp:
                 continue

@@ -18,7 +18,7 @@ from patina_hooks.store.corpus.live_refs import (
     read_session_tags,
     write_live_refs,
 )
-from patina_hooks.store.log import name_text
+from patina_hooks.store.log import escape_name
 from patina_hooks.text.session_ids import HIDDEN_REFS, is_session_id, split_hidden_ref, split_tag
 
 SESSION_TAGS = "refs/tags/session-*"
@@ -65,7 +65,7 @@ class LiveRefs:
     def head_targets(self, default_branch: str | None) -> set[str]:
         """Return the commits of the default branch and of the HEADs of work trees."""
         heads = {oid for name, oid in self.branches.items() if name.startswith(_HEAD)}
-        default = self.branches.get(name_text(f"refs/heads/{default_branch}")) if default_branch else None
+        default = self.branches.get(escape_name(f"refs/heads/{default_branch}")) if default_branch else None
         return heads | ({default} if default else set())
 
     def tag_targets(self) -> set[str]:
@@ -112,7 +112,7 @@ def read_live_refs(
 
 
 def _read_branches(repository: Repository, work_trees: Sequence[WorkTree]) -> dict[str, str]:
-    heads = {name_text(f"{_HEAD}{tree.path}"): tree.head for tree in work_trees if tree.head}
+    heads = {escape_name(f"{_HEAD}{tree.path}"): tree.head for tree in work_trees if tree.head}
     return heads | dict(_parse_names(repository.list_refs("refs/heads/")))
 
 
@@ -121,7 +121,7 @@ def _parse_names(listing: bytes) -> list[tuple[str, str]]:
     if listing.isascii():
         lines = listing.decode("ascii").split("\n")[:-1]
         return [(name, oid) for line in lines for oid, _, name in [line.partition(" ")]]
-    return [(name_text(name), oid) for name, oid in parse_refs(listing)]
+    return [(escape_name(name), oid) for name, oid in parse_refs(listing)]
 
 
 def _read_tags(

@@ -15,7 +15,7 @@ from patina_hooks.errors import GitError
 from patina_hooks.git.repository import Repository, TreeEntry
 from patina_hooks.store.corpus import live_refs
 from patina_hooks.store.corpus.documents import DocumentLocation
-from patina_hooks.store.log import Log, name_text
+from patina_hooks.store.log import Log, escape_name
 
 _MOST_LOOKUPS = 20_000
 _REGULAR: Final = ("100644", "100755")
@@ -84,7 +84,7 @@ class DocumentTrees:
         if self._rules is not None:
             self.is_incomplete = self.is_incomplete or self._rules.lacks_any
             files.left_out.update(
-                {(name_text(path), oid): LARGE_RULES for path, oid in self._rules.too_large}
+                {(escape_name(path), oid): LARGE_RULES for path, oid in self._rules.too_large}
             )
         return files
 
@@ -161,7 +161,7 @@ class DocumentTrees:
         return self._repository.changed_entries(old, new, deep=self.scope.is_deep)
 
     def _file(self, entry: TreeEntry) -> File:
-        return name_text(self.scope.path(entry.name)), entry.oid
+        return escape_name(self.scope.path(entry.name)), entry.oid
 
     def _is_candidate(self, entry: TreeEntry) -> bool:
         """Whether a source of this scope may take an entry: a regular file, never a link."""

@@ -19,7 +19,7 @@ from patina_hooks.store.search.past import (
     document_observations,
     documents_folder,
     message_observations,
-    recorded_commits,
+    read_recorded_commits,
     session_ranges,
 )
 from patina_hooks.text.session_ids import ID_FORMAT
@@ -127,7 +127,7 @@ def _commits(connection: sqlite3.Connection, folder: str) -> list[PastCommit]:
     for number, session in session_ranges(connection):
         ranges.setdefault(number, []).append(session)
     copies = _Copies()
-    for row in recorded_commits(connection):
+    for row in read_recorded_commits(connection):
         touched = paths.get(row.number, {})
         only_papers = all(path.startswith((folder, ".patina/")) for path in touched)
         commit = PastCommit(

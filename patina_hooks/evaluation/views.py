@@ -22,7 +22,7 @@ from patina_hooks.store.search.words import (
     open_word_tables,
     remove_document_words,
     remove_observation_words,
-    undone,
+    rolled_back,
 )
 from patina_hooks.text.words import prepare_index_text
 
@@ -155,7 +155,7 @@ class SessionView(PastView):
         if not query.masked and not query.untitled:
             yield
             return
-        with undone(self._connection):
+        with rolled_back(self._connection):
             remove_observation_words(self._connection, self._rows(query.masked))
             for unit in {self._owner[number] for number in query.masked} | query.untitled:
                 title = self._set.titles[unit]

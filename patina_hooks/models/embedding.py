@@ -155,7 +155,7 @@ def _set_aside(
         if len(counts.refused) > max(_MOST_REFUSED, counts.texts):
             raise ModelError(f"{error} (and so for nearly every text)", hint=error.hint) from error
         cache.put([key], np.zeros((1, encoder.dimensions), np.float32), [0])
-        cache.set_aside(key, str(error), encoder.engine_versions.key)
+        cache.record_refused(key, str(error), encoder.engine_versions.key)
     else:
         cache.put([key], encoded.vectors, encoded.cut)
         counts.texts += 1

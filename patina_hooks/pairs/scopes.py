@@ -13,7 +13,7 @@ from patina_hooks.store.pairs.contents import (
     StoredPath,
     read_commit_paths,
     read_folder_paths,
-    read_live_observations,
+    read_observations_of_object,
     read_previous_session,
     read_session_commits,
     read_session_documents,
@@ -101,7 +101,7 @@ class ScopeReader:
         )
 
     def _read_live(self, oid: str, path: str, session: str | None, commit: str | None) -> Iterator[Recorded]:
-        for row in read_live_observations(self.connection, oid):
+        for row in read_observations_of_object(self.connection, oid):
             key = row.key.hex()
             self.members.setdefault(key, PairMember(row.id, row.observation.text, session, commit))
             yield Recorded(key, row.observation, path, session, commit)

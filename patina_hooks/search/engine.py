@@ -22,7 +22,7 @@ from patina_hooks.search.retrieval.retrieve import Retriever, open_retrievers
 from patina_hooks.search.retrieval.step_calls import StepCalls
 from patina_hooks.search.steps import recorded_steps
 from patina_hooks.specs.sources import COLLECTIONS, HISTORY
-from patina_hooks.store.recorded_faults import question_faults, record_question_faults
+from patina_hooks.store.recorded_faults import read_question_faults, record_question_faults
 
 if TYPE_CHECKING:
     from patina_hooks.search.opening import Opening
@@ -197,7 +197,7 @@ class SearchEngine:
         called = frozenset(self._calls.called)
         self._calls.called.clear()
         with self.reading() as log:
-            before = question_faults(log)
+            before = read_question_faults(log)
         if before or faults:
             names = self._memory.plugins.names()
             kept = [

@@ -11,7 +11,12 @@ from patina_hooks.search.duplicates import Duplicates, RepeatableTexts, group_du
 from patina_hooks.search.query import Hit
 from patina_hooks.search.remarks.closeness import LOOKED_AT, Closeness, coverage
 from patina_hooks.search.retrieval.lexical import terms_of
-from patina_hooks.store.search.answers import commit_time, read_place, read_session, read_texts
+from patina_hooks.store.corpus.commits import read_commit_time
+from patina_hooks.store.search.answers import (
+    read_located_observation,
+    read_observation_texts,
+    read_session_title,
+)
 
 if TYPE_CHECKING:
     from patina_hooks.search.retrieval.ranking import Ranking
@@ -49,7 +54,7 @@ def closeness(view: StoreView, question: str, evidence: Evidence) -> Closeness:
         for number in nsmallest(LOOKED_AT, scores, key=lambda number: (-scores[number], number))
     ]
     words = view.words(question)
-    texts = read_texts(view.connection, numbers).values()
+    texts = read_observation_texts(view.connection, numbers).values()
     share = coverage(words.counts(), words.total(), [terms_of(text) for text in texts])
     return Closeness(max(found[1].values(), default=None), share, words.total())
 
@@ -72,12 +77,12 @@ def _hit(
         key=lambda commit: (commit.committed, commit.oid),
     )
     session = group[1] if group[0] == "session" else None
-    place = read_place(view.connection, number)
+    place = read_located_observation(view.connection, number)
     commit = None if place.path else place.oid
-    title, started = read_session(view.connection, session)
+    title, started = read_session_title(view.connection, session)
     if group[0] == "document":
         title = place.title
-    when = commit_time(view.connection, commit) if commit else None
+    when = read_commit_time(view.connection, commit) if commit else None
     return Hit(
         session=session,
         title=title,

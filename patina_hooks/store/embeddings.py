@@ -1,8 +1,8 @@
 """The cache of embeddings: (fingerprint, text) -> vector, float16, shared by branches and work trees.
 
-It is content-addressed, so it needs no care when refs move; `patina gc` frees what nothing says any more.
-Vectors are always read back from here, also by the process that made them: what an index holds is the same
-whether a text was embedded today or a year ago.
+It is content-addressed, so it does not change when refs move; `patina gc` removes vectors of texts that no
+observation has. Vectors are always read back from here, also by the process that computed them: an index has
+the same vector whether a text was embedded today or a year ago.
 """
 
 from __future__ import annotations
@@ -44,9 +44,9 @@ _STATEMENTS = {
 class EmbeddingCache:
     """Embeddings under one fingerprint.
 
-    A damaged file is removed, since everything in it can be made again: on opening, a new one is begun at
-    once; later `IndexDamaged` says that it has to be opened again. Every use raises `StateError` where the
-    file cannot be read or written.
+    A damaged file is removed, since all of it can be computed again: if it is damaged on opening, a new one
+    is created at once; later `IndexDamaged` is raised, and it must be opened again. Every method raises
+    `StateError` if the file cannot be read or written.
     """
 
     def __init__(self, folder: Path, fingerprint: str) -> None:
@@ -56,16 +56,16 @@ class EmbeddingCache:
             self.connection = _begin(self._path)
         with self._sound(), self.connection:
             self.connection.execute("INSERT OR IGNORE INTO space (fingerprint) VALUES (?)", (fingerprint,))
-            ask = "SELECT id FROM space WHERE fingerprint = ?"
-            row = self.connection.execute(ask, (fingerprint,)).fetchone()
+            query = "SELECT id FROM space WHERE fingerprint = ?"
+            row = self.connection.execute(query, (fingerprint,)).fetchone()
         self._space = int(row[0])
 
     def close(self) -> None:
         self.connection.close()
 
     def missing(self, keys: Iterable[bytes], dimensions: int) -> list[bytes]:
-        """Those of `keys` that are not embedded yet, or not with so many dimensions, in their order."""
-        ask = (
+        """Return those of `keys` that are not embedded with so many dimensions, in their order."""
+        query = (
             "SELECT 1 FROM embedding WHERE space = ? AND key = ?"
             " AND typeof(vector) = 'blob' AND length(vector) = ?"
         )
@@ -73,11 +73,11 @@ class EmbeddingCache:
             return [
                 key
                 for key in keys
-                if not self.connection.execute(ask, (self._space, key, 2 * dimensions)).fetchone()
+                if not self.connection.execute(query, (self._space, key, 2 * dimensions)).fetchone()
             ]
 
     def put(self, keys: Sequence[bytes], vectors: Vectors, cut: Sequence[int]) -> None:
-        """Keep vectors [n, d]; cut: tokens of each text that the model did not see. All, or none."""
+        """Store vectors [n, d], all or none. cut: tokens of each text that the model did not read."""
         rows = [
             (self._space, key, vector.astype("<f2").tobytes(), left_out)
             for key, vector, left_out in zip(keys, vectors, cut, strict=True)
@@ -85,39 +85,42 @@ class EmbeddingCache:
         with self._sound(), self.connection:
             self.connection.executemany("INSERT OR REPLACE INTO embedding VALUES (?, ?, ?, ?)", rows)
 
-    def set_aside(self, key: bytes, reason: str, engine_versions: str) -> None:
-        """Record why a model refuses a text, and what ran the model (`EngineVersions.key`)."""
+    def record_refused(self, key: bytes, reason: str, engine_versions: str) -> None:
+        """Record the reason why a model refuses a text, and what ran the model (`EngineVersions.key`)."""
         row = (self._space, key, reason, engine_versions)
         with self._sound(), self.connection:
             self.connection.execute("INSERT OR REPLACE INTO refused VALUES (?, ?, ?, ?)", row)
 
-    def take_back(self, engine_versions: str = "") -> list[bytes]:
+    def forget_refused(self, engine_versions: str = "") -> list[bytes]:
         """Forget texts that other engine versions refused, or all without an argument; return their keys."""
-        where = "space = ? AND makers != ?"
+        condition = "space = ? AND makers != ?"
         with self._sound(), self.connection:
-            ask = f"SELECT key FROM refused WHERE {where}"
-            keys = [row[0] for row in self.connection.execute(ask, (self._space, engine_versions))]
+            query = f"SELECT key FROM refused WHERE {condition}"
+            keys = [row[0] for row in self.connection.execute(query, (self._space, engine_versions))]
             if keys:
-                self.connection.execute(f"DELETE FROM refused WHERE {where}", (self._space, engine_versions))
+                delete = f"DELETE FROM refused WHERE {condition}"
+                self.connection.execute(delete, (self._space, engine_versions))
                 drop = "DELETE FROM embedding WHERE space = ? AND key = ?"
                 self.connection.executemany(drop, [(self._space, key) for key in keys])
         return keys
 
     def get(self, keys: Sequence[bytes], dimensions: int) -> Vectors:
-        """The vectors [n, d] float32 of keys that are all embedded. Raises KeyError for one that is not.
+        """Return the vectors [n, d] float32 of keys that are all embedded.
 
-        Raises `IndexDamaged` where a vector is not finite: it is removed, to be made again.
+        Raises:
+            KeyError: a key is not embedded.
+            IndexDamaged: a vector is not finite; it was removed, to be computed again.
         """
         import numpy as np
 
         vectors = np.empty((len(keys), dimensions), np.float32)
-        ask = "SELECT vector FROM embedding WHERE space = ? AND key = ?"
-        for row, key in enumerate(keys):
+        query = "SELECT vector FROM embedding WHERE space = ? AND key = ?"
+        for number, key in enumerate(keys):
             with self._sound():
-                found = self.connection.execute(ask, (self._space, key)).fetchone()
-            if found is None or not _is_vector(found[0], dimensions):
+                row = self.connection.execute(query, (self._space, key)).fetchone()
+            if row is None or not _is_vector(row[0], dimensions):
                 raise KeyError(key)
-            vectors[row] = np.frombuffer(found[0], "<f2")
+            vectors[number] = np.frombuffer(row[0], "<f2")
         if not np.isfinite(vectors).all():
             bad = [(self._space, keys[int(row)]) for row in np.flatnonzero(~np.isfinite(vectors).all(axis=1))]
             with self._sound(), self.connection:
@@ -125,30 +128,34 @@ class EmbeddingCache:
             raise IndexDamaged(f"{self._path} held {len(bad)} damaged vectors", hint="patina sync")
         return vectors
 
-    def keep_only(self, keys: Collection[bytes], others: Collection[str] | None = ()) -> int:
-        """Drop every embedding of other texts, and of other fingerprints but `others`, which None keeps all;
-        gives how many went."""
+    def keep_only(self, keys: Collection[bytes], fingerprints: Collection[str] | None = ()) -> int:
+        """Delete all other embeddings; return their number.
+
+        Args:
+            keys: texts to keep.
+            fingerprints: further fingerprints to keep, None for all.
+        """
         spaces = [str(self._space)]
         with self._sound(), self.connection:
             self.connection.execute("CREATE TEMP TABLE kept (key BLOB PRIMARY KEY)")
             self.connection.executemany("INSERT OR IGNORE INTO kept VALUES (?)", [(key,) for key in keys])
-            ask = "SELECT id FROM space WHERE fingerprint = ?"
-            for one in others or ():
-                spaces += [str(row[0]) for row in self.connection.execute(ask, (one,))]
-            if others is None:
+            query = "SELECT id FROM space WHERE fingerprint = ?"
+            for fingerprint in fingerprints or ():
+                spaces += [str(row[0]) for row in self.connection.execute(query, (fingerprint,))]
+            if fingerprints is None:
                 spaces = [str(row[0]) for row in self.connection.execute("SELECT id FROM space")]
-            kept = ", ".join(spaces)
-            dropped = self.connection.execute(
-                f"DELETE FROM embedding WHERE space NOT IN ({kept}) OR key NOT IN (SELECT key FROM kept)"
+            listed = ", ".join(spaces)
+            deleted = self.connection.execute(
+                f"DELETE FROM embedding WHERE space NOT IN ({listed}) OR key NOT IN (SELECT key FROM kept)"
             ).rowcount
             self.connection.execute(
-                f"DELETE FROM refused WHERE space NOT IN ({kept}) OR key NOT IN (SELECT key FROM kept)"
+                f"DELETE FROM refused WHERE space NOT IN ({listed}) OR key NOT IN (SELECT key FROM kept)"
             )
-            self.connection.execute(f"DELETE FROM space WHERE id NOT IN ({kept})")
+            self.connection.execute(f"DELETE FROM space WHERE id NOT IN ({listed})")
             self.connection.execute("DROP TABLE kept")
         with self._sound():
             self.connection.execute("VACUUM")
-        return dropped
+        return deleted
 
     @contextmanager
     def _sound(self) -> Iterator[None]:
@@ -161,69 +168,70 @@ class EmbeddingCache:
             raise IndexDamaged(str(damage), hint="patina sync") from damage
 
 
-def cut_keys(folder: Path, fingerprint: str) -> list[bytes]:
-    """The embedded texts that were longer than the model reads. Changes nothing.
-
-    None are told where there is no cache, or a damaged one, which the next sync makes anew.
-    """
-    ask = "SELECT key FROM embedding WHERE cut > 0 AND space = (SELECT id FROM space WHERE fingerprint = ?)"
+def read_cut_keys(folder: Path, fingerprint: str) -> list[bytes]:
+    """Return the embedded texts that were longer than the model reads; [] if the cache cannot be read."""
+    query = "SELECT key FROM embedding WHERE cut > 0 AND space = (SELECT id FROM space WHERE fingerprint = ?)"
     path = folder / CACHE_FILE
     if not path.is_file():
         return []
     with suppress(sqlite3.DatabaseError), closing(connect_to_read(path)) as connection:
-        return [row[0] for row in connection.execute(ask, (fingerprint,))]
+        return [row[0] for row in connection.execute(query, (fingerprint,))]
     return []
 
 
-def refused_keys(folder: Path, fingerprint: str) -> dict[bytes, str]:
-    """The texts that the model refused, with its reason; {} also where the cache cannot be read."""
-    ask = "SELECT key, reason FROM refused WHERE space = (SELECT id FROM space WHERE fingerprint = ?)"
+def read_refused_keys(folder: Path, fingerprint: str) -> dict[bytes, str]:
+    """Return the texts that the model refused, with the reasons; {} if the cache cannot be read."""
+    query = "SELECT key, reason FROM refused WHERE space = (SELECT id FROM space WHERE fingerprint = ?)"
     path = folder / CACHE_FILE
     if not path.is_file():
         return {}
     with suppress(sqlite3.DatabaseError), closing(connect_to_read(path)) as connection:
-        return dict(connection.execute(ask, (fingerprint,)))
+        return dict(connection.execute(query, (fingerprint,)))
     return {}
 
 
-def embedded_keys(folder: Path, fingerprint: str, most: int) -> list[bytes]:
-    """Give up to `most` of the texts that are embedded; [] also where the cache cannot be read."""
-    ask = "SELECT key FROM embedding WHERE space = (SELECT id FROM space WHERE fingerprint = ?) LIMIT ?"
+def read_embedded_keys(folder: Path, fingerprint: str, most: int) -> list[bytes]:
+    """Return up to `most` of the embedded texts; [] if the cache cannot be read."""
+    query = "SELECT key FROM embedding WHERE space = (SELECT id FROM space WHERE fingerprint = ?) LIMIT ?"
     path = folder / CACHE_FILE
     if not path.is_file():
         return []
     with suppress(sqlite3.DatabaseError), closing(connect_to_read(path)) as connection:
-        return [row[0] for row in connection.execute(ask, (fingerprint, most))]
+        return [row[0] for row in connection.execute(query, (fingerprint, most))]
     return []
 
 
 def read_embeddings(
     folder: Path, fingerprint: str, keys: Sequence[bytes], dimensions: int
 ) -> tuple[list[bytes], Vectors]:
-    """Those of `keys` that are embedded, and their vectors [n, d] float32. Changes nothing.
+    """Return those of `keys` that are embedded, and their vectors [n, d] float32; change nothing.
 
-    Raises `StateError` where the file cannot be read, `IndexDamaged` where it is damaged.
+    Raises:
+        StateError: the file cannot be read.
+        IndexDamaged: it is damaged.
     """
     import numpy as np
 
-    ask = (
+    query = (
         "SELECT vector FROM embedding WHERE space = (SELECT id FROM space WHERE fingerprint = ?) AND key = ?"
     )
-    path, found = folder / CACHE_FILE, {}
+    path, rows = folder / CACHE_FILE, {}
     if path.is_file():
         with _named(path), closing(connect_to_read(path)) as connection:
             for key in keys:
-                row = connection.execute(ask, (fingerprint, key)).fetchone()
+                row = connection.execute(query, (fingerprint, key)).fetchone()
                 if row and _is_vector(row[0], dimensions):
-                    found[key] = row[0]
-    vectors = np.frombuffer(b"".join(found.values()), "<f2").reshape(len(found), dimensions)
-    return list(found), vectors.astype(np.float32)
+                    rows[key] = row[0]
+    vectors = np.frombuffer(b"".join(rows.values()), "<f2").reshape(len(rows), dimensions)
+    return list(rows), vectors.astype(np.float32)
 
 
 def check_embeddings(folder: Path) -> int:
-    """Read every page; gives how many embeddings there are, of all models. Changes nothing.
+    """Read every page and return the number of embeddings of all models; change nothing.
 
-    Raises as `read_embeddings`.
+    Raises:
+        StateError: the file cannot be read.
+        IndexDamaged: it is damaged.
     """
     path = folder / CACHE_FILE
     if path.is_dir():
@@ -231,9 +239,9 @@ def check_embeddings(folder: Path) -> int:
     if not path.is_file():
         return 0
     with _named(path), closing(connect_to_read(path)) as connection:
-        said = [str(row[0]) for row in connection.execute("PRAGMA quick_check(5)")]
-        if said != ["ok"]:
-            raise sqlite3.DatabaseError("; ".join(said))
+        problems = [str(row[0]) for row in connection.execute("PRAGMA quick_check(5)")]
+        if problems != ["ok"]:
+            raise sqlite3.DatabaseError("; ".join(problems))
         _refuse_schema(connection)
         if bad := len(_malformed(connection)):
             raise IndexDamaged(f"{path}: {bad:,} entries are damaged", hint="patina sync --full")
@@ -241,7 +249,7 @@ def check_embeddings(folder: Path) -> int:
 
 
 def drop_malformed(folder: Path) -> None:
-    """Delete entries that no embedding can be; what lives of them is embedded again by the next sync.
+    """Delete entries that are not embeddings; the next sync embeds their live texts again.
 
     A file that cannot be read is left to `EmbeddingCache`.
     """
@@ -256,14 +264,16 @@ def _malformed(connection: sqlite3.Connection) -> list[int]:
     """Return the rows of another type, of another length than most of their model, or not finite."""
     import numpy as np
 
-    lengths: dict[int, tuple[int, int]] = {}  # space -> (how many, their length)
-    ask = "SELECT space, length(vector), count(*) FROM embedding WHERE typeof(vector) = 'blob' GROUP BY 1, 2"
-    for space, length, many in connection.execute(ask):
-        lengths[space] = max(lengths.get(space, (0, 0)), (many, length))
-    ask = "SELECT rowid, space, typeof(key) = 'blob' AND typeof(cut) = 'integer', vector FROM embedding"
+    lengths: dict[int, tuple[int, int]] = {}  # space -> (number of vectors, their length)
+    query = (
+        "SELECT space, length(vector), count(*) FROM embedding WHERE typeof(vector) = 'blob' GROUP BY 1, 2"
+    )
+    for space, length, count in connection.execute(query):
+        lengths[space] = max(lengths.get(space, (0, 0)), (count, length))
+    query = "SELECT rowid, space, typeof(key) = 'blob' AND typeof(cut) = 'integer', vector FROM embedding"
     return [
         row
-        for row, space, typed, vector in connection.execute(ask)
+        for row, space, typed, vector in connection.execute(query)
         if not typed
         or not _is_vector(vector, lengths.get(space, (0, 0))[1] // 2)
         or not np.isfinite(np.frombuffer(vector, "<f2")).all()
@@ -276,7 +286,7 @@ def _is_vector(stored: object, dimensions: int) -> bool:
 
 @contextmanager
 def _named(path: Path) -> Iterator[None]:
-    """What SQLite raises is said of this file: a caller has the log open, and would take it for the log's."""
+    """Raise errors of SQLite with the name of this file: a caller has the log open, too."""
     try:
         yield
     except sqlite3.DatabaseError as error:
@@ -290,7 +300,7 @@ def _named(path: Path) -> Iterator[None]:
 
 
 def _begin(path: Path) -> sqlite3.Connection:
-    """Open the file, or a new one in the place of what is none."""
+    """Open the file; replace it by a new one if it is not a database."""
     try:
         return _open(path)
     except sqlite3.DatabaseError as error:
@@ -313,17 +323,17 @@ def _open(path: Path) -> sqlite3.Connection:
 
 
 def _refuse_schema(connection: sqlite3.Connection) -> None:
-    """Raise what SQLite raises of a damaged file where the schema is not ours."""
+    """Raise SQLite's error of a damaged file if the schema is not patina's."""
     if problem := schema_problem(connection, _STATEMENTS):
         raise sqlite3.DatabaseError(problem)
 
 
 def _is_damage(error: sqlite3.DatabaseError) -> bool:
-    """Its subclasses are a lock, a full disk, a file that may not be written, and mistakes of ours."""
+    """Whether a file is damaged; subclasses are a lock, a full disk, missing permissions and bugs."""
     return type(error) is sqlite3.DatabaseError
 
 
 def _remove(path: Path) -> None:
-    """With its journal: a new database would take what stands there for its own."""
+    """Remove the file with its journal, which a new database would apply."""
     for suffix in ("", "-wal", "-shm"):
         remove_path(path.with_name(path.name + suffix))

@@ -48,6 +48,8 @@ def append_new_events(
     An index that is built from nothing keeps its events, and reads the same history again.
 
     Args:
+        connection: to the log, inside a transaction.
+        kind: of the events.
         subjects: the date is when it happened, None for now.
     """
     now = int(time.time())
@@ -58,7 +60,7 @@ def append_new_events(
 
 
 def rewrite_details(connection: sqlite3.Connection, change: Callable[[str], str]) -> None:
-    """Change the details of past events: the one thing that may, for a secret that must not stay."""
+    """Change the details of past events, to remove a secret: no other function changes an event."""
     rows = connection.execute("SELECT seq, detail FROM event").fetchall()
     changed = [(new, seq) for seq, detail in rows if (new := change(detail)) != detail]
     connection.executemany("UPDATE event SET detail = ? WHERE seq = ?", changed)
@@ -68,6 +70,8 @@ def read_events(connection: sqlite3.Connection, limit: int, kind: str | None = N
     """Return the last events, by the date at which they happened, newest first.
 
     Args:
+        connection: to the log.
+        limit: number of events at most.
         kind: None for all.
     """
     rows = connection.execute(

@@ -29,7 +29,7 @@ WHERE s.skipped != '' AND s.skipped NOT LIKE '{_FAILED}' GROUP BY s.skipped
 
 @dataclass(frozen=True, slots=True)
 class CorpusFacts:
-    """What takes a look at all of the log to say. counts: see `counts`."""
+    """Facts that need a look at the whole log. counts: see `counts`."""
 
     events_hash: str
     counts: Mapping[str, int]
@@ -92,22 +92,22 @@ def events_hash(connection: sqlite3.Connection) -> str:
 
 
 def counts(connection: sqlite3.Connection) -> Mapping[str, int]:
-    """How much there is of each, by the names that `patina status` uses."""
+    """Return the counts by the names that `patina status` uses."""
     return {name: int(connection.execute(query).fetchone()[0]) for name, query in _COUNTS.items()}
 
 
-def skipped(connection: sqlite3.Connection) -> list[tuple[str, str]]:
-    """(what, why) of every session tag and document that is live but was not read, or not to its end."""
+def list_skipped(connection: sqlite3.Connection) -> list[tuple[str, str]]:
+    """Return (name, reason) of live session tags and documents that were not read, or not to the end."""
     of_tags = "SELECT name, skipped FROM tip WHERE skipped != ''"
     return connection.execute(
         f"{of_tags} UNION {_documents_with('skipped')} UNION {_documents_with('unread')} ORDER BY 1, 2"
     ).fetchall()
 
 
-def partly_read(connection: sqlite3.Connection) -> list[tuple[str, str]]:
-    """(what, why) of every document that was not read to its end, or on which an extractor failed.
+def list_partly_read(connection: sqlite3.Connection) -> list[tuple[str, str]]:
+    """Return (name, reason) of documents that were not read to the end, or on which an extractor failed.
 
-    `CollectionFacts` counts the others that were not read.
+    `CollectionFacts` counts the other documents that were not read.
     """
     failed = f"{_documents_with('skipped')} AND s.skipped LIKE '{_FAILED}'"
     return connection.execute(f"{failed} UNION {_documents_with('unread')} ORDER BY 1, 2").fetchall()

@@ -1,4 +1,4 @@
-"""Queries on what caches keep for the return of a branch."""
+"""Queries on cached data that no branch or tag references."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import sqlite3
 
 
 def delete_unreferenced(connection: sqlite3.Connection) -> int:
-    """Delete what was made of objects that no document holds; return the number of observations."""
+    """Delete results of objects that no document has; return the number of observations."""
     observations = connection.execute(
         "DELETE FROM observation WHERE NOT live AND source_id IN"
         " (SELECT s.id FROM source s WHERE NOT EXISTS (SELECT 1 FROM document d WHERE d.oid = s.oid"
@@ -21,10 +21,10 @@ def delete_unreferenced(connection: sqlite3.Connection) -> int:
 
 
 def release_dead_texts(connection: sqlite3.Connection) -> list[bytes]:
-    """Return the keys of live texts, and store that no index holds the others.
+    """Return the keys of live texts, and mark all other texts as not indexed.
 
-    An index may hold vectors of texts that left, whose embeddings go now: a text that returns is embedded
-    again.
+    An index may have vectors of removed texts, whose embeddings are deleted now: a text that returns is
+    embedded again.
     """
     connection.execute("UPDATE text SET indexed = 0 WHERE live = 0")
     return [key for (key,) in connection.execute("SELECT key FROM text WHERE live > 0")]

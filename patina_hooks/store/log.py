@@ -1,6 +1,6 @@
-"""The log: what patina knows, in SQLite, in the state folder that all work trees share.
+"""The log: the database of events and derived data, in the state folder that all work trees share.
 
-`event` is append-only and tells what was seen and when. Every other table is derived from live refs,
+`event` is append-only and records what was seen and when. Every other table is derived from live refs,
 work trees and extractors, and may be dropped and rebuilt at any time. One process writes at a time (the
 sync lock); readers see the last committed state.
 """
@@ -19,11 +19,11 @@ from patina_hooks.errors import GitError, LogDamaged, PatinaError, StateError
 from patina_hooks.store.database.connection import connect, connect_to_read
 from patina_hooks.store.database.schema import (
     VERSION,
-    bring_up_to_date,
     find_content_problems,
     find_foreign_entry,
     find_schema_problem,
     read_version,
+    upgrade_schema,
 )
 from patina_hooks.store.database.word_index import NO_WORD_INDEX, OTHER_PYTHON
 from patina_hooks.store.events import append_events, append_new_events
@@ -36,8 +36,8 @@ Value = TypeVar("Value")
 class Log:
     """A connection to the log, closed by `with`. `with log.writing():` is one transaction, all or nothing.
 
-    A log of another version is emptied and rebuilt from git, but for its events. What SQLite raises within
-    `with` leaves it as a `StateError` that says what to type: `LogDamaged` where the file must be made anew.
+    A log of another version is emptied and rebuilt from git, except for its events. An error of SQLite within
+    `with` is raised as a `StateError` with the command to type: `LogDamaged` if the file must be rebuilt.
     """
 
     def __init__(self, folder: Path, *, create: bool = True) -> None:
@@ -51,7 +51,7 @@ class Log:
                 raise StateError(f"nothing is recorded yet in {folder}", hint="patina init")
         try:
             self.connection = connect(self.path) if create else connect_to_read(self.path)
-            # A notebook drops a memory that it never closed.
+            # A notebook may drop a log that it never closed.
             weakref.finalize(self, self.connection.close)
             self._refuse(find_foreign_entry(self.connection))
             if create:
@@ -74,13 +74,13 @@ class Log:
             self.close()
 
     def explain(self, error: BaseException | None) -> None:
-        """Raise what an error within `with` means where the file is its cause; return where it is not.
+        """Raise an error within `with` as a `StateError` if the file is its cause.
 
         Raises:
             StateError: the file cannot be used.
             LogDamaged: the file must be made again.
         """
-        # The other subclasses of DatabaseError are mistakes of ours, or of whoever wrote this file.
+        # Other subclasses of DatabaseError are bugs, or wrong values in this file.
         if type(error) in (sqlite3.DatabaseError, sqlite3.OperationalError):
             raise _damaged(self.path, error) from error
         expected = isinstance(error, PatinaError | OSError) and not isinstance(error, GitError)
@@ -92,10 +92,10 @@ class Log:
 
     @contextmanager
     def writing(self, *, wait: bool = True) -> Iterator[sqlite3.Connection]:
-        """One write transaction; rolled back when the block raises.
+        """Open a write transaction, which is rolled back if the block raises.
 
         Args:
-            wait: for another writer; otherwise this connection never waits, and SQLite raises.
+            wait: wait for another writer; otherwise this connection never waits, and SQLite raises an error.
         """
         if not wait:
             self.connection.execute("PRAGMA busy_timeout = 0")
@@ -109,7 +109,7 @@ class Log:
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
-        """One consistent view over several queries."""
+        """Open a consistent view for several queries."""
         self.connection.execute("BEGIN")
         try:
             yield self.connection
@@ -119,22 +119,23 @@ class Log:
     # --- facts and events -----------------------------------------------------------------------
 
     def fact(self, name: str, default: str = "") -> str:
-        """One remembered value."""
+        """Return a stored value, by its name."""
         row = self.connection.execute("SELECT value FROM fact WHERE name = ?", (name,)).fetchone()
         return str(row[0]) if row else default
 
     def facts(self, prefix: str) -> list[str]:
-        """Return the names of remembered values that begin so."""
+        """Return the names of stored values with a prefix."""
         rows = self.connection.execute(
             "SELECT name FROM fact WHERE substr(name, 1, length(?)) = ?", (prefix, prefix)
         )
         return [row[0] for row in rows]
 
     def forget(self, name: str) -> None:
-        """Remove a remembered value."""
+        """Remove a stored value."""
         self.connection.execute("DELETE FROM fact WHERE name = ?", (name,))
 
     def remember(self, name: str, value: str) -> None:
+        """Store a value under a name."""
         self.connection.execute("INSERT OR REPLACE INTO fact VALUES (?, ?)", (name, value))
 
     def record(self, kind: str, subjects: Iterable[tuple[str, str]]) -> None:
@@ -142,11 +143,15 @@ class Log:
         append_events(self.connection, kind, subjects)
 
     def record_once(self, kind: str, subjects: Iterable[tuple[str, str, int | None]]) -> None:
-        """Append those of these events that are new, see `append_new_events`."""
+        """Append new events, see `append_new_events`."""
         append_new_events(self.connection, kind, subjects)
 
     def check(self) -> None:
-        """Read every page and every row. Raises `LogDamaged` where the database is not sound."""
+        """Read every page and every row.
+
+        Raises:
+            LogDamaged: the database is damaged.
+        """
         try:
             problems = find_content_problems(self.connection)
         except sqlite3.DatabaseError as error:
@@ -162,23 +167,29 @@ class Log:
     # --- facts of a shape -----------------------------------------------------------------------
 
     def number(self, name: str) -> int | None:
-        """One remembered number, None where there is none. Raises `LogDamaged` for anything else."""
+        """Return a stored number, None if there is none.
+
+        Raises:
+            LogDamaged: the value is not a number.
+        """
         text = self.fact(name)
         if text and not (text.isascii() and text.isdecimal() and len(text) < 20):
             raise self._odd_fact(name)
         return int(text) if text else None
 
-    def parsed(self, name: str, default: str, read: Callable[[Any], Value]) -> Value:
-        """One remembered JSON value.
+    def parsed(self, name: str, default: str, parse: Callable[[Any], Value]) -> Value:
+        """Return a stored JSON value.
 
         Args:
-            read: makes a value of what JSON holds; a TypeError, ValueError or LookupError refuses it.
+            name: of the value.
+            default: JSON for an absent value.
+            parse: makes a value of the decoded JSON; a TypeError, ValueError or LookupError refuses it.
 
         Raises:
-            LogDamaged: for any other shape.
+            LogDamaged: the value was refused.
         """
         try:
-            return read(parse_json(self.fact(name, default)))
+            return parse(parse_json(self.fact(name, default)))
         except (TypeError, ValueError, LookupError, AttributeError) as error:
             raise self._odd_fact(name) from error
 
@@ -190,11 +201,11 @@ class Log:
             return
         with self.writing() as connection:
             if read_version(connection) != VERSION:  # else another process was faster
-                self.is_new = bring_up_to_date(connection)
+                self.is_new = upgrade_schema(connection)
 
 
-def set_aside(folder: Path) -> None:
-    """Move a damaged log out of the way, keeping the last one for a look."""
+def set_aside_log(folder: Path) -> None:
+    """Rename a damaged log; the last one is kept for inspection."""
     path = folder / LOG_FILE
     for suffix in ("-wal", "-shm"):
         path.with_name(path.name + suffix).unlink(missing_ok=True)
@@ -202,8 +213,8 @@ def set_aside(folder: Path) -> None:
         path.replace(path.with_name(path.name + ".damaged"))
 
 
-def name_text(name: str) -> str:
-    """A path or ref name as it is stored: bytes that are no UTF-8 are written out, readable and distinct."""
+def escape_name(name: str) -> str:
+    """Return a path or ref name as it is stored: bytes that are not UTF-8 are escaped."""
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 

@@ -1,7 +1,7 @@
-"""Faults that the log keeps for `patina status` and `patina doctor`.
+"""Faults that the log stores for `patina status` and `patina doctor`.
 
-"faults" holds what is wrong until it is fixed; "mishaps" what plugins did wrong when a sync last called them,
-"question faults" when a question did.
+"faults" are errors that last until they are fixed; "mishaps" are errors of plugins when a sync last called
+them, "question faults" when a question did.
 """
 
 from __future__ import annotations
@@ -23,30 +23,34 @@ _MOST_FAULTS = 100
 _QUESTION_FAULTS = "question faults"
 
 
-def kept_faults(log: Log) -> list[Fault]:
+def read_recorded_faults(log: Log) -> list[Fault]:
     """Return the faults of the last sync, of the last one that called plugins, and of questions."""
-    faults = [fault for name in ("faults", "mishaps") for fault in stored_faults(log, name)]
-    recorded = {(fault.plugin, fault.where, fault.error) for fault in faults}
-    at_questions = question_faults(log)
-    return faults + [one for one in at_questions if (one.plugin, one.where, one.error) not in recorded]
+    faults = [fault for name in ("faults", "mishaps") for fault in read_faults(log, name)]
+    recorded = {_identity(fault) for fault in faults}
+    at_questions = read_question_faults(log)
+    return faults + [fault for fault in at_questions if _identity(fault) not in recorded]
 
 
-def question_faults(log: Log) -> list[Fault]:
-    """Return what retrievers, rewriters, rerankers and filters of plugins did wrong when last called."""
-    return stored_faults(log, _QUESTION_FAULTS)
+def _identity(fault: Fault) -> tuple[str, str, str]:
+    return fault.plugin, fault.where, fault.error
 
 
-def stored_faults(log: Log, name: str) -> list[Fault]:
+def read_question_faults(log: Log) -> list[Fault]:
+    """Return the errors of retrievers, rewriters, rerankers and filters of plugins when last called."""
+    return read_faults(log, _QUESTION_FAULTS)
+
+
+def read_faults(log: Log, name: str) -> list[Fault]:
     """Return the faults stored under "faults" or "mishaps"."""
-    return log.parsed(name, "[]", _read_faults)
+    return log.parsed(name, "[]", _parse_faults)
 
 
-def _read_faults(stored: object) -> list[Fault]:
+def _parse_faults(stored: object) -> list[Fault]:
     return [Fault(*read_list(str, fault)) for fault in read_list(object, stored)]
 
 
 def store_faults(log: Log, name: str, faults: Iterable[Fault]) -> None:
-    """Replace the stored faults, and record those that differ; inside a transaction."""
+    """Replace the stored faults and record changed ones as events; inside a transaction."""
     distinct = _distinct_faults(faults)
     stored = json.dumps([astuple(fault) for fault in distinct])
     if log.fact(name, "[]") != stored:
@@ -55,15 +59,15 @@ def store_faults(log: Log, name: str, faults: Iterable[Fault]) -> None:
 
 
 def add_mishaps(state: Path, faults: Sequence[Fault]) -> None:
-    """Add faults of event hooks to the mishaps; SQLite, not the sync lock, keeps writers apart."""
+    """Add faults of event hooks to the mishaps; SQLite, not the sync lock, serialises writers."""
     if not faults:
         return
     with suppress(StateError, OSError), Log(state) as log, log.writing():
-        store_faults(log, "mishaps", [*stored_faults(log, "mishaps"), *faults])
+        store_faults(log, "mishaps", [*read_faults(log, "mishaps"), *faults])
 
 
 def record_question_faults(state: Path, before: Sequence[Fault], faults: Iterable[Fault]) -> None:
-    """Replace the faults of questions where they differ from those before; a question waits for no writer."""
+    """Replace the faults of questions if they changed, unless that needs to wait for another writer."""
     hinted = [fault if fault.hint else replace(fault, hint=_hint(fault)) for fault in faults]
     if _distinct_faults(hinted) == list(before):
         return

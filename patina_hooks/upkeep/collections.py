@@ -20,7 +20,7 @@ from patina_hooks.specs.sources import COLLECTIONS, HISTORY
 from patina_hooks.store.collections import collection_folder, stored_collections
 from patina_hooks.store.database.schema import compact, recreate_derived
 from patina_hooks.store.embeddings import drop_malformed
-from patina_hooks.store.log import Log, set_aside
+from patina_hooks.store.log import Log, set_aside_log
 from patina_hooks.store.search.indexed_texts import count_waiting, has_changed_texts
 from patina_hooks.text.redaction import Redaction
 
@@ -91,7 +91,7 @@ class Collections:
             except LogDamaged:
                 if name in self._logs:
                     self._logs.pop(name).close()
-                set_aside(self._folder(name))
+                set_aside_log(self._folder(name))
                 faults += self._reconcile(name, changed)
         return faults
 

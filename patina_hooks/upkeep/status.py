@@ -27,10 +27,10 @@ from patina_hooks.search.stored_weights import (
 from patina_hooks.specs.plugins import Fault
 from patina_hooks.store.collections import collection_folder, stored_collections
 from patina_hooks.store.corpus.texts import count_live_texts
-from patina_hooks.store.embeddings import cut_keys, refused_keys
-from patina_hooks.store.facts import CollectionFacts, CorpusFacts, partly_read, skipped
+from patina_hooks.store.embeddings import read_cut_keys, read_refused_keys
+from patina_hooks.store.facts import CollectionFacts, CorpusFacts, list_partly_read, list_skipped
 from patina_hooks.store.log import Log
-from patina_hooks.store.recorded_faults import kept_faults
+from patina_hooks.store.recorded_faults import read_recorded_faults
 from patina_hooks.system.files import folder_size
 from patina_hooks.training.staleness import ProjectionStatus, read_projection_status
 from patina_hooks.upkeep.environments import (
@@ -52,10 +52,12 @@ class Status:
     variant: the effect of the user's settings on the runtime's vectors, see `RuntimeSpec`.
     projection: the one in use, "none" for the raw model.
     stale: (projection, reason) of those that `patina oxidize` would train again.
-    warnings: a projection that is in use against the gate or cannot be used, tuned weights that are not used,
-    ... synced: seconds since 1970 of the last sync, None before the first. bytes: the state on disk. skipped:
-    (location, reason) of texts that were not read, or not to their ends. calls: calls of plugins that have
-    not returned for a second or more. kept: absent extractors and pair generators whose results stay.
+    warnings: about hooks, the projection in use and tuned weights, each with a command.
+    synced: seconds since 1970 of the last sync, None before the first.
+    bytes: the state on disk.
+    skipped: (location, reason) of texts that were not read, or not to their ends.
+    calls: calls of plugins that have not returned for a second or more.
+    kept: absent extractors and pair generators whose results stay.
     collections: those other than history, by name.
     """
 
@@ -108,12 +110,12 @@ def build_status(log: Log, repository: Repository, plugins: Plugins, facts: Corp
         synced=log.number("synced"),
         bytes=folder_size(repository.state),
         skipped=(
-            *skipped(log.connection),
+            *list_skipped(log.connection),
             *(row for _, _, rows in stored for row in rows),
             *_list_refused(log, repository, space),
             *_list_submodules(repository),
         ),
-        faults=tuple(dict.fromkeys([*kept_faults(log), *plugins.faults])),
+        faults=tuple(dict.fromkeys([*read_recorded_faults(log), *plugins.faults])),
         calls=running_calls(repository.state),
         kept=kept_providers(log, plugins),
         collections={name: facts for name, facts, _ in stored},
@@ -128,7 +130,7 @@ def _collections(
     for name in stored_collections(repository.state):
         folder = collection_folder(repository.state, name)
         with Log(folder, create=False) as log, log.reading() as connection:
-            yield name, CollectionFacts.read(connection), partly_read(connection)
+            yield name, CollectionFacts.read(connection), list_partly_read(connection)
 
 
 def _read_projection(
@@ -192,11 +194,11 @@ def _warn_of_weights(
 
 def _list_refused(log: Log, repository: Repository, space: VectorSpace | None) -> Iterator[tuple[str, str]]:
     """Yield (location, reason) of the texts that the model in use refused."""
-    keys = refused_keys(repository.state, space.fingerprint) if space else {}
+    keys = read_refused_keys(repository.state, space.fingerprint) if space else {}
     for location, reason in refused_texts(log.connection, keys):
         yield location, f"it has no vector: {reason}; patina sync --full tries it again"
 
 
 def _count_cut(log: Log, repository: Repository, space: VectorSpace) -> int:
     """Return the number of live texts that the model did not read to their ends."""
-    return count_live_texts(log.connection, cut_keys(repository.state, space.fingerprint))
+    return count_live_texts(log.connection, read_cut_keys(repository.state, space.fingerprint))

@@ -31,8 +31,8 @@ from patina_hooks.search.index.embedded import Embedded
 from patina_hooks.search.steps import record_steps
 from patina_hooks.specs.plugins import Fault
 from patina_hooks.store.corpus.sessions import read_commits_of_session
-from patina_hooks.store.log import Log, set_aside
-from patina_hooks.store.recorded_faults import store_faults, stored_faults
+from patina_hooks.store.log import Log, set_aside_log
+from patina_hooks.store.recorded_faults import read_faults, store_faults
 from patina_hooks.store.search.indexed_texts import has_changed_texts
 from patina_hooks.system.files import make_private
 from patina_hooks.system.worker_log import WORKER, resolve_errors
@@ -210,7 +210,7 @@ def _synchronise_locked(
             report = _synchronise(repository, run, task)
         except LogDamaged as damage:
             # Everything except the times of recording can be derived again.
-            set_aside(repository.state)
+            set_aside_log(repository.state)
             run.discard(task.plugins, damage)
             report = _synchronise(repository, run, task)
         is_postponed = report.postponed and task.most is None
@@ -245,7 +245,7 @@ def _synchronise(repository: Repository, run: _SyncRun, task: _SyncTask) -> Sync
             record_background(log, task.plugins)
         _queue_sessions(log, reconciled, run)
         if task.words_only and configuration.is_recipe_known and _has_all_vectors(log, collections):
-            run.faults += [fault for fault in stored_faults(log, "faults") if _concerns_vectors(fault)]
+            run.faults += [fault for fault in read_faults(log, "faults") if _concerns_vectors(fault)]
         else:
             _update_vectors(repository, log, configuration, run, task, collections, started)
         purge_redacted(log, extractors.redaction)
@@ -352,12 +352,12 @@ def _store_faults(log: Log, run: _SyncRun, reconciled: bool, quick: bool) -> Non
             were embedded again.
     """
     if log.fact("postponed"):
-        before = stored_faults(log, "mishaps")
+        before = read_faults(log, "mishaps")
     else:
         has_embedded = run.embedded.added + run.embedded.removed > 0
         before = [
             fault
-            for fault in stored_faults(log, "mishaps")
+            for fault in read_faults(log, "mishaps")
             if not (has_embedded if fault.where == EMBEDDINGS_UPDATED else reconciled)
             and (quick or not fault.where.startswith("model "))
         ]

@@ -22,7 +22,7 @@ from patina_hooks.search.index.vector_update import VectorUpdate
 from patina_hooks.search.remarks.refused import refused_texts
 from patina_hooks.specs.plugins import Fault
 from patina_hooks.store.facts import counts
-from patina_hooks.store.recorded_faults import kept_faults
+from patina_hooks.store.recorded_faults import read_recorded_faults
 
 if TYPE_CHECKING:
     from patina_hooks.config.recipe import Reading, Recipe
@@ -101,7 +101,7 @@ class VectorStage:
             return
         report.postponed = report.embedded.pending > 0 or report.embedded.unfinished
         if report.embedded.untried:  # it is not known whether the model is available by now
-            report.faults += [fault for fault in kept_faults(self._log) if fault.where == location]
+            report.faults += [fault for fault in read_recorded_faults(self._log) if fault.where == location]
         if report.embedded.rebuilt:
             logger.warning("the vector index was rebuilt: %s", report.embedded.rebuilt)
         self._announce(report.embedded)

@@ -18,7 +18,7 @@ from patina_hooks.plugins.manager import Plugins
 from patina_hooks.search.index.spaces import active_space
 from patina_hooks.store.collections import collection_folder, stored_collections
 from patina_hooks.store.log import LOG_FILE, Log
-from patina_hooks.store.search.indexed_texts import read_texts, read_waiting_keys
+from patina_hooks.store.search.indexed_texts import read_live_texts, read_waiting_keys
 from patina_hooks.upkeep.sync import SyncReport
 
 if TYPE_CHECKING:
@@ -333,5 +333,5 @@ def test_vectors_of_documents_come_newest_first_when_commits_changed_them_in_tur
     memory.sync(most=0)
     with closing(Log(collection_folder(memory.state, "docs"), create=False)) as log:
         keys = read_waiting_keys(log.connection, 10)
-        order = [text for text in read_texts(log.connection, keys) if "What" in text]
+        order = [text for text in read_live_texts(log.connection, keys) if "What" in text]
     assert [text.split("What ")[1].split()[0] for text in order] == ["docs/b.md", "docs/a.md", "docs/c.md"]

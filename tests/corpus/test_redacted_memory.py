@@ -14,7 +14,7 @@ from patina_hooks.pairs.stored import TrainingPair
 from patina_hooks.plugins.manager import Plugins
 from patina_hooks.specs.plugins import Fault
 from patina_hooks.store.log import Log
-from patina_hooks.store.recorded_faults import store_faults, stored_faults
+from patina_hooks.store.recorded_faults import read_faults, store_faults
 from patina_hooks.training.training_set import paths_to_read
 from patina_hooks.upkeep.sync import synchronise
 
@@ -54,7 +54,7 @@ def test_patterns_of_the_user_hold_for_faults_when_they_are_stored(memory: Memor
     with Log(memory.state) as log, log.writing():
         store_faults(log, "faults", [Fault("acme", "index", f"host-42 is away: {TOKEN}")])
     with Log(memory.state) as log:
-        stored = [fault.error for fault in stored_faults(log, "faults")]
+        stored = [fault.error for fault in read_faults(log, "faults")]
     assert stored == ["[redacted] is away: [redacted:github-token]"]
 
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from patina_hooks.errors import IndexDamaged, StateError
-from patina_hooks.store.embeddings import CACHE_FILE, EmbeddingCache, cut_keys
+from patina_hooks.store.embeddings import CACHE_FILE, EmbeddingCache, read_cut_keys
 
 if TYPE_CHECKING:
     from patina_hooks.specs.vectors import Vectors
@@ -54,7 +54,7 @@ def test_missing_ones_are_told_in_their_order(cache: EmbeddingCache) -> None:
 
 def test_texts_that_were_cut_are_told(cache: EmbeddingCache, tmp_path: Path) -> None:
     cache.put(KEYS[:3], vectors(3), [0, 5, 1])
-    assert sorted(cut_keys(tmp_path, "f")) == sorted(KEYS[1:3])
+    assert sorted(read_cut_keys(tmp_path, "f")) == sorted(KEYS[1:3])
 
 
 @pytest.mark.parametrize("dimensions", [3, 8])

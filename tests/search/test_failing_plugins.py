@@ -24,7 +24,7 @@ from patina_hooks.search.filters.filters import Allowed
 from patina_hooks.search.retrieval import step_calls
 from patina_hooks.search.retrieval.store_view import StoreView
 from patina_hooks.store.log import Log
-from patina_hooks.store.recorded_faults import kept_faults
+from patina_hooks.store.recorded_faults import read_recorded_faults
 
 PLUGIN = """
 from patina_hooks import FilterSpec, QueryRewriterSpec, RerankerSpec, RetrieverSpec, hookimpl
@@ -123,7 +123,7 @@ def answer(past: Past, *, told: list[str] | None = None, **options: Any) -> list
 
 def recorded(past: Past) -> list[tuple[str, str]]:
     with Log(past.memory.state, create=False) as log:
-        return [(fault.where, fault.error) for fault in kept_faults(log)]
+        return [(fault.where, fault.error) for fault in read_recorded_faults(log)]
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from patina_hooks.search.index import vector_update
 from patina_hooks.search.index.exact import ExactIndex
 from patina_hooks.search.index.spaces import VectorSpace, active_space
 from patina_hooks.specs.models import Role
-from patina_hooks.store.embeddings import cut_keys
+from patina_hooks.store.embeddings import read_cut_keys
 from patina_hooks.upkeep.sync import SyncReport, synchronise
 
 SESSION = "20251101-090000"
@@ -222,5 +222,5 @@ def test_an_index_of_another_day_is_compared_not_trusted(memory: Memory, tmp_pat
 def test_texts_beyond_the_model_are_cut_and_counted(memory: Memory) -> None:
     memory.commit("word " * 1_000)
     memory.sync()
-    assert cut_keys(memory.state, space_of(memory).fingerprint)
+    assert read_cut_keys(memory.state, space_of(memory).fingerprint)
     assert open_model(space_of(memory)).dimensions == 64

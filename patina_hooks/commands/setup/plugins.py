@@ -33,14 +33,14 @@ def _recorded_faults() -> tuple[Fault, ...]:
     from patina_hooks.git.discovery import find_work_tree
     from patina_hooks.git.repository import STATE_FOLDER
     from patina_hooks.store.log import Log
-    from patina_hooks.store.recorded_faults import kept_faults
+    from patina_hooks.store.recorded_faults import read_recorded_faults
 
     with suppress(PatinaError, OSError, ValueError):
         state = find_work_tree(Path.cwd())[1] / STATE_FOLDER
         # Git, which would refuse the folder of another user, is not asked.
         if not hasattr(os, "getuid") or state.stat().st_uid == os.getuid():
             with Log(state, create=False) as log:
-                return tuple(kept_faults(log))
+                return tuple(read_recorded_faults(log))
     return ()
 
 

@@ -17,7 +17,7 @@ from typing import get_args
 from patina_hooks.errors import UsageError
 from patina_hooks.search.query import Mode, Query
 from patina_hooks.specs.sources import COLLECTIONS
-from patina_hooks.store.log import name_text
+from patina_hooks.store.log import escape_name
 
 _BOUND = 1 << 63
 """Of SQLite's integers."""
@@ -118,7 +118,7 @@ def from_root(root: Path, path: str | os.PathLike[str]) -> str:
     for place in (given, Path(os.path.realpath(given.parent), given.name)):
         inside = Path(os.path.relpath(place, root))
         if os.pardir not in inside.parts:
-            return name_text(inside.as_posix()) if inside.parts else ""
+            return escape_name(inside.as_posix()) if inside.parts else ""
     raise UsageError(f"{os.fspath(path)!r} is outside of this repository, {root}")
 
 
@@ -142,7 +142,7 @@ def _for_the_system(what: str, given: object) -> str:
 
 def checked_text(what: str, given: object) -> str:
     """A string as the log writes names. Raises `UsageError`."""
-    return name_text(_string(what, given))
+    return escape_name(_string(what, given))
 
 
 def _moment(what: str, given: object) -> int | None:

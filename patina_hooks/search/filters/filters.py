@@ -19,6 +19,7 @@ from patina_hooks.git.repository import Repository
 from patina_hooks.search.filters.paths import recorded_path
 from patina_hooks.specs.sources import HISTORY
 from patina_hooks.store.corpus.chains import read_reach
+from patina_hooks.store.database.connection import read_data_version
 from patina_hooks.store.search import filters as store
 from patina_hooks.store.search.filters import Condition, RowFilter
 
@@ -208,7 +209,7 @@ class Filters:
         _refuse_unknown_fields(self._connection, query.fields)
         session = _session_id(self._connection, query.session) if query.session else None
         commit = _commit_of(repository, query.ref) if query.ref else None
-        version = store.data_version(self._connection)
+        version = read_data_version(self._connection)
         key = (
             version, folder, query.kinds, query.fields, session, query.since, query.until, query.path, commit,
         )  # fmt: skip

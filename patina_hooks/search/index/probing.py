@@ -22,9 +22,9 @@ from patina_hooks.models.probes import (
     long_text,
     variant_of,
 )
-from patina_hooks.store.embeddings import embedded_keys, read_embeddings
+from patina_hooks.store.embeddings import read_embedded_keys, read_embeddings
 from patina_hooks.store.log import Log
-from patina_hooks.store.search.indexed_texts import read_text
+from patina_hooks.store.search.indexed_texts import read_live_text
 
 if TYPE_CHECKING:
     from patina_hooks.models.encoding import Encoder
@@ -141,7 +141,7 @@ def _read_versions(plugins: Plugins, space: VectorSpace) -> tuple[EngineVersions
 
 
 def _holds_vectors(state: Path, space: VectorSpace) -> bool:
-    return space.folder(state).is_dir() or bool(embedded_keys(state, space.base, 1))
+    return space.folder(state).is_dir() or bool(read_embedded_keys(state, space.base, 1))
 
 
 def _sample_agrees(log: Log, state: Path, space: VectorSpace, encoder: Encoder) -> bool:
@@ -151,8 +151,8 @@ def _sample_agrees(log: Log, state: Path, space: VectorSpace, encoder: Encoder) 
     """
     keys: list[bytes] = []
     texts: list[str] = []
-    for key in embedded_keys(state, space.base, 50 * _SAMPLE):
-        if len(keys) < _SAMPLE and (text := read_text(log.connection, key)) is not None:
+    for key in read_embedded_keys(state, space.base, 50 * _SAMPLE):
+        if len(keys) < _SAMPLE and (text := read_live_text(log.connection, key)) is not None:
             keys.append(key)
             texts.append(text)
     stored, vectors = read_embeddings(state, space.base, keys, space.dimensions)

@@ -25,8 +25,8 @@ from patina_hooks.store.search.indexed_texts import (
     delete_dead_texts,
     read_dead_keys,
     read_live_keys,
+    read_live_texts,
     read_text_states,
-    read_texts,
     read_waiting_keys,
     set_indexed,
     set_live_indexed,
@@ -201,7 +201,7 @@ class VectorUpdate:
         """Embed the first piece; gives how many texts that were."""
         encoder = self._opened()
         keys, begun = missing[: self._piece.size], time.monotonic()
-        embedded = embed(cache, encoder, keys, read_texts(self._db, keys), role="passage")
+        embedded = embed(cache, encoder, keys, read_live_texts(self._db, keys), role="passage")
         if embedded.halved:
             self._piece.shrink(len(keys))
         else:
@@ -213,7 +213,7 @@ class VectorUpdate:
 
     def _try_again(self, cache: EmbeddingCache) -> None:
         """Have texts embedded that other engine versions refused, or all that were refused."""
-        keys = cache.take_back(self._read_versions)
+        keys = cache.forget_refused(self._read_versions)
         if keys:
             with self._log.writing():
                 set_indexed(self._db, [(0, key) for key in keys])

@@ -95,9 +95,9 @@ def random_similarity(
     import numpy as np
 
     from patina_hooks.store.embeddings import read_embeddings
-    from patina_hooks.store.search.answers import sample_texts
+    from patina_hooks.store.search.answers import sample_text_keys
 
-    sample = sample_texts(connection, _SAMPLE)
+    sample = sample_text_keys(connection, _SAMPLE)
     try:
         keys, vectors = read_embeddings(state, space.fingerprint, sample, space.dimensions)
     except StateError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Mapping
 
-from patina_hooks.store.search.answers import place_of_text
+from patina_hooks.store.search.answers import read_text_location
 
 
 def refused_texts(connection: sqlite3.Connection, refused: Mapping[bytes, str]) -> list[tuple[str, str]]:
@@ -17,7 +17,7 @@ def refused_texts(connection: sqlite3.Connection, refused: Mapping[bytes, str]) 
     """
     places = []
     for key, reason in refused.items():
-        row = place_of_text(connection, key)
+        row = read_text_location(connection, key)
         if row:
             oid, path, line = row
             places.append((f"{path}:{line}" if path else f"commit {oid[:12]}", reason))

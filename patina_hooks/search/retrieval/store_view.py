@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, Literal
 
 from patina_hooks.search.retrieval.lexical import Words
 from patina_hooks.specs.sources import HISTORY
+from patina_hooks.store.database.connection import read_data_version
 from patina_hooks.store.search.answers import (
     ObservationRow,
     first_row,
     groups_of_documents,
     groups_of_sources,
+    read_observation_texts,
     read_rows,
-    read_texts,
     rows_of_text,
     visible_observations,
 )
-from patina_hooks.store.search.filters import data_version
 
 if TYPE_CHECKING:
     import sqlite3
@@ -41,7 +41,7 @@ class SourceGroups:
 
     def of(self, connection: sqlite3.Connection, sources: set[int]) -> Mapping[int, Group]:
         """Return the group of each source."""
-        version = data_version(connection)
+        version = read_data_version(connection)
         if version != self._version:
             self._version, self._groups = version, {}
         self._groups |= groups_of_sources(connection, sources - self._groups.keys())
@@ -121,7 +121,7 @@ class StoreView:
 
     def texts(self, numbers: Iterable[int]) -> Mapping[int, str]:
         """Return the texts of observations."""
-        return read_texts(self.connection, numbers)
+        return read_observation_texts(self.connection, numbers)
 
     def groups(self, numbers: Collection[int]) -> Mapping[int, tuple[Group, ...]]:
         """Return the one group of each observation."""

@@ -1,9 +1,9 @@
-"""The graph of recorded commits as chains, so that what a commit reaches is known without a walk.
+"""The graph of recorded commits as chains, to find reachable commits without a walk.
 
 A chain is a line of commits, each a parent of the next; `commits.position` counts from 0 at its oldest. Of
 every chain, a commit reaches all up to some position. `chain_edge` holds the parents that are not the commit
-before in the same chain: none in a linear history, about two for each branch that is merged. A commit whose
-place is not known yet has NULL for its chain.
+before in the same chain: none in a linear history, about two for each branch that is merged. A commit that
+has no position yet has NULL for its chain.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from patina_hooks.errors import LogDamaged
 from patina_hooks.specs.values import Commit
 
 _AT_ONCE: Final = 10_000
-"""Commits that are held in memory at once while they are placed."""
+"""Commits that are in memory at once while they get positions."""
 
 
-class _Place(NamedTuple):
+class _ChainPosition(NamedTuple):
     chain: int
     position: int
 
@@ -37,9 +37,9 @@ def pack_parents(commit: Commit) -> bytes:
 
 
 def update_parents(connection: sqlite3.Connection, commit: Commit) -> None:
-    """Store the parents of a recorded commit again; where they are others, every place must be found again.
+    """Store the parents of a recorded commit; if they changed, every commit needs a new position.
 
-    They change where the border of a shallow clone moves.
+    They change if the border of a shallow clone moves.
     """
     statement = "UPDATE commits SET parents = ?1 WHERE oid = ?2 AND parents != ?1"
     if connection.execute(statement, (pack_parents(commit), commit.oid)).rowcount:
@@ -48,7 +48,7 @@ def update_parents(connection: sqlite3.Connection, commit: Commit) -> None:
 
 
 def delete_edges(connection: sqlite3.Connection, row: int) -> None:
-    """Delete the edges of a commit that is to be deleted, as are all that stand on it."""
+    """Delete the edges of a commit that is about to be deleted with all its descendants."""
     connection.execute(
         "DELETE FROM chain_edge WHERE (chain, position) ="
         " (SELECT chain, position FROM commits WHERE id = ? AND chain IS NOT NULL)",
@@ -57,13 +57,13 @@ def delete_edges(connection: sqlite3.Connection, row: int) -> None:
 
 
 def place_commits(connection: sqlite3.Connection) -> None:
-    """Give commits their places, but for those that stand on a commit that is not recorded.
+    """Give commits their positions, except descendants of a commit that is not recorded.
 
     Raises:
-        LogDamaged: a commit stands on itself.
+        LogDamaged: a commit is its own ancestor.
     """
     most = _AT_ONCE
-    # What is recorded first is newest: the other way round, most parents come before their children.
+    # Newest commits are recorded first: in reverse order, most parents come before their children.
     while waiting := _read_waiting(connection, most):
         placed = _Placement(connection, waiting).run()
         if placed < len(waiting) and len(waiting) < most:
@@ -76,7 +76,7 @@ def read_reach(connection: sqlite3.Connection, commits: Iterable[str]) -> dict[i
     """Return what commits reach together.
 
     Returns:
-        Chain -> the position up to which its commits are reached; None where a commit has no place.
+        Chain -> the position up to which its commits are reached; None if a commit has no position.
     """
     reach: dict[int, int] = {}
     for oid in commits:
@@ -84,7 +84,7 @@ def read_reach(connection: sqlite3.Connection, commits: Iterable[str]) -> dict[i
         if place is None:
             return None
         reach[place.chain] = max(place.position, reach.get(place.chain, -1))
-    # Parents are placed first: backwards, one pass sees all edges to a commit before those from it.
+    # Parents get positions first: backwards, one pass reads all edges to a commit before those from it.
     edges = connection.execute(
         "SELECT chain, position, parent_chain, parent_position FROM chain_edge ORDER BY id DESC"
     )
@@ -95,24 +95,26 @@ def read_reach(connection: sqlite3.Connection, commits: Iterable[str]) -> dict[i
 
 
 class _Placement:
-    """One pass over commits without a place, parents first."""
+    """One pass over commits without a position, parents first."""
 
     def __init__(self, connection: sqlite3.Connection, waiting: Mapping[str, _Waiting]) -> None:
         self._connection = connection
         self._waiting = waiting
-        self._places: dict[str, _Place | None] = {}
+        self._places: dict[str, _ChainPosition | None] = {}
         self._ends: dict[int, int] = {}
         (last,) = connection.execute("SELECT coalesce(max(chain), 0) FROM commits").fetchone()
         self._last_chain = int(last)
 
     def run(self) -> int:
-        """Write the places that can be told; return their number."""
+        """Write the positions that can be computed; return their number."""
         graph = {oid: commit.parents for oid, commit in self._waiting.items()}
         try:
             order = TopologicalSorter(graph).static_order()
             placed = [oid for oid in order if oid in graph and self._place(oid)]
         except CycleError as error:
-            raise LogDamaged("the log is damaged: a commit stands on itself", hint="patina sync") from error
+            raise LogDamaged(
+                "the log is damaged: a commit is its own ancestor", hint="patina sync"
+            ) from error
         places = [(*place, self._waiting[oid].row) for oid in placed if (place := self._places[oid])]
         self._connection.executemany("UPDATE commits SET chain = ?, position = ? WHERE id = ?", places)
         self._connection.executemany(
@@ -128,16 +130,16 @@ class _Placement:
         if None not in parents:
             ends = (parent for parent in parents if parent and self._end_of(parent.chain) == parent.position)
             end = next(ends, None)
-            place = _Place(end.chain, end.position + 1) if end else self._begin_chain()
+            place = _ChainPosition(end.chain, end.position + 1) if end else self._begin_chain()
             self._ends[place.chain] = place.position
         self._places[oid] = place
         return place is not None
 
-    def _begin_chain(self) -> _Place:
+    def _begin_chain(self) -> _ChainPosition:
         self._last_chain += 1
-        return _Place(self._last_chain, 0)
+        return _ChainPosition(self._last_chain, 0)
 
-    def _place_of(self, oid: str) -> _Place | None:
+    def _place_of(self, oid: str) -> _ChainPosition | None:
         if oid not in self._places:
             self._places[oid] = _read_place(self._connection, oid)
         return self._places[oid]
@@ -150,7 +152,7 @@ class _Placement:
         return self._ends[chain]
 
     def _edges(self, oid: str) -> list[tuple[int, int, int, int]]:
-        """Return the edges from a commit to its parents, but for the one before in its chain."""
+        """Return the edges from a commit to its parents, except to the one before it in its chain."""
         place = self._places[oid]
         parents = [self._places[parent] for parent in self._waiting[oid].parents]
         return [
@@ -173,7 +175,7 @@ def _unpack_parents(parents: bytes, width: int) -> list[str]:
     return [names[at : at + width] for at in range(0, len(names), width)]
 
 
-def _read_place(connection: sqlite3.Connection, oid: str) -> _Place | None:
+def _read_place(connection: sqlite3.Connection, oid: str) -> _ChainPosition | None:
     statement = "SELECT chain, position FROM commits WHERE oid = ? AND chain IS NOT NULL"
     row = connection.execute(statement, (oid,)).fetchone()
-    return _Place(*row) if row else None
+    return _ChainPosition(*row) if row else None

@@ -6,7 +6,7 @@ import sqlite3
 
 from patina_hooks.specs.values import Commit
 from patina_hooks.store.corpus.chains import delete_edges, pack_parents
-from patina_hooks.store.log import name_text
+from patina_hooks.store.log import escape_name
 
 
 def read_oids(connection: sqlite3.Connection) -> set[str]:
@@ -31,13 +31,13 @@ def is_truncated(connection: sqlite3.Connection, oid: str) -> bool:
 
 
 def read_commit_time(connection: sqlite3.Connection, oid: str | None) -> int | None:
-    """Return when a commit was made, None where it is not recorded."""
+    """Return when a commit was made, None if it is not recorded."""
     row = connection.execute("SELECT committed FROM commits WHERE oid = ?", (oid,)).fetchone()
     return int(row[0]) if row else None
 
 
 def read_change_time(connection: sqlite3.Connection, path: str) -> int | None:
-    """Return the time of the newest commit that changed a path; None where none did."""
+    """Return the time of the newest commit that changed a path, None if none did."""
     row = connection.execute(
         "SELECT max(c.committed) FROM path p JOIN change h ON h.path_id = p.id"
         " JOIN commits c ON c.id = h.commit_id WHERE p.path = ?",
@@ -62,14 +62,14 @@ def store_commit(connection: sqlite3.Connection, commit: Commit) -> int:
 
 
 def read_commit_row(connection: sqlite3.Connection, oid: str) -> int | None:
-    """Return the row of a commit, None where it is not recorded."""
+    """Return the row of a commit, None if it is not recorded."""
     row = connection.execute("SELECT id FROM commits WHERE oid = ?", (oid,)).fetchone()
     return int(row[0]) if row else None
 
 
 def add_changes(connection: sqlite3.Connection, row: int, commit: Commit) -> None:
     """Store the paths that a commit changed."""
-    paths = [name_text(change.path) for change in commit.changes]
+    paths = [escape_name(change.path) for change in commit.changes]
     connection.executemany(
         "INSERT OR IGNORE INTO path (path, folder) VALUES (?, ?)",
         [(path, path.rpartition("/")[0]) for path in paths],
@@ -86,7 +86,7 @@ def add_changes(connection: sqlite3.Connection, row: int, commit: Commit) -> Non
 
 
 def delete_changes(connection: sqlite3.Connection, row: int) -> None:
-    """Delete what a commit changed; a path that it was the first to change was born later."""
+    """Delete the changes of a commit; the first change of some paths is later then."""
     paths = connection.execute(
         "SELECT p.id FROM change h JOIN commits c ON c.id = h.commit_id JOIN path p ON p.id = h.path_id"
         " WHERE h.commit_id = ? AND p.born >= c.committed",

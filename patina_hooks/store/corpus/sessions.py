@@ -14,14 +14,14 @@ SESSION_OF_COMMIT: Final = """coalesce(
  (SELECT max(t.id) FROM session t
   WHERE NOT t.ranged AND t.started <= c.committed AND c.committed <= t.ended
    AND t.started >= c.committed - (SELECT max(l.ended - l.started) FROM session l WHERE NOT l.ranged)))"""
-"""SQL for the innermost session that holds the row `c` of `commits`: by ancestry, else by time.
+"""SQL for the innermost session of the row `c` of `commits`: by ancestry, else by time.
 
-That no session began longer ago than the longest one lasted leaves few of them to look at.
+The last condition, that a session started no longer ago than the longest one lasted, leaves few to test.
 """
 
 
 class SessionDocument(NamedTuple):
-    """The document that tells most of a session. fields: those that its extractor states."""
+    """The first document of a session. fields: those that its extractor found."""
 
     path: str
     work_tree: str
@@ -67,7 +67,7 @@ def store_session(connection: sqlite3.Connection, session: Session) -> None:
 
 
 def delete_session(connection: sqlite3.Connection, session: str) -> None:
-    """Delete a session and what commits it holds."""
+    """Delete a session and its links to commits."""
     connection.execute("DELETE FROM session WHERE id = ?", (session,))
     connection.execute("DELETE FROM session_commit WHERE session = ?", (session,))
 

@@ -1,4 +1,4 @@
-"""Queries on texts: what live observations say, each text once."""
+"""Queries on the texts of live observations, each text once."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def sample_texts(connection: sqlite3.Connection, limit: int) -> list[str]:
 
 
 def count_live_texts(connection: sqlite3.Connection, keys: Iterable[bytes]) -> int:
-    """Return how many of these texts, by key, a live observation says."""
+    """Return how many of these texts, by key, have a live observation."""
     query = "SELECT 1 FROM text WHERE key = ? AND live > 0"
     return sum(connection.execute(query, (key,)).fetchone() is not None for key in keys)
 

@@ -15,8 +15,8 @@ def read_data_version(connection: sqlite3.Connection) -> int:
 
 
 def connect(path: Path) -> sqlite3.Connection:
-    """Open a file to read and write; create it where it is absent."""
-    # Threads may take turns on one connection: which of them asks is the caller's business.
+    """Open a file to read and write; create it if it is absent."""
+    # Threads may use one connection in turn; the caller serialises them.
     connection = sqlite3.connect(path, isolation_level=None, timeout=_BUSY_SECONDS, check_same_thread=False)
     try:
         connection.execute("PRAGMA journal_mode = WAL")
@@ -31,12 +31,12 @@ def connect(path: Path) -> sqlite3.Connection:
 
 
 def connect_to_read(path: Path) -> sqlite3.Connection:
-    """A connection that reads, also where nothing may be written."""
+    """Open a file to read, even if nothing can be written."""
     try:
         connection = connect(path)
     except sqlite3.OperationalError:
-        # No room, or no permission, for the two files that WAL needs beside the database: it is read as it
-        # stands. What the last writer closed is complete.
+        # No space, or no permission, for the two files that WAL needs next to the database: the file is read
+        # without them. It is complete if the last writer closed it.
         unchanging = f"{path.absolute().as_uri()}?mode=ro&immutable=1"
         connection = sqlite3.connect(unchanging, uri=True, isolation_level=None, check_same_thread=False)
     connection.execute("PRAGMA trusted_schema = OFF")

@@ -1,4 +1,4 @@
-"""The schema of the log, and what brings an older file to it.
+"""The schema of the log, and the upgrade of an older file.
 
 `event` is append-only and survives every change of the schema. Every other table is derived from live refs,
 work trees and extractors; a file of another version has these dropped and created.
@@ -28,15 +28,15 @@ _EVENT_INDEXES: Final = (
 _EVENT_COLUMNS: Final = frozenset({"seq", "time", "kind", "subject", "detail", "dated"})
 _DERIVED: Final[Mapping[str, str]] = {
     "fact": "CREATE TABLE fact (name TEXT PRIMARY KEY, value TEXT NOT NULL)",
-    # What the last reconcile saw of each live ref and each work tree's HEAD.
+    # Each live ref and each work tree's HEAD, as the last reconcile read it.
     "tip": """CREATE TABLE tip (
         name TEXT PRIMARY KEY, kind TEXT NOT NULL, oid TEXT NOT NULL, target TEXT, dated INTEGER,
         session TEXT, adapter TEXT, side TEXT, skipped TEXT NOT NULL)""",
     "tip_of_trunk": "CREATE INDEX tip_of_trunk ON tip (name) WHERE kind != 'tag'",
     "tip_by_session": "CREATE INDEX tip_by_session ON tip (session) WHERE session IS NOT NULL",
-    # The tree of each scope's folder at each tip, '' where it has none: see `corpus.sources.TreeScope`.
-    # covered: whether another recorded commit stands on the tip, so that what it reaches is reached from
-    # another tip as well.
+    # The tree of each scope's folder at each live ref, '' if it has none: see `corpus.sources.TreeScope`.
+    # covered: whether the commit is an ancestor of another recorded commit, so that what it reaches is
+    # reached from another live ref as well.
     "tip_tree": """CREATE TABLE tip_tree (
         scope TEXT NOT NULL, target TEXT NOT NULL, tree TEXT NOT NULL, covered INTEGER NOT NULL DEFAULT 0,
         PRIMARY KEY (scope, target)) WITHOUT ROWID""",
@@ -150,7 +150,7 @@ WORD_TABLES: Final = {
     name: _DERIVED[name]
     for name in ("observation_words", "session_words", "observation_terms", "session_terms")
 }
-"""What creates the tables of words, which an evaluation creates in memory too."""
+"""The statements of the tables of words, which an evaluation creates in memory too."""
 
 
 def read_version(connection: sqlite3.Connection) -> int:
@@ -158,11 +158,11 @@ def read_version(connection: sqlite3.Connection) -> int:
     return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
 
-def bring_up_to_date(connection: sqlite3.Connection) -> bool:
+def upgrade_schema(connection: sqlite3.Connection) -> bool:
     """Give a file the present schema, inside a transaction; events stay.
 
     Returns:
-        Whether the file held no events table.
+        Whether the file had no table of events.
     """
     is_new = _create_events(connection)
     recreate_derived(connection)
@@ -171,7 +171,7 @@ def bring_up_to_date(connection: sqlite3.Connection) -> bool:
 
 
 def recreate_derived(connection: sqlite3.Connection) -> None:
-    """Drop and create everything that is derived, inside a transaction; events stay."""
+    """Drop and create all derived tables, inside a transaction; events stay."""
     for name, statement in _DERIVED.items():
         kind = "INDEX" if statement.startswith("CREATE INDEX") else "TABLE"
         connection.execute(f"DROP {kind} IF EXISTS {name}")
@@ -180,12 +180,12 @@ def recreate_derived(connection: sqlite3.Connection) -> None:
 
 
 def find_foreign_entry(connection: sqlite3.Connection) -> str:
-    """Describe a view or trigger, which patina never creates, "" where there is none."""
+    """Describe a view or trigger, which patina never creates, "" if there is none."""
     return schema_problem(connection, {}, complete=True)
 
 
 def find_schema_problem(connection: sqlite3.Connection) -> str:
-    """Describe how a file of the present version departs from the schema, "" where it does not."""
+    """Describe how a file of the present version differs from the schema, "" if it does not."""
     if problem := schema_problem(connection, _SCHEMA, complete=True):
         return problem
     columns = {row[1] for row in connection.execute("PRAGMA table_info(event)")}
@@ -193,7 +193,7 @@ def find_schema_problem(connection: sqlite3.Connection) -> str:
 
 
 def find_content_problems(connection: sqlite3.Connection) -> list[str]:
-    """Read every page and every row; describe what is not sound."""
+    """Read every page and every row; describe damage."""
     problems = [str(row[0]) for row in connection.execute("PRAGMA quick_check(5)")]
     if problems != ["ok"]:
         return problems
@@ -202,7 +202,7 @@ def find_content_problems(connection: sqlite3.Connection) -> list[str]:
 
 
 def compact(connection: sqlite3.Connection) -> None:
-    """Give back the room of what was deleted, and leave no copy of it. Not inside a transaction."""
+    """Free the space of deleted rows and leave no copy of them; not inside a transaction."""
     connection.execute("BEGIN IMMEDIATE")
     try:
         for words in ("observation_words", "session_words"):

@@ -1,7 +1,7 @@
-"""Whether a database holds what patina wrote: its schema on opening, its rows when they are suspected.
+"""Checks that patina wrote a database: its schema on opening, its rows if they may be damaged.
 
-A state folder may have come with a stranger's archive, or lie on a failing disk. A view or a trigger in it
-would run with every query, and a value of another type would end in a TypeError far from here.
+A state folder may come from an archive of unknown origin, or be on a failing disk. A view or a trigger in it
+would run with every query, and a value of another type would cause a TypeError far from here.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _OIDS = {
     "source": ("oid",),
     "tip": ("oid", "target"),
 }
-"""Columns that are handed to git."""
+"""Columns whose values are arguments of git."""
 _TYPES = {"INTEGER": ("integer",), "TEXT": ("text",), "BLOB": ("blob",), "REAL": ("real", "integer")}
 _SPACE = re.compile(r"\s+")
 
@@ -26,11 +26,12 @@ _SPACE = re.compile(r"\s+")
 def schema_problem(
     connection: sqlite3.Connection, expected: Mapping[str, str], *, complete: bool = False
 ) -> str:
-    """Describe how a database departs from a schema, "" where it does not.
+    """Describe how a database differs from a schema, "" if it does not.
 
     Args:
+        connection: to the database.
         expected: name of a table or index -> the statement that creates it.
-        complete: require all of them; else those that are there must be as written.
+        complete: require all of them; otherwise only those that exist must be equal.
     """
     rows = connection.execute("SELECT type, name, sql FROM sqlite_master").fetchall()
     for kind, name, sql in rows:
@@ -46,7 +47,7 @@ def schema_problem(
 
 
 def content_problem(connection: sqlite3.Connection, tables: Iterable[str]) -> str:
-    """Describe the first value of another type than its column's, "" where there is none.
+    """Describe the first value of another type than its column's, "" if there is none.
 
     Reads every row of these tables.
     """
@@ -54,8 +55,8 @@ def content_problem(connection: sqlite3.Connection, tables: Iterable[str]) -> st
         columns = connection.execute(f"PRAGMA table_info({table})").fetchall()
         conditions = [_has_other_type(name, kind, required) for _, name, kind, required, _, _ in columns]
         conditions += [_is_not_oid(name) for name in _OIDS.get(table, ())]
-        ask = f"SELECT 1 FROM {table} WHERE {' OR '.join(conditions)} LIMIT 1"
-        if connection.execute(ask).fetchone():
+        query = f"SELECT 1 FROM {table} WHERE {' OR '.join(conditions)} LIMIT 1"
+        if connection.execute(query).fetchone():
             return f"{table} holds a value of another type"
     for (fields,) in connection.execute("SELECT fields FROM source WHERE fields != '{}'"):
         if not _is_text_by_text(fields):
@@ -69,7 +70,7 @@ def _plain(sql: object) -> str:
 
 def _has_other_type(name: str, kind: str, required: int) -> str:
     types = _TYPES.get(kind.upper(), ()) + (() if required else ("null",))
-    listed = ", ".join(f"'{one}'" for one in types)
+    listed = ", ".join(f"'{name}'" for name in types)
     return f'typeof("{name}") NOT IN ({listed})'
 
 

@@ -1,4 +1,4 @@
-"""Whether the SQLite of this Python has FTS5, which indexes words."""
+"""A check that the SQLite of this Python has FTS5, which indexes words."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ OTHER_PYTHON: Final = (
 
 
 def has_word_index() -> bool:
-    """Whether a table of words can be made."""
+    """Whether a table of words can be created."""
     try:
         with closing(sqlite3.connect(":memory:")) as connection:
             connection.execute("CREATE VIRTUAL TABLE words USING fts5 (word)")

@@ -1,4 +1,4 @@
-"""Queries on what a pair scope holds: documents, commits, paths and live observations."""
+"""Queries on the contents of a pair scope: documents, commits, paths and live observations."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def read_folder_paths(connection: sqlite3.Connection, folder: str, limit: int) -
     return list(map(StoredPath._make, rows))
 
 
-def read_live_observations(connection: sqlite3.Connection, oid: str) -> Iterator[LiveObservation]:
+def read_observations_of_object(connection: sqlite3.Connection, oid: str) -> Iterator[LiveObservation]:
     """Yield the live observations of an object, in the order of its lines."""
     rows = connection.execute(
         f"SELECT o.id, o.key, {OBSERVATION_COLUMNS} FROM source s"

@@ -48,6 +48,7 @@ def add_generators(connection: sqlite3.Connection, specs: Iterable[tuple[str, in
     """Store generators that are not stored yet, as having read nothing.
 
     Args:
+        connection: to the log, inside a transaction.
         specs: (name, version, kind of scope, evidence).
     """
     connection.executemany(

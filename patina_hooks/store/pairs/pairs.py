@@ -128,6 +128,8 @@ def read_pair_texts(connection: sqlite3.Connection, scope: int, kind: str) -> It
     """Yield the pairs of a scope with their texts, by kind and texts.
 
     Args:
+        connection: to the log.
+        scope: the row of the scope.
         kind: "" for all.
     """
     rows = connection.execute(

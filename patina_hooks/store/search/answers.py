@@ -1,4 +1,4 @@
-"""Queries that make answers of observations: their result groups, and what is shown of each."""
+"""Queries that turn observations into answers: their result groups, texts and locations."""
 
 from __future__ import annotations
 
@@ -13,12 +13,14 @@ from patina_hooks.store.corpus.observations import OBSERVATION_COLUMNS, build_ob
 from patina_hooks.store.corpus.sessions import SESSION_OF_COMMIT
 from patina_hooks.store.search.filters import RowFilter
 
-_PLACES_OF_A_TEXT: Final = 50
+_OBSERVATIONS_OF_A_TEXT: Final = 50
 
 
 class ObservationRow(NamedTuple):
-    """One live observation. There are hundreds a question, and a tuple is made in a tenth of a dataclass's
-    time. key: its content's hash, by which ties are decided."""
+    """One live observation. key: the hash of its content, which decides ties.
+
+    A question reads hundreds, and a tuple takes a tenth of the time of a dataclass.
+    """
 
     number: int
     key: bytes
@@ -26,8 +28,8 @@ class ObservationRow(NamedTuple):
     source: int
 
 
-class Place(NamedTuple):
-    """An observation with the document that says it. path: "" for a commit's message; draft: 1 or 0."""
+class LocatedObservation(NamedTuple):
+    """An observation with its document. path: "" for a commit's message; draft: 1 or 0."""
 
     observation: Observation
     oid: str
@@ -37,7 +39,7 @@ class Place(NamedTuple):
 
 
 class RepeatedText(NamedTuple):
-    """What may be repeated of an observation: its text, its commit's subject, and the branch of a merge.
+    """The repeatable parts of an observation: its text, its commit's subject, and the branch of a merge.
 
     merge, committed: None outside of commits.
     """
@@ -52,7 +54,7 @@ class RepeatedText(NamedTuple):
 
 
 def _group_of(oid: str, path: str, session: str | None) -> Group:
-    """Return what a document competes as: its session, itself as a commit, or itself as a file."""
+    """Return the result group of a document: its session, else the commit or the file."""
     if session:
         return ("session", session)
     return ("document", path) if path else ("commit", oid)
@@ -67,7 +69,7 @@ def read_rows(connection: sqlite3.Connection, numbers: Iterable[int]) -> list[Ob
     return list(map(ObservationRow._make, rows))
 
 
-def read_texts(connection: sqlite3.Connection, numbers: Iterable[int]) -> dict[int, str]:
+def read_observation_texts(connection: sqlite3.Connection, numbers: Iterable[int]) -> dict[int, str]:
     """Return the texts of these observations."""
     rows = connection.execute(
         "SELECT id, text FROM observation WHERE id IN (SELECT value FROM json_each(?))",
@@ -77,10 +79,10 @@ def read_texts(connection: sqlite3.Connection, numbers: Iterable[int]) -> dict[i
 
 
 def rows_of_text(connection: sqlite3.Connection, text: bytes, only: RowFilter) -> list[ObservationRow]:
-    """Return the observations that say a text, the first fifty by key."""
+    """Return the observations with a text, the first fifty by key."""
     statement = (
         "SELECT o.id, o.key, o.weight, o.source_id FROM observation o"
-        f" WHERE o.text_key = ? AND o.live{only.sql} ORDER BY o.key LIMIT {_PLACES_OF_A_TEXT}"
+        f" WHERE o.text_key = ? AND o.live{only.sql} ORDER BY o.key LIMIT {_OBSERVATIONS_OF_A_TEXT}"
     )
     return list(map(ObservationRow._make, connection.execute(statement, (text, *only.values))))
 
@@ -92,7 +94,7 @@ def visible_observations(connection: sqlite3.Connection, only: RowFilter) -> Ite
 
 
 def groups_of_sources(connection: sqlite3.Connection, sources: Iterable[int]) -> dict[int, Group]:
-    """Return the group of each source in its first place: what a ref holds before drafts, then by path."""
+    """Return the group of each source at its first location: those on refs before drafts, then by path."""
     rows = connection.execute(
         f"SELECT s.id, d.oid, d.path, coalesce(d.session, {SESSION_OF_COMMIT})"
         " FROM source s JOIN document d ON d.oid = s.oid AND d.read_as = s.read_as"
@@ -100,7 +102,7 @@ def groups_of_sources(connection: sqlite3.Connection, sources: Iterable[int]) ->
         " WHERE s.id IN (SELECT value FROM json_each(?)) ORDER BY d.work_tree DESC, d.path DESC",
         (json.dumps(list(sources)),),
     )
-    return {source: _group_of(*place) for source, *place in rows}
+    return {source: _group_of(*location) for source, *location in rows}
 
 
 def groups_of_documents(connection: sqlite3.Connection, documents: Iterable[int]) -> dict[int, Group]:
@@ -126,8 +128,8 @@ def first_row(connection: sqlite3.Connection, group: Group, only: RowFilter) -> 
     return int(row[0]) if row else None
 
 
-def read_place(connection: sqlite3.Connection, number: int) -> Place:
-    """Return an observation in its first place: what a ref holds before drafts, then by path."""
+def read_located_observation(connection: sqlite3.Connection, number: int) -> LocatedObservation:
+    """Return an observation at its first location: those on refs before drafts, then by path."""
     row = connection.execute(
         f"SELECT d.oid, d.path, d.work_tree != '', d.title, {OBSERVATION_COLUMNS}"
         " FROM observation o JOIN source s ON s.id = o.source_id JOIN document d ON d.oid = s.oid"
@@ -135,23 +137,17 @@ def read_place(connection: sqlite3.Connection, number: int) -> Place:
         " WHERE o.id = ? ORDER BY d.work_tree, d.path LIMIT 1",
         (number,),
     ).fetchone()
-    return Place(build_observation(*row[4:]), *row[:4])
+    return LocatedObservation(build_observation(*row[4:]), *row[:4])
 
 
-def read_session(connection: sqlite3.Connection, session: str | None) -> tuple[str, int | None]:
+def read_session_title(connection: sqlite3.Connection, session: str | None) -> tuple[str, int | None]:
     """Return (title, start) of a session, ("", None) for none."""
     row = connection.execute("SELECT title, started FROM session WHERE id = ?", (session,)).fetchone()
     return row or ("", None)
 
 
-def commit_time(connection: sqlite3.Connection, commit: str) -> int | None:
-    """Return when a commit was made, None where it is not recorded."""
-    row = connection.execute("SELECT committed FROM commits WHERE oid = ?", (commit,)).fetchone()
-    return int(row[0]) if row else None
-
-
 def read_repeated_texts(connection: sqlite3.Connection, numbers: Iterable[int]) -> list[RepeatedText]:
-    """Return what may be repeated of these observations."""
+    """Return the repeatable parts of these observations."""
     rows = connection.execute(
         "SELECT o.id, o.text, s.oid, c.merge, c.committed, CASE WHEN c.oid IS NOT NULL THEN s.title END,"
         " CASE WHEN c.merge OR s.title LIKE 'Merge %' THEN (SELECT b.text FROM observation b"
@@ -174,15 +170,15 @@ def count_texts(connection: sqlite3.Connection) -> tuple[int, int]:
     return int(total), int(pending)
 
 
-def sample_texts(connection: sqlite3.Connection, most: int) -> list[bytes]:
-    """Return the first texts with a vector, by key."""
+def sample_text_keys(connection: sqlite3.Connection, most: int) -> list[bytes]:
+    """Return the smallest keys of texts with a vector."""
     rows = connection.execute("SELECT key FROM text WHERE live > 0 AND indexed ORDER BY key LIMIT ?", (most,))
     return [row[0] for row in rows]
 
 
-def place_of_text(connection: sqlite3.Connection, text: bytes) -> tuple[str, str, int] | None:
-    """Return (object id, path, line) of the first place that says a text, None for none."""
-    place: tuple[str, str, int] | None = connection.execute(
+def read_text_location(connection: sqlite3.Connection, text: bytes) -> tuple[str, str, int] | None:
+    """Return (object id, path, line) of the first location of a text, None for none."""
+    location: tuple[str, str, int] | None = connection.execute(
         """
     SELECT DISTINCT d.oid, d.path, o.line FROM observation o
     JOIN source s ON s.id = o.source_id JOIN document d ON d.oid = s.oid AND d.read_as = s.read_as
@@ -190,4 +186,4 @@ def place_of_text(connection: sqlite3.Connection, text: bytes) -> tuple[str, str
 """,
         (text,),
     ).fetchone()
-    return place
+    return location

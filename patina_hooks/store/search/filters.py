@@ -129,7 +129,7 @@ def session_condition(session: str) -> Condition:
 
 
 _WHEN: Final = "coalesce(c.committed, (SELECT started FROM session WHERE id = d.session))"
-"""NULL, which is on neither side of any bound, for a document that tells no time."""
+"""NULL for a document without a time; NULL is on neither side of any bound."""
 
 
 def time_condition(since: int | None, until: int | None) -> Condition:
@@ -238,30 +238,30 @@ def count_of_table(connection: sqlite3.Connection, condition: Condition) -> int:
 
 
 def fill_allowed(
-    connection: sqlite3.Connection, walked: Condition, others: Sequence[Condition], most: int | None
+    connection: sqlite3.Connection, walked: Condition, tested: Sequence[Condition], most: int | None
 ) -> bool:
-    """Fill `temp.allowed` along one condition's index; False where more than `most` rows are allowed."""
-    tests = "".join(f" AND {condition.test}" for condition in others)
+    """Fill `temp.allowed` along one condition's index; return False if more than `most` rows are allowed."""
+    tests = "".join(f" AND {condition.test}" for condition in tested)
     walk, values = walked.walk, walked.walk_values
-    if walked.of_observation and not others:
+    if walked.of_observation and not tested:
         walk, values = walked.index, walked.index_values
     connection.execute("CREATE TEMP TABLE IF NOT EXISTS allowed (id INTEGER PRIMARY KEY)")
     connection.execute("DELETE FROM temp.allowed")
     rows = connection.execute(
         f"INSERT INTO temp.allowed SELECT DISTINCT id FROM ({walk}{tests} LIMIT ?)",
-        (*values, *_values(others), -1 if most is None else most + 1),
+        (*values, *_values(tested), -1 if most is None else most + 1),
     )
     return most is None or rows.rowcount <= most
 
 
 def is_allowed(connection: sqlite3.Connection, number: int, only: RowFilter) -> bool:
-    """Tell whether a live observation passes."""
+    """Return whether a live observation passes."""
     statement = f"SELECT 1 FROM observation o WHERE o.id = ? AND o.live{only.sql}"
     return connection.execute(statement, (number, *only.values)).fetchone() is not None
 
 
 def is_text_allowed(connection: sqlite3.Connection, text: bytes, only: RowFilter) -> bool:
-    """Tell whether a live observation that says a text passes."""
+    """Return whether a live observation with a text passes."""
     statement = f"SELECT 1 FROM observation o WHERE o.text_key = ? AND o.live{only.sql} LIMIT 1"
     return connection.execute(statement, (text, *only.values)).fetchone() is not None
 
@@ -287,13 +287,8 @@ def allowed_documents(connection: sqlite3.Connection) -> list[tuple[str | None, 
 # --- what a filter names ------------------------------------------------------------------------
 
 
-def data_version(connection: sqlite3.Connection) -> int:
-    """Return a number that changes when another connection changes the log."""
-    return int(connection.execute("PRAGMA data_version").fetchone()[0])
-
-
 def has_kind(connection: sqlite3.Connection, kind: str) -> bool:
-    """Tell whether a live observation is of a kind."""
+    """Return whether a live observation is of a kind."""
     statement = "SELECT 1 FROM observation WHERE live AND kind = ? LIMIT 1"
     return connection.execute(statement, (kind,)).fetchone() is not None
 
@@ -305,7 +300,7 @@ def read_kinds(connection: sqlite3.Connection) -> list[str]:
 
 
 def has_field(connection: sqlite3.Connection, name: str) -> bool:
-    """Tell whether a live observation has a field of this name."""
+    """Return whether a live observation has a field of this name."""
     statement = (
         "SELECT 1 FROM field f CROSS JOIN observation o ON o.id = f.observation_id"
         " WHERE f.name = ? AND o.live LIMIT 1"
@@ -329,7 +324,7 @@ def sessions_with_prefix(connection: sqlite3.Connection, prefix: str) -> list[st
 
 
 def read_uncovered_targets(connection: sqlite3.Connection) -> list[str]:
-    """Return the commits on which no other recorded commit stands."""
+    """Return the commits of live refs that are not ancestors of other recorded commits."""
     return [row[0] for row in connection.execute("SELECT target FROM tip_tree WHERE NOT covered")]
 
 

@@ -10,7 +10,7 @@ from patina_hooks.store.corpus.sessions import SESSION_OF_COMMIT
 
 
 class DocumentObservation(NamedTuple):
-    """What a session's document says, with its title and the session's start."""
+    """An observation of a session's document, with the title of the document and the start of the session."""
 
     session: str
     title: str
@@ -22,7 +22,7 @@ class DocumentObservation(NamedTuple):
 
 
 class RecordedCommit(NamedTuple):
-    """A commit. session: the innermost session that holds it."""
+    """A commit. session: the innermost session that it belongs to."""
 
     number: int
     oid: str
@@ -40,7 +40,7 @@ def documents_folder(connection: sqlite3.Connection) -> str:
 
 
 def document_observations(connection: sqlite3.Connection) -> Iterator[DocumentObservation]:
-    """Return what session documents on refs say, by session and in the order of their lines."""
+    """Return the observations of session documents on refs, by session and in the order of lines."""
     rows = connection.execute(
         "SELECT DISTINCT d.session, d.title, s.started, o.id, o.kind, o.text, o.text_key FROM document d"
         " JOIN source r ON r.oid = d.oid AND r.read_as = d.read_as"
@@ -53,7 +53,7 @@ def document_observations(connection: sqlite3.Connection) -> Iterator[DocumentOb
 
 
 def message_observations(connection: sqlite3.Connection) -> Iterator[tuple[int, str, str, bytes]]:
-    """Return (commit, kind, text, text key) of what messages say, by commit and in the order of lines."""
+    """Return (commit, kind, text, text key) of observations of messages, by commit and line."""
     rows = connection.execute(
         "SELECT DISTINCT c.id, o.kind, o.text, o.text_key, o.line, o.key, o.id FROM commits c"
         " JOIN source r ON r.oid = c.oid JOIN observation o ON o.source_id = r.id AND o.live"
@@ -74,7 +74,7 @@ def session_ranges(connection: sqlite3.Connection) -> Iterator[tuple[int, str]]:
     return connection.execute("SELECT commit_id, session FROM session_commit ORDER BY 1, 2")
 
 
-def recorded_commits(connection: sqlite3.Connection) -> Iterator[RecordedCommit]:
+def read_recorded_commits(connection: sqlite3.Connection) -> Iterator[RecordedCommit]:
     """Return every commit, oldest first."""
     rows = connection.execute(
         f"SELECT c.id, c.oid, c.author, c.authored, c.committed, c.merge, {SESSION_OF_COMMIT} FROM commits c"
@@ -95,7 +95,7 @@ def session_sizes(connection: sqlite3.Connection) -> list[tuple[str, str | None,
 
 
 def is_answer(connection: sqlite3.Connection, name: str) -> bool:
-    """Tell whether a name is a session's id, a commit's, or the path of a document."""
+    """Return whether a name is a session's id, a commit's, or the path of a document."""
     statements = (
         "SELECT 1 FROM session WHERE id = ?",
         "SELECT 1 FROM commits WHERE oid = ?",

@@ -12,13 +12,13 @@ _TOUCHED: Final = "EXISTS (SELECT 1 FROM change h WHERE h.path_id = path.id)"
 
 
 def has_path(connection: sqlite3.Connection, path: str) -> bool:
-    """Tell whether a path, or one under it, was ever recorded."""
+    """Return whether a path, or one under it, was ever recorded."""
     statement = f"SELECT 1 FROM path WHERE {_UNDER} LIMIT 1"
     return connection.execute(statement, _under(path)).fetchone() is not None
 
 
 def is_touched(connection: sqlite3.Connection, path: str) -> bool:
-    """Tell whether a commit touched a path, or one under it."""
+    """Return whether a commit touched a path, or one under it."""
     statement = f"SELECT 1 FROM path WHERE ({_UNDER}) AND {_TOUCHED} LIMIT 1"
     return connection.execute(statement, _under(path)).fetchone() is not None
 

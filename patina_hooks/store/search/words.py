@@ -1,6 +1,6 @@
 """Queries on the tables of words: observations, and whole session documents with their titles.
 
-A table of its own in memory holds the words of what a question of an evaluation may see.
+Tables in memory have the words that a question of an evaluation may see.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ _tokenizing = Lock()
 
 @cache
 def _tokenizer() -> sqlite3.Connection:
-    """Return an empty index to put words through; a tenth of a question's time to make."""
+    """Return an empty index that tokenizes words; creating it takes a tenth of a question's time."""
     connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
     connection.execute("CREATE VIRTUAL TABLE query USING fts5 (words, tokenize = 'porter unicode61')")
     connection.execute("CREATE VIRTUAL TABLE term USING fts5vocab (query, instance)")
@@ -79,7 +79,7 @@ def tokenize(words: Sequence[str]) -> list[tuple[str, int]]:
 
 def open_word_tables() -> sqlite3.Connection:
     """Make empty tables of words in memory, like those of the log."""
-    # A plugin's retriever asks in a thread, while this one waits.
+    # A plugin's retriever queries in a thread, while this one waits.
     connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
     for statement in WORD_TABLES.values():
         connection.execute(statement)
@@ -87,8 +87,8 @@ def open_word_tables() -> sqlite3.Connection:
 
 
 @contextmanager
-def undone(connection: sqlite3.Connection) -> Iterator[None]:
-    """Undo at the end what is added and removed within."""
+def rolled_back(connection: sqlite3.Connection) -> Iterator[None]:
+    """Roll back the changes within the block at its end."""
     connection.execute("BEGIN")
     try:
         yield

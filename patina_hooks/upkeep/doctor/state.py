@@ -81,9 +81,9 @@ def check_log(repository: Repository, plugins: Plugins) -> Iterator[Finding]:
         log.check()
         yield Finding("log", "ok", "the database is sound")
         from patina_hooks.store.facts import counts
-        from patina_hooks.store.recorded_faults import kept_faults
+        from patina_hooks.store.recorded_faults import read_recorded_faults
 
-        for fault in kept_faults(log):
+        for fault in read_recorded_faults(log):
             fix = fault.hint or _clear_command(fault)
             yield Finding("log", "fault", f"{fault.plugin}: {fault.where}", fault.error, fix)
         pending = counts(log.connection)["pending"]
@@ -107,13 +107,13 @@ def check_refused(repository: Repository, plugins: Plugins) -> Iterator[Finding]
     """List the texts that the model refused."""
     from patina_hooks.search.index.spaces import active_space
     from patina_hooks.search.remarks.refused import refused_texts
-    from patina_hooks.store.embeddings import refused_keys
+    from patina_hooks.store.embeddings import read_refused_keys
 
     if not repository.state.is_dir():
         return
     with Log(repository.state, create=False) as log:
         space = active_space(log)
-        keys = refused_keys(repository.state, space.fingerprint) if space else {}
+        keys = read_refused_keys(repository.state, space.fingerprint) if space else {}
         for location, reason in refused_texts(log.connection, keys):
             message = f"{location} is found by its words only: the model refused this text"
             yield Finding("refused", "warning", message, reason, "patina sync --full")
