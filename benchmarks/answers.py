@@ -55,7 +55,7 @@ def _mined(patina: Patina) -> Iterator[tuple[str, frozenset[bytes]]]:
             key: text.casefold()
             for key, text in connection.execute("SELECT text_key, text FROM observation WHERE live")
         }
-    sets = [query_set for query_set in mine(history, wanted=QueryFilter(most=_MINED)) if query_set]
+    sets = [query_set for query_set in mine(history, query_filter=QueryFilter(most=_MINED)) if query_set]
     for query_set in sets:
         for query in sorted(query_set.queries, key=lambda query: query.id)[: _MINED // len(sets) + 1]:
             asked = query.text.casefold()

@@ -76,16 +76,17 @@ def render_bars(title: str, groups: Sequence[Group], *, note: str = "") -> str:
 
 def render_curves(title: str, lines: Sequence[Curve], *, x_name: str, y_name: str, note: str = "") -> str:
     """An SVG picture of one or more curves over one pair of axes. Points that are no numbers are left out."""
-    sound = [
-        Curve(one.label, tuple(p for p in one.points if isfinite(p[0]) and isfinite(p[1]))) for one in lines
+    finite = [
+        Curve(line.label, tuple(point for point in line.points if isfinite(point[0]) and isfinite(point[1])))
+        for line in lines
     ]
-    points = [point for line in sound for point in line.points]
+    points = [point for line in finite for point in line.points]
     bottom = _TOP + _CURVE_HEIGHT
     across = _Scale([x for x, _ in points], 70, _WIDTH - 30)
     up = _Scale([y for _, y in points], bottom, _TOP)
     drawn = [_level_line(up, tick) for tick in up.ticks]
     drawn += [_text(across(tick), bottom + 18, _number(tick), anchor="middle") for tick in across.ticks]
-    for place, line in enumerate(sound):
+    for place, line in enumerate(finite):
         colour = _COLOURS[place % len(_COLOURS)]
         drawn += _polyline(line, across, up, colour)
         drawn.append(_text(_WIDTH - 34, _TOP + 16 + 16 * place, line.label, anchor="end", colour=colour))
@@ -135,14 +136,14 @@ def _bar(bar: Bar, y: float, across: _Scale, colour: str) -> Iterator[str]:
         return
     begin, end = sorted((across(0.0), across(bar.value)))
     yield f'<rect x="{begin:.1f}" y="{y}" width="{end - begin:.1f}" height="{_BAR}" fill="{colour}"/>'
-    told = f"{bar.value:.3f}"
+    label = f"{bar.value:.3f}"
     if bar.low is not None and bar.high is not None and isfinite(bar.low) and isfinite(bar.high):
         low, high, middle = across(bar.low), across(bar.high), y + _BAR / 2
         path = f"M{low:.1f} {middle - 4}v8M{low:.1f} {middle}H{high:.1f}M{high:.1f} {middle - 4}v8"
         yield f'<path d="{path}" stroke="{_INK}" fill="none"/>'
-        told += f" ({bar.low:.2f}..{bar.high:.2f})"
+        label += f" ({bar.low:.2f}..{bar.high:.2f})"
         end = max(end, high)
-    yield _text(end + 6, y + 12, told, size=11)
+    yield _text(end + 6, y + 12, label, size=11)
 
 
 def _polyline(line: Curve, across: _Scale, up: _Scale, colour: str) -> Iterator[str]:
@@ -172,15 +173,15 @@ def _number(value: float) -> str:
 
 
 def _text(
-    x: float, y: float, said: str, *, anchor: str = "start", weight: str = "normal", size: int = 12,
+    x: float, y: float, text: str, *, anchor: str = "start", weight: str = "normal", size: int = 12,
     colour: str = _INK,
 ) -> str:  # fmt: skip
     style = f'text-anchor="{anchor}" font-weight="{weight}" font-size="{size}" fill="{colour}"'
-    return f'<text x="{x:.1f}" y="{y:.1f}" {style}>{_escaped(said)}</text>'
+    return f'<text x="{x:.1f}" y="{y:.1f}" {style}>{_escaped(text)}</text>'
 
 
-def _escaped(said: str) -> str:
-    return escape(_NO_XML.sub("", clean_line(said)))
+def _escaped(text: str) -> str:
+    return escape(_NO_XML.sub("", clean_line(text)))
 
 
 def _picture(title: str, note: str, height: float, drawn: Iterable[str]) -> str:

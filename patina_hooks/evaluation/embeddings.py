@@ -70,25 +70,25 @@ def load_embeddings(
     Raises `StateError` where pieces are not embedded yet, `PatinaError` as the encoder does.
     """
     sets = list(sets)
-    passages = sorted({piece.key for one in sets for piece in one.pieces})
-    questions = {text_key(query.text): query.text for one in sets for query in one.queries}
-    asked = sorted(questions)
+    passages = sorted({piece.key for query_set in sets for piece in query_set.pieces})
+    questions = {text_key(query.text): query.text for query_set in sets for query in query_set.queries}
+    keys = sorted(questions)
     with closing(EmbeddingCache(state, space.fingerprint)) as cache:
         if missing := cache.missing(passages, space.dimensions):
             raise StateError(
                 f"{len(missing):,} of {len(passages):,} texts have no vector yet", hint="patina sync --full"
             )
-        said = cache.get(passages, space.dimensions)
+        passage_vectors = cache.get(passages, space.dimensions)
     with closing(EmbeddingCache(state, f"{space.fingerprint} query {space.query}")) as cache:
-        _encode(cache, space.dimensions, asked, questions, open_encoder, progress)
-        queries = cache.get(asked, space.dimensions)
+        _encode(cache, space.dimensions, keys, questions, open_encoder, progress)
+        queries = cache.get(keys, space.dimensions)
     opened = lru_cache(1)(open_encoder)
 
     def encode(text: str) -> Vectors:
         vector: Vectors = opened().encode([text], role="query").vectors[0]
         return vector
 
-    return Embeddings(said, _rows(passages), queries, _rows(asked), encode)
+    return Embeddings(passage_vectors, _rows(passages), queries, _rows(keys), encode)
 
 
 def _encode(

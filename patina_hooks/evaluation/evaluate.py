@@ -61,15 +61,15 @@ MINED: Final[Mapping[str, Callable[[History, QueryFilter], QuerySet]]] = {
 
 Progress = Callable[[str, int, int], None]
 
-_USUAL: Final = QueryFilter()
+_ALL_QUERIES: Final = QueryFilter()
 
 
 def mine(
-    history: History, names: Collection[str] = tuple(MINED), wanted: QueryFilter = _USUAL
+    history: History, names: Collection[str] = tuple(MINED), query_filter: QueryFilter = _ALL_QUERIES
 ) -> list[QuerySet]:
     """The query sets of a history, in one order, with the questions that are wanted; the same history gives
     the same questions."""
-    return [make(history, wanted) for name, make in MINED.items() if name in names]
+    return [miner(history, query_filter) for name, miner in MINED.items() if name in names]
 
 
 def evaluate(
@@ -91,22 +91,24 @@ def evaluate(
     Raises `StateError` where there is nothing to measure, texts have no vectors yet, or what answers is seen
     through another projection than the one in use; `UsageError` for a name or file that cannot be meant.
     """
-    calls = StepCalls(memory.plugins, _once(on_fault))
+    calls = StepCalls(memory.plugins, _report_once(on_fault))
     retrievers = open_retrievers(calls)
     usual = assign_weights([retriever.spec for retriever in retrievers])
     unknown = sorted(set(names).difference(MINED, [USER_SET] if queries else []))
     if unknown:
         raise UsageError(f"there is no query set {', '.join(unknown)}", hint=f"one of {', '.join(MINED)}")
-    found = _read(memory)
-    history, space = found.history, found.space
+    subject = _read(memory)
+    history, space = subject.history, subject.space
     tuned, ignored = find_usable_weights(memory.repository.state, space)
-    later = [moment for moment in (after, found.until, tuned.split if tuned else None) if moment is not None]
+    later = [
+        moment for moment in (after, subject.until, tuned.split if tuned else None) if moment is not None
+    ]
     measured = Measured(
         events_hash=history.events_hash,
         model=space.model,
         runtime=space.runtime,
         fingerprint=space.fingerprint,
-        projection=found.active.name if found.active else "none",
+        projection=subject.active.name if subject.active else "none",
         weights=assign_weights([retriever.spec for retriever in retrievers], tuned.weights)
         if tuned
         else usual,
@@ -116,16 +118,22 @@ def evaluate(
         unknown_weights=find_unknown_retrievers(tuned.weights, usual) if tuned else (),
     )
     results = []
-    asked = [name for name in MINED if name in names or not names]
-    sets = mine(history, asked, QueryFilter(after=measured.after))
-    reasons = {one.name: _reason(one.name, history, measured.after) for one in sets if not one}
+    selected = [name for name in MINED if name in names or not names]
+    sets = mine(history, selected, QueryFilter(after=measured.after))
+    reasons = {
+        query_set.name: _reason(query_set.name, history, measured.after)
+        for query_set in sets
+        if not query_set
+    }
     if any(sets):
         project = space.open_projection(memory.plugins, memory.repository.state)
         embeddings = embed_query_sets(memory, space, sets, progress).projected(project)
-        refinement = open_refinement(calls, found.steps)
+        refinement = open_refinement(calls, subject.steps)
         pipeline = Pipeline(retrievers, measured.weights, refinement)
-        for one, evidence in _gathered(sets, embeddings, pipeline, progress):
-            results.append(_judged(one, evidence, measured.weights, reasons.get(one.name, "")))
+        for query_set, evidence in _gather_sets(sets, embeddings, pipeline, progress):
+            results.append(
+                _measure_set(query_set, evidence, measured.weights, reasons.get(query_set.name, ""))
+            )
     else:
         results = [SetResult(name, (), reason) for name, reason in reasons.items()]
     if queries:
@@ -138,18 +146,20 @@ def evaluate(
 def tune(memory: Memory, progress: Progress = lambda *_: None) -> TunedWeights:
     """Tune the weights of fusion on the first 70 % of the questions about sessions, judge them on the later
     ones, and keep both; see `tune_on`. Raises as `evaluate` does."""
-    found = _read(memory)
-    history, space = found.history, found.space
-    mined = [one for one in mine(history) if not one.rolling]
-    sets = [one for one in mined if one]
+    subject = _read(memory)
+    history, space = subject.history, subject.space
+    mined = [query_set for query_set in mine(history) if not query_set.rolling]
+    sets = [query_set for query_set in mined if query_set]
     if not sets:
-        raise _too_little(history, {one.name: _reason(one.name, history, None) for one in mined})
+        raise _too_little(
+            history, {query_set.name: _reason(query_set.name, history, None) for query_set in mined}
+        )
     project = space.open_projection(memory.plugins, memory.repository.state)
     embeddings = embed_query_sets(memory, space, sets, progress).projected(project)
     retrievers = open_retrievers(StepCalls(memory.plugins))
-    gathered = _gathered(sets, embeddings, Pipeline(retrievers), progress)
+    gathered = _gather_sets(sets, embeddings, Pipeline(retrievers), progress)
     usual = assign_weights([retriever.spec for retriever in retrievers])
-    tuned = tune_on(gathered, space, history.events_hash, until=found.until, usual=usual)
+    tuned = tune_on(gathered, space, history.events_hash, until=subject.until, defaults=usual)
     store_tuned_weights(memory.repository.state, tuned)
     return tuned
 
@@ -162,19 +172,19 @@ def embed_query_sets(
     return load_embeddings(memory.repository.state, space, sets, opener, progress)
 
 
-def _once(on_fault: Callable[[Fault], None]) -> Callable[[Fault], None]:
+def _report_once(on_fault: Callable[[Fault], None]) -> Callable[[Fault], None]:
     """Return what is told each cause once: a retriever fails at hundreds of questions."""
     counts = FaultCounts()
 
-    def tell(fault: Fault) -> None:
+    def report(fault: Fault) -> None:
         if counts.add(fault):
             on_fault(fault)
 
-    return tell
+    return report
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
+class _Subject:
     """What is measured. active: the projection that the space is seen through, None for the raw model.
 
     steps: what the recipe names.
@@ -191,13 +201,13 @@ class _Found:
         return self.active.split - 1 if self.active else None
 
 
-def _read(memory: Memory) -> _Found:
+def _read(memory: Memory) -> _Subject:
     with Log(memory.repository.state, create=False) as log, log.reading() as connection:
         space = active_space(log)
         if space is None:
             raise StateError("no vectors are here yet", hint="patina sync")
         active = _active(memory.repository.state, space)
-        return _Found(read_history(connection), space, active, recorded_steps(log))
+        return _Subject(read_history(connection), space, active, recorded_steps(log))
 
 
 def _active(state: Path, space: VectorSpace) -> Active | None:
@@ -207,8 +217,8 @@ def _active(state: Path, space: VectorSpace) -> Active | None:
         return None
     active = load_active(state)
     if active is None or (active.weights, active.fingerprint) != (space.projection, space.fingerprint):
-        why = "what answers is still seen through a projection that is no longer in use"
-        raise StateError(why, hint="patina sync")
+        reason = "what answers is still seen through a projection that is no longer in use"
+        raise StateError(reason, hint="patina sync")
     return active
 
 
@@ -234,32 +244,34 @@ def _too_little(history: History, reasons: Mapping[str, str]) -> StateError:
     )
 
 
-def _gathered(
+def _gather_sets(
     sets: Collection[QuerySet],
     embeddings: Embeddings,
     pipeline: Pipeline,
     progress: Progress,
 ) -> Iterator[tuple[QuerySet, Iterator[QuestionEvidence]]]:
     """Each set with the evidence of its questions, one at a time: among many files each is large."""
-    done, total = 0, sum(map(len, sets))
+    finished, total = 0, sum(map(len, sets))
 
-    def watched(one: QuerySet) -> Iterator[QuestionEvidence]:
-        nonlocal done
-        for evidence in gather(one, embeddings, pipeline):
+    def watched(query_set: QuerySet) -> Iterator[QuestionEvidence]:
+        nonlocal finished
+        for evidence in gather(query_set, embeddings, pipeline):
             yield evidence
-            done += 1
-            progress("measuring", done, total)
+            finished += 1
+            progress("measuring", finished, total)
 
-    for one in sets:
-        yield one, watched(one)
+    for query_set in sets:
+        yield query_set, watched(query_set)
 
 
-def _judged(
+def _measure_set(
     query_set: QuerySet, evidence: Iterable[QuestionEvidence], weights: Mapping[str, float], reason: str
 ) -> SetResult:
     answers = []
-    for one in evidence:
-        ranked = rankings(query_set, one, weights)
-        metrics = {method: measure_ranking(scores, one.query.relevant) for method, scores in ranked.items()}
-        answers.append(Answer(one.query.id, one.query.cluster, metrics))
+    for question in evidence:
+        ranked = rankings(query_set, question, weights)
+        metrics = {
+            method: measure_ranking(scores, question.query.relevant) for method, scores in ranked.items()
+        }
+        answers.append(Answer(question.query.id, question.query.cluster, metrics))
     return SetResult(query_set.name, tuple(answers), reason)

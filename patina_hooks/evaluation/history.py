@@ -24,7 +24,7 @@ from patina_hooks.store.search.past import (
 )
 from patina_hooks.text.session_ids import ID_FORMAT
 
-_GONE: Final = "D"
+_DELETED: Final = "D"
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +122,7 @@ def _commits(connection: sqlite3.Connection, folder: str) -> list[PastCommit]:
         messages.setdefault(number, []).append(Passage(kind, text, key))
     paths: dict[int, dict[str, bool]] = {}
     for number, path, status in changes(connection):
-        paths.setdefault(number, {})[path] = status != _GONE
+        paths.setdefault(number, {})[path] = status != _DELETED
     ranges: dict[int, list[str]] = {}
     for number, session in session_ranges(connection):
         ranges.setdefault(number, []).append(session)
@@ -157,10 +157,10 @@ class _Copies:
         self.commits: list[PastCommit] = []
         self._firsts: dict[tuple[object, str, str], int] = {}
 
-    def add(self, made: tuple[object, ...], commit: PastCommit) -> None:
+    def add(self, authorship: tuple[object, ...], commit: PastCommit) -> None:
         """made: by whom, and when at first."""
-        traits = [(made, "subject", commit.subject)] if commit.subject else []
-        traits += [(made, "path", path) for path in commit.paths]
+        traits = [(authorship, "subject", commit.subject)] if commit.subject else []
+        traits += [(authorship, "path", path) for path in commit.paths]
         alike = dict.fromkeys(self._firsts[trait] for trait in traits if trait in self._firsts)
         place = next((place for place in alike if self._is_copy(self.commits[place], commit)), None)
         if place is None:
@@ -178,12 +178,12 @@ class _Copies:
 
     def _join(self, place: int, copy: PastCommit) -> None:
         first = self.commits[place]
-        known = {piece.key for piece in (*first.pieces, *first.reworded)}
+        keys = {piece.key for piece in (*first.pieces, *first.reworded)}
         self.commits[place] = replace(
             first,
             session=first.session or copy.session,
             ranges=tuple(sorted({*first.ranges, *copy.ranges})),
-            reworded=(*first.reworded, *(piece for piece in copy.pieces if piece.key not in known)),
+            reworded=(*first.reworded, *(piece for piece in copy.pieces if piece.key not in keys)),
         )
         if copy.paths.items() - first.paths.items():
             self.commits.append(replace(copy, pieces=(), session=None, ranges=(), bookkeeping=True))

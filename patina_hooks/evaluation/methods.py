@@ -83,34 +83,44 @@ def gather_side_by_side(
     """Return for each question the evidence by each of several vectors; words are looked up once."""
     # Files are no answers of a search: there words are fused with vectors that rank every file.
     rolling = query_set.rolling
-    asked = [one for one in pipeline.retrievers if not rolling or one.name == "observation"]
-    by_words = [one for one in asked if not one.spec.vectors]
-    by_vectors = [one for one in asked if one.spec.vectors]
+    retrievers = [
+        retriever for retriever in pipeline.retrievers if not rolling or retriever.name == "observation"
+    ]
+    by_words = [retriever for retriever in retrievers if not retriever.spec.vectors]
+    by_vectors = [retriever for retriever in retrievers if retriever.spec.vectors]
     refinement = None if rolling else pipeline.refinement
-    rankings = [VectorRanking(query_set, one) for one in embeddings]
+    rankings = [VectorRanking(query_set, retriever) for retriever in embeddings]
     with closing(view_of(query_set)) as view:
-        for query, *seen in zip(query_set.queries, *(ranking.each() for ranking in rankings), strict=True):
+        for query, *question_scores in zip(
+            query_set.queries, *(ranking.each() for ranking in rankings), strict=True
+        ):
             with view.showing(query):
                 question = refinement.rewrite(query.text, view) if refinement else query.text
                 words = retrieve(question, view, by_words)
                 evidence = []
-                for ranking, vectors in zip(rankings, seen, strict=True):
+                for ranking, vectors in zip(rankings, question_scores, strict=True):
                     view.vectors = vectors
                     of_units = ranking.of_units(vectors)
-                    found = words.joined(retrieve(question, view, by_vectors)).only(view.may_answer)
-                    fused = _by_unit(view, found) | ({"vector": _found(of_units)} if rolling else {})
+                    evidence_of_question = words.joined(retrieve(question, view, by_vectors)).only(
+                        view.may_answer
+                    )
+                    fused = _by_unit(view, evidence_of_question) | (
+                        {"vector": _found(of_units)} if rolling else {}
+                    )
                     refined = None
                     if refinement and refinement.orders:
-                        order = rank(query.text, view, found, pipeline.weights, refinement).order
+                        order = rank(
+                            query.text, view, evidence_of_question, pipeline.weights, refinement
+                        ).order
                         refined = tuple(view.numbers[group] for group in order)
                     evidence.append(QuestionEvidence(query, fused, of_units, refined))
             yield evidence
 
 
-def _by_unit(view: PastView, found: Evidence) -> dict[str, UnitScores]:
+def _by_unit(view: PastView, evidence: Evidence) -> dict[str, UnitScores]:
     return {
         name: {view.numbers[group]: score for group, score in scores.items()}
-        for name, scores in found.groups.items()
+        for name, scores in evidence.groups.items()
     }
 
 
@@ -128,7 +138,7 @@ def rankings(
     fused = fuse(evidence.fused, _FILE_WEIGHTS if query_set.rolling else weights)
     if evidence.refined is not None:
         fused = {unit: float(-place) for place, unit in enumerate(evidence.refined)}
-    added = {name: _scores(found, size) for name, found in evidence.fused.items() if name not in WEIGHTS}
+    added = {name: _scores(scores, size) for name, scores in evidence.fused.items() if name not in WEIGHTS}
     recent = {"recent": _baseline(query, query_set.recency(query))} if query_set.rolling else {}
     return {
         "hybrid": _scores(fused, size),
@@ -156,9 +166,9 @@ def _baseline(query: MinedQuery, counts: NDArray[np.int64]) -> Scores:
     return np.where(allowed, counts, NOT_FOUND).astype(np.float32)
 
 
-def _scores(found: UnitScores, size: int) -> Scores:
+def _scores(unit_scores: UnitScores, size: int) -> Scores:
     scores = np.full(size, NOT_FOUND, np.float32)
-    scores[list(found)] = list(found.values())
+    scores[list(unit_scores)] = list(unit_scores.values())
     return scores
 
 

@@ -52,7 +52,7 @@ class MethodChange:
 
     difference: Interval
     outcome: Outcome
-    why: str = ""
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class SetVerdict:
     now that the baseline has not. changes: by method, empty where no question is in both."""
 
     name: str
-    asked: int
+    queries: int
     missing: int
     new: int
     changes: Mapping[Reading, MethodChange]
@@ -69,7 +69,7 @@ class SetVerdict:
     @property
     def is_gone(self) -> bool:
         """Whether more than half of what the baseline asked is not asked any more."""
-        return self.missing > self.asked - self.new
+        return self.missing > self.queries - self.new
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ class RegressionVerdict:
     """all: by method, over the sets that can be compared, each weighing the same. tolerated: how much MRR@10
     may fall. trouble: why the gate cannot speak, "" where it can."""
 
-    all: Mapping[Reading, MethodChange]
+    overall: Mapping[Reading, MethodChange]
     sets: tuple[SetVerdict, ...]
     tolerated: float
     same_history: bool
@@ -86,13 +86,13 @@ class RegressionVerdict:
     @property
     def change(self) -> Interval:
         """Hybrid's, over all sets."""
-        return self.all["hybrid"].difference if self.all else Interval(0.0, None, None, 0)
+        return self.overall["hybrid"].difference if self.overall else Interval(0.0, None, None, 0)
 
     @property
     def fell(self) -> bool:
         """Whether any method is worse in any set, or over all."""
-        every = chain(self.all.values(), *(one.changes.values() for one in self.sets))
-        return any(change.outcome == "worse" for change in every)
+        changes = chain(self.overall.values(), *(comparison.changes.values() for comparison in self.sets))
+        return any(change.outcome == "worse" for change in changes)
 
 
 def read_baseline(path: Path) -> Baseline:
@@ -112,27 +112,34 @@ def compare_with_baseline(
 
     Raises `UsageError` where no question is in both.
     """
-    both = _both(evaluation, baseline, narrowed=narrowed)
-    if not any(one.shared for one in both):
+    comparisons = _pair_sets(evaluation, baseline, narrowed=narrowed)
+    if not any(comparison.shared for comparison in comparisons):
         raise UsageError("no question of the baseline is asked here", hint=_HINT)
-    told = [one for one in both if one.shared and not one.counts.is_gone]
-    groups = [*([one] for one in told), told]
-    comparisons = len(READING) * sum(_clusters(group) >= FEWEST for group in groups)
-    error = ERROR / max(1, comparisons)
-    *each, together = [_changes(group, tolerated, error) for group in groups]
-    changes = {one.counts.name: change for one, change in zip(told, each, strict=True)}
-    sets = tuple(replace(one.counts, changes=changes.get(one.counts.name) or one.gone()) for one in both)
+    comparable = [
+        comparison for comparison in comparisons if comparison.shared and not comparison.counts.is_gone
+    ]
+    groups = [*([comparison] for comparison in comparable), comparable]
+    number_of_comparisons = len(READING) * sum(_clusters(group) >= FEWEST for group in groups)
+    error = ERROR / max(1, number_of_comparisons)
+    *changes_by_set, overall = [_changes(group, tolerated, error) for group in groups]
+    changes_by_name = {
+        comparison.counts.name: change for comparison, change in zip(comparable, changes_by_set, strict=True)
+    }
+    sets = tuple(
+        replace(comparison.counts, changes=changes_by_name.get(comparison.counts.name) or comparison.gone())
+        for comparison in comparisons
+    )
     return RegressionVerdict(
-        all=together,
+        overall=overall,
         sets=sets,
         tolerated=tolerated,
         same_history=baseline.events_hash == evaluation.measured.events_hash,
-        trouble=_trouble(sets, together, evaluation.measured.after),
+        trouble=_explain_trouble(sets, overall, evaluation.measured.after),
     )
 
 
 @dataclass(frozen=True, slots=True)
-class _Both:
+class _SetPair:
     """One set, then and now. counts: without changes as yet; shared: the answers whose questions the baseline
     has, with its ranks."""
 
@@ -142,30 +149,37 @@ class _Both:
     def gone(self) -> Mapping[Reading, MethodChange]:
         """What is said of each method where too few questions are left."""
         methods = READING if self.shared else ()
-        return {one: MethodChange(_difference([self], one, ERROR), "cannot tell", GONE) for one in methods}
+        return {
+            method: MethodChange(_difference([self], method, ERROR), "cannot tell", GONE)
+            for method in methods
+        }
 
 
-def _both(evaluation: Evaluation, baseline: Baseline, *, narrowed: bool) -> list[_Both]:
+def _pair_sets(evaluation: Evaluation, baseline: Baseline, *, narrowed: bool) -> list[_SetPair]:
     """The sets of now, and those of the baseline that are missed."""
-    missed = [] if narrowed else baseline.ranks.keys() - {one.name for one in evaluation.sets}
-    found = []
-    for now in (*evaluation.sets, *(SetResult(name, ()) for name in sorted(missed))):
-        then = baseline.ranks.get(now.name, {})
-        shared = [(answer, then[answer.id]) for answer in now.answers if answer.id in then]
-        counts = SetVerdict(now.name, now.n, len(then) - len(shared), now.n - len(shared), {})
-        found.append(_Both(counts, shared))
-    return found
+    missed = [] if narrowed else baseline.ranks.keys() - {result.name for result in evaluation.sets}
+    comparisons = []
+    for current in (*evaluation.sets, *(SetResult(name, ()) for name in sorted(missed))):
+        previous = baseline.ranks.get(current.name, {})
+        shared = [(answer, previous[answer.id]) for answer in current.answers if answer.id in previous]
+        counts = SetVerdict(current.name, current.n, len(previous) - len(shared), current.n - len(shared), {})
+        comparisons.append(_SetPair(counts, shared))
+    return comparisons
 
 
-def _changes(group: Sequence[_Both], tolerated: float, error: float) -> dict[Reading, MethodChange]:
+def _changes(group: Sequence[_SetPair], tolerated: float, error: float) -> dict[Reading, MethodChange]:
     return {method: _change(group, method, tolerated, error) for method in READING if group}
 
 
-def _change(group: Sequence[_Both], method: Reading, tolerated: float, error: float) -> MethodChange:
+def _change(group: Sequence[_SetPair], method: Reading, tolerated: float, error: float) -> MethodChange:
     """error: how often the interval may miss by which a fall is claimed."""
     difference = _difference(group, method, ERROR)
-    none_fell = all(a.metrics[method].rr >= then[method] for one in group for a, then in one.shared)
-    if none_fell:
+    is_never_lower = all(
+        answer.metrics[method].rr >= previous[method]
+        for comparison in group
+        for answer, previous in comparison.shared
+    )
+    if is_never_lower:
         return MethodChange(difference, "not worse")
     if difference.low is None:
         return MethodChange(difference, "cannot tell", TOO_FEW)
@@ -176,29 +190,43 @@ def _change(group: Sequence[_Both], method: Reading, tolerated: float, error: fl
     return MethodChange(difference, "cannot tell", UNSURE)
 
 
-def _difference(group: Sequence[_Both], method: Reading, error: float) -> Interval:
-    now = {one.counts.name: [answer.metrics[method].rr for answer, _ in one.shared] for one in group}
-    then = {one.counts.name: [before[method] for _, before in one.shared] for one in group}
-    clusters = {one.counts.name: [answer.cluster for answer, _ in one.shared] for one in group}
-    return paired(now, then, clusters, error=error)
+def _difference(group: Sequence[_SetPair], method: Reading, error: float) -> Interval:
+    current = {
+        comparison.counts.name: [answer.metrics[method].rr for answer, _ in comparison.shared]
+        for comparison in group
+    }
+    previous = {
+        comparison.counts.name: [previous_ranks[method] for _, previous_ranks in comparison.shared]
+        for comparison in group
+    }
+    clusters = {
+        comparison.counts.name: [answer.cluster for answer, _ in comparison.shared] for comparison in group
+    }
+    return paired(current, previous, clusters, error=error)
 
 
-def _clusters(group: Sequence[_Both]) -> int:
-    return len({answer.cluster for one in group for answer, _ in one.shared})
+def _clusters(group: Sequence[_SetPair]) -> int:
+    return len({answer.cluster for comparison in group for answer, _ in comparison.shared})
 
 
-def _trouble(sets: Sequence[SetVerdict], together: Mapping[Reading, MethodChange], after: int | None) -> str:
+def _explain_trouble(
+    sets: Sequence[SetVerdict], overall: Mapping[Reading, MethodChange], after: int | None
+) -> str:
     """A gate that could not have failed must not pass in silence."""
-    if gone := [f"{one.name} {_lost(one)}" for one in sets if one.is_gone]:
+    if lost := [
+        f"{comparison.name} {_describe_lost(comparison)}" for comparison in sets if comparison.is_gone
+    ]:
         learned = "; what projection or weights have learned from is not asked" if after is not None else ""
-        return f"most of the baseline's questions are not asked any more: {', '.join(gone)}{learned}"
-    if any(change.why == TOO_FEW for change in together.values()):
+        return f"most of the baseline's questions are not asked any more: {', '.join(lost)}{learned}"
+    if any(change.reason == TOO_FEW for change in overall.values()):
         return "nobody can tell whether answers became worse: " + TOO_FEW
     return ""
 
 
-def _lost(one: SetVerdict) -> str:
-    return f"({one.missing} of {format_count(one.missing + one.asked - one.new, 'question')})"
+def _describe_lost(verdict: SetVerdict) -> str:
+    return (
+        f"({verdict.missing} of {format_count(verdict.missing + verdict.queries - verdict.new, 'question')})"
+    )
 
 
 _Share = Annotated[float, Rule("a number from 0 to 1", least=0, most=1)]

@@ -59,9 +59,9 @@ class SetResult:
         """The methods that are measured, in order: the usual ones, then retrievers of plugins."""
         names = [
             *METHODS,
-            *sorted({name for one in self.answers for name in one.metrics}.difference(METHODS)),
+            *sorted({name for answer in self.answers for name in answer.metrics}.difference(METHODS)),
         ]
-        return [name for name in names if all(name in one.metrics for one in self.answers)]
+        return [name for name in names if all(name in answer.metrics for answer in self.answers)]
 
     @property
     def is_small(self) -> bool:
@@ -79,9 +79,12 @@ class SetResult:
 
     def figures(self, method: str) -> MethodFigures:
         """Raises ZeroDivisionError for a set without questions."""
-        told = [answer.metrics[method] for answer in self.answers]
-        mrr = interval({self.name: [one.rr for one in told]}, {self.name: self.clusters})
-        ndcg, recall = sum(one.ndcg for one in told) / self.n, sum(one.recall for one in told) / self.n
+        metrics = [answer.metrics[method] for answer in self.answers]
+        mrr = interval({self.name: [metric.rr for metric in metrics]}, {self.name: self.clusters})
+        ndcg, recall = (
+            sum(metric.ndcg for metric in metrics) / self.n,
+            sum(metric.recall for metric in metrics) / self.n,
+        )
         return MethodFigures(mrr.value, mrr.low, mrr.high, ndcg, recall)
 
 
@@ -117,28 +120,31 @@ class Evaluation:
     measured: Measured
 
     @property
-    def asked(self) -> list[SetResult]:
+    def non_empty_sets(self) -> list[SetResult]:
         """The sets that have questions."""
-        return [one for one in self.sets if one.n]
+        return [result for result in self.sets if result.n]
 
 
 def against(sets: Sequence[SetResult], baseline: str) -> Interval:
     """How much better hybrid is than another method: the paired difference of MRR@10 over the sets in which
     that one is measured, each weighing the same."""
-    sets = [one for one in sets if baseline in one.methods]
-    hybrid = {one.name: one.reciprocal_ranks("hybrid") for one in sets}
-    other = {one.name: one.reciprocal_ranks(baseline) for one in sets}
-    return paired(hybrid, other, {one.name: one.clusters for one in sets})
+    sets = [result for result in sets if baseline in result.methods]
+    hybrid = {result.name: result.reciprocal_ranks("hybrid") for result in sets}
+    compared = {result.name: result.reciprocal_ranks(baseline) for result in sets}
+    return paired(hybrid, compared, {result.name: result.clusters for result in sets})
 
 
 def evaluation_as_json(evaluation: Evaluation) -> dict[str, object]:
     """The object that `patina eval --json` prints; docs/json.md has the keys."""
     measured = evaluation.measured
     return {
-        "sets": {one.name: {"n": one.n, "reason": one.reason, **_figures(one)} for one in evaluation.sets},
+        "sets": {
+            result.name: {"n": result.n, "reason": result.reason, **_figures(result)}
+            for result in evaluation.sets
+        },
         "paired": {
-            **{one.name: _differences([one]) for one in evaluation.asked},
-            "all": _differences(evaluation.asked),
+            **{result.name: _differences([result]) for result in evaluation.non_empty_sets},
+            "all": _differences(evaluation.non_empty_sets),
         },
         "measured": {
             "events_hash": measured.events_hash,
@@ -153,15 +159,15 @@ def evaluation_as_json(evaluation: Evaluation) -> dict[str, object]:
             "cutoff": measured.cutoff,
         },
         "queries": {
-            one.name: {
+            result.name: {
                 answer.id: {
                     "cluster": answer.cluster,
                     "rr": answer.metrics["hybrid"].rr,
                     "others": {name: answer.metrics[name].rr for name in READING if name != "hybrid"},
                 }
-                for answer in one.answers
+                for answer in result.answers
             }
-            for one in evaluation.asked
+            for result in evaluation.non_empty_sets
         },
     }
 
@@ -172,11 +178,11 @@ def difference_as_json(difference: Interval) -> dict[str, object]:
     return {"delta": delta, "low": difference.low, "high": difference.high, "n": difference.n}
 
 
-def _figures(one: SetResult) -> dict[str, object]:
-    none: dict[str, float | None] = dict.fromkeys(("mrr", "low", "high", "ndcg", "recall"))
-    told = {method: asdict(one.figures(method)) for method in one.methods} if one.n else {}
-    return {method: told.get(method, none) for method in [*METHODS, *told] if one.n}
+def _figures(result: SetResult) -> dict[str, object]:
+    empty: dict[str, float | None] = dict.fromkeys(("mrr", "low", "high", "ndcg", "recall"))
+    figures = {method: asdict(result.figures(method)) for method in result.methods} if result.n else {}
+    return {method: figures.get(method, empty) for method in [*METHODS, *figures] if result.n}
 
 
 def _differences(sets: Sequence[SetResult]) -> dict[str, object]:
-    return {f"hybrid-{other}": difference_as_json(against(sets, other)) for other in BASELINES}
+    return {f"hybrid-{baseline}": difference_as_json(against(sets, baseline)) for baseline in BASELINES}

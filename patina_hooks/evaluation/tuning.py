@@ -33,7 +33,7 @@ def tune_on(
     events_hash: str,
     *,
     until: int | None,
-    usual: Mapping[str, float] = WEIGHTS,
+    defaults: Mapping[str, float] = WEIGHTS,
 ) -> TunedWeights:
     """Tune on the first 70 % of the questions, judge on the rest.
 
@@ -42,17 +42,17 @@ def tune_on(
     what neither they nor it saw, so that what is later than 70 % but not later than this is tuned on as well.
     usual: the weights of all retrievers, to begin with and to beat.
     """
-    told = [_answers(query_set, list(evidence), tuple(usual)) for query_set, evidence in sets]
-    moments = sorted(moment for one in told for moment in one.when.tolist())
+    answer_sets = [_answers(query_set, list(evidence), tuple(defaults)) for query_set, evidence in sets]
+    moments = sorted(moment for answers in answer_sets for moment in answers.moments.tolist())
     past_end = int(moments[min(len(moments) - 1, int(len(moments) * _PAST))]) if moments else 0
     split = past_end if until is None else max(past_end, until)
-    past = [one.only(one.when <= split) for one in told]
-    future = [one.only(one.when > split) for one in told]
-    weights = _search(past, usual)
+    past = [answers.select(answers.moments <= split) for answers in answer_sets]
+    future = [answers.select(answers.moments > split) for answers in answer_sets]
+    weights = _search(past, defaults)
     gain = paired(
-        {one.name: one.reciprocal_ranks(weights).tolist() for one in future},
-        {one.name: one.reciprocal_ranks(usual).tolist() for one in future},
-        {one.name: one.clusters.tolist() for one in future},
+        {answers.name: answers.reciprocal_ranks(weights).tolist() for answers in future},
+        {answers.name: answers.reciprocal_ranks(defaults).tolist() for answers in future},
+        {answers.name: answers.clusters.tolist() for answers in future},
     )
     return TunedWeights(
         weights=weights,
@@ -61,7 +61,7 @@ def tune_on(
         query=space.query,
         events_hash=events_hash,
         split=split,
-        past=sum(len(one.when) for one in past),
+        past=sum(len(answers.moments) for answers in past),
         delta=gain.value,
         low=gain.low,
         high=gain.high,
@@ -80,22 +80,22 @@ class _Answers:
     name: str
     retrievers: tuple[str, ...]
     clusters: NDArray[np.str_]
-    when: NDArray[np.int64]
+    moments: NDArray[np.int64]
     scaled: Values
-    found: NDArray[np.bool_]
+    is_ranked: NDArray[np.bool_]
     relevant: NDArray[np.bool_]
 
-    def only(self, which: NDArray[np.bool_]) -> _Answers:
+    def select(self, mask: NDArray[np.bool_]) -> _Answers:
         """Some of the questions."""
         return _Answers(
-            self.name, self.retrievers, self.clusters[which], self.when[which], self.scaled[which],
-            self.found[which], self.relevant[which],
+            self.name, self.retrievers, self.clusters[mask], self.moments[mask], self.scaled[mask],
+            self.is_ranked[mask], self.relevant[mask],
         )  # fmt: skip
 
     def reciprocal_ranks(self, weights: Mapping[str, float]) -> Values:
         """As `measure_ranking` gives them for the fused scores, one a question."""
         values = np.array([weights[name] for name in self.retrievers])
-        scores = np.where(self.found, np.einsum("c,qcu->qu", values, self.scaled), -np.inf)
+        scores = np.where(self.is_ranked, np.einsum("c,qcu->qu", values, self.scaled), -np.inf)
         right = np.where(self.relevant, scores, -np.inf)
         top = right.max(axis=1, keepdims=True, initial=-np.inf)
         first = right.argmax(axis=1)[:, None] if right.size else np.zeros((0, 1), np.intp)
@@ -110,30 +110,30 @@ def _answers(
 ) -> _Answers:
     shape = (len(evidence), len(query_set.units))
     scaled = np.zeros((shape[0], len(retrievers), shape[1]))
-    found, relevant = np.zeros(shape, np.bool_), np.zeros(shape, np.bool_)
-    for row, one in enumerate(evidence):
-        relevant[row, list(one.query.relevant)] = True
+    is_ranked, relevant = np.zeros(shape, np.bool_), np.zeros(shape, np.bool_)
+    for row, question in enumerate(evidence):
+        relevant[row, list(question.query.relevant)] = True
         for column, name in enumerate(retrievers):
-            scores = scale(one.fused.get(name, {}))
+            scores = scale(question.fused.get(name, {}))
             scaled[row, column, list(scores)] = list(scores.values())
-            found[row, list(scores)] = True
-    clusters = np.array([one.query.cluster for one in evidence], np.str_)
-    when = np.array([one.query.when for one in evidence], np.int64)
-    return _Answers(query_set.name, retrievers, clusters, when, scaled, found, relevant)
+            is_ranked[row, list(scores)] = True
+    clusters = np.array([question.query.cluster for question in evidence], np.str_)
+    moments = np.array([question.query.moment for question in evidence], np.int64)
+    return _Answers(query_set.name, retrievers, clusters, moments, scaled, is_ranked, relevant)
 
 
-def _search(past: Sequence[_Answers], usual: Mapping[str, float]) -> dict[str, float]:
+def _search(past: Sequence[_Answers], defaults: Mapping[str, float]) -> dict[str, float]:
     """Coordinate search from the usual weights: one weight at a time takes each value of the grid, the others
     keep their proportions. What is no better changes nothing."""
-    best, weights = _mean(past, usual), dict(usual)
+    best, weights = _mean(past, defaults), dict(defaults)
     for _ in range(_ROUNDS):
-        before = best
-        for retriever in usual:
+        previous = best
+        for retriever in defaults:
             for candidate in _variants(weights, retriever):
                 value = _mean(past, candidate)
                 if value > best + 1e-9:
                     best, weights = value, candidate
-        if best == before:
+        if best == previous:
             break
     return {retriever: round(weight, 4) for retriever, weight in weights.items()}
 
@@ -141,10 +141,10 @@ def _search(past: Sequence[_Answers], usual: Mapping[str, float]) -> dict[str, f
 def _variants(weights: Mapping[str, float], retriever: str) -> Iterator[dict[str, float]]:
     rest = sum(value for name, value in weights.items() if name != retriever)
     for value in _GRID if rest else ():
-        others = {name: other * (1 - value) / rest for name, other in weights.items()}
-        yield {**others, retriever: value}
+        rest_weights = {name: weight * (1 - value) / rest for name, weight in weights.items()}
+        yield {**rest_weights, retriever: value}
 
 
 def _mean(answers: Sequence[_Answers], weights: Mapping[str, float]) -> float:
-    means = [float(one.reciprocal_ranks(weights).mean()) for one in answers if len(one.when)]
+    means = [float(answer.reciprocal_ranks(weights).mean()) for answer in answers if len(answer.moments)]
     return sum(means) / len(means) if means else 0.0

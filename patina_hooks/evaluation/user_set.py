@@ -91,14 +91,14 @@ def ask_user_set(
     with Log(memory.repository.state, create=False) as log, log.reading() as connection:
         corpus = _corpus(connection, queries, path)
     answers = []
-    for done, query in enumerate(queries, 1):
+    for number, query in enumerate(queries, 1):
         hits = memory.search(query.query, limit=_MOST_HITS, on_fault=_refuse)
         metrics = {
             method: _measure(names, query, corpus) for method, names in _rankings(hits, corpus).items()
         }
         identity = query_id(USER_SET, query.query, *sorted(query.relevant))
         answers.append(Answer(identity, identity, metrics))
-        progress("asking", done, len(queries))
+        progress("asking", number, len(queries))
     return SetResult(USER_SET, tuple({answer.id: answer for answer in answers}.values()))
 
 
@@ -157,8 +157,8 @@ def _rankings(hits: Sequence[Hit], corpus: _UserCorpus) -> Mapping[str, Sequence
 
 def _by_retriever(hits: Sequence[Hit], retriever: str) -> list[int]:
     """The places of the hits that a retriever found, its best first."""
-    found = [place for place, hit in enumerate(hits) if retriever in hit.channels]
-    return sorted(found, key=lambda place: -hits[place].channels[retriever])
+    positions = [place for place, hit in enumerate(hits) if retriever in hit.channels]
+    return sorted(positions, key=lambda place: -hits[place].channels[retriever])
 
 
 def _fused(*lists: Sequence[int]) -> list[int]:
@@ -186,5 +186,5 @@ def _named(*names: str | None) -> Names:
     return frozenset(name for name in names if name)
 
 
-def _refuse(why: str) -> None:
-    raise StateError(why, hint="patina doctor")
+def _refuse(reason: str) -> None:
+    raise StateError(reason, hint="patina doctor")

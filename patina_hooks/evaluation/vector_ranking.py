@@ -54,8 +54,8 @@ class QuestionScores:
         """
         scores = self.scores if question == self.query.text else self.ranking.scores_of(question)
         visible = np.full(len(scores), NOT_FOUND, np.float32)
-        shown = np.unique(self.text_of[~hidden])
-        visible[shown] = scores[shown]
+        visible_texts = np.unique(self.text_of[~hidden])
+        visible[visible_texts] = scores[visible_texts]
         near = np.zeros(len(scores), np.bool_)
         near[best_units(visible, limit)] = True
         pieces = np.flatnonzero(near[self.text_of] & ~hidden)
@@ -113,5 +113,5 @@ def reciprocal_ranks(query_set: QuerySet, embeddings: Embeddings) -> NDArray[np.
     embeddings: as `Embeddings.projected` gives them, so that a projection is applied once for all sets.
     """
     ranking = VectorRanking(query_set, embeddings)
-    ranks = [measure_ranking(ranking.of_units(each), each.query.relevant).rr for each in ranking.each()]
+    ranks = [measure_ranking(ranking.of_units(scores), scores.query.relevant).rr for scores in ranking.each()]
     return np.array(ranks, np.float64)

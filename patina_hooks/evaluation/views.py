@@ -160,8 +160,8 @@ class SessionView(PastView):
             for unit in {self._owner[number] for number in query.masked} | query.untitled:
                 title = self._set.titles[unit]
                 remove_document_words(self._connection, self._document(unit, title))
-                shown = "" if unit in query.untitled else title
-                add_document_words(self._connection, self._document(unit, shown, query.masked))
+                visible_title = "" if unit in query.untitled else title
+                add_document_words(self._connection, self._document(unit, visible_title, query.masked))
             yield
 
     def _rows(self, numbers: Iterable[int]) -> Iterator[tuple[int, str]]:
@@ -194,10 +194,10 @@ class FileView(PastView):
 
     @contextmanager
     def _showing_words(self, query: MinedQuery) -> Iterator[None]:
-        fresh = range(self._seen, query.seen)
+        fresh = range(self._seen, query.visible_passages)
         texts = ((number + 1, prepare_index_text(self._set.pieces[number].text)) for number in fresh)
         add_observation_words(self._connection, texts)
-        self._seen = max(self._seen, query.seen)
+        self._seen = max(self._seen, query.visible_passages)
         if self._candidates is not None:
             new = np.flatnonzero(self._candidates & ~self._present).tolist()
             first = len(self._units) + 1

@@ -170,7 +170,7 @@ def visible_set(query_set: QuerySet, query: mining.MinedQuery) -> QuerySet:
         titles=tuple(titles),
         link_pieces=links.reshape(-1, 2)[:, 0],
         link_units=links.reshape(-1, 2)[:, 1],
-        queries=(replace(query, masked=frozenset(), untitled=frozenset(), seen=len(kept)),),
+        queries=(replace(query, masked=frozenset(), untitled=frozenset(), visible_passages=len(kept)),),
     )
 
 
@@ -185,7 +185,8 @@ def _query_of_the_past(query_set: QuerySet) -> mining.MinedQuery:
     masked = frozenset(piece for piece, unit in owner.items() if unit == 0)
     return mining.MinedQuery(
         id="contract", text="why do weavers thread the loom", relevant=frozenset({3}), cluster="contract",
-        when=_BEGUN, seen=len(query_set.pieces), touched=0, masked=masked, untitled=frozenset({0}),
+        moment=_BEGUN,
+        visible_passages=len(query_set.pieces), touched=0, masked=masked, untitled=frozenset({0}),
         candidates=mining.Candidates.of(np.arange(units) < units - 2),
     )  # fmt: skip
 

@@ -28,11 +28,11 @@ class Interrupted:
     """An encoder that is interrupted when it is asked for the third time."""
 
     def __init__(self, encoder: Encoder) -> None:
-        self.encoder, self.asked = encoder, 0
+        self.encoder, self.basis = encoder, 0
 
     def encode(self, texts: list[str], role: str) -> Encoded:
-        self.asked += 1
-        if self.asked == 3:
+        self.basis += 1
+        if self.basis == 3:
             raise KeyboardInterrupt
         return self.encoder.encode(texts, role="passage")
 

@@ -26,7 +26,7 @@ def test_a_model_that_fails_late_is_a_row_too(past: Past, bag: None) -> None:
         patina,
         candidates(patina, ["bag-late", "bag-32"]),
         progress=lambda stage, done, total: stages.update({stage: (done, total)}),
-        say=said.append,
+        announce=said.append,
     )
     late, ran = made.rows
     assert "RuntimeError: the bag burst (bag_runtime.py:" in late.error

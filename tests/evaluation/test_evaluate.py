@@ -28,7 +28,7 @@ def test_every_set_is_measured_in_every_channel(past: Past) -> None:
             assert (figures.low is None) == (figures.high is None) == one.is_small
             assert 0 <= (figures.low or 0) <= figures.mrr <= (figures.high or 1) <= 1
         assert one.figures("hybrid").mrr > one.figures("popularity").mrr
-    assert against(evaluation.asked, "popularity").is_above_zero
+    assert against(evaluation.non_empty_sets, "popularity").is_above_zero
     assert evaluation.measured.projection == "none"
     assert evaluation.measured.model == "acme-64"
 
@@ -75,7 +75,7 @@ def test_until_a_sync_has_swapped_projections_nothing_is_measured(tmp_path: Path
 
 
 def test_the_difference_to_a_baseline_is_over_the_sets_that_have_it(past: Past) -> None:
-    asked = evaluate(past.memory.patina()).asked
+    asked = evaluate(past.memory.patina()).non_empty_sets
     files = [one for one in asked if one.name.startswith("commit_files")]
     assert 0 < against(asked, "recent").n == sum(one.n for one in files)
     assert against(asked, "recent") == against(files, "recent")

@@ -72,7 +72,7 @@ def test_commits_of_the_same_second_do_not_see_each_other(memory: Memory) -> Non
         memory.git("commit", "-q", "-m", f"a {CANARY} at the same time, {number}")
     history = history_of(memory)
     found = mine_commit_files(history)
-    assert len({query.when for query in found.queries}) == 1
+    assert len({query.moment for query in found.queries}) == 1
     assert [by_words(history, found, query) for query in found.queries] == [set(), set()]
 
 
@@ -140,7 +140,7 @@ def test_at_most_so_many_questions_chosen_by_hash(past: Past) -> None:
     history = past.history()
     every, few = mine_commit_files(history), mine_commit_files(history, QueryFilter(most=7))
     assert len(every) == 2 * len(past.sessions)
-    assert [query.when for query in every.queries] == sorted(query.when for query in every.queries)
+    assert [query.moment for query in every.queries] == sorted(query.moment for query in every.queries)
     ids = [query.id for query in few.queries]
     assert ids == [query.id for query in every.queries if query.id in ids]
     assert set(ids) == set(sorted(query.id for query in every.queries)[:7])
@@ -150,9 +150,9 @@ def test_at_most_so_many_questions_chosen_by_hash(past: Past) -> None:
 def test_later_questions_are_as_many_as_are_wanted(past: Past) -> None:
     """Not what is later of those that would be chosen from all."""
     every = mine_commit_files(past.history())
-    moment = every.queries[len(every) // 2].when
+    moment = every.queries[len(every) // 2].moment
     later = mine_commit_files(past.history(), QueryFilter(most=7, after=moment))
     assert len(later) == 7
-    ids = sorted(query.id for query in every.queries if query.when > moment)
+    ids = sorted(query.id for query in every.queries if query.moment > moment)
     assert {query.id for query in later.queries} == set(ids[:7])
     assert (later.units, later.pieces) == (every.units, every.pieces)

@@ -61,7 +61,7 @@ def test_the_same_answers_are_no_drop(tmp_path: Path) -> None:
     one = evaluated(result("goal", [1.0, 0.5] * 10))
     found = since(tmp_path, one, one, 0.0)
     assert (found.change.value, found.change.low, found.change.high) == (0.0, 0.0, 0.0)
-    assert {change.outcome for change in found.all.values()} == {"not worse"}
+    assert {change.outcome for change in found.overall.values()} == {"not worse"}
     assert (found.fell, found.trouble, found.same_history) == (False, "", True)
 
 
@@ -83,7 +83,7 @@ def test_a_drop_that_may_be_chance_is_neither_worse_nor_not(tmp_path: Path) -> N
     found = since(tmp_path, then, now)
     assert found.change.value == pytest.approx(-0.05)
     change = found.sets[0].changes["hybrid"]
-    assert (change.outcome, change.why) == ("cannot tell", UNSURE)
+    assert (change.outcome, change.reason) == ("cannot tell", UNSURE)
     assert (found.fell, found.trouble) == (False, "")
 
 
@@ -103,7 +103,7 @@ def test_baselines_that_do_not_read_the_question_fail_no_build(tmp_path: Path) -
 def test_too_few_sessions_that_fell_are_no_silent_pass(tmp_path: Path) -> None:
     found = since(tmp_path, evaluated(result("goal", [1.0] * 9)), evaluated(result("goal", [0.0] * 9)))
     change = found.sets[0].changes["hybrid"]
-    assert (change.difference.value, change.outcome, change.why) == (-1.0, "cannot tell", TOO_FEW)
+    assert (change.difference.value, change.outcome, change.reason) == (-1.0, "cannot tell", TOO_FEW)
     assert not found.fell
     assert "fewer than ten sessions" in found.trouble
 
@@ -141,7 +141,7 @@ def test_only_questions_of_both_are_compared_and_sets_weigh_the_same(tmp_path: P
     found = since(tmp_path, then, now)
     assert found.change.n == 120
     assert found.change.value == -0.5
-    counts = {one.name: (one.asked, one.missing, one.new) for one in found.sets}
+    counts = {one.name: (one.queries, one.missing, one.new) for one in found.sets}
     assert counts == {"goal": (50, 0, 30), "context": (100, 0, 0), "held_out": (20, 0, 20)}
     assert found.sets[2].changes == {}
     assert found.fell
@@ -154,7 +154,7 @@ def test_questions_that_are_gone_are_counted_and_half_of_them_is_the_most(tmp_pa
     found = since(tmp_path, then, half)
     assert (found.sets[0].missing, outcomes(found), found.trouble) == (20, {"goal": "not worse"}, "")
     found = since(tmp_path, then, less)
-    assert (found.sets[0].missing, found.sets[0].changes["hybrid"].why) == (21, GONE)
+    assert (found.sets[0].missing, found.sets[0].changes["hybrid"].reason) == (21, GONE)
     assert outcomes(found) == {"goal": "cannot tell"}
     assert "goal (21 of 40 questions)" in found.trouble
     assert "learned from" not in found.trouble

@@ -233,7 +233,7 @@ def test_drafts_neither_ask_nor_answer(memory: Memory) -> None:
 
 def test_later_questions_keep_all_candidates(past: Past) -> None:
     found = mine_commit_session(past.history())
-    moment = found.queries[9].when
+    moment = found.queries[9].moment
     later = mine_commit_session(past.history(), QueryFilter(after=moment))
     assert [query.id for query in later.queries] == [query.id for query in found.queries[10:]]
     assert later.units == found.units

@@ -124,7 +124,7 @@ def test_weights_follow_the_projection_through_which_they_were_tuned(tmp_path: P
     raw = replace(evaluate.tune(patina), low=0.1)
     store_tuned_weights(state, raw)
     sessions = mine_commit_session(past.history())
-    split = sessions.queries[-2].when
+    split = sessions.queries[-2].moment
     assert split > raw.split
     use_blind(patina, split)
     patina.sync()

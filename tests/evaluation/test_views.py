@@ -72,12 +72,14 @@ def test_a_rolling_view_shows_what_was_before_the_question(past: Past) -> None:
     with closing(view_of(query_set)) as view:
         for query in query_set.queries:
             with view.showing(query):
-                assert len(list(view.observations())) == query.seen
+                assert len(list(view.observations())) == query.visible_passages
                 assert query.candidates is not None
                 found = retrieve(query.text, view, BUILTIN_RETRIEVERS).groups["observation"]
                 assert all(query.candidates.flags[view.numbers[group]] for group in found)
                 paths = view.match_observations(" ".join(query_set.units), 1_000)
                 later = [
-                    number for number in paths if number < len(query_set.pieces) and number >= query.seen
+                    number
+                    for number in paths
+                    if number < len(query_set.pieces) and number >= query.visible_passages
                 ]
                 assert later == []

@@ -48,7 +48,11 @@ def by_vectors(query_set: QuerySet, query: MinedQuery, word: str = CANARY) -> se
 def seeing_all(query_set: QuerySet, query: MinedQuery) -> MinedQuery:
     """The same question with nothing hidden from it."""
     return replace(
-        query, masked=frozenset(), untitled=frozenset(), candidates=None, seen=len(query_set.pieces)
+        query,
+        masked=frozenset(),
+        untitled=frozenset(),
+        candidates=None,
+        visible_passages=len(query_set.pieces),
     )
 
 

@@ -198,7 +198,7 @@ def test_what_is_forced_is_used_with_a_warning_that_lasts(memory: Memory) -> Non
     with memory_of(memory.repository) as patina:
         status = patina.status()
     assert status.projection == "mine"
-    assert any("against the gate" in warning for warning in status.warnings)
+    assert any("the gate refuses it" in warning for warning in status.warnings)
     asks_for(memory, WHITENING)
     earned = run(memory)
     assert (earned.active, earned.forced) == ("mine", False)

@@ -19,8 +19,8 @@ def render_lines(evaluation: Evaluation) -> Iterator[str]:
     for result in evaluation.sets:
         yield from _set_lines(result)
         yield ""
-    if len(evaluation.asked) > 1:
-        yield from _all_lines(evaluation.asked)
+    if len(evaluation.non_empty_sets) > 1:
+        yield from _all_lines(evaluation.non_empty_sets)
         yield ""
     yield click.style(_render_measured(evaluation.measured), dim=True)
     for note in _notes(evaluation):
@@ -68,7 +68,7 @@ def _render_measured(measured: Measured) -> str:
 
 def _notes(evaluation: Evaluation) -> Iterator[str]:
     """Yield the limits of the figures."""
-    results = evaluation.asked
+    results = evaluation.non_empty_sets
     if small := [result.name for result in results if result.is_small]:
         yield f"no interval: fewer than ten sessions ({', '.join(small)})"
     if rough := [result.name for result in results if result.is_rough]:

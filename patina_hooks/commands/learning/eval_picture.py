@@ -11,10 +11,12 @@ def draw(evaluation: Evaluation) -> str:
     """Draw MRR@10 of each method in each query set as SVG."""
     measured = evaluation.measured
     facts = [f"model {measured.model}", f"projection {measured.projection}", "95 % intervals"]
-    if small := [result.name for result in evaluation.asked if result.is_small or result.is_rough]:
+    if small := [result.name for result in evaluation.non_empty_sets if result.is_small or result.is_rough]:
         facts.append(f"of fewer than twenty sessions in {', '.join(small)}")
     note = ", ".join([*facts, f"events {measured.events_hash[:16]}"])
-    return render_bars("MRR@10 by query set", [_group(result) for result in evaluation.asked], note=note)
+    return render_bars(
+        "MRR@10 by query set", [_group(result) for result in evaluation.non_empty_sets], note=note
+    )
 
 
 def _group(result: SetResult) -> Group:

@@ -19,9 +19,9 @@ def render_lines(verdict: RegressionVerdict) -> Iterator[str]:
     for result in verdict.sets:
         yield _render_counts(result)
         yield from map(_change_line, result.changes, result.changes.values())
-    if verdict.all:
+    if verdict.overall:
         yield f"all  {format_count(verdict.change.n, 'question')} in both"
-        yield from map(_change_line, verdict.all, verdict.all.values())
+        yield from map(_change_line, verdict.overall, verdict.overall.values())
     if not verdict.same_history:
         yield "the history has changed since the baseline: part of a drop may come from more candidates"
     yield _conclude(verdict)
@@ -35,7 +35,7 @@ def as_object(verdict: RegressionVerdict) -> dict[str, object]:
         "fell": verdict.fell,
         "trouble": verdict.trouble,
         "same_history": verdict.same_history,
-        "all": {method: _change_fields(change) for method, change in verdict.all.items()},
+        "all": {method: _change_fields(change) for method, change in verdict.overall.items()},
         "sets": {result.name: _set_fields(result) for result in verdict.sets},
     }
 
@@ -49,18 +49,18 @@ def _conclude(verdict: RegressionVerdict) -> str:
 
 
 def _render_counts(result: SetVerdict) -> str:
-    common = format_count(result.asked - result.new, "question")
+    common = format_count(result.queries - result.new, "question")
     return f"{result.name}  {common} in both, {result.missing} missing, {result.new} new"
 
 
 def _change_line(method: str, change: MethodChange) -> str:
-    reason = f"  ({change.why})" if change.why else ""
+    reason = f"  ({change.reason})" if change.reason else ""
     return f"  {method:<10}  {change.outcome:<11}  {render_difference(change.difference)}{reason}"
 
 
 def _set_fields(result: SetVerdict) -> dict[str, object]:
     return {
-        "asked": result.asked,
+        "asked": result.queries,
         "missing": result.missing,
         "new": result.new,
         "changes": {method: _change_fields(change) for method, change in result.changes.items()},
@@ -68,4 +68,4 @@ def _set_fields(result: SetVerdict) -> dict[str, object]:
 
 
 def _change_fields(change: MethodChange) -> dict[str, object]:
-    return {**difference_as_json(change.difference), "outcome": change.outcome, "why": change.why}
+    return {**difference_as_json(change.difference), "outcome": change.outcome, "why": change.reason}

@@ -43,7 +43,7 @@ def compare_command(
     with open_patina() as patina, show_progress("comparison") as progress:
         freshen(patina, progress)
         models = candidates.candidates(patina, names, runtime)
-        comparison = compare.compare_models(patina, models, progress=progress, say=say)
+        comparison = compare.compare_models(patina, models, progress=progress, announce=say)
     if as_json:
         print_json(model_comparison.comparison_as_json(comparison, conclusion.conclude(comparison)))
     else:

@@ -49,17 +49,17 @@ class Agreement:
 
 def embedded(space: VectorSpace, texts: Sequence[str]) -> Vectors:
     """[n, d], from a process of its own and not from the cache. Raises `ModelError` as `probed` does."""
-    with probed(space, texts, vectors=True) as heard:
-        heard()
-        told = heard()["vectors"]
-    return np.frombuffer(b64decode(told), dtype="<f4").reshape(len(texts), space.dimensions)
+    with probed(space, texts, vectors=True) as receive:
+        receive()
+        encoded = receive()["vectors"]
+    return np.frombuffer(b64decode(encoded), dtype="<f4").reshape(len(texts), space.dimensions)
 
 
-def compare_vectors(to: str, theirs: Vectors, ours: Vectors) -> Agreement:
+def compare_vectors(to: str, reference: Vectors, ours: Vectors) -> Agreement:
     """theirs, ours: [n, d], of the same texts; at least one."""
-    cosines = row_cosines(ours, theirs)
-    found = [nearest_passages(vectors[::2], vectors[1::2], _NEIGHBOURS) for vectors in (ours, theirs)]
-    shares = [len(one & other) / len(one) for one, other in zip(*found, strict=True) if one]
+    cosines = row_cosines(ours, reference)
+    nearest = [nearest_passages(vectors[::2], vectors[1::2], _NEIGHBOURS) for vectors in (ours, reference)]
+    shares = [len(own & expected) / len(own) for own, expected in zip(*nearest, strict=True) if own]
     return Agreement(
         to,
         least=float(cosines.min()),

@@ -47,17 +47,17 @@ def candidates(memory: Memory, names: Sequence[str], runtime: str = "") -> list[
     """
     # Vectors are read from the cache: the index does not matter, nor whether its plugin is here.
     recipe = replace(load_configuration(memory.repository).recipe or Recipe(), index=Recipe().index)
-    plugins, found = memory.plugins, []
+    plugins, resolved = memory.plugins, []
     for name in names:
-        model, own = _parts(name)
+        model, own_runtime = _split_name(name)
         spec = plugins.model(model)
-        wanted = _wanted(recipe, plugins, spec, model)
-        found.append(_candidate(memory, name, spec, _in_runtime(wanted, own or runtime)))
-    _refuse_twins(plugins, found)
-    return found
+        model_recipe = _choose_recipe(recipe, plugins, spec, model)
+        resolved.append(_candidate(memory, name, spec, _in_runtime(model_recipe, own_runtime or runtime)))
+    _refuse_duplicates(plugins, resolved)
+    return resolved
 
 
-def _parts(name: str) -> tuple[str, str]:
+def _split_name(name: str) -> tuple[str, str]:
     """Its model, and its runtime or ""."""
     model, between, runtime = name.rpartition(_IN) if _IN in name else (name, "", "")
     if between and not (model and runtime):
@@ -68,12 +68,12 @@ def _parts(name: str) -> tuple[str, str]:
     return model, runtime
 
 
-def _wanted(recipe: Recipe, plugins: Plugins, spec: ModelSpec, model: str) -> Recipe:
+def _choose_recipe(recipe: Recipe, plugins: Plugins, spec: ModelSpec, model: str) -> Recipe:
     try:
-        is_the_recipes = plugins.model(recipe.model) is spec
+        is_recipe_model = plugins.model(recipe.model) is spec
     except PluginError:
-        is_the_recipes = False
-    return recipe if is_the_recipes else Recipe(model=model)
+        is_recipe_model = False
+    return recipe if is_recipe_model else Recipe(model=model)
 
 
 def _in_runtime(recipe: Recipe, runtime: str) -> Recipe:
@@ -88,24 +88,24 @@ def _candidate(memory: Memory, name: str, spec: ModelSpec, recipe: Recipe) -> Ca
     try:
         space = requested_space(memory.plugins, recipe, memory.repository.state)
         # As it is run: for a runtime that runs elsewhere the model itself lists no files, not even none.
-        run, _ = resolve_model(memory.plugins, recipe.model, recipe.runtime, reading=recipe.reading)
-        paths = set(model_files(run, space.runtime).values())
+        resolved, _ = resolve_model(memory.plugins, recipe.model, recipe.runtime, reading=recipe.reading)
+        paths = set(model_files(resolved, space.runtime).values())
     except PluginError as error:
         return Candidate(name, spec, None, error=str(error), remedy=error.hint)
     return Candidate(name, spec, space, sum(path.stat().st_size for path in paths))
 
 
-def _refuse_twins(plugins: Plugins, found: Sequence[Candidate]) -> None:
+def _refuse_duplicates(plugins: Plugins, resolved: Sequence[Candidate]) -> None:
     """What opens them is compared: a runtime may be named with its plugin or without."""
-    seen: dict[object, str] = {}
-    for one in found:
-        same: object = one.name
-        if one.space:
-            runtime = plugins.runtime(provider_of(one.spec, one.space.runtime))
-            same = (one.space.fingerprint, runtime.factory)
-        if same in seen:
+    names: dict[object, str] = {}
+    for candidate in resolved:
+        identity: object = candidate.name
+        if candidate.space:
+            runtime = plugins.runtime(provider_of(candidate.spec, candidate.space.runtime))
+            identity = (candidate.space.fingerprint, runtime.factory)
+        if identity in names:
             raise UsageError(
-                f"{seen[same]} and {one.name} are the same model in the same runtime",
-                hint=f"patina models explain {one.spec.name}",
+                f"{names[identity]} and {candidate.name} are the same model in the same runtime",
+                hint=f"patina models explain {candidate.spec.name}",
             )
-        seen[same] = one.name
+        names[identity] = candidate.name

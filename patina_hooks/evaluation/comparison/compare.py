@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from patina_hooks.store.memory import Memory
 
     Progress = Callable[[str, int, int], None]
-    Say = Callable[[str], None]
+    Announce = Callable[[str], None]
 
 
 def compare_models(
@@ -46,7 +46,7 @@ def compare_models(
     candidates: Sequence[Candidate],
     *,
     progress: Progress = lambda *_: None,
-    say: Say = lambda _: None,
+    announce: Announce = lambda _: None,
 ) -> Comparison:
     """Measure these on the memory as the last sync left it, each by its own vectors, without a projection.
 
@@ -57,45 +57,47 @@ def compare_models(
         history, texts = read_history(connection), sample(log)
     if not texts:
         raise StateError("there are no texts to measure with", hint="git commit; patina session start TITLE")
-    sets = [one for one in mine(history) if one]
-    rows = _agreed(_timed(candidates, texts, progress), texts[:TEXTS], progress)
+    sets = [query_set for query_set in mine(history) if query_set]
+    rows = _compare_runtimes(_measure_rows(candidates, texts, progress), texts[:TEXTS], progress)
     if sets:
-        rows = _answered(memory, rows, sets, history, progress, say)
-    sessions = len({query.cluster for one in sets for query in one.queries})
+        rows = _compare_answers(memory, rows, sets, history, progress, announce)
+    sessions = len({query.cluster for query_set in sets for query in query_set.queries})
     lacks = lacking(sessions, len(history.sessions), len(history.commits))
     return Comparison(tuple(rows), history.events_hash, len(texts), sessions, lacks)
 
 
-def _timed(candidates: Sequence[Candidate], texts: Sequence[str], progress: Progress) -> list[Row]:
-    speeds = measure_speed({one.name: one.space for one in candidates if one.space}, texts, progress)
-    return [_row(one, speeds.get(one.name)) for one in candidates]
+def _measure_rows(candidates: Sequence[Candidate], texts: Sequence[str], progress: Progress) -> list[Row]:
+    speeds = measure_speed(
+        {candidate.name: candidate.space for candidate in candidates if candidate.space}, texts, progress
+    )
+    return [_row(candidate, speeds.get(candidate.name)) for candidate in candidates]
 
 
-def _row(candidate: Candidate, found: Speed | PluginError | None) -> Row:
-    if isinstance(found, Speed):
-        return Row(candidate, found)
-    if found is None:
+def _row(candidate: Candidate, result: Speed | PluginError | None) -> Row:
+    if isinstance(result, Speed):
+        return Row(candidate, result)
+    if result is None:
         return Row(candidate, error=candidate.error, remedy=candidate.remedy)
-    return Row(candidate, error=str(found), remedy=found.hint)
+    return Row(candidate, error=str(result), remedy=result.hint)
 
 
-def _agreed(rows: Sequence[Row], texts: Sequence[str], progress: Progress) -> list[Row]:
+def _compare_runtimes(rows: Sequence[Row], texts: Sequence[str], progress: Progress) -> list[Row]:
     """The same rows, each beside the first before it that has the same vectors in the cache."""
-    done: list[Row] = []
+    finished: list[Row] = []
     vectors: dict[str, Vectors] = {}
     shared = _shared(rows)
     for row in rows:
         space = shared.get(row.name)
         if space is None:
-            done.append(row)
+            finished.append(row)
             continue
         progress("comparing runtimes", len(vectors), len(shared))
         try:
             vectors[row.name] = embedded(space, texts)
-            done.append(_beside(row, space, done, vectors))
+            finished.append(_add_agreement(row, space, finished, vectors))
         except ModelError as error:
-            done.append(_gone_wrong(row, error))
-    return done
+            finished.append(_fail_row(row, error))
+    return finished
 
 
 def _shared(rows: Sequence[Row]) -> dict[str, VectorSpace]:
@@ -105,38 +107,42 @@ def _shared(rows: Sequence[Row]) -> dict[str, VectorSpace]:
     return {name: space for name, space in spaces.items() if fingerprints.count(space.fingerprint) > 1}
 
 
-def _beside(row: Row, space: VectorSpace, earlier: Sequence[Row], vectors: Mapping[str, Vectors]) -> Row:
-    for other, its in _running(earlier):
-        if its.fingerprint == space.fingerprint:
-            return replace(row, agreement=compare_vectors(other.name, vectors[other.name], vectors[row.name]))
+def _add_agreement(
+    row: Row, space: VectorSpace, earlier: Sequence[Row], vectors: Mapping[str, Vectors]
+) -> Row:
+    for previous, previous_space in _running(earlier):
+        if previous_space.fingerprint == space.fingerprint:
+            return replace(
+                row, agreement=compare_vectors(previous.name, vectors[previous.name], vectors[row.name])
+            )
     return row
 
 
-def _answered(
+def _compare_answers(
     memory: Memory,
     rows: Sequence[Row],
     sets: Sequence[QuerySet],
     history: History,
     progress: Progress,
-    say: Say,
+    announce: Announce,
 ) -> list[Row]:
     state = memory.repository.state
     own = [(row, space) for row, space in _running(rows) if not row.agreement]
-    _announce([(row, find_missing_texts(state, space, sets)) for row, space in own], say)
-    seen: dict[str, Embeddings] = {}
-    done = {row.name: row for row in rows}
+    _announce_embedding([(row, find_missing_texts(state, space, sets)) for row, space in own], announce)
+    embeddings: dict[str, Embeddings] = {}
+    rows_by_name = {row.name: row for row in rows}
     for row, space in _running(rows):
-        if row.agreement and not done[row.agreement.to].error:
+        if row.agreement and not rows_by_name[row.agreement.to].error:
             continue
         try:
-            done[row.name], seen[row.name] = _embedded(memory, row, space, sets, progress)
+            rows_by_name[row.name], embeddings[row.name] = _embedded(memory, row, space, sets, progress)
         except PluginError as error:
-            done[row.name] = _gone_wrong(row, error)
-    found = answer_query_sets(sets, seen, progress)
-    return [replace(row, sets=tuple(found.get(row.name, ()))) for row in done.values()]
+            rows_by_name[row.name] = _fail_row(row, error)
+    results = answer_query_sets(sets, embeddings, progress)
+    return [replace(row, sets=tuple(results.get(row.name, ()))) for row in rows_by_name.values()]
 
 
-def _gone_wrong(row: Row, error: PluginError) -> Row:
+def _fail_row(row: Row, error: PluginError) -> Row:
     return replace(row, error=str(error), remedy=error.hint)
 
 
@@ -155,12 +161,12 @@ def _embedded(
     return replace(row, embedded=len(texts)), load_embeddings(state, space, sets, encoder, progress)
 
 
-def _announce(rows: Iterable[tuple[Row, Mapping[bytes, str]]], say: Say) -> None:
+def _announce_embedding(rows: Iterable[tuple[Row, Mapping[bytes, str]]], announce: Announce) -> None:
     """What will be embedded and, at the rate that was measured, about how long it takes."""
     for row, texts in rows:
         if texts and row.speed:
             seconds = sum(map(len, texts.values())) / row.speed.characters_per_second
-            say(
+            announce(
                 f"{row.name}: {format_count(len(texts), 'text')} to embed, {about(seconds)};"
                 " what is done stays"
             )

@@ -22,9 +22,12 @@ def conclude(comparison: Comparison) -> list[str]:
     reference = comparison.reference
     if reference is None:
         return []
-    others = [row for row in comparison.measured if row is not reference]
+    compared = [row for row in comparison.measured if row is not reference]
     error = claim_error(comparison)
-    return [f"{_found(comparison, reference, row, error)}; {_speed(comparison, row)}." for row in others]
+    return [
+        f"{_conclude_answers(comparison, reference, row, error)}; {_conclude_speed(comparison, row)}."
+        for row in compared
+    ]
 
 
 def claim_error(comparison: Comparison) -> float:
@@ -32,35 +35,35 @@ def claim_error(comparison: Comparison) -> float:
     return ERROR / max(1, len(comparison.answered) - 1)
 
 
-def _found(comparison: Comparison, reference: Row, row: Row, error: float) -> str:
+def _conclude_answers(comparison: Comparison, reference: Row, row: Row, error: float) -> str:
     if row.agreement:
-        return _shared(row.name, row.agreement)
-    both = f"{row.name} and {reference.name}"
+        return _conclude_agreement(row.name, row.agreement)
+    names = f"{row.name} and {reference.name}"
     hybrid, vector = (
         comparison.difference(row, method, "mrr", error=error) for method in ("hybrid", "vector")
     )
     if hybrid is None or vector is None or not comparison.questions:
-        return f"What {both} find was not compared"
+        return f"What {names} find was not compared"
     if hybrid.low is None:
         return f"It cannot be told whether {row.name} finds more than {reference.name}: too few sessions ask"
-    asked = f"on {comparison.asked}"
+    basis = f"on {comparison.basis}"
     if _is_sure(hybrid):
         more = "more" if hybrid.is_above_zero else "less"
-        return f"{row.name} finds {more} than {reference.name}: MRR@10 {in_words(hybrid)} {asked}"
-    return f"{both} cannot be told apart {asked}: MRR@10 {in_words(hybrid)}{_but(vector)}"
+        return f"{row.name} finds {more} than {reference.name}: MRR@10 {in_words(hybrid)} {basis}"
+    return f"{names} cannot be told apart {basis}: MRR@10 {in_words(hybrid)}{_qualify(vector)}"
 
 
-def _shared(name: str, found: Agreement) -> str:
-    figures = f"least cosine {found.least:.5f} on {format_count(found.texts, 'text')}"
-    if found.holds:
-        return f"{name} shares its vectors with {found.to} by fingerprint: {figures}"
+def _conclude_agreement(name: str, agreement: Agreement) -> str:
+    figures = f"least cosine {agreement.least:.5f} on {format_count(agreement.texts, 'text')}"
+    if agreement.holds:
+        return f"{name} shares its vectors with {agreement.to} by fingerprint: {figures}"
     return (
-        f"WARNING: {name} does not give the vectors of {found.to}, though both have the same files:"
+        f"WARNING: {name} does not give the vectors of {agreement.to}, though both have the same files:"
         f" {figures}. Index with neither before `patina doctor` passes with each as the recipe's runtime"
     )
 
 
-def _but(vector: Interval) -> str:
+def _qualify(vector: Interval) -> str:
     """Words may make up for what a model does not see."""
     if not _is_sure(vector):
         return ""
@@ -79,11 +82,11 @@ def in_words(difference: Interval) -> str:
     return f"{difference.value:+.3f} ({difference.low:+.3f} to {difference.high:+.3f})"
 
 
-def _speed(comparison: Comparison, row: Row) -> str:
+def _conclude_speed(comparison: Comparison, row: Row) -> str:
     """Beside the row that the sentence names."""
-    named = row.agreement.to if row.agreement else ""
-    beside = next((one for one in comparison.rows if one.name == named), None)
-    ratio = comparison.ratio(row, "texts_per_second", beside)
+    reference_name = row.agreement.to if row.agreement else ""
+    other = next((candidate for candidate in comparison.rows if candidate.name == reference_name), None)
+    ratio = comparison.ratio(row, "texts_per_second", other)
     if ratio is None:
         return "how fast it reads is not known"
     if 1 / _AS_FAST < ratio < _AS_FAST:

@@ -34,7 +34,7 @@ _MOST: Final = 1_024
 def find_missing_texts(state: Path, space: VectorSpace, sets: Iterable[QuerySet]) -> dict[bytes, str]:
     """The texts, by key, that must be embedded before this space can answer these sets; in the order of their
     keys, hashes, so that every part of them has about the same mixture of lengths."""
-    texts = {piece.key: piece.text for one in sets for piece in one.pieces}
+    texts = {piece.key: piece.text for query_set in sets for piece in query_set.pieces}
     with closing(EmbeddingCache(state, space.fingerprint)) as cache:
         return {key: texts[key] for key in cache.missing(sorted(texts), space.dimensions)}
 
@@ -67,18 +67,18 @@ def answer_query_sets(
     progress: Progress = lambda *_: None,
 ) -> dict[str, list[SetResult]]:
     """Name -> how well each set is answered with these vectors, in `METHODS`, fused by the usual weights."""
-    found: dict[str, list[SetResult]] = {name: [] for name in embeddings}
-    done, total = 0, sum(map(len, sets))
-    for one in sets:
+    results: dict[str, list[SetResult]] = {name: [] for name in embeddings}
+    finished, total = 0, sum(map(len, sets))
+    for query_set in sets:
         answers: dict[str, list[Answer]] = {name: [] for name in embeddings}
-        for evidence in gather_side_by_side(one, list(embeddings.values())):
-            for name, seen in zip(embeddings, evidence, strict=True):
-                answers[name].append(_answer(one, seen))
-            done += 1
-            progress("measuring answers", done, total)
-        for name, given in answers.items():
-            found[name].append(SetResult(one.name, tuple(given)))
-    return found
+        for evidence in gather_side_by_side(query_set, list(embeddings.values())):
+            for name, question in zip(embeddings, evidence, strict=True):
+                answers[name].append(_answer(query_set, question))
+            finished += 1
+            progress("measuring answers", finished, total)
+        for name, set_answers in answers.items():
+            results[name].append(SetResult(query_set.name, tuple(set_answers)))
+    return results
 
 
 def _answer(query_set: QuerySet, evidence: QuestionEvidence) -> Answer:

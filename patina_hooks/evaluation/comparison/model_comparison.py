@@ -58,9 +58,9 @@ class Row:
         """Set -> one number a question, of these sets."""
         share = METRICS[metric]
         return {
-            one.name: [getattr(answer.metrics[method], share) for answer in one.answers]
-            for one in self.sets
-            if one.name in names
+            result.name: [getattr(answer.metrics[method], share) for answer in result.answers]
+            for result in self.sets
+            if result.name in names
         }
 
 
@@ -97,7 +97,7 @@ class Comparison:
     @property
     def sets(self) -> dict[str, int]:
         """Set -> how many questions it has."""
-        return {one.name: one.n for one in self.reference.sets} if self.reference else {}
+        return {result.name: result.n for result in self.reference.sets} if self.reference else {}
 
     @property
     def judged(self) -> list[str]:
@@ -110,7 +110,7 @@ class Comparison:
         return sum(self.sets[name] for name in self.judged)
 
     @property
-    def asked(self) -> str:
+    def basis(self) -> str:
         """In words: "1,335 questions of 5 sets"."""
         return f"{format_count(self.questions, 'question')} of {format_count(len(self.judged), 'set')}"
 
@@ -127,28 +127,28 @@ class Comparison:
         if reference is None or row is reference or not row.sets:
             return None
         names = self._names(name)
-        own, other = row.values(method, metric, names), reference.values(method, metric, names)
-        return paired(own, other, self._clusters(row, name), error=error)
+        own, compared = row.values(method, metric, names), reference.values(method, metric, names)
+        return paired(own, compared, self._clusters(row, name), error=error)
 
-    def ratio(self, row: Row, cost: str, beside: Row | None = None) -> float | None:
+    def ratio(self, row: Row, cost: str, reference: Row | None = None) -> float | None:
         """A cost divided by that of another row, or else of the reference; None where either is not known."""
-        other = beside or self.reference
-        own, its = row.cost(cost), other.cost(cost) if other else None
-        return own / its if own is not None and its else None
+        reference = reference or self.reference
+        own, reference_cost = row.cost(cost), reference.cost(cost) if reference else None
+        return own / reference_cost if own is not None and reference_cost else None
 
     def _names(self, name: str) -> list[str]:
         return self.judged if name == ALL else [name]
 
     def _clusters(self, row: Row, name: str) -> dict[str, list[str]]:
         names = self._names(name)
-        return {one.name: one.clusters for one in row.sets if one.name in names}
+        return {result.name: result.clusters for result in row.sets if result.name in names}
 
 
 def lacking(sessions: int, documents: int, commits: int) -> str:
     """What is missing for answers to be compared. sessions: those that questions are from."""
     if not sessions:
-        told = f"{format_count(documents, 'session document')} and {format_count(commits, 'commit')}"
-        return f"no answers are compared: {told} give no question"
+        present = f"{format_count(documents, 'session document')} and {format_count(commits, 'commit')}"
+        return f"no answers are compared: {present} give no question"
     if sessions < FEWEST:
         return (
             f"no intervals: the questions are from {format_count(sessions, 'session')}"

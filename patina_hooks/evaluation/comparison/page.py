@@ -51,7 +51,7 @@ def _answers(comparison: Comparison) -> Iterator[str]:
     reference = comparison.reference
     several = len(comparison.answered) > 1
     to = f", and the difference to {clean_line(reference.name)}" if reference and several else ""
-    yield f"ANSWERS to {comparison.asked} that weigh the same{to}"
+    yield f"ANSWERS to {comparison.basis} that weigh the same{to}"
     table: _Table = [("", "", *_NAMES.values())]
     for method in METHODS:
         for row in comparison.answered:
@@ -97,32 +97,37 @@ def _cost(comparison: Comparison, row: Row, name: str) -> str:
     if value is None:
         return "-"
     if name == "texts_per_second":
-        told = f"{value:,.0f}" if value >= 10 else f"{value:.2g}"
+        text = f"{value:,.0f}" if value >= 10 else f"{value:.2g}"
     else:
-        told = f"{value:.2f} s" if name == "cold_start" else format_size(int(value))
-    return told if ratio is None or row is comparison.reference else f"{told}  x{ratio:.2g}"
+        text = f"{value:.2f} s" if name == "cold_start" else format_size(int(value))
+    return text if ratio is None or row is comparison.reference else f"{text}  x{ratio:.2g}"
 
 
 def _agreements(comparison: Comparison) -> Iterator[str]:
     yield "THE SAME FILES in another runtime: the cache keeps their vectors once; here each embeds by itself"
     table: _Table = [("", "beside", "texts", "least cosine", "mean cosine", "of the ten nearest, the same")]
     for row in comparison.measured:
-        if found := row.agreement:
-            figures = (str(found.texts), f"{found.least:.5f}", f"{found.mean:.5f}", f"{found.overlap:.1%}")
-            table.append((clean_line(row.name), clean_line(found.to), *figures))
+        if agreement := row.agreement:
+            figures = (
+                str(agreement.texts),
+                f"{agreement.least:.5f}",
+                f"{agreement.mean:.5f}",
+                f"{agreement.overlap:.1%}",
+            )
+            table.append((clean_line(row.name), clean_line(agreement.to), *figures))
     yield from _aligned(table)
 
 
 def _caution(comparison: Comparison) -> str:
     """How many chances to be lucky the page shows, and which of them the sentences allow for."""
-    others = len(comparison.answered) - 1
-    shown = others * (len(METHODS) * len(METRICS) + len(comparison.sets))
-    differences = format_count(shown, "difference")
-    told = f"The tables show {differences}, each with a 95 % interval of its own: of twenty, one"
-    if others == 1:
-        return f"{told} seems sure by chance alone."
+    compared = len(comparison.answered) - 1
+    shown_differences = compared * (len(METHODS) * len(METRICS) + len(comparison.sets))
+    differences = format_count(shown_differences, "difference")
+    sentence = f"The tables show {differences}, each with a 95 % interval of its own: of twenty, one"
+    if compared == 1:
+        return f"{sentence} seems sure by chance alone."
     return (
-        f"{told} seems sure by chance alone. What is said of {others} models above has intervals of"
+        f"{sentence} seems sure by chance alone. What is said of {compared} models above has intervals of"
         f" {100 - 100 * claim_error(comparison):.4g} %, so that it holds together."
     )
 
@@ -154,11 +159,11 @@ def _answers_drawn(comparison: Comparison, labels: _Labels) -> Iterator[str]:
     reference = comparison.reference
     if reference is None or not comparison.questions:
         return
-    about = f"{comparison.asked}, 95 % intervals, events {comparison.events_hash[:16]}"
+    about = f"{comparison.basis}, 95 % intervals, events {comparison.events_hash[:16]}"
     means = []
-    for method, told in (("hybrid", "hybrid: what search answers"), ("vector", "vectors alone")):
+    for method, label in (("hybrid", "hybrid: what search answers"), ("vector", "vectors alone")):
         figures = ((row, comparison.figure(row, method, "mrr")) for row in comparison.answered)
-        means.append(Group(told, tuple(_bar(labels, row, figure) for row, figure in figures)))
+        means.append(Group(label, tuple(_bar(labels, row, figure) for row, figure in figures)))
     yield render_bars(f"{_NAMES['mrr']} over all questions", means, note=about)
     if len(comparison.answered) > 1:
         title = f"{_NAMES['mrr']} of hybrid, beside {reference.name}"
@@ -184,13 +189,13 @@ def _costs_drawn(comparison: Comparison, labels: _Labels) -> Iterator[str]:
     ordered = sorted(comparison.measured, key=lambda row: not row.sets)
     timed = [(row, row.speed) for row in ordered if row.speed]
     for title, costs in (
-        ("Milliseconds a text", [(row, 1_000 / one.texts_per_second) for row, one in timed]),
-        ("Cold start to the first vector, seconds", [(row, one.cold_start) for row, one in timed]),
-        ("Peak memory, gigabytes", [(row, one.memory / 1e9) for row, one in timed if one.memory]),
+        ("Milliseconds a text", [(row, 1_000 / speed.texts_per_second) for row, speed in timed]),
+        ("Cold start to the first vector, seconds", [(row, speed.cold_start) for row, speed in timed]),
+        ("Peak memory, gigabytes", [(row, speed.memory / 1e9) for row, speed in timed if speed.memory]),
     ):
         if costs:
-            drawn = Group("", tuple(Bar(labels[row.name], value) for row, value in costs))
-            yield render_bars(title, [drawn], note="less is better; medians on this machine")
+            group = Group("", tuple(Bar(labels[row.name], value) for row, value in costs))
+            yield render_bars(title, [group], note="less is better; medians on this machine")
 
 
 def _labels(names: Sequence[str]) -> _Labels:

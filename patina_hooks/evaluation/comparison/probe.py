@@ -45,7 +45,7 @@ class ProbeFigures(TypedDict):
 
 def main() -> None:
     stay_offline()
-    said = _stdout_aside()
+    output = _stdout_aside()
     try:
         request = json.loads(sys.stdin.buffer.readline())
         if sys.platform != "win32":  # there a read that waits holds up who else looks at stdin
@@ -54,10 +54,10 @@ def main() -> None:
         encoder = open_encoder(Plugins.load(), request["model"], request["runtime"], reading=reading)
         texts = request["texts"]
         encoder.encode(texts[:1], role="query")
-        _say(said, {})
-        _say(said, _vectors(encoder, texts) if request["vectors"] else _measure(encoder, texts))
+        _send(output, {})
+        _send(output, _vectors(encoder, texts) if request["vectors"] else _measure(encoder, texts))
     except PatinaError as error:
-        _say(said, {"error": str(error), "hint": error.hint})
+        _send(output, {"error": str(error), "hint": error.hint})
 
 
 def _end_with_stdin() -> None:
@@ -78,9 +78,9 @@ def _measure(encoder: Encoder, texts: Sequence[str]) -> ProbeFigures:
     size = _FIRST
     while True:
         chunk = texts[:size]
-        begun = time.perf_counter()
+        start = time.perf_counter()
         encoder.encode(chunk, role="passage")
-        seconds = time.perf_counter() - begun
+        seconds = time.perf_counter() - start
         if seconds >= _LONG_ENOUGH or size >= len(texts):
             characters = sum(map(len, chunk))
             return ProbeFigures(
@@ -110,9 +110,9 @@ def _stdout_aside() -> IO[str]:
     return aside
 
 
-def _say(said: IO[str], what: object) -> None:
-    said.write(json.dumps(what) + "\n")
-    said.flush()
+def _send(output: IO[str], value: object) -> None:
+    output.write(json.dumps(value) + "\n")
+    output.flush()
 
 
 if __name__ == "__main__":

@@ -20,26 +20,26 @@ from patina_hooks.errors import ModelError
 if TYPE_CHECKING:
     from patina_hooks.search.index.spaces import VectorSpace
 
-    Hear = Callable[[], Any]
+    Receive = Callable[[], Any]
     """What the process says next, see `patina_hooks.evaluation.comparison.probe`."""
 
 _SIGKILL: Final = 9  # Windows has no name for it
 
 
 @contextmanager
-def probed(space: VectorSpace, texts: Sequence[str], *, vectors: bool = False) -> Iterator[Hear]:
+def probed(space: VectorSpace, texts: Sequence[str], *, vectors: bool = False) -> Iterator[Receive]:
     """The model of this space, opened elsewhere, and asked what it costs to read these texts, or for their
     vectors. The process ends with the block, and with this process, whatever happens.
 
     To hear it raises `ModelError` where it says why it failed, or ended without a word.
     """
-    asked = {
+    request = {
         "model": space.model, "runtime": space.runtime, "reading": asdict(space.reading),
         "texts": texts, "vectors": vectors,
     }  # fmt: skip
     with tempfile.TemporaryFile() as remarks, _process(remarks) as process:
-        _ask(process, json.dumps(asked).encode())
-        yield lambda: _heard(process, remarks)
+        _send_request(process, json.dumps(request).encode())
+        yield lambda: _receive(process, remarks)
 
 
 @contextmanager
@@ -57,7 +57,7 @@ def _process(remarks: IO[bytes]) -> Iterator[subprocess.Popen[bytes]]:
             process.kill()
 
 
-def _ask(process: subprocess.Popen[bytes], request: bytes) -> None:
+def _send_request(process: subprocess.Popen[bytes], request: bytes) -> None:
     """Its stdin stays open: at the end of that it knows that nobody listens any more."""
     assert process.stdin is not None  # noqa: S101 (a pipe was asked for)
     try:
@@ -68,15 +68,15 @@ def _ask(process: subprocess.Popen[bytes], request: bytes) -> None:
             process.stdin.close()
 
 
-def _heard(process: subprocess.Popen[bytes], remarks: IO[bytes]) -> Any:  # noqa: ANN401 (JSON is what it is)
+def _receive(process: subprocess.Popen[bytes], remarks: IO[bytes]) -> Any:  # noqa: ANN401 (JSON is what it is)
     assert process.stdout is not None  # noqa: S101 (a pipe was asked for)
     line = process.stdout.readline()
     if not line:
         raise ModelError(f"its process {_end(process.wait())}{_last(remarks)}")
-    told = json.loads(line)
-    if "error" in told:
-        raise ModelError(told["error"], hint=told["hint"])
-    return told
+    message = json.loads(line)
+    if "error" in message:
+        raise ModelError(message["error"], hint=message["hint"])
+    return message
 
 
 def _end(code: int) -> str:

@@ -74,8 +74,8 @@ def measure_speed(
     runs: dict[str, list[_Run]] = {name: [] for name in spaces}
     failed: dict[str, ModelError] = {}
     turns = [name for turn in range(RUNS) for name in _rotated(list(spaces), turn)]
-    for done, name in enumerate(turns):
-        progress("measuring speed", 100 * done // len(turns), 100)
+    for finished, name in enumerate(turns):
+        progress("measuring speed", 100 * finished // len(turns), 100)
         if name not in failed:
             try:
                 runs[name].append(_run(spaces[name], texts))
@@ -83,30 +83,30 @@ def measure_speed(
                 failed[name] = error
     progress("measuring speed", 100, 100)
     length = mean(map(len, texts))
-    return {name: failed.get(name) or _speed(of, length) for name, of in runs.items()}
+    return {name: failed.get(name) or _speed(measured, length) for name, measured in runs.items()}
 
 
 def _speed(runs: Sequence[_Run], length: float) -> Speed:
     figures = [run.figures for run in runs]
-    memories = [one["memory"] for one in figures if one["memory"] is not None]
+    memories = [figure["memory"] for figure in figures if figure["memory"] is not None]
     # A slow model reads only the beginning of the sample: characters make that comparable.
-    rate = median(one["characters"] / one["seconds"] for one in figures)
+    rate = median(figure["characters"] / figure["seconds"] for figure in figures)
     return Speed(
         texts_per_second=rate / length,
         characters_per_second=rate,
         cold_start=median(run.cold_start for run in runs),
         memory=int(median(memories)) if memories else None,
-        texts=int(median(one["texts"] for one in figures)),
+        texts=int(median(figure["texts"] for figure in figures)),
         runs=len(runs),
     )
 
 
 def _run(space: VectorSpace, texts: Sequence[str]) -> _Run:
-    begun = time.perf_counter()
-    with probed(space, texts) as heard:
-        heard()
+    start = time.perf_counter()
+    with probed(space, texts) as receive:
+        receive()
         ready = time.perf_counter()
-        return _Run(ready - begun, heard())
+        return _Run(ready - start, receive())
 
 
 def _rotated(names: list[str], turn: int) -> list[str]:

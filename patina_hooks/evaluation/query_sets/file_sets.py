@@ -35,18 +35,18 @@ HOTTEST: Final = 10
 _USUAL: Final = QueryFilter()
 
 
-def mine_commit_files(history: History, wanted: QueryFilter = _USUAL) -> QuerySet:
+def mine_commit_files(history: History, query_filter: QueryFilter = _USUAL) -> QuerySet:
     """All files."""
-    return _Walk(history, "commit_files", wanted).query_set()
+    return _Walk(history, "commit_files", query_filter).query_set()
 
 
-def mine_commit_files_cold(history: History, wanted: QueryFilter = _USUAL) -> QuerySet:
+def mine_commit_files_cold(history: History, query_filter: QueryFilter = _USUAL) -> QuerySet:
     """Without the ten files that most commits touch: easily guessed, and rarely looked for."""
-    touched = Counter(
+    counts = Counter(
         path for commit in history.commits if has_informative_message(commit) for path in commit.paths
     )
-    hottest = sorted(touched, key=lambda path: (-touched[path], path))[:HOTTEST]
-    return _Walk(history, "commit_files_cold", wanted, frozenset(hottest)).query_set()
+    hottest = sorted(counts, key=lambda path: (-counts[path], path))[:HOTTEST]
+    return _Walk(history, "commit_files_cold", query_filter, frozenset(hottest)).query_set()
 
 
 def has_informative_message(commit: PastCommit) -> bool:
@@ -60,8 +60,8 @@ class _Walk:
 
     history: History
     name: str
-    wanted: QueryFilter
-    left_out: Collection[str] = ()
+    query_filter: QueryFilter
+    excluded: Collection[str] = ()
     units: dict[str, int] = field(default_factory=dict)
     pieces: list[Passage] = field(default_factory=list)
     links: list[list[int]] = field(default_factory=list)
@@ -69,10 +69,10 @@ class _Walk:
     present: Flags = field(init=False)
 
     def query_set(self) -> QuerySet:
-        paths = {path for commit in self.history.commits for path in commit.paths}.difference(self.left_out)
+        paths = {path for commit in self.history.commits for path in commit.paths}.difference(self.excluded)
         self.units = {path: unit for unit, path in enumerate(sorted(paths))}
         self.present = np.zeros(len(self.units), np.bool_)
-        queries = select_queries(self._queries(), self.wanted)
+        queries = select_queries(self._queries(), self.query_filter)
         links = build_links(self.links)
         return QuerySet(
             name=self.name,
@@ -95,7 +95,7 @@ class _Walk:
 
     def _query(self, commit: PastCommit) -> MinedQuery | None:
         if (
-            not self.wanted.takes(commit.committed)
+            not self.query_filter.takes(commit.committed)
             or not has_informative_message(commit)
             or len(commit.message) < SHORTEST
         ):
@@ -109,14 +109,16 @@ class _Walk:
             text=commit.message,
             relevant=relevant,
             cluster=commit.session or _day(commit.committed),
-            when=commit.committed,
-            seen=len(self.pieces),
+            moment=commit.committed,
+            visible_passages=len(self.pieces),
             touched=len(self.touches),
             candidates=Candidates.of(self.present),
         )
 
     def _learn(self, commit: PastCommit) -> None:
-        touched = {self.units[path]: there for path, there in commit.paths.items() if path in self.units}
+        touched = {
+            self.units[path]: is_present for path, is_present in commit.paths.items() if path in self.units
+        }
         self.present[list(touched)] = list(touched.values())
         if has_informative_message(commit):
             self.touches += sorted(touched)

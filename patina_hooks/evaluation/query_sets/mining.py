@@ -64,8 +64,8 @@ class MinedQuery:
     """One question. id: the same wherever and whenever it is mined.
 
     relevant: the units that answer it. cluster: the session that it is from (or, outside of sessions, the
-    day): questions of one cluster are not independent. when: seconds since 1970, of what asks.
-    candidates: which units may answer, None for all. seen, touched: how many of the set's pieces and touches
+    day): questions of one cluster are not independent. moment: seconds since 1970, of what asks.
+    candidates: which units may answer, None for all. visible_passages, touched: how many of the pieces and touches
     it sees, counted from the first. masked: pieces that are hidden from it all the same; untitled: units
     whose title is.
     """
@@ -74,8 +74,8 @@ class MinedQuery:
     text: str
     relevant: frozenset[int]
     cluster: str
-    when: int
-    seen: int
+    moment: int
+    visible_passages: int
     touched: int
     candidates: Candidates | None = None
     masked: frozenset[int] = frozenset()
@@ -115,23 +115,25 @@ class QuerySet:
         """A number for each unit that is higher the later it was touched before a rolling question was asked,
         0 for never, [units]."""
         order = np.zeros(len(self.units), np.int64)
-        seen = self.touches[: query.touched]
-        np.maximum.at(order, seen, np.arange(1, len(seen) + 1))
+        touches = self.touches[: query.touched]
+        np.maximum.at(order, touches, np.arange(1, len(touches) + 1))
         return order
 
     def hidden(self, query: MinedQuery) -> Flags:
         """Which pieces a question does not see, [pieces]."""
         flags = np.zeros(len(self.pieces), np.bool_)
-        flags[query.seen :] = True
+        flags[query.visible_passages :] = True
         flags[list(query.masked)] = True
         return flags
 
 
-def select_queries(queries: Iterable[MinedQuery], wanted: QueryFilter) -> tuple[MinedQuery, ...]:
+def select_queries(queries: Iterable[MinedQuery], query_filter: QueryFilter) -> tuple[MinedQuery, ...]:
     """Those that are wanted, by their ids (hashes: no choice of ours), oldest first."""
-    asked = (query for query in queries if wanted.takes(query.when))
-    kept = nsmallest(wanted.most, asked, key=lambda query: query.id)  # holds no more than that at a time
-    return tuple(sorted(kept, key=lambda query: (query.when, query.id)))
+    matching = (query for query in queries if query_filter.takes(query.moment))
+    selected = nsmallest(
+        query_filter.most, matching, key=lambda query: query.id
+    )  # holds no more than that at a time
+    return tuple(sorted(selected, key=lambda query: (query.moment, query.id)))
 
 
 def query_id(*parts: str) -> str:
@@ -142,5 +144,5 @@ def query_id(*parts: str) -> str:
 def build_links(links: Iterable[Collection[int]]) -> tuple[Rows, Rows]:
     """(pieces, units), ordered by unit, of the units of each piece."""
     rows = sorted((unit, piece) for piece, units in enumerate(links) for unit in units)
-    both = np.array(rows, np.intp).reshape(-1, 2)
-    return both[:, 1], both[:, 0]
+    pairs = np.array(rows, np.intp).reshape(-1, 2)
+    return pairs[:, 1], pairs[:, 0]

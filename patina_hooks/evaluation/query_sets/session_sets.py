@@ -29,24 +29,26 @@ from patina_hooks.evaluation.query_sets.mining import (
 
 SHORTEST_CONTEXT: Final = 30
 SUBSTANCE: Final = frozenset({"decision", "pattern", "work", "challenge"})
-_USUAL: Final = QueryFilter()
+_ALL_QUERIES: Final = QueryFilter()
 _SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[^a-z])")
 
 
 class _SessionCorpus:
     """The sessions' documents: their titles, if `titled`, and the pieces that `shown` says yes to."""
 
-    def __init__(self, history: History, shown: Callable[[Passage], bool], *, titled: bool = True) -> None:
+    def __init__(
+        self, history: History, is_visible: Callable[[Passage], bool], *, titled: bool = True
+    ) -> None:
         self.sessions = history.sessions
         self.units = {session.id: unit for unit, session in enumerate(self.sessions)}
         self._titles = [session.title if titled else "" for session in self.sessions]
-        self._owned = [[piece for piece in session.pieces if shown(piece)] for session in self.sessions]
+        self._owned = [[piece for piece in session.pieces if is_visible(piece)] for session in self.sessions]
         self._pieces = [piece for owned in self._owned for piece in owned]
-        self._said = _Texts([piece.text for piece in self._pieces])
-        self._called = _Texts(self._titles)
+        self._piece_texts = _Texts([piece.text for piece in self._pieces])
+        self._title_texts = _Texts(self._titles)
         self._firsts = list(accumulate(map(len, self._owned), initial=0))
         touched = [[unit] * (1 + session.commits) for unit, session in enumerate(self.sessions)]
-        self._touches = np.array([unit for one in touched for unit in one], np.intp)
+        self._touches = np.array([unit for units in touched for unit in units], np.intp)
 
     def query(
         self, identity: Sequence[str], text: str, answers: Iterable[str], asker: PastSession
@@ -55,28 +57,28 @@ class _SessionCorpus:
         return self.query_at(identity, text, answers, asker.id, asker.started)
 
     def query_at(
-        self, identity: Sequence[str], text: str, answers: Iterable[str], cluster: str, when: int
+        self, identity: Sequence[str], text: str, answers: Iterable[str], cluster: str, moment: int
     ) -> MinedQuery:
         return MinedQuery(
             id=query_id(*identity),
             text=text,
             relevant=frozenset(self.units[session] for session in answers),
             cluster=cluster,
-            when=when,
-            seen=len(self._pieces),
+            moment=moment,
+            visible_passages=len(self._pieces),
             touched=len(self._touches),
         )
 
     def without(self, query: MinedQuery, texts: Collection[str], keys: Collection[bytes] = ()) -> MinedQuery:
         """The question, with every piece and title hidden from it that says one of these texts, in whatever
         case, whole or (unless it is a mere word) within more; and every piece that has one of these keys."""
-        masked = {number for text in texts for number in self._said.repeats(text)}
+        masked = {number for text in texts for number in self._piece_texts.repeats(text)}
         if keys:
             masked |= {number for number, piece in enumerate(self._pieces) if piece.key in keys}
-        untitled = frozenset(unit for text in texts for unit in self._called.repeats(text))
+        untitled = frozenset(unit for text in texts for unit in self._title_texts.repeats(text))
         return replace(query, masked=frozenset(masked), untitled=untitled)
 
-    def query_set(self, name: str, queries: Iterable[MinedQuery], wanted: QueryFilter) -> QuerySet:
+    def query_set(self, name: str, queries: Iterable[MinedQuery], query_filter: QueryFilter) -> QuerySet:
         """Those questions whose answer is left something to be found by."""
         links = build_links((unit,) for unit, owned in enumerate(self._owned) for _ in owned)
         return QuerySet(
@@ -87,7 +89,9 @@ class _SessionCorpus:
             link_pieces=links[0],
             link_units=links[1],
             touches=self._touches,
-            queries=select_queries((query for query in _merged(queries) if self._answerable(query)), wanted),
+            queries=select_queries(
+                (query for query in _merge_queries(queries) if self._answerable(query)), query_filter
+            ),
         )
 
     def _answerable(self, query: MinedQuery) -> bool:
@@ -112,17 +116,17 @@ class _Texts:
 
     def repeats(self, text: str) -> set[int]:
         """The texts that are this one in whatever case, or hold it, unless it is a mere word or nothing."""
-        wanted = text.casefold()
-        found = set(self._whole.get(wanted, ())) if wanted else set()
-        place = self._joined.find(wanted) if len(wanted) >= SHORTEST else -1
+        folded = text.casefold()
+        matches = set(self._whole.get(folded, ())) if folded else set()
+        place = self._joined.find(folded) if len(folded) >= SHORTEST else -1
         while place >= 0:
             number = bisect_right(self._starts, place) - 1
-            found.add(number)
-            place = self._joined.find(wanted, self._starts[number + 1])
-        return found
+            matches.add(number)
+            place = self._joined.find(folded, self._starts[number + 1])
+        return matches
 
 
-def mine_context(history: History, wanted: QueryFilter = _USUAL) -> QuerySet:
+def mine_context(history: History, query_filter: QueryFilter = _ALL_QUERIES) -> QuerySet:
     """What a session first says of the one before it -> the one before it.
 
     All that sessions say of earlier ones is hidden, and the session that asks is no candidate.
@@ -130,19 +134,19 @@ def mine_context(history: History, wanted: QueryFilter = _USUAL) -> QuerySet:
     corpus = _SessionCorpus(history, lambda piece: piece.kind != "context")
 
     def queries() -> Iterator[MinedQuery]:
-        for before, session in pairwise(corpus.sessions):
-            told = next((piece.text for piece in session.pieces if piece.kind == "context"), "")
-            if len(told) >= SHORTEST_CONTEXT:
-                text = _first_sentence(told)
-                query = corpus.query(("context", session.id, text), text, [before.id], session)
+        for previous, session in pairwise(corpus.sessions):
+            text_of_context = next((piece.text for piece in session.pieces if piece.kind == "context"), "")
+            if len(text_of_context) >= SHORTEST_CONTEXT:
+                text = _first_sentence(text_of_context)
+                query = corpus.query(("context", session.id, text), text, [previous.id], session)
                 candidates = np.ones(len(corpus.units), np.bool_)
                 candidates[corpus.units[session.id]] = False
                 yield replace(query, candidates=Candidates.of(candidates))
 
-    return corpus.query_set("context", queries(), wanted)
+    return corpus.query_set("context", queries(), query_filter)
 
 
-def mine_commit_session(history: History, wanted: QueryFilter = _USUAL) -> QuerySet:
+def mine_commit_session(history: History, query_filter: QueryFilter = _ALL_QUERIES) -> QuerySet:
     """A commit's message -> the sessions whose tags hold it, among session documents alone.
 
     Hidden: whatever says the commit's subject, or is a line of its message, or of a copy's.
@@ -156,14 +160,14 @@ def mine_commit_session(history: History, wanted: QueryFilter = _USUAL) -> Query
             if answers and not commit.bookkeeping and len(text) >= SHORTEST:
                 identity = ("commit_session", text)
                 query = corpus.query_at(identity, text, answers, max(answers), commit.committed)
-                said = [*commit.pieces, *commit.reworded]
-                subjects = [piece.text for piece in said if piece.kind == "commit"]
-                yield corpus.without(query, subjects, {piece.key for piece in said})
+                passages = [*commit.pieces, *commit.reworded]
+                subjects = [piece.text for piece in passages if piece.kind == "commit"]
+                yield corpus.without(query, subjects, {piece.key for piece in passages})
 
-    return corpus.query_set("commit_session", queries(), wanted)
+    return corpus.query_set("commit_session", queries(), query_filter)
 
 
-def mine_goal(history: History, wanted: QueryFilter = _USUAL) -> QuerySet:
+def mine_goal(history: History, query_filter: QueryFilter = _ALL_QUERIES) -> QuerySet:
     """A session's title and goals -> the session by its body; titles and goals of all are hidden, and so is
     whatever repeats them."""
     corpus = _SessionCorpus(history, lambda piece: piece.kind != "goal", titled=False)
@@ -176,48 +180,48 @@ def mine_goal(history: History, wanted: QueryFilter = _USUAL) -> QuerySet:
             if len(text) >= SHORTEST:
                 yield corpus.without(corpus.query(("goal", text), text, [session.id], session), aims)
 
-    return corpus.query_set("goal", queries(), wanted)
+    return corpus.query_set("goal", queries(), query_filter)
 
 
-def mine_held_out(history: History, wanted: QueryFilter = _USUAL) -> QuerySet:
+def mine_held_out(history: History, query_filter: QueryFilter = _ALL_QUERIES) -> QuerySet:
     """One observation of substance of each session, by hash -> the session.
 
     Those texts are hidden everywhere, from every question, whoever else says them.
     """
-    taken = {session.id: _taken(session) for session in history.sessions}
-    keys = {piece.key for piece in taken.values() if piece}
+    held_out = {session.id: _choose_held_out(session) for session in history.sessions}
+    keys = {piece.key for piece in held_out.values() if piece}
     corpus = _SessionCorpus(history, lambda piece: piece.key not in keys)
 
     def queries() -> Iterator[MinedQuery]:
         for session in corpus.sessions:
-            if piece := taken[session.id]:
+            if piece := held_out[session.id]:
                 query = corpus.query(("held_out", piece.text), piece.text, [session.id], session)
                 yield corpus.without(query, [piece.text])
 
-    return corpus.query_set("held_out", queries(), wanted)
+    return corpus.query_set("held_out", queries(), query_filter)
 
 
-def _merged(queries: Iterable[MinedQuery]) -> Iterator[MinedQuery]:
+def _merge_queries(queries: Iterable[MinedQuery]) -> Iterator[MinedQuery]:
     """Questions of the same words are one, with all their answers; the first tells the rest."""
-    found: dict[str, MinedQuery] = {}
+    merged: dict[str, MinedQuery] = {}
     for query in queries:
-        first = found.get(query.id, query)
-        found[query.id] = replace(first, relevant=first.relevant | query.relevant)
-    return iter(found.values())
+        first = merged.get(query.id, query)
+        merged[query.id] = replace(first, relevant=first.relevant | query.relevant)
+    return iter(merged.values())
 
 
 def _first_sentence(text: str) -> str:
     """The first sentence, with the next ones while it is too short to ask anything."""
-    said = ""
+    sentences = ""
     for sentence in _SENTENCE.split(" ".join(text.split())):
-        said = f"{said} {sentence}".strip()
-        if len(said) >= SHORTEST_CONTEXT:
+        sentences = f"{sentences} {sentence}".strip()
+        if len(sentences) >= SHORTEST_CONTEXT:
             break
-    return said
+    return sentences
 
 
-def _taken(session: PastSession) -> Passage | None:
+def _choose_held_out(session: PastSession) -> Passage | None:
     """The piece whose key, a hash of its text, is the lowest: nobody's choice."""
-    told = [piece for piece in session.pieces if piece.kind in SUBSTANCE]
-    long = [piece for piece in told if len(piece.text) >= SHORTEST_CONTEXT]
+    substantial = [piece for piece in session.pieces if piece.kind in SUBSTANCE]
+    long = [piece for piece in substantial if len(piece.text) >= SHORTEST_CONTEXT]
     return min(long, key=lambda piece: piece.key, default=None)

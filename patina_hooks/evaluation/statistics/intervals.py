@@ -75,11 +75,14 @@ def interval(
     if not n:
         return Interval(0.0, None, None, 0)
     value = float(np.mean([np.mean(values[name]) for name in names]))
-    known = sorted({cluster for name in names for cluster in clusters[name]})
-    if len(known) < FEWEST:
+    names_of_clusters = sorted({cluster for name in names for cluster in clusters[name]})
+    if len(names_of_clusters) < FEWEST:
         return Interval(value, None, None, n)
-    places = {cluster: place for place, cluster in enumerate(known)}
-    sums, counts = np.zeros((len(known), len(names))), np.zeros((len(known), len(names)))
+    places = {cluster: place for place, cluster in enumerate(names_of_clusters)}
+    sums, counts = (
+        np.zeros((len(names_of_clusters), len(names))),
+        np.zeros((len(names_of_clusters), len(names))),
+    )
     for column, name in enumerate(names):
         rows = [places[cluster] for cluster in clusters[name]]
         np.add.at(sums[:, column], rows, np.asarray(values[name], np.float64))
@@ -141,9 +144,9 @@ def _draw(sums: Values, counts: Values) -> Values:
         rows = np.arange(size)[:, None] * clusters + rng.integers(0, clusters, (size, clusters))
         drawn = np.bincount(rows.ravel(), minlength=size * clusters).reshape(size, clusters)
         total, number = drawn @ sums, drawn @ counts
-        here = number > 0
-        each = np.divide(total, number, out=np.zeros_like(total), where=here)
-        means.append(each.sum(axis=1) / here.sum(axis=1))
+        is_drawn = number > 0
+        set_means = np.divide(total, number, out=np.zeros_like(total), where=is_drawn)
+        means.append(set_means.sum(axis=1) / is_drawn.sum(axis=1))
     return np.concatenate(means)
 
 

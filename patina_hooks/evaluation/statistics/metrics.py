@@ -41,8 +41,8 @@ def best_units(scores: Scores, most: int = CUTOFF) -> Rows:
     scores: [units], `NOT_FOUND` for those that are not in the ranking.
     """
     order = np.argsort(-scores, kind="stable")[:most]
-    found: Rows = order[scores[order] > NOT_FOUND]
-    return found
+    ranked: Rows = order[scores[order] > NOT_FOUND]
+    return ranked
 
 
 def measure_relevance(right: Sequence[bool], relevant: int) -> QuestionMetrics:
