@@ -1,6 +1,6 @@
-"""Pictures of figures: SVG by hand, for a report or a page, readable without anything else.
+"""SVG charts for reports and pages, without dependencies.
 
-Colours are those of Okabe and Ito, which the colour-blind tell apart.
+Colours are those of Okabe and Ito, which colour-blind people can distinguish.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _NO_XML: Final = re.compile("[\ufffe\uffff]")  # beside what `display` takes out
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """A figure with the ends of its interval, None where it has none."""
+    """A figure with the ends of its interval, None without one."""
 
     label: str
     value: float
@@ -40,7 +40,7 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Bars that belong together, under a name."""
+    """Named bars that belong together."""
 
     name: str
     bars: tuple[Bar, ...]
@@ -55,8 +55,10 @@ class Curve:
 
 
 def render_bars(title: str, groups: Sequence[Group], *, note: str = "") -> str:
-    """An SVG picture of horizontal bars, group by group, with their intervals; a label has one colour
-    throughout. Figures that are no numbers are left out. note: what was measured, below the title."""
+    """Render SVG of horizontal bars by group, with their intervals; each label has one colour.
+
+    Figures that are not finite are omitted. note: what was measured, below the title.
+    """
     labels = list(dict.fromkeys(bar.label for group in groups for bar in group.bars))
     colours = {label: _COLOURS[place % len(_COLOURS)] for place, label in enumerate(labels)}
     ends = [end for group in groups for bar in group.bars for end in (bar.value, bar.low, bar.high)]
@@ -75,7 +77,7 @@ def render_bars(title: str, groups: Sequence[Group], *, note: str = "") -> str:
 
 
 def render_curves(title: str, lines: Sequence[Curve], *, x_name: str, y_name: str, note: str = "") -> str:
-    """An SVG picture of one or more curves over one pair of axes. Points that are no numbers are left out."""
+    """Render SVG of one or more curves in one pair of axes; points that are not finite are omitted."""
     finite = [
         Curve(line.label, tuple(point for point in line.points if isfinite(point[0]) and isfinite(point[1])))
         for line in lines
@@ -96,7 +98,7 @@ def render_curves(title: str, lines: Sequence[Curve], *, x_name: str, y_name: st
 
 
 def stack_charts(pictures: Sequence[str]) -> str:
-    """One picture of several that were made here, one below the other."""
+    """Stack several charts into one SVG, one below the other."""
     placed, y = [], 0
     for picture in pictures:
         placed.append(picture.replace("<svg ", f'<svg y="{y}" ', 1))
@@ -106,12 +108,12 @@ def stack_charts(pictures: Sequence[str]) -> str:
 
 
 class _Scale:
-    """Numbers to places: the range is widened to round ticks."""
+    """Maps numbers to positions; the range is widened to round ticks."""
 
     def __init__(self, values: Iterable[float], first: float, last: float) -> None:
         sound = [value for value in values if isfinite(value)] or [0.0]
         low, high = min(sound), max(sound)
-        # Equal numbers, or nearly so, have some room around them, too.
+        # Equal or nearly equal numbers get a margin, too.
         step = _step(max(high - low, 1e-6 * max(abs(low), abs(high)), 1e-9))
         begin, end = floor(low / step), -floor(-high / step)
         if begin == end:
@@ -125,7 +127,7 @@ class _Scale:
 
 
 def _step(span: float) -> float:
-    """A round step that gives three to eight ticks."""
+    """Return a round step with three to eight ticks."""
     size = 10.0 ** floor(log10(span))
     return next(step * size for step in (0.2, 0.5, 1.0, 2.0) if span / (step * size) <= 6)
 

@@ -1,4 +1,4 @@
-"""Evaluation end to end: the log read once, questions mined, every way to answer them measured."""
+"""Evaluation: read the log once, mine queries, and measure every method."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ MINED: Final[Mapping[str, Callable[[History, QueryFilter], QuerySet]]] = {
     "commit_files": mine_commit_files,
     "commit_files_cold": mine_commit_files_cold,
 }
-"""Name -> how a history is mined for it."""
+"""Name of a query set -> the function that mines it."""
 
 Progress = Callable[[str, int, int], None]
 
@@ -67,8 +67,7 @@ _ALL_QUERIES: Final = QueryFilter()
 def mine(
     history: History, names: Collection[str] = tuple(MINED), query_filter: QueryFilter = _ALL_QUERIES
 ) -> list[QuerySet]:
-    """The query sets of a history, in one order, with the questions that are wanted; the same history gives
-    the same questions."""
+    """Mine the query sets of a history; the same history has the same queries."""
     return [miner(history, query_filter) for name, miner in MINED.items() if name in names]
 
 
@@ -81,15 +80,21 @@ def evaluate(
     progress: Progress = lambda *_: None,
     on_fault: Callable[[Fault], None] = lambda _: None,
 ) -> Evaluation:
-    """Measure a repository's memory as the last sync left it.
+    """Evaluate the search of a repository after its last sync.
 
-    names: of the mined sets, only these; none for all. queries: a file of questions of one's own, asked as
-    the set "queries", alone where names is just that.
-    after: only questions asked later than this (seconds since 1970); where a projection or tuned weights are
-    in use, only those that they never saw.
-    on_fault: is told what retrievers of plugins do wrong; the figures are those without them.
-    Raises `StateError` where there is nothing to measure, texts have no vectors yet, or what answers is seen
-    through another projection than the one in use; `UsageError` for a name or file that cannot be meant.
+    Args:
+        memory: the memory to search.
+        names: the query sets to mine; all by default.
+        queries: a file of the user's queries, evaluated as the set "queries".
+        after: only queries later than this, seconds since 1970; with a projection or tuned weights in use,
+            only queries later than their training data.
+        progress: called with (label, count, total).
+        on_fault: called with errors of plugins' retrievers; the figures are those without them.
+
+    Raises:
+        StateError: there is not enough history, texts have no vectors yet, or the index has the vectors of
+            another projection than the one in use.
+        UsageError: a name or the file is invalid.
     """
     calls = StepCalls(memory.plugins, _report_once(on_fault))
     retrievers = open_retrievers(calls)
@@ -144,8 +149,11 @@ def evaluate(
 
 
 def tune(memory: Memory, progress: Progress = lambda *_: None) -> TunedWeights:
-    """Tune the weights of fusion on the first 70 % of the questions about sessions, judge them on the later
-    ones, and keep both; see `tune_on`. Raises as `evaluate` does."""
+    """Tune the fusion weights, evaluate them on later queries, and store both; see `tune_on`.
+
+    Raises:
+        StateError, UsageError: as `evaluate` does.
+    """
     subject = _read(memory)
     history, space = subject.history, subject.space
     mined = [query_set for query_set in mine(history) if not query_set.rolling]
@@ -167,13 +175,13 @@ def tune(memory: Memory, progress: Progress = lambda *_: None) -> TunedWeights:
 def embed_query_sets(
     memory: Memory, space: VectorSpace, sets: Collection[QuerySet], progress: Progress = lambda *_: None
 ) -> Embeddings:
-    """The vectors of these sets. Raises as `load_embeddings` and `open_checked_encoder` do."""
+    """Load the vectors of these sets. Raises as `load_embeddings` and `open_checked_encoder` do."""
     opener = partial(open_checked_encoder, memory.plugins, space, memory.repository.state)
     return load_embeddings(memory.repository.state, space, sets, opener, progress)
 
 
 def _report_once(on_fault: Callable[[Fault], None]) -> Callable[[Fault], None]:
-    """Return what is told each cause once: a retriever fails at hundreds of questions."""
+    """Return a callback that reports each cause once: a retriever may fail at every query."""
     counts = FaultCounts()
 
     def report(fault: Fault) -> None:
@@ -185,9 +193,10 @@ def _report_once(on_fault: Callable[[Fault], None]) -> Callable[[Fault], None]:
 
 @dataclass(frozen=True, slots=True)
 class _Subject:
-    """What is measured. active: the projection that the space is seen through, None for the raw model.
+    """The subject of an evaluation.
 
-    steps: what the recipe names.
+    active: the projection of the space, None for the raw model.
+    steps: those that the recipe names.
     """
 
     history: History
@@ -205,19 +214,18 @@ def _read(memory: Memory) -> _Subject:
     with Log(memory.repository.state, create=False) as log, log.reading() as connection:
         space = active_space(log)
         if space is None:
-            raise StateError("no vectors are here yet", hint="patina sync")
+            raise StateError("there are no vectors yet", hint="patina sync")
         active = _active(memory.repository.state, space)
         return _Subject(read_history(connection), space, active, recorded_steps(log))
 
 
 def _active(state: Path, space: VectorSpace) -> Active | None:
-    """What is known of the projection that answers. Until a sync has swapped it for another one that is in
-    use by now, nobody knows what it learned from, nor on what it may be measured."""
+    """Return the projection of a space. Raises `StateError` if it is no longer the one in use."""
     if not space.projection:
         return None
     active = load_active(state)
     if active is None or (active.weights, active.fingerprint) != (space.projection, space.fingerprint):
-        reason = "what answers is still seen through a projection that is no longer in use"
+        reason = "the index still has vectors of a projection that is no longer in use"
         raise StateError(reason, hint="patina sync")
     return active
 
@@ -250,7 +258,7 @@ def _gather_sets(
     pipeline: Pipeline,
     progress: Progress,
 ) -> Iterator[tuple[QuerySet, Iterator[QuestionEvidence]]]:
-    """Each set with the evidence of its questions, one at a time: among many files each is large."""
+    """Yield each set with the evidence of its queries, one at a time to limit memory."""
     finished, total = 0, sum(map(len, sets))
 
     def watched(query_set: QuerySet) -> Iterator[QuestionEvidence]:

@@ -1,6 +1,6 @@
-"""The history that evaluation mines: sessions and commits as the log has them, in one consistent view.
+"""The history that evaluation mines: sessions and commits of the log, in one consistent view.
 
-Drafts are left out: what is measured is a function of what live refs hold.
+Drafts are excluded: results are a function of live refs.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _DELETED: Final = "D"
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """One observation as evaluation needs it. key: what its embedding is cached under."""
+    """One observation. key: of its cached embedding."""
 
     kind: str
     text: str
@@ -38,7 +38,7 @@ class Passage:
 
 @dataclass(frozen=True, slots=True)
 class PastSession:
-    """A session that has a document on some ref. started: seconds since 1970; commits: how many it holds."""
+    """A session with a document on a ref. started: seconds since 1970; commits: their number."""
 
     id: str
     title: str
@@ -88,7 +88,7 @@ class History:
 
 
 def read_history(connection: sqlite3.Connection) -> History:
-    """Everything at once; the caller holds one read transaction. What it gives needs no log any more."""
+    """Read the whole history; the caller holds one read transaction."""
     commits = _commits(connection, f"{documents_folder(connection)}/")
     held: dict[str, int] = {}
     for commit in commits:

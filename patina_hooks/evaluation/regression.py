@@ -1,10 +1,10 @@
-"""Whether answers became worse since an earlier evaluation: for CI.
+"""Compare an evaluation with an earlier one, for CI.
 
-The same questions, then and now, set by set and method by method. A method is worse in a set where its
-MRR@10 fell by more than what is tolerated and the interval of the paired difference is below zero; that
-interval misses so rarely that all comparisons together claim a fall by chance at most 2.5 times of a hundred
-(Bonferroni). It is not worse where no question fell, or where the whole 95 % interval is above the tolerated
-drop. Else nobody can tell.
+The same queries are compared by set and method. A method is worse in a set if its MRR@10 fell by more than
+the tolerance and the interval of the paired difference is below zero; the interval is corrected for the
+number of comparisons, so that all together claim a fall by chance in at most 2.5 % of cases (Bonferroni). It
+is not worse if no query fell, or if the whole 95 % interval is above the tolerated drop. Otherwise there is
+no verdict.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from patina_hooks.text.display import format_count
 
 Outcome = Literal["worse", "not worse", "cannot tell"]
 
-TOO_FEW: Final = "some answers fell, and fewer than ten sessions ask: too few to tell"
+TOO_FEW: Final = "some answers fell, and fewer than ten sessions have queries: too few for a verdict"
 UNSURE: Final = "the interval allows for more than the tolerated drop, and for chance"
-GONE: Final = "more than half of the baseline's questions are not asked any more"
+GONE: Final = "more than half of the baseline's queries no longer exist"
 
 _HINT: Final = "patina eval --json > baseline.json"
 
@@ -45,9 +45,9 @@ class Baseline:
 
 @dataclass(frozen=True, slots=True)
 class MethodChange:
-    """One method, now minus then, on the questions that both have; the interval is the 95 % one.
+    """The change of one method on the queries of both evaluations, with its 95 % interval.
 
-    why: of "cannot tell", else "".
+    reason: of "cannot tell", else "".
     """
 
     difference: Interval
@@ -57,7 +57,7 @@ class MethodChange:
 
 @dataclass(frozen=True, slots=True)
 class SetVerdict:
-    """One set. asked: questions of now; missing: the baseline's that are not asked any more; new: those of
+    """One set. queries: those of now; missing: the baseline's that no longer exist; new: those of
     now that the baseline has not. changes: by method, empty where no question is in both."""
 
     name: str
@@ -68,14 +68,18 @@ class SetVerdict:
 
     @property
     def is_gone(self) -> bool:
-        """Whether more than half of what the baseline asked is not asked any more."""
+        """Whether more than half of the baseline's queries no longer exist."""
         return self.missing > self.queries - self.new
 
 
 @dataclass(frozen=True, slots=True)
 class RegressionVerdict:
-    """all: by method, over the sets that can be compared, each weighing the same. tolerated: how much MRR@10
-    may fall. trouble: why the gate cannot speak, "" where it can."""
+    """The verdict on an evaluation.
+
+    overall: by method, over the comparable sets, equally weighted.
+    tolerated: how much MRR@10 may fall.
+    trouble: why the comparison is not valid, "" if it is.
+    """
 
     overall: Mapping[Reading, MethodChange]
     sets: tuple[SetVerdict, ...]
@@ -85,36 +89,43 @@ class RegressionVerdict:
 
     @property
     def change(self) -> Interval:
-        """Hybrid's, over all sets."""
+        """The change of hybrid over all sets."""
         return self.overall["hybrid"].difference if self.overall else Interval(0.0, None, None, 0)
 
     @property
     def fell(self) -> bool:
-        """Whether any method is worse in any set, or over all."""
+        """Whether any method is worse in a set, or over all sets."""
         changes = chain(self.overall.values(), *(comparison.changes.values() for comparison in self.sets))
         return any(change.outcome == "worse" for change in changes)
 
 
 def read_baseline(path: Path) -> Baseline:
-    """What `patina eval --json` printed. Raises `UsageError` for anything else."""
+    """Read the output of `patina eval --json`. Raises `UsageError` for anything else."""
     try:
         return _baseline(parse_json(path.read_text("utf-8")))
     except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror}", hint=_HINT) from error
+        raise UsageError(f"cannot read {path}: {error.strerror}", hint=_HINT) from error
     except ValueError as error:
-        raise UsageError(f"{path} is no output of patina eval --json: {error}", hint=_HINT) from error
+        raise UsageError(f"{path} is not output of patina eval --json: {error}", hint=_HINT) from error
 
 
 def compare_with_baseline(
     evaluation: Evaluation, baseline: Baseline, tolerated: float, *, narrowed: bool = False
 ) -> RegressionVerdict:
-    """narrowed: only some sets were asked for, so that what else the baseline has is not missed.
+    """Compare an evaluation with a baseline.
 
-    Raises `UsageError` where no question is in both.
+    Args:
+        evaluation: the current results.
+        baseline: the earlier results.
+        tolerated: how much MRR@10 may fall.
+        narrowed: only some sets were evaluated, so that others of the baseline are not missing.
+
+    Raises:
+        UsageError: no query is in both.
     """
     comparisons = _pair_sets(evaluation, baseline, narrowed=narrowed)
     if not any(comparison.shared for comparison in comparisons):
-        raise UsageError("no question of the baseline is asked here", hint=_HINT)
+        raise UsageError("the baseline has no query of this evaluation", hint=_HINT)
     comparable = [
         comparison for comparison in comparisons if comparison.shared and not comparison.counts.is_gone
     ]
@@ -147,7 +158,7 @@ class _SetPair:
     shared: Sequence[tuple[Answer, Mapping[str, float]]]
 
     def gone(self) -> Mapping[Reading, MethodChange]:
-        """What is said of each method where too few questions are left."""
+        """Return the changes of a set with too few common queries."""
         methods = READING if self.shared else ()
         return {
             method: MethodChange(_difference([self], method, ERROR), "cannot tell", GONE)
@@ -156,7 +167,7 @@ class _SetPair:
 
 
 def _pair_sets(evaluation: Evaluation, baseline: Baseline, *, narrowed: bool) -> list[_SetPair]:
-    """The sets of now, and those of the baseline that are missed."""
+    """Pair the current sets and those that only the baseline has."""
     missed = [] if narrowed else baseline.ranks.keys() - {result.name for result in evaluation.sets}
     comparisons = []
     for current in (*evaluation.sets, *(SetResult(name, ()) for name in sorted(missed))):
@@ -172,7 +183,7 @@ def _changes(group: Sequence[_SetPair], tolerated: float, error: float) -> dict[
 
 
 def _change(group: Sequence[_SetPair], method: Reading, tolerated: float, error: float) -> MethodChange:
-    """error: how often the interval may miss by which a fall is claimed."""
+    """Compute the change of a method. error: of the interval by which a fall is claimed."""
     difference = _difference(group, method, ERROR)
     is_never_lower = all(
         answer.metrics[method].rr >= previous[method]
@@ -212,14 +223,15 @@ def _clusters(group: Sequence[_SetPair]) -> int:
 def _explain_trouble(
     sets: Sequence[SetVerdict], overall: Mapping[Reading, MethodChange], after: int | None
 ) -> str:
-    """A gate that could not have failed must not pass in silence."""
+    """Explain why the comparison could not have failed, "" if it could."""
     if lost := [
         f"{comparison.name} {_describe_lost(comparison)}" for comparison in sets if comparison.is_gone
     ]:
-        learned = "; what projection or weights have learned from is not asked" if after is not None else ""
-        return f"most of the baseline's questions are not asked any more: {', '.join(lost)}{learned}"
+        excluded = "; queries that a projection or weights were trained on are excluded"
+        learned = excluded if after is not None else ""
+        return f"most of the baseline's queries no longer exist: {', '.join(lost)}{learned}"
     if any(change.reason == TOO_FEW for change in overall.values()):
-        return "nobody can tell whether answers became worse: " + TOO_FEW
+        return "cannot decide whether answers became worse: " + TOO_FEW
     return ""
 
 

@@ -1,4 +1,4 @@
-"""What an evaluation says, as values, and as the JSON that `patina eval --json` prints."""
+"""Results of an evaluation, and the JSON that `patina eval --json` prints."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from patina_hooks.evaluation.statistics.intervals import FEWEST, Interval, inter
 from patina_hooks.evaluation.statistics.metrics import CUTOFF, QuestionMetrics
 
 FEW: Final = 20
-"""Clusters below which an interval is rough: it is widened for their number, and still rests on few."""
+"""Clusters below which an interval is rough, although it is widened for their number."""
 
 
 @dataclass(frozen=True, slots=True)
 class MethodFigures:
-    """Means over a set's questions. low, high: the 95 % interval of mrr, None with too little to tell by."""
+    """Means over a set's queries. low, high: the 95 % interval of mrr, None with too few clusters."""
 
     mrr: float
     low: float | None
@@ -56,7 +56,7 @@ class SetResult:
 
     @property
     def methods(self) -> list[str]:
-        """The methods that are measured, in order: the usual ones, then retrievers of plugins."""
+        """The measured methods, in order: built-in ones, then retrievers of plugins."""
         names = [
             *METHODS,
             *sorted({name for answer in self.answers for name in answer.metrics}.difference(METHODS)),
@@ -70,15 +70,15 @@ class SetResult:
 
     @property
     def is_rough(self) -> bool:
-        """Whether what intervals it has rest on few clusters."""
+        """Whether its intervals are based on few clusters."""
         return not self.is_small and len(set(self.clusters)) < FEW
 
     def reciprocal_ranks(self, method: str) -> list[float]:
-        """One number a question."""
+        """Return the reciprocal rank of each query."""
         return [answer.metrics[method].rr for answer in self.answers]
 
     def figures(self, method: str) -> MethodFigures:
-        """Raises ZeroDivisionError for a set without questions."""
+        """Compute the figures of a method. Raises ZeroDivisionError for a set without queries."""
         metrics = [answer.metrics[method] for answer in self.answers]
         mrr = interval({self.name: [metric.rr for metric in metrics]}, {self.name: self.clusters})
         ndcg, recall = (
@@ -90,7 +90,7 @@ class SetResult:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What the figures are figures of.
+    """The subject and conditions of a measurement.
 
     after: of the mined sets only questions that were asked later than this (seconds since 1970), None for
     all. projection: "none" for the raw model. weights: of hybrid; tuned: whether `patina eval
@@ -114,7 +114,7 @@ class Measured:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """Every set that was asked for, those without questions included."""
+    """The requested sets, also those without queries."""
 
     sets: tuple[SetResult, ...]
     measured: Measured
@@ -126,8 +126,7 @@ class Evaluation:
 
 
 def against(sets: Sequence[SetResult], baseline: str) -> Interval:
-    """How much better hybrid is than another method: the paired difference of MRR@10 over the sets in which
-    that one is measured, each weighing the same."""
+    """Compute the paired difference of MRR@10 of hybrid and a baseline, over the sets that have both."""
     sets = [result for result in sets if baseline in result.methods]
     hybrid = {result.name: result.reciprocal_ranks("hybrid") for result in sets}
     compared = {result.name: result.reciprocal_ranks(baseline) for result in sets}
@@ -135,7 +134,7 @@ def against(sets: Sequence[SetResult], baseline: str) -> Interval:
 
 
 def evaluation_as_json(evaluation: Evaluation) -> dict[str, object]:
-    """The object that `patina eval --json` prints; docs/json.md has the keys."""
+    """Build the object that `patina eval --json` prints; docs/json.md has the keys."""
     measured = evaluation.measured
     return {
         "sets": {
@@ -173,7 +172,7 @@ def evaluation_as_json(evaluation: Evaluation) -> dict[str, object]:
 
 
 def difference_as_json(difference: Interval) -> dict[str, object]:
-    """`delta`, `low`, `high`, `n`."""
+    """Return `delta`, `low`, `high` and `n`."""
     delta = difference.value if difference.n else None
     return {"delta": delta, "low": difference.low, "high": difference.high, "n": difference.n}
 

@@ -1,4 +1,4 @@
-"""Fusion weights tuned on a repository's past, and used only where its later history bears them out."""
+"""Fusion weights tuned on a repository's past, and used only if its later history confirms them."""
 
 from __future__ import annotations
 
@@ -35,12 +35,15 @@ def tune_on(
     until: int | None,
     defaults: Mapping[str, float] = WEIGHTS,
 ) -> TunedWeights:
-    """Tune on the first 70 % of the questions, judge on the rest.
+    """Tune on the first 70 % of the queries, evaluate on the rest.
 
-    sets: those that `scry` answers, with the evidence of each of their questions, in `space`. until: what the
-    space's projection learned from ends here (seconds since 1970), None without one: weights are judged on
-    what neither they nor it saw, so that what is later than 70 % but not later than this is tuned on as well.
-    usual: the weights of all retrievers, to begin with and to beat.
+    Args:
+        sets: those that `scry` answers, with the evidence of each query, in `space`.
+        space: the vector space of the evidence.
+        events_hash: that of the history.
+        until: the end of the training data of the space's projection, seconds since 1970, None without one;
+            queries up to then are tuned on as well, so that the evaluation uses unseen queries only.
+        defaults: the weights of all retrievers to start from and to improve.
     """
     answer_sets = [_answers(query_set, list(evidence), tuple(defaults)) for query_set, evidence in sets]
     moments = sorted(moment for answers in answer_sets for moment in answers.moments.tolist())
@@ -86,14 +89,14 @@ class _Answers:
     relevant: NDArray[np.bool_]
 
     def select(self, mask: NDArray[np.bool_]) -> _Answers:
-        """Some of the questions."""
+        """Select some of the queries."""
         return _Answers(
             self.name, self.retrievers, self.clusters[mask], self.moments[mask], self.scaled[mask],
             self.is_ranked[mask], self.relevant[mask],
         )  # fmt: skip
 
     def reciprocal_ranks(self, weights: Mapping[str, float]) -> Values:
-        """As `measure_ranking` gives them for the fused scores, one a question."""
+        """Compute the reciprocal ranks of the fused scores, as `measure_ranking` does."""
         values = np.array([weights[name] for name in self.retrievers])
         scores = np.where(self.is_ranked, np.einsum("c,qcu->qu", values, self.scaled), -np.inf)
         right = np.where(self.relevant, scores, -np.inf)
@@ -123,8 +126,10 @@ def _answers(
 
 
 def _search(past: Sequence[_Answers], defaults: Mapping[str, float]) -> dict[str, float]:
-    """Coordinate search from the usual weights: one weight at a time takes each value of the grid, the others
-    keep their proportions. What is no better changes nothing."""
+    """Search from the default weights, one coordinate at a time.
+
+    Each weight takes each value of the grid while the others keep their proportions.
+    """
     best, weights = _mean(past, defaults), dict(defaults)
     for _ in range(_ROUNDS):
         previous = best

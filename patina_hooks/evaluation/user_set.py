@@ -1,4 +1,4 @@
-"""Questions of one's own: a JSON file, answered by `scry` itself.
+"""The user's queries: a JSON file, answered by `scry` itself.
 
     [{"query": "why did we choose sqlite", "relevant": ["20251103-090000", "src/log.rs"]}]
 
@@ -36,12 +36,12 @@ _MOST_PATHS: Final = 50
 _RRF: Final = 60
 
 Names = frozenset[str]
-"""What an answer is called: a session's id, a commit's, a path."""
+"""The names of an answer: a session's id, a commit's id, a path."""
 
 
 @dataclass(frozen=True, slots=True)
 class UserQuery:
-    """One entry of the file. entry: its place in it, from 1."""
+    """One entry of the file. entry: its position, from 1."""
 
     entry: int
     query: str
@@ -50,7 +50,11 @@ class UserQuery:
 
 @dataclass(frozen=True, slots=True)
 class _UserCorpus:
-    """accepted: what is named -> the names of answers that meet it. recent, popular: sessions so."""
+    """The answers of a memory.
+
+    accepted: a relevant name -> the names of answers that match it.
+    recent, popular: sessions in these orders.
+    """
 
     accepted: Mapping[str, Names]
     recent: Sequence[Names]
@@ -58,17 +62,17 @@ class _UserCorpus:
 
 
 def read_user_queries(path: Path) -> list[UserQuery]:
-    """Raises `UsageError` that names file, entry and what is wanted."""
+    """Read a file of queries. Raises `UsageError` with file, entry and the expected value."""
     try:
         with path.open("rb") as file:
             data = file.read(_MOST_BYTES + 1)
         if len(data) > _MOST_BYTES:
-            raise UsageError(f"{path} is larger than {_MOST_BYTES // 1_000_000} MB")
+            raise UsageError(f"cannot read {path}: it is larger than {_MOST_BYTES // 1_000_000} MB")
         entries = parse_json(data.decode("utf-8-sig"))
     except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror}") from error
+        raise UsageError(f"cannot read {path}: {error.strerror}") from error
     except ValueError as error:
-        raise UsageError(f"{path} is no JSON: {error}", hint=f"a list of entries like {_EXAMPLE}") from error
+        raise UsageError(f"{path} is not JSON: {error}", hint=f"a list of entries like {_EXAMPLE}") from error
     if not isinstance(entries, list) or not entries:
         raise UsageError(f"{path}: expected a list of entries", hint=f"[{_EXAMPLE}]")
     return [_entry(path, number, entry) for number, entry in enumerate(entries, 1)]
@@ -85,8 +89,12 @@ class SearchableMemory(Memory, Protocol):
 def ask_user_set(
     memory: SearchableMemory, path: Path, progress: Callable[[str, int, int], None]
 ) -> SetResult:
-    """Ask every question of a file. Raises `UsageError` for an invalid file and for a document that it names
-    and the memory does not hold; `StateError` where vectors cannot answer."""
+    """Answer every query of a file.
+
+    Raises:
+        UsageError: the file is invalid, or the memory does not have a document that it names.
+        StateError: the vectors are not usable.
+    """
     queries = read_user_queries(path)
     with Log(memory.repository.state, create=False) as log, log.reading() as connection:
         corpus = _corpus(connection, queries, path)
@@ -127,7 +135,7 @@ def _corpus(connection: sqlite3.Connection, queries: Sequence[UserQuery], path: 
     for query in queries:
         if absent := [name for name in query.relevant if not accepted[name]]:
             raise UsageError(
-                f"{path}, entry {query.entry}: the memory holds no {', '.join(map(repr, absent))}",
+                f"{path}, entry {query.entry}: the memory does not have {', '.join(map(repr, absent))}",
                 hint="patina session list; git log --format=%H",
             )
     rows = session_sizes(connection)
@@ -136,7 +144,7 @@ def _corpus(connection: sqlite3.Connection, queries: Sequence[UserQuery], path: 
 
 
 def _meets(connection: sqlite3.Connection, name: str) -> Names:
-    """The names of answers that meet what is named; none where nothing has that name."""
+    """Return the names of answers that match a name, none if it is unknown."""
     if is_answer(connection, name):
         return frozenset([name])
     return frozenset(small_commits_of_path(connection, name, _MOST_PATHS))
@@ -156,7 +164,7 @@ def _rankings(hits: Sequence[Hit], corpus: _UserCorpus) -> Mapping[str, Sequence
 
 
 def _by_retriever(hits: Sequence[Hit], retriever: str) -> list[int]:
-    """The places of the hits that a retriever found, its best first."""
+    """Return the positions of the hits of a retriever, its best first."""
     positions = [place for place, hit in enumerate(hits) if retriever in hit.channels]
     return sorted(positions, key=lambda place: -hits[place].channels[retriever])
 
@@ -174,7 +182,7 @@ def _measure(ranking: Sequence[Names], query: UserQuery, corpus: _UserCorpus) ->
 
 
 def _right(ranking: Sequence[Names], query: UserQuery, corpus: _UserCorpus) -> Iterator[bool]:
-    """Whether each answer meets something that none before it has met."""
+    """Yield whether each answer matches a name that no earlier answer matched."""
     open_ = set(query.relevant)
     for names in ranking:
         met = {name for name in open_ if names & corpus.accepted[name]}

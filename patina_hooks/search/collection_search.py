@@ -137,7 +137,7 @@ class CollectionSearch:
 
         space = active_space(log)
         if space is None:
-            raise IndexDamaged("no vectors are here yet", hint="patina sync")
+            raise IndexDamaged("there are no vectors yet", hint="patina sync")
         vectors.begin(space)
 
         def nearest(question: str, limit: int, texts: frozenset[bytes] | None) -> list[tuple[bytes, float]]:

@@ -167,7 +167,7 @@ def test_the_gate_does_not_pass_where_it_cannot_tell(shell: Shell, tmp_path: Pat
     baseline.write_text(json.dumps({**then, "queries": {"goal": {**few, **others}}}))
     done = shell.run("eval", "--set", "goal", "--gate", str(baseline), "--json")
     assert done.returncode == 2
-    assert "most of the baseline's questions are not asked any more: goal (12 of 17 questions)" in done.stderr
+    assert "most of the baseline's queries no longer exist: goal (12 of 17 questions)" in done.stderr
     assert "patina eval --json > baseline.json" in done.stderr
     gate = json.loads(done.stdout)["gate"]
     assert gate["sets"]["goal"]["changes"]["hybrid"]["outcome"] == "cannot tell"
@@ -179,7 +179,7 @@ def test_the_gate_does_not_pass_where_it_cannot_tell(shell: Shell, tmp_path: Pat
     baseline.write_text(json.dumps({**then, "queries": {"commit_files": dict(below[:5])}}))
     done = shell.run("eval", "--set", "commit_files", "--gate", str(baseline))
     assert done.returncode == 2
-    assert "fewer than ten sessions ask: too few to tell" in done.stderr
+    assert "fewer than ten sessions have queries: too few for a verdict" in done.stderr
     assert done.stdout.endswith("cannot tell\n")
 
     broken = {name: {**answer, "rr": float("nan")} for name, answer in few.items()}

@@ -143,7 +143,7 @@ def test_without_vectors_it_says_what_to_type(tmp_path: Path) -> None:
     memory.write(".patina/oxidize.yaml", "embedding_model: no-such-model\n")
     memory.commit("feed the marmots", {"a.py": "1"})
     memory.sync()
-    with pytest.raises(StateError, match="no vectors are here yet") as raised:
+    with pytest.raises(StateError, match="there are no vectors yet") as raised:
         evaluate(memory.patina())
     assert raised.value.hint == "patina sync"
 

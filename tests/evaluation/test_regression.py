@@ -159,7 +159,7 @@ def test_questions_that_are_gone_are_counted_and_half_of_them_is_the_most(tmp_pa
     assert "goal (21 of 40 questions)" in found.trouble
     assert "learned from" not in found.trouble
     later = since(tmp_path, then, evaluated(result("goal", [1.0] * 19, first=21), after=5))
-    assert "what projection or weights have learned from is not asked" in later.trouble
+    assert "queries that a projection or weights were trained on are excluded" in later.trouble
 
 
 def test_what_most_questions_are_gone_of_has_no_part_in_the_whole(tmp_path: Path) -> None:
@@ -215,7 +215,7 @@ def varied(name: str, ranks: NDArray[np.float64]) -> SetResult:
 
 
 def test_nothing_in_common(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="no question of the baseline is asked here"):
+    with pytest.raises(UsageError, match="the baseline has no query of this evaluation"):
         since(tmp_path, evaluated(result("goal", [1.0])), evaluated(result("goal", [1.0], first=1)))
 
 
@@ -225,7 +225,7 @@ def test_nothing_in_common(tmp_path: Path) -> None:
 def test_a_file_that_is_no_baseline(tmp_path: Path, text: str) -> None:
     path = tmp_path / "baseline.json"
     path.write_text(text)
-    with pytest.raises(UsageError, match="is no output of patina eval --json") as raised:
+    with pytest.raises(UsageError, match="is not output of patina eval --json") as raised:
         read_baseline(path)
     assert raised.value.hint == "patina eval --json > baseline.json"
     with pytest.raises(UsageError, match="cannot be read"):

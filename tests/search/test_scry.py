@@ -150,7 +150,7 @@ def test_without_vectors_words_answer_and_say_so(tmp_path: Path) -> None:
     said: list[str] = []
     patina = memory.patina()
     (hit,) = patina.search("marmots", on_fault=said.append)
-    assert (hit.text, said) == ("feed the marmots", ["answering by words alone: no vectors are here yet"])
+    assert (hit.text, said) == ("feed the marmots", ["answering by words alone: there are no vectors yet"])
     with pytest.raises(IndexDamaged, match="no vectors"):
         patina.search("marmots", mode="vector")
 

@@ -1,7 +1,7 @@
-"""Questions whose answer is a file: a commit's message -> the paths that it changed.
+"""Queries whose answer is a file: a commit's message, answered by the paths that it changed.
 
-Rolling: a question sees only commits of an earlier second and the files that were there then, so that
-neither the commit itself nor anything later helps to find its files.
+Rolling: only commits of an earlier second and the files of that time are visible to a query, so that neither
+the commit itself nor anything later reveals its files.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ _USUAL: Final = QueryFilter()
 
 
 def mine_commit_files(history: History, query_filter: QueryFilter = _USUAL) -> QuerySet:
-    """All files."""
+    """Mine queries about all files."""
     return _Walk(history, "commit_files", query_filter).query_set()
 
 
 def mine_commit_files_cold(history: History, query_filter: QueryFilter = _USUAL) -> QuerySet:
-    """Without the ten files that most commits touch: easily guessed, and rarely looked for."""
+    """Mine queries without the ten files that most commits touch, which are easily guessed."""
     counts = Counter(
         path for commit in history.commits if has_informative_message(commit) for path in commit.paths
     )
@@ -50,13 +50,13 @@ def mine_commit_files_cold(history: History, query_filter: QueryFilter = _USUAL)
 
 
 def has_informative_message(commit: PastCommit) -> bool:
-    """Whether its message tells something of its paths; of more than fifty it tells little of any."""
+    """Return whether a commit's message describes its paths: not a merge, and at most fifty paths."""
     return not commit.bookkeeping and len(commit.paths) <= MOST_PATHS
 
 
 @dataclass(slots=True)
 class _Walk:
-    """Through the commits, oldest first, with what is known at each."""
+    """Walks through commits, oldest first, with the state at each."""
 
     history: History
     name: str

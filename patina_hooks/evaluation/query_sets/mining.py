@@ -1,8 +1,7 @@
-"""Query sets: questions with known answers, and what may answer them.
+"""Query sets: queries with known answers, and the candidates for these.
 
-A set has units (sessions, or files), which compete for the places of an answer, and pieces (observations),
-which speak for units. A question sees its own part of both: what would tell it the answer is hidden from
-it, and for files also everything that is later.
+A set has units (sessions or files), which are ranked, and passages (observations) of units. Each query has
+its own visible part of both: text that would reveal the answer is hidden and, for files, everything later.
 """
 
 from __future__ import annotations
@@ -27,24 +26,24 @@ if TYPE_CHECKING:
 
 MOST_QUERIES: Final = 300
 SHORTEST: Final = 12
-"""Characters below which a text asks nothing, and is no sign of its source where it occurs in another."""
+"""The fewest characters of a query, and of a text that identifies its source inside another text."""
 
 
 @dataclass(frozen=True, slots=True)
 class QueryFilter:
-    """Which questions are wanted of a set: so many at most, asked after a moment (seconds since 1970)."""
+    """Selects queries of a set: at most `most`, written after a moment (seconds since 1970)."""
 
     most: int = MOST_QUERIES
     after: int | None = None
 
     def takes(self, moment: int) -> bool:
-        """Whether a question of this moment is wanted."""
+        """Return whether a query of this moment is selected."""
         return self.after is None or moment > self.after
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Candidates:
-    """Which of a set's units may answer, in an eighth of the memory of flags: each question holds its own."""
+    """The units that may answer a query, as bits: each query stores its own."""
 
     bits: Bits
     units: int
@@ -61,13 +60,15 @@ class Candidates:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MinedQuery:
-    """One question. id: the same wherever and whenever it is mined.
+    """One query with its known answers.
 
-    relevant: the units that answer it. cluster: the session that it is from (or, outside of sessions, the
-    day): questions of one cluster are not independent. moment: seconds since 1970, of what asks.
-    candidates: which units may answer, None for all. visible_passages, touched: how many of the pieces and touches
-    it sees, counted from the first. masked: pieces that are hidden from it all the same; untitled: units
-    whose title is.
+    id: the same in every run.
+    relevant: the units that answer it.
+    cluster: its session or, outside of sessions, its day; queries of one cluster are not independent.
+    moment: when it was written, seconds since 1970.
+    candidates: which units may answer, None for all.
+    visible_passages, touched: how many passages and touches are visible to it, counted from the first.
+    masked: passages among them that are hidden from it; untitled: units whose title is hidden.
     """
 
     id: str
@@ -84,13 +85,12 @@ class MinedQuery:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class QuerySet:
-    """Questions, oldest first, over units (by name, ascending) and pieces.
+    """Queries, oldest first, with their units (by name, ascending) and passages.
 
-    link_pieces, link_units: [l] which piece speaks for which unit, ordered by unit.
-    touches: [t] unit of each thing that touched one, in order: the most popular unit is the most touched, and
-    where questions are rolling, the most recent one the last touched.
-    titles: of the units, "" where they are hidden; for files their path: the words of the unit itself.
-    rolling: whether a question sees only what was before it.
+    titles: of the units, "" if hidden; of files, their paths.
+    link_pieces, link_units: [l] which passage belongs to which unit, ordered by unit.
+    touches: [t] the unit of each commit that touched one, in order, for popularity and recency.
+    rolling: whether only earlier passages are visible to a query.
     """
 
     name: str
@@ -107,20 +107,19 @@ class QuerySet:
         return len(self.queries)
 
     def popularity(self, query: MinedQuery) -> Counts:
-        """How often each unit was touched, [units]."""
+        """Count how often each unit was touched, [units]."""
         counts: Counts = np.bincount(self.touches[: query.touched], minlength=len(self.units))
         return counts
 
     def recency(self, query: MinedQuery) -> Counts:
-        """A number for each unit that is higher the later it was touched before a rolling question was asked,
-        0 for never, [units]."""
+        """Rank units [units] by their last touch before a rolling query; 0 for never touched."""
         order = np.zeros(len(self.units), np.int64)
         touches = self.touches[: query.touched]
         np.maximum.at(order, touches, np.arange(1, len(touches) + 1))
         return order
 
     def hidden(self, query: MinedQuery) -> Flags:
-        """Which pieces a question does not see, [pieces]."""
+        """Return which passages are hidden from a query, [passages]."""
         flags = np.zeros(len(self.pieces), np.bool_)
         flags[query.visible_passages :] = True
         flags[list(query.masked)] = True
@@ -128,21 +127,19 @@ class QuerySet:
 
 
 def select_queries(queries: Iterable[MinedQuery], query_filter: QueryFilter) -> tuple[MinedQuery, ...]:
-    """Those that are wanted, by their ids (hashes: no choice of ours), oldest first."""
+    """Select queries by their ids, which are hashes, oldest first."""
     matching = (query for query in queries if query_filter.takes(query.moment))
-    selected = nsmallest(
-        query_filter.most, matching, key=lambda query: query.id
-    )  # holds no more than that at a time
+    selected = nsmallest(query_filter.most, matching, key=lambda query: query.id)  # keeps no more in memory
     return tuple(sorted(selected, key=lambda query: (query.moment, query.id)))
 
 
 def query_id(*parts: str) -> str:
-    """12 hex digits of what makes a question this one."""
+    """Return 12 hex digits that identify a query."""
     return blake2b("\0".join(parts).encode("utf-8", "replace"), digest_size=6).hexdigest()
 
 
 def build_links(links: Iterable[Collection[int]]) -> tuple[Rows, Rows]:
-    """(pieces, units), ordered by unit, of the units of each piece."""
+    """Build (passages, units), ordered by unit, from the units of each passage."""
     rows = sorted((unit, piece) for piece, units in enumerate(links) for unit in units)
     pairs = np.array(rows, np.intp).reshape(-1, 2)
     return pairs[:, 1], pairs[:, 0]

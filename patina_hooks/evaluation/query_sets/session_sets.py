@@ -1,7 +1,6 @@
-"""Questions whose answer is a session: mined from what people wrote of a session elsewhere.
+"""Queries whose answer is a session, mined from texts about a session.
 
-What a question was made of is hidden from everything that could answer it: from words, from vectors, from
-titles, and from the counts that tell how common a word is.
+The source text of a query is hidden from all that could answer it: words, vectors, titles, and word counts.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ _SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[^a-z])")
 
 
 class _SessionCorpus:
-    """The sessions' documents: their titles, if `titled`, and the pieces that `shown` says yes to."""
+    """The documents of sessions: their titles, if `titled`, and their visible passages."""
 
     def __init__(
         self, history: History, is_visible: Callable[[Passage], bool], *, titled: bool = True
@@ -53,7 +52,7 @@ class _SessionCorpus:
     def query(
         self, identity: Sequence[str], text: str, answers: Iterable[str], asker: PastSession
     ) -> MinedQuery:
-        """A question of one session, which sees everything. identity: what makes it this one."""
+        """Create a query of a session without hidden passages. identity: the parts of its id."""
         return self.query_at(identity, text, answers, asker.id, asker.started)
 
     def query_at(
@@ -70,8 +69,14 @@ class _SessionCorpus:
         )
 
     def without(self, query: MinedQuery, texts: Collection[str], keys: Collection[bytes] = ()) -> MinedQuery:
-        """The question, with every piece and title hidden from it that says one of these texts, in whatever
-        case, whole or (unless it is a mere word) within more; and every piece that has one of these keys."""
+        """Hide passages and titles from a query.
+
+        Args:
+            query: the query.
+            texts: passages and titles that equal or (except for short texts) contain one are hidden, in any
+                case.
+            keys: passages with one of these keys are hidden.
+        """
         masked = {number for text in texts for number in self._piece_texts.repeats(text)}
         if keys:
             masked |= {number for number, piece in enumerate(self._pieces) if piece.key in keys}
@@ -79,7 +84,7 @@ class _SessionCorpus:
         return replace(query, masked=frozenset(masked), untitled=untitled)
 
     def query_set(self, name: str, queries: Iterable[MinedQuery], query_filter: QueryFilter) -> QuerySet:
-        """Those questions whose answer is left something to be found by."""
+        """Build the set of the queries whose answer has a visible passage."""
         links = build_links((unit,) for unit, owned in enumerate(self._owned) for _ in owned)
         return QuerySet(
             name=name,
@@ -103,19 +108,19 @@ class _SessionCorpus:
 
 
 class _Texts:
-    """Many texts, to be asked which of them say something."""
+    """Many texts, searched for other texts."""
 
     def __init__(self, texts: Sequence[str]) -> None:
         folded = [text.casefold() for text in texts]
         self._whole: dict[str, list[int]] = {}
         for number, text in enumerate(folded):
             self._whole.setdefault(text, []).append(number)
-        # One long text, since searching it once costs a tenth of searching each. No text holds NUL.
+        # One long text, since searching it once costs a tenth of searching each. No text contains NUL.
         self._joined = "\0".join(folded)
         self._starts = list(accumulate((len(text) + 1 for text in folded), initial=0))
 
     def repeats(self, text: str) -> set[int]:
-        """The texts that are this one in whatever case, or hold it, unless it is a mere word or nothing."""
+        """Find texts that equal this one in any case, or contain it unless it is short or empty."""
         folded = text.casefold()
         matches = set(self._whole.get(folded, ())) if folded else set()
         place = self._joined.find(folded) if len(folded) >= SHORTEST else -1
@@ -127,9 +132,9 @@ class _Texts:
 
 
 def mine_context(history: History, query_filter: QueryFilter = _ALL_QUERIES) -> QuerySet:
-    """What a session first says of the one before it -> the one before it.
+    """Mine queries from a session's note about the previous session, which is the answer.
 
-    All that sessions say of earlier ones is hidden, and the session that asks is no candidate.
+    All notes about earlier sessions are hidden, and the query's own session is not a candidate.
     """
     corpus = _SessionCorpus(history, lambda piece: piece.kind != "context")
 
@@ -147,9 +152,9 @@ def mine_context(history: History, query_filter: QueryFilter = _ALL_QUERIES) -> 
 
 
 def mine_commit_session(history: History, query_filter: QueryFilter = _ALL_QUERIES) -> QuerySet:
-    """A commit's message -> the sessions whose tags hold it, among session documents alone.
+    """Mine queries from commit messages, answered by the sessions whose tags contain the commit.
 
-    Hidden: whatever says the commit's subject, or is a line of its message, or of a copy's.
+    Hidden: passages that contain the commit's subject, or are a line of its message or of a copy's.
     """
     corpus = _SessionCorpus(history, lambda _: True)
 
@@ -168,8 +173,10 @@ def mine_commit_session(history: History, query_filter: QueryFilter = _ALL_QUERI
 
 
 def mine_goal(history: History, query_filter: QueryFilter = _ALL_QUERIES) -> QuerySet:
-    """A session's title and goals -> the session by its body; titles and goals of all are hidden, and so is
-    whatever repeats them."""
+    """Mine queries from a session's title and goals, answered by the session's body.
+
+    All titles and goals, and passages that repeat them, are hidden.
+    """
     corpus = _SessionCorpus(history, lambda piece: piece.kind != "goal", titled=False)
 
     def queries() -> Iterator[MinedQuery]:
@@ -184,9 +191,9 @@ def mine_goal(history: History, query_filter: QueryFilter = _ALL_QUERIES) -> Que
 
 
 def mine_held_out(history: History, query_filter: QueryFilter = _ALL_QUERIES) -> QuerySet:
-    """One observation of substance of each session, by hash -> the session.
+    """Mine one substantial observation of each session, selected by hash, answered by the session.
 
-    Those texts are hidden everywhere, from every question, whoever else says them.
+    These texts are hidden from every query, in every session.
     """
     held_out = {session.id: _choose_held_out(session) for session in history.sessions}
     keys = {piece.key for piece in held_out.values() if piece}
@@ -202,7 +209,7 @@ def mine_held_out(history: History, query_filter: QueryFilter = _ALL_QUERIES) ->
 
 
 def _merge_queries(queries: Iterable[MinedQuery]) -> Iterator[MinedQuery]:
-    """Questions of the same words are one, with all their answers; the first tells the rest."""
+    """Merge queries of the same text, with all their answers."""
     merged: dict[str, MinedQuery] = {}
     for query in queries:
         first = merged.get(query.id, query)
@@ -211,7 +218,7 @@ def _merge_queries(queries: Iterable[MinedQuery]) -> Iterator[MinedQuery]:
 
 
 def _first_sentence(text: str) -> str:
-    """The first sentence, with the next ones while it is too short to ask anything."""
+    """Return the first sentence, with the next ones until it is long enough for a query."""
     sentences = ""
     for sentence in _SENTENCE.split(" ".join(text.split())):
         sentences = f"{sentences} {sentence}".strip()
@@ -221,7 +228,7 @@ def _first_sentence(text: str) -> str:
 
 
 def _choose_held_out(session: PastSession) -> Passage | None:
-    """The piece whose key, a hash of its text, is the lowest: nobody's choice."""
+    """Choose the passage with the lowest key, a hash of its text."""
     substantial = [piece for piece in session.pieces if piece.kind in SUBSTANCE]
     long = [piece for piece in substantial if len(piece.text) >= SHORTEST_CONTEXT]
     return min(long, key=lambda piece: piece.key, default=None)

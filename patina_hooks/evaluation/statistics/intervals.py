@@ -1,11 +1,11 @@
-"""How sure a mean is: bootstrap intervals over clusters.
+"""Bootstrap intervals of a mean over clusters.
 
-Questions that come from one session resemble each other, so that thirty questions of three sessions tell
-little more than three. Whole sessions are therefore drawn, with replacement, as many as there are, 4,000
-times; the middle 95 % of the means that come out are the interval (percentile bootstrap; Efron and
-Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13). Of few sessions that interval is too narrow,
-as a normal one is beside Student's, and it is widened by as much (the expanded percentile interval;
-Hesterberg, What Teachers Should Know About the Bootstrap, 2015).
+Queries of one session are similar, so that thirty queries of three sessions are little more evidence than
+three. Therefore whole sessions are drawn with replacement, as many as there are, 4,000 times; the middle
+95 % of the resulting means are the interval (percentile bootstrap; Efron and Tibshirani, An Introduction to
+the Bootstrap, 1993, chapter 13). With few sessions that interval is too narrow, as a normal interval is
+compared with Student's, and is widened by the same factor (the expanded percentile interval; Hesterberg,
+What Teachers Should Know About the Bootstrap, 2015).
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ if TYPE_CHECKING:
     Values = NDArray[np.float64]
 
 FEWEST: Final = 10
-"""Clusters below which an interval would claim what it cannot know."""
+"""Clusters below which there is no interval."""
 
 ERROR: Final = 0.05
-"""How often an interval may miss what it speaks of."""
+"""How often an interval may miss the true value."""
 
 _DRAWS: Final = 4_000
 _TOLD: Final = 10
-"""Draws beyond an end, below which they do not tell where it is."""
+"""Draws beyond an end that are needed to estimate it."""
 
 _AT_ONCE: Final = 2_000_000  # counts in memory
 _SEED: Final = 0
@@ -39,10 +39,9 @@ _SEED: Final = 0
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """A mean, or a mean difference, over n questions, with the ends of its interval (95 %, unless it was made
-    to miss less often).
+    """A mean, or a mean difference, over n queries, with its interval (95 % by default).
 
-    low, high: None where there are fewer than ten clusters.
+    low, high: None with fewer than ten clusters.
     """
 
     value: float
@@ -52,7 +51,7 @@ class Interval:
 
     @property
     def is_above_zero(self) -> bool:
-        """Whether the whole interval is."""
+        """Whether the whole interval is above zero."""
         return self.low is not None and self.low > 0
 
     @property
@@ -63,12 +62,15 @@ class Interval:
 def interval(
     values: Mapping[str, Sequence[float]], clusters: Mapping[str, Sequence[str]], *, error: float = ERROR
 ) -> Interval:
-    """The mean over sets of each set's mean: every set weighs the same, however many questions it has.
+    """Compute the mean over sets of each set's mean; every set has the same weight.
 
-    values: set -> one number a question; clusters: set -> the cluster of each of them. A cluster that is
-    drawn brings its questions of all sets; a set of which nothing was drawn is left out of that draw's mean.
-    Sets without questions are left out. error: how often the interval may miss, half of it on each side.
-    The same input gives the same interval.
+    A drawn cluster adds its queries of all sets; a set without drawn queries does not count in that draw.
+    Sets without queries do not count. The same input has the same interval.
+
+    Args:
+        values: set -> one number per query.
+        clusters: set -> the cluster of each query.
+        error: how often the interval may miss, half of it on each side.
     """
     names = [name for name in sorted(values) if len(values[name])]
     n = sum(len(values[name]) for name in names)
@@ -99,32 +101,34 @@ def paired(
     *,
     error: float = ERROR,
 ) -> Interval:
-    """How much better the first way does than the second on the same questions: the interval of the mean
-    difference, question by question."""
+    """Compute the mean difference of two methods on the same queries, with its interval."""
     differences = {name: np.subtract(first[name], second[name]).tolist() for name in first}
     return interval(differences, clusters, error=error)
 
 
 def _ends(value: float, draws: Values, tail: float, clusters: int) -> tuple[float, float]:
-    """clusters: of the set that has fewest, whose luck is the most of it."""
+    """Compute the ends of an interval. clusters: of the set with the fewest."""
     share = _expanded(tail, clusters)
     low, high = np.quantile(draws, [share, 1 - share])
     if share * len(draws) < _TOLD:
-        # So far out there are too few draws to tell: Student's interval, where it is the wider one.
+        # Too few draws are this far out: use Student's interval if it is wider.
         wide = student(1 - tail, clusters - 1) * sqrt(clusters / (clusters - 1)) * float(draws.std())
         low, high = min(low, value - wide), max(high, value + wide)
     return float(low), float(high)
 
 
 def _expanded(tail: float, clusters: int) -> float:
-    """The share of draws to leave out on one side, so that `tail` of the truth lies beyond."""
+    """Return the share of draws to exclude on one side, so that `tail` of the truth is beyond."""
     wide = student(1 - tail, clusters - 1) * sqrt(clusters / (clusters - 1))
     return NormalDist().cdf(-wide)
 
 
 def student(share: float, freedom: int) -> float:
-    """The quantile of Student's distribution, by its expansion around the normal one (Abramowitz and Stegun,
-    Handbook of Mathematical Functions, 26.7.5): to 0.002 from nine degrees of freedom on."""
+    """Compute a quantile of Student's distribution by its expansion around the normal one.
+
+    Abramowitz and Stegun, Handbook of Mathematical Functions, 26.7.5; exact to 0.002 from nine degrees of
+    freedom on.
+    """
     z = NormalDist().inv_cdf(share)
     terms = (
         (z**3 + z) / 4,
@@ -136,7 +140,7 @@ def student(share: float, freedom: int) -> float:
 
 
 def _draw(sums: Values, counts: Values) -> Values:
-    """The statistic of each draw, [draws]."""
+    """Compute the statistic of each draw, [draws]."""
     rng = np.random.Generator(np.random.PCG64(_SEED))
     clusters = len(sums)
     means = []

@@ -36,9 +36,9 @@ class QuestionMetrics:
 
 
 def best_units(scores: Scores, most: int = CUTOFF) -> Rows:
-    """The first places of a ranking [up to most]: units by falling score, equals in the order of the units.
+    """Return the best units [up to most] by falling score, ties in the order of units.
 
-    scores: [units], `NOT_FOUND` for those that are not in the ranking.
+    scores: [units], `NOT_FOUND` for units that are not in the ranking.
     """
     order = np.argsort(-scores, kind="stable")[:most]
     ranked: Rows = order[scores[order] > NOT_FOUND]
@@ -46,7 +46,12 @@ def best_units(scores: Scores, most: int = CUTOFF) -> Rows:
 
 
 def measure_relevance(right: Sequence[bool], relevant: int) -> QuestionMetrics:
-    """right: whether the answer at each rank is a right one; relevant: how many right answers there are."""
+    """Compute the metrics of a ranking.
+
+    Args:
+        right: whether the answer at each rank is relevant.
+        relevant: the number of relevant answers.
+    """
     ranks = [rank for rank, is_right in enumerate(right[:CUTOFF], 1) if is_right]
     if not ranks:
         return QuestionMetrics(0.0, 0.0, 0.0)
@@ -55,7 +60,7 @@ def measure_relevance(right: Sequence[bool], relevant: int) -> QuestionMetrics:
 
 
 def measure_ranking(scores: Scores, relevant: Collection[int]) -> QuestionMetrics:
-    """The figures of a ranking by scores; relevant: the units that are right answers, at least one."""
+    """Compute the metrics of a ranking by scores. relevant: the right answers, at least one."""
     return measure_relevance([int(unit) in relevant for unit in best_units(scores)], len(relevant))
 
 
