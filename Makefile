@@ -22,7 +22,7 @@ else
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 endif
 
-.PHONY: help demo test test-torch lint types build bench clean
+.PHONY: help demo test test-torch lint types build docs bench clean
 .DEFAULT_GOAL := help
 
 help:
@@ -30,6 +30,7 @@ help:
 	@echo 'make test-torch  what only PyTorch can prove; installs half a gigabyte'
 	@echo 'make lint   ruff          make build   sdist and wheel of every package, in dist/'
 	@echo 'make types  mypy          make bench   the table of speed'
+	@echo 'make docs   the guides and the API reference as a site, in .site/'
 	@echo 'make clean  removes what the others made'
 
 demo: .venv/installed
@@ -54,11 +55,14 @@ build: .venv/dev
 	rm -rf dist
 	for package in $(PACKAGES) $(MORE) $(TORCH_PLUGIN) $(EXAMPLES); do $(BIN)/python -m build --outdir dist $$package || exit; done
 
+docs: .venv/dev
+	$(BIN)/python -m mkdocs build --quiet --strict
+
 bench: .venv/dev
 	$(BIN)/python -m benchmarks
 
 clean:
-	rm -rf .venv .demo dist
+	rm -rf .venv .demo .site dist
 
 # Files that say what is there, so that a second call installs nothing.
 .venv/installed: $(PROJECTS) | $(BIN)/python

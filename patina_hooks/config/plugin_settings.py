@@ -29,17 +29,18 @@ def plugin_settings(name: str, form: type[Form]) -> Form:
 
     Call it where the settings are needed, not at import: an invalid value then is an error of what needs it.
 
-    >>> from dataclasses import dataclass
-    >>> from typing import Annotated, Literal
-    >>> from patina_hooks.authoring import Rule, plugin_settings
-    >>> @dataclass(frozen=True, slots=True)
-    ... class Settings:
-    ...     project: str = ""
-    ...     states: tuple[str, ...] = ("open",)
-    ...     order: Literal["newest", "oldest"] = "newest"
-    ...     limit: Annotated[int, Rule(least=1, most=500)] = 50
-    >>> plugin_settings("patina-tickets", Settings).limit
-    50
+    Examples:
+        >>> from dataclasses import dataclass
+        >>> from typing import Annotated, Literal
+        >>> from patina_hooks.authoring import Rule, plugin_settings
+        >>> @dataclass(frozen=True, slots=True)
+        ... class Settings:
+        ...     project: str = ""
+        ...     states: tuple[str, ...] = ("open",)
+        ...     order: Literal["newest", "oldest"] = "newest"
+        ...     limit: Annotated[int, Rule(least=1, most=500)] = 50
+        >>> plugin_settings("patina-tickets", Settings).limit
+        50
 
     Args:
         name: the plugin's name, as in its entry point.
