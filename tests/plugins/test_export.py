@@ -303,7 +303,7 @@ def test_a_spec_of_another_layer_than_the_file_gives_is_refused(tmp_path: Path) 
     path = export(twin, tmp_path, layer=-2)
     assert opened(twin, path, layer=2).spec.layer == 2
     for layer in (-1, 1, 9, -9):
-        with pytest.raises(ModelError, match=f"wants layer {layer}; its ONNX file gives layer 2 of 3"):
+        with pytest.raises(ModelError, match=f"needs layer {layer}; its ONNX file has layer 2 of 3"):
             opened(twin, path, layer=layer)
 
 

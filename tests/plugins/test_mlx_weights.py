@@ -15,7 +15,7 @@ import pytest
 from golden import golden
 from patina_mlx.config import read_config
 from patina_mlx.core import mx
-from patina_mlx.encoder import Encoder as Layers
+from patina_mlx.encoder import TransformerEncoder as Layers
 from patina_mlx.rope import read_rope
 from patina_mlx.runtime import MlxModel, open_model
 from patina_mlx.tensors import Tensors, load_weight_files
@@ -145,7 +145,7 @@ def test_weights_in_several_files(twins: Mapping[str, Twin], tmp_path: Path) -> 
 @pytest.mark.parametrize("role", ["config", "model", "tokenizer"])
 def test_a_model_without_one_of_its_files(twins: Mapping[str, Twin], role: str) -> None:
     files = {name: path for name, path in twins["bert"].files.items() if name != role}
-    with pytest.raises(ModelError, match=f"gives the mlx runtime no file for {role}"):
+    with pytest.raises(ModelError, match=f"has no file for the mlx runtime: {role}"):
         open_model(spec_of(twins["bert"], "mlx"), files)
 
 
@@ -158,8 +158,8 @@ def test_a_model_without_one_of_its_files(twins: Mapping[str, Twin], role: str) 
             "know the architecture 'roberta', only bert, nomic_bert",
         ),
         ("bert", {"model_type": None}, "does not know the architecture None"),
-        ("bert", {"hidden_size": None}, "no model's config.json: KeyError: 'hidden_size'"),
-        ("bert", {"num_hidden_layers": "many"}, "no model's config.json: ValueError"),
+        ("bert", {"hidden_size": None}, "not the config.json of a model: KeyError: 'hidden_size'"),
+        ("bert", {"num_hidden_layers": "many"}, "not the config.json of a model: ValueError"),
         ("bert", {"hidden_act": "gelu_new"}, "does not know the activation 'gelu_new'"),
         ("bert", {"is_decoder": True}, "does not know bert with is_decoder True"),
         ("bert", {"max_position_embeddings": 40}, "is to take 48 tokens, but has 40 positions"),
@@ -222,7 +222,10 @@ TENSORS: Mapping[str, tuple[Rewrite, str]] = {
     "one more": (lambda all_: {**all_, "adapter.weight": all_["norm.weight"]}, "no place: adapter.weight$"),
     "one less": (lambda all_: {k: v for k, v in all_.items() if k != "norm.weight"}, "no tensor norm.weight"),
     "too short": (lambda all_: {**all_, "norm.weight": all_["norm.weight"][:5]}, "do not fit its config"),
-    "packed": (lambda all_: packed(all_, 32, 4), "embed_tokens has scales, but config.json does not say how"),
+    "packed": (
+        lambda all_: packed(all_, 32, 4),
+        "embed_tokens has scales, but config.json does not describe",
+    ),
 }
 
 
@@ -245,7 +248,7 @@ def test_scales_without_a_packed_matrix(twins: Mapping[str, Twin], tmp_path: Pat
 
 def test_an_id_that_the_weights_do_not_know(twins: Mapping[str, Twin]) -> None:
     model = opened(twins["olmo3"]).model
-    with pytest.raises(ModelError, match="gives the id 1000, but its weights know 1000 ids"):
+    with pytest.raises(ModelError, match="has the id 1000, but its weights have only 1000 ids"):
         model.forward(np.array([[1, 1000]]), np.array([[1, 1]]))
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 from patina_onnx.external import external_names, refuse_foreign_data
-from patina_onnx.providers import CPU, chosen_providers, tell_of_fallback
+from patina_onnx.providers import CPU, chosen_providers, log_fallback
 from patina_onnx.runtime import open_model
 from support import onnx_files as make
 
@@ -98,7 +98,7 @@ def test_an_input_that_is_not_known_is_an_error(tmp_path: Path, vocabulary: Path
 
 def test_an_input_of_another_type_is_an_error(tmp_path: Path, vocabulary: Path) -> None:
     content = make.embedding(tensor(), 4, inputs=[make.value("texts", make.STRING, ["b"])])
-    with pytest.raises(ModelError, match=r"wants texts as tensor\(string\)"):
+    with pytest.raises(ModelError, match=r"needs texts as tensor\(string\)"):
         opened(tmp_path, content)
 
 
@@ -121,7 +121,7 @@ def test_an_output_of_another_name_is_taken_if_it_has_three_axes(tmp_path: Path,
 def test_a_file_without_token_vectors_is_an_error(tmp_path: Path, vocabulary: Path) -> None:
     nodes = [make.node("Identity", ["input_ids"], ["logits"])]
     sides = [[make.value(name, make.INT64, ["b", "s"])] for name in ("input_ids", "logits")]
-    with pytest.raises(ModelError, match="gives no token vectors, only logits"):
+    with pytest.raises(ModelError, match="has no output of token vectors, only logits"):
         opened(tmp_path, make.model(make.graph(nodes, *sides)))
 
 
@@ -170,7 +170,7 @@ def test_an_absent_provider_is_named_with_its_package_and_the_processor_computes
 
 
 def test_a_provider_that_does_not_start_is_told_of(caplog: pytest.LogCaptureFixture) -> None:
-    tell_of_fallback(["CUDAExecutionProvider", CPU], [CPU])
+    log_fallback(["CUDAExecutionProvider", CPU], [CPU])
     assert caplog.messages == ["the provider cuda of the onnx runtime could not start: the cpu does its work"]
 
 

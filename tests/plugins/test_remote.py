@@ -22,11 +22,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from patina_remote.answer import Unusable, batches, read_vectors
+from patina_remote.answer import Unusable, batch_by_size, read_vectors
 from patina_remote.connection import LONGEST_PAUSE, Connection, backoff
 from patina_remote.probes import AMONG
 from patina_remote.runtime import ServedModel
-from patina_remote.server import Server, configured
+from patina_remote.server import Server, load_server
 from support.embedding_server import CERTIFICATE, EmbeddingServer, Reply, serving
 
 from patina_hooks.config.settings import user_file
@@ -95,7 +95,7 @@ def test_texts_go_in_batches_over_one_connection_and_come_back_in_order(server: 
 def test_each_text_is_in_one_batch_and_no_batch_is_too_large(
     texts: list[str], most: int, most_bytes: int
 ) -> None:
-    made = list(batches(texts, most, most_bytes))
+    made = list(batch_by_size(texts, most, most_bytes))
     assert sorted(place for batch in made for place in batch) == list(range(len(texts)))
     for batch in made:
         size = sum(len(texts[place].encode("utf-8", "replace")) for place in batch)
@@ -158,12 +158,12 @@ def entry(index: object, embedding: object) -> dict[str, object]:
         ([entry(0, [1.0]), entry(1, [float("-inf")])], "not finite"),
         ([entry(0, [1.0]), entry(1, [1e39])], "not finite"),
         ([entry(0, [1.0]), entry(1, [None])], "not finite"),
-        ([entry(0, [1.0]), entry(1, ["one"])], "no list of numbers"),
-        ([entry(0, [1.0]), entry(1, [10**400])], "no list of numbers"),
-        ([entry(0, [1.0]), entry(1, [[1.0]])], "no list of numbers"),
-        ([entry(0, [1.0]), entry(1, "AAA")], "no list of numbers"),
-        ([entry(0, [1.0]), entry(1, "AAAA")], "no list of numbers"),
-        ([entry(0, [1.0]), entry(1, None)], "no list of numbers"),
+        ([entry(0, [1.0]), entry(1, ["one"])], "not a list of numbers"),
+        ([entry(0, [1.0]), entry(1, [10**400])], "not a list of numbers"),
+        ([entry(0, [1.0]), entry(1, [[1.0]])], "not a list of numbers"),
+        ([entry(0, [1.0]), entry(1, "AAA")], "not a list of numbers"),
+        ([entry(0, [1.0]), entry(1, "AAAA")], "not a list of numbers"),
+        ([entry(0, [1.0]), entry(1, None)], "not a list of numbers"),
         ([entry(0, []), entry(1, [])], "gave a vector of zeros"),
         ({}, "no list of vectors"),
     ],
@@ -472,7 +472,7 @@ def write(**values: object) -> None:
 )
 def test_an_address_is_as_the_user_writes_it(url: str, address: str) -> None:
     write(url=url, model="acme")
-    assert configured().address == address
+    assert load_server().address == address
 
 
 @pytest.mark.parametrize(
@@ -501,20 +501,20 @@ def test_what_cannot_be_meant_is_said_without_what_may_be_secret(
     monkeypatch.setenv("ACME_KEY", KEY)
     write(**{"url": "http://127.0.0.1:8080/v1", "model": "acme", **changes})
     with pytest.raises(SettingsError, match=what) as caught:
-        configured()
+        load_server()
     assert KEY not in str(caught.value)
 
 
 def test_the_key_is_read_from_the_environment_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     write(url="http://127.0.0.1:8080/v1", model="acme", key_variable="ACME_KEY")
     with pytest.raises(ModelError, match="the variable that key_variable names is not set"):
-        configured()
+        load_server()
     monkeypatch.setenv("ACME_KEY", "two\nlines")
     with pytest.raises(ModelError, match="characters that no header can") as caught:
-        configured()
+        load_server()
     assert "two" not in str(caught.value)
     monkeypatch.setenv("ACME_KEY", f" {KEY}\n")
-    found = configured()
+    found = load_server()
     assert found.key == KEY
     assert KEY not in repr(found)
 
@@ -523,12 +523,12 @@ def test_the_key_is_read_from_the_environment_alone(monkeypatch: pytest.MonkeyPa
 def test_a_key_in_the_place_of_its_variable_is_not_shown(key: str) -> None:
     write(url="http://127.0.0.1:8080/v1", model="acme", key_variable=key)
     with pytest.raises(ModelError, match="is not set") as caught:
-        configured()
+        load_server()
     assert "not a key" in caught.value.hint
     assert key not in "".join(format_exception(caught.value)) + caught.value.hint
 
 
 def test_without_a_server_in_the_settings_there_is_none() -> None:
     with pytest.raises(ModelError, match=r"no server is named .* gives no url and no model") as caught:
-        configured()
+        load_server()
     assert "[runtime.remote]" in caught.value.hint

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from patina_remote.probes import file_of, load_probes
 from patina_remote.runtime import ServedModel, variant
-from patina_remote.server import configured
+from patina_remote.server import load_server
 from support.embedding_server import Asked, EmbeddingServer, Reply, serving, use
 from support.memory import Memory
 from support.shell import Shell
@@ -409,17 +409,17 @@ def test_probes_of_any_size_are_told_apart(size: float, server: EmbeddingServer)
     drawn = np.random.default_rng(1).uniform(0.5, 1, (2, len(PROBE_TEXTS), 64))
     signs = np.random.default_rng(2).choice([-1, 1], drawn.shape)
     these, those = (drawn * signs * size).astype(np.float32)
-    served = ServedModel(configured(), ProbeVectors.of(these))
-    served.recognise(these)
+    served = ServedModel(load_server(), ProbeVectors.of(these))
+    served.check_probes(these)
     with pytest.raises(ModelError, match="it runs another model by that name"):
-        served.recognise(those)
+        served.check_probes(those)
 
 
 @pytest.mark.parametrize("asked", [[], ["a text"]], ids=["all", "the one beside a text"])
 def test_what_is_kept_and_is_no_number_is_like_nothing(server: EmbeddingServer, asked: list[str]) -> None:
     spoilt = np.full((len(PROBE_TEXTS), server.dimensions), np.nan, dtype=np.float32)
     with pytest.raises(ModelError, match="it runs another model by that name"):
-        ServedModel(configured(), ProbeVectors.of(spoilt)).embed_texts(asked)
+        ServedModel(load_server(), ProbeVectors.of(spoilt)).embed_texts(asked)
     assert len(server.asked) == 1
 
 

@@ -434,7 +434,7 @@ def test_configs_that_cannot_be_computed_are_an_error(
 
 @pytest.mark.parametrize("role", ["model", "config", "tokenizer"])
 def test_a_model_without_one_of_its_files_is_an_error(twin: Twin, role: str) -> None:
-    with pytest.raises(ModelError, match=f"gives the torch runtime no file for {role}"):
+    with pytest.raises(ModelError, match=f"has no file for the torch runtime: {role}"):
         opened(twin, {one: path for one, path in twin.files.items() if one != role})
 
 
@@ -480,12 +480,12 @@ def test_half_precision_by_setting(architecture: Architecture, twins: Twins, dty
 
 def test_threads_by_setting(twins: Twins) -> None:
     import torch
-    from patina_torch.device import chosen_place
+    from patina_torch.device import choose_compute_device
 
     found, before = [], torch.get_num_threads()
     for said, expected in (("threads = 1", 1), ("threads = 3", 3), ("", processors())):
         say(said)
-        assert chosen_place().threads == expected
+        assert choose_compute_device().threads == expected
         found.append(vectors_of(opened(twins.files["bert"])))
     assert np.array_equal(found[0], found[1])
     assert np.array_equal(found[0], found[2])

@@ -151,7 +151,8 @@ def test_runtime_touches_only_allowed_places_when_it_embeds(
 def test_torch_trainer_touches_only_allowed_places_when_it_is_opened(footprint: Footprint) -> None:
     done = footprint.python(
         "-c",
-        "from patina_torch.device import chosen_place; chosen_place(); import torch.optim, torch._dynamo",
+        "from patina_torch.device import choose_compute_device; choose_compute_device();"
+        " import torch.optim, torch._dynamo",
     )
     assert done.returncode == 0, done.stderr
     assert footprint.unexpected(ALLOWED_WRITES) == []

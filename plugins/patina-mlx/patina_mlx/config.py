@@ -81,7 +81,11 @@ class Config:
 
 
 def read_config(path: Path) -> Config:
-    """Read config.json. Raises `ModelError` where it cannot be read, or asks for what is not supported."""
+    """Read config.json.
+
+    Raises:
+        ModelError: it cannot be read, or a setting is not supported.
+    """
     try:
         raw = json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError) as error:
@@ -89,14 +93,16 @@ def read_config(path: Path) -> Config:
     try:
         return _config(raw)
     except (TypeError, KeyError, AttributeError, ValueError, ArithmeticError) as error:
-        raise ModelError(f"{path} is no model's config.json: {type(error).__name__}: {error}") from error
+        raise ModelError(
+            f"{path} is not the config.json of a model: {type(error).__name__}: {error}"
+        ) from error
 
 
 def _config(raw: dict[str, Any]) -> Config:
     architecture = raw.get("model_type")
     if architecture not in ARCHITECTURES:
-        known = ", ".join(ARCHITECTURES)
-        raise ModelError(f"the mlx runtime does not know the architecture {architecture!r}, only {known}")
+        names = ", ".join(ARCHITECTURES)
+        raise ModelError(f"the mlx runtime does not know the architecture {architecture!r}, only {names}")
     facts = _facts(architecture, raw)
     layers, heads, hidden = (
         int(facts[key]) for key in ("num_hidden_layers", "num_attention_heads", "hidden_size")
@@ -123,13 +129,13 @@ def _config(raw: dict[str, Any]) -> Config:
 
 
 def _facts(architecture: str, raw: Mapping[str, Any]) -> dict[str, Any]:
-    given = {key: value for key, value in raw.items() if value is not None}
+    stated = {key: value for key, value in raw.items() if value is not None}
     if architecture == "nomic_bert":
-        given |= {new: given[old] for new, old in _NOMIC.items() if old in given and new not in given}
-    for key, value in given.items():
+        stated |= {new: stated[old] for new, old in _NOMIC.items() if old in stated and new not in stated}
+    for key, value in stated.items():
         if key in _MUST_BE and value != _MUST_BE[key]:
             raise ModelError(f"the mlx runtime does not know {architecture} with {key} {value!r}")
-    facts = {**_DEFAULTS[architecture], **given}
+    facts = {**_DEFAULTS[architecture], **stated}
     if facts["hidden_act"] not in _ACTIVATIONS:
         raise ModelError(f"the mlx runtime does not know the activation {facts['hidden_act']!r}")
     return facts
@@ -140,7 +146,7 @@ def _head_width(facts: Mapping[str, Any]) -> int:
 
 
 def _layer_kinds(architecture: str, facts: Mapping[str, Any], layers: int) -> list[str]:
-    """Of each layer "full_attention" or "sliding_attention"."""
+    """Return "full_attention" or "sliding_attention" for each layer."""
     kinds = facts.get("layer_types")
     if kinds is None and architecture == "olmo3":
         kinds = ["full_attention" if at % 4 == 3 else "sliding_attention" for at in range(layers)]
@@ -152,14 +158,14 @@ def _layer_kinds(architecture: str, facts: Mapping[str, Any], layers: int) -> li
 
 
 def _packed(raw: Mapping[str, Any]) -> dict[str, Quantisation | None]:
-    """The table `quantization` of mlx-community: settings for all, and by name those of single matrices."""
+    """Read the table `quantization` of mlx-community: settings for all, and of single matrices."""
     table = raw.get("quantization")
     if table is None:
         return {}
     return {"": _quantisation(table)} | {
-        name: _quantisation(one) if isinstance(one, dict) else None
-        for name, one in table.items()
-        if isinstance(one, dict) or one is False
+        name: _quantisation(entry) if isinstance(entry, dict) else None
+        for name, entry in table.items()
+        if isinstance(entry, dict) or entry is False
     }
 
 

@@ -22,12 +22,12 @@ from patina_mlx.tensors import Linear, Tensors
 
 Step = Callable[[mx.array], mx.array]
 Layer = Callable[[mx.array, "mx.array | None"], mx.array]
-"""Of token vectors [b, s, d], and which of them are seen: see `Encoder`."""
+"""From token vectors [b, s, d] and their mask, see `TransformerEncoder`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Where an architecture has its norms, and what its tensors are called; "" for what it does not have."""
+    """Where an architecture has its norms, and the names of its tensors; "" for absent ones."""
 
     norms: Literal["before", "after", "inside"]
     layer: str
@@ -81,16 +81,24 @@ _LAYOUTS: Final[Mapping[str, Layout]] = {
 }
 
 
-class Encoder:
+class TransformerEncoder:
     """A model's layers. width: of a token vector; bidirectional: every token looks at all others.
 
-    Hidden states are counted as transformers does: 0 the embeddings, n what layer n gives, the last one after
-    the model's last norm.
+    Hidden states are numbered as in transformers: 0 the embeddings, n the output of layer n, the last one
+    after the model's last norm.
     """
 
     def __init__(self, config: Config, tensors: Tensors, layer: int) -> None:
-        """layer: which hidden state to give. Raises `ModelError` where the model has no such state, or the
-        tensors are not those of the architecture."""
+        """Build the layers.
+
+        Args:
+            config: the architecture.
+            tensors: the weights.
+            layer: the hidden state to return.
+
+        Raises:
+            ModelError: the model has no such state, or the tensors are not those of the architecture.
+        """
         if not -config.layers - 1 <= layer <= config.layers:
             raise ModelError(
                 f"there is no hidden layer {layer}: the model has {config.layers + 1}, counted from 0"
@@ -105,24 +113,24 @@ class Encoder:
         self._layers = layers[:count]
         self._norm = norm if count == config.layers else None
 
-    def __call__(self, ids: mx.array, seen: mx.array | None = None) -> mx.array:
-        """Token vectors [b, s, d] of the ids [b, s] of texts, padded on the right.
+    def __call__(self, ids: mx.array, mask: mx.array | None = None) -> mx.array:
+        """Return token vectors [b, s, d] of ids [b, s], padded on the right.
 
-        seen: bool [b, s], which ids are no padding; a model that only looks back needs none.
+        mask: bool [b, s], False for padding; a model that attends to earlier tokens only needs none.
         """
-        x = self.begin(ids, seen)
+        x = self.run_first_layer(ids, mask)
         for layer in self._layers[1:]:
-            x = layer(x, _as_keys(seen))
+            x = layer(x, _as_keys(mask))
         return self._norm(x) if self._norm else x
 
-    def begin(self, ids: mx.array, seen: mx.array | None = None) -> mx.array:
-        """What the first layer gives, if there is any: all others are of its shape."""
+    def run_first_layer(self, ids: mx.array, mask: mx.array | None = None) -> mx.array:
+        """Return the output of the first layer, or the embeddings where there is none."""
         x = self._embed(ids)
-        return self._layers[0](x, _as_keys(seen)) if self._layers else x
+        return self._layers[0](x, _as_keys(mask)) if self._layers else x
 
     @property
     def vocabulary(self) -> int:
-        """How many ids there are."""
+        """The number of ids."""
         return self._embed.words.rows
 
 
@@ -135,7 +143,7 @@ class _Embedding:
 
 
 class _BertEmbedding(_Embedding):
-    """Words, the first type of token, and positions where there is a table of them, normalised."""
+    """Normalised sum of words, the first token type, and positions where there is a table."""
 
     def __init__(self, config: Config, tensors: Tensors) -> None:
         super().__init__(tensors, "embeddings.word_embeddings")
@@ -147,7 +155,7 @@ class _BertEmbedding(_Embedding):
     def __call__(self, ids: mx.array) -> mx.array:
         x = super().__call__(ids) + self._type
         if self._positions:
-            # What fills a text up may reach beyond the last position, and mlx reads whatever lies there.
+            # Padding may reach beyond the last position, and mlx does not check bounds.
             x = x + self._positions.take(mx.minimum(mx.arange(ids.shape[1]), self._positions.rows - 1))
         return self._norm(x)
 
@@ -158,8 +166,8 @@ def _embedding(config: Config, tensors: Tensors) -> _Embedding:
     return _Embedding(tensors, "embed_tokens")
 
 
-def _as_keys(seen: mx.array | None) -> mx.array | None:
-    return None if seen is None else seen[:, None, None]
+def _as_keys(mask: mx.array | None) -> mx.array | None:
+    return None if mask is None else mask[:, None, None]
 
 
 def _layer(config: Config, tensors: Tensors, at: int) -> Layer:
@@ -170,31 +178,31 @@ def _layer(config: Config, tensors: Tensors, at: int) -> Layer:
     first = _norm(config, tensors, name + layout.first_norm)
     second = _norm(config, tensors, name + layout.second_norm)
 
-    def layer(x: mx.array, seen: mx.array | None) -> mx.array:
+    def layer(x: mx.array, mask: mx.array | None) -> mx.array:
         if layout.norms == "before":
-            x = x + attend(first(x), seen)
+            x = x + attend(first(x), mask)
             return x + feed(second(x))
         if layout.norms == "after":
-            x = first(x + attend(x, seen))
+            x = first(x + attend(x, mask))
             return second(x + feed(x))
-        x = x + first(attend(x, seen))
+        x = x + first(attend(x, mask))
         return x + second(feed(x))
 
     return layer
 
 
 class _Attention:
-    """Every token looks at all others, or at those before it, or at the last few of those."""
+    """Attention of every token to all others, to earlier ones, or to a window of those."""
 
     def __init__(self, config: Config, tensors: Tensors, layout: Layout, name: str, at: int) -> None:
         self._query, self._key, self._value, self._out = (
-            tensors.linear(name + one) for one in (layout.query, layout.key, layout.value, layout.out)
+            tensors.linear(name + part) for part in (layout.query, layout.key, layout.value, layout.out)
         )
         self._heads, self._kv_heads, self._width = config.heads, config.kv_heads, config.head_width
         self._causal, self._window = "bert" not in config.architecture, config.windows[at]
         self._norms: tuple[Step, Step] | None = None
         if self._causal:
-            query, key = (_norm(config, tensors, f"{name}self_attn.{one}_norm") for one in "qk")
+            query, key = (_norm(config, tensors, f"{name}self_attn.{part}_norm") for part in "qk")
             self._norms = query, key
         self._norm_heads = config.architecture == "qwen3"
         rope = config.ropes[at]
@@ -202,23 +210,23 @@ class _Attention:
         # Queries and keys are each multiplied by the strength, so their products are by its square.
         self._scale = (rope.strength**2 if rope else 1) / sqrt(config.head_width)
 
-    def __call__(self, x: mx.array, seen: mx.array | None) -> mx.array:
+    def __call__(self, x: mx.array, mask: mx.array | None) -> mx.array:
         query, key = self._query(x), self._key(x)
         if self._norms and not self._norm_heads:
             query, key = self._norms[0](query), self._norms[1](key)
         query, key = self._split(query, self._heads), self._split(key, self._kv_heads)
         if self._norms and self._norm_heads:
             query, key = self._norms[0](query), self._norms[1](key)
-        query, key = self._turn(query), self._turn(key)
+        query, key = self._rotate(query), self._rotate(key)
         value = self._split(self._value(x), self._kv_heads)
-        mask = self._mask(x.shape[1]) if self._causal else seen
-        y = mx.fast.scaled_dot_product_attention(query, key, value, scale=self._scale, mask=mask)
+        visible = self._mask(x.shape[1]) if self._causal else mask
+        y = mx.fast.scaled_dot_product_attention(query, key, value, scale=self._scale, mask=visible)
         return self._out(y.transpose(0, 2, 1, 3).reshape(*x.shape[:2], -1))
 
     def _split(self, x: mx.array, heads: int) -> mx.array:
         return x.reshape(*x.shape[:2], heads, self._width).transpose(0, 2, 1, 3)
 
-    def _turn(self, x: mx.array) -> mx.array:
+    def _rotate(self, x: mx.array) -> mx.array:
         if self._periods is None:
             return x
         return mx.fast.rope(

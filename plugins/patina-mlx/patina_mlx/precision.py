@@ -1,7 +1,7 @@
-"""How precisely to compute, as the user's settings say.
+"""The precision of computation, from the user's settings.
 
 [runtime.mlx]
-dtype = "bfloat16"      # the usual: "float32", in which every runtime gives the same vectors
+dtype = "bfloat16"      # default: "float32", in which all runtimes agree
 """
 
 from __future__ import annotations
@@ -14,20 +14,20 @@ from patina_hooks.authoring import runtime_settings
 if TYPE_CHECKING:
     from patina_hooks import ModelSpec
 
-_USUAL: Final = "float32"
+_DEFAULT: Final = "float32"
 
 
 @dataclass(frozen=True, slots=True)
 class _Settings:
-    dtype: Literal["float32", "bfloat16", "float16"] = _USUAL
+    dtype: Literal["float32", "bfloat16", "float16"] = _DEFAULT
 
 
-def wanted_dtype() -> str:
-    """mlx's name of what is computed in; packed weights stay packed. Raises `SettingsError`."""
+def requested_dtype() -> str:
+    """Return mlx's name of the type to compute in; packed weights stay packed."""
     return runtime_settings("mlx", _Settings).dtype
 
 
 def variant(model: ModelSpec) -> str:
-    """`wanted_dtype` where it is not the usual one: `RuntimeSpec.variant`."""
-    dtype = wanted_dtype()
-    return "" if dtype == _USUAL else dtype
+    """Return `requested_dtype` where it is not the default: `RuntimeSpec.variant`."""
+    dtype = requested_dtype()
+    return "" if dtype == _DEFAULT else dtype

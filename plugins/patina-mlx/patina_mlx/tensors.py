@@ -46,7 +46,7 @@ class Matrix(Protocol):
         ...
 
     def take(self, ids: mx.array) -> mx.array:
-        """The rows of these numbers: [..., columns]."""
+        """Return the rows of these numbers: [..., columns]."""
         ...
 
 
@@ -102,76 +102,87 @@ class Linear:
 
 
 class Tensors:
-    """Tensors by name, each taken once; what is left over at the end is an error."""
+    """Tensors by name, each used once; unused ones are an error at the end."""
 
     def __init__(self, tensors: Mapping[str, mx.array], config: Config, dtype: mx.Dtype | None) -> None:
-        """dtype: of all that is not packed, and of all that is computed; None for what the file has."""
-        self._left = dict(tensors)
+        """Hold tensors. dtype: of unpacked tensors and of computation; None for that of the file."""
+        self._unused = dict(tensors)
         self._packed = {_bare(name): how for name, how in config.packed.items()}
         self._dtype = dtype
 
     def array(self, name: str) -> mx.array:
-        """Raises `ModelError` where there is no such tensor."""
+        """Take a tensor.
+
+        Raises:
+            ModelError: there is no such tensor.
+        """
         try:
-            found = self._left.pop(name)
+            tensor = self._unused.pop(name)
         except KeyError:
             raise ModelError(f"the weights hold no tensor {name}") from None
-        return found if self._dtype is None else found.astype(self._dtype)
+        return tensor if self._dtype is None else tensor.astype(self._dtype)
 
     def matrix(self, name: str) -> Matrix:
-        """The matrix `name`.weight, packed where it has scales."""
-        if f"{name}.scales" not in self._left:
+        """Take the matrix `name`.weight, packed where it has scales."""
+        if f"{name}.scales" not in self._unused:
             return DenseMatrix(self.array(f"{name}.weight"))
         how = self._packed.get(name, self._packed.get(""))
         if how is None:
-            raise ModelError(f"{name} has scales, but config.json does not say how it is packed")
-        weight = self._left.pop(f"{name}.weight", None)
+            raise ModelError(f"{name} has scales, but config.json does not describe its packing")
+        weight = self._unused.pop(f"{name}.weight", None)
         if weight is None or weight.dtype != mx.uint32:
             raise ModelError(f"{name} has scales, but is not packed")
         return PackedMatrix(weight, self.array(f"{name}.scales"), self.array(f"{name}.biases"), how)
 
     def linear(self, name: str) -> Linear:
-        """`name` with its bias, if it has one."""
+        """Take a matrix with its bias, if it has one."""
         matrix = self.matrix(name)
-        return Linear(matrix, self.array(f"{name}.bias") if f"{name}.bias" in self._left else None)
+        return Linear(matrix, self.array(f"{name}.bias") if f"{name}.bias" in self._unused else None)
 
     def finish(self) -> None:
-        """Raises `ModelError` where tensors are left that the architecture has no place for."""
-        if left := sorted(name for name in self._left if not _UNUSED.match(name)):
-            more = f" and {len(left) - 3} more" if len(left) > 3 else ""
-            raise ModelError(f"the weights hold tensors that have no place: {', '.join(left[:3])}{more}")
+        """Check that all tensors were used.
+
+        Raises:
+            ModelError: the architecture does not have some of them.
+        """
+        if unused := sorted(name for name in self._unused if not _UNUSED.match(name)):
+            more = f" and {len(unused) - 3} more" if len(unused) > 3 else ""
+            raise ModelError(f"the weights hold tensors that have no place: {', '.join(unused[:3])}{more}")
 
 
 def load_weight_files(paths: Iterable[Path], architecture: str) -> dict[str, mx.array]:
-    """Every tensor of the files by its name in transformers' base model.
+    """Load the tensors of files by their names in transformers' base model.
 
-    They are read when they are first computed with. Raises `ModelError` where a file is no safetensors file.
+    Their values are read when they are first used.
+
+    Raises:
+        ModelError: a file is not a safetensors file.
     """
-    found: dict[str, mx.array] = {}
+    tensors: dict[str, mx.array] = {}
     for path in paths:
         try:
-            # mlx believes a header; this checks it against the file.
+            # mlx trusts a header; this checks it against the file.
             with safe_open(path, framework="numpy"):
                 loaded = cast("dict[str, mx.array]", mx.load(str(path), format="safetensors"))
         except (SafetensorError, OSError, RuntimeError, ValueError) as error:
             raise ModelError(f"{path} holds no readable tensors: {error}") from error
-        found |= {_bare(name): tensor for name, tensor in loaded.items()}
-    return _of_nomic(found) if architecture == "nomic_bert" else found
+        tensors |= {_bare(name): tensor for name, tensor in loaded.items()}
+    return _of_nomic(tensors) if architecture == "nomic_bert" else tensors
 
 
 def _bare(name: str) -> str:
-    prefix = next((one for one in _PREFIXES if name.startswith(one)), "")
+    prefix = next((prefix for prefix in _PREFIXES if name.startswith(prefix)), "")
     return name[len(prefix) :]
 
 
 def _of_nomic(tensors: Mapping[str, mx.array]) -> dict[str, mx.array]:
-    found: dict[str, mx.array] = {}
+    renamed: dict[str, mx.array] = {}
     for name, tensor in tensors.items():
         for pattern, replacement in _NOMIC:
             name = re.sub(pattern, replacement, name)  # noqa: PLW2901
         if ".qkv_proj." not in name:
-            found[name] = tensor
+            renamed[name] = tensor
             continue
         for letter, part in zip("qkv", mx.split(tensor, 3), strict=True):
-            found[name.replace(".qkv_proj.", f".{letter}_proj.")] = part
-    return found
+            renamed[name.replace(".qkv_proj.", f".{letter}_proj.")] = part
+    return renamed

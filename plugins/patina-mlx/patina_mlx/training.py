@@ -1,6 +1,6 @@
-"""The core's trainers with MLX's gradients: kinds "mlx-mlp" and "mlx-residual".
+"""The built-in trainers with MLX's gradients: kinds "mlx-mlp" and "mlx-residual".
 
-Draws, batches, optimiser, checkpoints and the layouts of weights are those of the core's `mlp` and
+Draws, batches, optimiser, checkpoints and the layouts of weights are those of the built-in `mlp` and
 `residual`, whose losses are written here for MLX to differentiate.
 """
 
@@ -48,28 +48,28 @@ class MlxContrastObjective(ContrastObjective):
 
 
 def train_mlp(task: TrainingTask, watch: Watch) -> Trained:
-    """As `patina_hooks.training.trainers.mlp.train`."""
+    """Train as `patina_hooks.training.trainers.mlp.train`."""
     return mlp.train(task, watch, MlxTripletObjective)
 
 
 def train_residual(task: TrainingTask, watch: Watch) -> Trained:
-    """As `patina_hooks.training.trainers.residual.train`."""
+    """Train as `patina_hooks.training.trainers.residual.train`."""
     return residual.train(task, watch, MlxContrastObjective)
 
 
 def differentiate(
     loss: Callable[[dict[str, mx.array]], mx.array], tensors: Tensors, gradients: Tensors
 ) -> float:
-    """The loss of layers by name, a scalar; its gradients are written into `gradients`."""
-    value, found = mx.value_and_grad(loss)({name: mx.array(tensor) for name, tensor in tensors.items()})
-    mx.eval(value, found)
-    for name, gradient in found.items():
+    """Return the loss of layers by name; write its gradients into `gradients`."""
+    value, derivatives = mx.value_and_grad(loss)({name: mx.array(tensor) for name, tensor in tensors.items()})
+    mx.eval(value, derivatives)
+    for name, gradient in derivatives.items():
         gradients[name][...] = np.asarray(gradient)
     return float(np.asarray(value))
 
 
 def triplet_loss(layers: dict[str, mx.array], x: mx.array, weights: mx.array, margin: float) -> mx.array:
-    """The weighted mean loss of triplets x [3 t, in]: anchors, positives, negatives."""
+    """Return the weighted mean loss of triplets x [3 t, in]: anchors, positives, negatives."""
     anchor, positive, negative = mx.split(_unit(_forward(layers, x)), 3)
     losses = mx.maximum((anchor * (negative - positive)).sum(axis=1) + margin, 0)
     return (losses * weights).sum() / weights.sum()
@@ -78,7 +78,10 @@ def triplet_loss(layers: dict[str, mx.array], x: mx.array, weights: mx.array, ma
 def contrast_loss(
     layers: dict[str, mx.array], u: mx.array, allowed: mx.array, weights: mx.array, tau: float
 ) -> mx.array:
-    """The weighted mean loss of whitened rows u [b + b k, d]: anchors, then texts; allowed [b, b, k]."""
+    """Return the weighted mean loss of whitened rows u [b + b k, d]: anchors, then texts.
+
+    allowed: [b, b, k].
+    """
     count = len(weights)
     y = _unit(u + _forward(layers, u))
     scores = (y[:count] @ y[count:].T).reshape(allowed.shape) / tau
@@ -93,7 +96,7 @@ def _forward(layers: dict[str, mx.array], x: mx.array) -> mx.array:
 
 
 def _unit(z: mx.array) -> mx.array:
-    """Unit rows; a row of zeros stays one, and pulls at nothing."""
+    """Normalise rows; a row of zeros stays zero, without a gradient."""
     square = (z * z).sum(axis=1, keepdims=True)
-    there = square > _TINY
-    return mx.where(there, z * mx.rsqrt(mx.where(there, square, 1)), 0)
+    is_nonzero = square > _TINY
+    return mx.where(is_nonzero, z * mx.rsqrt(mx.where(is_nonzero, square, 1)), 0)

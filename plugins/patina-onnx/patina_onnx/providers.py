@@ -1,7 +1,7 @@
-"""What computes: ONNX Runtime's execution providers, as the user's settings name them.
+"""ONNX Runtime's execution providers, from the user's settings.
 
 [runtime.onnx]
-providers = ["cuda", "cpu"]     # the first that is here; the usual: ["cpu"]
+providers = ["cuda", "cpu"]     # the first that is available; default: ["cpu"]
 """
 
 from __future__ import annotations
@@ -40,16 +40,19 @@ class _Settings:
 
 
 def chosen_providers(available: Collection[str]) -> list[str]:
-    """ONNX Runtime's names of the providers that the user wants and that are `available`, the CPU last.
+    """Return ONNX Runtime's names of the requested providers that are `available`, the CPU last.
 
-    Of those that are absent the log says what to install. Raises `SettingsError` for what is no provider.
+    The log names packages to install for absent ones.
+
+    Raises:
+        SettingsError: a name is not a provider.
     """
-    names = wanted_providers()
+    names = requested_providers()
     absent = [name for name in names if _PROVIDERS[name] not in available]
     for name in absent:
-        there = ", ".join(known for known, provider in _PROVIDERS.items() if provider in available)
+        listed = ", ".join(key for key, provider in _PROVIDERS.items() if provider in available)
         package = f": {install_command(_PACKAGES[name])}" if name in _PACKAGES else ""
-        _log.warning("the onnx runtime has no provider %s here, only %s%s", name, there, package)
+        _log.warning("the onnx runtime has no provider %s here, only %s%s", name, listed, package)
     return list(dict.fromkeys([*(_PROVIDERS[name] for name in names if name not in absent), CPU]))
 
 
@@ -59,17 +62,17 @@ def variant(model: ModelSpec) -> str:
     It does where it is wanted on a Mac (every build for one has it), and not after the CPU, which takes all.
     Other providers compute as the CPU does. Raises `SettingsError`.
     """
-    names, system = wanted_providers(), str(sys.platform)
+    names, system = requested_providers(), str(sys.platform)
     first = names[: names.index("cpu")] if "cpu" in names else names
     return _COREML if system == "darwin" and _COREML in first else ""
 
 
-def tell_of_fallback(wanted: Sequence[str], used: Sequence[str]) -> None:
-    """Say which providers an opened session did without: one may be built in and lack its driver."""
-    for name in (name for name, provider in _PROVIDERS.items() if provider in set(wanted) - set(used)):
+def log_fallback(requested: Sequence[str], used: Sequence[str]) -> None:
+    """Log the providers that a session does not use: one may be built in and lack its driver."""
+    for name in (name for name, provider in _PROVIDERS.items() if provider in set(requested) - set(used)):
         _log.warning("the provider %s of the onnx runtime could not start: the cpu does its work", name)
 
 
-def wanted_providers() -> tuple[str, ...]:
+def requested_providers() -> tuple[str, ...]:
     """Return the names in the table `[runtime.onnx]`, in the user's order."""
     return runtime_settings("onnx", _Settings).providers

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from patina_hooks import ModelSpec, Tokens
 from patina_hooks.authoring import ModelError, ModelFiles, TextTokenizer, open_tokenizer
 from patina_onnx.external import refuse_foreign_data
-from patina_onnx.providers import DIRECTML, OPTIONS, chosen_providers, tell_of_fallback
+from patina_onnx.providers import DIRECTML, OPTIONS, chosen_providers, log_fallback
 
 if TYPE_CHECKING:
     import numpy as np
@@ -35,7 +35,7 @@ def open_model(model: ModelSpec, files: ModelFiles) -> OnnxModel:
     """
     absent = sorted({"model", "tokenizer"} - set(files))
     if absent:
-        raise ModelError(f"model {model.name} gives the onnx runtime no file for {', '.join(absent)}")
+        raise ModelError(f"model {model.name} has no file for the onnx runtime: {', '.join(absent)}")
     refuse_foreign_data(files["model"], files.values())
     tokenizer = open_tokenizer(files["tokenizer"])
     session = _session(str(files["model"]))
@@ -113,36 +113,36 @@ def _session(path: str) -> InferenceSession:
         session = onnxruntime.InferenceSession(path, options, providers=chosen)
     except Exception as error:  # ONNX Runtime's exceptions have no common base but this
         raise ModelError(f"ONNX Runtime cannot open {path}: {error}") from error
-    tell_of_fallback(providers, session.get_providers())
+    log_fallback(providers, session.get_providers())
     return session
 
 
 def _refuse_other_layer(model: ModelSpec, session: InferenceSession) -> None:
-    """A file that patina exported says which hidden state it gives; of another nobody but the spec knows."""
+    """Refuse a file whose metadata, written by `patina export`, name another hidden state."""
     facts = session.get_modelmeta().custom_metadata_map
     if "patina.layer" not in facts or "patina.layers" not in facts:
         return
     layer, layers = int(facts["patina.layer"]), int(facts["patina.layers"])
     if model.layer % (layers + 1) != layer or not -layers - 1 <= model.layer <= layers:
         raise ModelError(
-            f"model {model.name} wants layer {model.layer}; its ONNX file gives layer {layer} of {layers}",
+            f"model {model.name} needs layer {model.layer}; its ONNX file has layer {layer} of {layers}",
             hint=f"patina export {model.name}",
         )
 
 
-def _dtype(model: str, one: NodeArg) -> str:
-    asked: str = one.type
-    if asked not in _TYPES:
+def _dtype(model: str, node: NodeArg) -> str:
+    kind: str = node.type
+    if kind not in _TYPES:
         raise ModelError(
-            f"model {model}: its ONNX file wants {one.name} as {asked}, which patina cannot give"
+            f"model {model}: its ONNX file needs {node.name} as {kind}, which patina does not support"
         )
-    return _TYPES[asked]
+    return _TYPES[kind]
 
 
 def _output(model: str, session: InferenceSession) -> str:
-    axes: dict[str, int] = {one.name: len(one.shape) for one in session.get_outputs()}
+    axes: dict[str, int] = {node.name: len(node.shape) for node in session.get_outputs()}
     named = [name for name in _OUTPUTS if name in axes]
     shaped = [name for name, count in axes.items() if count == 3]
-    if found := named + shaped:
-        return found[0]
-    raise ModelError(f"model {model}: its ONNX file gives no token vectors, only {', '.join(axes)}")
+    if outputs := named + shaped:
+        return outputs[0]
+    raise ModelError(f"model {model}: its ONNX file has no output of token vectors, only {', '.join(axes)}")

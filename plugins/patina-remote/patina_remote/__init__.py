@@ -21,6 +21,6 @@ def patina_register_runtimes() -> Iterator[RuntimeSpec]:
 def patina_register_commands() -> Iterator[CommandSpec]:
     yield CommandSpec(
         "remote",
-        help="Ask your embeddings server whether it still is what it was.",
+        help="Check that your embeddings server still runs the same model.",
         command="patina_remote.command:remote_command",
     )

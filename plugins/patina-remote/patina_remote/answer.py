@@ -1,10 +1,10 @@
-"""What is asked of a server and what it answers, in the OpenAI embeddings protocol.
+"""Requests to a server and its answers, in the OpenAI embeddings protocol.
 
     POST <url>/embeddings  {"model": "...", "input": ["...", ...], "encoding_format": "float"}
     200  {"data": [{"index": 0, "embedding": [0.1, ...]}, ...]}
 
 The entries of `data` may come in any order; an embedding may also be its float32 values, little-endian, in
-base64. An answer is judged as what a stranger sent.
+base64. An answer is validated like any untrusted input.
 """
 
 from __future__ import annotations
@@ -25,48 +25,52 @@ _BYTES_AROUND: Final = 64 * 1024
 
 
 class Unusable(Exception):
-    """What is wrong with an answer, as the rest of a sentence that begins with the server."""
+    """The problem of an answer, as the rest of a sentence that begins with the server."""
 
 
 class UnusableVectors(Unusable):
     """The vectors of an answer cannot be used, of which one text may be the cause."""
 
 
-def batches(texts: Sequence[str], most: int, most_bytes: int = MOST_BYTES) -> Iterator[list[int]]:
-    """Places of neighbours by length, `most` texts and `most_bytes` of UTF-8 at a time, or one text.
+def batch_by_size(texts: Sequence[str], most: int, most_bytes: int = MOST_BYTES) -> Iterator[list[int]]:
+    """Group texts of similar length, at most `most` texts and `most_bytes` of UTF-8, or one text.
 
-    Servers that pad, pad to the longest of a request.
+    Yields positions. Servers that pad, pad to the longest text of a request.
     """
     sizes = [len(text.encode("utf-8", "replace")) for text in texts]
     batch: list[int] = []
     total = 0
-    for place in sorted(range(len(texts)), key=lambda place: (sizes[place], place)):
-        if batch and (len(batch) == most or total + sizes[place] > most_bytes):
+    for position in sorted(range(len(texts)), key=lambda position: (sizes[position], position)):
+        if batch and (len(batch) == most or total + sizes[position] > most_bytes):
             yield batch
             batch, total = [], 0
-        batch.append(place)
-        total += sizes[place]
+        batch.append(position)
+        total += sizes[position]
     if batch:
         yield batch
 
 
-def question(model: str, texts: Sequence[str]) -> bytes:
-    """The body of a request."""
-    told = {"model": model, "input": list(texts), "encoding_format": "float"}
-    return json.dumps(told, ensure_ascii=False).encode("utf-8", "replace")
+def build_request(model: str, texts: Sequence[str]) -> bytes:
+    """Return the body of a request."""
+    content = {"model": model, "input": list(texts), "encoding_format": "float"}
+    return json.dumps(content, ensure_ascii=False).encode("utf-8", "replace")
 
 
-def longest_answer(texts: int) -> int:
-    """The bytes that an answer for so many texts can have in earnest."""
+def answer_limit(texts: int) -> int:
+    """Return the most bytes of a valid answer for this many texts."""
     return _BYTES_AROUND + texts * _BYTES_A_VECTOR
 
 
 def read_vectors(body: bytes, texts: int) -> Vectors:
-    """The vectors [texts, d] float32 of an answer, by their index. Raises `Unusable`."""
+    """Read the vectors [texts, d] float32 of an answer, ordered by index.
+
+    Raises:
+        Unusable: the answer is invalid.
+    """
     import numpy as np
 
     entries = _entries(body, texts)
-    rows = [_row(entries[place]) for place in range(texts)]
+    rows = [_row(entries[position]) for position in range(texts)]
     if len({len(row) for row in rows}) != 1:
         raise Unusable("gave vectors of different lengths")
     vectors = np.stack(rows)
@@ -78,9 +82,9 @@ def read_vectors(body: bytes, texts: int) -> Vectors:
 
 
 def _entries(body: bytes, texts: int) -> dict[int, object]:
-    """index -> embedding, one for each text."""
-    told = _parsed(body)
-    data = told.get("data") if isinstance(told, dict) else None
+    """Return index -> embedding, one for each text."""
+    content = _parse(body)
+    data = content.get("data") if isinstance(content, dict) else None
     if not isinstance(data, list):
         raise Unusable("gave no list of vectors: is it an embeddings server?")
     if len(data) != texts:
@@ -96,12 +100,12 @@ def _entries(body: bytes, texts: int) -> dict[int, object]:
     return entries
 
 
-def _parsed(body: bytes) -> object:
+def _parse(body: bytes) -> object:
     try:
-        told: object = json.loads(body, parse_constant=_no_number)
+        content: object = json.loads(body, parse_constant=_no_number)
     except (ValueError, RecursionError):
         raise Unusable("gave what is not JSON: is it an embeddings server?") from None
-    return told
+    return content
 
 
 def _no_number(constant: str) -> NoReturn:
@@ -115,10 +119,10 @@ def _row(embedding: object) -> Vectors:
         if isinstance(embedding, str):
             return np.frombuffer(base64.b64decode(embedding, validate=True), "<f4").astype(np.float32)
         if isinstance(embedding, list):
-            with np.errstate(over="ignore"):  # too large for float32: infinite, which is found
+            with np.errstate(over="ignore"):  # too large for float32: infinite, which is refused
                 row = np.asarray(embedding, dtype=np.float32)
             if row.ndim == 1:
                 return row
     except (ValueError, TypeError, OverflowError):
         pass
-    raise Unusable("gave a vector that is no list of numbers")
+    raise Unusable("gave a vector that is not a list of numbers")

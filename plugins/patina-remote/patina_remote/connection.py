@@ -117,7 +117,7 @@ class Connection:
         if any(isinstance(cause, ConnectionRefusedError) for cause in _causes(error)):
             return ModelError(
                 f"{self._who} cannot be reached: nothing listens there",
-                hint="start it; patina remote tells whether it is what it was",
+                hint="start it, then check it with: patina remote",
             )
         return ModelError(f"{self._who} cannot be reached: {reason}", hint="patina remote")
 

@@ -65,15 +65,17 @@ def replace_probes(model: str, probes: ProbeVectors) -> None:
         _write(model, probes)
 
 
-def keep_first_probes(model: str, probes: ProbeVectors) -> ProbeVectors:
-    """Keep the vectors, unless another process kept some meanwhile; gives those that are kept.
+def store_first_probes(model: str, probes: ProbeVectors) -> ProbeVectors:
+    """Store the vectors, unless another process stored some, and return the stored ones.
 
-    Raises as `replace_probes`.
+    Raises:
+        ModelError: as `replace_probes`.
+        StateError: as `replace_probes`.
     """
     with _locked(model):
-        if (known := load_probes(model)) is None:
+        if (stored := load_probes(model)) is None:
             _write(model, probes)
-        return known or probes
+        return stored or probes
 
 
 def _write(model: str, probes: ProbeVectors) -> None:

@@ -1,4 +1,4 @@
-"""A model on a server, opened: it must give the probe vectors that it gave before."""
+"""A model on a server, which must return the same probe vectors as before."""
 
 from __future__ import annotations
 
@@ -14,16 +14,23 @@ from patina_hooks.authoring import (
     TextsRefused,
     least_cosine,
 )
-from patina_remote.answer import Unusable, UnusableVectors, batches, longest_answer, question, read_vectors
+from patina_remote.answer import (
+    Unusable,
+    UnusableVectors,
+    answer_limit,
+    batch_by_size,
+    build_request,
+    read_vectors,
+)
 from patina_remote.probes import (
     ALIKE,
     ALIKE_AMONG_OTHERS,
     AMONG,
     STEADY,
-    keep_first_probes,
     load_probes,
+    store_first_probes,
 )
-from patina_remote.server import Server, configured
+from patina_remote.server import Server, load_server
 
 if TYPE_CHECKING:
     from patina_hooks.authoring import Vectors
@@ -31,39 +38,47 @@ if TYPE_CHECKING:
 
 
 def variant(model: ModelSpec) -> str:
-    """What the fingerprint knows of the server: its name of the model, and which probes it is held to.
+    """Return the part of the fingerprint for the server: its model name and its probe vectors.
 
-    Asks the server where it never was asked before. Raises `ModelError`, `SettingsError`.
+    Sends a request if the server has no stored probe vectors.
+
+    Raises:
+        ModelError: the server cannot be used.
+        SettingsError: the settings are invalid.
     """
-    server = configured()
+    server = load_server()
     cut = f" cut to {server.max_characters}" if server.max_characters else ""
     return f"{server.model} {_probes(server, model).mark}{cut}"
 
 
 def open_model(model: ModelSpec, files: ModelFiles) -> ServedModel:
-    """The server's model. `ModelError` where it cannot be reached, or is another than it was."""
-    server = configured()
+    """Open the server's model.
+
+    Raises:
+        ModelError: it cannot be reached, or is another model than before.
+    """
+    server = load_server()
     served = ServedModel(server, _probes(server, model))
-    served.recognise(embed_probes(server))
+    served.check_probes(embed_probes(server))
     return served
 
 
 class ServedModel:
-    """A `TextModel`: what is embedded, the server pools and cuts.
+    """A `TextModel` whose texts the server pools and cuts.
 
-    known: what its probes are held to, for as long as it is open: a server may turn into another at any
-        request, and a fleet of them may hold one that lags behind.
+    expected: the probe vectors that each request is compared with: a server may change its model at any time,
+        and one of several servers behind an address may be outdated.
     """
 
-    def __init__(self, server: Server, known: ProbeVectors) -> None:
+    def __init__(self, server: Server, expected: ProbeVectors) -> None:
         self._server = server
-        self._known = known
+        self._expected = expected
         self._steady = False  # a probe among other texts has the vector that it has among probes
         self._patient = True
 
     @property
     def texts_at_once(self) -> int:
-        """How many texts a request takes, with a probe text."""
+        """Texts of a request, apart from its probe text."""
         return self._server.batch - 1
 
     def embed_texts(self, texts: Sequence[str]) -> Vectors:
@@ -80,74 +95,86 @@ class ServedModel:
 
         most = self._server.max_characters or None
         texts = [text[:most] for text in texts]
-        vectors = np.empty((len(texts), self._known.dimensions), dtype=np.float32)
+        vectors = np.empty((len(texts), self._expected.dimensions), dtype=np.float32)
         least = 1.0
         with Connection(self._server) as connection:
-            for batch in batches(texts, self.texts_at_once):
-                vectors[batch], alike = self._with_a_probe(connection, [texts[place] for place in batch])
-                least = min(least, alike)
+            for batch in batch_by_size(texts, self.texts_at_once):
+                vectors[batch], cosine = self._request_with_probe(
+                    connection, [texts[place] for place in batch]
+                )
+                least = min(least, cosine)
             if not (self._steady and least > STEADY):
-                self.recognise(self._ask(connection, PROBE_TEXTS))
+                self.check_probes(self._request(connection, PROBE_TEXTS))
                 self._steady = bool(texts) and least > STEADY
         return vectors
 
-    def recognise(self, found: Vectors) -> None:
-        """Raises `ModelError` where what all probes gave is of another model."""
-        alike = least_cosine(found, self._known.vectors)
-        if not alike > ALIKE:  # nor where it is no number
-            raise another_model(self._server, alike)
+    def check_probes(self, vectors: Vectors) -> None:
+        """Compare the vectors of all probe texts.
 
-    def _with_a_probe(self, connection: Connection, texts: Sequence[str]) -> tuple[Vectors, float]:
-        """The vectors of one request, and how near its probe text came to the known vector."""
-        found = self._ask(connection, [*texts, PROBE_TEXTS[AMONG]])
-        alike = least_cosine(found[-1:], self._known.vectors[AMONG, None])
-        if not alike > ALIKE_AMONG_OTHERS:
-            raise another_model(self._server, alike)
-        return found[:-1], alike
+        Raises:
+            ModelError: they are of another model.
+        """
+        cosine = least_cosine(vectors, self._expected.vectors)
+        if not cosine > ALIKE:  # also for NaN
+            raise another_model(self._server, cosine)
 
-    def _ask(self, connection: Connection, texts: Sequence[str]) -> Vectors:
+    def _request_with_probe(self, connection: Connection, texts: Sequence[str]) -> tuple[Vectors, float]:
+        """Return the vectors of one request, and the cosine of its probe text."""
+        vectors = self._request(connection, [*texts, PROBE_TEXTS[AMONG]])
+        cosine = least_cosine(vectors[-1:], self._expected.vectors[AMONG, None])
+        if not cosine > ALIKE_AMONG_OTHERS:
+            raise another_model(self._server, cosine)
+        return vectors[:-1], cosine
+
+    def _request(self, connection: Connection, texts: Sequence[str]) -> Vectors:
         try:
-            found = _ask(connection, self._server, texts, patient=self._patient)
+            vectors = _request(connection, self._server, texts, patient=self._patient)
         except TextsRefused:
             self._patient = False  # smaller requests follow, to find the text
             raise
         self._patient = True
-        return found
+        return vectors
 
 
 def embed_probes(server: Server) -> Vectors:
-    """What the server gives for the probe texts now, [n, d] float32. Raises `ModelError`."""
+    """Request the vectors of the probe texts, [n, d] float32.
+
+    Raises:
+        ModelError: the server cannot be used.
+    """
     from patina_remote.connection import Connection
 
     with Connection(server) as connection:
-        return _ask(connection, server, PROBE_TEXTS)
+        return _request(connection, server, PROBE_TEXTS)
 
 
-def another_model(server: Server, alike: float) -> ModelError:
-    """What to say of a server whose probe vectors are not those that were kept."""
+def another_model(server: Server, cosine: float) -> ModelError:
+    """Return the error for a server whose probe vectors differ from the stored ones."""
     return ModelError(
         f"the server {server.address} gives other vectors for {server.model!r} than it did (cosine"
-        f" {alike:.3f}): it runs another model by that name, and what is embedded would not fit",
-        hint="start the model that it was; or take this one, and embed all anew: patina remote --accept",
+        f" {cosine:.3f}): it runs another model by that name, and what is embedded would not fit",
+        hint="start the earlier model; or accept this one and embed everything again: patina remote --accept",
     )
 
 
 def _probes(server: Server, model: ModelSpec) -> ProbeVectors:
-    """Those that are kept, or else those that the server gives now, which are kept from now on."""
-    known = load_probes(server.model)
-    found = known or ProbeVectors.of(embed_probes(server))
-    if found.dimensions != model.dimensions:
+    """Return the stored probe vectors; without any, request and store them."""
+    stored = load_probes(server.model)
+    probes = stored or ProbeVectors.of(embed_probes(server))
+    if probes.dimensions != model.dimensions:
         raise ModelError(
-            f"the server's {server.model!r} gives vectors of {found.dimensions} values, and the model"
+            f"the server's {server.model!r} gives vectors of {probes.dimensions} values, and the model"
             f" {model.name} has {model.dimensions}: it is another model",
             hint="correct model in config.toml, or the recipe's embedding_model",
         )
-    return known or keep_first_probes(server.model, found)
+    return stored or store_first_probes(server.model, probes)
 
 
-def _ask(connection: Connection, server: Server, texts: Sequence[str], *, patient: bool = True) -> Vectors:
-    """One request."""
-    body = connection.ask(question(server.model, texts), longest_answer(len(texts)), patient=patient)
+def _request(
+    connection: Connection, server: Server, texts: Sequence[str], *, patient: bool = True
+) -> Vectors:
+    """Send one request."""
+    body = connection.ask(build_request(server.model, texts), answer_limit(len(texts)), patient=patient)
     try:
         return read_vectors(body, len(texts))
     except Unusable as error:

@@ -1,4 +1,4 @@
-"""Which server, as the user's settings say. Nothing in a repository is ever read for it.
+"""The server of the user's settings; nothing in a repository is read for it.
 
 [runtime.remote]
 url = "http://127.0.0.1:8080/v1"     # requests go to <url>/embeddings
@@ -74,16 +74,17 @@ class Server:
 
     @property
     def address(self) -> str:
-        """As messages name it."""
+        """The address for messages."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{'https' if self.tls else 'http'}://{host}:{self.port}{self.path}"
 
 
-def configured() -> Server:
-    """The server of the user's settings.
+def load_server() -> Server:
+    """Load the server of the user's settings.
 
-    Raises `ModelError` where there is none, or its key is not in the environment, `SettingsError` for what
-    cannot be meant.
+    Raises:
+        ModelError: there is none, or its key is not in the environment.
+        SettingsError: a setting is invalid.
     """
     settings = runtime_settings(NAME, _Settings)
     absent = [name for name in ("url", "model") if not getattr(settings, name)]
@@ -115,7 +116,7 @@ def configured() -> Server:
 
 
 def _key(variable: str) -> str:
-    """The key in a variable, whose name is not shown: some write the key itself in its place."""
+    """Read the key from a variable, whose name is not shown: some write the key itself there."""
     if not variable:
         return ""
     key = os.environ.get(variable, "").strip()

@@ -1,8 +1,8 @@
-"""config.json and safetensors as a network of transformers: nothing fetched, no code of the model's.
+"""Load config.json and safetensors as a network of transformers: no download, no code of the model.
 
-Of the config only what the architecture's own class knows is taken, so that no key can name code, a kernel or
-a quantisation. Which tensors belong where, also under the names of published files (nomic_bert's q, k and v
-in one), is transformers' own table.
+Only keys that the architecture's own class has are read from the config, so that no key can name code, a
+kernel or a quantisation. The place of each tensor, also under the names of published files (nomic_bert's q, k
+and v in one), is transformers' own table.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _OLD_ROPE: Final = {"rope_theta", "rope_scaling"}
 _LARGEST_CONFIG: Final = 1 << 20
 
 _NOT_OURS: Final = ("pooler.", "cls.", "lm_head.", "position_ids", "inv_freq")
-"""What may be left over: heads, and constants that older files hold."""
+"""Tensors that may be unused: heads, and constants of older files."""
 
 _NOMIC_NAMES: Final = {
     "n_embd": "hidden_size",
@@ -50,26 +50,27 @@ _NOMIC_MUST: Final[Mapping[str, object]] = {
     "rotary_scaling_factor": None,
     "use_rms_norm": False,
 }
-"""What transformers' NomicBertModel computes, in the words of the published config."""
+"""What transformers' NomicBertModel computes, by keys of the published config."""
 
 
-def open_network(config: Path, weights: list[Path], dtype: torch.dtype) -> PreTrainedModel:
-    """The base model, ready to run packed texts (`packing`) on the processor.
+def load_network(config: Path, weights: list[Path], dtype: torch.dtype) -> PreTrainedModel:
+    """Load the base model, ready to run packed texts (`packing`) on the processor.
 
-    Raises `ModelError` that names file and reason.
+    Raises:
+        ModelError: names file and reason.
     """
     # 2 s to import: only when a model is opened.
     import transformers
 
-    name, said = _read_config(config)
+    name, settings = _read_config(config)
     tensors = _read_tensors(weights)
     register()
     kind: type[PreTrainedModel] = getattr(transformers, f"{name}Model")
     with _quiet():
         try:
-            network, found = kind.from_pretrained(
+            network, loading_info = kind.from_pretrained(
                 None,
-                config=_config(getattr(transformers, f"{name}Config"), said),
+                config=_config(getattr(transformers, f"{name}Config"), settings),
                 state_dict=tensors,
                 dtype=dtype,
                 attn_implementation=ATTENTION,
@@ -79,48 +80,48 @@ def open_network(config: Path, weights: list[Path], dtype: torch.dtype) -> PreTr
             )
         except Exception as error:  # transformers' own have no common base
             raise ModelError(f"{weights[0]} does not fit {config}: {error}") from error
-    _refuse_misfits(weights[0], found)
+    _refuse_misfits(weights[0], loading_info)
     return network
 
 
 def positions(network: PreTrainedModel) -> int | None:
-    """Rows of its table of positions, None where positions are rotated and texts may be of any length."""
+    """Return the rows of the table of positions, None where positions are rotated."""
     config = network.config
     return int(config.max_position_embeddings) if config.model_type == "bert" else None
 
 
 def _read_config(path: Path) -> tuple[str, dict[str, Any]]:
-    """The name of transformers' classes for the architecture, and what the config says."""
+    """Read the name of transformers' classes for the architecture, and the config."""
     try:
         with path.open("rb") as file:
-            said = json.loads(file.read(_LARGEST_CONFIG))
+            settings = json.loads(file.read(_LARGEST_CONFIG))
     except (OSError, ValueError, RecursionError) as error:
         raise ModelError(f"{path} is not a readable config.json: {error}") from error
-    kind = said.get("model_type") if isinstance(said, dict) else None
+    kind = settings.get("model_type") if isinstance(settings, dict) else None
     if not isinstance(kind, str) or kind not in _CLASSES:
-        known = ", ".join(_CLASSES)
-        raise ModelError(f"{path}: the torch runtime knows the architectures {known}, not {kind!r}")
-    if said.get("position_embedding_type", "absolute") != "absolute":
+        names = ", ".join(_CLASSES)
+        raise ModelError(f"{path}: the torch runtime knows the architectures {names}, not {kind!r}")
+    if settings.get("position_embedding_type", "absolute") != "absolute":
         raise ModelError(f"{path}: relative position embeddings are not known to this runtime")
-    return _CLASSES[kind], _nomic(path, said) if "n_embd" in said else said
+    return _CLASSES[kind], _nomic(path, settings) if "n_embd" in settings else settings
 
 
-def _nomic(path: Path, said: Mapping[str, Any]) -> dict[str, Any]:
-    """A config in GPT-2's words, as nomic publishes it, in those of transformers."""
-    for key, must in _NOMIC_MUST.items():
-        if said.get(key, must) not in (must, must or None):
-            raise ModelError(f"{path}: {key} is {said[key]!r}, which this runtime does not compute")
-    renamed = {ours: said[theirs] for theirs, ours in _NOMIC_NAMES.items() if theirs in said}
-    rope = {"rope_theta": said.get("rotary_emb_base", 10_000), "rope_type": "default"}
-    return {**said, **renamed, "hidden_act": "silu", "rope_parameters": rope}
+def _nomic(path: Path, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Translate a config with GPT-2's keys, as nomic publishes it, to those of transformers."""
+    for key, required in _NOMIC_MUST.items():
+        if settings.get(key, required) not in (required, required or None):
+            raise ModelError(f"{path}: {key} is {settings[key]!r}, which this runtime does not compute")
+    renamed = {ours: settings[theirs] for theirs, ours in _NOMIC_NAMES.items() if theirs in settings}
+    rope = {"rope_theta": settings.get("rotary_emb_base", 10_000), "rope_type": "default"}
+    return {**settings, **renamed, "hidden_act": "silu", "rope_parameters": rope}
 
 
-def _config(kind: type[PreTrainedConfig], said: Mapping[str, Any]) -> PreTrainedConfig:
+def _config(kind: type[PreTrainedConfig], settings: Mapping[str, Any]) -> PreTrainedConfig:
     from transformers import PreTrainedConfig
 
-    common = {one.name for one in fields(PreTrainedConfig)}
-    own = {one.name for one in fields(kind)} - common | _OLD_ROPE
-    return kind(**{key: value for key, value in said.items() if key in own})
+    common = {field.name for field in fields(PreTrainedConfig)}
+    own = {field.name for field in fields(kind)} - common | _OLD_ROPE
+    return kind(**{key: value for key, value in settings.items() if key in own})
 
 
 def _read_tensors(weights: list[Path]) -> dict[str, torch.Tensor]:
@@ -136,18 +137,18 @@ def _read_tensors(weights: list[Path]) -> dict[str, torch.Tensor]:
     return tensors
 
 
-def _refuse_misfits(path: Path, found: Mapping[str, Any]) -> None:
-    spare = [name for name in found["unexpected_keys"] if not any(part in name for part in _NOT_OURS)]
-    for what, names in (("lacks", found["missing_keys"]), ("holds what the model has no place for:", spare)):
+def _refuse_misfits(path: Path, info: Mapping[str, Any]) -> None:
+    spare = [name for name in info["unexpected_keys"] if not any(part in name for part in _NOT_OURS)]
+    for problem, names in (("lacks", info["missing_keys"]), ("has tensors unknown to the model:", spare)):
         if names:
             first = ", ".join(sorted(map(str, names))[:4])
             more = f" and {len(names) - 4} more" if len(names) > 4 else ""
-            raise ModelError(f"{path} {what} {first}{more}")
+            raise ModelError(f"{path} {problem} {first}{more}")
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without transformers' progress bars and reports: what they would say is raised."""
+    """Turn off transformers' progress bars and reports; problems are raised instead."""
     from transformers.utils import logging
 
     level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()

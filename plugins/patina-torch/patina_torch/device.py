@@ -1,4 +1,4 @@
-"""Where and how precisely to compute, as the user's settings say."""
+"""The device and precision of computation, from the user's settings."""
 
 from __future__ import annotations
 
@@ -36,18 +36,20 @@ class _Settings:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """A device that is there, the precision of weights, and how many runs go on at a time."""
+class ComputeDevice:
+    """An available device, the precision of weights, and the number of concurrent batches."""
 
     device: torch.device
     dtype: torch.dtype
     threads: int
 
 
-def chosen_place() -> Place:
-    """As the table `[runtime.torch]` says.
+def choose_compute_device() -> ComputeDevice:
+    """Return the device of the table `[runtime.torch]`.
 
-    Raises `SettingsError` for a value that means nothing, `ModelError` for a device that is not there.
+    Raises:
+        SettingsError: a value is invalid.
+        ModelError: the device is not available.
     """
     _keep_caches_private()
     # 1 s to import: only when something is computed.
@@ -56,25 +58,28 @@ def chosen_place() -> Place:
     settings = runtime_settings("torch", _Settings)
     device = _device(settings.device)
     threads = settings.threads or processors() if device.type == "cpu" else 1
-    return Place(device, getattr(torch, settings.dtype), threads)
+    return ComputeDevice(device, getattr(torch, settings.dtype), threads)
 
 
 def _keep_caches_private() -> None:
-    """Name a folder of patina for the compiler's cache, which PyTorch makes when it is imported.
+    """Set a folder of patina for the compiler's cache, which PyTorch makes when it is imported.
 
     Its own default is a folder in the system's temporary folder that others can prepare.
     """
     if "torch" not in sys.modules and "TORCHINDUCTOR_CACHE_DIR" not in os.environ:
         folder = cache_folder() / "torch"
-        with suppress(OSError, StateError):  # nothing can be written there: PyTorch finds a place itself
+        with suppress(OSError, StateError):  # not writable: PyTorch chooses a folder itself
             make_private(folder)
             os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(folder)
 
 
 def variant(model: ModelSpec) -> str:
-    """The precision of weights, where it is not the usual one: `RuntimeSpec.variant`.
+    """Return the precision of weights where it is not the default: `RuntimeSpec.variant`.
 
-    Raises `SettingsError`. A device is not in it: all of them compute in that precision.
+    The device is left out: all devices compute in that precision.
+
+    Raises:
+        SettingsError: a value is invalid.
     """
     dtype = runtime_settings("torch", _Settings).dtype
     return "" if dtype == _USUAL_DTYPE else dtype
@@ -83,16 +88,17 @@ def variant(model: ModelSpec) -> str:
 def _device(name: str) -> torch.device:
     import torch
 
-    there = ["cpu"]
+    available = ["cpu"]
     if torch.backends.mps.is_available():
-        there.append("mps")
+        available.append("mps")
     if torch.cuda.is_available():
-        there += ["cuda", *(f"cuda:{place}" for place in range(torch.cuda.device_count()))]
+        available += ["cuda", *(f"cuda:{number}" for number in range(torch.cuda.device_count()))]
     if name == "auto":
-        return torch.device(next(kind for kind in ("cuda", "mps", "cpu") if kind in there))
-    if name not in there:
+        return torch.device(next(kind for kind in ("cuda", "mps", "cpu") if kind in available))
+    if name not in available:
         raise ModelError(
-            f"the setting runtime.torch.device is {name!r}, but this PyTorch can use only {', '.join(there)}",
+            f"the setting runtime.torch.device is {name!r}, but this PyTorch can use only"
+            f" {', '.join(available)}",
             hint='set device = "auto" under [runtime.torch]',
         )
     return torch.device(name)

@@ -1,9 +1,9 @@
-"""Texts of different lengths in one run without padding: laid end to end, each looking at itself alone.
+"""Texts of different lengths in one batch without padding: end to end, each attending to itself only.
 
-All that a layer does but attention, it does to each token by itself, so the tokens of all texts go through
-its matrices as one batch. Attention is computed for the texts of one length at a time. It is given to
-transformers as an attention function of its own, the way that inference servers do it: such a function is
-handed no mask, and what the caller passes to the network's `forward` reaches it by name.
+Apart from attention, a layer treats each token separately, so the tokens of all texts go through its matrices
+as one batch. Attention is computed for the texts of one length at a time. It is registered with transformers
+as an attention function, as inference servers do: such a function gets no mask, and arguments of the
+network's `forward` reach it by name.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ ATTENTION: Final = "patina_packed"
 """The name of `attend` among transformers' attention functions."""
 
 _FEWEST_TOKENS: Final = 16
-"""In one run: fewer go through kernels that round otherwise than those for many."""
+"""Of a batch: kernels for fewer tokens round differently."""
 
 Group = tuple[int, int]
-"""So many texts of one length that lie side by side, and that length."""
+"""The number of adjacent texts of one length, and that length."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -45,7 +45,7 @@ class Packed:
 
 
 def pack(ids: NDArray[np.int64], mask: NDArray[np.int64]) -> Packed:
-    """Rows [b, s] that are padded on the right, without their padding."""
+    """Pack rows [b, s] that are padded on the right, without their padding."""
     import numpy as np
 
     lengths = mask.sum(axis=1)
@@ -66,7 +66,7 @@ def pack(ids: NDArray[np.int64], mask: NDArray[np.int64]) -> Packed:
 
 
 def register() -> None:
-    """Make `attend` known to transformers; again is harmless."""
+    """Register `attend` with transformers; repeated calls are harmless."""
     from transformers import AttentionInterface
 
     AttentionInterface.register(ATTENTION, attend)
@@ -82,27 +82,27 @@ def attend(
     groups: Sequence[Group],
     scaling: float | None = None,
     sliding_window: int | None = None,
-    **_: Any,  # noqa: ANN401  (what transformers tells every attention function)
+    **_: Any,  # noqa: ANN401  (further arguments of transformers)
 ) -> tuple[torch.Tensor, None]:
-    """What each token sees of its own text: [1, t, h, d] of queries, keys and values [1, h, t, d]."""
+    """Attend within each text: [1, t, h, d] of queries, keys and values [1, h, t, d]."""
     import torch
     from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
-    seen, at = [], 0
+    outputs, at = [], 0
     for count, length in groups:
         parts = [
-            one[0, :, at : at + count * length].unflatten(1, (count, length)).transpose(0, 1)
-            for one in (query, key, value)
+            tensor[0, :, at : at + count * length].unflatten(1, (count, length)).transpose(0, 1)
+            for tensor in (query, key, value)
         ]
         mask = _window(length, sliding_window, query.device)
-        given, _weights = sdpa_attention_forward(module, *parts, mask, scaling=scaling)
-        seen.append(given.flatten(0, 1))
+        output, _weights = sdpa_attention_forward(module, *parts, mask, scaling=scaling)
+        outputs.append(output.flatten(0, 1))
         at += count * length
-    return torch.cat(seen)[None], None
+    return torch.cat(outputs)[None], None
 
 
 def _window(length: int, window: int | None, device: torch.device) -> torch.Tensor | None:
-    """Which tokens [s, s] see which, where that is less than all; None where the module itself says it."""
+    """Return the mask [s, s] of a sliding window, None where no mask is needed."""
     import torch
 
     if window is None or length <= window:

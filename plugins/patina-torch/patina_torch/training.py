@@ -22,7 +22,7 @@ from patina_hooks.authoring import (
     mlp,
     residual,
 )
-from patina_torch.device import chosen_place
+from patina_torch.device import choose_compute_device
 
 if TYPE_CHECKING:
     import torch
@@ -36,12 +36,12 @@ _TINY = 1e-12
 
 def train_mlp(task: TrainingTask, watch: Watch) -> Trained:
     """As `patina_hooks.training.trainers.mlp.train`; a device that is not there raises `ModelError`."""
-    return mlp.train(task, watch, partial(TorchTriplets, device=chosen_place().device))
+    return mlp.train(task, watch, partial(TorchTriplets, device=choose_compute_device().device))
 
 
 def train_residual(task: TrainingTask, watch: Watch) -> Trained:
     """As `patina_hooks.training.trainers.residual.train`; a device that is not there raises `ModelError`."""
-    return residual.train(task, watch, partial(TorchContrast, device=chosen_place().device))
+    return residual.train(task, watch, partial(TorchContrast, device=choose_compute_device().device))
 
 
 class TorchTriplets(TripletObjective):
@@ -65,7 +65,7 @@ class TorchTriplets(TripletObjective):
 
 
 class TorchContrast(ContrastObjective):
-    """The core's batches of pairs and sessions, learned from on a device."""
+    """The built-in batches of pairs and sessions, learned from on a device."""
 
     def __init__(self, task: TrainingTask, whitened: Vectors, device: torch.device) -> None:
         super().__init__(task, whitened)
@@ -90,18 +90,18 @@ class TorchContrast(ContrastObjective):
 def differentiate(
     loss_of: Callable[[Leaves], torch.Tensor], tensors: Tensors, gradients: Tensors, device: torch.device
 ) -> float:
-    """The loss at `tensors`; its gradients are written into `gradients`."""
+    """Return the loss at `tensors`; write its gradients into `gradients`."""
     import torch
 
-    leaves = {name: torch.from_numpy(one).to(device).requires_grad_() for name, one in tensors.items()}
+    leaves = {name: torch.from_numpy(tensor).to(device).requires_grad_() for name, tensor in tensors.items()}
     loss = loss_of(leaves)
-    for name, found in zip(leaves, torch.autograd.grad(loss, list(leaves.values())), strict=True):
-        gradients[name][...] = found.cpu().numpy()
+    for name, gradient in zip(leaves, torch.autograd.grad(loss, list(leaves.values())), strict=True):
+        gradients[name][...] = gradient.cpu().numpy()
     return float(loss.detach())
 
 
 def triplet_loss(leaves: Leaves, x: torch.Tensor, weights: torch.Tensor, margin: float) -> torch.Tensor:
-    """The weighted mean over triplets x [3 t, in]: anchors, then positives, then negatives."""
+    """Return the weighted mean loss over triplets x [3 t, in]: anchors, then positives, then negatives."""
     anchor, positive, negative = _unit(_layers(leaves, x)).reshape(3, len(weights), -1)
     losses = ((negative - positive) * anchor).sum(dim=1) + margin
     return losses.clamp(min=0) @ (weights / weights.sum())
@@ -110,7 +110,7 @@ def triplet_loss(leaves: Leaves, x: torch.Tensor, weights: torch.Tensor, margin:
 def contrast_loss(
     leaves: Leaves, u: torch.Tensor, allowed: torch.Tensor, weights: torch.Tensor, tau: float
 ) -> torch.Tensor:
-    """The weighted mean over whitened rows u [b + b k, d]: anchors, then the k texts of each session."""
+    """Return the weighted mean loss over whitened rows u [b + b k, d]: anchors, then texts."""
     y = _unit(u + _layers(leaves, u))
     anchors, texts = y[: len(weights)], y[len(weights) :]
     scores = (anchors @ texts.T).reshape(allowed.shape) / tau
@@ -125,10 +125,10 @@ def _layers(leaves: Leaves, x: torch.Tensor) -> torch.Tensor:
 
 
 def _unit(z: torch.Tensor) -> torch.Tensor:
-    """Unit rows; a row of zeros stays one, and has no gradient."""
+    """Normalise rows; a row of zeros stays zero, without a gradient."""
     length = (z * z).sum(dim=1, keepdim=True)
-    there = length > _TINY**2
-    return z * length.where(there, 1).rsqrt().where(there, 0)
+    is_nonzero = length > _TINY**2
+    return z * length.where(is_nonzero, 1).rsqrt().where(is_nonzero, 0)
 
 
 def _placed(rows: Vectors, device: torch.device) -> torch.Tensor:
