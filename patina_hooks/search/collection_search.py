@@ -169,7 +169,9 @@ class CollectionSearch:
         """Run the retrievers of a mode, rank the results, and make hits. stored: see `assign_weights`."""
         weights = assign_weights([retriever.spec for retriever in retrievers], stored)
         question = refinement.rewrite(query.text, view) if refinement else query.text
-        evidence = retrieve(question, view, [one for one in retrievers if _takes_part(one, query.mode)])
+        evidence = retrieve(
+            question, view, [retriever for retriever in retrievers if _takes_part(retriever, query.mode)]
+        )
         ranking = rank(query.text, view, evidence, weights, refinement)
         return make_hits(view, evidence, ranking, query.limit), evidence
 

@@ -73,7 +73,7 @@ def group_duplicates(groups: Iterable[Group], texts: Mapping[Group, RepeatableTe
 
 
 def repeatable_texts(
-    connection: sqlite3.Connection, shown: Mapping[Group, int]
+    connection: sqlite3.Connection, observations: Mapping[Group, int]
 ) -> dict[Group, RepeatableTexts]:
     """Return what sessions and commits say by the observation (its id) that each would show."""
     by_id = {
@@ -83,9 +83,9 @@ def repeatable_texts(
             bool(row.merge),
             row.committed or 0,
         )
-        for row in read_repeated_texts(connection, shown.values())
+        for row in read_repeated_texts(connection, observations.values())
     }
-    return {group: by_id[number] for group, number in shown.items() if number in by_id}
+    return {group: by_id[number] for group, number in observations.items() if number in by_id}
 
 
 def _comparable(texts: Iterable[str | None]) -> Iterator[str]:

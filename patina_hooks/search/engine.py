@@ -145,12 +145,12 @@ class SearchEngine:
 
         if hits:
             return remark_on(query.text)
-        asked = next(self._asked(query), None)
-        if asked is None:
+        answering = next(self._asked(query), None)
+        if answering is None:
             return _not_indexed(query)
-        with asked.reading() as log:
+        with answering.reading() as log:
             texts = IndexedTexts.read(log.connection, query)
-        if asked.name != HISTORY and not texts.total:
+        if answering.name != HISTORY and not texts.total:
             return _not_indexed(query)
         return explain_no_hits(query, texts, lambda other: len(self._answer(other)))
 
@@ -200,12 +200,12 @@ class SearchEngine:
             before = read_question_faults(log)
         if before or faults:
             names = self._memory.plugins.names()
-            kept = [
+            accepted = [
                 fault
                 for fault in before
                 if fault.plugin in names and (fault.plugin, fault.where) not in called
             ]
-            record_question_faults(self._memory.repository.state, before, [*kept, *faults])
+            record_question_faults(self._memory.repository.state, before, [*accepted, *faults])
 
     def _remark(self, text: str) -> None:
         """Tell the caller once a question, whichever collections the remark is about."""

@@ -35,11 +35,13 @@ def make_hits(
     limit: int,
 ) -> list[Hit]:
     """Return the first hits of a ranking, in which commits that say the same are one."""
-    shown = ranking.shown
+    observations = ranking.shown
     compared = ranking.order[: max(_COMPARED, 4 * limit)]
-    texts = repeatable_texts(view.connection, {group: shown[group] for group in compared if group in shown})
+    texts = repeatable_texts(
+        view.connection, {group: observations[group] for group in compared if group in observations}
+    )
     hits = (
-        _hit(view, answer, texts, ranking.scores[answer.best], evidence, shown)
+        _hit(view, answer, texts, ranking.scores[answer.best], evidence, observations)
         for answer in group_duplicates(ranking.order, texts)
     )
     return list(islice((hit for hit in hits if hit is not None), limit))
@@ -47,16 +49,16 @@ def make_hits(
 
 def closeness(view: StoreView, question: str, evidence: Evidence) -> Closeness:
     """Compare the question with the best texts that words and vectors found."""
-    found = [evidence.observations.get(name, {}) for name in ("observation", "vector")]
+    scores_by_retriever = [evidence.observations.get(name, {}) for name in ("observation", "vector")]
     numbers = [
         number
-        for scores in found
+        for scores in scores_by_retriever
         for number in nsmallest(LOOKED_AT, scores, key=lambda number: (-scores[number], number))
     ]
     words = view.words(question)
     texts = read_observation_texts(view.connection, numbers).values()
     share = coverage(words.counts(), words.total(), [terms_of(text) for text in texts])
-    return Closeness(max(found[1].values(), default=None), share, words.total())
+    return Closeness(max(scores_by_retriever[1].values(), default=None), share, words.total())
 
 
 def _hit(
@@ -65,15 +67,15 @@ def _hit(
     texts: Mapping[Group, RepeatableTexts],
     score: float,
     evidence: Evidence,
-    shown: Mapping[Group, int],
+    observations: Mapping[Group, int],
 ) -> Hit | None:
     """Return the hit of one answer: its best observation, None where the filters leave it none."""
     group = answer.original(texts)
-    number = shown.get(group) or view.first(group)
+    number = observations.get(group) or view.first(group)
     if number is None:
         return None
-    others = sorted(
-        (texts[other] for other in answer.groups if other != group and other[0] == "commit"),
+    duplicates = sorted(
+        (texts[duplicate] for duplicate in answer.groups if duplicate != group and duplicate[0] == "commit"),
         key=lambda commit: (commit.committed, commit.oid),
     )
     session = group[1] if group[0] == "session" else None
@@ -82,7 +84,7 @@ def _hit(
     title, started = read_session_title(view.connection, session)
     if group[0] == "document":
         title = place.title
-    when = read_commit_time(view.connection, commit) if commit else None
+    committed = read_commit_time(view.connection, commit) if commit else None
     return Hit(
         session=session,
         title=title,
@@ -93,10 +95,10 @@ def _hit(
         text=place.observation.text,
         score=score,
         channels=evidence.found_by(answer.best),
-        when=started if when is None else when,
+        when=started if committed is None else committed,
         draft=bool(place.draft),
-        also=len(others),
-        also_commits=tuple(commit.oid for commit in others),
+        also=len(duplicates),
+        also_commits=tuple(commit.oid for commit in duplicates),
         name=place.observation.name,
         end=place.observation.end,
         fields=place.observation.fields,

@@ -1,7 +1,7 @@
-"""Opening the model that answers, beside everything else that a question needs.
+"""Open the active model in parallel with the other preparations of a query.
 
-Most of the time to a first answer goes into the runtime's own code, which leaves the interpreter free: a
-command may ask git and reconcile meanwhile.
+Most of the time to a first answer is spent in the runtime's native code, which does not block the
+interpreter: a command may call git and reconcile meanwhile.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ _STATE_FOLDER = "patina"
 
 
 class Opening:
-    """The answering model of the repository around a folder, being opened in a thread.
+    """The active model of the repository around a folder, opened in a thread.
 
-    A model that cannot be opened is told to the caller that asks for it. What else goes wrong is left for the
-    caller to meet, with its message, when it opens the model itself.
+    If the model cannot be opened, `encoder` raises the error. Any other error occurs again, with its message,
+    when the caller opens the model itself.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -43,9 +43,10 @@ class Opening:
                 self._begin(self._space)
 
     def encoder(self, space: VectorSpace) -> Encoder | None:
-        """The model of this space once it is open, None where another was opened.
+        """Wait for the model of this space, None if another one was opened.
 
-        Raises `PluginError` where this one could not be: to try again could take as long.
+        Raises:
+            PluginError: it cannot be opened; another attempt could take as long.
         """
         self.wait()
         if self._space is None or self._space.opened_by != space.opened_by:
@@ -55,7 +56,7 @@ class Opening:
         return self._encoder
 
     def wait(self) -> None:
-        """The interpreter must not end while a thread is in the midst of a runtime's own code."""
+        """Wait for the thread: the interpreter must not end while it runs native code."""
         if self._thread is not None:
             self._thread.join()
 
@@ -83,7 +84,7 @@ class Opening:
 def open_space_encoder(
     plugins: Plugins, space: VectorSpace, *, ready: Callable[[], object] | None = None
 ) -> Encoder:
-    """Open the model of a space, which may hold vectors of another one by now. Raises `PluginError`.
+    """Open the model of a space without a check of its vectors. Raises `PluginError`.
 
     ready: see `patina_hooks.models.encoding.open_encoder`.
     """
@@ -91,14 +92,14 @@ def open_space_encoder(
 
 
 def open_checked_encoder(plugins: Plugins, space: VectorSpace, state: Path) -> Encoder:
-    """Open the model of a space. Raises `PluginError`, or `IndexDamaged` where it gives other vectors."""
+    """Open the model of a space. Raises `PluginError`, or `IndexDamaged` if its vectors differ."""
     encoder = open_space_encoder(plugins, space)
     check_encoder(state, space, encoder)
     return encoder
 
 
 def _space_around(folder: Path) -> VectorSpace | None:
-    """What answers here; None where another user wrote the state, since git was not asked yet."""
+    """Return the active space, None if another user wrote the state, since git was not called yet."""
     _, common = find_work_tree(folder)
     state = common / _STATE_FOLDER
     if hasattr(os, "getuid") and state.stat().st_uid != os.getuid():

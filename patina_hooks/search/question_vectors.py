@@ -22,7 +22,7 @@ class QuestionVectors:
         self._query = query
         self._early = early and query.mode == "hybrid"
         self._made: dict[tuple[object, str], Vectors] = {}
-        self._begun: dict[object, Future[Vectors]] = {}
+        self._started: dict[object, Future[Vectors]] = {}
 
     def begin(self, space: VectorSpace) -> None:
         """Have an open model read the question in another thread, while words are looked up.
@@ -30,16 +30,16 @@ class QuestionVectors:
         A model that is not open yet is opened in the thread of the caller, since that imports.
         """
         key = space.opened_by
-        if not self._early or key in self._begun or not self._models.is_checked(space):
+        if not self._early or key in self._started or not self._models.is_checked(space):
             return
-        self._begun[key] = self._models.thread().submit(self._encode, space, self._query.text)
+        self._started[key] = self._models.thread().submit(self._encode, space, self._query.text)
 
     def of(self, space: VectorSpace, text: str) -> Vectors:
         """Return the vector of a text. Raises as `OpenModels.checked`."""
         key = (space.opened_by, text)
         if key not in self._made:
-            begun = self._begun.get(space.opened_by) if text == self._query.text else None
-            self._made[key] = begun.result() if begun else self._encode(space, text)
+            started = self._started.get(space.opened_by) if text == self._query.text else None
+            self._made[key] = started.result() if started else self._encode(space, text)
         return self._made[key]
 
     def _encode(self, space: VectorSpace, text: str) -> Vectors:

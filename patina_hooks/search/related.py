@@ -1,4 +1,4 @@
-"""What belongs to a file: what changed together with it, and who worked on it."""
+"""Related paths and sessions of a file."""
 
 from __future__ import annotations
 
@@ -41,7 +41,11 @@ class Visit:
 
 @dataclass(frozen=True, slots=True)
 class Related:
-    """commits: how many touched the path at all; companions and sessions: the strongest and latest first."""
+    """The result for a path.
+
+    commits: how many touched the path.
+    companions, sessions: the strongest and latest first.
+    """
 
     path: str
     commits: int
@@ -50,10 +54,12 @@ class Related:
 
 
 def related(connection: sqlite3.Connection, root: Path, path: str, limit: int) -> Related:
-    """Raises `UsageError` for a path that no recorded commit touched. root: of the work tree.
+    """Find paths and sessions related to a path.
 
-    Companions are those of the latest two thousand commits; commits of more than fifty paths say little of
-    any two of them and are left out.
+    Companions are those of the latest two thousand commits, without commits of more than fifty paths.
+
+    Raises:
+        UsageError: no recorded commit touched the path.
     """
     path = recorded_path(connection, path)
     touched = commits_of_path(connection, path, _MOST_COMMITS)
@@ -82,9 +88,9 @@ def _unknown_path(connection: sqlite3.Connection, root: Path, path: str) -> Usag
         hint = f"git log --oneline -- {shlex.quote(f':/{path}')}"
         return UsageError(f"no recorded commit touched {path!r}", hint=hint)
     is_folder = near[0].startswith(f"{path.rstrip('/')}/")
-    what = f"{path!r} is a folder, not a file" if is_folder else f"no recorded commit touched {path!r}"
+    message = f"{path!r} is a folder, not a file" if is_folder else f"no recorded commit touched {path!r}"
     hint = f"patina scry --file {shlex.quote(os.path.relpath(root / near[0]))}"
-    return UsageError(f"{what}; {'it holds' if is_folder else 'similar'}: {', '.join(near)}", hint=hint)
+    return UsageError(f"{message}; {'it holds' if is_folder else 'similar'}: {', '.join(near)}", hint=hint)
 
 
 def _weigh(

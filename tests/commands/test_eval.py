@@ -101,7 +101,7 @@ def test_questions_of_ones_own(past: Past, shell: Shell, tmp_path: Path) -> None
     mine.write_text('[{"query": "x", "relevant": ["nowhere.md"]}]')
     done = shell.run("eval", "--queries", str(mine))
     assert done.returncode == 2
-    assert "entry 1: the memory holds no 'nowhere.md'" in done.stderr
+    assert "entry 1: the memory does not have 'nowhere.md'" in done.stderr
 
 
 def test_a_picture(shell: Shell, tmp_path: Path) -> None:

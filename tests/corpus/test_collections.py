@@ -279,7 +279,7 @@ def test_filters_hold_for_documents(memory: Memory, mode: Mode) -> None:
 def test_a_filter_that_no_collection_knows_is_an_error(memory: Memory) -> None:
     sync(memory)
     with memory_of(memory.repository) as patina:
-        with pytest.raises(UsageError, match="no observation is a 'lines'"):
+        with pytest.raises(UsageError, match="unknown kind 'lines'"):
             patina.search("sqlite", kinds="lines")
         with pytest.raises(UsageError, match="there is no collection 'doc'"):
             patina.search("sqlite", collections="doc")

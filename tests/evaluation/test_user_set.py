@@ -29,8 +29,8 @@ def ask(past: Past, folder: Path, content: object) -> SetResult:
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        ("{", "is no JSON"),
-        ("[" * 100_000, "is no JSON"),
+        ("{", "is not JSON"),
+        ("[" * 100_000, "is not JSON"),
         ({}, "expected a list of entries"),
         ([], "expected a list of entries"),
         ([{"query": "a", "relevant": ["b"]}, 3], "entry 2: expected a mapping"),
@@ -52,7 +52,7 @@ def test_a_message_names_file_entry_and_fix(tmp_path: Path, content: object, sai
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="cannot be read: No such file"):
+    with pytest.raises(UsageError, match=r"cannot read .*: No such file"):
         read_user_queries(tmp_path / "none.json")
 
 
@@ -61,13 +61,15 @@ def test_a_document_that_is_not_there_is_named(past: Past, tmp_path: Path) -> No
         {"query": "a", "relevant": [past.sessions[0]]},
         {"query": "b", "relevant": [past.sessions[0], "20990101-000000", "src/nowhere.py"]},
     ]
-    with pytest.raises(UsageError, match=r"entry 2: the memory holds no '20990101-000000', 'src/nowhere.py'"):
+    with pytest.raises(
+        UsageError, match=r"entry 2: the memory does not have '20990101-000000', 'src/nowhere.py'"
+    ):
         ask(past, tmp_path, entries)
 
 
 def test_names_match_exactly_and_not_by_their_beginnings(past: Past, tmp_path: Path) -> None:
     for name in (past.sessions[0][:8], past.memory.git("rev-parse", "--short", "HEAD"), "src/burrow"):
-        with pytest.raises(UsageError, match="the memory holds no"):
+        with pytest.raises(UsageError, match="the memory does not have"):
             ask(past, tmp_path, [{"query": "a", "relevant": [name]}])
 
 

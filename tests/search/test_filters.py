@@ -56,7 +56,7 @@ def test_kinds(memory: Memory) -> None:
 
 
 def test_a_kind_that_nothing_has_is_refused_and_the_others_are_named(memory: Memory) -> None:
-    with pytest.raises(UsageError, match="no observation is a 'decisions'") as caught:
+    with pytest.raises(UsageError, match="unknown kind 'decisions'") as caught:
         texts(memory, kinds=("pattern", "decisions"))
     assert caught.value.hint.startswith("one of decision, pattern, ")
 

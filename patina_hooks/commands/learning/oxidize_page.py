@@ -20,8 +20,12 @@ def report_lines(report: Report) -> Iterator[str]:
     if report.raw:
         yield from _table(report)
         yield ""
-    yield from (_render_training(outcome) for outcome in report.outcomes)
-    yield ""
+    trained = [
+        outcome for outcome in report.outcomes if not (outcome.lacks and outcome.why in report.sentence)
+    ]
+    if trained:
+        yield from map(_render_training, trained)
+        yield ""
     yield clean_line(report.sentence)
     history = (
         f"trained on {format_count(report.past, 'session')}, tested on later history"

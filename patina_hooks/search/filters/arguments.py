@@ -1,7 +1,7 @@
-"""What a caller of the Python API gave, checked, in the form that a search takes.
+"""Check the arguments of the Python API, and convert them for a search.
 
-A notebook has no option parser in front of it: what can mean nothing is a `UsageError` that says what would,
-never an empty answer.
+A notebook has no option parser: an invalid argument is a `UsageError` with the expected value, never an empty
+answer.
 """
 
 from __future__ import annotations
@@ -41,9 +41,9 @@ def checked_query(
     rerankers: Iterable[str] | None = None,
     filters: Iterable[str] | None = None,
 ) -> Query:
-    """The question with its filters as `Patina.search` takes them. Raises `UsageError`; see there.
+    """Build a query from the arguments of `Patina.search`; see there. Raises `UsageError`.
 
-    root: the work tree's, absolute; the query's path is from there.
+    root: of the work tree, absolute; the query's path is relative to it.
     """
     if mode not in get_args(Mode):
         raise UsageError(f"there is no mode {mode!r}", hint=f"one of {', '.join(get_args(Mode))}")
@@ -84,11 +84,11 @@ def _names(argument: str, names: Iterable[str] | None) -> tuple[str, ...] | None
     return tuple(checked_text(f"a name in {argument}", name) for name in names)
 
 
-def _checked_fields(given: object) -> tuple[tuple[str, str], ...]:
+def _checked_fields(fields: object) -> tuple[tuple[str, str], ...]:
     """Return the names and values of fields, each once, in an order of their own."""
-    pairs = given.items() if isinstance(given, Mapping) else given
+    pairs = fields.items() if isinstance(fields, Mapping) else fields
     if not isinstance(pairs, Iterable):
-        raise UsageError(f"fields is {given!r}; expected names and values")
+        raise UsageError(f"fields is {fields!r}; expected names and values")
     checked = []
     for pair in pairs:
         if not isinstance(pair, tuple) or len(pair) != 2:
@@ -98,7 +98,7 @@ def _checked_fields(given: object) -> tuple[tuple[str, str], ...]:
 
 
 def checked_limit(limit: object) -> int:
-    """How many answers are wanted: an integer of 1 or more, numpy's too. Raises `UsageError`."""
+    """Check the number of answers: an integer of 1 or more, numpy's too. Raises `UsageError`."""
     try:
         number = index(limit)  # type: ignore[arg-type]
     except TypeError:
@@ -109,51 +109,51 @@ def checked_limit(limit: object) -> int:
 
 
 def from_root(root: Path, path: str | os.PathLike[str]) -> str:
-    """A path as the log names it, "" for the root, from one below the root or absolute; it need not exist.
+    """Convert a path, relative to the root or absolute, to the log's form, "" for the root.
 
-    Raises `UsageError` where it lies outside of the root.
+    The path need not exist. Raises `UsageError` if it is outside of the root.
     """
-    given = root / _for_the_system("path", os.fspath(path) if isinstance(path, os.PathLike) else path)
+    absolute = root / _for_the_system("path", os.fspath(path) if isinstance(path, os.PathLike) else path)
     # Absolute ones may lead to the root through a link; what is below it may be a link itself.
-    for place in (given, Path(os.path.realpath(given.parent), given.name)):
+    for place in (absolute, Path(os.path.realpath(absolute.parent), absolute.name)):
         inside = Path(os.path.relpath(place, root))
         if os.pardir not in inside.parts:
             return escape_name(inside.as_posix()) if inside.parts else ""
     raise UsageError(f"{os.fspath(path)!r} is outside of this repository, {root}")
 
 
-def _string(what: str, given: object) -> str:
-    if not isinstance(given, str):
-        raise UsageError(f"{what} is {given!r}; expected a string")
+def _string(label: str, value: object) -> str:
+    if not isinstance(value, str):
+        raise UsageError(f"{label} is {value!r}; expected a string")
     try:
-        given.encode("utf-8", "surrogateescape")
+        value.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError as error:
-        raise UsageError(f"{what} is {given!r}, which is no text: {error.reason}") from error
-    return given
+        raise UsageError(f"{label} is {value!r}, which is no text: {error.reason}") from error
+    return value
 
 
-def _for_the_system(what: str, given: object) -> str:
-    """A string that may be an argument of git, or lead to a file."""
-    text = _string(what, given)
+def _for_the_system(label: str, value: object) -> str:
+    """Check a string that is an argument of git or a path."""
+    text = _string(label, value)
     if "\0" in text:
-        raise UsageError(f"{what} is {given!r}; no such name can hold a NUL")
+        raise UsageError(f"{label} is {value!r}; no such name can hold a NUL")
     return text
 
 
-def checked_text(what: str, given: object) -> str:
-    """A string as the log writes names. Raises `UsageError`."""
-    return escape_name(_string(what, given))
+def checked_text(label: str, value: object) -> str:
+    """Convert a string to the log's form of names. Raises `UsageError`."""
+    return escape_name(_string(label, value))
 
 
-def _moment(what: str, given: object) -> int | None:
-    """Whole seconds since 1970: the first that is not before the moment."""
-    if given is None:
+def _moment(label: str, value: object) -> int | None:
+    """Convert a moment to whole seconds since 1970, rounded up."""
+    if value is None:
         return None
     try:
-        seconds = math.ceil(float(given)) if isinstance(given, Real) else _BOUND
+        seconds = math.ceil(float(value)) if isinstance(value, Real) else _BOUND
     except (ValueError, OverflowError):  # not a number, infinite
         seconds = _BOUND
     if not -_BOUND <= seconds < _BOUND:
         hint = "of a datetime: moment.timestamp()"
-        raise UsageError(f"{what} is {given!r}; expected seconds since 1970", hint=hint)
+        raise UsageError(f"{label} is {value!r}; expected seconds since 1970", hint=hint)
     return seconds

@@ -97,10 +97,10 @@ class Allowed:
                 whole = len(rows) < times * limit
                 # Which of several equal rows came last is not known.
                 sure = rows if whole else [row for row in rows if row[1] != rows[-1][1]]
-                kept = _first_kept(sure, keep, limit)
-                if whole or len(kept) == limit:
+                passing = _first_kept(sure, keep, limit)
+                if whole or len(passing) == limit:
                     self._enough = times
-                    return kept
+                    return passing
             self._evaluate()
         return exactly()
 
@@ -169,19 +169,19 @@ class Allowed:
 
     def _fill(self, walked: Condition, most: int | None) -> None:
         """List what is allowed along one condition's index; too many rows leave the filter unevaluated."""
-        others = [condition for condition in self._conditions if condition is not walked]
-        self._evaluated = store.fill_allowed(self._connection, walked, others, most)
+        remaining = [condition for condition in self._conditions if condition is not walked]
+        self._evaluated = store.fill_allowed(self._connection, walked, remaining, most)
 
 
 def _first_kept(rows: list[Row], keep: Callable[[list[Row]], list[Row]], limit: int) -> list[Row]:
     """Return the first `limit` rows that are kept, testing few more than that."""
-    kept: list[Row] = []
+    passing: list[Row] = []
     at = 0
-    while at < len(rows) and len(kept) < limit:
-        step = max(limit - len(kept), _STEP)
-        kept += keep(rows[at : at + step])
+    while at < len(rows) and len(passing) < limit:
+        step = max(limit - len(passing), _STEP)
+        passing += keep(rows[at : at + step])
         at += step
-    return kept[:limit]
+    return passing[:limit]
 
 
 class Filters:
@@ -280,8 +280,8 @@ def _recorded_kind(connection: sqlite3.Connection, kind: str) -> str:
     for form in (kind, kind.lower()):
         if form in KINDS or store.has_kind(connection, form):
             return form
-    known = dict.fromkeys([*KINDS, *store.read_kinds(connection)])
-    raise UsageError(f"no observation is a {kind!r}", hint=f"one of {', '.join(known)}")
+    kinds = dict.fromkeys([*KINDS, *store.read_kinds(connection)])
+    raise UsageError(f"unknown kind {kind!r}", hint=f"one of {', '.join(kinds)}")
 
 
 def _refuse_unknown_fields(connection: sqlite3.Connection, fields: Iterable[tuple[str, str]]) -> None:

@@ -75,8 +75,8 @@ def compared_space(
     """
     engine_versions, is_remote = _read_versions(plugins, space)
     record = ProbeRecord(state)
-    known = record.variant(space.base, engine_versions) is not None
-    if is_remote or (known and not always):
+    is_known = record.variant(space.base, engine_versions) is not None
+    if is_remote or (is_known and not always):
         return Compared(space)
     if not record.has_probes(space.base) and not _holds_vectors(state, space):
         return Compared(space)  # recorded once the model is opened, see `record_engine_versions`
@@ -85,13 +85,13 @@ def compared_space(
     first = record.has_probes(space.base) or _sample_agrees(log, state, space, encoder)
     variant = record.add(space.base, encoder.engine_versions, probe(encoder), first=first)
     record.save()
-    found = replace(space, fingerprint=variant_of(space.base, variant))
+    probed = replace(space, fingerprint=variant_of(space.base, variant))
     if variant == last:
-        return Compared(found)
-    what = f"the runtime {space.runtime} gives other vectors for {space.model} than before"
+        return Compared(probed)
+    message = f"the runtime {space.runtime} gives other vectors for {space.model} than before"
     news = encoder.engine_versions.list_new(before)
     since = f"now {news}" if news else "with the same versions"
-    return Compared(found, f"{what} ({since}): its texts are embedded again")
+    return Compared(probed, f"{message} ({since}): its texts are embedded again")
 
 
 def record_engine_versions(state: Path, encoder: Encoder) -> None:
@@ -121,8 +121,8 @@ def check_encoder(state: Path, space: VectorSpace, encoder: Encoder) -> None:
     elif variant is None:
         return
     if variant is None or variant_of(encoder.fingerprint, variant) != space.fingerprint:
-        what = f"the runtime {space.runtime} gives other vectors for {space.model} than the indexed ones"
-        raise IndexDamaged(what, hint="patina sync")
+        message = f"the runtime {space.runtime} gives other vectors for {space.model} than the indexed ones"
+        raise IndexDamaged(message, hint="patina sync")
 
 
 def makers_key(plugins: Plugins, space: VectorSpace) -> str:

@@ -1,7 +1,6 @@
-"""How much of the truth an approximate index finds, sampled.
+"""The sampled recall of an approximate index.
 
-Nothing of the index's own is relied on: its answers are held against a scan of the embeddings that it was
-filled from.
+Its results are compared with a scan of the embeddings that it was filled from.
 """
 
 from __future__ import annotations
@@ -26,10 +25,14 @@ _NEAR = 1e-4
 
 @dataclass(frozen=True, slots=True)
 class Recall:
-    """found: of each question's `LIMIT` nearest neighbours, as a fraction, on average; rows: among how many
-    vectors."""
+    """The sampled recall of an index.
 
-    found: float
+    share: of the `LIMIT` nearest neighbours that it finds, on average.
+    questions: the number of sampled queries.
+    rows: the number of vectors.
+    """
+
+    share: float
     questions: int
     rows: int
 
@@ -47,35 +50,37 @@ def sample_recall(plugins: Plugins, state: Path, space: VectorSpace, index: Vect
     if len(keys) < 2:
         return None
     drawn = np.random.default_rng(0).permutation(len(keys))[:_QUESTIONS]
-    asked = [keys[i] for i in sorted(drawn)]
+    queries = [keys[i] for i in sorted(drawn)]
     project = space.open_projection(plugins, state)
-    questions = _embedded(state, space, project, asked)
-    nearest = np.full((len(asked), LIMIT), -np.inf, np.float32)
+    questions = _embedded(state, space, project, queries)
+    nearest = np.full((len(queries), LIMIT), -np.inf, np.float32)
     for start in range(0, len(keys), _CHUNK):
         some = keys[start : start + _CHUNK]
         at = {key: row for row, key in enumerate(some)}
         scores = questions @ _embedded(state, space, project, some).T
-        for row, key in enumerate(asked):
+        for row, key in enumerate(queries):
             if key in at:
                 scores[row, at[key]] = -np.inf
         nearest = np.sort(np.concatenate([nearest, scores], axis=1), axis=1)[:, -LIMIT:]
     shares = [
         _share(index, key, question, [float(score) for score in row if score > -np.inf])
-        for key, question, row in zip(asked, questions, nearest, strict=True)
+        for key, question, row in zip(queries, questions, nearest, strict=True)
     ]
-    return Recall(sum(shares) / len(shares), len(asked), len(keys))
+    return Recall(sum(shares) / len(shares), len(queries), len(keys))
 
 
 def _share(index: VectorIndex, key: bytes, question: Vectors, true: list[float]) -> float:
-    """How much of the true best is found; what ties with the last of them counts as well."""
-    found = [score for one, score in index.search(question, len(true) + 1) if one != key][: len(true)]
-    return sum(score > min(true) - _NEAR for score in found) / len(true)
+    """Return the share of true neighbours that the index finds; ties with the last one count."""
+    scores = [score for neighbour, score in index.search(question, len(true) + 1) if neighbour != key][
+        : len(true)
+    ]
+    return sum(score > min(true) - _NEAR for score in scores) / len(true)
 
 
 def _embedded(state: Path, space: VectorSpace, project: Project | None, keys: list[bytes]) -> Vectors:
-    """Their vectors [n, d] of the space, as embedded. Raises `StateError` where one is not kept."""
-    found, vectors = read_embeddings(state, space.fingerprint, keys, space.dimensions)
-    if len(found) < len(keys):
-        what = f"{state / CACHE_FILE} does not hold every text that the index does"
-        raise StateError(what, hint="patina sync --full")
+    """Read the vectors [n, d] of keys in the space. Raises `StateError` if one is missing."""
+    embedded, vectors = read_embeddings(state, space.fingerprint, keys, space.dimensions)
+    if len(embedded) < len(keys):
+        message = f"{state / CACHE_FILE} does not hold every text that the index does"
+        raise StateError(message, hint="patina sync --full")
     return project(vectors) if project else vectors

@@ -1,8 +1,8 @@
-"""Vector spaces: which one answers, and which one the recipe asks for.
+"""Vector spaces: the active one, and the one that the recipe requests.
 
-A space is one folder of vectors, for one model and one projection. The space that answers stays in place
-until another one, for another model, projection or other rules, holds every live text; then the log names the
-new one, in one transaction.
+A space is one folder of vectors, for one model and one projection. The active space stays in use until
+another one, for another model, projection or index, has every live text; then the log names the new one, in
+one transaction.
 """
 
 from __future__ import annotations
@@ -62,29 +62,29 @@ class VectorSpace:
 
     @property
     def opened_by(self) -> tuple[str, str, Reading]:
-        """What its model is opened by: spaces that differ in nothing of it share an encoder."""
+        """The key of its model: spaces with the same key share an encoder."""
         return self.model, self.runtime, self.reading
 
     @property
     def judged_by(self) -> str:
-        """What a verdict on answers depends on: the vectors, and what is put before questions."""
+        """The key of a verdict on answers: the vectors, and the prefix of queries."""
         return f"{self.fingerprint} {self.query}"
 
     def open(self, plugins: Plugins, state: Path) -> VectorIndex:
-        """Raises `IndexDamaged`, `IndexUnavailable`, or `PluginError` where the index plugin is gone."""
+        """Open the index. Raises `IndexDamaged`, `IndexUnavailable`, or `PluginError` without its plugin."""
         opener = plugins.open(BACKENDS, self.index, plugins.index_backend(self.index).factory)
         mark = f"{self.fingerprint} {self.projection}" if self.projection else self.fingerprint
         short = {"short": self.short} if self.short else {}
-        given = self.folder(state), self.projected or self.dimensions, mark
+        arguments = self.folder(state), self.projected or self.dimensions, mark
         if opener.plugin == BUILTIN:
-            index: VectorIndex = opener.function(*given, **short)
+            index: VectorIndex = opener.function(*arguments, **short)
             return index
         from patina_hooks.search.index.guarded_index import GuardedIndex
 
-        return GuardedIndex(opener, *given, **short)
+        return GuardedIndex(opener, *arguments, **short)
 
     def open_projection(self, plugins: Plugins, state: Path) -> Project | None:
-        """What the model's vectors go through, None where they stay. Raises as `open_weights` does."""
+        """Open the projection, None without one. Raises as `open_weights` does."""
         return open_weights(state, plugins, self.projection) if self.projection else None
 
     def folder(self, state: Path) -> Path:
@@ -93,7 +93,7 @@ class VectorSpace:
 
 
 def active_space(log: Log) -> VectorSpace | None:
-    """The space that answers, None before the first one is complete enough."""
+    """Return the active space, None before the first one is usable."""
     stored = log.fact("space")
     if not stored:
         return None
@@ -101,15 +101,21 @@ def active_space(log: Log) -> VectorSpace | None:
 
 
 def _read_space(stored: object) -> VectorSpace:
-    """Make a space of what the log remembers. Raises ValueError for any other shape."""
+    """Read a space from the log. Raises ValueError for any other shape."""
     return read_value(VectorSpace, stored)
 
 
 def requested_space(plugins: Plugins, recipe: Recipe, state: Path | None = None) -> VectorSpace:
-    """The space that the recipe asks for. Raises `PluginError` or `ModelError` where it cannot be had.
+    """Return the space that the recipe requests.
 
-    state: where probe vectors are recorded: the space is that of the variant of what is installed, or of the
-        last one that was compared.
+    Args:
+        plugins: the installed plugins.
+        recipe: the recipe of the repository.
+        state: where probe vectors are recorded: the space is that of the installed variant, or of the last
+            one that was compared.
+
+    Raises:
+        PluginError, ModelError: the model or runtime is not available.
     """
     from patina_hooks.models.choice import provider_of
     from patina_hooks.models.encoding import compute_fingerprint, resolve_model
@@ -145,7 +151,7 @@ def requested_space(plugins: Plugins, recipe: Recipe, state: Path | None = None)
 
 @contextmanager
 def _said_at(recipe: Recipe, key: str) -> Iterator[None]:
-    """An error about a key of the recipe, or the one that it begins with, says where that stands."""
+    """Add file and line of a recipe's key to an error about it."""
     try:
         yield
     except PluginError as error:
@@ -160,15 +166,18 @@ def _said_at(recipe: Recipe, key: str) -> Iterator[None]:
 def projected_space(
     space: VectorSpace, plugins: Plugins, recipe: Recipe, state: Path
 ) -> tuple[VectorSpace, Project | None]:
-    """The same space seen through the projection in use, where there is one for this model and the recipe
-    still names it. Raises `StateError` or `PluginError` where it cannot be opened.
+    """Return the space of the projection in use, if it is for this model and in the recipe.
 
-    What a projection gives is short already, and cannot be cut as the model's own may: an index that would do
-    so makes room for the exact one."""
+    Projected vectors are short and cannot be cut as those of the model: an index of short vectors is replaced
+    by the exact one.
+
+    Raises:
+        StateError, PluginError: the projection cannot be opened.
+    """
     active = load_active(state)
     if active is None or active.fingerprint != space.fingerprint or active.name not in recipe.learned:
         return space, None
-    seen = replace(space, projection=active.weights, projected=active.dimensions)
-    if seen.short:
-        seen = replace(seen, index=DEFAULT_INDEX, short=0)
-    return seen, seen.open_projection(plugins, state)
+    projected = replace(space, projection=active.weights, projected=active.dimensions)
+    if projected.short:
+        projected = replace(projected, index=DEFAULT_INDEX, short=0)
+    return projected, projected.open_projection(plugins, state)

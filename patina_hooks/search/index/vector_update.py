@@ -1,4 +1,4 @@
-"""Bringing the vectors of a space in line with the live texts."""
+"""Update the vectors of a space from the live texts."""
 
 from __future__ import annotations
 
@@ -43,11 +43,11 @@ Progress = Callable[[str, int, int], None]
 
 
 class VectorUpdate:
-    """Bring a space in line with the live texts of a collection; the caller holds the sync lock.
+    """Updates a space from the live texts of a collection; the caller holds the sync lock.
 
-    log: the collection's; its vectors lie in the same folder, while embeddings are those of the state folder.
-
-    open_encoder is only called when some text is not embedded yet; project: the space's projection, opened.
+    log: the collection's; its vectors are in the same folder, embeddings in the state folder.
+    open_encoder: only called when a text is not embedded yet.
+    project: the open projection of the space.
     """
 
     def __init__(
@@ -77,10 +77,16 @@ class VectorUpdate:
         self._read_versions = ""
 
     def run(self, *, most: int | None = None, seconds: float | None = None, retry: bool = False) -> Embedded:
-        """most: leave it all for later where more texts than this wait for a model; seconds: leave for later
-        what is not done after about so long; retry: try texts again that the model refused.
+        """Update the space.
 
-        Raises `PluginError` where the model cannot be had, after what came before was indexed."""
+        Args:
+            most: do nothing if more texts than this wait for the model.
+            seconds: stop after about this time; a later update continues.
+            retry: embed texts again that the model refused.
+
+        Raises:
+            PluginError: the model is not available; earlier texts are indexed.
+        """
         self._read_versions = "" if retry else makers_key(self._plugins, self._space)
         if most is not None:
             answers = self._is_answering()
@@ -92,7 +98,7 @@ class VectorUpdate:
         try:
             self._bring_in_line()
         except IndexDamaged as damage:
-            # A page of the cache, which begins anew, or a file that was altered while we worked.
+            # A damaged page of the cache, which starts empty, or a file that was altered meanwhile.
             self._result.rebuilt = str(damage)
             remove_path(self._space.folder(self._folder))
             self._bring_in_line()
@@ -102,41 +108,41 @@ class VectorUpdate:
         with closing(EmbeddingCache(self._state, self._space.fingerprint)) as cache:
             index = self._open_index()
             self._try_again(cache)
-            unseen = not self._log.fact("verified")
-            if unseen:
-                index.verify()  # what was there before is looked at whole, once
+            is_unverified = not self._log.fact("verified")
+            if is_unverified:
+                index.verify()  # older files are checked completely, once
             if self._is_answering():
                 self._answer()  # a first index answers with what it has
             elif not self._fill(index, cache):
                 return
-            if unseen or self._is_stale(index):
+            if is_unverified or self._is_stale(index):
                 self._compare(index, cache)
             self._follow(index, cache)
 
     # --- the usual case: what is missing, what is left over ---------------------------------------
 
     def _follow(self, index: VectorIndex, cache: EmbeddingCache) -> None:
-        total, done = count_waiting(self._db), 0
+        total, finished = count_waiting(self._db), 0
         for keys, more in self._missing():
             added = self._add(keys, index, cache, more=more)
             self._mark(index, [(1, key) for key in added])
-            done += len(added)
-            self._progress("embedding", done, total)
+            finished += len(added)
+            self._progress("embedding", finished, total)
             if self._failure or self._is_late():
                 break
-        self._result.pending = total - done
-        left = read_dead_keys(self._db)
-        if left:
-            index.remove(left)
-            self._mark(index, [(0, key) for key in left], forget=True)
-            self._result.removed += len(left)
+        self._result.pending = total - finished
+        dead = read_dead_keys(self._db)
+        if dead:
+            index.remove(dead)
+            self._mark(index, [(0, key) for key in dead], forget=True)
+            self._result.removed += len(dead)
         if self._failure:
             raise self._failure
         if not self._result.pending:
             self._tend(index)
 
     def _tend(self, index: VectorIndex) -> None:
-        """Let an index of a plugin do work that it put off."""
+        """Let an index of a plugin do postponed work."""
         from patina_hooks.search.index.guarded_index import GuardedIndex
 
         if isinstance(index, GuardedIndex):
@@ -149,8 +155,10 @@ class VectorUpdate:
         return time.monotonic() > self._end
 
     def _missing(self) -> Iterator[tuple[list[bytes], bool]]:
-        """Texts without a vector, newest first, in chunks, and whether more may follow: a small one first,
-        so that answers come early."""
+        """Yield chunks of texts without a vector, newest first, and whether more may follow.
+
+        The first chunk is small, so that first answers come early.
+        """
         size = _FIRST_CHUNK
         while keys := self._newest(size):
             yield keys, len(keys) == size
@@ -159,7 +167,7 @@ class VectorUpdate:
     def _add(
         self, keys: list[bytes], index: VectorIndex, cache: EmbeddingCache, *, more: bool
     ) -> list[bytes]:
-        """Add texts to the index; gives those that there was time for. more: whether others follow."""
+        """Add texts to the index, and return those added in time. more: whether others follow."""
         added = self._embed(keys, cache, more)
         if added:
             index.upsert(added, self._vectors(added, cache))
@@ -170,9 +178,9 @@ class VectorUpdate:
         return read_waiting_keys(self._db, limit)
 
     def _embed(self, keys: list[bytes], cache: EmbeddingCache, more: bool) -> list[bytes]:
-        """Have the model read what the cache does not hold; gives the texts that have an embedding then.
+        """Embed texts that are not cached, and return those that have an embedding then.
 
-        In pieces of about two seconds, each kept at once. Where the model fails, what it read before counts.
+        Batches take about two seconds and are stored at once; if the model fails, earlier batches count.
         """
         missing = cache.missing(keys, self._space.dimensions)
         try:
@@ -185,7 +193,7 @@ class VectorUpdate:
         return [key for key in keys if key not in lacking]
 
     def _whole(self, missing: list[bytes], keys: list[bytes]) -> list[bytes]:
-        """Those of the missing that fill what the model takes at once; the rest goes with what follows."""
+        """Return the missing texts that fill whole batches of the model; the rest joins the next chunk."""
         if not missing:
             return missing
         whole = len(missing) // self._opened().texts_at_once * self._opened().texts_at_once
@@ -198,21 +206,21 @@ class VectorUpdate:
         return self._encoder
 
     def _encode(self, missing: list[bytes], cache: EmbeddingCache) -> int:
-        """Embed the first piece; gives how many texts that were."""
+        """Embed the first batch, and return its number of texts."""
         encoder = self._opened()
-        keys, begun = missing[: self._piece.size], time.monotonic()
+        keys, start = missing[: self._piece.size], time.monotonic()
         embedded = embed(cache, encoder, keys, read_live_texts(self._db, keys), role="passage")
         if embedded.halved:
             self._piece.shrink(len(keys))
         else:
-            self._piece.learn(len(keys), time.monotonic() - begun)
+            self._piece.learn(len(keys), time.monotonic() - start)
         self._result.encoded += len(keys)
         self._result.cut += embedded.cut
         self._result.refused |= embedded.refused
         return len(keys)
 
     def _try_again(self, cache: EmbeddingCache) -> None:
-        """Have texts embedded that other engine versions refused, or all that were refused."""
+        """Queue texts that other engine versions refused, or all refused texts."""
         keys = cache.forget_refused(self._read_versions)
         if keys:
             with self._log.writing():
@@ -222,7 +230,7 @@ class VectorUpdate:
         vectors = cache.get(keys, self._space.dimensions)
         if self._project is None:
             return vectors
-        # What has the zero vector is like nothing, also where a projection moves the origin.
+        # A zero vector stays zero, also if a projection moves the origin.
         return self._project(vectors) * vectors.any(axis=1, keepdims=True)
 
     def _mark(self, index: VectorIndex, rows: list[tuple[int, bytes]], *, forget: bool = False) -> None:
@@ -246,24 +254,25 @@ class VectorUpdate:
         return index
 
     def _is_stale(self, index: VectorIndex) -> bool:
-        """A write that was killed between files and log, or files of another day: compare, do not trust."""
+        """Return whether files and log differ, after a killed write or with restored files."""
         return self._log.fact("generation", "0") != str(index.stats().generation)
 
     def _compare(self, index: VectorIndex, cache: EmbeddingCache) -> None:
-        """What the index holds and the cache does not was read for a cache that is gone: it is read again."""
+        """Compare index and log; texts of the index that are not cached are embedded again."""
         have = index.keys()
-        known = read_text_states(self._db)
-        index.remove(sorted(key for key in have if key not in known))
+        states = read_text_states(self._db)
+        index.remove(sorted(key for key in have if key not in states))
         have = have.difference(cache.missing(sorted(have), self._space.dimensions))
-        changes = [(int(key in have), key) for key, state in known.items() if (key in have) != state.indexed]
+        changes = [(int(key in have), key) for key, state in states.items() if (key in have) != state.indexed]
         self._mark(index, changes)
         with self._log.writing():
             self._log.remember("verified", "yes")
 
     def _fill(self, index: VectorIndex, cache: EmbeddingCache) -> bool:
-        """Everything that lives, in a space that does not answer yet; goes on where it was interrupted.
+        """Add all live texts to a space that is not active yet, and resume after an interruption.
 
-        Gives whether there was time for all of it: then this space answers.
+        Returns:
+            Whether all texts were added in time: then the space is active.
         """
         live = read_live_keys(self._db)
         have = index.keys()
@@ -291,15 +300,17 @@ class VectorUpdate:
         return True
 
     def _free_other_spaces(self) -> None:
-        """What was learned before, or kept in another kind of index, is made again from the cache, if ever;
-        other models' vectors stay for a switch back, until `patina gc`."""
+        """Remove spaces of the same model, which can be made again from the cache.
+
+        Vectors of other models stay for a switch back, until `patina gc`.
+        """
         own = self._space.folder(self._folder)
         for folder in own.parent.glob(f"{self._space.fingerprint}-*"):
             if folder != own:
                 remove_path(folder)
 
     def _is_answering(self) -> bool:
-        """Whether no other vectors answer; a space may differ in what is put before questions only."""
+        """Return whether no other vectors are active; spaces may differ in the prefix of queries only."""
         answering = active_space(self._log)
         return answering is None or answering.folder(self._folder) == self._space.folder(self._folder)
 

@@ -47,8 +47,8 @@ class Refinement:
         for function, pool in self.rerankers:
             ranked[:pool] = self._rerank(function, question, tuple(ranked[:pool]), view)
         for function in self.filters:
-            kept = self._filter(function, question, tuple(ranked), view)
-            ranked = [candidate for candidate in ranked if kept is None or candidate.group in kept]
+            accepted = self._filter(function, question, tuple(ranked), view)
+            ranked = [candidate for candidate in ranked if accepted is None or candidate.group in accepted]
         return [candidate.group for candidate in ranked]
 
     def _rewrite(self, function: PluginFunction, question: str, view: RankedView) -> str:

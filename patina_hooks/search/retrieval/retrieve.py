@@ -50,9 +50,9 @@ class Evidence:
         """Return what each retriever that found a group gave."""
         return {name: scores[group] for name, scores in self.groups.items() if group in scores}
 
-    def joined(self, other: Evidence) -> Evidence:
+    def joined(self, added: Evidence) -> Evidence:
         """Return this evidence with that of other retrievers after it."""
-        return Evidence({**self.groups, **other.groups}, {**self.observations, **other.observations})
+        return Evidence({**self.groups, **added.groups}, {**self.observations, **added.observations})
 
     def only(self, is_wanted: Callable[[Group], bool]) -> Evidence:
         """Return the evidence for some groups."""
@@ -78,12 +78,12 @@ def open_retrievers(calls: StepCalls) -> list[Retriever]:
 def retrieve(
     question: str, view: RankedView, retrievers: Iterable[Retriever], limit: int = CANDIDATES
 ) -> Evidence:
-    """Ask each retriever, and give each result group the score of its best observation."""
-    found = {retriever.name: retriever.search(question, view, limit) for retriever in retrievers}
+    """Run each retriever, and score each result group by its best observation."""
+    results = {retriever.name: retriever.search(question, view, limit) for retriever in retrievers}
     evidence = Evidence()
-    numbers = {key for scores in found.values() for key in scores if isinstance(key, int)}
+    numbers = {key for scores in results.values() for key in scores if isinstance(key, int)}
     groups = view.groups(numbers)
-    for name, scores in found.items():
+    for name, scores in results.items():
         by_group = evidence.groups.setdefault(name, {})
         for key, score in scores.items():
             if isinstance(key, int):
@@ -96,10 +96,10 @@ def retrieve(
 def _search_guarded(
     calls: StepCalls, function: PluginFunction, question: str, view: RankedView, limit: int
 ) -> Scores:
-    """Ask a plugin's retriever; nothing is found where it fails."""
+    """Run a plugin's retriever; a failure has no results."""
 
-    def ask(lent: View) -> dict[Any, float]:
+    def request(lent: View) -> dict[Any, float]:
         return read_scores(function.function(question, lent, limit), lent, limit)
 
-    nothing: dict[Any, float] = {}
-    return calls.call(function, view, ask, nothing)
+    empty: dict[Any, float] = {}
+    return calls.call(function, view, request, empty)

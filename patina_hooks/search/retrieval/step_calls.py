@@ -52,7 +52,7 @@ class StepCalls:
             return None
 
     def call(
-        self, function: PluginFunction, view: RankedView, ask: Callable[[View], Value], otherwise: Value
+        self, function: PluginFunction, view: RankedView, request: Callable[[View], Value], otherwise: Value
     ) -> Value:
         """Call a function and read what it gives.
 
@@ -73,7 +73,7 @@ class StepCalls:
         lent = LentView(view)
         try:
             with function.guarded():
-                answer = thread.call(partial(_outcome, ask, lent), STEP_SECONDS)
+                answer = thread.call(partial(_outcome, request, lent), STEP_SECONDS)
         except HookTimeout:
             answer = _Failure(TimeoutError(f"did not return within {STEP_SECONDS:g} s; {_GIVEN_UP}"))
         finally:
@@ -91,9 +91,9 @@ class _Failure:
     error: BaseException
 
 
-def _outcome(ask: Callable[[View], Value], view: View) -> Value | _Failure:
+def _outcome(request: Callable[[View], Value], view: View) -> Value | _Failure:
     """Return what a function gives or raises, be it a `KeyboardInterrupt`: Ctrl-C reaches the main thread."""
     try:
-        return ask(view)
+        return request(view)
     except BaseException as error:
         return _Failure(error)

@@ -41,10 +41,12 @@ def read_scores(answer: object, view: View, limit: int) -> dict[int | Group, flo
     if len(scores) > _MOST_SCORES:
         raise ValueError(f"gave more than {_MOST_SCORES:,} scores; wants the best {limit}")
     visible = frozenset(view.visible([key for key in scores if isinstance(key, int)]))
-    kept = [(key, score) for key, score in scores.items() if not isinstance(key, int) or key in visible]
+    visible_scores = [
+        (key, score) for key, score in scores.items() if not isinstance(key, int) or key in visible
+    ]
     # Equals in an order of their own: a set of strings has another one in each process.
-    kept.sort(key=lambda item: (-item[1], isinstance(item[0], int), item[0]))
-    return dict(kept[:limit])
+    visible_scores.sort(key=lambda item: (-item[1], isinstance(item[0], int), item[0]))
+    return dict(visible_scores[:limit])
 
 
 def read_question(answer: object) -> str:

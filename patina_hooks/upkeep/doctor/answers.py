@@ -67,11 +67,11 @@ def _check_recall(sample: Callable[[], Recall | None]) -> Iterator[Finding]:
     if recall is None:
         return
     message = (
-        f"the index finds {recall.found:.1%} of the {LIMIT} nearest that an exact scan finds"
+        f"the index finds {recall.share:.1%} of the {LIMIT} nearest that an exact scan finds"
         f" ({recall.questions} stored texts as queries, {recall.rows:,} vectors)"
     )
-    figures = {f"recall@{LIMIT}": recall.found, "questions": recall.questions, "vectors": recall.rows}
-    if recall.found >= _LEAST_RECALL:
+    figures = {f"recall@{LIMIT}": recall.share, "questions": recall.questions, "vectors": recall.rows}
+    if recall.share >= _LEAST_RECALL:
         yield Finding("recall", "ok", message, figures=figures)
     else:
         fix = f"write in {RECIPE_FILE}: index: {DEFAULT_INDEX}"
