@@ -37,6 +37,7 @@ PROBE_TEXTS: Final = (
     "The worker takes the lock, reads what the hooks wrote, and embeds what is new. Where it is killed half"
     " way, the next one goes on from there: what was written is whole, and what was not is written anew.",
 )
+"""Texts whose vectors show whether two models are the same."""
 MOST_DISTANCE: Final = 1e-4
 """In cosine: two runtimes of one model agree to 1e-6, float16 storage to 1e-6, half precision to 1e-4."""
 

@@ -38,6 +38,7 @@ PROJECT = "patina"
 
 hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)
+"""Marks a function as the implementation of the hook of its name."""
 
 
 # --- register hooks -----------------------------------------------------------------------------

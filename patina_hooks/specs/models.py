@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 Pooling = Literal["mean", "cls", "last"]
 MatryoshkaNorm = Literal["l2", "layer"]
 Role = Literal["query", "passage"]
+"""What a text is for a model: a question, or a passage that answers one."""
 RuntimeOutput = Literal["token_vectors", "text_vectors"]
 
 
@@ -113,6 +114,7 @@ class ModelSpec:
     unbatched_runtimes: those of `runtimes` where only their files are not batch invariant.
     parameters: how many weights there are, 0 where that is not known.
     languages: codes of those that it was trained for, "mul" for very many, () where that is not known.
+    licence, revision, description: as its authors state them, shown by `patina models`.
     """
 
     name: str
@@ -253,3 +255,4 @@ class RuntimeSpec:
 
 
 ModelFiles = Mapping[str, Path]
+"""The files of a model for one runtime, by role."""

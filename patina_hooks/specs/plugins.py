@@ -19,6 +19,7 @@ PairScopeKind = Literal["session", "commit", "module"]
 class ExtractorSpec:
     """`extract(document: Document) -> Extraction`, a pure function of the document.
 
+    name: as recipes, options and listings have it.
     version: raise it whenever the output changes; observations are cached by blob id and version.
     document_kind: the kind of documents that it reads, the name of a registered source (`SourceSpec`).
     """
@@ -50,6 +51,7 @@ class SessionScope:
 class CommitScope:
     """One commit, with the observations of its message.
 
+    oid: the commit's id.
     paths: those that it changed, sorted; none where they are more than fifty, which are hardly related.
     """
 
@@ -73,6 +75,7 @@ class ModuleScope:
 class PairGeneratorSpec:
     """`generate(scope) -> Iterable[Pair]`, a pure function of one scope.
 
+    name: as recipes, options and listings have it.
     version: raise it whenever the output changes; every scope is then read again.
     scope: what it is given: "session" (`SessionScope`), "commit" (`CommitScope`) or "module" (`ModuleScope`).
     evidence: shown with pairs that have none of their own, stored once: `{scope}` is the id of the session or
@@ -96,6 +99,7 @@ class PairGeneratorSpec:
 class ProjectionSpec:
     """A kind of projection, named by a recipe's `type`, and its trainer.
 
+    name: as recipes, options and listings have it.
     train: `(task: TrainingTask, watch: Watch) -> Trained`; open: `(weights, metadata) -> Projection`, by
     default for the built-in layouts (see `patina_hooks.specs.training`).
     version: raise it whenever the same task would train other weights.
@@ -113,6 +117,7 @@ class ProjectionSpec:
 class IndexBackendSpec:
     """`factory(folder: Path, dimensions: int, fingerprint: str) -> VectorIndex`.
 
+    name: as recipes, options and listings have it.
     approximate: whether a search may miss some of the best; `patina doctor` then samples how many it finds.
     short: for an index that searches the first dimensions before all, their least number: it takes only
         models whose vectors may be cut, and its factory also gets `short=LENGTH`, the smallest Matryoshka
@@ -127,7 +132,10 @@ class IndexBackendSpec:
 
 @dataclass(frozen=True, slots=True)
 class CommandSpec:
-    """A click command under `patina`; `command` names a `click.Command`, imported when it is called."""
+    """A click command under `patina`; `command` names a `click.Command`, imported when it is called.
+
+    name, help: as `patina --help` lists them.
+    """
 
     name: str
     help: str

@@ -90,6 +90,7 @@ class RetrieverSpec:
     A group has the score of its best observation. The scores of a question are scaled to 0..1 before they are
     added up by weight.
 
+    name: as recipes, options and listings have it.
     weight: its share of the answer, relative to all retrievers; the built-in ones sum to 1. With 0 only
         `patina eval` measures it.
     vectors: whether it uses the model: it takes part in lexical answers if False, in vector answers if True.
@@ -116,7 +117,10 @@ class RankedGroup:
 
 @dataclass(frozen=True, slots=True)
 class QueryRewriterSpec:
-    """`rewrite(question: str, view: View) -> str`: the question to look up in place of the one asked."""
+    """`rewrite(question: str, view: View) -> str`: the question to look up in place of the one asked.
+
+    name: as recipes, options and listings have it.
+    """
 
     name: str
     rewrite: str
@@ -128,6 +132,8 @@ class RerankerSpec:
 
     It scores the best `pool` candidates, given best first; they are ordered by its scores, higher first, and
     all others follow as they were.
+
+    name: as recipes, options and listings have it.
     """
 
     name: str
@@ -144,6 +150,8 @@ class FilterSpec:
     """`keep(question: str, candidates: Sequence[RankedGroup], view: View) -> Collection[Group]`.
 
     The candidates are those after all rerankers, best first; what is not kept is no answer.
+
+    name: as recipes, options and listings have it.
     """
 
     name: str

@@ -11,8 +11,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Vectors = NDArray[np.float32]
+    """Rows of float32 numbers: [n, d], or [d] for one vector."""
     Keys = NDArray[np.void]
+    """Keys of vectors, 16 bytes each: [n]."""
     Rows = NDArray[np.intp]
+    """Numbers of rows: [n]."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -261,6 +261,7 @@ CHECKS: Final[dict[str, Callable[[Subject], None]]] = {
     "determinism": check_determinism,
     "light import": check_light_import,
 }
+"""The checks of a model, by name."""
 
 
 # --- running them -------------------------------------------------------------------------------

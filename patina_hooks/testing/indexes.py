@@ -284,6 +284,7 @@ INDEX_CHECKS: Final[dict[str, Callable[[IndexSubject], None]]] = {
     "damage": check_damage,
     "killed": check_killed,
 }
+"""The checks of an index backend, by name."""
 
 
 # --- running them -------------------------------------------------------------------------------

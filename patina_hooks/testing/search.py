@@ -260,6 +260,7 @@ SEARCH_CHECKS: Final[Mapping[str, Mapping[str, Callable[[SearchSubject], None]]]
     RERANKERS.noun: _COMMON,
     FILTERS.noun: {**_COMMON, "candidates": check_candidates},
 }  # fmt: skip
+"""The checks of retrievers, rewriters, rerankers and filters: by kind, then by name."""
 """Kind -> name -> check. Every check holds calls to a minute, as a search does."""
 
 

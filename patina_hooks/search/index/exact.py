@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     Scores = NDArray[np.float32]
 
 ScoredKeys = list[tuple[float, bytes]]
+"""Scores with the keys of their vectors, best first."""
 
 
 class ExactIndex(SegmentedIndex[None]):

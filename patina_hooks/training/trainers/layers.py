@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.floating[Any]]
 Tensors = Mapping[str, Floats]
+"""Weights by name."""
 
 _TINY = 1e-12
 
