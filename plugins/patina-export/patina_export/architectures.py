@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from patina_export.configuration import SLIDING, Configuration, ModelType
-from patina_export.graph import Graph
-from patina_export.tensors import Tensors
+from patina_export.configuration import SLIDING, CheckpointConfig, ModelType
+from patina_export.graph import OnnxGraph
+from patina_export.tensors import CheckpointTensors
 
 if TYPE_CHECKING:
     from patina_hooks.authoring import Vectors
@@ -23,12 +23,14 @@ KINDS: Final = "token_type_ids"
 _LOWEST: Final = -3.4028234663852886e38  # of float32: exp of it is zero, and no row is all infinite
 
 
-def inputs(configuration: Configuration) -> tuple[str, ...]:
+def inputs(configuration: CheckpointConfig) -> tuple[str, ...]:
     """The names of what the graph is fed."""
     return (IDS, MASK, KINDS) if configuration.model_type == "bert" else (IDS, MASK)
 
 
-def hidden_state(graph: Graph, tensors: Tensors, configuration: Configuration, layer: int) -> str:
+def hidden_state(
+    graph: OnnxGraph, tensors: CheckpointTensors, configuration: CheckpointConfig, layer: int
+) -> str:
     """Build everything up to hidden state `layer`, 0 (the embeddings) to the number of layers.
 
     The last one goes through the model's last norm, where it has one; what lies above `layer` is left out.
@@ -43,7 +45,7 @@ def hidden_state(graph: Graph, tensors: Tensors, configuration: Configuration, l
     return value
 
 
-def left_out(configuration: Configuration, layer: int) -> tuple[str, ...]:
+def left_out(configuration: CheckpointConfig, layer: int) -> tuple[str, ...]:
     """Patterns of the tensors that stand above hidden state `layer`."""
     if layer == configuration.layers:
         return ()
@@ -55,14 +57,14 @@ def left_out(configuration: Configuration, layer: int) -> tuple[str, ...]:
 class _Build:
     """One graph being built; what several layers share is built once and kept."""
 
-    graph: Graph
-    tensors: Tensors
-    of: Configuration
+    graph: OnnxGraph
+    tensors: CheckpointTensors
+    of: CheckpointConfig
     _shared: dict[str, str] = field(default_factory=dict)
 
-    def shared(self, name: str, make: Callable[[], str]) -> str:
+    def shared(self, name: str, build: Callable[[], str]) -> str:
         if name not in self._shared:
-            self._shared[name] = make()
+            self._shared[name] = build()
         return self._shared[name]
 
     # --- layers -----------------------------------------------------------------------------------
@@ -131,7 +133,7 @@ class _Build:
             # [b, key heads, queries to each, s, width]: a key's one row of queries is broadcast over.
             shape = [0, of.key_heads, of.heads // of.key_heads, -1, of.head_width]
             query = node("Reshape", query, numbers(shape))
-            key, value = (node("Unsqueeze", one, numbers([2])) for one in (key, value))
+            key, value = (node("Unsqueeze", part, numbers([2])) for part in (key, value))
         scores = node("Add", node("MatMul", query, key), self.shared(f"mask {kind}", lambda: self.mask(kind)))
         mixed = node("MatMul", node("Softmax", scores, axis=-1), value)
         if of.heads != of.key_heads:
@@ -142,17 +144,17 @@ class _Build:
     def mask(self, kind: str) -> str:
         """What is added to scores: 0 where a token sees another, else the lowest number."""
         node, numbers = self.graph.node, self.graph.constant
-        seen = node("Unsqueeze", node("Cast", MASK, to=9), numbers([1, 2]))
+        visible = node("Unsqueeze", node("Cast", MASK, to=9), numbers([1, 2]))
         if self.of.causal:
             rows = node("Unsqueeze", self.positions(), numbers([1]))
             columns = node("Unsqueeze", self.positions(), numbers([0]))
-            seen = node("And", seen, node("LessOrEqual", columns, rows))
+            visible = node("And", visible, node("LessOrEqual", columns, rows))
             if kind == SLIDING:
                 first = node("Sub", rows, numbers([self.of.window]))
-                seen = node("And", seen, node("Greater", columns, first))
+                visible = node("And", visible, node("Greater", columns, first))
         if self.of.heads != self.of.key_heads:
-            seen = node("Unsqueeze", seen, numbers([2]))
-        return node("Where", seen, numbers(0.0), numbers(_LOWEST))
+            visible = node("Unsqueeze", visible, numbers([2]))
+        return node("Where", visible, numbers(0.0), numbers(_LOWEST))
 
     def positions(self) -> str:
         """0 to s - 1, int64 [s]."""
@@ -162,8 +164,8 @@ class _Build:
 
             node = self.graph.node
             length = node("Squeeze", node("Shape", IDS, start=1, end=2))
-            zero, one = (self.graph.constant(np.array(number, dtype=np.int64)) for number in (0, 1))
-            return node("Range", zero, length, one)
+            start, step = (self.graph.constant(np.array(number, dtype=np.int64)) for number in (0, 1))
+            return node("Range", start, length, step)
 
         return self.shared("positions", make)
 
@@ -274,8 +276,8 @@ def _self_attention(build: _Build, value: str, place: int) -> str:
     )
     if of.model_type == "qwen3":
         query, key = (
-            build.rms_norm(one, f"{name}.{part}_norm", of.head_width)
-            for part, one in (("q", query), ("k", key))
+            build.rms_norm(rows, f"{name}.{part}_norm", of.head_width)
+            for part, rows in (("q", query), ("k", key))
         )
     mixed = build.attend(query, key, build.projected(value, f"{name}.v_proj", of.key_heads), place)
     return build.linear(mixed, f"{name}.o_proj", of.heads * of.head_width, of.width, bias=of.bias)

@@ -20,7 +20,7 @@ _WEIGHTS = {
 
 def card(spec: ModelSpec, exported: Exported, proof: Proof, source: Mapping[str, str]) -> str:
     """spec: with the files that were made, by hash; source: role -> sha256 of what they were made from."""
-    made = {role: file.sha256 or "" for role, file in spec.runtimes["onnx"].items()}
+    hashes = {role: file.sha256 or "" for role, file in spec.runtimes["onnx"].items()}
     entry = as_toml(replace(spec, name=f"{spec.name}-{exported.precision}"))
     layer = f"{exported.layer} of {exported.layers}"
     facts = {
@@ -46,7 +46,7 @@ def card(spec: ModelSpec, exported: Exported, proof: Proof, source: Mapping[str,
         f"## Proof\n\n{_proof(proof)}",
         "## Use\n\n`patina export --as NAME` lists the file in models.toml. While the folder lies "
         f"where it was made, the entry is:\n\n```toml\n{entry}```",
-        "## Files\n\n" + _hashes("made", made) + "\n\n" + _hashes("made from", source),
+        "## Files\n\n" + _hashes("made", hashes) + "\n\n" + _hashes("made from", source),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -78,5 +78,5 @@ def _hashes(column: str, hashes: Mapping[str, str]) -> str:
 
 
 def _quoted(prefix: str) -> str:
-    shown = prefix.replace("\n", "\\n").replace("|", "\\|")
-    return f"`{shown}`" if prefix else "none"
+    escaped = prefix.replace("\n", "\\n").replace("|", "\\|")
+    return f"`{escaped}`" if prefix else "none"

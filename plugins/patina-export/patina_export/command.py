@@ -52,11 +52,11 @@ def export_command(
     if added_as:
         refuse_name(plugins, added_as, "--as")  # before minutes are spent on the export
     folder = (output or Path(f"{name.rpartition('/')[2]}-{target}-{precision}")).absolute()
-    with show_progress("export") as show:
+    with show_progress("export") as progress:
 
         def say_step(step: str) -> None:
             click.echo(step, err=True)
-            show(step, 0, 0)
+            progress(step, 0, 0)
 
         export = export_model(plugins, name, folder, precision, say_step)
     if added_as:

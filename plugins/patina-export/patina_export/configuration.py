@@ -40,7 +40,7 @@ _SUPPORTED: Final = ("gelu", "relu", "silu")
 
 
 @dataclass(frozen=True, slots=True)
-class Configuration:
+class CheckpointConfig:
     """The sizes and rules of one model.
 
     width: of a hidden state; inner: of a feed-forward layer; head_width: of one attention head.
@@ -72,36 +72,36 @@ class Configuration:
         return self.model_type in ("qwen3", "olmo3")
 
 
-def read_configuration(path: Path) -> Configuration:
+def read_configuration(path: Path) -> CheckpointConfig:
     """Read config.json. Raises `ModelError` that names file, key, value and what is supported."""
     try:
         content = json.loads(path.read_bytes())
     except (OSError, ValueError) as error:
         raise ModelError(f"{path} is no readable config.json: {error}") from error
-    given = content if isinstance(content, dict) else {}
-    kind: Any = given.get("model_type")
+    stated = content if isinstance(content, dict) else {}
+    kind: Any = stated.get("model_type")
     if kind not in _DEFAULTS:
         raise ModelError(f"{path}: model_type is {kind!r}; export knows {', '.join(sorted(_DEFAULTS))}")
-    return _Reader(path, kind, given).configuration()
+    return _Reader(path, kind, stated).configuration()
 
 
 class _Reader:
     """One config.json: values checked as they are asked for."""
 
-    def __init__(self, path: Path, kind: ModelType, given: Mapping[str, Any]) -> None:
+    def __init__(self, path: Path, kind: ModelType, stated: Mapping[str, Any]) -> None:
         self.path = path
         self.kind: ModelType = kind
-        renamed = {name: given[old] for name, old in _NOMIC_NAMES.items() if old in given}
-        self.values = {**_DEFAULTS[kind], **renamed, **{k: v for k, v in given.items() if v is not None}}
+        renamed = {name: stated[old] for name, old in _NOMIC_NAMES.items() if old in stated}
+        self.values = {**_DEFAULTS[kind], **renamed, **{k: v for k, v in stated.items() if v is not None}}
 
-    def configuration(self) -> Configuration:
+    def configuration(self) -> CheckpointConfig:
         self._refuse_what_is_not_built()
         layers, width, heads = (
             self.count(name) for name in ("num_hidden_layers", "hidden_size", "num_attention_heads")
         )
         attention, window = self.attention(layers)
         head_width = self.count("head_dim", width // heads)
-        return Configuration(
+        return CheckpointConfig(
             model_type=self.kind,
             layers=layers,
             width=width,
@@ -134,8 +134,8 @@ class _Reader:
         return float(value)
 
     def activation(self) -> str:
-        given = self.values.get("activation_function") if self.kind == "nomic_bert" else None
-        name = _NOMIC_ACTIVATIONS.get(str(given), given) or self.values["hidden_act"]
+        stated = self.values.get("activation_function") if self.kind == "nomic_bert" else None
+        name = _NOMIC_ACTIVATIONS.get(str(stated), stated) or self.values["hidden_act"]
         if name not in _SUPPORTED:
             raise self.wrong("hidden_act", name, " or ".join(_SUPPORTED))
         return str(name)
@@ -162,8 +162,8 @@ class _Reader:
 
     def rotation(self, kind: str, head_width: int) -> Rotation:
         """`rope_parameters` as transformers 5 writes them, per kind or one for all, or `rope_scaling`."""
-        given = self.values.get("rope_parameters") or {}
-        parameters = dict(given.get(kind) or {}) if self.kind == "olmo3" else dict(given)
+        stated = self.values.get("rope_parameters") or {}
+        parameters = dict(stated.get(kind) or {}) if self.kind == "olmo3" else dict(stated)
         scaling = self.values.get("rope_scaling")
         if scaling and (self.kind != "olmo3" or kind == FULL):
             parameters.update(scaling)

@@ -45,9 +45,9 @@ class Export:
 
 
 def export_model(
-    plugins: Plugins, name: str, folder: Path, precision: Precision, say: Callable[[str], object]
+    plugins: Plugins, name: str, folder: Path, precision: Precision, report_step: Callable[[str], object]
 ) -> Export:
-    """Write model `name` to `folder`, which is made and must not hold anything; say: told of each step.
+    """Write model `name` to `folder`, which is created and must be empty; report_step: called with each step.
 
     The source is the first of the model's runtimes with safetensors and a config.json. Raises `ModelError`
     where there is none, where the onnx runtime is absent, or where the file's vectors are not the source's;
@@ -59,11 +59,11 @@ def export_model(
     plugins.runtime(ONNX)  # before anything is written: nothing could be proven without it
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ModelError(f"{folder} is there and not empty", hint="name another folder with --output")
-    made = not folder.exists()
+    is_new = not folder.exists()
     try:
-        return _export(plugins, spec, files, file_hashes(spec, runtime), folder, precision, say)
+        return _export(plugins, spec, files, file_hashes(spec, runtime), folder, precision, report_step)
     except BaseException:
-        _remove(folder, made)
+        _remove(folder, is_new)
         raise
 
 
@@ -86,9 +86,9 @@ def _export(
     source_hashes: Mapping[str, str],
     folder: Path,
     precision: Precision,
-    say: Callable[[str], object],
+    report_step: Callable[[str], object],
 ) -> Export:
-    say(f"writing {folder / MODEL}")
+    report_step(f"writing {folder / MODEL}")
     exported = export_onnx(files["config"], _shards(files), folder / MODEL, precision, spec.layer)
     if exported.positions and spec.max_tokens > exported.positions:
         raise ModelError(
@@ -96,12 +96,12 @@ def _export(
         )
     tokenizer = folder / ("vocab.txt" if files["tokenizer"].suffix == ".txt" else "tokenizer.json")
     shutil.copyfile(files["tokenizer"], tokenizer)
-    written = {"model": exported.model, "tokenizer": tokenizer}
+    outputs = {"model": exported.model, "tokenizer": tokenizer}
     if exported.data:
-        written["data"] = exported.data
-    own_files = {role: LocalFile(path.absolute(), sha256_of(path)) for role, path in written.items()}
+        outputs["data"] = exported.data
+    own_files = {role: LocalFile(path.absolute(), sha256_of(path)) for role, path in outputs.items()}
     own = replace(spec, runtimes={ONNX: own_files}, unbatched_runtimes=(), batch_invariant=True)
-    say("comparing its vectors with the source's")
+    report_step("comparing its vectors with the source's")
     encoder = open_files(plugins, own, runtime_for(plugins, own, ONNX), model_files(own, ONNX))
     proof = prove(encoder, *open_source(plugins, spec))
     _refuse_what_differs(spec, precision, proof.agreement)
@@ -120,15 +120,15 @@ def _refuse_what_differs(spec: ModelSpec, precision: Precision, agreement: Expor
     if agreement is None:
         return
     if agreement.least < (_LEAST_TO_ONNX if agreement.against == ONNX else _LEAST[precision]):
-        kind = min(agreement.by_kind, key=lambda one: agreement.by_kind[one])
+        kind = min(agreement.by_kind, key=lambda name: agreement.by_kind[name])
         raise ModelError(
             f"the exported file is not {spec.name}: a text of the kind {kind!r} has cosine "
             f"{agreement.least:.4f} to what {agreement.source} gives; it is removed"
         )
 
 
-def _remove(folder: Path, made: bool) -> None:
-    if made:
+def _remove(folder: Path, is_new: bool) -> None:
+    if is_new:
         shutil.rmtree(folder, ignore_errors=True)
     elif folder.is_dir():
         for path in folder.iterdir():

@@ -32,7 +32,7 @@ _PAGE: Final = 4096  # where external data begins: ONNX Runtime maps it without 
 _SMALL: Final = 1024  # bytes that stay in the graph, beside external data
 
 
-class Graph:
+class OnnxGraph:
     """Nodes are added by `node`; a value is known by its name.
 
     data: where weights are written instead of into the graph; location: its name, as the file will say it.

@@ -49,7 +49,7 @@ class ExportAgreement:
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """texts: how many were encoded; invariance: the least cosine of a text alone to itself among others.
+    """texts: how many were encoded; invariance: the least cosine of a text alone to itself among runnable.
 
     agreement: None where nothing that runs here can speak for the source, and `unproven` says why.
     """
@@ -72,7 +72,7 @@ def compare_encoders(exported: Encoder, source: Encoder) -> ExportAgreement:
     import numpy as np
 
     texts = [text for kind in TEXTS.values() for text in kind]
-    ours, theirs = (_vectors(one, texts) for one in (exported, source))
+    ours, theirs = (_vectors(encoder, texts) for encoder in (exported, source))
     cosines = np.minimum(*(row_cosines(ours[role], theirs[role]) for role in _ROLES))
     kinds = np.repeat(list(TEXTS), [len(kind) for kind in TEXTS.values()])
     return ExportAgreement(
@@ -93,7 +93,7 @@ def _vectors(encoder: Encoder, texts: Sequence[str]) -> dict[Role, Vectors]:
 
 
 def invariance(encoder: Encoder, texts: Sequence[str]) -> float:
-    """The least cosine of a text's vector alone to the one that it has in batches with all others."""
+    """The least cosine of a text's vector alone to the one that it has in batches with all runnable."""
     import numpy as np
 
     alone = np.concatenate([encoder.encode([text], role="passage").vectors for text in texts])
@@ -107,7 +107,7 @@ def _neighbours(vectors: Mapping[Role, Vectors]) -> list[frozenset[int]]:
 
 def overlap(ours: Sequence[frozenset[int]], theirs: Sequence[frozenset[int]]) -> float:
     """The mean share of places that both have."""
-    return sum(len(one & other) / TOP for one, other in zip(ours, theirs, strict=True)) / len(ours)
+    return sum(len(mine & yours) / TOP for mine, yours in zip(ours, theirs, strict=True)) / len(ours)
 
 
 def open_source(plugins: Plugins, spec: ModelSpec) -> tuple[Encoder | None, str]:
@@ -115,9 +115,9 @@ def open_source(plugins: Plugins, spec: ModelSpec) -> tuple[Encoder | None, str]
 
     Or None, and why.
     """
-    others = with_runtimes(spec, lambda name: name.partition("/")[0] != ONNX)
+    runnable = with_runtimes(spec, lambda name: name.partition("/")[0] != ONNX)
     try:
-        return open_encoder(plugins, spec.name, runtime_for(plugins, others).runtime), ""
+        return open_encoder(plugins, spec.name, runtime_for(plugins, runnable).runtime), ""
     except PatinaError as error:
         reason = str(error)
     if ONNX in spec.runtimes:

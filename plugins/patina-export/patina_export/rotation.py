@@ -57,8 +57,8 @@ def _ramp(parameters: Mapping[str, Any], head_width: int) -> tuple[float, float]
 
 
 def _attention_factor(parameters: Mapping[str, Any], factor: float) -> float:
-    if (given := parameters.get("attention_factor")) is not None:
-        return float(given)
+    if (stated := parameters.get("attention_factor")) is not None:
+        return float(stated)
 
     def scale(weight: float) -> float:
         return 0.1 * weight * math.log(factor) + 1 if factor > 1 else 1.0

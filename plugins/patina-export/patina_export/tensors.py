@@ -43,7 +43,7 @@ class _Place:
     third: int | None = None
 
 
-class Tensors:
+class CheckpointTensors:
     """The weights of one model, from one file or several. A context manager: the files stay open in it."""
 
     def __init__(self, paths: Sequence[Path]) -> None:
@@ -51,7 +51,7 @@ class Tensors:
         self._stack = ExitStack()
         self._read: set[str] = set()
 
-    def __enter__(self) -> Tensors:
+    def __enter__(self) -> CheckpointTensors:
         # ml_dtypes teaches numpy bfloat16, by being imported; onnx brings it along.
         import ml_dtypes  # noqa: F401
         from safetensors import SafetensorError, safe_open
@@ -101,7 +101,7 @@ class Tensors:
     def parameters(self) -> int:
         """How many weights there are in all files: not ids of positions, which some files hold too."""
         slices = (file.get_slice(name) for file in self._files for name in file.keys())  # noqa: SIM118
-        return sum(prod(one.get_shape()) for one in slices if "F" in one.get_dtype())
+        return sum(prod(weights.get_shape()) for weights in slices if "F" in weights.get_dtype())
 
     def refuse_unread(self, *passed: str) -> None:
         """Raise `ModelError` if a tensor was not read and is none of those known to be of no use here.
@@ -109,11 +109,11 @@ class Tensors:
         passed: patterns of names that the graph was not to hold.
         """
         unread = [name for name in self._places if name not in self._read and not _HARMLESS.match(name)]
-        left = sorted(name for name in unread if not any(re.match(one, name) for one in passed))
-        if left:
-            more = f" and {len(left) - 3} more" if len(left) > 3 else ""
+        unused = sorted(name for name in unread if not any(re.match(pattern, name) for pattern in passed))
+        if unused:
+            more = f" and {len(unused) - 3} more" if len(unused) > 3 else ""
             raise ModelError(
-                f"{self._paths[0]}: nothing is known of the tensors {', '.join(left[:3])}{more}: "
+                f"{self._paths[0]}: nothing is known of the tensors {', '.join(unused[:3])}{more}: "
                 "the architecture is not the one that config.json names"
             )
 

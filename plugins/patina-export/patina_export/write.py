@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final
 
-from patina_export.configuration import Configuration, read_configuration
-from patina_export.graph import PRECISIONS, Graph, Precision
-from patina_export.tensors import Tensors
+from patina_export.configuration import CheckpointConfig, read_configuration
+from patina_export.graph import PRECISIONS, OnnxGraph, Precision
+from patina_export.tensors import CheckpointTensors
 from patina_hooks.authoring import ModelError
 
 if TYPE_CHECKING:
@@ -65,10 +65,10 @@ def export_onnx(
     configuration = read_configuration(config)
     state = _hidden_state(configuration, layer)
     data = path.with_name(f"{path.name}.data")
-    with Tensors(weights) as tensors, _replacing(path, data) as (model_file, data_file):
+    with CheckpointTensors(weights) as tensors, _replacing(path, data) as (model_file, data_file):
         parameters = tensors.parameters()
         beside = parameters * (4 if precision == "fp32" else 1) > external_above
-        graph = Graph(precision, data_file if beside else None, data.name)
+        graph = OnnxGraph(precision, data_file if beside else None, data.name)
         model_file.write(_built(graph, tensors, configuration, state, precision).SerializeToString())
     return Exported(
         model=path,
@@ -85,7 +85,11 @@ def export_onnx(
 
 
 def _built(
-    graph: Graph, tensors: Tensors, configuration: Configuration, state: int, precision: Precision
+    graph: OnnxGraph,
+    tensors: CheckpointTensors,
+    configuration: CheckpointConfig,
+    state: int,
+    precision: Precision,
 ) -> ModelProto:
     # Only here: it needs numpy.
     from patina_export.architectures import hidden_state, inputs, left_out
@@ -101,7 +105,7 @@ def _built(
     return graph.model(inputs(configuration), value, configuration.width, facts)
 
 
-def _hidden_state(configuration: Configuration, layer: int) -> int:
+def _hidden_state(configuration: CheckpointConfig, layer: int) -> int:
     """`layer` counted from 0, the embeddings."""
     states = configuration.layers + 1
     if not -states <= layer < states:
@@ -123,12 +127,12 @@ def _replacing(*paths: Path) -> Iterator[tuple[BinaryIO, ...]]:
         finally:
             for file in files:
                 file.close()
-        for made, path in reversed(list(zip(temporary, paths, strict=True))):
-            if made.stat().st_size:
-                made.replace(path)
+        for draft, path in reversed(list(zip(temporary, paths, strict=True))):
+            if draft.stat().st_size:
+                draft.replace(path)
             else:
                 path.unlink(missing_ok=True)
     finally:
-        for made in temporary:
+        for draft in temporary:
             with suppress(OSError):
-                made.unlink(missing_ok=True)
+                draft.unlink(missing_ok=True)
