@@ -24,7 +24,7 @@ _LOWEST: Final = -3.4028234663852886e38  # of float32: exp of it is zero, and no
 
 
 def inputs(configuration: CheckpointConfig) -> tuple[str, ...]:
-    """The names of what the graph is fed."""
+    """Return the names of what the graph is fed."""
     return (IDS, MASK, KINDS) if configuration.model_type == "bert" else (IDS, MASK)
 
 
@@ -75,7 +75,7 @@ class _Build:
         return self.graph.rows(places, name, self.tensors.get(name, self.tensors.rows(name), self.of.width))
 
     def linear(self, value: str, name: str, size: int, width: int, *, bias: bool) -> str:
-        """A linear layer from `size` to `width`."""
+        """Add a linear layer from `size` to `width`."""
         product = self.graph.product(value, f"{name}.weight", self.tensors.get(f"{name}.weight", width, size))
         return self.graph.node("Add", product, self.vector(f"{name}.bias", width)) if bias else product
 
@@ -104,7 +104,7 @@ class _Build:
         return node("Mul", node("Mul", value, node("Add", error, number(1.0))), number(0.5))
 
     def gated(self, value: str, name: str) -> str:
-        """The feed-forward layer of all but BERT."""
+        """Add the feed-forward layer of all but BERT."""
         width, inner = self.of.width, self.of.inner
         gate = self.activation(self.linear(value, f"{name}.gate_proj", width, inner, bias=False))
         up = self.linear(value, f"{name}.up_proj", width, inner, bias=False)
@@ -113,7 +113,7 @@ class _Build:
     # --- attention --------------------------------------------------------------------------------
 
     def projected(self, value: str, name: str, heads: int, norm: str = "") -> str:
-        """Queries, keys or values [b, s, heads, head width]; norm: of all heads at once, as OLMo has it."""
+        """Add queries, keys or values [b, s, heads, head width]; norm: of all heads at once, as in OLMo."""
         size = heads * self.of.head_width
         flat = self.linear(value, name, self.of.width, size, bias=self.of.bias)
         if norm:
@@ -142,7 +142,7 @@ class _Build:
         return node("Reshape", mixed, numbers([0, 0, of.heads * of.head_width]))
 
     def mask(self, kind: str) -> str:
-        """What is added to scores: 0 where a token sees another, else the lowest number."""
+        """Build what is added to scores: 0 where a token sees another, else the lowest number."""
         node, numbers = self.graph.node, self.graph.constant
         visible = node("Unsqueeze", node("Cast", MASK, to=9), numbers([1, 2]))
         if self.of.causal:

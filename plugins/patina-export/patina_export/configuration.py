@@ -141,7 +141,7 @@ class _Reader:
         return str(name)
 
     def attention(self, layers: int) -> tuple[tuple[str, ...], int]:
-        """The kind of attention of every layer, and the window of the sliding ones (0: there are none)."""
+        """Read the kind of attention of every layer, and the window of sliding ones (0 without any)."""
         window = self.values.get("sliding_window", 4096 if self.kind == "olmo3" else None)
         if self.kind in ("bert", "nomic_bert"):
             return (FULL,) * layers, 0

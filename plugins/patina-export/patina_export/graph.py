@@ -62,7 +62,7 @@ class OnnxGraph:
         return names
 
     def constant(self, value: float | Sequence[int] | Array) -> str:
-        """A small tensor: a float is a scalar, whole numbers are int64 [n]. Equal ones are kept once."""
+        """Add a small tensor, once if equal: a float is a scalar, whole numbers are int64 [n]."""
         import numpy as np
 
         array = np.asarray(value, dtype=np.float32 if isinstance(value, float) else None)
@@ -72,7 +72,7 @@ class OnnxGraph:
         return self._constants[key]
 
     def vector(self, name: str, values: Vectors) -> str:
-        """A bias, or the weight of a norm: float32 in every precision."""
+        """Add a bias, or the weight of a norm: float32 in every precision."""
         return self._tensor(name, values)
 
     def product(self, value: str, name: str, matrix: Vectors) -> str:
@@ -87,7 +87,7 @@ class OnnxGraph:
         return self.node("MatMul", value, self.node("DequantizeLinear", *inputs, axis=1))
 
     def rows(self, places: str, name: str, table: Vectors) -> str:
-        """The rows [..., d] of `table` [n, d] at `places` [...]."""
+        """Gather the rows [..., d] of `table` [n, d] at `places` [...]."""
         if self._precision == "fp32":
             return self.node("Gather", self._tensor(name, table), places)
         small, scales = quantise(table, axis=1)
@@ -95,7 +95,7 @@ class OnnxGraph:
         return self.node("Mul", rows, self.node("Gather", self._tensor(f"{name}.scale", scales), places))
 
     def model(self, inputs: Sequence[str], value: str, width: int, facts: dict[str, str]) -> ModelProto:
-        """The whole: `inputs` int64 [batch, sequence] to last_hidden_state, which is `value`."""
+        """Build the model: `inputs` int64 [batch, sequence] to last_hidden_state, which is `value`."""
         from onnx import TensorProto, helper
 
         axes = ["batch", "sequence"]

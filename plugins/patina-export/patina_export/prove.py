@@ -68,7 +68,7 @@ def prove(exported: Encoder, source: Encoder | None, unproven: str = "") -> Proo
 
 
 def compare_encoders(exported: Encoder, source: Encoder) -> ExportAgreement:
-    """What the file and its source say of the same texts."""
+    """Compare the vectors of the file and its source for the same texts."""
     import numpy as np
 
     texts = [text for kind in TEXTS.values() for text in kind]
@@ -93,7 +93,7 @@ def _vectors(encoder: Encoder, texts: Sequence[str]) -> dict[Role, Vectors]:
 
 
 def invariance(encoder: Encoder, texts: Sequence[str]) -> float:
-    """The least cosine of a text's vector alone to the one that it has in batches with all runnable."""
+    """Return the least cosine of a text's own vector to its vector in batches with all others."""
     import numpy as np
 
     alone = np.concatenate([encoder.encode([text], role="passage").vectors for text in texts])
@@ -106,12 +106,12 @@ def _neighbours(vectors: Mapping[Role, Vectors]) -> list[frozenset[int]]:
 
 
 def overlap(ours: Sequence[frozenset[int]], theirs: Sequence[frozenset[int]]) -> float:
-    """The mean share of places that both have."""
+    """Return the mean share of neighbours that both have."""
     return sum(len(mine & yours) / TOP for mine, yours in zip(ours, theirs, strict=True)) / len(ours)
 
 
 def open_source(plugins: Plugins, spec: ModelSpec) -> tuple[Encoder | None, str]:
-    """The model in a runtime other than onnx, or, where none can run, from the ONNX file that it came with.
+    """Open the model in another runtime than onnx, or from the ONNX file that it came with.
 
     Or None, and why.
     """

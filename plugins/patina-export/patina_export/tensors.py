@@ -72,7 +72,7 @@ class CheckpointTensors:
         self._stack.close()
 
     def get(self, name: str, *shape: int) -> Vectors:
-        """The tensor as float32; `ModelError` where it is absent or of another shape."""
+        """Read a tensor as float32; `ModelError` if it is absent or of another shape."""
         import numpy as np
 
         if name not in self._places:
