@@ -135,7 +135,7 @@ def test_a_damaged_file_is_an_error(tmp_path: Path, vocabulary: Path, content: b
 def test_a_model_without_one_of_its_files_is_an_error(tmp_path: Path, vocabulary: Path, role: str) -> None:
     files = {"model": tmp_path / "model.onnx", "tokenizer": vocabulary}
     del files[role]
-    with pytest.raises(ModelError, match=f"no file for {role}"):
+    with pytest.raises(ModelError, match=f"no file for the onnx runtime: {role}"):
         open_model(SPEC, files)
 
 
