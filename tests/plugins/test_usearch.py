@@ -211,7 +211,7 @@ def test_a_graph_that_was_altered_is_damage_and_never_opened(index: GraphIndex) 
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 1
     path.write_bytes(data)
-    with pytest.raises(IndexDamaged, match=r"\.usearch: not what was written"):
+    with pytest.raises(IndexDamaged, match=r"\.usearch: altered since it was written"):
         open_graphs(index._folder)
 
 
@@ -260,7 +260,7 @@ def test_a_graph_that_was_damaged_and_given_its_old_time_is_damage(index: GraphI
     (path,) = index._folder.glob("*.usearch")
     scramble(path)
     assert asked_elsewhere(index._folder) == 1
-    with pytest.raises(IndexDamaged, match=r"\.usearch: not what was written"):
+    with pytest.raises(IndexDamaged, match=r"\.usearch: altered since it was written"):
         open_graphs(index._folder)
 
 

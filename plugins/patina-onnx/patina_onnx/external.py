@@ -76,7 +76,7 @@ def _locations(data: mmap.mmap, start: int, end: int, message: str, depth: int) 
 
 
 def _fields(data: mmap.mmap, start: int, end: int) -> Iterator[tuple[int, int, int]]:
-    """(number, first, last) of each length-delimited field; the others are stepped over."""
+    """Yield (number, first, last) of each length-delimited field; skip all others."""
     place = start
     while place < end:
         tag, place = _varint(data, place)

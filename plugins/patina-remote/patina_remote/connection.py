@@ -61,11 +61,18 @@ class Connection:
         self._http.close()
 
     def ask(self, body: bytes, longest: int, *, patient: bool = True) -> bytes:
-        """The body of the answer, of at most `longest` bytes. `ModelError` says why there is none,
-        `TextsRefused` where the texts may be the reason.
+        """Send a request and return the body of the answer.
 
-        Asks again, after a pause that grows, where the server is busy or the connection was cut.
-        patient: also where it answered 500 or cut the connection, as it may do for one text each time.
+        Retries after growing pauses where the server is busy or the connection was cut.
+
+        Args:
+            body: the body of the request.
+            longest: the most bytes of the answer.
+            patient: retry also after a 500 or a cut connection, which one text may cause each time.
+
+        Raises:
+            ModelError: there is no answer, with the reason.
+            TextsRefused: the texts may be the reason.
         """
         failure: ModelError
         for attempt in range(self._server.retries + 1):
@@ -176,7 +183,7 @@ class Connection:
                 f"{self._who} answered {status}: it refuses {of}",
                 hint="look at key_variable in config.toml, and at what the server logs",
             )
-        said = self._shown(answer.decode("utf-8", "replace"))
+        message = self._shown(answer.decode("utf-8", "replace"))
         hints = {
             404: "look at url and model in config.toml",
             **dict.fromkeys(
@@ -185,7 +192,7 @@ class Connection:
         }
         hint = hints.get(status, "again in a while")
         kind = TextsRefused if status in _TOO_LONG or status == _BROKEN else ModelError
-        return kind(f"{self._who} answered {status}: {said or 'nothing'}", hint=hint)
+        return kind(f"{self._who} answered {status}: {message or 'nothing'}", hint=hint)
 
     def _shown(self, text: str) -> str:
         """Words of a stranger: safe to print, without the key, which some repeat, and cut."""
@@ -202,15 +209,15 @@ def without_key(text: str, key: str) -> str:
     if not key:
         return text
     spelt = (
-        rf"(?:{re.escape(one)}|%(?:25)*{ord(one):02x}|u00{ord(one):02x}|&#0*{ord(one)};|&#x0*{ord(one):x};"
-        rf"|{re.escape(escape(one))})"
-        for one in key
+        rf"(?:{re.escape(char)}|%(?:25)*{ord(char):02x}|u00{ord(char):02x}|&#0*{ord(char)};|&#x0*{ord(char):x};"
+        rf"|{re.escape(escape(char))})"
+        for char in key
     )
     return re.sub(r"[\s\\]*".join(spelt), "...", text, flags=re.IGNORECASE)
 
 
 def _without_secrets(address: str) -> str:
-    """An address without query, fragment and user, of which any may hold a key."""
+    """Remove query, fragment and user from an address, since each may hold a key."""
     return re.sub(r"//[^/]*@", "//", re.split(r"[?#]", address)[0])
 
 
@@ -244,13 +251,13 @@ def _headers(server: Server) -> dict[str, str]:
     }
 
 
-def _seconds(said: str | None) -> float | None:
-    """Retry-After: seconds, or a date (RFC 9110, 10.2.3). None where it is neither."""
+def _seconds(header: str | None) -> float | None:
+    """Parse Retry-After: seconds, or a date (RFC 9110, 10.2.3). None where it is neither."""
     from email.utils import parsedate_to_datetime
 
     with suppress(ValueError, TypeError, OverflowError):
-        if said and said.strip().isdigit():
-            return float(said)
-        if said:
-            return max(0.0, parsedate_to_datetime(said).timestamp() - time.time())
+        if header and header.strip().isdigit():
+            return float(header)
+        if header:
+            return max(0.0, parsedate_to_datetime(header).timestamp() - time.time())
     return None

@@ -52,20 +52,24 @@ _TIMES = 2
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """What a sidecar is opened as. index: of the rows that differ, by row; others [m]: the rows that are
-    not in it; first [m]: for each of them the one in it that has the same values."""
+    """An opened sidecar file.
+
+    index: the distinct rows, by row number.
+    duplicates: [m] rows that are not in the index.
+    first: [m] for each of those the row in the index that has the same values.
+    """
 
     index: Index
     first: Rows
-    others: Rows
+    duplicates: Rows
 
     def nearest(self, query: Vectors, most: int) -> Rows:
-        """The rows that it takes for the nearest, at most so many that differ; it looks at no fewer."""
-        found = self.index.search(_codes(query[np.newaxis])[0], most, threads=1)
-        rows = np.asarray(found.keys, np.intp)
-        if not len(self.others):
+        """Return at most `most` distinct nearest rows that the graph finds, and their duplicates."""
+        matches = self.index.search(_codes(query[np.newaxis])[0], most, threads=1)
+        rows = np.asarray(matches.keys, np.intp)
+        if not len(self.duplicates):
             return rows
-        return np.concatenate([rows, self.others[np.isin(self.first, rows)]])
+        return np.concatenate([rows, self.duplicates[np.isin(self.first, rows)]])
 
 
 class GraphIndex(SegmentedIndex[Graph]):
@@ -88,7 +92,11 @@ class GraphIndex(SegmentedIndex[Graph]):
         most: int = 20_000,
         proposals: int = 200,
     ) -> None:
-        """Raises `IndexDamaged` where manifest or files are not what was written."""
+        """Open an index.
+
+        Raises:
+            IndexDamaged: manifest or files are not what was written.
+        """
         self._least, self._segment_rows, self._proposals = least, segment_rows, proposals
         self.most_rows = most
         self._left_to_build = _MOST_BUILT
@@ -117,13 +125,13 @@ class GraphIndex(SegmentedIndex[Graph]):
         )
 
     def _near(self, view: SegmentView[Graph], query: Vectors, limit: int) -> ScoredKeys:
-        """The best of what the graph proposes; of all rows, where it would have to propose many of them."""
+        """Return the best proposals of the graph, or of all rows where it would propose many of them."""
         rows, usable = len(view.usable), int(view.usable.sum())
-        # Which rows share a segment is chance, nearly: each has about its share of the nearest.
+        # Rows are distributed over segments almost at random: each has about its share of the nearest.
         share = rows / sum(segment.rows for segment in self._manifest.segments)
-        wanted = max(self._proposals, _TIMES * limit)
-        expected = min(wanted, int(_SLACK * wanted * share) + _LEAST_PROPOSALS)
-        # usearch knows no filter: it is asked for more, by as much as will be dropped.
+        proposals = max(self._proposals, _TIMES * limit)
+        expected = min(proposals, int(_SLACK * proposals * share) + _LEAST_PROPOSALS)
+        # usearch has no filter: more rows are requested, to replace those that the filter drops.
         most = expected * rows // max(usable, 1)
         if view.sidecar is None or most > rows // 8:
             return scan(view, query, limit)
@@ -165,13 +173,13 @@ class GraphIndex(SegmentedIndex[Graph]):
         graph = self._graph()
         # One thread: with two, the same rows make another graph each time.
         graph.add(np.flatnonzero(differ), codes if differ.all() else codes[differ], threads=1)
-        others = np.stack([first[~differ], np.flatnonzero(~differ)]).astype("<u4")
+        duplicates = np.stack([first[~differ], np.flatnonzero(~differ)]).astype("<u4")
         data = graph.save() or b""
-        data += others.tobytes()
+        data += duplicates.tobytes()
         return data
 
     def _map_sidecar(self, path: Path, rows: int) -> Graph | None:
-        """None for a graph in the format of another usearch."""
+        """Return None for a graph in the format of another usearch."""
         try:
             return self._view(path, rows)
         except (OSError, ValueError, RuntimeError):
@@ -183,8 +191,8 @@ class GraphIndex(SegmentedIndex[Graph]):
         many = rows - len(graph)
         if many < 0:
             raise ValueError(f"it has {len(graph)} rows, not {rows}")
-        others = np.fromfile(path, "<u4", offset=path.stat().st_size - 2 * 4 * many).reshape(2, many)
-        return Graph(graph, *others.astype(np.intp))
+        duplicates = np.fromfile(path, "<u4", offset=path.stat().st_size - 2 * 4 * many).reshape(2, many)
+        return Graph(graph, *duplicates.astype(np.intp))
 
     def _graph(self) -> Index:
         return Index(
@@ -194,15 +202,20 @@ class GraphIndex(SegmentedIndex[Graph]):
 
 
 def _first_of_equals(codes: Codes) -> Rows:
-    """For each row [n, d] the first that has the same values, itself where none before it has."""
-    seen: dict[bytes, int] = {}
+    """Return for each row [n, d] the first row with the same values, which may be itself."""
+    first_rows: dict[bytes, int] = {}
     hashes = (blake2b(row, digest_size=16).digest() for row in codes)
-    return np.fromiter((seen.setdefault(one, at) for at, one in enumerate(hashes)), np.intp, len(codes))
+    return np.fromiter(
+        (first_rows.setdefault(digest, at) for at, digest in enumerate(hashes)), np.intp, len(codes)
+    )
 
 
 def _codes(vectors: Vectors) -> Codes:
-    """Rows [n, d] as int8, each scaled by its own largest value: the cosine does not see the scale, and long
-    vectors, whose values are small, keep as many steps as short ones."""
+    """Quantise rows [n, d] to int8, each scaled by its own largest value.
+
+    The scale does not change the cosine, and long vectors, whose values are small, keep as many steps as
+    short ones.
+    """
     codes = np.empty(vectors.shape, np.int8)
     for at in range(0, len(vectors), _CHUNK):  # whole, the steps between would be twice the segment
         some = vectors[at : at + _CHUNK]
