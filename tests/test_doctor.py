@@ -221,7 +221,7 @@ FAULTS: list[tuple[Callable[[Memory], None], str, str, str, str]] = [
     (state_that_is_gone, "state", "warning", "does not exist", "patina init"),
     (log_that_is_gone, "log", "fault", "nothing is recorded yet", "patina init"),
     (log_that_is_no_database, "log", "fault", "log.db is damaged", "patina sync"),
-    (vectors_cut_off, "vectors", "fault", "not what was written", "patina sync"),
+    (vectors_cut_off, "vectors", "fault", "altered since it was written", "patina sync"),
     (vectors_with_a_flipped_bit, "vectors", "fault", "not what was written", "patina sync"),
     (embeddings_that_are_no_database, "embeddings", "fault", "embeddings.db is damaged", "embeddings.db"),
     (embeddings_that_are_a_folder, "embeddings", "fault", "embeddings.db is a folder", "patina sync"),

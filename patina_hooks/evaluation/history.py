@@ -78,8 +78,11 @@ class PastCommit:
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """sessions: by id; commits: oldest first, copies of one commit (a rebase left both) once, as the first,
-    and after it those copies that touch other paths, mute.
+    """The history of a repository.
+
+    sessions: by id.
+    commits: oldest first; copies of one commit (after a rebase) count once, as the first; copies that touch
+        other paths follow without a message.
     """
 
     events_hash: str

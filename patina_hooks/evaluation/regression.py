@@ -57,8 +57,13 @@ class MethodChange:
 
 @dataclass(frozen=True, slots=True)
 class SetVerdict:
-    """One set. queries: those of now; missing: the baseline's that no longer exist; new: those of
-    now that the baseline has not. changes: by method, empty where no question is in both."""
+    """The comparison of one set.
+
+    queries: the number of current ones.
+    missing: the number of the baseline's queries that no longer exist.
+    new: the number of current queries that the baseline does not have.
+    changes: by method, empty if no query is in both.
+    """
 
     name: str
     queries: int
@@ -151,8 +156,11 @@ def compare_with_baseline(
 
 @dataclass(frozen=True, slots=True)
 class _SetPair:
-    """One set, then and now. counts: without changes as yet; shared: the answers whose questions the baseline
-    has, with its ranks."""
+    """One set in both evaluations.
+
+    counts: without changes yet.
+    shared: the answers whose queries the baseline has, with its ranks.
+    """
 
     counts: SetVerdict
     shared: Sequence[tuple[Answer, Mapping[str, float]]]

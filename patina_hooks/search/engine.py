@@ -36,7 +36,7 @@ class SearchEngine:
     """Answers questions of one memory, for any thread, but not for several at once."""
 
     def __init__(self, memory: Memory, opening: Opening | None = None) -> None:
-        """opening: the answering model, which a command has begun to open."""
+        """Create an engine. opening: the active model, which a command has started to open."""
         self.models = OpenModels(memory, opening)
         self._memory = memory
         self._collections = {name: CollectionSearch(memory, name) for name in COLLECTIONS}

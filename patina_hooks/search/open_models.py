@@ -19,7 +19,7 @@ class OpenModels:
     """Open models by vector space; a model that failed is not tried again until `forget_failures`."""
 
     def __init__(self, memory: Memory, opening: Opening | None = None) -> None:
-        """opening: the answering model, which a command has begun to open."""
+        """Create it. opening: the active model, which a command has started to open."""
         self._memory = memory
         self._opening = opening
         self._encoders: dict[object, Encoder] = {}  # by `VectorSpace.opened_by`

@@ -13,11 +13,17 @@ Mode = Literal["hybrid", "vector", "lexical"]
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A question. collections: those that are asked, () for all; kinds: only observations of these; session:
-    its id, or how that one alone begins; since, until: seconds since 1970, until excluded; ref: only what a
-    revision reaches; path: only what touched it, from the root, or anything under it; fields: only
-    observations with all of these (name, value). rewriters, rerankers, filters: of plugins, by name; None for
-    those of the recipe."""
+    """A query with its filters.
+
+    collections: those to search, () for all.
+    kinds: of observations, () for all.
+    session: its id, or a unique prefix of it.
+    since, until: seconds since 1970, `until` excluded.
+    ref: a revision that reaches the results.
+    path: a path that the results touched, from the root, or a folder of it.
+    fields: (name, value) that the observations have.
+    rewriters, rerankers, filters: of plugins, by name; None for those of the recipe.
+    """
 
     text: str
     limit: int = 10

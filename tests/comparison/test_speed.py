@@ -106,7 +106,7 @@ def test_an_interrupt_leaves_no_process(monkeypatch: pytest.MonkeyPatch) -> None
         begun.append(begins)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(process, "_heard", interrupted)
+    monkeypatch.setattr(process, "_receive", interrupted)
     with pytest.raises(KeyboardInterrupt):
         measure_speed({"acme": space("acme-64")}, TEXTS)
     assert [one.returncode for one in begun] == [-9]

@@ -130,12 +130,12 @@ def test_a_companion_that_was_altered_is_damage(index: ShortIndex) -> None:
     data = bytearray(path.read_bytes())
     data[5] ^= 1
     path.write_bytes(data)
-    with pytest.raises(IndexDamaged, match=r"\.short: not what was written"):
+    with pytest.raises(IndexDamaged, match=r"\.short: altered since it was written"):
         ShortIndex(index._folder, LONG, "f", short=SHORT)
 
 
 def test_short_vectors_of_another_length_are_not_read(index: ShortIndex) -> None:
-    with pytest.raises(IndexDamaged, match="made by another model"):
+    with pytest.raises(IndexDamaged, match="written by another model"):
         ShortIndex(index._folder, LONG, "f", short=8).stats()
 
 

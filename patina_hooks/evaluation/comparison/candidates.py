@@ -24,10 +24,12 @@ _IN: Final = "@"
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A model in a runtime. name: as it was asked for, `MODEL` or `MODEL@RUNTIME`.
+    """A model in a runtime.
 
-    space: whose vectors it makes, None where it cannot run here. bytes: of its files, 0 where it has none of
-    its own. error, remedy: why it cannot run, and the command that mends that.
+    name: as requested, `MODEL` or `MODEL@RUNTIME`.
+    space: of its vectors, None if it cannot run here.
+    bytes: of its files, 0 without files of its own.
+    error, remedy: why it cannot run, and the command that fixes it.
     """
 
     name: str
@@ -77,7 +79,7 @@ def _choose_recipe(recipe: Recipe, plugins: Plugins, spec: ModelSpec, model: str
 
 
 def _in_runtime(recipe: Recipe, runtime: str) -> Recipe:
-    """What is asked for here stands in no line of the recipe."""
+    """Set the runtime of a recipe, without its line numbers."""
     if not runtime:
         return recipe
     lines = {key: line for key, line in recipe.lines.items() if key not in ("runtime", "embedding_model")}
@@ -96,7 +98,7 @@ def _candidate(memory: Memory, name: str, spec: ModelSpec, recipe: Recipe) -> Ca
 
 
 def _refuse_duplicates(plugins: Plugins, resolved: Sequence[Candidate]) -> None:
-    """What opens them is compared: a runtime may be named with its plugin or without."""
+    """Refuse two candidates with the same model and runtime, with or without the plugin's name."""
     names: dict[object, str] = {}
     for candidate in resolved:
         identity: object = candidate.name

@@ -1,8 +1,7 @@
-"""A comparison end to end: costs first, which also show what can run; then whether runtimes of the same files
-agree; then vectors; then answers.
+"""Compare models: costs, agreement of runtimes, vectors and answers.
 
-The index that answers is not touched. Vectors go into the ordinary cache, so that nothing is embedded twice,
-an interrupted comparison goes on where it was, and a switch to one of these models finds them there.
+The active index is not changed. Vectors are stored in the ordinary cache, so that no text is embedded twice,
+an interrupted comparison resumes, and a later switch to one of these models reuses them.
 """
 
 from __future__ import annotations
@@ -48,10 +47,18 @@ def compare_models(
     progress: Progress = lambda *_: None,
     announce: Announce = lambda _: None,
 ) -> Comparison:
-    """Measure these on the memory as the last sync left it, each by its own vectors, without a projection.
+    """Compare models on a synced memory, each by its own vectors, without a projection.
 
-    say: told beforehand what will be embedded, and about how long that takes. A candidate that fails is a row
-    with an error. Raises `StateError` where there are no texts at all.
+    A candidate that fails is a row with an error.
+
+    Args:
+        memory: the memory, synced.
+        candidates: the models to compare.
+        progress: called with (label, count, total).
+        announce: called with what will be embedded, and the estimated time.
+
+    Raises:
+        StateError: there are no texts.
     """
     with Log(memory.repository.state, create=False) as log, log.reading() as connection:
         history, texts = read_history(connection), sample(log)
@@ -82,7 +89,7 @@ def _row(candidate: Candidate, result: Speed | PluginError | None) -> Row:
 
 
 def _compare_runtimes(rows: Sequence[Row], texts: Sequence[str], progress: Progress) -> list[Row]:
-    """The same rows, each beside the first before it that has the same vectors in the cache."""
+    """Compare each row with the first earlier row that shares its cached vectors."""
     finished: list[Row] = []
     vectors: dict[str, Vectors] = {}
     shared = _shared(rows)
@@ -162,13 +169,13 @@ def _embedded(
 
 
 def _announce_embedding(rows: Iterable[tuple[Row, Mapping[bytes, str]]], announce: Announce) -> None:
-    """What will be embedded and, at the rate that was measured, about how long it takes."""
+    """Announce what will be embedded, and the estimated time at the measured rate."""
     for row, texts in rows:
         if texts and row.speed:
             seconds = sum(map(len, texts.values())) / row.speed.characters_per_second
             announce(
                 f"{row.name}: {format_count(len(texts), 'text')} to embed, {about(seconds)};"
-                " what is done stays"
+                " an interruption loses nothing"
             )
 
 

@@ -1,4 +1,4 @@
-"""What a developer may conclude from a comparison, in words, and never more than the figures hold."""
+"""The conclusions of a comparison in words, limited to what the figures support."""
 
 from __future__ import annotations
 
@@ -17,8 +17,10 @@ _AS_FAST: Final = 1.25
 
 
 def conclude(comparison: Comparison) -> list[str]:
-    """A sentence for each model beside the reference; [] for one alone. What is claimed of several holds
-    together: each claim has its share of the error that one alone may have."""
+    """Write a sentence for each model but the reference.
+
+    The claims hold together: each has its share of the error of a single claim.
+    """
     reference = comparison.reference
     if reference is None:
         return []
@@ -31,7 +33,7 @@ def conclude(comparison: Comparison) -> list[str]:
 
 
 def claim_error(comparison: Comparison) -> float:
-    """How often the interval of a claim may miss."""
+    """Return how often the interval of a claim may miss."""
     return ERROR / max(1, len(comparison.answered) - 1)
 
 

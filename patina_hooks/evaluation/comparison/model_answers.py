@@ -32,8 +32,10 @@ _MOST: Final = 1_024
 
 
 def find_missing_texts(state: Path, space: VectorSpace, sets: Iterable[QuerySet]) -> dict[bytes, str]:
-    """The texts, by key, that must be embedded before this space can answer these sets; in the order of their
-    keys, hashes, so that every part of them has about the same mixture of lengths."""
+    """Find the texts, by key, that must be embedded before a space can answer these sets.
+
+    They are sorted by key, a hash, so that every part has a similar mixture of lengths.
+    """
     texts = {piece.key: piece.text for query_set in sets for piece in query_set.pieces}
     with closing(EmbeddingCache(state, space.fingerprint)) as cache:
         return {key: texts[key] for key in cache.missing(sorted(texts), space.dimensions)}
@@ -47,8 +49,10 @@ def cache_vectors(
     per_second: float,
     progress: Callable[[int, int], None],
 ) -> None:
-    """Put vectors of these texts into the cache, a few seconds' work at a time: what is there stays, however
-    this ends. per_second: about how many the model reads. Raises as the encoder does."""
+    """Embed these texts into the cache, in batches of a few seconds that are stored at once.
+
+    per_second: about how many texts the model embeds. Raises as the encoder does.
+    """
     keys = list(texts)
     if not keys:
         return

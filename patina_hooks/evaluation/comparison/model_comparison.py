@@ -66,8 +66,12 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """rows: in the order in which they were asked for. lacks: what is missing for answers to be compared, or
-    for intervals, "" for nothing. sample: of how many texts speed was measured."""
+    """A comparison of models.
+
+    rows: in the requested order.
+    sample: the number of texts for the measurement of speed.
+    lacks: what is missing to compare answers, or for intervals, "" if nothing is.
+    """
 
     rows: tuple[Row, ...]
     events_hash: str
@@ -115,14 +119,16 @@ class Comparison:
         return f"{format_count(self.questions, 'question')} of {format_count(len(self.judged), 'set')}"
 
     def figure(self, row: Row, method: str, metric: str, name: str = ALL) -> Interval:
-        """A mean over one set, or over all that are `judged`, each weighing the same."""
+        """Compute a mean over one set, or over all `judged` sets, equally weighted."""
         return interval(row.values(method, metric, self._names(name)), self._clusters(row, name))
 
     def difference(
         self, row: Row, method: str, metric: str, name: str = ALL, *, error: float = ERROR
     ) -> Interval | None:
-        """The same minus that of the reference, question by question; None for the reference itself, and
-        where nothing was asked. error: how often the interval may miss."""
+        """Compute the paired difference to the reference, None for the reference or without queries.
+
+        error: how often the interval may miss.
+        """
         reference = self.reference
         if reference is None or row is reference or not row.sets:
             return None
@@ -131,7 +137,7 @@ class Comparison:
         return paired(own, compared, self._clusters(row, name), error=error)
 
     def ratio(self, row: Row, cost: str, reference: Row | None = None) -> float | None:
-        """A cost divided by that of another row, or else of the reference; None where either is not known."""
+        """Divide a cost by that of another row or the reference; None if either is not known."""
         reference = reference or self.reference
         own, reference_cost = row.cost(cost), reference.cost(cost) if reference else None
         return own / reference_cost if own is not None and reference_cost else None
@@ -145,7 +151,7 @@ class Comparison:
 
 
 def lacking(sessions: int, documents: int, commits: int) -> str:
-    """What is missing for answers to be compared. sessions: those that questions are from."""
+    """Describe what is missing to compare answers. sessions: the number of those with queries."""
     if not sessions:
         present = f"{format_count(documents, 'session document')} and {format_count(commits, 'commit')}"
         return f"no answers are compared: {present} give no question"
@@ -158,7 +164,7 @@ def lacking(sessions: int, documents: int, commits: int) -> str:
 
 
 def comparison_as_json(comparison: Comparison, conclusion: Sequence[str]) -> dict[str, object]:
-    """The object that `--json` prints; docs/json.md has the keys."""
+    """Build the object that `--json` prints; docs/json.md has the keys."""
     reference = comparison.reference
     return {
         "reference": reference.name if reference else None,

@@ -150,7 +150,7 @@ def _aligned(table: _Table) -> Iterator[str]:
 
 
 def render_chart(comparison: Comparison) -> str:
-    """An SVG picture: what each model finds, how much more than the first, and what it costs."""
+    """Render SVG: the results of each model, the difference to the first, and the costs."""
     labels = _labels([row.name for row in comparison.measured])
     return stack_charts([*_answers_drawn(comparison, labels), *_costs_drawn(comparison, labels)])
 

@@ -34,8 +34,10 @@ _LONG_ENOUGH: Final = 1.0  # seconds
 
 
 class ProbeFigures(TypedDict):
-    """characters, seconds: of a pass over so many texts; memory: peak of the process in bytes, None where
-    the system does not say."""
+    """A measurement of one pass over some texts.
+
+    memory: the peak of the process in bytes, None if the system does not report it.
+    """
 
     texts: int
     characters: int
@@ -73,8 +75,7 @@ def _vectors(encoder: Encoder, texts: Sequence[str]) -> dict[str, str]:
 
 
 def _measure(encoder: Encoder, texts: Sequence[str]) -> ProbeFigures:
-    """Twice as many texts each time, until a pass takes long enough to be timed or has all of them: a slow
-    model is not asked for minutes."""
+    """Time passes over texts, doubled until a pass is long enough, to limit the time of slow models."""
     size = _FIRST
     while True:
         chunk = texts[:size]
@@ -90,7 +91,7 @@ def _measure(encoder: Encoder, texts: Sequence[str]) -> ProbeFigures:
 
 
 def peak_memory() -> int | None:
-    """The most memory that this process has held at once, in bytes; None where the system does not say."""
+    """Return the peak memory of this process in bytes, None if the system does not report it."""
     status = Path("/proc/self/status")
     if status.is_file():  # Linux counts the peak of the parent into ru_maxrss
         lines = dict(line.split(":", 1) for line in status.read_text().splitlines())

@@ -28,10 +28,10 @@ _SIGKILL: Final = 9  # Windows has no name for it
 
 @contextmanager
 def probed(space: VectorSpace, texts: Sequence[str], *, vectors: bool = False) -> Iterator[Receive]:
-    """The model of this space, opened elsewhere, and asked what it costs to read these texts, or for their
-    vectors. The process ends with the block, and with this process, whatever happens.
+    """Open the model of a space in a process, which measures these texts or returns their vectors.
 
-    To hear it raises `ModelError` where it says why it failed, or ended without a word.
+    The process ends with the block, and with this process. Receiving its answer raises `ModelError` if it
+    reports an error or ends.
     """
     request = {
         "model": space.model, "runtime": space.runtime, "reading": asdict(space.reading),

@@ -56,8 +56,10 @@ def sample(log: Log, most: int = MOST_TEXTS) -> list[str]:
 
 
 def spread(texts: Sequence[str]) -> list[str]:
-    """The same texts in an order of which every beginning has about the lengths of the whole: a text from
-    each half of the range of lengths, from each quarter, and so on (the order of van der Corput)."""
+    """Order texts so that every prefix has a similar mixture of lengths.
+
+    A text from each half of the range of lengths, then from each quarter, and so on (van der Corput order).
+    """
     by_length = sorted(texts, key=lambda text: (len(text), text))
     bits = len(texts).bit_length()
     places = (_turned(number, bits) * len(texts) >> bits for number in range(1 << bits))

@@ -131,7 +131,7 @@ def makers_key(plugins: Plugins, space: VectorSpace) -> str:
 
 
 def _read_versions(plugins: Plugins, space: VectorSpace) -> tuple[EngineVersions, bool]:
-    """What makes the vectors of a space, and whether it runs elsewhere."""
+    """Return the engine versions of a space, and whether its runtime is remote."""
     from patina_hooks.models.choice import provider_of
     from patina_hooks.models.engine_versions import read_engine_versions
 

@@ -38,8 +38,9 @@ class Recall:
 
 
 def sample_recall(plugins: Plugins, state: Path, space: VectorSpace, index: VectorIndex) -> Recall | None:
-    """Ask for the neighbours of some stored texts, the same each time while the texts are; a text is not its
-    own neighbour. None where there are no two vectors. Changes nothing.
+    """Search the neighbours of a sample of stored texts, None with fewer than two vectors.
+
+    The same texts have the same sample. A text is not its own neighbour. Nothing is changed.
 
     Raises `StateError` where embeddings cannot be read or are not kept any more: against fewer than all, an
     index would look better than it is. `IndexDamaged` or `PluginError` as opening an index does.

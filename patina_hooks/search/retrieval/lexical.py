@@ -102,10 +102,10 @@ def is_longer(query: str) -> bool:
 
 
 def _terms(query: str, most: int) -> dict[str, str]:
-    """The query's terms as the index holds them -> the words to ask for them by, in the query's order.
+    """Map the query's terms in the index to the words to look them up by, in the query's order.
 
-    An FTS5 table of the same tokenizer says what a word's term is. A term itself is no word to ask by: what
-    is asked for is stemmed again, and the stem of a stem may be another ("databases", "databas", "databa").
+    An FTS5 table with the same tokenizer returns the term of a word. A term is not looked up itself, since it
+    would be stemmed again, and the stem of a stem may differ ("databases", "databas", "databa").
     most: words of the query that are read.
     """
     words = list(islice(split_query(query), most))

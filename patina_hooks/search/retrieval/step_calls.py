@@ -54,12 +54,12 @@ class StepCalls:
     def call(
         self, function: PluginFunction, view: RankedView, request: Callable[[View], Value], otherwise: Value
     ) -> Value:
-        """Call a function and read what it gives.
+        """Call a function and read its result.
 
         Args:
-            function: what is called, for messages.
+            function: the function, for messages.
             view: lent to the function until it returns.
-            ask: calls the function with the view and reads the answer; what it raises is a fault.
+            request: calls the function with the view and reads the answer; an exception is an error of it.
             otherwise: the value where the function fails.
 
         Raises:
