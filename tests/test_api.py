@@ -192,7 +192,7 @@ def test_a_model_that_cannot_be_opened_is_waited_for_once(
         assert ["the server said nothing" in fault.error for fault in report.faults] == [True]
         said: list[str] = []
         assert len(patina.search("feed them", on_fault=said.append)) == 2
-        assert said == ["answering by words alone: the server said nothing for 60 s"]
+        assert said == ["answering by words only: the server said nothing for 60 s"]
         assert tried == [1]
         patina.sync()
         assert len(tried) == 1 + (not early), "a notebook's next sync tries anew"
@@ -218,7 +218,7 @@ def test_another_model_than_the_one_that_is_indexed_is_opened_once(
             said: list[str] = []
             assert len(patina.search("marmots", on_fault=said.append)) == 1
             assert said == [
-                "answering by words alone: the installed model differs from the one that is indexed"
+                "answering by words only: the installed model differs from the one that is indexed"
             ]
     assert len(opened) == 1
 

@@ -1,6 +1,6 @@
 """The vectors that evaluation compares: of pieces from the cache, of questions encoded once and kept there.
 
-A question's vector is under a name of its own beside the space's, since models may read a question in
+A question's vector is cached under a name of its own, since models may read a question in
 another way than a passage; `patina gc` drops it, and the next evaluation encodes it again.
 """
 

@@ -33,7 +33,7 @@ BASELINES: Final = ("rrf", "vector", "bm25", "recent", "popularity")
 
 Reading = Literal["hybrid", "rrf", "vector", "bm25"]
 READING: Final[tuple[Reading, ...]] = get_args(Reading)
-"""Those that read the question: what the others say changes with history alone."""
+"""Those that read the question: the others depends on history only."""
 
 _FILE_WEIGHTS: Final = {"observation": 0.5, "vector": 0.5}
 _RRF: Final = 60  # Cormack, Clarke and Buettcher, SIGIR 2009
@@ -130,7 +130,7 @@ def rankings(
     """Return by method the score of each unit [u], `NOT_FOUND` for those that it does not rank.
 
     A retriever of a plugin is a method too. weights: of hybrid, for sessions; files are fused evenly.
-    "recent" is for files alone: at the moment of a question about a session, the session that answers it is
+    "recent" is for files only: at the moment of a question about a session, the session that answers it is
     the latest one by the way the question is made.
     """
     query, size = evidence.query, len(query_set.units)

@@ -108,7 +108,7 @@ class VectorRanking:
 
 
 def reciprocal_ranks(query_set: QuerySet, embeddings: Embeddings) -> NDArray[np.float64]:
-    """Return 1 / the rank of the first right answer by vectors alone (0 beyond 10), in the questions' order.
+    """Return 1 / the rank of the first right answer by vectors only (0 beyond 10), in the questions' order.
 
     embeddings: as `Embeddings.projected` gives them, so that a projection is applied once for all sets.
     """

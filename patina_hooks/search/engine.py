@@ -182,9 +182,9 @@ class SearchEngine:
 
     def _remark_on_words(self, collection: str, error: PluginError | IndexDamaged) -> None:
         """Tell that words answer without vectors; a collection is named where history has vectors."""
-        remark = f"answering by words alone: {error}"
+        remark = f"answering by words only: {error}"
         if collection != HISTORY and remark not in self._remarks:
-            remark = f"answering from {collection} by words alone: {error}"
+            remark = f"answering from {collection} by words only: {error}"
         self._remark(remark)
 
     def _add_fault(self, fault: Fault) -> None:

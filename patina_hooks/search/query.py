@@ -77,7 +77,7 @@ class Hits(list[Hit]):
     """The hits of a question, in blocks of one collection each, in each the best first.
 
     close_match: whether the best ones come close to the question, see `search.remarks.closeness`; None
-    where that cannot be told (words alone were asked, or there is no hit).
+    if it is not known (only words were searched, or there is no hit).
     reason: why there is no hit, or what of the question was not looked up: it has no words, or very many; ""
     otherwise.
     """

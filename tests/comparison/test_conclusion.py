@@ -40,7 +40,7 @@ def test_what_cannot_be_told_apart() -> None:
 def test_words_may_hide_what_vectors_miss() -> None:
     (told,) = conclude(comparison(row("a", FAIR, BETTER), row("b", MIXED, FAIR)))
     assert "cannot be told apart" in told
-    assert ", though by vectors alone the former finds less, -0.150 (-0." in told
+    assert ", though by vectors only the former finds less, -0.150 (-0." in told
 
 
 def test_too_few_sessions() -> None:

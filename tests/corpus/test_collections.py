@@ -208,7 +208,7 @@ def test_history_answers_by_vectors_when_those_of_documents_are_gone(memory: Mem
     with memory_of(memory.repository) as patina:
         hits = patina.search("sqlite", on_fault=remarks.append)
         assert {hit.collection for hit in hits} == {"history", "docs"}
-        assert [remark.partition(":")[0] for remark in remarks] == ["answering from docs by words alone"]
+        assert [remark.partition(":")[0] for remark in remarks] == ["answering from docs by words only"]
         assert {hit.collection for hit in patina.search("sqlite", mode="vector")} == {"history"}
         with pytest.raises(IndexDamaged, match="the vectors"):
             patina.search("sqlite", mode="vector", collections="docs")

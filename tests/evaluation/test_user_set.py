@@ -121,5 +121,5 @@ def test_where_vectors_are_gone_it_does_not_measure_words_as_hybrid(
 
     patina = Patina(past.memory.repository, Plugins.load(disabled=("patina-acme",)))
     path = write(tmp_path, [{"query": "a", "relevant": [past.sessions[0]]}])
-    with pytest.raises(StateError, match="answering by words alone"):
+    with pytest.raises(StateError, match="answering by words only"):
         evaluate(patina, names=["queries"], queries=path)

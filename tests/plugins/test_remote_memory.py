@@ -205,7 +205,7 @@ def test_without_the_server_words_answer_and_what_is_new_waits(
     texts, faults = best(memory, plugins, "slate roof")
     assert texts[0] == "the roof is made of slate"
     assert len(faults) == 1
-    assert faults[0].startswith("answering by words alone: the embeddings server http://127.0.0.1:")
+    assert faults[0].startswith("answering by words only: the embeddings server http://127.0.0.1:")
     use(server)
     assert sync(memory, plugins).encoded == 1
     assert best(memory, plugins, "slate roof")[1] == []
@@ -267,7 +267,7 @@ def test_a_command_opens_the_server_beside_everything_else(
     by_words = shell.run("scry", "do marmots sleep")
     assert by_words.returncode == 0
     assert "marmots sleep in winter" in by_words.stdout
-    assert "answering by words alone: the server" in by_words.stderr
+    assert "answering by words only: the server" in by_words.stderr
 
 
 # --- a server that turns ----------------------------------------------------------------------------

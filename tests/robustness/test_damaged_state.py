@@ -257,7 +257,7 @@ def test_damaged_vectors_are_made_again(
     assert hits
     if not (which is manifest and damage is removed):  # then there is simply nothing yet
         assert said
-        assert said[0].startswith("answering by words alone")
+        assert said[0].startswith("answering by words only")
         assert any(one.check == "vectors" and one.fix for one in examine(memory.repository, plugins()))
     memory.sync()
     assert memory.snapshot() == before == memory.rebuilt()

@@ -204,7 +204,7 @@ def test_a_question_is_answered_by_words_when_the_index_is_of_another_version(
         [sys.executable, "-c", SEARCH_TWICE], cwd=installed.memory.root, env={**os.environ, **installed.path},
         capture_output=True, text=True, check=True,
     ).stdout.splitlines()  # fmt: skip
-    told = f"answering by words alone: {OTHER_VECTORS} than the indexed ones"
+    told = f"answering by words only: {OTHER_VECTORS} than the indexed ones"
     assert answers == [f"marmots sleep in winter | False | {told}"] * 2
 
 

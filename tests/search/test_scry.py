@@ -150,7 +150,7 @@ def test_without_vectors_words_answer_and_say_so(tmp_path: Path) -> None:
     said: list[str] = []
     patina = memory.patina()
     (hit,) = patina.search("marmots", on_fault=said.append)
-    assert (hit.text, said) == ("feed the marmots", ["answering by words alone: there are no vectors yet"])
+    assert (hit.text, said) == ("feed the marmots", ["answering by words only: there are no vectors yet"])
     with pytest.raises(IndexDamaged, match="no vectors"):
         patina.search("marmots", mode="vector")
 
@@ -162,7 +162,7 @@ def test_a_model_that_went_away_leaves_words(memory: Memory) -> None:
     patina = Patina(memory.repository, Plugins.load(disabled=("patina-acme",)))
     hits = patina.search("sqlite holds every vector", on_fault=said.append)
     assert hits[0].session == "20251101-090000"
-    assert said[0].startswith("answering by words alone: ")
+    assert said[0].startswith("answering by words only: ")
     with pytest.raises((PluginError, ModelError)):
         patina.search("sqlite", mode="vector")
 

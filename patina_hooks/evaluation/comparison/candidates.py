@@ -45,7 +45,7 @@ def candidates(memory: Memory, names: Sequence[str], runtime: str = "") -> list[
 
     The model of the repository's recipe is read as that says, in its runtime; any other in its own way, in
     the one that "auto" takes. Raises `PluginError` for a name that no plugin provides, `UsageError` where
-    nothing stands beside an @ or two mean the same; a model that cannot run here is no error.
+    a name is incomplete around its @ or two are the same; a model that cannot run here is not an error.
     """
     # Vectors are read from the cache: the index does not matter, nor whether its plugin is here.
     recipe = replace(load_configuration(memory.repository).recipe or Recipe(), index=Recipe().index)

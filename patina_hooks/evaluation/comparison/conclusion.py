@@ -70,7 +70,7 @@ def _qualify(vector: Interval) -> str:
     if not _is_sure(vector):
         return ""
     more = "more" if vector.is_above_zero else "less"
-    return f", though by vectors alone the former finds {more}, {in_words(vector)}"
+    return f", though by vectors only the former finds {more}, {in_words(vector)}"
 
 
 def _is_sure(difference: Interval) -> bool:

@@ -105,7 +105,9 @@ def _cost(comparison: Comparison, row: Row, name: str) -> str:
 
 def _agreements(comparison: Comparison) -> Iterator[str]:
     yield "THE SAME FILES in another runtime: the cache keeps their vectors once; here each embeds by itself"
-    table: _Table = [("", "beside", "texts", "least cosine", "mean cosine", "of the ten nearest, the same")]
+    table: _Table = [
+        ("", "compared with", "texts", "least cosine", "mean cosine", "of the ten nearest, the same")
+    ]
     for row in comparison.measured:
         if agreement := row.agreement:
             figures = (
@@ -125,9 +127,9 @@ def _caution(comparison: Comparison) -> str:
     differences = format_count(shown_differences, "difference")
     sentence = f"The tables show {differences}, each with a 95 % interval of its own: of twenty, one"
     if compared == 1:
-        return f"{sentence} seems sure by chance alone."
+        return f"{sentence} seems sure by chance."
     return (
-        f"{sentence} seems sure by chance alone. What is said of {compared} models above has intervals of"
+        f"{sentence} seems sure by chance. What is said of {compared} models above has intervals of"
         f" {100 - 100 * claim_error(comparison):.4g} %, so that it holds together."
     )
 
@@ -161,12 +163,12 @@ def _answers_drawn(comparison: Comparison, labels: _Labels) -> Iterator[str]:
         return
     about = f"{comparison.basis}, 95 % intervals, events {comparison.events_hash[:16]}"
     means = []
-    for method, label in (("hybrid", "hybrid: what search answers"), ("vector", "vectors alone")):
+    for method, label in (("hybrid", "hybrid: what search answers"), ("vector", "vectors only")):
         figures = ((row, comparison.figure(row, method, "mrr")) for row in comparison.answered)
         means.append(Group(label, tuple(_bar(labels, row, figure) for row, figure in figures)))
     yield render_bars(f"{_NAMES['mrr']} over all questions", means, note=about)
     if len(comparison.answered) > 1:
-        title = f"{_NAMES['mrr']} of hybrid, beside {reference.name}"
+        title = f"{_NAMES['mrr']} of hybrid, compared with {reference.name}"
         gains = [*_gains_drawn(comparison, reference, labels)]
         yield render_bars(title, gains, note=f"{about}; above zero: finds more")
 

@@ -58,7 +58,7 @@ def _process(remarks: IO[bytes]) -> Iterator[subprocess.Popen[bytes]]:
 
 
 def _send_request(process: subprocess.Popen[bytes], request: bytes) -> None:
-    """Its stdin stays open: at the end of that it knows that nobody listens any more."""
+    """Send a request; stdin stays open, since the process ends with it."""
     assert process.stdin is not None  # noqa: S101 (a pipe was asked for)
     try:
         process.stdin.write(request + b"\n")

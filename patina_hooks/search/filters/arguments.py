@@ -128,7 +128,7 @@ def _string(label: str, value: object) -> str:
     try:
         value.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError as error:
-        raise UsageError(f"{label} is {value!r}, which is no text: {error.reason}") from error
+        raise UsageError(f"{label} is {value!r}, which is not valid text: {error.reason}") from error
     return value
 
 

@@ -84,7 +84,7 @@ class GuardedIndex:
             raise
         except OSError as error:
             if isinstance(self._index, SegmentedIndex):
-                raise  # its files are ours: a full disk is no failure of the plugin
+                raise  # its files are ours: a full disk is not an error of the plugin
             raise self._failure(method, self._opener.failure(error)) from error
         except KeyboardInterrupt:
             raise

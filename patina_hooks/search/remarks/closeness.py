@@ -87,7 +87,7 @@ def coverage(terms: Mapping[str, int], total: int, texts: Collection[Collection[
 def random_similarity(
     connection: sqlite3.Connection, state: Path, space: VectorSpace, plugins: Plugins
 ) -> float | None:
-    """Return the median similarity of two texts of the index, by a sample that the texts alone decide.
+    """Return the median similarity of two texts of the index, of a sample that depends only on the texts.
 
     None where the embeddings are not kept, or there are too few. Raises as
     `VectorSpace.open_projection` does.

@@ -52,7 +52,7 @@ def best_observations(view: RankedView, evidence: Evidence, weights: Mapping[str
 
 
 def list_candidates(view: RankedView, ranking: Ranking) -> list[RankedGroup]:
-    """Return what a reranker sees; a group of which nothing is visible is no candidate."""
+    """Return what a reranker sees; a group without visible observations is not a candidate."""
     shown = ranking.shown
     numbers = {group: shown[group] if group in shown else view.first(group) for group in ranking.order}
     visible = {group: number for group, number in numbers.items() if number is not None}

@@ -28,7 +28,7 @@ def read_scores(answer: object, view: View, limit: int) -> dict[int | Group, flo
     """Return the best `limit` visible scores of a retriever, best first.
 
     Raises:
-        TypeError: it is no mapping of observations or groups to numbers.
+        TypeError: it is not a mapping of observations or groups to numbers.
         ValueError: a score is not finite, or there are more than a million.
     """
     if not isinstance(answer, Mapping):
@@ -53,7 +53,7 @@ def read_question(answer: object) -> str:
     """Return the question of a rewriter.
 
     Raises:
-        TypeError: it is no text, or empty.
+        TypeError: it is not a text, or it is empty.
         ValueError: it has no UTF-8.
     """
     if not isinstance(answer, str) or not answer.strip():
@@ -66,7 +66,7 @@ def read_order(answer: object, candidates: Sequence[RankedGroup]) -> tuple[Ranke
     """Return candidates in the order of a reranker's scores.
 
     Raises:
-        TypeError: it is no sequence of scores.
+        TypeError: it is not a sequence of scores.
         ValueError: it has not one finite score for each candidate.
     """
     if isinstance(answer, (str, bytes, Mapping, Set)) or not isinstance(answer, Iterable):
@@ -80,7 +80,7 @@ def read_order(answer: object, candidates: Sequence[RankedGroup]) -> tuple[Ranke
 
 
 def read_groups(answer: object) -> frozenset[Group]:
-    """Return the groups that a filter keeps. Raises `TypeError` where it is no collection of groups."""
+    """Return the groups that a filter keeps. Raises `TypeError` where it is not a collection of groups."""
     if isinstance(answer, (str, bytes)) or not isinstance(answer, Collection):
         raise TypeError(f"gave {describe_type(answer)}; wants a collection of groups")
     groups = []
