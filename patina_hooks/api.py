@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from patina_hooks.search.query import Hits, Mode
     from patina_hooks.search.related import Related
     from patina_hooks.sessions import Started
-    from patina_hooks.specs.plugins import Fault
+    from patina_hooks.specs.plugins import RecordedError
     from patina_hooks.store.events import Event
     from patina_hooks.store.facts import CorpusFacts
     from patina_hooks.store.log import Log
@@ -185,18 +185,18 @@ class Patina:
             spool.set_offset(self.repository.state, noted.end)
         return report
 
-    def _keep_events(self, events: EventQueue) -> tuple[Fault, ...]:
+    def _keep_events(self, events: EventQueue) -> tuple[RecordedError, ...]:
         if not events.is_empty():
             self._undelivered.append(events)
         return ()
 
-    def deliver_events(self) -> tuple[Fault, ...]:
+    def deliver_events(self) -> tuple[RecordedError, ...]:
         """Call the event hooks for events that `sync(deliver=False)` kept; return their errors."""
         if not self._undelivered:
             return ()
         from patina_hooks.upkeep.hook_delivery import deliver_events
 
-        faults: list[Fault] = []
+        faults: list[RecordedError] = []
         while self._undelivered:
             faults += deliver_events(self.repository, self.plugins, self._undelivered.pop(0))
         return tuple(faults)

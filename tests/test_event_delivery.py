@@ -16,7 +16,7 @@ from patina_hooks.git.lock import SYNC_LOCK, SyncLock
 from patina_hooks.plugins import hook_threads
 from patina_hooks.plugins import manager as plugins_module
 from patina_hooks.plugins.manager import Plugins
-from patina_hooks.specs.plugins import Fault
+from patina_hooks.specs.plugins import RecordedError
 from patina_hooks.specs.values import Commit, Observation, Recorded, RepositoryPaths
 from patina_hooks.upkeep.events import BATCH, EventQueue
 from patina_hooks.upkeep.sync import SyncReport, synchronise
@@ -172,7 +172,7 @@ def queued(
         started.append(arguments)
         return really(git, *arguments)
 
-    def keep(queue: EventQueue) -> tuple[Fault, ...]:
+    def keep(queue: EventQueue) -> tuple[RecordedError, ...]:
         with monkeypatch.context() as patch:
             patch.setattr(ChildGit, "_spawn", counted)
             events.extend(queue.events(repository))

@@ -25,7 +25,7 @@ from patina_hooks.plugins.hookspecs import hookimpl
 from patina_hooks.plugins.kinds import KINDS
 from patina_hooks.plugins.manager import Plugins, open_callable
 from patina_hooks.specs.models import ModelSpec, RuntimeSpec
-from patina_hooks.specs.plugins import ExtractorSpec, Fault, PluginInfo
+from patina_hooks.specs.plugins import ExtractorSpec, PluginInfo, RecordedError
 from patina_hooks.specs.sources import SourceSpec
 
 
@@ -585,7 +585,7 @@ def test_what_a_plugin_hears_is_shown(site: Site) -> None:
 
 
 def test_nothing_that_a_plugin_says_reaches_the_terminal_raw() -> None:
-    fault = Fault("a\x1b[31m", "hook\x9b", "first\x1b]0;x\x07\nsecond\u202e\r")
+    fault = RecordedError("a\x1b[31m", "hook\x9b", "first\x1b]0;x\x07\nsecond\u202e\r")
     shown = "\n".join(as_lines([PluginInfo("a\x1b[31m", "1\x07", {"models": ("m\u202e",)}, (fault,))]))
     assert not any(ord(character) < 32 and character != "\n" for character in shown)
     assert not set(shown) & {"\x7f", "\x9b", "\u202e"}

@@ -9,7 +9,7 @@ import click
 from patina_hooks.text.display import strip_controls
 
 if TYPE_CHECKING:
-    from patina_hooks.specs.plugins import Fault
+    from patina_hooks.specs.plugins import RecordedError
 
 
 def say(message: str, *, hint: str = "") -> None:
@@ -19,6 +19,6 @@ def say(message: str, *, hint: str = "") -> None:
         click.echo(f"  try: {strip_controls(hint)}", err=True)
 
 
-def say_fault(fault: Fault) -> None:
+def say_fault(fault: RecordedError) -> None:
     """Print the error of a plugin, and the command to try, on stderr."""
     say(f"{fault.plugin}: {fault.where}: {fault.error}", hint=fault.hint)

@@ -14,7 +14,7 @@ from patina_hooks.config.shared_files import (
     remembered_text,
 )
 from patina_hooks.errors import SettingsError
-from patina_hooks.specs.plugins import Fault
+from patina_hooks.specs.plugins import RecordedError
 from patina_hooks.text.redaction import Redaction
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class Configuration:
 
     settings: Settings
     recipe_text: str | None
-    faults: tuple[Fault, ...] = ()
+    faults: tuple[RecordedError, ...] = ()
     redaction: Redaction = field(default_factory=Redaction)
     remarks: tuple[str, ...] = ()
     is_recipe_known: bool = False
@@ -89,12 +89,12 @@ def _configuration(
         files = read_shared_files(repository, thorough=thorough)
     except SettingsError as error:
         return Configuration(
-            settings, None, (Fault("patina-hooks", "recipe", str(error)),), load_user_redaction()
+            settings, None, (RecordedError("patina-hooks", "recipe", str(error)),), load_user_redaction()
         )
     try:
         settings = merge_settings(files[REPOSITORY_FILE].text or "")
     except SettingsError as error:
-        faults.append(Fault("patina-hooks", "settings", str(error)))
+        faults.append(RecordedError("patina-hooks", "settings", str(error)))
     try:
         recipe = files[RECIPE_FILE].text or ""
         is_known = recipe == (remembered_text(repository, RECIPE_FILE) or "")
@@ -102,7 +102,7 @@ def _configuration(
             _check_recipe(recipe)
     except SettingsError as error:
         recipe = None
-        faults.append(Fault("patina-hooks", "recipe", str(error)))
+        faults.append(RecordedError("patina-hooks", "recipe", str(error)))
     if keep and not faults:
         remember_shared_files(repository, files)
     remarks = tuple(f"{path}: {file.remark}" for path, file in files.items() if file.remark)

@@ -24,7 +24,7 @@ from patina_hooks.plugins.calls import PluginFunction, failure_of
 from patina_hooks.plugins.fault_counts import FaultCounts
 from patina_hooks.plugins.kinds import EXTRACTORS, is_provided
 from patina_hooks.plugins.manager import Plugins
-from patina_hooks.specs.plugins import ExtractorSpec, Fault
+from patina_hooks.specs.plugins import ExtractorSpec, RecordedError
 from patina_hooks.specs.sources import HISTORY, DocumentFacts
 from patina_hooks.specs.values import Document, Extraction, Observation, Recorded
 from patina_hooks.store.corpus import documents, observations
@@ -60,7 +60,7 @@ class Extractors:
     _opened: dict[str, PluginFunction] = field(default_factory=dict)
 
     @property
-    def faults(self) -> list[Fault]:
+    def faults(self) -> list[RecordedError]:
         """Errors of extractors, one fault for each cause."""
         return self._counts.faults()
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from patina_hooks.corpus.observations import ObservationChanges
-from patina_hooks.specs.plugins import Fault
+from patina_hooks.specs.plugins import RecordedError
 from patina_hooks.specs.values import Commit, Session
 
 Progress = Callable[[str, int, int], None]
@@ -34,7 +34,7 @@ class ReconcileResult:
     changed: ObservationChanges = field(default_factory=ObservationChanges)
     dirty: set[str] = field(default_factory=set)
     retried: bool = False
-    faults: list[Fault] = field(default_factory=list)
+    faults: list[RecordedError] = field(default_factory=list)
     watched_paths: list[Path] = field(default_factory=list)
 
     @property

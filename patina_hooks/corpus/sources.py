@@ -14,7 +14,7 @@ from patina_hooks.plugins.calls import BUILTIN, PluginFunction, failure_of
 from patina_hooks.plugins.fault_counts import FaultCounts
 from patina_hooks.plugins.kinds import SOURCES
 from patina_hooks.plugins.manager import Plugins
-from patina_hooks.specs.plugins import Fault
+from patina_hooks.specs.plugins import RecordedError
 from patina_hooks.specs.sources import DOCS, NOT_PROSE, PROSE, SESSIONS, DocumentFacts, SourceSpec, Trees
 from patina_hooks.specs.values import Document
 from patina_hooks.store.corpus.documents import DocumentLocation
@@ -124,7 +124,7 @@ class Sources:
         return " ".join(source.signature for source in self.files)
 
     @property
-    def faults(self) -> list[Fault]:
+    def faults(self) -> list[RecordedError]:
         """Errors of sources, one fault for each cause."""
         return self._counts.faults()
 

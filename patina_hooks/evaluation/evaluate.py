@@ -46,7 +46,7 @@ from patina_hooks.text.display import format_count
 
 if TYPE_CHECKING:
     from patina_hooks.config.search_steps import SearchSteps
-    from patina_hooks.specs.plugins import Fault
+    from patina_hooks.specs.plugins import RecordedError
     from patina_hooks.store.memory import Memory
 
 MINED: Final[Mapping[str, Callable[[History, QueryFilter], QuerySet]]] = {
@@ -78,7 +78,7 @@ def evaluate(
     queries: Path | None = None,
     after: int | None = None,
     progress: Progress = lambda *_: None,
-    on_fault: Callable[[Fault], None] = lambda _: None,
+    on_fault: Callable[[RecordedError], None] = lambda _: None,
 ) -> Evaluation:
     """Evaluate the search of a repository after its last sync.
 
@@ -180,11 +180,11 @@ def embed_query_sets(
     return load_embeddings(memory.repository.state, space, sets, opener, progress)
 
 
-def _report_once(on_fault: Callable[[Fault], None]) -> Callable[[Fault], None]:
+def _report_once(on_fault: Callable[[RecordedError], None]) -> Callable[[RecordedError], None]:
     """Return a callback that reports each cause once: a retriever may fail at every query."""
     counts = FaultCounts()
 
-    def report(fault: Fault) -> None:
+    def report(fault: RecordedError) -> None:
         if counts.add(fault):
             on_fault(fault)
 

@@ -24,7 +24,7 @@ from patina_hooks.plugins.calls import PluginFunction
 from patina_hooks.plugins.fault_counts import FaultCounts
 from patina_hooks.plugins.kinds import GENERATORS, is_provided
 from patina_hooks.plugins.manager import Plugins
-from patina_hooks.specs.plugins import Fault, PairGeneratorSpec, PairScopeKind
+from patina_hooks.specs.plugins import PairGeneratorSpec, PairScopeKind, RecordedError
 from patina_hooks.specs.values import Pair
 from patina_hooks.store.log import Log
 from patina_hooks.store.pairs.generators import (
@@ -77,7 +77,7 @@ class PairUpdate:
     counts: FaultCounts = field(default_factory=FaultCounts)
 
     @property
-    def faults(self) -> list[Fault]:
+    def faults(self) -> list[RecordedError]:
         return self.counts.faults()
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from patina_hooks.specs.plugins import Fault
+from patina_hooks.specs.plugins import RecordedError
 
 _MOST_CAUSES = 100
 
@@ -13,7 +13,7 @@ class FailureLog:
     def __init__(self) -> None:
         self._causes: set[tuple[str, str, str]] = set()
 
-    def add(self, fault: Fault, error: BaseException) -> None:
+    def add(self, fault: RecordedError, error: BaseException) -> None:
         """Log the traceback, which only a worker writes to a file."""
         import logging
         import traceback

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from patina_hooks.specs.plugins import Fault
+from patina_hooks.specs.plugins import RecordedError
 
 _MOST_CAUSES = 100
 
@@ -13,10 +13,10 @@ _MOST_CAUSES = 100
 class FaultCounts:
     """Counts equal errors. The first hundred causes are kept."""
 
-    _counts: dict[Fault, int] = field(default_factory=dict)
-    _subjects: dict[Fault, dict[str, None]] = field(default_factory=dict)
+    _counts: dict[RecordedError, int] = field(default_factory=dict)
+    _subjects: dict[RecordedError, dict[str, None]] = field(default_factory=dict)
 
-    def add(self, fault: Fault, subject: str = "") -> bool:
+    def add(self, fault: RecordedError, subject: str = "") -> bool:
         """Count an error, and return whether its cause is new.
 
         Args:
@@ -30,7 +30,7 @@ class FaultCounts:
         self._subjects.setdefault(fault, {})[subject] = None
         return is_new
 
-    def faults(self) -> list[Fault]:
+    def faults(self) -> list[RecordedError]:
         """Return one error for each cause, with its count."""
         return [
             replace(fault, error=fault.error + _times(count, list(self._subjects[fault])))

@@ -1,8 +1,8 @@
 """Load plugins and find what they provide, one by one, so that no plugin stops another.
 
 pluggy's own entry-point loading and calling end at the first failure; here each plugin is loaded, each
-register hook called and each event delivered separately. An error is recorded as a `Fault` of that plugin
-(`PATINA_STRICT=1` raises it), and the other plugins continue.
+register hook called and each event delivered separately. An error is kept as a `RecordedError` of that
+plugin (`PATINA_STRICT=1` raises it), and the other plugins continue.
 
 Names. A plugin has the name of its entry point in group "patina". Two distributions that use one name
 both get `<name>@<distribution>`. What plugins provide is found by name; a name that several plugins
@@ -64,11 +64,11 @@ from patina_hooks.specs.models import ModelSpec, RuntimeSpec
 from patina_hooks.specs.plugins import (
     CommandSpec,
     ExtractorSpec,
-    Fault,
     IndexBackendSpec,
     PairGeneratorSpec,
     PluginInfo,
     ProjectionSpec,
+    RecordedError,
 )
 from patina_hooks.specs.retrieval import RetrieverSpec
 from patina_hooks.specs.sources import SourceSpec
@@ -98,7 +98,7 @@ class Plugins:
         self._known = frozenset(vars(self._manager.hook)) & frozenset(dir(hookspecs))
         self._distributions: dict[str, str | None] = {}
         self._disabled: dict[str, tuple[str, str]] = {}
-        self._faults: list[Fault] = []
+        self._faults: list[RecordedError] = []
         self.failures = FailureLog()
         self._registries: dict[str, tuple[_Provided[Any], ...]] = {}
         self._hook_threads: dict[str, HookThread] = {}
@@ -273,11 +273,11 @@ class Plugins:
         return _version_of(self._distributions.get(name) or "")
 
     @property
-    def faults(self) -> tuple[Fault, ...]:
+    def faults(self) -> tuple[RecordedError, ...]:
         """The errors of loading and registering so far, in order."""
         return tuple(self._faults)
 
-    def faults_of(self, name: str) -> tuple[Fault, ...]:
+    def faults_of(self, name: str) -> tuple[RecordedError, ...]:
         return tuple(fault for fault in self._faults if fault.plugin == name)
 
     # --- events ---
@@ -286,7 +286,7 @@ class Plugins:
         """Return whether any plugin implements this event hook."""
         return bool(self._implementations(event))
 
-    def notify(self, event: str, **arguments: object) -> tuple[Fault, ...]:
+    def notify(self, event: str, **arguments: object) -> tuple[RecordedError, ...]:
         """Call the event hook of every plugin that implements it, each with the arguments it takes.
 
         Each runs in its plugin's thread (see `hook_threads`), for ten seconds at most. Call this with no
@@ -299,7 +299,7 @@ class Plugins:
             KeyboardInterrupt: a hook raised it.
             PluginError: a hook failed, in strict mode.
         """
-        faults: list[Fault] = []
+        faults: list[RecordedError] = []
         for plugin, implementation in self._implementations(event):
             thread = self._hook_threads.setdefault(plugin, HookThread(plugin))
             if thread.is_abandoned:
@@ -500,15 +500,15 @@ class Plugins:
         loaded = self._manager.get_plugin(plugin)
         return str(getattr(loaded, "__name__", type(loaded).__module__))
 
-    def record_failure(self, function: PluginFunction, error: BaseException) -> Fault:
+    def record_failure(self, function: PluginFunction, error: BaseException) -> RecordedError:
         """Record the error of a failed call once; raise `PluginError` in strict mode."""
         return self._recorded(function.plugin, function.action, function.failure(error), error)
 
-    def record_fault(self, plugin: str, where: str, error: PluginError) -> Fault:
+    def record_fault(self, plugin: str, where: str, error: PluginError) -> RecordedError:
         """Record the error of code that cannot be opened; raise `PluginError` in strict mode."""
         return self._recorded(plugin, where, str(error), error)
 
-    def _recorded(self, plugin: str, where: str, error: str, cause: BaseException) -> Fault:
+    def _recorded(self, plugin: str, where: str, error: str, cause: BaseException) -> RecordedError:
         fault = self.fault(plugin, where, error, cause)
         if fault not in self._faults:
             self._faults.append(fault)
@@ -517,11 +517,11 @@ class Plugins:
     def _fault(self, plugin: str, where: str, error: str, cause: BaseException | None = None) -> None:
         self._faults.append(self.fault(plugin, where, error, cause))
 
-    def fault(self, plugin: str, where: str, error: str, cause: BaseException | None = None) -> Fault:
+    def fault(self, plugin: str, where: str, error: str, cause: BaseException | None = None) -> RecordedError:
         """Create the error record of a call into a plugin; raise `PluginError` in strict mode."""
         if self._strict:
             raise PluginError(f"plugin {plugin}, {where}: {error}") from cause
-        fault = Fault(plugin, where, error, cause.hint if isinstance(cause, PatinaError) else "")
+        fault = RecordedError(plugin, where, error, cause.hint if isinstance(cause, PatinaError) else "")
         if cause is not None:
             self.failures.add(fault, cause)
         return fault

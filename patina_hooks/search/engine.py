@@ -27,7 +27,7 @@ from patina_hooks.store.recorded_faults import read_question_faults, record_ques
 if TYPE_CHECKING:
     from patina_hooks.search.opening import Opening
     from patina_hooks.search.retrieval.refinement import Refinement
-    from patina_hooks.specs.plugins import Fault
+    from patina_hooks.specs.plugins import RecordedError
     from patina_hooks.store.log import Log
     from patina_hooks.store.memory import Memory
 
@@ -41,7 +41,7 @@ class SearchEngine:
         self._memory = memory
         self._collections = {name: CollectionSearch(memory, name) for name in COLLECTIONS}
         self._calls = StepCalls(memory.plugins, self._add_fault)
-        self._faults: list[Fault] = []
+        self._faults: list[RecordedError] = []
         self._retrievers: list[Retriever] | None = None
         self._refined: tuple[SearchSteps, Refinement] | None = None
         self._on_fault: Callable[[str], None] | None = None
@@ -187,7 +187,7 @@ class SearchEngine:
             remark = f"answering from {collection} by words only: {error}"
         self._remark(remark)
 
-    def _add_fault(self, fault: Fault) -> None:
+    def _add_fault(self, fault: RecordedError) -> None:
         self._faults.append(fault)
         self._remark(f"{fault.plugin}: {fault.where}: {fault.error}")
 

@@ -143,7 +143,7 @@ class CommandSpec:
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class RecordedError:
     """An error of a plugin, or of a part of one. hint: the next command to type."""
 
     plugin: str
@@ -168,6 +168,6 @@ class PluginInfo:
     name: str
     version: str
     provides: Mapping[str, tuple[str, ...]]
-    faults: tuple[Fault, ...]
+    faults: tuple[RecordedError, ...]
     event_hooks: tuple[str, ...] = ()
     disabled_by: str = ""

@@ -15,7 +15,7 @@ from patina_hooks.corpus.outcome import Progress, ReconcileResult
 from patina_hooks.errors import LogDamaged
 from patina_hooks.git.repository import Repository
 from patina_hooks.plugins.manager import Plugins
-from patina_hooks.specs.plugins import Fault
+from patina_hooks.specs.plugins import RecordedError
 from patina_hooks.specs.sources import COLLECTIONS, HISTORY
 from patina_hooks.store.collections import collection_folder, stored_collections
 from patina_hooks.store.database.schema import compact, recreate_derived
@@ -79,12 +79,12 @@ class Collections:
         for log in self._logs.values():
             log.close()
 
-    def reconcile(self, changed: ObservationChanges) -> list[Fault]:
+    def reconcile(self, changed: ObservationChanges) -> list[RecordedError]:
         """Update the documents to the live refs of history; return the errors of plugins.
 
         changed: counts the added and removed observations, including those of history.
         """
-        faults: list[Fault] = []
+        faults: list[RecordedError] = []
         for name in self._names:
             try:
                 faults += self._reconcile(name, changed)
@@ -95,7 +95,7 @@ class Collections:
                 faults += self._reconcile(name, changed)
         return faults
 
-    def _reconcile(self, name: str, changed: ObservationChanges) -> list[Fault]:
+    def _reconcile(self, name: str, changed: ObservationChanges) -> list[RecordedError]:
         extractors = replace(self._extractors, collection=name, kept_tags=(), failures=0)
         result = ReconcileResult(changed=changed)
         with self._explained(name) as log:

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from patina_hooks.git.repository import Repository
     from patina_hooks.plugins.manager import Plugins
-    from patina_hooks.specs.plugins import Fault
+    from patina_hooks.specs.plugins import RecordedError
     from patina_hooks.upkeep.events import EventQueue
 
-Deliver = Callable[["EventQueue"], "tuple[Fault, ...]"]
+Deliver = Callable[["EventQueue"], "tuple[RecordedError, ...]"]
 """Takes the events of one sync after its lock is released; returns the faults of hooks known by then."""
 
 
-def deliver_events(repository: Repository, plugins: Plugins, queue: EventQueue) -> tuple[Fault, ...]:
+def deliver_events(repository: Repository, plugins: Plugins, queue: EventQueue) -> tuple[RecordedError, ...]:
     """Call the event hooks of every plugin and record their errors in the log.
 
     Raises:

@@ -24,7 +24,7 @@ from patina_hooks.search.stored_weights import (
     find_unknown_retrievers,
     find_usable_weights,
 )
-from patina_hooks.specs.plugins import Fault
+from patina_hooks.specs.plugins import RecordedError
 from patina_hooks.store.collections import collection_folder, stored_collections
 from patina_hooks.store.corpus.texts import count_live_texts
 from patina_hooks.store.embeddings import read_cut_keys, read_refused_keys
@@ -81,7 +81,7 @@ class Status:
     synced: int | None
     bytes: int
     skipped: tuple[tuple[str, str], ...]
-    faults: tuple[Fault, ...]
+    faults: tuple[RecordedError, ...]
     calls: tuple[RunningCall, ...]
     kept: tuple[KeptProvider, ...]
     collections: Mapping[str, CollectionFacts]

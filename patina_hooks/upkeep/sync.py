@@ -29,7 +29,7 @@ from patina_hooks.plugins.calls import recorded_in
 from patina_hooks.plugins.manager import Plugins
 from patina_hooks.search.index.embedded import Embedded
 from patina_hooks.search.steps import record_steps
-from patina_hooks.specs.plugins import Fault
+from patina_hooks.specs.plugins import RecordedError
 from patina_hooks.store.corpus.sessions import read_commits_of_session
 from patina_hooks.store.log import Log, set_aside_log
 from patina_hooks.store.recorded_faults import read_faults, store_faults
@@ -86,7 +86,7 @@ class SyncReport:
     pending: int
     postponed: bool
     seconds: float
-    faults: tuple[Fault, ...]
+    faults: tuple[RecordedError, ...]
 
     @property
     def is_idle(self) -> bool:
@@ -128,8 +128,8 @@ class _SyncRun:
 
     events: EventQueue
     keeps_absent: bool = True
-    faults: list[Fault] = field(default_factory=list)
-    mishaps: list[Fault] = field(default_factory=list)
+    faults: list[RecordedError] = field(default_factory=list)
+    mishaps: list[RecordedError] = field(default_factory=list)
     paired: PairUpdate = field(default_factory=PairUpdate)
     embedded: Embedded = field(default_factory=Embedded)
     postponed: bool = False
@@ -138,7 +138,7 @@ class _SyncRun:
     def discard(self, plugins: Plugins, damage: LogDamaged) -> None:
         """Discard the work on a damaged log."""
         self.events, self.mishaps, self.is_reconciled = EventQueue(plugins), [], False
-        self.faults = [Fault("patina-hooks", "log", f"{damage}; it was set aside and begun again")]
+        self.faults = [RecordedError("patina-hooks", "log", f"{damage}; it was set aside and begun again")]
 
 
 def synchronise(
@@ -266,7 +266,7 @@ def _has_all_vectors(log: Log, collections: Collections) -> bool:
     return bool(log.fact("space")) and not (has_changed_texts(log.connection) or collections.pending())
 
 
-def _concerns_vectors(fault: Fault) -> bool:
+def _concerns_vectors(fault: RecordedError) -> bool:
     return fault.where.startswith(("model ", "index ")) or fault.where == "projection"
 
 

@@ -20,7 +20,7 @@ from patina_hooks.search.index.probing import compared_space, record_engine_vers
 from patina_hooks.search.index.spaces import VectorSpace, projected_space, requested_space
 from patina_hooks.search.index.vector_update import VectorUpdate
 from patina_hooks.search.remarks.refused import refused_texts
-from patina_hooks.specs.plugins import Fault
+from patina_hooks.specs.plugins import RecordedError
 from patina_hooks.store.facts import counts
 from patina_hooks.store.recorded_faults import read_recorded_faults
 
@@ -48,8 +48,8 @@ class VectorReport:
 
     embedded: Embedded = field(default_factory=Embedded)
     postponed: bool = False
-    faults: list[Fault] = field(default_factory=list)
-    mishaps: list[Fault] = field(default_factory=list)
+    faults: list[RecordedError] = field(default_factory=list)
+    mishaps: list[RecordedError] = field(default_factory=list)
 
 
 class VectorStage:
@@ -112,14 +112,16 @@ class VectorStage:
         requested = requested_space(plugins, recipe, state)
         compared = compared_space(plugins, log, state, requested, self._unrecorded, always=self._full)
         if compared.message:
-            self._report.mishaps.append(Fault("patina-hooks", location, compared.message, "patina sync"))
+            self._report.mishaps.append(
+                RecordedError("patina-hooks", location, compared.message, "patina sync")
+            )
         space, project = compared.space, None
         try:
             space, project = projected_space(space, plugins, recipe, state)
         except (StateError, PluginError) as error:
             if plugins.is_strict and isinstance(error, PluginError):
                 raise
-            fault = Fault("patina-hooks", "projection", f"{error}; the raw model answers", error.hint)
+            fault = RecordedError("patina-hooks", "projection", f"{error}; the raw model answers", error.hint)
             self._report.faults.append(fault)
             if isinstance(error, PluginError) and error.plugin:
                 plugins.failures.add(fault, error)
@@ -163,7 +165,7 @@ class VectorStage:
             raise error
         recipe = self._recipe
         location = f"index {recipe.index}" if isinstance(error, IndexUnavailable) else f"model {recipe.model}"
-        fault = Fault(error.plugin or "patina-hooks", location, str(error), error.hint)
+        fault = RecordedError(error.plugin or "patina-hooks", location, str(error), error.hint)
         self._report.faults.append(fault)
         if error.plugin:
             self._plugins.failures.add(fault, error)
@@ -181,9 +183,11 @@ def open_once(plugins: Plugins) -> OpenModel:
     return lambda space: open_model(*space.opened_by)
 
 
-def _refusals(log: Log, refused: Mapping[bytes, str]) -> Iterator[Fault]:
+def _refusals(log: Log, refused: Mapping[bytes, str]) -> Iterator[RecordedError]:
     for location, reason in refused_texts(log.connection, refused):
-        yield Fault("patina-hooks", location, f"this text has no vector: {reason}", "patina sync --full")
+        yield RecordedError(
+            "patina-hooks", location, f"this text has no vector: {reason}", "patina sync --full"
+        )
 
 
 def _recording(state: Path, open_model: OpenModel) -> OpenModel:

@@ -31,7 +31,7 @@ from patina_hooks.upkeep.hook_delivery import BackgroundDelivery
 if TYPE_CHECKING:
     from patina_hooks.git.repository import Repository
     from patina_hooks.plugins.calls import PluginCall
-    from patina_hooks.specs.plugins import Fault
+    from patina_hooks.specs.plugins import RecordedError
     from patina_hooks.upkeep.events import EventQueue
 
 # worker.lock is held while there is work, including a wait for a rebase, and released before the worker waits
@@ -228,7 +228,7 @@ def _slices(state: Path, delivery: BackgroundDelivery) -> Synchronise:
     open_model = open_once(plugins)
 
     def run_slice(repository: Repository) -> bool:
-        def deliver(events: EventQueue) -> tuple[Fault, ...]:
+        def deliver(events: EventQueue) -> tuple[RecordedError, ...]:
             delivery.put(lambda: deliver_events(repository, plugins, events))
             return ()
 

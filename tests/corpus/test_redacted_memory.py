@@ -12,7 +12,7 @@ from patina_hooks import Commit, Document, hookimpl
 from patina_hooks.config.settings import load_redaction, user_file
 from patina_hooks.pairs.stored import TrainingPair
 from patina_hooks.plugins.manager import Plugins
-from patina_hooks.specs.plugins import Fault
+from patina_hooks.specs.plugins import RecordedError
 from patina_hooks.store.log import Log
 from patina_hooks.store.recorded_faults import read_faults, store_faults
 from patina_hooks.training.training_set import paths_to_read
@@ -52,7 +52,7 @@ def test_patterns_of_the_user_hold_for_faults_when_they_are_stored(memory: Memor
     user_file().parent.mkdir(parents=True, exist_ok=True)
     user_file().write_text('[redact]\npatterns = ["host-[0-9]+"]\n')
     with Log(memory.state) as log, log.writing():
-        store_faults(log, "faults", [Fault("acme", "index", f"host-42 is away: {TOKEN}")])
+        store_faults(log, "faults", [RecordedError("acme", "index", f"host-42 is away: {TOKEN}")])
     with Log(memory.state) as log:
         stored = [fault.error for fault in read_faults(log, "faults")]
     assert stored == ["[redacted] is away: [redacted:github-token]"]

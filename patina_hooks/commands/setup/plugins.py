@@ -11,7 +11,7 @@ from pathlib import Path
 
 import click
 
-from patina_hooks.specs.plugins import Fault, PluginInfo
+from patina_hooks.specs.plugins import PluginInfo, RecordedError
 from patina_hooks.text.display import clean_line, strip_controls
 
 
@@ -27,7 +27,7 @@ def plugins_command(as_json: bool) -> None:
     click.echo(as_document(infos) if as_json else "\n".join(as_lines(infos)))
 
 
-def _recorded_faults() -> tuple[Fault, ...]:
+def _recorded_faults() -> tuple[RecordedError, ...]:
     """Return what plugins did wrong when this repository last called them, none outside of one."""
     from patina_hooks.errors import PatinaError
     from patina_hooks.git.discovery import find_work_tree
@@ -44,7 +44,7 @@ def _recorded_faults() -> tuple[Fault, ...]:
     return ()
 
 
-def _with_recorded(info: PluginInfo, recorded: Iterable[Fault]) -> PluginInfo:
+def _with_recorded(info: PluginInfo, recorded: Iterable[RecordedError]) -> PluginInfo:
     """Add the recorded faults of a plugin to those of its loading, each once."""
     present = {(fault.where, fault.error) for fault in info.faults}
     added = [one for one in recorded if one.plugin == info.name and (one.where, one.error) not in present]
@@ -88,7 +88,7 @@ def as_lines(infos: Iterable[PluginInfo]) -> Iterator[str]:
             yield from _fault_lines(fault)
 
 
-def _fault_lines(fault: Fault) -> Iterator[str]:
+def _fault_lines(fault: RecordedError) -> Iterator[str]:
     first, *rest = [line.rstrip() for line in strip_controls(fault.error).splitlines() if line.strip()] or [
         "unknown"
     ]

@@ -11,7 +11,7 @@ import click
 
 from patina_hooks.commands.freshness import freshen, open_patina
 from patina_hooks.plugins.running_calls import describe_call
-from patina_hooks.specs.plugins import Fault
+from patina_hooks.specs.plugins import RecordedError
 from patina_hooks.text.date_format import format_day
 from patina_hooks.text.display import clean_line, format_count, format_size
 from patina_hooks.upkeep.backlog import describe_unread_events
@@ -90,7 +90,7 @@ def _reasons(left_out: Mapping[str, int]) -> str:
     return ", ".join(f"{number:,} {clean_line(reason)}" for reason, number in most_first)
 
 
-def _fault(fault: Fault) -> str:
+def _fault(fault: RecordedError) -> str:
     told = clean_line(f"{fault.plugin}: {fault.where}: {fault.error}")
     return f"{told}\n    try: {clean_line(fault.hint)}" if fault.hint else told
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from patina_hooks.plugins.kinds import Kind
     from patina_hooks.plugins.manager import Plugins
     from patina_hooks.search.retrieval.ranked_view import RankedView
-    from patina_hooks.specs.plugins import Fault
+    from patina_hooks.specs.plugins import RecordedError
     from patina_hooks.specs.retrieval import View
 
 Value = TypeVar("Value")
@@ -35,7 +35,7 @@ class StepCalls:
     called: (plugin, action) of each function that was called.
     """
 
-    def __init__(self, plugins: Plugins, on_fault: Callable[[Fault], None] = lambda _: None) -> None:
+    def __init__(self, plugins: Plugins, on_fault: Callable[[RecordedError], None] = lambda _: None) -> None:
         self.plugins = plugins
         self.called: set[tuple[str, str]] = set()
         self._on_fault = on_fault

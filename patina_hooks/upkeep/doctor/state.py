@@ -11,7 +11,7 @@ from typing import Final
 from patina_hooks.git.repository import Repository
 from patina_hooks.plugins.calls import BUILTIN
 from patina_hooks.plugins.manager import Plugins
-from patina_hooks.specs.plugins import Fault
+from patina_hooks.specs.plugins import RecordedError
 from patina_hooks.store.log import Log
 from patina_hooks.system.files import irregular_entries, removal_command
 from patina_hooks.upkeep.doctor.answers import OTHER_MODEL
@@ -55,7 +55,7 @@ def _is_usable(path: Path) -> bool:
     return not path.exists() or os.access(path, os.R_OK | os.W_OK)
 
 
-def _clear_command(fault: Fault) -> str:
+def _clear_command(fault: RecordedError) -> str:
     """Return the command that removes a recorded fault.
 
     Each sync checks patina's own faults again; those of a plugin are removed if it is not called.
