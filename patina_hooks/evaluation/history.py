@@ -28,7 +28,7 @@ _DELETED: Final = "D"
 
 
 @dataclass(frozen=True, slots=True)
-class Passage:
+class PastPassage:
     """One observation. key: of its cached embedding."""
 
     kind: str
@@ -43,7 +43,7 @@ class PastSession:
     id: str
     title: str
     started: int
-    pieces: tuple[Passage, ...]
+    pieces: tuple[PastPassage, ...]
     commits: int
 
 
@@ -59,12 +59,12 @@ class PastCommit:
 
     oid: str
     committed: int
-    pieces: tuple[Passage, ...]
+    pieces: tuple[PastPassage, ...]
     paths: Mapping[str, bool]
     session: str | None
     ranges: tuple[str, ...]
     bookkeeping: bool
-    reworded: tuple[Passage, ...] = ()
+    reworded: tuple[PastPassage, ...] = ()
 
     @property
     def message(self) -> str:
@@ -110,7 +110,7 @@ def _sessions(connection: sqlite3.Connection, held: Mapping[str, int]) -> Iterat
         first = observations[0]
         title = next((row.title for row in observations if row.title), "")
         started = first.started if first.started is not None else _moment(session)
-        pieces = {row.number: Passage(row.kind, row.text, row.key) for row in observations}
+        pieces = {row.number: PastPassage(row.kind, row.text, row.key) for row in observations}
         yield PastSession(session, title, started, tuple(pieces.values()), held.get(session, 0))
 
 
@@ -120,9 +120,9 @@ def _moment(session: str) -> int:
 
 
 def _commits(connection: sqlite3.Connection, folder: str) -> list[PastCommit]:
-    messages: dict[int, list[Passage]] = {}
+    messages: dict[int, list[PastPassage]] = {}
     for number, kind, text, key in message_observations(connection):
-        messages.setdefault(number, []).append(Passage(kind, text, key))
+        messages.setdefault(number, []).append(PastPassage(kind, text, key))
     paths: dict[int, dict[str, bool]] = {}
     for number, path, status in changes(connection):
         paths.setdefault(number, {})[path] = status != _DELETED

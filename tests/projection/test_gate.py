@@ -10,7 +10,7 @@ from projection.small_trainings import unit
 
 from patina_hooks.corpus.observations import text_key
 from patina_hooks.evaluation.embeddings import Embeddings
-from patina_hooks.evaluation.history import Passage
+from patina_hooks.evaluation.history import PastPassage
 from patina_hooks.evaluation.query_sets.mining import MinedQuery, QuerySet, build_links
 from patina_hooks.evaluation.statistics.intervals import ERROR, interval
 from patina_hooks.training.gate import (
@@ -32,7 +32,7 @@ SIGNAL, NOISE = 8, 24
 def query_set(name: str = "goal", count: int = UNITS, clusters: int = UNITS) -> QuerySet:
     """Question n asks for unit n, which piece n speaks for."""
     pieces = tuple(
-        Passage("decision", f"said {number}", text_key(f"said {number}")) for number in range(UNITS)
+        PastPassage("decision", f"said {number}", text_key(f"said {number}")) for number in range(UNITS)
     )
     links = build_links([{number} for number in range(UNITS)])
     queries = tuple(

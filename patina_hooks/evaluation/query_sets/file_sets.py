@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from patina_hooks.evaluation.history import History, Passage, PastCommit
+from patina_hooks.evaluation.history import History, PastCommit, PastPassage
 from patina_hooks.evaluation.query_sets.mining import (
     SHORTEST,
     Candidates,
@@ -63,7 +63,7 @@ class _Walk:
     query_filter: QueryFilter
     excluded: Collection[str] = ()
     units: dict[str, int] = field(default_factory=dict)
-    pieces: list[Passage] = field(default_factory=list)
+    pieces: list[PastPassage] = field(default_factory=list)
     links: list[list[int]] = field(default_factory=list)
     touches: list[int] = field(default_factory=list)
     present: Flags = field(init=False)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from patina_hooks.evaluation.history import Passage
+from patina_hooks.evaluation.history import PastPassage
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -96,7 +96,7 @@ class QuerySet:
     name: str
     units: tuple[str, ...]
     titles: tuple[str, ...]
-    pieces: tuple[Passage, ...]
+    pieces: tuple[PastPassage, ...]
     link_pieces: Rows
     link_units: Rows
     touches: Rows

@@ -14,7 +14,7 @@ from typing import Final
 
 import numpy as np
 
-from patina_hooks.evaluation.history import History, Passage, PastSession
+from patina_hooks.evaluation.history import History, PastPassage, PastSession
 from patina_hooks.evaluation.query_sets.mining import (
     SHORTEST,
     Candidates,
@@ -36,7 +36,7 @@ class _SessionCorpus:
     """The documents of sessions: their titles, if `titled`, and their visible passages."""
 
     def __init__(
-        self, history: History, is_visible: Callable[[Passage], bool], *, titled: bool = True
+        self, history: History, is_visible: Callable[[PastPassage], bool], *, titled: bool = True
     ) -> None:
         self.sessions = history.sessions
         self.units = {session.id: unit for unit, session in enumerate(self.sessions)}
@@ -227,7 +227,7 @@ def _first_sentence(text: str) -> str:
     return sentences
 
 
-def _choose_held_out(session: PastSession) -> Passage | None:
+def _choose_held_out(session: PastSession) -> PastPassage | None:
     """Choose the passage with the lowest key, a hash of its text."""
     substantial = [piece for piece in session.pieces if piece.kind in SUBSTANCE]
     long = [piece for piece in substantial if len(piece.text) >= SHORTEST_CONTEXT]
