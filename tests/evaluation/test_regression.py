@@ -228,7 +228,7 @@ def test_a_file_that_is_no_baseline(tmp_path: Path, text: str) -> None:
     with pytest.raises(UsageError, match="is not output of patina eval --json") as raised:
         read_baseline(path)
     assert raised.value.hint == "patina eval --json > baseline.json"
-    with pytest.raises(UsageError, match="cannot be read"):
+    with pytest.raises(UsageError, match="cannot read"):
         read_baseline(tmp_path / "none")
 
 

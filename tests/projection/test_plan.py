@@ -59,7 +59,7 @@ def test_layers_that_no_memory_holds_are_refused() -> None:
 def test_an_input_that_contradicts_the_model_is_refused_with_the_corrected_line(dimensions: int) -> None:
     said = refused(ONE + "    type: mlp\n    layers: [768, 1024, 256]\n", SettingsError, dimensions)
     assert said == (
-        f"{RECIPE_FILE}:6: projections.semantic.layers is [768, 1024, 256], but the model acme-64 gives"
+        f"{RECIPE_FILE}:6: projections.semantic.layers is [768, 1024, 256], but the model acme-64 has"
         f" {dimensions} dimensions; write: layers: [{dimensions}, 1024, 256]"
     )
 
