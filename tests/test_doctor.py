@@ -321,7 +321,7 @@ def test_the_command_prints_and_ends_by_the_worst(memory: Memory) -> None:
     recipe_with_a_slip(memory)
     done = shell.run("doctor")
     assert done.returncode == 1
-    assert "FAULT recipe     .patina/oxidize.yaml:1: unknown key 'modle'" in done.stdout
+    assert "ERROR recipe     .patina/oxidize.yaml:1: unknown key 'modle'" in done.stdout
     listed = json.loads(shell.run("doctor", "--json").stdout)
     assert listed[0].keys() == {"check", "level", "what", "why", "fix", "figures"}
     memory.write(".patina/oxidize.yaml", FAST_RECIPE)

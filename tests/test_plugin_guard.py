@@ -405,7 +405,7 @@ def test_doctor_ends_and_names_a_plugin_when_it_hangs(
         assert (what, fix) in [(finding["what"], finding["fix"]) for finding in json.loads(done.stdout)]
     else:
         assert what in done.stdout
-        assert f"mend with: {fix}" in done.stdout
+        assert f"try: {fix}" in done.stdout
 
 
 WORKER = """

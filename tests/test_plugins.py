@@ -17,7 +17,7 @@ from click.testing import CliRunner
 from support.distributions import Site, importable
 
 import patina_hooks
-from patina_hooks.commands.setup.plugins import as_lines, plugins_command
+from patina_hooks.commands.setup.plugins import plugins_command, render_lines
 from patina_hooks.config.settings import load_settings, user_file
 from patina_hooks.errors import PluginError, SettingsError
 from patina_hooks.plugins import hookspecs
@@ -578,7 +578,7 @@ def test_what_a_plugin_hears_is_shown(site: Site) -> None:
     site.add("patina-ear", files={"ear.py": code}, entry_points={"patina-ear": "ear"})
     table = CliRunner().invoke(plugins_command).stdout.splitlines()
     (row,) = [line for line in table if line.startswith("patina-ear")]
-    assert row.split() == ["patina-ear", "1.0", "hears:", "session_ended"]
+    assert row.split() == ["patina-ear", "1.0", "event", "hooks:", "session_ended"]
     listed = {one["name"]: one for one in json.loads(CliRunner().invoke(plugins_command, "--json").stdout)}
     assert listed["patina-ear"]["hears"] == ["patina_session_ended"]
     assert listed["patina-hooks"]["hears"] == []
@@ -586,7 +586,7 @@ def test_what_a_plugin_hears_is_shown(site: Site) -> None:
 
 def test_nothing_that_a_plugin_says_reaches_the_terminal_raw() -> None:
     fault = RecordedError("a\x1b[31m", "hook\x9b", "first\x1b]0;x\x07\nsecond\u202e\r")
-    shown = "\n".join(as_lines([PluginInfo("a\x1b[31m", "1\x07", {"models": ("m\u202e",)}, (fault,))]))
+    shown = "\n".join(render_lines([PluginInfo("a\x1b[31m", "1\x07", {"models": ("m\u202e",)}, (fault,))]))
     assert not any(ord(character) < 32 and character != "\n" for character in shown)
     assert not set(shown) & {"\x7f", "\x9b", "\u202e"}
     assert "second" in shown

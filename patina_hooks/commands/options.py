@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TextIO, TypeAlias
 
 import click
 
@@ -28,9 +28,9 @@ def limit_option(noun: str, default: int, most: int) -> Decorator:
     )  # fmt: skip
 
 
-def print_json(value: object, *, indented: bool = False) -> None:
+def print_json(value: object, *, indented: bool = False, file: TextIO | None = None) -> None:
     """Print a value as one JSON document."""
-    click.echo(json.dumps(value, indent=2 if indented else None))
+    click.echo(json.dumps(value, indent=2 if indented else None), file=file)
 
 
 def require_writable(path: Path) -> None:

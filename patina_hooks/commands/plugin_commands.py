@@ -51,7 +51,7 @@ def missing_plugin(name: str) -> PluginError | None:
 
 
 def _open(plugin: str, name: str, reference: str) -> click.Command:
-    failed = f"plugin {plugin}: the command {name} cannot be opened"
+    failed = f"plugin {plugin}: cannot open the command {name}"
     try:
         command = open_function(plugin, f"command {name}", reference).function
     except PluginError as error:

@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from typing import Final, TextIO
 
 _NUMBER: Final = 1
-_kept: Final[list[io.TextIOBase]] = []
+_streams: Final[list[io.TextIOBase]] = []
 """Streams that a thread of a plugin may still print to: to free them meanwhile crashes the process."""
 
 
@@ -32,33 +32,33 @@ def own_stdout() -> Iterator[None]:
 
     Nothing changes where stdout is not descriptor 1, as in a test that captures it.
     """
-    given = sys.stdout
-    if not _is_real(given):
+    original = sys.stdout
+    if not _is_real(original):
         yield
         return
-    given.flush()
+    original.flush()
     own = os.dup(_NUMBER)
     os.dup2(2, _NUMBER)
     stream = _OwnStdout(
         open(own, "wb", closefd=False),  # noqa: SIM115 (open until the process ends)
-        encoding=given.encoding,
-        errors=given.errors,
+        encoding=original.encoding,
+        errors=original.errors,
         line_buffering=os.isatty(own),
         write_through=False,
     )
-    _kept.append(stream)
+    _streams.append(stream)
     sys.stdout = stream
     try:
         yield
     finally:
         # What a plugin wrote to `sys.__stdout__` is still on its way to stderr.
         with suppress(OSError, ValueError):
-            given.flush()
+            original.flush()
         with suppress(OSError, ValueError):  # commands flush what they print, and meet the error there
             sys.stdout.flush()
         os.dup2(own, _NUMBER)
         os.close(own)
-        sys.stdout = given
+        sys.stdout = original
 
 
 def take_stdout(stream: TextIO) -> None:

@@ -1,6 +1,6 @@
-"""The contract of a model: plain functions, each raising AssertionError with what does not hold.
+"""The contract of a model: plain functions that raise AssertionError with what does not hold.
 
-In the author's tests, one test a check:
+In the author's tests, a test for each check:
 
     from patina_hooks.testing import Check, contract
 
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from patina_hooks.specs.vectors import Vectors
 
 HEAVY: Final = ("numpy", "onnxruntime", "tokenizers", "torch", "transformers", "mlx", "git")
-"""What importing a plugin's module must not bring along."""
+"""Modules that importing a plugin's module must not import."""
 
 TEXTS: Final = (
     "fix",
@@ -57,7 +57,7 @@ _ALIKE: Final = 0.999
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What is checked: an opened encoder, how to open it anew, and its plugin's module."""
+    """What is checked: an open encoder, a function that opens it again, and its plugin's module."""
 
     encoder: Encoder
     reopen: Callable[[], Encoder]
@@ -66,7 +66,10 @@ class Subject:
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """One check of one model; `detail` says what does not hold, "" where it passed; `hint` what mends it."""
+    """The result of a check of a model.
+
+    detail: what does not hold, "" if it passed. hint: the command to try, or "".
+    """
 
     name: str
     passed: bool
@@ -76,7 +79,7 @@ class CheckResult:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """A check bound to a model: call it, and it raises where the model does not hold it."""
+    """A check bound to a model: calling it raises if the model fails it."""
 
     name: str
     function: Callable[[Subject], None]
@@ -90,7 +93,7 @@ class Check:
 
 
 def check_shape(subject: Subject) -> None:
-    """[n, dimensions], float32, one `cut` a text, all finite."""
+    """Return finite float32 vectors [n, dimensions], with a `cut` for each text."""
     import numpy as np
 
     for role in _ROLES:
@@ -103,69 +106,71 @@ def check_shape(subject: Subject) -> None:
 
 
 def check_unit_norm(subject: Subject) -> None:
-    """Every vector has the L2 norm 1."""
+    """Return vectors of L2 norm 1."""
     import numpy as np
 
     norms = np.linalg.norm(_vectors(subject, TEXTS), axis=1)
     require(
-        bool(np.allclose(norms, 1, atol=_NEAR)), f"norms lie between {norms.min():.4f} and {norms.max():.4f}"
+        bool(np.allclose(norms, 1, atol=_NEAR)), f"norms are between {norms.min():.4f} and {norms.max():.4f}"
     )
 
 
 def check_distinct(subject: Subject) -> None:
-    """Different texts have different vectors."""
+    """Return different vectors for different texts."""
     import numpy as np
 
-    likeness = _vectors(subject, TEXTS) @ _vectors(subject, TEXTS).T
-    np.fill_diagonal(likeness, -1)
-    require(float(likeness.max()) < 1 - _NEAR, "different texts have the same vector")
+    cosines = _vectors(subject, TEXTS) @ _vectors(subject, TEXTS).T
+    np.fill_diagonal(cosines, -1)
+    require(float(cosines.max()) < 1 - _NEAR, "different texts have the same vector")
 
 
 def check_batches(subject: Subject) -> None:
-    """A text's vector is the same alone and in any company: bit for bit, where it is pooled here."""
+    """Return the same vector for a text in every batch: bit for bit if patina pools it."""
     import numpy as np
 
     together = _vectors(subject, TEXTS * 2 + ("one more",))[: len(TEXTS)]
-    alone = np.concatenate([_vectors(subject, [text]) for text in TEXTS])
-    off = float(np.abs(together - alone).max())
+    single = np.concatenate([_vectors(subject, [text]) for text in TEXTS])
+    difference = float(np.abs(together - single).max())
     require(
-        _same(subject, together, alone),
-        f"vectors depend on the batch (by up to {off:.2g}): the mask is not heeded, or the weights are"
+        _is_same(subject, together, single),
+        f"vectors depend on the batch (by up to {difference:.2g}): the mask is ignored, or the weights are"
         " quantised dynamically; for the latter declare batch_invariant=False",
     )
 
 
 def check_order(subject: Subject) -> None:
-    """Vectors come in the order of the texts, also of repeated ones."""
+    """Return vectors in the order of the texts, also of repeated ones."""
     import numpy as np
 
-    turned = (*reversed(TEXTS), TEXTS[0])
-    straight = _vectors(subject, TEXTS)
-    expected = np.concatenate([straight[::-1], straight[:1]])
-    require(_same(subject, _vectors(subject, turned), expected), "vectors are not in the order of the texts")
+    reordered = (*reversed(TEXTS), TEXTS[0])
+    vectors = _vectors(subject, TEXTS)
+    expected = np.concatenate([vectors[::-1], vectors[:1]])
+    require(
+        _is_same(subject, _vectors(subject, reordered), expected), "vectors are not in the order of texts"
+    )
 
 
 def check_empty_batch(subject: Subject) -> None:
-    """No texts give vectors [0, dimensions]."""
+    """Return vectors [0, dimensions] for no texts."""
     encoded = subject.encoder.encode([], role="passage")
     expected = (0, subject.encoder.dimensions)
-    require(encoded.vectors.shape == expected, f"no texts gave {encoded.vectors.shape}, not {expected}")
-    require(encoded.cut == (), f"no texts gave the cuts {encoded.cut}")
+    require(encoded.vectors.shape == expected, f"vectors of no texts are {encoded.vectors.shape}")
+    require(encoded.cut == (), f"cuts of no texts are {encoded.cut}")
 
 
 def check_odd_texts(subject: Subject) -> None:
-    """Empty texts, NUL, lone surrogates, control characters and a long word are encoded, or are zero."""
+    """Encode empty texts, NUL, lone surrogates, control characters and a long word, or return zeros."""
     import numpy as np
 
     norms = np.linalg.norm(_vectors(subject, _ODD), axis=1)
-    fine = np.isclose(norms, 1, atol=_NEAR) | (norms == 0)
-    require(bool(fine.all()), f"odd texts have norms {norms[~fine].tolist()}")
+    is_valid = np.isclose(norms, 1, atol=_NEAR) | (norms == 0)
+    require(bool(is_valid.all()), f"odd texts have norms {norms[~is_valid].tolist()}")
 
 
 def check_long_text(subject: Subject) -> None:
-    """What is longer than max_tokens is cut there and recorded; what lies beyond changes nothing.
+    """Cut texts at max_tokens and record it; what is beyond has no effect.
 
-    What a runtime cuts that gives whole vectors, it alone knows.
+    Skipped for runtimes that return vectors of texts: only they know what they cut.
     """
     import numpy as np
 
@@ -177,74 +182,77 @@ def check_long_text(subject: Subject) -> None:
     require(encoded.cut[0] > 0, f"a text of more than {limit} tokens is not recorded as cut")
     require(encoded.cut[1] > encoded.cut[0], "a longer text is not recorded as cut by more")
     require(encoded.cut[2] == 0, "a short text is recorded as cut")
-    require(bool(np.array_equal(*encoded.vectors[:2])), "what lies beyond max_tokens changes the vector")
-    kept = len(subject.encoder.model.tokenize([long], limit)[0].ids)
-    require(kept == limit, f"a long text is cut to {kept} tokens, not {limit}")
+    require(bool(np.array_equal(*encoded.vectors[:2])), "text beyond max_tokens changes the vector")
+    tokens = len(subject.encoder.model.tokenize([long], limit)[0].ids)
+    require(tokens == limit, f"a long text is cut to {tokens} tokens, not {limit}")
 
 
 def check_prefixes(subject: Subject) -> None:
-    """Each role's prefix reaches the vectors; without prefixes the roles are one."""
+    """Apply the prefix of each role; without prefixes the roles are the same."""
     encoder = subject.encoder
     bare = _with(encoder, query_prefix="", passage_prefix="")
     plain = bare.encode(TEXTS, role="passage").vectors
     for role in _ROLES:
         prefix = prefix_of(encoder.spec, role)
-        found = encoder.encode(TEXTS, role=role).vectors
-        wanted = bare.encode([prefix + text for text in TEXTS], role="passage").vectors
+        vectors = encoder.encode(TEXTS, role=role).vectors
+        expected = bare.encode([prefix + text for text in TEXTS], role="passage").vectors
         require(
-            _same(subject, found, wanted),
-            f"the {role} prefix {prefix!r} does not stand before the text",
+            _is_same(subject, vectors, expected),
+            f"the {role} prefix {prefix!r} is not put before the text",
         )
         if prefix.strip():
-            nearest = float((found * plain).sum(axis=1).max())
-            require(nearest < 1 - _NEAR, f"the {role} prefix {prefix!r} does not reach the vectors")
+            nearest = float((vectors * plain).sum(axis=1).max())
+            require(nearest < 1 - _NEAR, f"the {role} prefix {prefix!r} has no effect on the vectors")
 
 
 def check_pooling(subject: Subject) -> None:
-    """A vector is what the spec's pooling makes of the text's own token vectors, where those are given."""
+    """Pool the token vectors of a text as the spec states, if the runtime returns them."""
     import numpy as np
 
     if subject.encoder.output == "text_vectors":
         return
     spec, model = subject.encoder.spec, subject.encoder.model
-    for text, found in zip(TEXTS, _vectors(subject, TEXTS), strict=True):
+    for text, vector in zip(TEXTS, _vectors(subject, TEXTS), strict=True):
         ids = np.asarray(
             [model.tokenize([prefix_of(spec, "passage") + text], spec.max_tokens)[0].ids], dtype=np.int64
         )
         tokens = model.forward(ids, np.ones_like(ids))[0]
-        whole = {"mean": tokens.mean(axis=0), "cls": tokens[0], "last": tokens[-1]}[spec.pooling]
-        (pooled,) = truncate_rows(whole[np.newaxis], spec)
-        likeness = float(found @ pooled / np.linalg.norm(pooled))
-        require(likeness > 1 - _NEAR, f"{text!r} is not pooled by {spec.pooling!r}: cosine {likeness:.4f}")
+        full = {"mean": tokens.mean(axis=0), "cls": tokens[0], "last": tokens[-1]}[spec.pooling]
+        (pooled,) = truncate_rows(full[np.newaxis], spec)
+        cosine = float(vector @ pooled / np.linalg.norm(pooled))
+        require(cosine > 1 - _NEAR, f"{text!r} is not pooled by {spec.pooling!r}: cosine {cosine:.4f}")
 
 
 def check_determinism(subject: Subject) -> None:
-    """The same texts give the same vectors again, also from a model opened anew: bit for bit, where they are
-    pooled here."""
+    """Return the same vectors again, also from a reopened model: bit for bit if patina pools them."""
     first = _vectors(subject, TEXTS)
-    require(_same(subject, first, _vectors(subject, TEXTS)), "a second run gives other vectors")
-    anew = subject.reopen()
-    again = anew.encode(TEXTS, role="passage").vectors
-    require(_same(subject, first, again), "the model opened anew gives other vectors")
-    require(anew.fingerprint == subject.encoder.fingerprint, "the model opened anew has another fingerprint")
+    require(_is_same(subject, first, _vectors(subject, TEXTS)), "a second run returns other vectors")
+    reopened = subject.reopen()
+    again = reopened.encode(TEXTS, role="passage").vectors
+    require(_is_same(subject, first, again), "the reopened model returns other vectors")
+    require(reopened.fingerprint == subject.encoder.fingerprint, "the reopened model has another fingerprint")
 
 
 def check_light_import(subject: Subject) -> None:
-    """Importing the plugin's module in a fresh process brings none of `HEAVY` along."""
+    """Import the plugin's module in a fresh process without importing any of `HEAVY`."""
     check_module_is_light(subject.module)
 
 
 def check_module_is_light(module: str) -> None:
-    """Import a module in a fresh process. Raises AssertionError where it brings any of `HEAVY` along."""
+    """Import a module in a fresh process.
+
+    Raises:
+        AssertionError: it imports any of `HEAVY`.
+    """
     code = f"import sys, {module}; print(*sorted(set({HEAVY!r}) & set(sys.modules)))"
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     # Not in the current folder, which may be a clone: with -c Python imports from there first.
-    done = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-c", code], cwd=Path(sys.executable).anchor, env=environment, capture_output=True,
         text=True, check=False,
     )  # fmt: skip
-    require(done.returncode == 0, f"{module} cannot be imported:\n{done.stderr}")
-    require(not done.stdout.strip(), f"{module} imports {done.stdout.strip()}: open it on first use")
+    require(result.returncode == 0, f"cannot import {module}:\n{result.stderr}")
+    require(not result.stdout.strip(), f"{module} imports {result.stdout.strip()}: import it on first use")
 
 
 CHECKS: Final[dict[str, Callable[[Subject], None]]] = {
@@ -281,9 +289,16 @@ def contract(
 def run_contract(
     plugins: Plugins, model: str, runtime: str = AUTO, *, reading: Reading | None = None
 ) -> list[CheckResult]:
-    """Every check of `model`, in order; one failed result "opens" where it cannot be opened.
+    """Run every check of a model, in order.
 
-    reading: how a recipe has it read, where that is not its own way.
+    Args:
+        plugins: the plugins that are installed.
+        model: the name of the model.
+        runtime: the name of the runtime.
+        reading: how a recipe has texts read, if not as the model states.
+
+    Returns:
+        A result for each check; a single failed result "opens" if the model cannot be opened.
     """
     try:
         subject = open_subject(plugins, model, runtime, reading=reading)
@@ -294,7 +309,7 @@ def run_contract(
 
 
 def run_check(name: str, subject: Subject) -> CheckResult:
-    """One check by name; an exception of the model is a failure like any other."""
+    """Run a check by name; an exception of the model is a failure."""
     try:
         CHECKS[name](subject)
     except AssertionError as error:
@@ -307,25 +322,25 @@ def run_check(name: str, subject: Subject) -> CheckResult:
 def open_subject(
     plugins: Plugins, model: str, runtime: str = AUTO, *, reading: Reading | None = None
 ) -> Subject:
-    """Open `model` for its checks; raises what `open_encoder` raises."""
+    """Open a model for its checks; raises what `open_encoder` raises."""
 
-    def open_it() -> Encoder:
+    def reopen() -> Encoder:
         return open_encoder(plugins, model, runtime, reading=reading)
 
-    return Subject(open_it(), open_it, plugins.module_of(MODELS, model))
+    return Subject(reopen(), reopen, plugins.module_of(MODELS, model))
 
 
 def _vectors(subject: Subject, texts: Sequence[str]) -> Vectors:
     return subject.encoder.encode(texts, role="passage").vectors
 
 
-def _same(subject: Subject, found: Vectors, wanted: Vectors) -> bool:
-    """Bit for bit; nearly, where they come from elsewhere (see `RuntimeSpec.gives`)."""
+def _is_same(subject: Subject, vectors: Vectors, expected: Vectors) -> bool:
+    """Compare vectors bit for bit; roughly if the runtime pools them (see `RuntimeSpec.output`)."""
     import numpy as np
 
     if subject.encoder.output == "text_vectors":
-        return bool(((found * wanted).sum(axis=1) > _ALIKE).all())
-    return bool(np.array_equal(found, wanted))
+        return bool(((vectors * expected).sum(axis=1) > _ALIKE).all())
+    return bool(np.array_equal(vectors, expected))
 
 
 def _with(encoder: Encoder, *, query_prefix: str, passage_prefix: str) -> Encoder:
@@ -333,7 +348,8 @@ def _with(encoder: Encoder, *, query_prefix: str, passage_prefix: str) -> Encode
     return Encoder(spec, RuntimeChoice(encoder.runtime, encoder.reason), encoder.fingerprint, encoder.opened)
 
 
-def require(holds: bool, otherwise: str) -> None:
+def require(holds: bool, failure: str) -> None:
+    """Raise AssertionError with a text if a condition does not hold."""
     # Not an assert statement: the contract must also hold under `python -O`.
     if not holds:
-        raise AssertionError(otherwise)
+        raise AssertionError(failure)

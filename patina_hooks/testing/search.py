@@ -1,6 +1,6 @@
 """The contract of what plugins add to a search: retrievers, query rewriters, rerankers and filters.
 
-In the author's tests, one test a check:
+In the author's tests, a test for each check:
 
     from patina_hooks.testing import SearchCheck, retriever_contract
 
@@ -8,8 +8,8 @@ In the author's tests, one test a check:
     def test_contract(check: SearchCheck) -> None:
         check()
 
-Every function is asked about a small repository through several views: everything, decisions only, nothing,
-and what a question of an evaluation may see. `patina doctor` runs the same checks on what is installed.
+Every function answers questions about a small repository through several views: everything, decisions only,
+nothing, and what a question of an evaluation may see. `patina doctor` runs the same checks.
 """
 
 from __future__ import annotations
@@ -57,22 +57,22 @@ _LIMIT: Final = 50
 _NEAR: Final = 1e-6
 
 Answer = Mapping[object, float]
-"""What a function gave, in a form that does not depend on the numbers of a view."""
+"""What a function returned, in a form that does not depend on the numbers of a view."""
 
 
 class _WatchedView(LentView):
-    """A view that remembers whether vectors were asked for."""
+    """A view that records whether vectors were requested."""
 
-    asks_vectors = False
+    vectors_requested = False
 
     def nearest(self, question: str, limit: int) -> Mapping[int, float]:
-        self.asks_vectors = True
+        self.vectors_requested = True
         return super().nearest(question, limit)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SearchSubject:
-    """What is checked: a function of a plugin, its spec, the plugin's module, and what it is asked about."""
+    """What is checked: a function of a plugin, its spec and module, and the repository it answers for."""
 
     kind: Kind[Any]
     spec: Any
@@ -82,27 +82,31 @@ class SearchSubject:
     thread: HookThread
 
     def call(self, question: str, view: RankedView, limit: int = _LIMIT) -> object:
-        """Return what the function gives, as it is. Raises AssertionError where it does not return."""
-        return self._run(lambda: self._ask(question, _WatchedView(view), view, limit))
+        """Return the raw result of the function.
+
+        Raises:
+            AssertionError: it does not return in time.
+        """
+        return self._run(lambda: self._call_function(question, _WatchedView(view), view, limit))
 
     def answer(self, question: str, view: RankedView, limit: int = _LIMIT) -> Answer:
-        """Return what the function gives, read as a search reads it."""
+        """Return the result of the function, read as a search reads it."""
         candidates = candidates_of(question, view)
         readers: Mapping[str, Callable[[Any], Answer]] = {
-            RETRIEVERS.noun: lambda given: _by_content(read_scores(given, view, limit), view),
-            REWRITERS.noun: lambda given: {read_question(given): 1.0},
-            RERANKERS.noun: lambda given: _by_place(read_order(given, candidates)),
-            FILTERS.noun: lambda given: dict.fromkeys(read_groups(given), 1.0),
+            RETRIEVERS.noun: lambda result: _by_content(read_scores(result, view, limit), view),
+            REWRITERS.noun: lambda result: {read_question(result): 1.0},
+            RERANKERS.noun: lambda result: _by_rank(read_order(result, candidates)),
+            FILTERS.noun: lambda result: dict.fromkeys(read_groups(result), 1.0),
         }
-        read = readers[self.kind.noun]
-        answer: Answer = self._run(lambda: read(self._ask(question, LentView(view), view, limit)))
+        reader = readers[self.kind.noun]
+        answer: Answer = self._run(lambda: reader(self._call_function(question, LentView(view), view, limit)))
         return answer
 
-    def asks_vectors(self, question: str, view: RankedView) -> bool:
-        """Tell whether the function asks a view for what is nearest."""
+    def requests_vectors(self, question: str, view: RankedView) -> bool:
+        """Return whether the function requests the nearest vectors of a view."""
         watched = _WatchedView(view)
-        self._run(lambda: self._ask(question, watched, view, _LIMIT))
-        return watched.asks_vectors
+        self._run(lambda: self._call_function(question, watched, view, _LIMIT))
+        return watched.vectors_requested
 
     def views(self) -> Iterator[tuple[str, RankedView]]:
         """Yield views that show something, each with its name."""
@@ -110,14 +114,14 @@ class SearchSubject:
         yield "decisions only", self.memory.filtered()
         yield "an evaluation", self.memory.past()[0]
 
-    def _ask(self, question: str, lent: LentView, view: RankedView, limit: int) -> object:
+    def _call_function(self, question: str, lent: LentView, view: RankedView, limit: int) -> object:
         if self.kind is RETRIEVERS:
             return self.function.function(question, lent, limit)
         if self.kind is REWRITERS:
             return self.function.function(question, lent)
         return self.function.function(question, candidates_of(question, view), lent)
 
-    def _run(self, task: Callable[[], Any]) -> Any:  # noqa: ANN401 (what the plugin gives)
+    def _run(self, task: Callable[[], Any]) -> Any:  # noqa: ANN401 (of a plugin)
         require(not self.thread.is_abandoned, "an earlier call did not return")
         try:
             with self.function.guarded():
@@ -128,7 +132,7 @@ class SearchSubject:
 
 @dataclass(frozen=True, slots=True)
 class SearchCheck:
-    """A check bound to a function: call it, and it raises where the function does not hold it."""
+    """A check bound to a function: calling it raises if the function fails it."""
 
     name: str
     function: Callable[[SearchSubject], None]
@@ -140,7 +144,7 @@ class SearchCheck:
 
 @dataclass(frozen=True, slots=True)
 class SearchReport:
-    """The results of one function. function: its kind and name, such as "retriever names"."""
+    """The results of a function. function: its kind and name, such as "retriever names"."""
 
     plugin: str
     function: str
@@ -151,14 +155,14 @@ class SearchReport:
 
 
 def check_shape(subject: SearchSubject) -> None:
-    """Give finite scores, a question, an order or groups for every question and view."""
+    """Return finite scores, a question, an order or groups for every question and view."""
     for _, view in subject.views():
         for question in QUESTIONS:
             subject.answer(question, view)
 
 
 def check_odd_questions(subject: SearchSubject) -> None:
-    """Answer empty, long and odd questions too; a rewriter is not asked to make words of nothing."""
+    """Answer empty, long and odd questions too; a rewriter gets no empty question."""
     view = subject.memory.whole()
     for question in ODD_QUESTIONS:
         if subject.kind is not REWRITERS or question.strip():
@@ -166,14 +170,14 @@ def check_odd_questions(subject: SearchSubject) -> None:
 
 
 def check_empty_view(subject: SearchSubject) -> None:
-    """Find nothing where nothing is visible."""
+    """Find nothing if nothing is visible."""
     for question in QUESTIONS:
         answer = subject.answer(question, subject.memory.empty())
-        require(subject.kind is REWRITERS or not answer, "it gives something where nothing is visible")
+        require(subject.kind is REWRITERS or not answer, "it returns something although nothing is visible")
 
 
 def check_repetition(subject: SearchSubject) -> None:
-    """Give the same answer again, whatever was asked meanwhile."""
+    """Return the same answer again after other questions."""
     for name, view in subject.views():
         first = [subject.answer(question, view) for question in QUESTIONS]
         second = [subject.answer(question, view) for question in reversed(QUESTIONS)]
@@ -182,65 +186,65 @@ def check_repetition(subject: SearchSubject) -> None:
 
 
 def check_hidden_texts(subject: SearchSubject) -> None:
-    """Answer a question of an evaluation as if what is hidden from it never was, nor shown to others."""
-    shown, reduced, hidden = subject.memory.past()
+    """Answer a question of an evaluation as if hidden texts did not exist, nor were shown to others."""
+    visible, reduced, hidden = subject.memory.past()
     questions = (*QUESTIONS, *hidden)
     answers = [subject.answer(question, reduced) for question in questions]
-    unseen = subject.memory.unseen()
+    unrelated = subject.memory.unseen()
     for question in questions:
-        subject.answer(question, unseen)
-    for view in (shown, reduced):
+        subject.answer(question, unrelated)
+    for view in (visible, reduced):
         for question, answer in zip(questions, answers, strict=True):
             same = _is_same(subject.answer(question, view), answer)
-            require(same, f"what is hidden from a question changes its answer: {question!r}")
+            require(same, f"texts hidden from a question change its answer: {question!r}")
 
 
 def check_no_writes(subject: SearchSubject) -> None:
-    """Leave what is stored as it is."""
+    """Do not change what is stored."""
     before = subject.memory.stored_files()
     check_shape(subject)
     require(subject.memory.stored_files() == before, "it changes the files of the store")
 
 
 def check_light_import(subject: SearchSubject) -> None:
-    """Importing the plugin's module in a fresh process brings nothing heavy along."""
+    """Import the plugin's module in a fresh process without heavy modules."""
     check_module_is_light(subject.module)
 
 
 def check_limit(subject: SearchSubject) -> None:
-    """Give as many scores as were asked for at most."""
+    """Return at most `limit` scores."""
     for name, view in subject.views():
         for limit in (1, 3, _LIMIT):
             for question in QUESTIONS:
-                given = subject.call(question, view, limit)
-                many = len(given) if isinstance(given, Collection) else 0
-                require(many <= limit, f"it gives {many} scores for the limit {limit} ({name})")
+                result = subject.call(question, view, limit)
+                number = len(result) if isinstance(result, Collection) else 0
+                require(number <= limit, f"it returns {number} scores for the limit {limit} ({name})")
 
 
 def check_visible(subject: SearchSubject) -> None:
-    """Give only observations and groups that the view shows."""
+    """Return only observations and groups that the view shows."""
     for name, view in subject.views():
-        numbers = [seen.number for seen in view.observations()]
+        numbers = [observation.number for observation in view.observations()]
         visible = {*numbers, *(group for groups in view.groups(numbers).values() for group in groups)}
         for question in (*QUESTIONS, *subject.memory.past()[2]):
-            given = subject.call(question, view)
-            keys = set(given) if isinstance(given, Mapping) else set()
-            require(keys <= visible, f"it gives what the view does not show ({name})")
+            result = subject.call(question, view)
+            keys = set(result) if isinstance(result, Mapping) else set()
+            require(keys <= visible, f"it returns what the view does not show ({name})")
 
 
 def check_vectors(subject: SearchSubject) -> None:
-    """State `vectors=True` where the view is asked for what is nearest."""
-    asks = any(subject.asks_vectors(question, subject.memory.whole()) for question in QUESTIONS)
-    require(subject.spec.vectors or not asks, "it asks for vectors; its spec must say vectors=True")
+    """State `vectors=True` if the function requests the nearest vectors."""
+    requests = any(subject.requests_vectors(question, subject.memory.whole()) for question in QUESTIONS)
+    require(subject.spec.vectors or not requests, "it requests vectors; its spec must state vectors=True")
 
 
 def check_candidates(subject: SearchSubject) -> None:
-    """Keep only candidates that were given."""
+    """Keep only candidates."""
     for name, view in subject.views():
         for question in QUESTIONS:
             groups = {candidate.group for candidate in candidates_of(question, view)}
-            kept = subject.answer(question, view).keys()
-            require(kept <= groups, f"it keeps groups that are no candidates ({name})")
+            result = subject.answer(question, view).keys()
+            require(result <= groups, f"it keeps groups that are not candidates ({name})")
 
 
 _COMMON: Final[Mapping[str, Callable[[SearchSubject], None]]] = {
@@ -260,8 +264,7 @@ SEARCH_CHECKS: Final[Mapping[str, Mapping[str, Callable[[SearchSubject], None]]]
     RERANKERS.noun: _COMMON,
     FILTERS.noun: {**_COMMON, "candidates": check_candidates},
 }  # fmt: skip
-"""The checks of retrievers, rewriters, rerankers and filters: by kind, then by name."""
-"""Kind -> name -> check. Every check holds calls to a minute, as a search does."""
+"""The checks of each kind of function, by name. Every check limits calls to a minute, as a search does."""
 
 
 # --- running them -------------------------------------------------------------------------------
@@ -298,7 +301,7 @@ def _contract(kind: Kind[Any], name: str, plugins: Callable[[], Plugins]) -> pyt
 def run_search_contract(plugins: Plugins) -> list[SearchReport]:
     """Run every check of every function that plugins add to a search.
 
-    One that cannot be opened has one failed result, "opens".
+    A function that cannot be opened has a single failed result, "opens".
     """
     installed = [(kind, name) for kind in _KINDS for name in plugins.added_names(kind)]
     memory = SmallMemory() if installed else None
@@ -306,7 +309,11 @@ def run_search_contract(plugins: Plugins) -> list[SearchReport]:
 
 
 def open_search_subject(plugins: Plugins, kind: Kind[Any], name: str, memory: SmallMemory) -> SearchSubject:
-    """Open a function for its checks. Raises `PluginError` where that fails."""
+    """Open a function for its checks.
+
+    Raises:
+        PluginError: it cannot be opened.
+    """
     plugin = plugins.owner(kind, name)
     return SearchSubject(
         kind, plugins.spec(kind, name), plugins.open_spec(kind, name), plugins.module_of(kind, name),
@@ -315,7 +322,7 @@ def open_search_subject(plugins: Plugins, kind: Kind[Any], name: str, memory: Sm
 
 
 def candidates_of(question: str, view: RankedView) -> tuple[RankedGroup, ...]:
-    """Return the candidates that a reranker or a filter is given."""
+    """Return the candidates of a reranker or a filter."""
     ranking = rank(question, view, retrieve(question, view, BUILTIN_RETRIEVERS), WEIGHTS)
     return tuple(list_candidates(view, ranking))
 
@@ -343,7 +350,7 @@ def _result(name: str, check: Callable[[SearchSubject], None], subject: SearchSu
 
 
 def _by_content(scores: Mapping[Any, float], view: RankedView) -> Answer:
-    """Name observations by text and groups, since their numbers mean something in one view only."""
+    """Name observations by text and groups: their numbers are those of a view."""
     numbers = [key for key in scores if isinstance(key, int)]
     texts, groups = view.texts(numbers), view.groups(numbers)
     return {
@@ -351,8 +358,8 @@ def _by_content(scores: Mapping[Any, float], view: RankedView) -> Answer:
     }
 
 
-def _by_place(candidates: Collection[RankedGroup]) -> Answer:
-    return {candidate.group: float(place) for place, candidate in enumerate(candidates)}
+def _by_rank(candidates: Collection[RankedGroup]) -> Answer:
+    return {candidate.group: float(rank) for rank, candidate in enumerate(candidates)}
 
 
 def _is_same(left: Answer, right: Answer) -> bool:

@@ -1,4 +1,4 @@
-"""A small repository with its memory in a temporary folder, and views of it, for checks of search plugins."""
+"""A small repository with an index in a temporary folder, and views of it, for checks of search plugins."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ TOPICS: Final = (
     ("miners", "shore the gallery with oak", "lantern"),
     ("pilots", "trim the rudder in crosswind", "cockpit"),
 )
-_BEGUN: Final = 1_760_000_000
+_START_TIME: Final = 1_760_000_000
 _AUTHOR: Final = "Ada <ada@example.invalid>"
 
 
@@ -61,7 +61,7 @@ class SmallMemory:
         with Log(self._repository.state) as log:
             reconcile(self._repository, log, extractors, Settings())
         self._log = self._opened.enter_context(Log(self._repository.state, create=False))
-        texts = [seen.text for seen in self.whole().observations()]
+        texts = [observation.text for observation in self.whole().observations()]
         self._vectors = {text_key(text): embed_words(text) for text in texts}
 
     def stored_files(self) -> dict[str, bytes]:
@@ -89,8 +89,8 @@ class SmallMemory:
         return StoreView(connection, allowed, self._nearest)
 
     def _nearest(self, question: str, limit: int, only: frozenset[bytes] | None) -> list[tuple[bytes, float]]:
-        asked = embed_words(question)
-        scores = {key: float(vector @ asked) for key, vector in self._vectors.items()}
+        vector_of_question = embed_words(question)
+        scores = {key: float(vector @ vector_of_question) for key, vector in self._vectors.items()}
         best = sorted(scores, key=lambda key: (-scores[key], key))
         return [(key, scores[key]) for key in best if only is None or key in only][:limit]
 
@@ -100,7 +100,7 @@ class SmallMemory:
         """Return what a question of an evaluation may see.
 
         Returns:
-            The view, a view of a set in which what is hidden never was, and hidden texts.
+            The view, a view of a set without the hidden texts, and the hidden texts.
         """
         query_set = self._past_set()
         (query,) = query_set.queries
@@ -134,8 +134,8 @@ class SmallMemory:
         texts = {piece.key: piece.text for piece in query_set.pieces}
         rows = {key: row for row, key in enumerate(sorted(texts))}
         passages = np.array([embed_words(texts[key]) for key in rows], np.float32).reshape(-1, DIMENSIONS)
-        asked = embed_words(query.text)[np.newaxis]
-        embeddings = Embeddings(passages, rows, asked, {text_key(query.text): 0}, embed_words)
+        questions = embed_words(query.text)[np.newaxis]
+        embeddings = Embeddings(passages, rows, questions, {text_key(query.text): 0}, embed_words)
         view = view_of(query_set)
         self._opened.callback(view.close)
         self._opened.enter_context(view.showing(query))
@@ -144,7 +144,7 @@ class SmallMemory:
 
 
 def embed_words(text: str) -> Vectors:
-    """Return the unit vector [64] of a text's words, zero where it has none."""
+    """Return the unit vector [64] of a text's words, zero if it has none."""
     import numpy as np
 
     vector = np.zeros(DIMENSIONS, np.float32)
@@ -156,21 +156,21 @@ def embed_words(text: str) -> Vectors:
 
 
 def visible_set(query_set: QuerySet, query: mining.MinedQuery) -> QuerySet:
-    """Return the set that a question sees, with everything that is hidden from it taken out."""
+    """Return the set that a question sees, without what is hidden from it."""
     import numpy as np
 
-    kept = np.flatnonzero(~query_set.hidden(query))
-    number = {old: new for new, old in enumerate(kept.tolist())}
-    both = zip(query_set.link_pieces.tolist(), query_set.link_units.tolist(), strict=True)
-    links = np.array([(number[piece], unit) for piece, unit in both if piece in number], np.intp)
+    visible = np.flatnonzero(~query_set.hidden(query))
+    number = {old: new for new, old in enumerate(visible.tolist())}
+    links_of_set = zip(query_set.link_pieces.tolist(), query_set.link_units.tolist(), strict=True)
+    links = np.array([(number[piece], unit) for piece, unit in links_of_set if piece in number], np.intp)
     titles = ("" if unit in query.untitled else title for unit, title in enumerate(query_set.titles))
     return replace(
         query_set,
-        pieces=tuple(query_set.pieces[old] for old in kept),
+        pieces=tuple(query_set.pieces[old] for old in visible),
         titles=tuple(titles),
         link_pieces=links.reshape(-1, 2)[:, 0],
         link_units=links.reshape(-1, 2)[:, 1],
-        queries=(replace(query, masked=frozenset(), untitled=frozenset(), visible_passages=len(kept)),),
+        queries=(replace(query, masked=frozenset(), untitled=frozenset(), visible_passages=len(visible)),),
     )
 
 
@@ -185,7 +185,7 @@ def _query_of_the_past(query_set: QuerySet) -> mining.MinedQuery:
     masked = frozenset(piece for piece, unit in owner.items() if unit == 0)
     return mining.MinedQuery(
         id="contract", text="why do weavers thread the loom", relevant=frozenset({3}), cluster="contract",
-        moment=_BEGUN,
+        moment=_START_TIME,
         visible_passages=len(query_set.pieces), touched=0, masked=masked, untitled=frozenset({0}),
         candidates=mining.Candidates.of(np.arange(units) < units - 2),
     )  # fmt: skip
@@ -203,36 +203,37 @@ def _make_repository(folder: Path) -> Repository:
 
 
 def _commits() -> Iterator[str]:
-    """Yield the history as `git fast-import` reads it: three commits a session, between its tags."""
+    """Yield the history as `git fast-import` reads it: three commits for each session, between its tags."""
     yield _commit(0, "begin")
-    for number, (who, what, where) in enumerate(TOPICS):
+    for number, (people, habit, tool) in enumerate(TOPICS):
         session = f"202511{number + 1:02}-090000"
         yield _tag(f"session-{session}-start")
-        yield _commit(3 * number + 1, f"teach the {where} to obey {who}", {f"src/{where}.py": "1"})
-        yield _commit(3 * number + 2, f"{who} now {what} in every {where}", {f"src/{where}.py": "2"})
-        document = {f"{Settings().sessions_folder}/{session}.md": _document(session, who, what, where)}
+        yield _commit(3 * number + 1, f"teach the {tool} to obey {people}", {f"src/{tool}.py": "1"})
+        yield _commit(3 * number + 2, f"{people} now {habit} in every {tool}", {f"src/{tool}.py": "2"})
+        document = {f"{Settings().sessions_folder}/{session}.md": _document(session, people, habit, tool)}
         yield _commit(3 * number + 3, f"archive {session}", document)
         yield _tag(f"session-{session}-end")
 
 
-def _document(session: str, who: str, what: str, where: str) -> str:
+def _document(session: str, people: str, habit: str, tool: str) -> str:
     return (
-        f"# Session: study of {who}\n**ID**: {session}\n**Started**: 2025-11-03T16:00:00Z\n\n"
-        f"## Goals\n- [ ] learn how {who} work\n\n## Activity Log\n### 09:10 - Update\n\n**Key Decisions:**\n"
-        f"- It was decided that {who} {what} because of the {where}\n"
-        f"- Every {where} is kept for {who}, whatever the others may say\n"
+        f"# Session: study of {people}\n**ID**: {session}\n**Started**: 2025-11-03T16:00:00Z\n\n"
+        f"## Goals\n- [ ] learn how {people} work\n\n"
+        "## Activity Log\n### 09:10 - Update\n\n**Key Decisions:**\n"
+        f"- It was decided that {people} {habit} because of the {tool}\n"
+        f"- Every {tool} is kept for {people}, whatever the others may say\n"
     )
 
 
 def _commit(number: int, message: str, files: dict[str, str] | None = None) -> str:
-    when = f"{_BEGUN + 60 * number} +0000"
+    date = f"{_START_TIME + 60 * number} +0000"
     entries = [f"M 100644 inline {path}\n{_data(text)}" for path, text in (files or {}).items()]
-    head = f"commit refs/heads/main\nauthor {_AUTHOR} {when}\ncommitter {_AUTHOR} {when}\n"
+    head = f"commit refs/heads/main\nauthor {_AUTHOR} {date}\ncommitter {_AUTHOR} {date}\n"
     return f"{head}{_data(message)}{''.join(entries)}\n"
 
 
 def _tag(name: str) -> str:
-    return f"tag {name}\nfrom refs/heads/main\ntagger {_AUTHOR} {_BEGUN} +0000\n{_data(name)}"
+    return f"tag {name}\nfrom refs/heads/main\ntagger {_AUTHOR} {_START_TIME} +0000\n{_data(name)}"
 
 
 def _data(text: str) -> str:

@@ -20,9 +20,9 @@ def shell(tmp_path: Path) -> Shell:
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
-        (("pairs",), "no pairs: no commit or session document that was recorded gives one"),
-        (("pairs", "--kind", "co_changed"), "no pairs of the kind co_changed"),
-        (("log",), "no event is recorded yet: no branch or tag has a commit"),
+        (("pairs",), "no pairs: no recorded commit or session document yields any"),
+        (("pairs", "--kind", "co_changed"), "no pairs of kind 'co_changed'"),
+        (("log",), "no events yet: no branch or tag has a commit"),
         (("session", "list"), "no sessions yet"),
         (("session", "list", "--adapter", "codex"), "no sessions of the adapter codex"),
         (("scry", "marmots"), "nothing is indexed yet"),

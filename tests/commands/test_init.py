@@ -17,4 +17,4 @@ def test_a_recipe_that_sends_texts_away_is_told_of(tmp_path: Path, runtime: str,
     memory.write(".patina/oxidize.yaml", f"runtime: {runtime}\n")
     result = Shell(memory.root).invoke("init", "--no-sync", "--no-hooks")
     assert result.exit_code == 0
-    assert ("texts are sent to the server that your settings name" in result.stderr) == says
+    assert ("texts are sent to the server of your settings" in result.stderr) == says

@@ -515,7 +515,7 @@ def test_a_model_that_is_not_here_yet_is_told_with_what_brings_it(tmp_path: Path
     memory.commit("two")
     shell, pull = Shell(memory.root), "patina models pull acme-hub --runtime onnx"
     synced = shell.invoke("sync")
-    assert "2 texts pending, without a vector until the model can be had" in synced.stdout
+    assert "2 texts pending, without a vector until the model is available" in synced.stdout
     assert f"was not pulled yet\n  try: {pull}\n" in synced.stderr
     page = shell.invoke("status")
     assert f"was not pulled yet\n    try: {pull}" in page.stdout

@@ -40,7 +40,7 @@ def test_a_status_page(shell: Shell) -> None:
     assert "memory        1 session, 3 commits\n" in page
     assert "model         acme-64 (runtime onnx)\n" in page
     assert "synced        just now\n" in page
-    assert "at fault" not in page
+    assert "errors" not in page
 
 
 def test_status_names_the_file_to_edit_when_the_model_of_the_recipe_is_unknown(
@@ -82,7 +82,7 @@ def test_status_names_hooks_when_another_tool_removed_them(memory: Memory, shell
         "hooks post-merge: another tool removed them: commits wait for the next command; patina sync" in page
     )
     assert "post-commit is not executable; patina sync" in page
-    assert "hooks installed again" in shell.run("sync").stderr
+    assert "hooks reinstalled" in shell.run("sync").stderr
     assert "hooks" not in shell.out("status")
 
 
@@ -98,7 +98,7 @@ def test_status_names_the_command_that_writes_to_the_work_tree_when_husky_came(
     assert "one line in a file of the work tree" in shell.out("install")
     assert "hooks" not in shell.out("status")
     removed = shell.out("uninstall")
-    assert "Commit that the line is removed from these files" in removed
+    assert "Commit the removal of the line from these files" in removed
     assert memory.git("status", "--porcelain", "-uall") == before
 
 
@@ -142,7 +142,7 @@ def test_the_log_newest_first(memory: Memory, shell: Shell) -> None:
     sessions = json.loads(shell.out("log", "--kind", "session", "--json"))
     assert {event["kind"] for event in sessions} == {"session"}
     assert shell.run("log", "--kind", "no-such-kind").returncode == 2
-    assert shell.invoke("log", "--kind", "gone").stderr == "patina: no event of the kind 'gone' is recorded\n"
+    assert shell.invoke("log", "--kind", "gone").stderr == "patina: no events of kind 'gone'\n"
 
 
 def test_the_log_lists_the_newest_commits_first_after_init(tmp_path: Path) -> None:
@@ -189,7 +189,7 @@ def test_status_says_what_pairs_there_are(shell: Shell) -> None:
     assert (changed["count"], changed["weight"]) == (2, 2.0)
     assert changed["since"] == changed["until"] > 1_600_000_000
     weight = sum(kind["weight"] for kind in kinds.values())
-    said = f"{status['pairs']} of 5 kinds, weighing {weight:.0f}, 2023-11-14 to 2023-11-14"
+    said = f"{status['pairs']} of 5 kinds, total weight {weight:.0f}, 2023-11-14 to 2023-11-14"
     assert f"pairs         {said}\n" in shell.out("status")
 
 

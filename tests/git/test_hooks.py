@@ -527,9 +527,9 @@ def test_the_commands_say_what_they_did(
     monkeypatch.chdir(sandbox.root)
     sandbox.write(".git/hooks/post-merge", SHELL, 0o755)
     said = CliRunner().invoke(install_command).output.splitlines()
-    assert "post-commit     a hook of its own" in said
-    assert "post-merge      in the hook that was there" in said
-    assert "The hooks are removed." in CliRunner().invoke(uninstall_command).output
+    assert "post-commit     installed" in said
+    assert "post-merge      added to the existing hook" in said
+    assert "hooks removed" in CliRunner().invoke(uninstall_command).output
     sandbox.out("config", "core.hooksPath", "/dev/null")
     said = CliRunner().invoke(install_command).output.splitlines()
     assert "  /dev/null/post-commit:" in said
@@ -576,12 +576,12 @@ def test_a_line_that_was_added_by_hand_is_named_when_the_rest_is_removed(
     install(repository)
     said = CliRunner().invoke(uninstall_command).output.splitlines()
     assert said[:2] == [
-        f"post-commit     by your hand still; take this line out of {sandbox.root}/.husky/post-commit:",
+        f"post-commit     remove this line from {sandbox.root}/.husky/post-commit:",
         f"  {stub.manual_line('post-commit')}",
     ]
-    assert "The hooks are removed." not in said
+    assert "hooks removed" not in said
     sandbox.write(".husky/post-commit", "#!/bin/sh\n", 0o755)
-    assert "The hooks are removed." in CliRunner().invoke(uninstall_command).output.splitlines()
+    assert "hooks removed" in CliRunner().invoke(uninstall_command).output.splitlines()
 
 
 def test_hooks_are_repaired_when_another_tool_removed_them(sandbox: Sandbox, repository: Repository) -> None:

@@ -28,11 +28,11 @@ from support.dictionary import (
 from patina_hooks.errors import IndexDamaged
 from patina_hooks.plugins.manager import Plugins, open_callable
 from patina_hooks.search.index.exact import ExactIndex
-from patina_hooks.testing.drawn import arrays, drawn, key, questions
+from patina_hooks.testing.random_vectors import draw_questions, draw_rows, key, to_arrays
 
 if TYPE_CHECKING:
     from patina_hooks.specs.vectors import Keys, Vectors
-    from patina_hooks.testing.drawn import Rows
+    from patina_hooks.testing.random_vectors import Rows
 
 LENGTH, MANY = 32, 3_000
 
@@ -60,13 +60,13 @@ TestLikeADictionary.settings = settings(SETTINGS, max_examples=25)
 
 @pytest.fixture(scope="module")
 def rows() -> Rows:
-    return drawn(range(MANY), LENGTH)
+    return draw_rows(range(MANY), LENGTH)
 
 
 @pytest.fixture
 def index(rows: Rows, tmp_path: Path) -> GraphIndex:
     index = open_graphs(tmp_path / "graphs")
-    index.upsert(*arrays(rows))
+    index.upsert(*to_arrays(rows))
     return index
 
 
@@ -77,9 +77,9 @@ def graphs(index: GraphIndex) -> dict[str, bytes]:
 def recall(rows: Rows, index: GraphIndex, tmp_path: Path, allowed: frozenset[bytes] | None = None) -> float:
     """Of the exact index's ten best; every score must be the exact one."""
     exact = ExactIndex(tmp_path / "exact", LENGTH, "f")
-    exact.rebuild(*arrays(rows))
+    exact.rebuild(*to_arrays(rows))
     hits = wanted = 0
-    for question in questions(rows):
+    for question in draw_questions(rows):
         scores = dict(exact.search(question, len(rows), allowed))
         answer = dict(index.search(question, 10, allowed))
         assert all(scores[one] == score for one, score in answer.items())
@@ -104,9 +104,9 @@ def test_the_best_are_found_with_the_scores_of_the_exact_scan(
 
 def test_what_was_written_lately_is_scanned_exactly(rows: Rows, index: GraphIndex, tmp_path: Path) -> None:
     before = graphs(index)
-    newer = drawn(range(MANY, MANY + 300), LENGTH)
+    newer = draw_rows(range(MANY, MANY + 300), LENGTH)
     for start in range(0, 300, 100):
-        index.upsert(*arrays({one: newer[one] for one in list(newer)[start : start + 100]}))
+        index.upsert(*to_arrays({one: newer[one] for one in list(newer)[start : start + 100]}))
     assert graphs(index) == before
     for one, vector in newer.items():
         assert one in dict(index.search(vector, 1))
@@ -115,9 +115,9 @@ def test_what_was_written_lately_is_scanned_exactly(rows: Rows, index: GraphInde
 
 def test_what_was_replaced_or_removed_is_dead_at_once(rows: Rows, index: GraphIndex, tmp_path: Path) -> None:
     before = graphs(index)
-    changed = drawn(range(0, 200), LENGTH, seed=1)
+    changed = draw_rows(range(0, 200), LENGTH, seed=1)
     gone = [key(number) for number in range(200, 400)]
-    index.upsert(*arrays(changed))
+    index.upsert(*to_arrays(changed))
     index.remove(gone)
     assert graphs(index) == before
     left = {one: vector for one, vector in {**rows, **changed}.items() if one not in set(gone)}
@@ -134,7 +134,7 @@ def test_of_the_allowed_the_best_are_found_however_few(
 
 
 def test_enough_new_ones_are_merged_into_a_graph(rows: Rows, index: GraphIndex) -> None:
-    index.upsert(*arrays(drawn(range(MANY, 3 * MANY), LENGTH)))
+    index.upsert(*to_arrays(draw_rows(range(MANY, 3 * MANY), LENGTH)))
     (name,) = graphs(index)
     assert index.stats().files == 2
     assert index.stats().rows == 3 * MANY
@@ -147,17 +147,17 @@ def test_below_its_size_there_is_no_graph_and_every_answer_is_the_exact_index_s(
     index = GraphIndex(tmp_path / "graphs", LENGTH, "f")
     exact = ExactIndex(tmp_path / "exact", LENGTH, "f")
     for one in (index, exact):
-        one.upsert(*arrays(rows))
+        one.upsert(*to_arrays(rows))
         one.remove([key(5)])
     assert not graphs(index)
-    for question in questions(rows):
+    for question in draw_questions(rows):
         assert index.search(question, 10) == exact.search(question, 10)
 
 
 def test_a_graph_is_no_longer_asked_when_the_index_has_shrunk(rows: Rows, index: GraphIndex) -> None:
     (path,) = index._folder.glob("*.usearch")
     few = {one: rows[one] for one in list(rows)[:900]}
-    index.rebuild(*arrays(few))
+    index.rebuild(*to_arrays(few))
     assert not path.exists()
     assert not graphs(index)
 
@@ -165,17 +165,17 @@ def test_a_graph_is_no_longer_asked_when_the_index_has_shrunk(rows: Rows, index:
 def test_a_graph_follows_from_its_rows_alone(rows: Rows, index: GraphIndex, tmp_path: Path) -> None:
     """In another process, and after other rows came and went, too."""
     winding = open_graphs(tmp_path / "winding")
-    winding.upsert(*arrays(drawn(range(MANY + 500), LENGTH, seed=1)))
+    winding.upsert(*to_arrays(draw_rows(range(MANY + 500), LENGTH, seed=1)))
     winding.remove([key(number) for number in range(MANY, MANY + 500)])
-    winding.upsert(*arrays(rows))
+    winding.upsert(*to_arrays(rows))
     assert winding.stats().files == 2
     assert graphs(winding) == graphs(index)
     folder = tmp_path / "elsewhere"
     code = (
         "from pathlib import Path; from patina_usearch.index import GraphIndex;"
-        "from patina_hooks.testing.drawn import arrays, drawn;"
+        "from patina_hooks.testing.random_vectors import to_arrays, draw_rows;"
         f"index = GraphIndex(Path({str(folder)!r}), {LENGTH}, 'f', least=1_000, segment_rows=400);"
-        f"index.rebuild(*arrays(drawn(range({MANY}), {LENGTH})))"
+        f"index.rebuild(*to_arrays(draw_rows(range({MANY}), {LENGTH})))"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
     assert graphs(open_graphs(folder)) == graphs(index)
@@ -188,15 +188,15 @@ def test_by_another_way_scores_are_the_same_and_nearly_all_rows(
     pieces = open_graphs(tmp_path / "pieces")
     keys = sorted(rows, reverse=True)
     for start in range(0, MANY, 450):
-        pieces.upsert(*arrays({one: rows[one] for one in keys[start : start + 450]}))
+        pieces.upsert(*to_arrays({one: rows[one] for one in keys[start : start + 450]}))
     assert len(graphs(pieces)) > 1
     shared = 0
-    for question in questions(rows):
+    for question in draw_questions(rows):
         one, other = dict(index.search(question, 10)), dict(pieces.search(question, 10))
         both = one.keys() & other.keys()
         assert {one[name] for name in both} == {other[name] for name in both}
         shared += len(both)
-    assert shared >= 0.95 * 10 * len(questions(rows))
+    assert shared >= 0.95 * 10 * len(draw_questions(rows))
 
 
 @pytest.mark.parametrize(
@@ -219,9 +219,9 @@ ASK = """
 import sys
 from pathlib import Path
 from patina_usearch.index import GraphIndex
-from patina_hooks.testing.drawn import drawn, questions
+from patina_hooks.testing.random_vectors import draw_rows, draw_questions
 index = GraphIndex(Path(sys.argv[1]), 32, "f", least=1_000, segment_rows=400, proposals=60)
-for question in questions(drawn(range(3_000), 32)):
+for question in draw_questions(draw_rows(range(3_000), 32)):
     index.search(question, 10)
 """
 
@@ -272,11 +272,11 @@ def test_a_stranger_s_graph_never_reaches_native_code(rows: Rows, index: GraphIn
     made_to_fit(index._folder)
     assert asked_elsewhere(index._folder) == 0
     theirs, exact = open_graphs(index._folder), ExactIndex(tmp_path / "exact", LENGTH, "f")
-    exact.rebuild(*arrays(rows))
-    for question in questions(rows):
+    exact.rebuild(*to_arrays(rows))
+    for question in draw_questions(rows):
         assert theirs.search(question, 10) == exact.search(question, 10)
     theirs.verify()
-    theirs.upsert(*arrays(drawn(range(MANY, MANY + 1), LENGTH)))
+    theirs.upsert(*to_arrays(draw_rows(range(MANY, MANY + 1), LENGTH)))
     assert graphs(theirs) == whole
     assert asked_elsewhere(index._folder) == 0
 
@@ -292,7 +292,7 @@ def test_a_copied_graph_is_still_this_machine_s(
     (tmp_path / "a file").touch()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "a file"))
     keyless = open_graphs(tmp_path / "copy")
-    keyless.upsert(*arrays(drawn(range(MANY, MANY + 1), LENGTH)))
+    keyless.upsert(*to_arrays(draw_rows(range(MANY, MANY + 1), LENGTH)))
     assert not graphs(keyless)
 
 
@@ -301,15 +301,15 @@ def test_a_graph_of_another_make_is_left_aside_until_the_next_write(
 ) -> None:
     """Written whole, but by a usearch that this one does not understand."""
     whole, exact = graphs(index), ExactIndex(tmp_path / "exact", LENGTH, "f")
-    exact.rebuild(*arrays(rows))
+    exact.rebuild(*to_arrays(rows))
     with monkeypatch.context() as patch:
         patch.setattr(GraphIndex, "_make_sidecar", lambda *_: b"a graph of another day" * 100)
-        index.rebuild(*arrays(rows))
+        index.rebuild(*to_arrays(rows))
     theirs = open_graphs(index._folder)
     theirs.verify()
-    for question in questions(rows):
+    for question in draw_questions(rows):
         assert theirs.search(question, 10) == exact.search(question, 10)
-    theirs.upsert(*arrays(drawn(range(MANY, MANY + 1), LENGTH)))
+    theirs.upsert(*to_arrays(draw_rows(range(MANY, MANY + 1), LENGTH)))
     assert graphs(theirs) == whole
     assert open_graphs(index._folder).stats().files == 3
 
@@ -317,10 +317,10 @@ def test_a_graph_of_another_make_is_left_aside_until_the_next_write(
 @pytest.mark.parametrize("place", [0, 7, 100])
 def test_what_lies_near_many_equal_vectors_is_found(rows: Rows, tmp_path: Path, place: int) -> None:
     """In a graph, the equal ones would all be each other's neighbours, and many a neighbour nobody's."""
-    keys, vectors = arrays(rows)
+    keys, vectors = to_arrays(rows)
     equal = {key(MANY + number): vectors[place] for number in range(300)}
     index = open_graphs(tmp_path / "graphs")
-    index.upsert(*arrays({**rows, **equal}))
+    index.upsert(*to_arrays({**rows, **equal}))
     assert len(graphs(index)) == 1
     near = np.argsort(-(vectors @ vectors[place]))[1:101]
     assert all(keys[row] in dict(index.search(vectors[row], 60)) for row in near)
@@ -332,9 +332,9 @@ def test_what_lies_near_many_equal_vectors_is_found(rows: Rows, tmp_path: Path, 
 def test_where_a_graph_proposes_too_few_that_are_allowed_all_are_looked_at(tmp_path: Path) -> None:
     """The allowed lie far from the question, and a graph that knows no filter proposes none of them."""
     index = open_graphs(tmp_path / "graphs")
-    many = drawn(range(6_000), LENGTH)
-    index.upsert(*arrays(many))
-    keys, vectors = arrays(many)
+    many = draw_rows(range(6_000), LENGTH)
+    index.upsert(*to_arrays(many))
+    keys, vectors = to_arrays(many)
     far = np.argsort(vectors @ vectors[0])[:900]
     allowed = frozenset(keys[place] for place in far)
     exact = ExactIndex(tmp_path / "exact", LENGTH, "f")
@@ -345,8 +345,8 @@ def test_where_a_graph_proposes_too_few_that_are_allowed_all_are_looked_at(tmp_p
 def test_zero_vectors_and_questions_score_zero(index: GraphIndex, rows: Rows) -> None:
     assert {score for _, score in index.search(np.zeros(LENGTH, np.float32), 5)} == {0.0}
     nothing = {key(9_000 + number): np.zeros(LENGTH, np.float32) for number in range(2 * MANY)}
-    index.upsert(*arrays(nothing))
-    for question in questions(rows):
+    index.upsert(*to_arrays(nothing))
+    for question in draw_questions(rows):
         assert index.search(question, 1)[0][1] > 0.5
 
 
@@ -369,7 +369,7 @@ def test_rows_enter_a_graph_about_once_when_an_index_is_filled_in_chunks(
 
     monkeypatch.setattr(GraphIndex, "_make_sidecar", count_rows)
     index = open_small_segments(tmp_path / "graphs")
-    keys, vectors = arrays(rows)
+    keys, vectors = to_arrays(rows)
     for start in range(0, MANY, 50):
         index.upsert(keys[start : start + 50], vectors[start : start + 50])
     assert index.keys() == frozenset(keys)
@@ -383,7 +383,7 @@ def test_graphs_are_built_in_turns_when_many_are_due(
 ) -> None:
     monkeypatch.setattr("patina_usearch.index._MOST_BUILT", 800)
     turns = 0
-    open_small_segments(tmp_path / "graphs").upsert(*arrays(rows))
+    open_small_segments(tmp_path / "graphs").upsert(*to_arrays(rows))
     while (index := open_small_segments(tmp_path / "graphs")).tend():
         turns += 1
         assert len(graphs(index)) <= 2 * (turns + 1)

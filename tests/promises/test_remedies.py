@@ -215,7 +215,7 @@ def test_settings_of_a_home_without_folders_are_no_fault(
         [sys.executable, "-c", "from patina_hooks.commands import main; main()", "doctor"],
         cwd=memory.root, capture_output=True, text=True, check=False,
     )  # fmt: skip
-    assert (done.returncode, "FAULT" in done.stdout) == (0, False), done.stdout
+    assert (done.returncode, "ERROR" in done.stdout) == (0, False), done.stdout
 
 
 @pytest.mark.parametrize("role", ["model", "tokenizer"])

@@ -56,9 +56,8 @@ def test_kinds(memory: Memory) -> None:
 
 
 def test_a_kind_that_nothing_has_is_refused_and_the_others_are_named(memory: Memory) -> None:
-    with pytest.raises(UsageError, match="unknown kind 'decisions'") as caught:
+    with pytest.raises(UsageError, match="unknown kind 'decisions'; choose from decision, pattern, "):
         texts(memory, kinds=("pattern", "decisions"))
-    assert caught.value.hint.startswith("one of decision, pattern, ")
 
 
 def test_the_kinds_that_are_known_are_those_of_the_reader_and_of_the_documentation(memory: Memory) -> None:

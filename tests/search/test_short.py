@@ -34,12 +34,12 @@ from patina_hooks.search.index.spaces import VectorSpace, active_space, projecte
 from patina_hooks.search.opening import open_space_encoder
 from patina_hooks.specs.training import Trained
 from patina_hooks.store.log import Log
-from patina_hooks.testing.drawn import arrays, drawn, questions
+from patina_hooks.testing.random_vectors import draw_questions, draw_rows, to_arrays
 from patina_hooks.upkeep.sync import synchronise
 
 if TYPE_CHECKING:
     from patina_hooks.specs.vectors import Vectors
-    from patina_hooks.testing.drawn import Rows
+    from patina_hooks.testing.random_vectors import Rows
 
 LONG, SHORT = 64, 16
 
@@ -70,20 +70,20 @@ TestLikeADictionary.settings = SETTINGS
 
 @pytest.fixture(scope="module")
 def rows() -> Rows:
-    return drawn(range(3_000), LONG)
+    return draw_rows(range(3_000), LONG)
 
 
 @pytest.fixture
 def index(rows: Rows, tmp_path: Path) -> ShortIndex:
     index = ShortIndex(tmp_path / "short", LONG, "f", short=SHORT, least=200)
-    index.upsert(*arrays(rows))
+    index.upsert(*to_arrays(rows))
     return index
 
 
 @pytest.fixture
 def exact(rows: Rows, tmp_path: Path) -> ExactIndex:
     index = ExactIndex(tmp_path / "exact", LONG, "f")
-    index.upsert(*arrays(rows))
+    index.upsert(*to_arrays(rows))
     return index
 
 
@@ -91,11 +91,11 @@ def test_most_of_the_best_are_found_with_the_scores_of_the_exact_scan(
     rows: Rows, index: ShortIndex, exact: ExactIndex
 ) -> None:
     hits = 0
-    for question in questions(rows):
+    for question in draw_questions(rows):
         true, answer = dict(exact.search(question, 300)), index.search(question, 10)
         assert all(true.get(key, score) == score for key, score in answer)
         hits += len({key for key, _ in answer} & set(list(true)[:10]))
-    assert hits >= 0.95 * 10 * len(questions(rows))
+    assert hits >= 0.95 * 10 * len(draw_questions(rows))
 
 
 def test_what_short_vectors_do_not_show_is_not_found(tmp_path: Path) -> None:
@@ -140,7 +140,7 @@ def test_short_vectors_of_another_length_are_not_read(index: ShortIndex) -> None
 
 
 def test_a_killed_write_of_a_companion_leaves_no_trace(index: ShortIndex, rows: Rows) -> None:
-    question = questions(rows)[0]
+    question = draw_questions(rows)[0]
     before = index.search(question, 10)
     (index._folder / ".0.short.x").write_bytes(b"half of it")
     (index._folder / "0.short").write_bytes(b"half of it")

@@ -182,19 +182,19 @@ def broken(whole: Subject, mutant: type[Wrapped] | type[Encoder]) -> Subject:
         (Double, "shape", "float64, not float32"),
         (ForgetsDuplicates, "order", "not in the order of the texts"),
         (NotFinite, "shape", "not finite"),
-        (Unnormalised, "unit norm", "norms lie between 2.0000 and 2.0000"),
+        (Unnormalised, "unit norm", "norms are between 2.0000 and 2.0000"),
         (Constant, "distinct", "different texts have the same vector"),
         (IgnoresMask, "batches", "depend on the batch"),
         (QuantisesByBatch, "batches", "batch_invariant=False"),
         (SortsByLength, "order", "not in the order of the texts"),
-        (FlatWhenEmpty, "empty batch", r"no texts gave \(0,\), not \(0, 64\)"),
+        (FlatWhenEmpty, "empty batch", r"vectors of no texts are \(0,\)"),
         (FailsOnEmpty, "odd texts", "ValueError: empty text"),
         (NeverCuts, "long text", "is cut to 64 tokens, not 128"),
         (HidesCuts, "long text", "is not recorded as cut"),
         (KeepsTheEnd, "long text", "beyond max_tokens changes the vector"),
-        (DropsPrefix, "prefixes", "the query prefix 'query: ' does not stand before the text"),
+        (DropsPrefix, "prefixes", "the query prefix 'query: ' is not put before the text"),
         (PoolsOtherwise, "pooling", "not pooled by 'mean'"),
-        (Wavers, "determinism", "a second run gives other vectors"),
+        (Wavers, "determinism", "a second run returns other vectors"),
         (OtherFingerprint, "determinism", "another fingerprint"),
     ],
 )
@@ -213,7 +213,7 @@ def test_a_prefix_that_changes_nothing_is_found(whole: Subject) -> None:
             return self.model.tokenize([text.removeprefix("query: ") for text in texts], max_tokens)
 
     result = run_check("prefixes", broken(whole, Strips))
-    assert "the query prefix 'query: ' does not reach the vectors" in result.detail
+    assert "the query prefix 'query: ' has no effect on the vectors" in result.detail
 
 
 def test_a_model_opened_anew_with_other_weights_is_found(whole: Subject) -> None:
@@ -222,7 +222,7 @@ def test_a_model_opened_anew_with_other_weights_is_found(whole: Subject) -> None
             return self.model.forward(ids, mask) + np.float32(0.5)
 
     result = run_check("determinism", Subject(whole.encoder, broken(whole, Shifted).reopen, whole.module))
-    assert result.detail == "the model opened anew gives other vectors"
+    assert result.detail == "the reopened model returns other vectors"
 
 
 def test_a_dynamically_quantised_model_holds_once_it_says_so(whole: Subject) -> None:
@@ -236,12 +236,12 @@ def test_a_heavy_import_is_found(whole: Subject, tmp_path: Path, name: str) -> N
     Site(tmp_path).add("patina-heavy", files={"heavy_plugin.py": f"import {name}"})
     with importable(tmp_path):
         result = run_check("light import", replace(whole, module="heavy_plugin"))
-    assert result.detail == f"heavy_plugin imports {name}: open it on first use"
+    assert result.detail == f"heavy_plugin imports {name}: import it on first use"
 
 
 def test_a_module_that_cannot_be_imported_is_found(whole: Subject) -> None:
     result = run_check("light import", replace(whole, module="no_such_plugin_module"))
-    assert "no_such_plugin_module cannot be imported" in result.detail
+    assert "cannot import no_such_plugin_module" in result.detail
 
 
 def test_every_check_has_a_mutant() -> None:

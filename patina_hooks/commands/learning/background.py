@@ -27,7 +27,7 @@ _LOWEST_PRIORITY: Final = 19
 
 
 def main(arguments: list[str]) -> int:
-    """Train once. Always 0: nothing reads it."""
+    """Train once. Returns 0: nothing reads the exit code."""
     with suppress(ValueError, OSError, PatinaError):
         common, work_tree = (Path(argument).resolve() for argument in arguments)
         repository = open_repository(common, work_tree)

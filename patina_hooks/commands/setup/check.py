@@ -1,4 +1,4 @@
-"""`patina check`: what is staged, before it is committed."""
+"""`patina check`: check staged files before a commit."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import click
 @click.command("check")
 @click.pass_context
 def check_command(context: click.Context) -> None:
-    """Check what is staged; one line for each finding, exit code 1 where there is one.
+    """Check staged files; print a line for each finding, and exit with 1 if there are any.
 
-    Recipe and settings are valid, session documents are well formed, no local state of patina is staged.
+    Recipe and settings must be valid, session documents well formed, and local state of patina not staged.
     """
-    # Before anything else drops it: during `git commit -a` or `git commit PATH` the index is another file.
+    # First, before other code drops it: `git commit -a` and `git commit PATH` use another index file.
     index = os.environ.get("GIT_INDEX_FILE")
 
     from patina_hooks.git.repository import Repository

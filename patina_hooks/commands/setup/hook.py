@@ -1,4 +1,4 @@
-"""`patina hook EVENT`: what the pre-commit framework runs in place of our own hooks."""
+"""`patina hook EVENT`: run by the pre-commit framework in place of the git hooks of patina."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ import click
 @click.argument("event")
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def hook_command(event: str, arguments: tuple[str, ...]) -> None:
-    """Tell the worker of a git EVENT and come back at once.
+    """Record a git EVENT for the worker and return at once.
 
-    Never fails and never prints: git must not notice. `patina install` puts hooks in place that cost a
-    tenth of this; here is what the pre-commit framework can run.
+    Never fails and never prints. It is for the pre-commit framework; the hooks of `patina install` cost a
+    tenth of it.
     """
     from patina_hooks.upkeep.worker import is_switched_off
 
@@ -36,6 +36,6 @@ def _notify(event: str, arguments: tuple[str, ...]) -> None:
         work_tree, common = find_work_tree(Path.cwd())
         state = common / STATE_FOLDER
         make_private(state)
-        with suppress(OSError):  # a full disk: the worker looks at the refs all the same
+        with suppress(OSError):  # a full disk: the worker reads the refs anyway
             spool.append_event(state, spool.SpoolEvent(event, arguments))
         start_worker(common, work_tree)

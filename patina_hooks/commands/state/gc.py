@@ -12,12 +12,12 @@ from patina_hooks.text.display import format_count, format_size
 
 @click.command("gc")
 def gc_command() -> None:
-    """Free what no live ref needs, and what absent plugins and other models made."""
+    """Remove data that no branch or tag references, and results of absent plugins and other models."""
     with open_patina() as patina, show_progress("gc") as progress:
         patina.sync(progress=progress)
         freed = patina.gc()
     if freed.kept:
-        say(f"what other models made was kept: what the recipe asks for cannot be told now: {freed.kept}")
+        say(f"kept the vectors of other models: cannot read the model of the recipe: {freed.kept}")
     pairs = f" {format_count(freed.pairs, 'pair')}," if freed.pairs else ""
     click.echo(
         f"freed {format_count(freed.observations, 'observation')},{pairs}"

@@ -19,29 +19,27 @@ from patina_hooks.upkeep.sync import SyncReport
 
 
 @click.command("sync")
-@click.option("--full", is_flag=True, help="Derive everything anew (cached embeddings stay).")
+@click.option("--full", is_flag=True, help="Rebuild the index; cached embeddings are kept.")
 def sync_command(full: bool) -> None:
-    """Bring the memory in line with the repository now."""
+    """Update the index from the repository."""
     with open_patina() as patina, show_progress("sync") as progress:
         report = patina.sync(full=full, progress=progress)
         _repair_hooks(patina.repository)
     if report is not None:
-        click.echo(summary(report))
+        click.echo(summarize(report))
         for fault in report.faults:
             say_fault(fault)
 
 
 def _repair_hooks(repository: Repository) -> None:
     renew_script(repository.state, sys.executable)
-    with suppress(StateError):  # a folder that may not be written: `patina doctor` names it
+    with suppress(StateError):  # a folder that is not writable: `patina doctor` names it
         if repaired := repair_hooks(repository):
-            click.echo(
-                f"hooks installed again, another tool had removed them: {', '.join(repaired)}", err=True
-            )
+            click.echo(f"hooks reinstalled; another tool had removed them: {', '.join(repaired)}", err=True)
 
 
-def summary(report: SyncReport) -> str:
-    """What a sync did, in one line."""
+def summarize(report: SyncReport) -> str:
+    """Summarize a sync in one line."""
     parts = [
         text
         for number, text in (
@@ -60,4 +58,4 @@ def summary(report: SyncReport) -> str:
 
 
 def _pending(report: SyncReport) -> str:
-    return " pending" if report.postponed else " pending, without a vector until the model can be had"
+    return " pending" if report.postponed else " pending, without a vector until the model is available"

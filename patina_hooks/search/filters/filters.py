@@ -276,12 +276,12 @@ def _conditions_of(query: Query, session: str | None, is_history: bool) -> list[
 
 
 def _recorded_kind(connection: sqlite3.Connection, kind: str) -> str:
-    """Return a kind as observations have it: "Decision" is "decision" where there is no other."""
+    """Return a kind as observations have it: "Decision" is "decision" unless both exist."""
     for form in (kind, kind.lower()):
         if form in KINDS or store.has_kind(connection, form):
             return form
     kinds = dict.fromkeys([*KINDS, *store.read_kinds(connection)])
-    raise UsageError(f"unknown kind {kind!r}", hint=f"one of {', '.join(kinds)}")
+    raise UsageError(f"unknown kind {kind!r}; choose from {', '.join(kinds)}")
 
 
 def _refuse_unknown_fields(connection: sqlite3.Connection, fields: Iterable[tuple[str, str]]) -> None:

@@ -1,4 +1,4 @@
-"""Rows for checks of an index: drawn at random, the same each time, and like what models give."""
+"""Random rows for checks of an index: the same on each run, and distributed like those of models."""
 
 from __future__ import annotations
 
@@ -16,14 +16,16 @@ _QUESTIONS = 20
 
 
 def key(number: int) -> bytes:
-    """A 16-byte key; every seventh ends in NUL bytes, which byte strings of numpy's drop."""
+    """Make a key of 16 bytes; every seventh ends in NUL bytes, which byte strings of numpy drop."""
     digest = blake2b(number.to_bytes(8, "little"), digest_size=16).digest()
     return digest[:8] + bytes(8) if number % 7 == 0 else digest
 
 
-def drawn(numbers: range, dimensions: int, seed: int = 0) -> Rows:
-    """Unit vectors [dimensions] by key: around topics, and with most of their weight in the first dimensions,
-    as a Matryoshka model has it."""
+def draw_rows(numbers: range, dimensions: int, seed: int = 0) -> Rows:
+    """Draw unit vectors [dimensions] by key.
+
+    They lie around topics, with most of their weight in the first dimensions, as in a Matryoshka model.
+    """
     import numpy as np
 
     weights = 1 / np.sqrt(1 + np.arange(dimensions))
@@ -36,16 +38,21 @@ def drawn(numbers: range, dimensions: int, seed: int = 0) -> Rows:
     return rows
 
 
-def arrays(rows: Mapping[bytes, Vectors], dimensions: int = 1) -> tuple[list[bytes], Vectors]:
-    """Keys and vectors [n, d] as an index takes them; dimensions: d where there are no rows."""
+def to_arrays(rows: Mapping[bytes, Vectors], dimensions: int = 1) -> tuple[list[bytes], Vectors]:
+    """Return keys and vectors [n, d] as an index takes them.
+
+    Args:
+        rows: vectors by key.
+        dimensions: d if there are no rows.
+    """
     import numpy as np
 
     empty = np.empty((0, dimensions), np.float32)
     return list(rows), np.stack(list(rows.values())) if rows else empty
 
 
-def questions(rows: Rows) -> list[Vectors]:
-    """Some of the rows' vectors, each a little off, so that none is found by being the same."""
+def draw_questions(rows: Rows) -> list[Vectors]:
+    """Return some of the rows' vectors with noise, so that none equals its row."""
     import numpy as np
 
     chosen = list(rows.values())[:: max(1, len(rows) // _QUESTIONS)][:_QUESTIONS]

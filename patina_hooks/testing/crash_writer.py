@@ -1,7 +1,7 @@
-"""A process that writes to an index and dies at a write step: what the contract's check "killed" runs.
+"""A process that writes to an index and dies at a write step, for the check "killed" of the contract.
 
-`python -m patina_hooks.testing.killed PLUGIN OPENER SHORT DIMENSIONS FOLDER STEP`. A write step is a file
-opened for writing, moved, removed or made below the folder.
+`python -m patina_hooks.testing.crash_writer PLUGIN FACTORY SHORT DIMENSIONS FOLDER STEP`. A write step
+is a file opened for writing, moved, removed or created below the folder.
 """
 
 from __future__ import annotations
@@ -10,33 +10,33 @@ import os
 import sys
 from pathlib import Path
 
-from patina_hooks.testing.drawn import arrays
 from patina_hooks.testing.indexes import KILLED, IndexSubject
+from patina_hooks.testing.random_vectors import to_arrays
 
 _WRITING = frozenset({"os.rename", "os.remove", "os.mkdir"})
 
 
-def main(plugin: str, opener: str, short: str, dimensions: str, folder: str, step: str) -> None:
+def main(plugin: str, factory: str, short: str, dimensions: str, folder: str, step: str) -> None:
     """Write the rows that the check expects."""
-    subject = IndexSubject(opener, approximate=True, short=int(short), plugin=plugin)
+    subject = IndexSubject(factory, approximate=True, short=int(short), plugin=plugin)
     index = subject.open(Path(folder), dimensions=int(dimensions))
-    keys, vectors = arrays(subject.rows(range(200, 500), seed=1))
+    keys, vectors = to_arrays(subject.rows(range(200, 500), seed=1))
     _die_at(int(step), folder)
     index.upsert(keys, vectors)
 
 
 def _die_at(number: int, folder: str) -> None:
-    """End this process before its write step of that number, as SIGKILL would: nothing more is done."""
-    seen = 0
+    """End this process before its write step of that number, as SIGKILL does."""
+    steps = 0
 
     def audit(event: str, arguments: tuple[object, ...]) -> None:
-        nonlocal seen
+        nonlocal steps
         is_write = event in _WRITING
         if event == "open":
             is_write = isinstance(arguments[2], int) and bool(arguments[2] & (os.O_WRONLY | os.O_RDWR))
         if is_write and str(arguments[0]).startswith(folder):
-            seen += 1
-            if seen == number:
+            steps += 1
+            if steps == number:
                 os._exit(KILLED)
 
     sys.addaudithook(audit)
