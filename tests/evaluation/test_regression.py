@@ -241,7 +241,7 @@ def test_a_rank_that_can_be_none_is_refused(tmp_path: Path, method: str, value: 
     path = tmp_path / "baseline.json"
     path.write_text(f'{{"measured": {{"events_hash": "e"}}, "queries": {{"goal": {{"q1": {answer}}}}}}}')
     with pytest.raises(
-        UsageError, match=rf"no output of patina eval --json.*{method} of question q1"
+        UsageError, match=rf"not output of patina eval --json.*{method} of question q1"
     ) as raised:
         read_baseline(path)
     assert raised.value.hint == "patina eval --json > baseline.json"
