@@ -203,7 +203,7 @@ def parse_recipe(text: str, source: str) -> Recipe:
 def _recipe(content: object, lines: _Lines) -> Recipe:
     if not isinstance(content, dict):
         raise mismatch_error((), content, _MAPPING)
-    values = read_fields(_File, content)
+    values = read_fields(_RecipeFile, content)
     entries = values.get("projections", {})
     if len(entries) > _MOST_PROJECTIONS:
         message = f"projections has {len(entries)} entries, expected {_MOST_PROJECTIONS} at most; remove some"
@@ -289,7 +289,7 @@ class _Projection(TypedDict, total=False):
     truncate: _Width
 
 
-class _File(TypedDict, total=False):
+class _RecipeFile(TypedDict, total=False):
     version: Annotated[Literal[1, 2], Rule("1 or 2", "2")]
     embedding_model: Annotated[str, Rule(_INSTALLED, DEFAULT_MODEL, pattern=_NAME)]
     runtime: Annotated[str, Rule(_INSTALLED, "auto", pattern=_RUNTIME)]

@@ -261,13 +261,13 @@ class _Measured(TypedDict):
     events_hash: str
 
 
-class _File(TypedDict):
+class _StoredFigures(TypedDict):
     measured: _Measured
     queries: Mapping[str, Mapping[str, _Answer]]
 
 
 def _baseline(stored: object) -> Baseline:
-    file = read_value(_File, stored, ignore_unknown=True)
+    file = read_value(_StoredFigures, stored, ignore_unknown=True)
     ranks = {
         name: {question: dict(_ranks(question, answer)) for question, answer in answers.items()}
         for name, answers in file["queries"].items()

@@ -136,7 +136,7 @@ def oxidize(
         UsageError: the recipe has no projection of a name.
     """
     with _training_lock(memory.repository.state):
-        run = _Run(memory, progress, on_step)
+        run = _TrainingRun(memory, progress, on_step)
         report = run.run(full=full, only=only, force=force, seconds=seconds)
     # Event hooks are called with no lock held.
     resolve_errors(memory.repository.state, TRAINING)
@@ -175,10 +175,10 @@ def plan_run(memory: LearningMemory, *, full: bool = False, only: Collection[str
     Raises:
         SettingsError, StateError, UsageError: as `oxidize` does.
     """
-    return _Run(memory).plan_run(full=full, only=only)
+    return _TrainingRun(memory).plan_run(full=full, only=only)
 
 
-class _Run:
+class _TrainingRun:
     def __init__(
         self, memory: LearningMemory, progress: Progress = lambda *_: None, on_step: OnStep = lambda *_: None
     ) -> None:

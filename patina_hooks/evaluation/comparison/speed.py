@@ -45,7 +45,7 @@ class Speed:
 
 
 @dataclass(frozen=True, slots=True)
-class _Run:
+class _SpeedRun:
     cold_start: float
     figures: ProbeFigures
 
@@ -73,7 +73,7 @@ def measure_speed(
 
     progress: told in hundredths.
     """
-    runs: dict[str, list[_Run]] = {name: [] for name in spaces}
+    runs: dict[str, list[_SpeedRun]] = {name: [] for name in spaces}
     failed: dict[str, ModelError] = {}
     turns = [name for turn in range(RUNS) for name in _rotated(list(spaces), turn)]
     for finished, name in enumerate(turns):
@@ -88,7 +88,7 @@ def measure_speed(
     return {name: failed.get(name) or _speed(measured, length) for name, measured in runs.items()}
 
 
-def _speed(runs: Sequence[_Run], length: float) -> Speed:
+def _speed(runs: Sequence[_SpeedRun], length: float) -> Speed:
     figures = [run.figures for run in runs]
     memories = [figure["memory"] for figure in figures if figure["memory"] is not None]
     # A slow model reads only the beginning of the sample: characters make that comparable.
@@ -103,12 +103,12 @@ def _speed(runs: Sequence[_Run], length: float) -> Speed:
     )
 
 
-def _run(space: VectorSpace, texts: Sequence[str]) -> _Run:
+def _run(space: VectorSpace, texts: Sequence[str]) -> _SpeedRun:
     start = time.perf_counter()
     with probed(space, texts) as receive:
         receive()
         ready = time.perf_counter()
-        return _Run(ready - start, receive())
+        return _SpeedRun(ready - start, receive())
 
 
 def _rotated(names: list[str], turn: int) -> list[str]:

@@ -143,7 +143,7 @@ class _Path(TypedDict):
     path: str
 
 
-class _File(_Path, total=False):
+class _FileEntry(_Path, total=False):
     repository: str
     revision: str
     sha256: Annotated[str, Rule(pattern="[0-9A-Fa-f]{64}")]
@@ -189,7 +189,7 @@ def _lengths(name: str, stated: Any, dimensions: int) -> tuple[int, ...] | range
 def _file(path: KeyPath, value: object) -> ModelFile:
     expected = 'an absolute path, or {path = "/..."}, or {repository = "...", path = "..."}'
     try:
-        file: Any = read_value(_File, {"path": value} if isinstance(value, str) else value)
+        file: Any = read_value(_FileEntry, {"path": value} if isinstance(value, str) else value)
     except SchemaError:
         file = None
     if file is None or not _ROLE.fullmatch(str(path[-1])):
