@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from patina_hooks.text.display import clean_line, format_count, format_size, strip_controls
@@ -32,6 +32,7 @@ def test_a_line_is_one_line(text: str) -> None:
 
 
 @given(ANY)
+@example("0 \x1b\r0")
 def test_cleaning_twice_changes_nothing_more(text: str) -> None:
     assert strip_controls(strip_controls(text)) == strip_controls(text)
     assert clean_line(clean_line(text)) == clean_line(text)

@@ -185,7 +185,7 @@ def killed_after(steps: int) -> Iterator[None]:
     left = steps
     places = [
         (Log, "record"), (Log, "remember"), (ScopeReader, "read"), (EmbeddingCache, "put"),
-        (ExactIndex, "_replace"),
+        (ExactIndex, "_replace_segments"),
     ]  # fmt: skip
     chunk, update._CHUNK = update._CHUNK, 2
     kept = [getattr(owner, name) for owner, name in places]

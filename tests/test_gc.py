@@ -105,5 +105,5 @@ def test_what_is_kept_because_of_a_wrong_name_is_said(memory: Memory) -> None:
     memory.write(".patina/oxidize.yaml", "embedding_model: no-such-model\n")
     result = Shell(memory.root).invoke("gc")
     assert (result.exit_code, result.stdout.startswith("freed ")) == (0, True)
-    assert "what other models made was kept" in result.stderr
+    assert "kept the vectors of other models" in result.stderr
     assert "no model is named 'no-such-model'" in result.stderr

@@ -41,7 +41,6 @@ _INTERRUPTED: Final = 130
 
 @click.group(
     cls=RootGroup,
-    package=__name__,
     table=_COMMANDS,
     context_settings={"help_option_names": ["-h", "--help"]},
 )

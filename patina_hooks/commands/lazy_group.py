@@ -13,14 +13,12 @@ class LazyGroup(click.Group):
     """A group whose commands are imported when they are called.
 
     Args:
-        package: the package that `table` names modules of.
-        table: name of a command -> ("module:attribute", its line of help). The line stands in the table so
-            that `--help` of the group imports no command.
+        table: name of a command -> ("module:attribute", its line of help), where the module is one below
+            `patina_hooks.commands`. The line stands in the table so that `--help` imports no command.
     """
 
-    def __init__(self, *, package: str, table: Mapping[str, tuple[str, str]], **settings: Any) -> None:  # noqa: ANN401 (of click)
+    def __init__(self, *, table: Mapping[str, tuple[str, str]], **settings: Any) -> None:  # noqa: ANN401 (of click)
         super().__init__(**settings)
-        self._package = package
         self._table = table
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -30,7 +28,7 @@ class LazyGroup(click.Group):
         if cmd_name not in self._table:
             return None
         module, _, attribute = self._table[cmd_name][0].partition(":")
-        command = getattr(import_module(f"{self._package}.{module}"), attribute)
+        command = getattr(import_module(f"{__package__}.{module}"), attribute)
         assert isinstance(command, click.Command)  # noqa: S101 (the table names nothing else)
         return command
 

@@ -35,7 +35,8 @@ def strip_controls(text: str) -> str:
 
 def clean_line(text: str) -> str:
     """Apply `strip_controls` and join the lines to one."""
-    return strip_controls(_SPACE.sub(" ", text)).strip()
+    # Twice: between two spaces there may have been nothing but control characters.
+    return _SPACE.sub(" ", strip_controls(_SPACE.sub(" ", text))).strip()
 
 
 def error_text(text: str) -> str:

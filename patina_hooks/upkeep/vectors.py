@@ -131,10 +131,13 @@ class VectorStage:
         """Embed the texts of the other collections, once those of history have their vectors."""
         report = self._report
         pending = collections.pending()
-        is_ready = not report.postponed and not report.embedded.pending
-        if not is_ready or (self._most is not None and pending > self._most):
+        if report.postponed or report.embedded.pending:
+            # Not postponed for this: where the model of history fails, a caller would try again without end.
             report.embedded.pending += pending
-            report.postponed = report.postponed or pending > 0
+            return
+        if self._most is not None and pending > self._most:
+            report.embedded.pending += pending
+            report.postponed = True
             return
         elapsed = time.perf_counter() - started
         remaining = None if self._seconds is None else max(0.0, self._seconds - elapsed)

@@ -67,7 +67,7 @@ def test_until_a_sync_has_swapped_projections_nothing_is_measured(tmp_path: Path
     assert active is not None
     for other in (None, replace(active, weights="f" * 64, split=0)):
         store_active(past.memory.state, other)
-        with pytest.raises(StateError, match="through a projection that is no longer in use") as raised:
+        with pytest.raises(StateError, match="vectors of a projection that is no longer in use") as raised:
             evaluate(patina)
         assert raised.value.hint == "patina sync"
     with pytest.raises(StateError, match="no longer in use"):

@@ -116,7 +116,7 @@ def test_it_trains_and_says_so_in_the_log(memory: Memory) -> None:
 
 def test_it_is_started_as_a_process_of_its_own(memory: Memory, monkeypatch: pytest.MonkeyPatch) -> None:
     started: list[tuple[object, ...]] = []
-    monkeypatch.setattr(worker, "start", lambda *arguments: started.append(arguments))
+    monkeypatch.setattr(worker, "start_process", lambda *arguments: started.append(arguments))
     recipe(memory, "{train: growth}")
     start_training_if_due(memory.repository, memory.root)
     assert started == [("patina_hooks.commands.learning.background", memory.repository.common, memory.root)]

@@ -264,7 +264,7 @@ def test_a_fault_is_listed_until_the_function_returns(tmp_path: Path, site: Site
     status = json.loads(shell.invoke("status", "--json").stdout)
     (fault,) = status["faults"]
     assert (fault["plugin"], fault["where"]) == ("patina-odd", "retriever signal")
-    assert "fault in retriever signal: RuntimeError: no server" in shell.invoke("plugins").stdout
+    assert "error in retriever signal: RuntimeError: no server" in shell.invoke("plugins").stdout
     (listed,) = [
         one for one in json.loads(shell.invoke("plugins", "--json").stdout) if one["name"] == "patina-odd"
     ]

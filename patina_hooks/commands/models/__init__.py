@@ -9,19 +9,22 @@ import click
 from patina_hooks.commands.lazy_group import LazyGroup
 
 _COMMANDS: Final = {
-    "list": ("list:list_command", "List installed models and whether they are ready."),
-    "show": ("show:show_command", "Show how a model makes vectors, and its files."),
-    "explain": ("explain:explain_command", "Explain which runtime runs a model here."),
-    "pull": ("pull:pull_command", "Download the files of a model."),
-    "remove": ("remove:remove_command", "Delete the files that were pulled for a model."),
-    "verify": ("verify:verify_command", "Compare the hashes of model files."),
-    "add": ("add:add_command", "Add a model of your own from a folder."),
-    "recommend": ("recommend:recommend_command", "Recommend a model for this machine and your languages."),
-    "compare": ("compare:compare_command", "Compare models on this repository's history."),
+    "list": ("models.list:list_command", "List installed models and whether they are ready."),
+    "show": ("models.show:show_command", "Show how a model makes vectors, and its files."),
+    "explain": ("models.explain:explain_command", "Explain which runtime runs a model here."),
+    "pull": ("models.pull:pull_command", "Download the files of a model."),
+    "remove": ("models.remove:remove_command", "Delete the files that were pulled for a model."),
+    "verify": ("models.verify:verify_command", "Compare the hashes of model files."),
+    "add": ("models.add:add_command", "Add a model of your own from a folder."),
+    "recommend": (
+        "models.recommend:recommend_command",
+        "Recommend a model for this machine and its languages.",
+    ),
+    "compare": ("models.compare:compare_command", "Compare models on this repository's history."),
 }
 
 
-@click.group("models", cls=LazyGroup, package=__name__, table=_COMMANDS)
+@click.group("models", cls=LazyGroup, table=_COMMANDS)
 def models_command() -> None:
     """List, download, verify, add and choose models.
 

@@ -9,16 +9,16 @@ import click
 from patina_hooks.commands.lazy_group import LazyGroup
 
 _COMMANDS: Final = {
-    "start": ("start:start_command", "Start a session: tag HEAD and open its document."),
-    "note": ("note:note_command", "Append a note with its branch and commit."),
-    "update": ("update:update_command", "Append the git activity since the start."),
-    "status": ("status:status_command", "Show the active sessions of this work tree."),
-    "end": ("end:end_command", "End a session: tag HEAD, classify it and archive its document."),
-    "list": ("list:list_command", "List sessions, newest first."),
-    "show": ("show:show_command", "Print the document of a session."),
+    "start": ("session.start:start_command", "Start a session: tag HEAD and open its document."),
+    "note": ("session.note:note_command", "Append a note with its branch and commit."),
+    "update": ("session.update:update_command", "Append the git activity since the start."),
+    "status": ("session.status:status_command", "Show the active sessions of this work tree."),
+    "end": ("session.end:end_command", "End a session: tag HEAD, classify it and archive its document."),
+    "list": ("session.list:list_command", "List sessions, newest first."),
+    "show": ("session.show:show_command", "Print the document of a session."),
 }
 
 
-@click.group("session", cls=LazyGroup, package=__name__, table=_COMMANDS)
+@click.group("session", cls=LazyGroup, table=_COMMANDS)
 def session_command() -> None:
     """Start, note, update and end work sessions."""
