@@ -8,11 +8,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from support.memory import Memory, session_document
+from support.memory import Memory, open_model, plugins, session_document
 
 from patina_hooks.config.settings import user_file
 from patina_hooks.git import spool
 from patina_hooks.upkeep.change_token import is_unchanged
+from patina_hooks.upkeep.sync import synchronise
 
 SESSION = "20251101-090000"
 DRAFT = ".patina/local/active/20251102-090000.md"
@@ -103,6 +104,21 @@ def test_change_token_is_not_recorded_when_texts_wait_for_vectors(tmp_path: Path
     memory.sync(most=0)
     age(memory.root)
     memory.sync(most=0, quick=True)
+    assert not is_unchanged(memory.repository)
+
+
+def test_change_token_is_not_recorded_when_a_sync_skipped_vectors(tmp_path: Path) -> None:
+    memory = Memory.make(tmp_path / "repository")
+    memory.commit("begin with marmots")
+    memory.sync()
+    age(memory.root)
+    synchronise(memory.repository, quick=True, words_only=True, plugins=plugins(), open_model=open_model)
+    assert not is_unchanged(memory.repository), "the vectors may be damaged"
+
+
+def test_change_token_is_not_recorded_when_something_failed(memory: Memory) -> None:
+    memory.write(".patina/oxidize.yaml", "embedding_model: no-such-model\n")
+    settle(memory)
     assert not is_unchanged(memory.repository)
 
 

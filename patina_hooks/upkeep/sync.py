@@ -244,7 +244,10 @@ def _synchronise(repository: Repository, run: _SyncRun, task: _SyncTask) -> Sync
         if task.background:
             record_background(log, task.plugins)
         _queue_sessions(log, reconciled, run)
-        if task.words_only and configuration.is_recipe_known and _has_all_vectors(log, collections):
+        skips_vectors = (
+            task.words_only and configuration.is_recipe_known and _has_all_vectors(log, collections)
+        )
+        if skips_vectors:
             run.faults += [fault for fault in read_faults(log, "faults") if _concerns_vectors(fault)]
         else:
             _update_vectors(repository, log, configuration, run, task, collections, started)
@@ -256,7 +259,9 @@ def _synchronise(repository: Repository, run: _SyncRun, task: _SyncTask) -> Sync
             for fault in dict.fromkeys((*run.faults, *run.mishaps)):
                 logger.warning("%s: %s: %s", fault.plugin, fault.where, fault.error)
         report = _build_report(reconciled, run, time.perf_counter() - started)
-        if report.is_idle and not reconciled.has_changes and log.fact("verified"):
+        # What failed is tried again by the next command, and what was not looked at may be damaged.
+        is_sound = not (skips_vectors or run.faults or run.mishaps)
+        if report.is_idle and is_sound and not reconciled.has_changes and log.fact("verified"):
             record_token(repository, [*reconciled.watched_paths, *task.plugins.files()])
         return report
 
