@@ -12,6 +12,7 @@ from support.memory import Memory, open_model, plugins, session_document
 
 from patina_hooks.config.settings import user_file
 from patina_hooks.git import spool
+from patina_hooks.git.repository import Repository
 from patina_hooks.upkeep.change_token import is_unchanged
 from patina_hooks.upkeep.sync import synchronise
 
@@ -88,6 +89,22 @@ def test_change_token_differs_when_something_changed(
     assert is_unchanged(memory.repository)
     CHANGES[name](memory, monkeypatch)
     assert not is_unchanged(memory.repository)
+
+
+def test_change_token_differs_in_a_second_work_tree_when_the_recipe_of_the_first_changed(
+    tmp_path: Path,
+) -> None:
+    memory = Memory.make(tmp_path / "main")
+    memory.commit("begin with marmots")
+    memory.git("worktree", "add", "-q", str(tmp_path / "second"), "-b", "side")
+    memory.sync()
+    for folder in ("main", "second"):
+        age(tmp_path / folder)
+    second = Repository.open(tmp_path / "second")
+    synchronise(second, quick=True, plugins=plugins(), open_model=open_model)
+    assert is_unchanged(second)
+    memory.write(".patina/oxidize.yaml", "version: 2\n")
+    assert not is_unchanged(second)
 
 
 def test_change_token_is_recorded_again_when_a_sync_finds_nothing_to_do(memory: Memory) -> None:

@@ -49,8 +49,9 @@ def record_token(repository: Repository, watched_paths: Iterable[Path]) -> None:
         repository: the repository that was synced.
         watched_paths: files and folders in which documents may change, and modules of plugins.
     """
-    all_paths = [*_git_paths(repository), *_state_paths(repository), *_installed_paths(), *watched_paths]
-    paths = list(map(str, dict.fromkeys(all_paths)))
+    root = repository.main_root()  # asked in another work tree, its recipe and settings are in force too
+    own_paths = [*_git_paths(repository), *_state_paths(repository), *_settings_paths(root)]
+    paths = list(map(str, dict.fromkeys([*own_paths, *_installed_paths(), *watched_paths])))
     token = _token(repository, paths) if len(paths) <= _MOST_PATHS else ""
     file = repository.state / _FILE
     with suppress(OSError):
@@ -62,7 +63,7 @@ def record_token(repository: Repository, watched_paths: Iterable[Path]) -> None:
 
 def _token(repository: Repository, paths: list[str]) -> str:
     """Return the digest of stamps, settings and the environment, "" if a path has no stamp."""
-    stamps = stamp_paths([*map(Path, paths), *_settings_paths(repository)])
+    stamps = stamp_paths([*map(Path, paths), *_settings_paths(repository.root)])
     settings = sorted(f"{name}={value}" for name, value in os.environ.items() if name.startswith("PATINA_"))
     return hash_text("\0".join([stamps, sys.executable, *sys.path, *settings, *paths])) if stamps else ""
 
@@ -76,7 +77,7 @@ def _git_paths(repository: Repository) -> Iterator[Path]:
         yield Path(folder)
         yield from (Path(folder, file) for file in files)
     for work_tree in _entries(common / "worktrees"):
-        yield from (work_tree / "HEAD", work_tree / "gitdir")
+        yield from (work_tree / name for name in ("HEAD", "gitdir", "reftable/tables.list"))
 
 
 def _state_paths(repository: Repository) -> Iterator[Path]:
@@ -86,11 +87,10 @@ def _state_paths(repository: Repository) -> Iterator[Path]:
             yield from (folder, *(path for path in _entries(folder) if path.is_file()))
 
 
-def _settings_paths(repository: Repository) -> Iterator[Path]:
+def _settings_paths(root: Path) -> Iterator[Path]:
     user = user_file()
     yield from (user.parent, user, user.with_name("models.toml"))
-    for root in {repository.root, repository.common.parent}:
-        yield from (root / path for path in (".patina", *SHARED_FILES))
+    yield from (root / path for path in (".patina", *SHARED_FILES))
 
 
 def _installed_paths() -> Iterator[Path]:
