@@ -29,7 +29,7 @@ PRECISIONS: Final[tuple[Precision, ...]] = ("fp32", "int8")
 OPSET: Final = 17
 _IR_VERSION: Final = 8  # of onnx 1.12, which brought opset 17
 _PAGE: Final = 4096  # where external data begins: ONNX Runtime maps it without a copy
-_SMALL: Final = 1024  # bytes that stay in the graph, beside external data
+_SMALL: Final = 1024  # bytes that stay in the graph when others are external
 
 
 class OnnxGraph:

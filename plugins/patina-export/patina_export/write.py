@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from onnx import ModelProto
 
 EXTERNAL_ABOVE: Final = 2_000_000_000
-"""Bytes of weights from which on they lie beside the file: a protobuf message ends at 2 GiB."""
+"""Bytes of weights from which on they lie in a file next to it: a protobuf message ends at 2 GiB."""
 
 
 @dataclass(frozen=True, slots=True)
 class Exported:
     """What was written.
 
-    model: the ONNX file; data: its weights where they lie beside it.
+    model: the ONNX file; data: its weights if they are in a file next to it.
     layer: the hidden state that it gives, counted from 0, of `layers`.
     positions: the longest text in tokens, 0 where the graph knows no bound.
     parameters: numbers in the source's weights; bytes: of both files.
@@ -67,12 +67,12 @@ def export_onnx(
     data = path.with_name(f"{path.name}.data")
     with CheckpointTensors(weights) as tensors, _replacing(path, data) as (model_file, data_file):
         parameters = tensors.parameters()
-        beside = parameters * (4 if precision == "fp32" else 1) > external_above
-        graph = OnnxGraph(precision, data_file if beside else None, data.name)
+        is_external = parameters * (4 if precision == "fp32" else 1) > external_above
+        graph = OnnxGraph(precision, data_file if is_external else None, data.name)
         model_file.write(_built(graph, tensors, configuration, state, precision).SerializeToString())
     return Exported(
         model=path,
-        data=data if beside else None,
+        data=data if is_external else None,
         architecture=configuration.model_type,
         precision=precision,
         layer=state,
@@ -80,7 +80,7 @@ def export_onnx(
         width=configuration.width,
         positions=configuration.positions,
         parameters=parameters,
-        bytes=path.stat().st_size + (data.stat().st_size if beside else 0),
+        bytes=path.stat().st_size + (data.stat().st_size if is_external else 0),
     )
 
 
