@@ -7,18 +7,18 @@ and every question can compare it with the recorded one.
 from __future__ import annotations
 
 import os
-import re
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from patina_hooks.plugins.distributions import installed_version
+
 if TYPE_CHECKING:
     from patina_hooks.plugins.manager import Plugins
     from patina_hooks.specs.models import RuntimeSpec
 
-_VERSION: Final = re.compile(r"^Version: *(.+?) *$", re.MULTILINE)
 _OWN: Final = "patina-hooks"
 
 
@@ -62,21 +62,6 @@ def read_engine_versions(plugins: Plugins, model: str, provider: str) -> EngineV
     names = dict.fromkeys([*plugins.distributions_of(model, provider), *engines, _OWN])
     releases = tuple(f"{name} {version}" for name in names if (version := installed_version(name)))
     return EngineVersions(releases, _change_token(runtime))
-
-
-def installed_version(distribution: str) -> str:
-    """Return the installed version of a distribution, "" where there is none.
-
-    `importlib.metadata.version` parses the whole description for it (2 ms for onnxruntime).
-    """
-    from importlib import metadata
-
-    try:
-        text = metadata.distribution(distribution).read_text("METADATA") or ""
-    except (metadata.PackageNotFoundError, OSError, ValueError):
-        return ""
-    match = _VERSION.search(text)
-    return match[1] if match else ""
 
 
 def _change_token(runtime: RuntimeSpec) -> str:

@@ -16,8 +16,8 @@ from typing import Final
 
 from patina_hooks.config.schema import read_mapping
 from patina_hooks.corpus.observations import load_kept_tags, parse_extractor_tag
-from patina_hooks.models.engine_versions import installed_version
 from patina_hooks.plugins.calls import BUILTIN
+from patina_hooks.plugins.distributions import installed_version
 from patina_hooks.plugins.kinds import EXTRACTORS, GENERATORS, is_provided
 from patina_hooks.plugins.manager import Plugins
 from patina_hooks.store.log import Log

@@ -1,12 +1,13 @@
-"""Entry points of installed distributions, read from their folders.
+"""Installed distributions and their entry points, read from their folders.
 
-As `importlib.metadata.entry_points` finds them, which takes longer to import (the parser of e-mail) than a
-question takes to answer. Where something other than folders may hold distributions (a zip file, a finder of
-an import hook), it is asked.
+As `importlib.metadata` finds them, which takes longer to import (the parser of e-mail) than a question takes
+to answer. Where something other than folders may hold distributions (a zip file, a finder of an import hook),
+it is asked.
 """
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from collections.abc import Iterator
@@ -14,10 +15,12 @@ from dataclasses import dataclass
 from importlib import import_module
 from importlib.machinery import PathFinder
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
-_METADATA: Final = {".dist-info": "METADATA", ".egg-info": "PKG-INFO"}
+_SUFFIXES: Final = (".dist-info", ".egg-info")
+_METADATA: Final = ("METADATA", "PKG-INFO")
 _NAME: Final = re.compile(r"^Name:[ \t]*(\S+)", re.MULTILINE)
+_VERSION: Final = re.compile(r"^Version:[ \t]*(\S+)", re.MULTILINE)
 _VALUE: Final = re.compile(r"([\w.]+)\s*(?::\s*([\w.]+)\s*)?(?:\[.*\]\s*)?$")
 
 
@@ -38,6 +41,56 @@ class EntryPoint:
         for attribute in filter(None, (match[2] or "").split(".")):
             target = getattr(target, attribute)
         return target
+
+
+class InstalledDistribution(Protocol):
+    """What is read of an installed distribution; `importlib.metadata.Distribution` has these two methods."""
+
+    def read_text(self, filename: str, /) -> str | None:
+        """Read a file of its metadata, None where it is absent."""
+
+    def locate_file(self, path: str, /) -> object:
+        """Return the path of a file that its record names."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Folder:
+    """A distribution whose metadata lies in a folder."""
+
+    folder: Path
+
+    def read_text(self, filename: str, /) -> str | None:
+        try:
+            return (self.folder / filename).read_text("utf-8", "replace")
+        except (OSError, ValueError):
+            return None
+
+    def locate_file(self, path: str, /) -> Path:
+        return self.folder.parent / path
+
+
+def find_distribution(name: str) -> InstalledDistribution | None:
+    """Find the first installed distribution of a name, whatever its case and separators."""
+    if _has_only_folders():
+        key = _normalize(name)
+        return next((_Folder(folder) for folder in _folders() if _key_of(folder) == key), None)
+    from importlib.metadata import PackageNotFoundError, distribution
+
+    try:
+        return distribution(name)
+    except PackageNotFoundError:
+        return None
+
+
+def version_of(distribution: InstalledDistribution) -> str:
+    """Read the version that a distribution states, "" where it states none."""
+    return _header(distribution, _VERSION)
+
+
+def installed_version(name: str) -> str:
+    """Return the installed version of a distribution, "" where there is none."""
+    distribution = find_distribution(name)
+    return version_of(distribution) if distribution else ""
 
 
 def read_entry_points(group: str) -> list[EntryPoint]:
@@ -65,38 +118,45 @@ def _has_only_folders() -> bool:
 
 
 def _entry_points(group: str) -> Iterator[EntryPoint]:
-    for folder in _distributions():
-        try:
-            text = (folder / "entry_points.txt").read_text("utf-8")
-        except (OSError, ValueError):
-            continue
+    for distribution in _distributions():
+        text = distribution.read_text("entry_points.txt") or ""
         if f"[{group}]" in text:
-            name = _name_of(folder)
+            name = _header(distribution, _NAME)
             yield from (EntryPoint(key, name, value) for key, value in _section(text, group))
 
 
-def _distributions() -> Iterator[Path]:
-    """Yield the metadata folder of each distribution."""
-    seen: set[str] = set()
+def _distributions() -> Iterator[_Folder]:
+    """Yield each distribution once: the first of its name on the path."""
+    keys: set[str] = set()
+    for folder in _folders():
+        if (key := _key_of(folder)) not in keys:
+            keys.add(key)
+            yield _Folder(folder)
+
+
+def _folders() -> Iterator[Path]:
+    """Yield the folders of metadata in the order of the path."""
     for path in sys.path:
         try:
-            folders = [entry for entry in Path(path).iterdir() if entry.suffix.lower() in _METADATA]
+            with os.scandir(path or ".") as entries:
+                names = [entry.name for entry in entries if entry.name.lower().endswith(_SUFFIXES)]
         except OSError:
             continue
-        for folder in sorted(folders):
-            key = re.sub(r"[-_.]+", "_", folder.stem.partition("-")[0]).lower()
-            if key not in seen:
-                seen.add(key)
-                yield folder
+        yield from (Path(path, name) for name in sorted(names))
 
 
-def _name_of(folder: Path) -> str:
-    """Read the name that a distribution states, "" where it states none."""
-    try:
-        text = (folder / _METADATA[folder.suffix.lower()]).read_text("utf-8", "replace")
-    except OSError:
-        return ""
-    match = _NAME.search(text.partition("\n\n")[0])
+def _key_of(folder: Path) -> str:
+    return _normalize(folder.stem.partition("-")[0])
+
+
+def _normalize(name: str) -> str:
+    return re.sub(r"[-_.]+", "_", name).lower()
+
+
+def _header(distribution: InstalledDistribution, pattern: re.Pattern[str]) -> str:
+    """Read a field of the headers of a distribution's metadata, "" where it is absent."""
+    texts = (distribution.read_text(filename) for filename in _METADATA)
+    match = pattern.search(next(filter(None, texts), "").partition("\n\n")[0])
     return match[1] if match else ""
 
 

@@ -38,7 +38,7 @@ from patina_hooks.plugins.calls import (
     failure_of,
     plugin_call,
 )
-from patina_hooks.plugins.distributions import EntryPoint, read_entry_points
+from patina_hooks.plugins.distributions import EntryPoint, installed_version, read_entry_points
 from patina_hooks.plugins.failure_log import FailureLog
 from patina_hooks.plugins.hook_threads import HOOK_SECONDS, TIMEOUT_ERROR, HookThread, HookTimeout
 from patina_hooks.plugins.installation import install_command, providers_of
@@ -255,7 +255,7 @@ class Plugins:
     def disabled(self) -> tuple[PluginInfo, ...]:
         """Return the plugins that are installed and not loaded, by name."""
         return tuple(
-            PluginInfo(name, _version_of(distribution), {}, (), disabled_by=origin)
+            PluginInfo(name, installed_version(distribution), {}, (), disabled_by=origin)
             for name, (distribution, origin) in sorted(self._disabled.items())
         )
 
@@ -270,7 +270,7 @@ class Plugins:
 
     def version(self, name: str) -> str:
         """Return the version of the plugin's distribution, "" where it belongs to none."""
-        return _version_of(self._distributions.get(name) or "")
+        return installed_version(self._distributions.get(name) or "")
 
     @property
     def faults(self) -> tuple[RecordedError, ...]:
@@ -578,16 +578,6 @@ def _name_entries(entries: Collection[EntryPoint]) -> Iterator[tuple[str, EntryP
     times = Counter([BUILTIN, *(entry.name for entry in entries)])
     for entry in entries:
         yield entry.name if times[entry.name] == 1 else f"{entry.name}@{entry.distribution}", entry
-
-
-def _version_of(distribution: str) -> str:
-    # Reading a version parses e-mail headers: only when a listing asks.
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        return version(distribution) if distribution else ""
-    except PackageNotFoundError:
-        return ""
 
 
 def _disabled_by_default() -> dict[str, str]:

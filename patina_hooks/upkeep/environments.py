@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from patina_hooks.config.schema import read_value
-from patina_hooks.models.engine_versions import installed_version
+from patina_hooks.plugins.distributions import installed_version
 from patina_hooks.plugins.manager import Plugins
 from patina_hooks.store.log import Log
 

@@ -5,13 +5,18 @@ from __future__ import annotations
 import subprocess
 import sys
 import zipfile
-from importlib.metadata import entry_points
+from importlib.metadata import PackageNotFoundError, distribution, entry_points
 from pathlib import Path
 
 import pytest
 from support.distributions import Site, importable
 
-from patina_hooks.plugins.distributions import EntryPoint, read_entry_points
+from patina_hooks.plugins.distributions import (
+    EntryPoint,
+    find_distribution,
+    installed_version,
+    read_entry_points,
+)
 
 ENTRIES = """\
 # comment
@@ -98,3 +103,28 @@ def test_plugins_are_loaded_without_importlib_metadata() -> None:
         "assert 'importlib.metadata' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("name", ["numpy", "Patina_Hooks", "patina.onnx", "no-such-distribution", ""])
+def test_installed_version_equals_importlib(name: str) -> None:
+    try:
+        expected = distribution(name).version
+    except (PackageNotFoundError, ValueError):
+        expected = ""
+
+    assert installed_version(name) == expected
+
+
+def test_first_distribution_on_the_path_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for version in ("1.0", "2.0"):
+        folder = tmp_path / version / f"Two.Words-{version}.dist-info"
+        folder.mkdir(parents=True)
+        (folder / "METADATA").write_text(f"Name: Two.Words\nVersion: {version}\n\nVersion: 3.0\n")
+        monkeypatch.syspath_prepend(tmp_path / version)
+
+    owner = find_distribution("two-words")
+
+    assert owner is not None
+    assert installed_version("two_words") == "2.0"
+    assert Path(str(owner.locate_file("two/words.bin"))) == tmp_path / "2.0" / "two" / "words.bin"
+    assert owner.read_text("absent.json") is None

@@ -10,10 +10,15 @@ from __future__ import annotations
 import json
 import os
 from importlib.machinery import PathFinder
-from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from pathlib import Path, PurePosixPath
 
 from patina_hooks.errors import ModelError
+from patina_hooks.plugins.distributions import (
+    InstalledDistribution,
+    find_distribution,
+    installed_version,
+    version_of,
+)
 from patina_hooks.plugins.installation import install_command, reinstall_command
 from patina_hooks.specs.models import PackageFile
 
@@ -27,13 +32,12 @@ def locate_packaged(file: PackageFile) -> Path:
     inner = PurePosixPath(file.path)
     if inner.is_absolute() or ".." in inner.parts or "\\" in file.path or not inner.parts:
         raise ModelError(f"{file.distribution}: {file.path!r} is not a path inside a distribution")
-    try:
-        owner = distribution(file.distribution)
-    except PackageNotFoundError:
+    owner = find_distribution(file.distribution)
+    if owner is None:
         raise ModelError(
             f"the distribution {file.distribution}, which holds {file.path}, is not installed",
             hint=install_command(file.distribution),
-        ) from None
+        )
     installed = Path(str(owner.locate_file(file.path))).absolute()
     if installed.is_file():
         return installed
@@ -41,21 +45,18 @@ def locate_packaged(file: PackageFile) -> Path:
     if editable is not None and editable.is_file():
         return editable
     raise ModelError(
-        f"{file.distribution} {owner.version} is installed, but its file {file.path} is absent",
+        f"{file.distribution} {version_of(owner)} is installed, but its file {file.path} is absent",
         hint=reinstall_hint(file),
     )
 
 
 def reinstall_hint(file: PackageFile) -> str:
     """Return the command that restores the file as it was published."""
-    try:
-        requirement = f"{file.distribution}=={distribution(file.distribution).version}"
-    except PackageNotFoundError:
-        requirement = file.distribution
-    return reinstall_command(requirement)
+    version = installed_version(file.distribution)
+    return reinstall_command(f"{file.distribution}=={version}" if version else file.distribution)
 
 
-def _editable(owner: Distribution, inner: PurePosixPath) -> Path | None:
+def _editable(owner: InstalledDistribution, inner: PurePosixPath) -> Path | None:
     root = _editable_root(owner)
     # The path-based finder looks a top-level package up without importing it.
     package = PathFinder.find_spec(inner.parts[0]) if root and len(inner.parts) > 1 else None
@@ -66,7 +67,7 @@ def _editable(owner: Distribution, inner: PurePosixPath) -> Path | None:
     return None
 
 
-def _editable_root(owner: Distribution) -> Path | None:
+def _editable_root(owner: InstalledDistribution) -> Path | None:
     # Only for files that are not where their record states.
     from urllib.parse import unquote, urlsplit
 
