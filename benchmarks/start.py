@@ -50,15 +50,15 @@ def measure(workshop: Workshop) -> Iterator[Row]:
     )
     click, bare = "python -c 'import click'", "onnxruntime + model + one text"
     yield Row(_GROUP, "patina --help", took["help"], "ms", took["click"], click, Bound(3.0))
-    yield Row(_GROUP, "patina scry, cold", took["scry"], "ms", took["raw"], bare, Bound(1.5))
+    yield Row(_GROUP, "patina scry, cold", took["scry"], "ms", took["raw"], bare, Bound(1.2))
     yield Row(
         _GROUP, "patina scry, cold", took["scry"], "ms", took["raw, default"], f"{bare}, default settings"
     )
     for what, name in (("patina scry --mode lexical", "lexical"), ("patina status", "status")):
-        yield Row(_GROUP, what, took[name], "ms", took["click"], click)
+        yield Row(_GROUP, what, took[name], "ms", took["click"], click, Bound(5.0))
     for name in ("patina_hooks", "upkeep.worker", "api"):
         module = "patina_hooks" if name == "patina_hooks" else f"patina_hooks.{name}"
-        yield Row(_GROUP, f"import {module}", took[name], "ms", took["nothing"], "python -c pass")
+        yield Row(_GROUP, f"import {module}", took[name], "ms", took["nothing"], "python -c pass", Bound(6.0))
 
 
 def _processes(commands: Mapping[str, list[str]], root: Path) -> dict[str, float]:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from patina_hooks.models.catalog.entry import add_model, as_toml, refuse_name
     from patina_hooks.models.choice import runtime_for
     from patina_hooks.models.encoding import Encoder, open_encoder, open_files, processors
-    from patina_hooks.models.files.weights import file_hashes, model_files, sha256_of
+    from patina_hooks.models.files.weights import cached_hash, file_hashes, model_files, sha256_of
     from patina_hooks.models.probes import PROBE_TEXTS, ProbeVectors, least_cosine, texts_hash
     from patina_hooks.models.reading import prefix_of, with_runtimes
     from patina_hooks.models.similarity import nearest_passages, row_cosines
@@ -78,6 +78,7 @@ _HOME = {
     "add_model": "models.catalog.entry",
     "as_toml": "models.catalog.entry",
     "cache_folder": "system.user_folders",
+    "cached_hash": "models.files.weights",
     "clean_line": "text.display",
     "data_folder": "system.user_folders",
     "file_hashes": "models.files.weights",
@@ -145,6 +146,7 @@ __all__ = [
     "add_model",
     "as_toml",
     "cache_folder",
+    "cached_hash",
     "clean_line",
     "data_folder",
     "extract_prose",

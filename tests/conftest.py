@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 
 import pytest
+from support.graphs import share_graphs
 
 
 @pytest.fixture(autouse=True)
@@ -14,5 +15,7 @@ def _nobody_elses_settings(tmp_path_factory: pytest.TempPathFactory, monkeypatch
     monkeypatch.delenv("CI", raising=False)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.mktemp("config")))
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path_factory.mktemp("data")))
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+    cache = tmp_path_factory.mktemp("cache")
+    share_graphs(cache)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
     monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")

@@ -36,8 +36,10 @@ def open_patina(*, open_model: bool = False) -> Patina:
     opening = None
     if open_model:
         from patina_hooks.search.opening import Opening
+        from patina_hooks.system.blas import one_blas_thread
 
-        opening = Opening(Path.cwd())
+        with one_blas_thread():
+            opening = Opening(Path.cwd())
     # Kept until the process ends: to close a model costs 16 ms, which the end of the process does for free.
     click.get_current_context().meta[__name__] = opening
     try:

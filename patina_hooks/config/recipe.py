@@ -32,6 +32,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypedDict, get_args
 
@@ -178,8 +179,9 @@ def load_recipe(root: Path) -> Recipe:
     return parse_recipe(data.decode("utf-8", "replace"), RECIPE_FILE)
 
 
+@lru_cache(maxsize=4)
 def parse_recipe(text: str, source: str) -> Recipe:
-    """Parse a recipe.
+    """Parse a recipe, once for each text.
 
     Args:
         text: of the file.

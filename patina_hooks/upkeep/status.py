@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from patina_hooks.config.configuration import load_configuration
 from patina_hooks.errors import PatinaError
@@ -38,6 +39,9 @@ from patina_hooks.upkeep.environments import (
     load_background_environment,
     read_own_environment,
 )
+
+if TYPE_CHECKING:
+    from patina_hooks.config.recipe import Recipe
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +94,9 @@ class Status:
 def build_status(log: Log, repository: Repository, plugins: Plugins, facts: CorpusFacts) -> Status:
     """Build the status of one view of the log. facts: the counts of that view."""
     space = active_space(log)
-    projection = _read_projection(repository, plugins, space, facts.events_hash)
-    of_configuration = [(remark, "git status") for remark in load_configuration(repository).remarks]
+    configuration = load_configuration(repository)
+    projection = _read_projection(repository, configuration.recipe, plugins, space, facts.events_hash)
+    of_configuration = [(remark, "git status") for remark in configuration.remarks]
     warnings = [
         *projection.warnings, *_warn_of_weights(repository, plugins, space), *of_configuration,
         *_warn_of_hooks(repository), *_warn_of_background(log, repository, plugins),
@@ -134,10 +139,10 @@ def _collections(
 
 
 def _read_projection(
-    repository: Repository, plugins: Plugins, space: VectorSpace | None, events: str
+    repository: Repository, recipe: Recipe | None, plugins: Plugins, space: VectorSpace | None, events: str
 ) -> ProjectionStatus:
     """Return the status of projections, with a warning about a pending switch of models."""
-    recipe, used = load_configuration(repository).recipe, space.projection if space else ""
+    used = space.projection if space else ""
     try:
         requested = requested_space(plugins, recipe, repository.state) if recipe else None
         status = read_projection_status(plugins, recipe, repository.state, events, requested, used)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from patina_onnx.external import external_names, refuse_foreign_data
+from patina_onnx.external import check_external_data, external_names
 from patina_onnx.providers import CPU, chosen_providers, log_fallback
 from patina_onnx.runtime import open_model
 from support import onnx_files as make
@@ -220,7 +220,7 @@ def test_data_outside_the_folder_is_refused_even_if_listed(tmp_path: Path, locat
     (tmp_path / "secret.bin").write_bytes(TABLE.tobytes())
     (folder / "model.onnx").write_bytes(external(location))
     with pytest.raises(ModelError, match="names data outside its folder"):
-        refuse_foreign_data(folder / "model.onnx", [tmp_path / "secret.bin", Path("/etc/passwd")])
+        check_external_data(folder / "model.onnx", [tmp_path / "secret.bin", Path("/etc/passwd")])
 
 
 def test_data_behind_a_link_is_read_only_when_the_model_lists_it(tmp_path: Path, vocabulary: Path) -> None:

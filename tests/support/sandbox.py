@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from support.graphs import share_graphs
 
 _CONFIG = """\
 [user]
@@ -73,6 +74,7 @@ def make_sandbox(folder: Path, monkeypatch: pytest.MonkeyPatch, name: str = "rep
             monkeypatch.delenv(variable)
     home = folder / "home"
     home.mkdir()
+    share_graphs(home / ".cache")
     (home / ".gitconfig").write_text(_CONFIG)
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")

@@ -31,15 +31,19 @@ _VARINT, _EIGHT_BYTES, _LENGTH, _FOUR_BYTES = 0, 1, 2, 5
 _DEEPEST: Final = 64
 
 
-def refuse_foreign_data(model: Path, files: Iterable[Path]) -> None:
-    """Raise `ModelError` unless all external data of `model` is among `files`, by a path inside its folder.
+def check_external_data(model: Path, files: Iterable[Path]) -> list[str]:
+    """Return the names of a model's external data: files of `files`, by paths inside its folder.
+
+    Raises:
+        ModelError: data is elsewhere or the file is malformed.
 
     A link is followed to a file of the list only: a hub's cache consists of links. A file that is not
     well-formed protobuf is refused too.
     """
     folder = model.parent
     known = {file.resolve() for file in files}
-    for name in external_names(model):
+    names = external_names(model)
+    for name in names:
         inner = PurePosixPath(name)
         path = (folder / inner).resolve()
         if inner.is_absolute() or ".." in inner.parts or "\\" in name:
@@ -49,6 +53,7 @@ def refuse_foreign_data(model: Path, files: Iterable[Path]) -> None:
                 f"{model} is refused: its data {name!r} is not among the files that the model lists",
                 hint="list it in the model's spec under a role of its own, with its sha256",
             )
+    return names
 
 
 def external_names(model: Path) -> list[str]:

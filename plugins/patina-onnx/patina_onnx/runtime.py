@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from patina_hooks import ModelSpec, Tokens
 from patina_hooks.authoring import ModelError, ModelFiles, TextTokenizer, open_tokenizer
-from patina_onnx.external import refuse_foreign_data
-from patina_onnx.providers import DIRECTML, OPTIONS, chosen_providers, log_fallback
+from patina_onnx.external import check_external_data
+from patina_onnx.graph_cache import delete_graph, graph_folder, read_graph, write_graph
+from patina_onnx.providers import CPU, DIRECTML, OPTIONS, chosen_providers, log_fallback
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import numpy as np
     from numpy.typing import NDArray
-    from onnxruntime import InferenceSession, NodeArg
+    from onnxruntime import InferenceSession, NodeArg, SessionOptions
 
     from patina_hooks.authoring import Vectors
 
@@ -36,9 +40,9 @@ def open_model(model: ModelSpec, files: ModelFiles) -> OnnxModel:
     absent = sorted({"model", "tokenizer"} - set(files))
     if absent:
         raise ModelError(f"model {model.name} has no file for the onnx runtime: {', '.join(absent)}")
-    refuse_foreign_data(files["model"], files.values())
+    external = check_external_data(files["model"], files.values())
     tokenizer = open_tokenizer(files["tokenizer"])
-    session = _session(str(files["model"]))
+    session = _open_session(files["model"], is_one_file=not external)
     _refuse_other_layer(model, session)
     return OnnxModel(model.name, session, tokenizer)
 
@@ -92,8 +96,58 @@ class OnnxModel:
         )
 
 
-def _session(path: str) -> InferenceSession:
+def _open_session(model: Path, *, is_one_file: bool) -> InferenceSession:
     # 50 ms to import: only when a model is opened.
+    import onnxruntime
+
+    providers = chosen_providers(onnxruntime.get_available_providers())
+    # Other providers compile graphs of their own, and keep them where they want.
+    cacheable = is_one_file and providers == [CPU]
+    folder = graph_folder(model, onnxruntime.__version__) if cacheable else None
+    session = (folder and _open_cached(folder)) or _open_optimizing(model, folder, providers)
+    log_fallback(providers, session.get_providers())
+    return session
+
+
+def _open_cached(folder: Path) -> InferenceSession | None:
+    """Open the optimized graph in a folder, None where there is none or it is damaged."""
+    import onnxruntime
+
+    graph = read_graph(folder)
+    if graph is None:
+        return None
+    options = _session_options()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    try:
+        return onnxruntime.InferenceSession(str(graph), options, providers=[CPU])
+    except Exception:  # ONNX Runtime's exceptions have no common base but this
+        delete_graph(folder)
+        return None
+
+
+def _open_optimizing(model: Path, folder: Path | None, providers: Sequence[str]) -> InferenceSession:
+    """Open a model, and keep its optimized graph where a folder is given and can be written."""
+    if folder:
+        options = _optimizing_options()
+        # A full disk makes ONNX Runtime fail, too: then the model is opened without writing.
+        with suppress(Exception), write_graph(folder, options):
+            return _create_session(model, options, providers)
+    try:
+        return _create_session(model, _optimizing_options(), providers)
+    except Exception as error:
+        raise ModelError(f"ONNX Runtime cannot open {model}: {error}") from error
+
+
+def _create_session(model: Path, options: SessionOptions, providers: Sequence[str]) -> InferenceSession:
+    import onnxruntime
+
+    if DIRECTML in providers:
+        options.enable_mem_pattern = False  # as DirectML wants it
+    chosen = [(name, OPTIONS.get(name, {})) for name in providers]
+    return onnxruntime.InferenceSession(str(model), options, providers=chosen)
+
+
+def _session_options() -> SessionOptions:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -102,19 +156,17 @@ def _session(path: str) -> InferenceSession:
     # (3 to 8 ms against 3 on a machine with two processors), and texts that are many keep all of them busy.
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
+    return options
+
+
+def _optimizing_options() -> SessionOptions:
+    import onnxruntime
+
+    options = _session_options()
     # "basic" opens in twice the time (it unfolds quantised weights) to encode a tenth faster; without any,
     # one text takes three times as long. One level for all: two levels differ in the last bits.
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
-    providers = chosen_providers(onnxruntime.get_available_providers())
-    if DIRECTML in providers:
-        options.enable_mem_pattern = False  # as DirectML wants it
-    try:
-        chosen = [(name, OPTIONS.get(name, {})) for name in providers]
-        session = onnxruntime.InferenceSession(path, options, providers=chosen)
-    except Exception as error:  # ONNX Runtime's exceptions have no common base but this
-        raise ModelError(f"ONNX Runtime cannot open {path}: {error}") from error
-    log_fallback(providers, session.get_providers())
-    return session
+    return options
 
 
 def _refuse_other_layer(model: ModelSpec, session: InferenceSession) -> None:
