@@ -78,6 +78,8 @@ class Documents:
 
         There is nothing to do if two environments with different extractors take turns.
         """
+        # First: a kind that is of another collection now has no extractor here, and still live results.
+        self._follow_sources()
         if not self._extractors.keeps_absent:
             self._extractors.kept_tags = ()
         outdated = find_outdated_locations(self._db, self._extractors)
@@ -123,9 +125,7 @@ class Documents:
             commits: by the trees that sources name.
             packs: a digest that changes when a partial clone fetches objects.
         """
-        if self._log.fact("sources") != self._sources.signature:
-            self._forget_scopes()
-            self._log.remember("sources", self._sources.signature)
+        self._follow_sources()
         arrived = self._find_arrived()
         for trees in self._trees:
             self._update_scope(trees, commits[trees.scope.trees], packs, arrived)
@@ -200,8 +200,11 @@ class Documents:
         path, oid = file
         return replace(self._sources.location(kind, oid, path), read_as=read_as[file])
 
-    def _forget_scopes(self) -> None:
-        """Have all trees listed again: after a change of sources, files may have another one or none."""
+    def _follow_sources(self) -> None:
+        """Have all trees listed again after a change of sources: files may have another one or none."""
+        if self._log.fact("sources") == self._sources.signature:
+            return
+        self._log.remember("sources", self._sources.signature)
         left_out.delete_all_left_out(self._db)
         kinds = {kind for trees in self._trees for kind in trees.scope.kinds}
         for location in sorted(documents.read_locations_of_files(self._db), key=_order):

@@ -60,8 +60,11 @@ def with_source(*specs: SourceSpec) -> Plugins:
 
 
 def story(**changes: object) -> SourceSpec:
-    given = {"include": ("/.stories/*.md",), "trees": "refs", "describe": f"{HERE}:describe_story", **changes}
-    return SourceSpec("story", 1, "history", **given)  # type: ignore[arg-type]
+    fields = {
+        "collection": "history", "include": ("/.stories/*.md",), "trees": "refs",
+        "describe": f"{HERE}:describe_story", **changes,
+    }  # fmt: skip
+    return SourceSpec("story", 1, **fields)  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -154,6 +157,18 @@ def test_documents_of_a_source_leave_when_its_plugin_is_not_installed(memory: Me
     assert lines(memory) == []
     memory.sync(providers=with_source(story()))
     assert memory.snapshot().observations == before.observations
+
+
+@pytest.mark.parametrize("order", [("history", "docs"), ("docs", "history")])
+def test_documents_follow_their_source_into_another_collection(
+    memory: Memory, order: tuple[str, str]
+) -> None:
+    for collection in (*order, *order):
+        memory.providers = with_source(story(collection=collection, describe="", trees="heads"))
+        memory.sync()
+        with memory.patina() as patina:
+            hits = patina.search("marmots", mode="lexical")
+        assert [(hit.collection, hit.path) for hit in hits] == [(collection, f".stories/{STORY}.md")]
 
 
 def test_a_source_that_fails_is_a_fault_and_its_documents_are_read(memory: Memory) -> None:
