@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from os.path import commonpath
 from typing import Any
 
@@ -20,6 +20,7 @@ from patina_hooks.specs.values import Document
 from patina_hooks.store.corpus.documents import DocumentLocation
 from patina_hooks.text.gitignore import PathChoice
 from patina_hooks.text.path_patterns import escape_pattern, is_deep, literal_folder
+from patina_hooks.text.session_ids import is_session_id
 
 HEAD_BYTES = 8_000
 """The first bytes of a file, the argument of `SourceSpec.accepts`."""
@@ -191,8 +192,8 @@ class Sources:
         source = self._of_kind.get(kind)
         if source is None or not source.spec.describe:
             return NO_FACTS
-        facts = self._call(source, source.spec.describe, path)
-        return facts if isinstance(facts, DocumentFacts) else NO_FACTS
+        facts: DocumentFacts | None = self._call(source, source.spec.describe, path, convert=_convert_facts)
+        return facts or NO_FACTS
 
     def location(
         self, kind: str, oid: str, path: str, work_tree: str = "", *, by_hand: bool = False
@@ -216,14 +217,20 @@ class Sources:
         reference = source.spec.accepts
         return not reference or self._call(source, reference, head, path) is True
 
-    def _call(self, source: FileSource, reference: str, *arguments: object) -> Any:  # noqa: ANN401 (a plugin's)
-        """Call code of a source; return None if it fails, which is recorded."""
+    def _call(
+        self,
+        source: FileSource,
+        reference: str,
+        *arguments: object,
+        convert: Callable[[Any], Any] = lambda result: result,
+    ) -> Any:  # noqa: ANN401 (a plugin's)
+        """Call code of a source and convert the result; return None if that fails, which is recorded."""
         try:
             if reference not in self._opened:
                 self._opened[reference] = self._plugins.open(SOURCES, source.kind, reference)
             function = self._opened[reference]
             # The guard costs ten times the reading of a path, and there may be many thousands of paths.
-            return (function.function if function.plugin == BUILTIN else function)(*arguments)
+            return convert((function.function if function.plugin == BUILTIN else function)(*arguments))
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # a plugin may raise anything
@@ -231,6 +238,25 @@ class Sources:
             failure = failure_of(error, reference.partition(":")[0])
             self._counts.add(self._plugins.fault(owner, f"source {source.kind}", failure, error))
             return None
+
+
+def _convert_facts(result: object) -> DocumentFacts:
+    """Return the facts with fields as texts.
+
+    Raises:
+        TypeError: they are not facts.
+        ValueError: a field is invalid.
+    """
+    if not isinstance(result, DocumentFacts):
+        raise TypeError(f"returned a value of type {type(result).__name__}; expected DocumentFacts")
+    if result.session is not None and not is_session_id(result.session):
+        raise ValueError(
+            f"session is {result.session!r}; expected the id of a session, such as 20260102-090000"
+        )
+    if result.date is not None and type(result.date) is not int:
+        raise TypeError(f"date is a value of type {type(result.date).__name__}; expected seconds since 1970")
+    fields = {str(name): str(value) for name, value in result.fields.items()}
+    return replace(result, title=str(result.title), language=str(result.language), fields=fields)
 
 
 def _file_source(spec: SourceSpec, settings: Settings) -> FileSource:

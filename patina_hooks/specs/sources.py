@@ -95,6 +95,14 @@ class SourceSpec:
                 self.collection in COLLECTIONS,
                 f"collection must be one of {', '.join(COLLECTIONS)}, not {self.collection!r}",
             ),
+            *(
+                (
+                    not isinstance(patterns, str),
+                    f"{name} must be a tuple of patterns, not the text {patterns!r}; write ({patterns!r},)",
+                )
+                for name in ("include", "exclude", "drafts")
+                for patterns in [getattr(self, name)]
+            ),
             (self.objects in get_args(Objects), f"objects must be messages or files, not {self.objects!r}"),
             (self.trees in get_args(Trees), f"trees must be refs or heads, not {self.trees!r}"),
             (

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
@@ -177,6 +178,42 @@ def test_a_source_that_fails_is_a_fault_and_its_documents_are_read(memory: Memor
         ("source story", True)
     ]
     assert documents(memory) == {("story", f".stories/{STORY}.md", None, "")}
+
+
+def state_no_session(path: str) -> DocumentFacts:
+    return DocumentFacts(session="nonsense")
+
+
+def state_datetime(path: str) -> DocumentFacts:
+    return DocumentFacts(date=datetime.now(timezone.utc))  # type: ignore[arg-type]
+
+
+def return_text(path: str) -> str:
+    return path
+
+
+@pytest.mark.parametrize(
+    ("function", "reason"),
+    [
+        (state_no_session, "session is 'nonsense'; expected the id of a session, such as 20260102-090000"),
+        (state_datetime, "date is a value of type datetime; expected seconds since 1970"),
+        (return_text, "returned a value of type str; expected DocumentFacts"),
+    ],
+)
+def test_invalid_facts_are_recorded_and_left_out(
+    memory: Memory, function: Callable[[str], object], reason: str
+) -> None:
+    report = memory.sync(providers=with_source(story(describe=f"{HERE}:{function.__name__}")))
+
+    assert [fault.plugin for fault in report.faults] == ["patina-stories"]
+    assert reason in report.faults[0].error
+    assert documents(memory) == {("story", f".stories/{STORY}.md", None, "")}
+
+
+@pytest.mark.parametrize("field", ["include", "exclude", "drafts"])
+def test_text_is_not_a_list_of_patterns(field: str) -> None:
+    with pytest.raises(ValueError, match=rf"source story: {field} must be a tuple of patterns"):
+        story(**{field: "stories/*.md"})
 
 
 def test_a_file_above_the_limit_is_listed_and_not_read(memory: Memory) -> None:
