@@ -289,7 +289,7 @@ def add_live_document(
     title = _title(connection, extractors, location, facts)
     document = documents.add_document(connection, location, title)
     if is_first:
-        _activate(connection, extractors, location, changed, facts)
+        _activate(connection, extractors, location, changed, facts.date)
     if location.path:
         observations.index_document_words(connection, document, location.oid, location.read_as, title)
 
@@ -313,9 +313,8 @@ def renew_live_documents(
             if row.location.path:
                 observations.unindex_document_words(connection, row.id, oid, read_as, row.title)
         first = rows[0].location
-        facts = find_facts(first.kind, first.path)
         _deactivate(connection, first, changed, keep=extractors.live_tags(first.kind))
-        _activate(connection, extractors, first, changed, facts)
+        _activate(connection, extractors, first, changed, first.date)
         for row in rows:
             facts = find_facts(row.location.kind, row.location.path)
             title = _title(connection, extractors, row.location, facts)
@@ -345,11 +344,11 @@ def _activate(
     extractors: Extractors,
     location: DocumentLocation,
     changed: ObservationChanges,
-    facts: DocumentFacts,
+    date: int | None,
 ) -> None:
     tags = extractors.live_tags(location.kind)
     rows = observations.read_inactive_observations(connection, location.oid, location.read_as, tags)
-    observations.activate_observations(connection, rows, _date(connection, location, facts))
+    observations.activate_observations(connection, rows, _date(connection, location, date))
     changed.added += len(rows)
     if changed.on_added:
         for row in rows:
@@ -379,13 +378,13 @@ def _title(
     return stated or _storable(facts.title[:TITLE_CAP])
 
 
-def _date(connection: sqlite3.Connection, location: DocumentLocation, facts: DocumentFacts) -> int:
+def _date(connection: sqlite3.Connection, location: DocumentLocation, date: int | None) -> int:
     """Return about when a document was written, in seconds since 1970; texts are embedded in this order."""
     if not location.path:
         return read_commit_time(connection, location.oid) or 0
     if location.session:
         return timegm(time.strptime(location.session, "%Y%m%d-%H%M%S"))
-    return facts.date or 0
+    return date or 0
 
 
 def _rows(oid: str, seed: str, extraction: Extraction) -> list[NewObservation]:

@@ -206,7 +206,7 @@ class Sources:
         stated = [facts.language, sorted(facts.fields.items())]
         read_as = f"{kind} {json.dumps(stated)}" if any(stated) else kind
         read_as += BY_HAND if by_hand else ""
-        return DocumentLocation(kind, oid, path, work_tree, facts.session, read_as)
+        return DocumentLocation(kind, oid, path, work_tree, facts.session, read_as, facts.date)
 
     def document(self, location: DocumentLocation, text: str) -> Document:
         """Return a document as extractors read it."""

@@ -83,7 +83,7 @@ def _hit(
     commit = None if place.path else place.oid
     title, started = read_session_title(view.connection, session)
     if group[0] == "document":
-        title = place.title
+        title, started = place.title, place.date
     committed = read_commit_time(view.connection, commit) if commit else None
     return Hit(
         session=session,

@@ -40,7 +40,8 @@ class DocumentFacts:
     session: the id of the session that it documents. It competes with that session's commits for one place
         among the answers; a document without a session competes as a file.
     title: used where no extractor states one.
-    date: seconds since 1970, None where the path states none.
+    date: seconds since 1970, None where the path states none. Answers show it, and
+        `--since` and `--until` compare it.
     language, fields: handed to extractors, see `Document`.
     """
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -178,6 +179,46 @@ def test_a_source_that_fails_is_a_fault_and_its_documents_are_read(memory: Memor
         ("source story", True)
     ]
     assert documents(memory) == {("story", f".stories/{STORY}.md", None, "")}
+
+
+def date_by_name(path: str) -> DocumentFacts:
+    return DocumentFacts(date={"old": 1_600_000_000, "new": 1_650_000_000}.get(Path(path).stem))
+
+
+@pytest.mark.parametrize("collection", ["history", "docs"])
+def test_stated_dates_are_shown_and_filtered_by(memory: Memory, collection: str) -> None:
+    memory.commit("write", {f".stories/{name}.md": f"marmots {name}\n" for name in ("old", "new", "undated")})
+    spec = story(collection=collection, describe=f"{HERE}:date_by_name", trees="heads")
+    memory.providers = with_source(spec)
+    memory.sync()
+
+    with memory.patina() as patina:
+
+        def search(since: int | None = None, until: int | None = None) -> dict[str | None, int | None]:
+            hits = patina.search("marmots", mode="lexical", since=since, until=until)
+            return {hit.path: hit.when for hit in hits}
+
+        old, new = (".stories/old.md", 1_600_000_000), (".stories/new.md", 1_650_000_000)
+        undated = {f".stories/{STORY}.md": None, ".stories/undated.md": None}
+        assert search() == {**dict([old, new]), **undated}
+        assert search(since=1_640_000_000) == dict([new])
+        assert search(until=1_640_000_000) == dict([old])
+
+
+def test_another_stated_date_replaces_the_old_one(memory: Memory) -> None:
+    for describe, expected in (("date_by_name", 1_600_000_000), ("date_none", None)):
+        memory.commit(describe, {".stories/old.md": "marmots old\n"})
+        memory.providers = with_source(
+            replace(story(describe=f"{HERE}:{describe}"), version=2 if expected is None else 1)
+        )
+        memory.sync()
+        with memory.patina() as patina:
+            hits = patina.search("old marmots", mode="lexical")
+        assert [hit.when for hit in hits if hit.path == ".stories/old.md"] == [expected]
+
+
+def date_none(path: str) -> DocumentFacts:
+    return DocumentFacts()
 
 
 def state_no_session(path: str) -> DocumentFacts:

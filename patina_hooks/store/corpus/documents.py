@@ -13,7 +13,7 @@ class DocumentLocation:
     """Where a document lies: the key of a `document` row.
 
     path: "" for the message of a commit. work_tree: "" for what a ref holds. read_as: what an object is read
-    as: its kind, and what its path says of language and fields.
+    as: its kind, and what its path states of language and fields. date: seconds since 1970, from its path.
     """
 
     kind: str
@@ -22,6 +22,7 @@ class DocumentLocation:
     work_tree: str = ""
     session: str | None = None
     read_as: str = ""
+    date: int | None = None
 
     def __post_init__(self) -> None:
         if not self.read_as:
@@ -36,17 +37,17 @@ class StoredDocument(NamedTuple):
     location: DocumentLocation
 
 
-_COLUMNS = "d.kind, d.oid, d.path, d.work_tree, d.session, d.read_as"
+_COLUMNS = "d.kind, d.oid, d.path, d.work_tree, d.session, d.read_as, d.dated"
 
 
 def add_document(connection: sqlite3.Connection, location: DocumentLocation, title: str) -> int:
     """Store a document; return its id."""
     cursor = connection.execute(
-        "INSERT INTO document (kind, oid, path, work_tree, session, read_as, title)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO document (kind, oid, path, work_tree, session, read_as, dated, title)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         (
             location.kind, location.oid, location.path, location.work_tree, location.session,
-            location.read_as, title,
+            location.read_as, location.date, title,
         ),
     )  # fmt: skip
     return int(cursor.lastrowid or 0)

@@ -12,7 +12,7 @@ from typing import Final
 
 from patina_hooks.store.database.soundness import content_problem, schema_problem
 
-VERSION: Final = 6
+VERSION: Final = 7
 """Raised with every change of a derived table."""
 
 _EVENTS: Final = """
@@ -66,8 +66,9 @@ _DERIVED: Final[Mapping[str, str]] = {
     # for the message of a commit. read_as: the kind, and what the path says of language and fields.
     "document": """CREATE TABLE document (
         id INTEGER PRIMARY KEY, kind TEXT NOT NULL, oid TEXT NOT NULL, path TEXT NOT NULL,
-        work_tree TEXT NOT NULL, session TEXT, read_as TEXT NOT NULL, title TEXT NOT NULL,
+        work_tree TEXT NOT NULL, session TEXT, read_as TEXT NOT NULL, dated INTEGER, title TEXT NOT NULL,
         UNIQUE (oid, path, work_tree))""",
+    "document_by_date": "CREATE INDEX document_by_date ON document (dated) WHERE dated IS NOT NULL",
     "document_by_session": "CREATE INDEX document_by_session ON document (session)",
     "document_by_path": "CREATE INDEX document_by_path ON document (path) WHERE path != ''",
     "document_draft": "CREATE INDEX document_draft ON document (work_tree) WHERE work_tree != ''",

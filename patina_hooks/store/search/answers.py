@@ -36,6 +36,7 @@ class LocatedObservation(NamedTuple):
     path: str
     draft: int
     title: str
+    date: int | None
 
 
 class RepeatedText(NamedTuple):
@@ -131,13 +132,13 @@ def first_row(connection: sqlite3.Connection, group: Group, only: RowFilter) -> 
 def read_located_observation(connection: sqlite3.Connection, number: int) -> LocatedObservation:
     """Return an observation at its first location: those on refs before drafts, then by path."""
     row = connection.execute(
-        f"SELECT d.oid, d.path, d.work_tree != '', d.title, {OBSERVATION_COLUMNS}"
+        f"SELECT d.oid, d.path, d.work_tree != '', d.title, d.dated, {OBSERVATION_COLUMNS}"
         " FROM observation o JOIN source s ON s.id = o.source_id JOIN document d ON d.oid = s.oid"
         " AND d.read_as = s.read_as"
         " WHERE o.id = ? ORDER BY d.work_tree, d.path LIMIT 1",
         (number,),
     ).fetchone()
-    return LocatedObservation(build_observation(*row[4:]), *row[:4])
+    return LocatedObservation(build_observation(*row[5:]), *row[:5])
 
 
 def read_session_title(connection: sqlite3.Connection, session: str | None) -> tuple[str, int | None]:

@@ -128,7 +128,10 @@ def session_condition(session: str) -> Condition:
     )
 
 
-_WHEN: Final = "coalesce(c.committed, (SELECT started FROM session WHERE id = d.session))"
+_WHEN: Final = (
+    "coalesce(c.committed, CASE WHEN d.session IS NULL THEN d.dated"
+    " ELSE (SELECT started FROM session WHERE id = d.session) END)"
+)
 """NULL for a document without a time; NULL is on neither side of any bound."""
 
 
@@ -140,14 +143,18 @@ def time_condition(since: int | None, until: int | None) -> Condition:
         " WHERE c.committed >= ? AND c.committed < ?"
         " UNION ALL SELECT d.id FROM session t CROSS JOIN document d ON d.session = t.id"
         " WHERE t.started >= ? AND t.started < ?"
+        " UNION ALL SELECT id FROM document WHERE session IS NULL AND dated >= ? AND dated < ?"
     )
     return Condition(
         test=f"{_WHEN} >= ? AND {_WHEN} < ?",
         test_values=bounds,
         walk=_walk(documents),
-        walk_values=bounds * 2,
-        index="SELECT 1 FROM commits WHERE committed >= ? AND committed < ?",
-        index_values=bounds,
+        walk_values=bounds * 3,
+        index=(
+            "SELECT 1 FROM commits WHERE committed >= ? AND committed < ?"
+            " UNION ALL SELECT 1 FROM document WHERE dated >= ? AND dated < ?"
+        ),
+        index_values=bounds * 2,
     )
 
 
