@@ -34,7 +34,16 @@ if TYPE_CHECKING:
     from patina_hooks.search.index.manifest import SidecarFile
     from patina_hooks.search.index.segments import SegmentedIndex, SegmentView
     from patina_hooks.specs.models import ModelFiles, Role
-    from patina_hooks.specs.training import Trained, TrainingTask, Watch
+    from patina_hooks.specs.training import (
+        PairRows,
+        Projection,
+        TooLittleToLearn,
+        Trained,
+        TrainingSettings,
+        TrainingStep,
+        TrainingTask,
+        Watch,
+    )
     from patina_hooks.specs.vectors import Keys, Rows, Vectors
     from patina_hooks.system.files import make_private, replace_file
     from patina_hooks.system.progress import show_progress
@@ -47,29 +56,34 @@ if TYPE_CHECKING:
     from patina_hooks.training.trainers.residual import Contrast, ContrastObjective
 
 _HOME = {
-    "SidecarFile": "search.index.manifest",
+    "PROBE_TEXTS": "models.probes",
     "Contrast": "training.trainers.residual",
     "ContrastObjective": "training.trainers.residual",
     "Encoder": "models.encoding",
-    "ScoredKeys": "search.index.exact",
     "Keys": "specs.vectors",
     "ModelError": "errors",
     "ModelFiles": "specs.models",
-    "PROBE_TEXTS": "models.probes",
-    "SegmentView": "search.index.segments",
+    "PairRows": "specs.training",
     "Plugins": "plugins.manager",
     "ProbeVectors": "models.probes",
+    "Projection": "specs.training",
     "Role": "specs.models",
     "Rows": "specs.vectors",
     "Rule": "config.schema",
+    "ScoredKeys": "search.index.exact",
+    "SegmentView": "search.index.segments",
     "SegmentedIndex": "search.index.segments",
     "SettingsError": "errors",
+    "SidecarFile": "search.index.manifest",
     "StateError": "errors",
     "SyncLock": "git.lock",
     "Tensors": "training.trainers.layers",
     "TextTokenizer": "models.tokenizer",
     "TextsRefused": "errors",
+    "TooLittleToLearn": "specs.training",
     "Trained": "specs.training",
+    "TrainingSettings": "specs.training",
+    "TrainingStep": "specs.training",
     "TrainingTask": "specs.training",
     "TripletObjective": "training.trainers.mlp",
     "Triplets": "training.trainers.mlp",
@@ -81,7 +95,9 @@ _HOME = {
     "cached_hash": "models.files.weights",
     "clean_line": "text.display",
     "data_folder": "system.user_folders",
+    "extract_prose": "extract.prose",
     "file_hashes": "models.files.weights",
+    "format_size": "text.display",
     "install_command": "plugins.installation",
     "least_cosine": "models.probes",
     "make_private": "system.files",
@@ -96,7 +112,6 @@ _HOME = {
     "prefix_of": "models.reading",
     "processors": "models.encoding",
     "rank_keys": "search.index.exact",
-    "extract_prose": "extract.prose",
     "refuse_name": "models.catalog.entry",
     "replace_file": "system.files",
     "residual": "training.trainers",
@@ -107,7 +122,6 @@ _HOME = {
     "score": "search.index.exact",
     "sha256_of": "models.files.weights",
     "show_progress": "system.progress",
-    "format_size": "text.display",
     "stay_offline": "system.telemetry",
     "texts_hash": "models.probes",
     "user_file": "config.settings",
@@ -122,8 +136,10 @@ __all__ = [
     "Keys",
     "ModelError",
     "ModelFiles",
+    "PairRows",
     "Plugins",
     "ProbeVectors",
+    "Projection",
     "Role",
     "Rows",
     "Rule",
@@ -137,7 +153,10 @@ __all__ = [
     "Tensors",
     "TextTokenizer",
     "TextsRefused",
+    "TooLittleToLearn",
     "Trained",
+    "TrainingSettings",
+    "TrainingStep",
     "TrainingTask",
     "TripletObjective",
     "Triplets",
@@ -189,3 +208,7 @@ def __getattr__(name: str) -> object:
     home = import_module(f"{__package__}.{_HOME[name]}")
     # The trainers are modules: other runtimes reimplement their losses.
     return getattr(home, name, None) or import_module(f"{__package__}.{_HOME[name]}.{name}")
+
+
+def __dir__() -> list[str]:
+    return __all__
