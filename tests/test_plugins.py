@@ -229,10 +229,21 @@ def test_a_signature_that_the_hook_does_not_have_is_a_fault() -> None:
     )
     (fault,) = plugins.faults
     assert fault.plugin == "acme"
-    for word in ("patina_commit_recorded", "colour", "known hooks", "patina_register_models"):
-        assert word in fault.error
+    expected = "patina_commit_recorded takes no argument 'colour' (it has: commit, documents, repository)"
+    assert fault.error == expected
     assert plugins.notify("patina_commit_recorded", commit=1, documents=()) == ()
     assert plugins.model("a-8")
+
+
+def test_hook_without_its_mark_is_an_error() -> None:
+    def patina_register_models() -> list[ModelSpec]:
+        return [model("a-8")]
+
+    plugins = registered(acme=SimpleNamespace(patina_register_models=patina_register_models))
+
+    (fault,) = plugins.faults
+    assert (fault.plugin, fault.where) == ("acme", "patina_register_models")
+    assert fault.error == "is not marked with @hookimpl, so it is never called"
 
 
 # --- registering --------------------------------------------------------------------------------

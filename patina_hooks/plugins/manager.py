@@ -355,12 +355,39 @@ class Plugins:
         except (pluggy.PluginValidationError, ValueError) as error:
             if self._manager.has_plugin(name):  # pluggy before 1.7 keeps the hooks before the bad one
                 self._manager.unregister(name=name)
-            hooks = ", ".join(sorted(self._known))
-            self._fault(name, "register", f"{_describe_error(error)}\nknown hooks: {hooks}", error)
+            self._fault(name, "register", self._explain_signature(plugin) or _describe_error(error), error)
             return
         for caller in self._manager.get_hookcallers(plugin) or ():
             if caller.name not in self._known:
                 self._fault(name, caller.name, _unknown("hook", caller.name, self._known))
+
+        self._report_unmarked(name, plugin)
+
+    def _explain_signature(self, plugin: object) -> str:
+        """Name the hook implementations that take arguments which their hooks lack, "" if there are none."""
+        from inspect import signature
+
+        problems = []
+        for hook in self._implemented(plugin):
+            implementation = getattr(plugin, hook)
+            arguments = list(signature(getattr(hookspecs, hook)).parameters)
+            unknown = [name for name in signature(implementation).parameters if name not in arguments]
+            if unknown:
+                listed = ", ".join(arguments) or "none"
+                problems.append(f"{hook} takes no argument {unknown[0]!r} (it has: {listed})")
+        return "; ".join(problems)
+
+    def _report_unmarked(self, name: str, plugin: object) -> None:
+        """Record the hooks of a plugin that pluggy does not see since they are not marked."""
+        called = {caller.name for caller in self._manager.get_hookcallers(plugin) or ()}
+        for hook in self._implemented(plugin):
+            if hook not in called:
+                self._fault(name, hook, "is not marked with @hookimpl, so it is never called")
+
+    def _implemented(self, plugin: object) -> list[str]:
+        """List the functions of a module, or the methods of an object, that have the name of a hook."""
+        members = {**vars(type(plugin)), **getattr(plugin, "__dict__", {})}
+        return sorted(hook for hook in self._known if callable(members.get(hook)))
 
     # --- finding ---
 

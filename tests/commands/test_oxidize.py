@@ -105,7 +105,7 @@ def test_the_page_says_who_was_judged_by_what_and_the_verdict(shell: Shell) -> N
     assert "whitening: whitening from texts only, " in text
     assert "residual: residual from 936 pairs (same_session), loss " in text
     assert "residual is used: over 126 later questions its MRR@10 is +0." in text
-    assert "trained on 47 sessions, tested on later history (21 sessions); model acme-64" in text
+    assert "47 sessions to learn from, 21 later to test on; model acme-64" in text
 
 
 def test_the_last_run_is_shown_again(shell: Shell, memory: Memory) -> None:

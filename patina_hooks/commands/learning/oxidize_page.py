@@ -28,9 +28,9 @@ def report_lines(report: Report) -> Iterator[str]:
         yield ""
     yield clean_line(report.sentence)
     history = (
-        f"trained on {format_count(report.past, 'session')}, tested on later history"
-        f" ({format_count(report.sessions - report.past, 'session')}); model {clean_line(report.model)},"
-        f" events {report.events_hash[:16]}"
+        f"{format_count(report.past, 'session')} to learn from,"
+        f" {report.sessions - report.past:,} later to test on"
+        f"; model {clean_line(report.model)}, events {report.events_hash[:16]}"
     )
     yield click.style(history, dim=True)
 
